@@ -1,4 +1,4 @@
-"""The reference pages that are made from the code: commands, settings, errors, control API, conformance.
+"""The reference pages that are made from the code: commands, settings, errors, control API, Python, conformance.
 
 `python tools/reference.py` writes them to docs/reference; tests/docs/test_reference_drift.py holds them to the code.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from answerable.apps.cli.command import EXIT_CODES
+from answerable.apps.cli.exit_codes import EXIT_CODES
 from answerable.apps.control_api.openapi import SCHEMAS, openapi_document
 from answerable.apps.control_api.operations import OPERATIONS
 from answerable.errors import (
@@ -29,9 +29,10 @@ from answerable.errors import (
     UnverifiedCode,
     codes,
 )
-from answerable.main import application
+from answerable.main.commands import application
 from answerable.wiring.problem_details import TYPE_PREFIX
 from answerable.wiring.setting_tree import SECTIONS, listed_settings
+from python_page import python_page
 from wire_tables import markdown_table, wire_pages
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,6 +60,7 @@ def pages() -> dict[str, str]:
         "api.md": api_page,
         "conformance.md": conformance_page,
         "aarm.md": aarm_page,
+        "python.md": lambda: python_page(MADE),
         "openapi.json": lambda: json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n",
     }
     return {name: make() for name, make in makers.items()} | wire_pages(FOLDER)

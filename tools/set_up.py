@@ -228,7 +228,7 @@ def renew_locks() -> None:
     sources = [(one.source, one.lock, one.python_min) for one in (*ENVIRONMENTS, *VERIFIERS, *PEERS)]
     uv = located_uv()
     for source, lock, python in [*sources, ("environments/uv.in", "environments/uv.lock", PYTHON_MIN)]:
-        # With all extras: every target of the broker is tested.
+        # With all extras: the server, and every target of its broker, is tested.
         group = ("--group", "dev", "--all-extras") if source == "pyproject.toml" else ()
         how = ("--universal", "--python-version", python, "--generate-hashes", "--no-annotate", "--upgrade")
         quiet = ("--quiet", "--custom-compile-command", "./dev lock")

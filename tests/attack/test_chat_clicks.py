@@ -45,7 +45,7 @@ async def test_what_was_sent_to_one_account_answers_for_no_other_and_still_answe
     async with clicking() as world:
         asked = await world.asked()
         await world.press(**changes)
-        assert "offered to somebody else" in world.whispers()[0]
+        assert "sent to another person" in world.whispers()[0]
         assert not world.slack.asked, "not even Slack is asked"
         assert not world.slack.updated
         assert not world.now(asked).answers
@@ -120,7 +120,7 @@ async def test_where_slack_does_not_say_who_that_is_nothing_is_recorded(said):
         world.slack.people[user_of("bob")] = said
         why = await refused(world, verdict="deny")
         assert "Slack does not report" in why
-        assert "at our page" in why
+        assert "in the console" in why
         assert without_buttons(world)
         assert world.now(asked).state == "pending"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,3 +217,50 @@ async def test_a_bundle_about_what_a_passkey_answered_says_whose_passkey_it_was(
     report = verify_evidence(bundle.bundle, key=key, answers=answers)
     assert {one.rule for one in report.findings if one.severity == "error"} == set()
     assert answers.unread == 0
+
+
+def _without_webauthn(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [one for one in sys.modules if one.partition(".")[0] == "webauthn"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "webauthn", None)
+
+
+def _answer_with(bench: Bench, **members: Any) -> dict[tuple[Tag, str], Any]:
+    (stored,) = (one for one in bench.walk.ledger.replay() if one.tag == Tag.APPROVAL_ANSWER)
+    shown = disclosures_of(stored, bench.walk.subject_keys.find) or ()
+    token = next(msgspec.json.decode(one.value, type=str) for one in shown if one.name == "token")
+    return {(Tag.APPROVAL_ANSWER, "token"): encode({**json.loads(token), **members}).decode()}
+
+
+@pytest.mark.requirement("LIGHT-05")
+async def test_without_the_extra_a_signature_by_passkey_is_counted_and_nothing_of_it_is_called_wrong(
+    monkeypatch,
+):
+    bench = await ran("passkey")
+    _without_webauthn(monkeypatch)
+    check = ShownAnswers()
+    for stored in bench.walk.ledger.replay():
+        leaf = read_leaf(stored.leaf)
+        assert not isinstance(leaf, Fault)
+        check.take(stored.index, leaf, disclosures_of(stored, bench.walk.subject_keys.find) or ())
+    assert [*check.faults()] == []
+    assert (check.unchecked, check.signed) == (1, 0)
+
+
+@pytest.mark.requirement("LIGHT-05")
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"verdict": "deny", "reason": "other"},
+        {"comment": "never said"},
+        {"nonce": "A" * 43},
+        {"rp_id": "elsewhere"},
+    ],
+)
+async def test_without_the_extra_what_is_not_what_was_signed_is_found_all_the_same(monkeypatch, members):
+    bench = await ran("passkey")
+    changed = _answer_with(bench, **members)
+    assert found(bench, changed)[0] == ["approval.signed"]
+    _without_webauthn(monkeypatch)
+    assert found(bench, changed)[0] == ["approval.signed"]
+    assert found(bench) == ([], 0)

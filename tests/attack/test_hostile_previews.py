@@ -62,7 +62,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "itself": (documents({"capability": "crm.refund"}), "cannot be its own preview"),
     "with risk": (documents(tier=1), "has no risk"),
     "no reading": (documents(kind="write"), "a preview reads"),
-    "other data": (documents(subject={"type": "Customer", "argument": "case"}), "somebody else"),
+    "other data": (documents(subject={"type": "Customer", "argument": "case"}), "another data subject"),
     "credentials": (documents(credentials={"answers": True}), "no card may show"),
     "another server": (moved("server"), "on another server"),
     "another environment": (moved("environment"), "on another server or environment"),

@@ -46,7 +46,7 @@ async def test_a_group_can_answer_once_its_people_have_brought_passkeys_in(tmp_p
 
     await run("schema", "--output", str(directory / "schema.cedarschema"), "--for", str(directory))
     before = await run("check", str(directory))
-    assert "in which 0 can answer" in before.stdout
+    assert "but only 0 of them can answer" in before.stdout
     assert "group.empty" in before.stdout
     passkey = await enrolled(bench, "pat")
     after = await run("check", str(directory))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from answerable.main import application
+from answerable.main.commands import application
 from tests.probes.demo_run import ROOT, blocks
 
 READ = {

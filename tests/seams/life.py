@@ -31,7 +31,7 @@ from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_mandate
 from answerable.sdk.system_access import SystemAccess
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.probes.console_client import challenge_of, registration_members
+from tests.probes.console_client import challenge_of, registration_members, sent_by_script
 from tests.probes.full_disk import small_disk
 from tests.probes.read_only_disk import FailingDisk
 from tests.seams.documents import AGENTS, PEOPLE, RULES, SPARE_TOOLS, company, policy_set
@@ -227,9 +227,7 @@ class Life:
 
     def script(self, path: str, body: Any) -> httpx2.Response:
         """What the console's own script sends."""
-        headers = {"origin": self.console, "sec-fetch-site": "same-origin"}
-        with httpx2.Client(base_url=self.console, trust_env=False, timeout=WAIT_SECONDS_MAX) as client:
-            return client.post(path, json=body, headers=headers)
+        return sent_by_script(self.console, path, body)
 
     def brought_in(self, name: str, device: SoftPasskey) -> None:
         """Somebody who was invited makes a passkey."""

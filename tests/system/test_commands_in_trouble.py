@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import answerable
-from answerable.apps.cli.command import CHECK_FAILED, ERROR, OK, USAGE
+from answerable.apps.cli.exit_codes import CHECK_FAILED, ERROR, OK, USAGE
 from answerable.interruption import INTERRUPTED
 
 SOURCES = Path(answerable.__file__).parent.parent

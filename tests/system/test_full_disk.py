@@ -105,7 +105,7 @@ def test_what_is_ended_on_a_full_disk_is_ended_at_once_on_record_and_for_good(ho
             for part in (
                 "in this server, at once",
                 "in the ledger",
-                "could not be written to the registers",
+                "the registers do not have it yet",
                 "answerable panic",
             ):
                 assert part in said, said

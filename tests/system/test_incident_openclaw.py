@@ -316,7 +316,7 @@ async def test_a_web_page_takes_over_nothing_and_a_stolen_session_switches_no_qu
         refused = await place.command("apply", str(home.root / "rules.yaml"), "--yes", code=3)
         assert "a policy set needs two people" in refused
         own = await place.command("policy", "publish", proposal, *place.signing("alice"), code=3)
-        assert "somebody else must publish it" in own
+        assert "another person must publish it" in own
         assert await place.rules() == {**before, "proposals": 1}
         await home.stop(signal.SIGTERM)
         tried = home.entries(Tag.POLICY_PROPOSED)

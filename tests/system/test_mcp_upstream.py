@@ -197,7 +197,7 @@ async def test_a_server_that_cannot_start_stops_nobody_and_says_why(tmp_path):
         faults = {state.name: state.fault for state in upstream.states()}
     assert "no connection within 1 s" in faults["silent"]
     assert "No such file" in faults["missing"]
-    assert "`env:NOT_SET_ANYWHERE` leads nowhere" in faults["secret"]
+    assert "`env:NOT_SET_ANYWHERE` cannot be resolved" in faults["secret"]
 
 
 @pytest.mark.requirement("GATE-10")

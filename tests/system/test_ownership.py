@@ -53,7 +53,11 @@ async def test_an_agent_without_owner_or_backup_owner_is_not_in_force_and_says_w
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("backupOwner: bela", "backupOwner: ada", "owner and backupOwner are both `ada`: name somebody else"),
+        (
+            "backupOwner: bela",
+            "backupOwner: ada",
+            "owner and backupOwner are both `ada`: name another person",
+        ),
         ("backupOwner: bela", "backupOwner: nobody", "no Principal is called `nobody`"),
         ("owner: ada", "owner: nobody", "no Principal is called `nobody`"),
         ("  environment: production\n", "", "`environment` is missing"),

@@ -91,7 +91,7 @@ def test_two_people_put_a_set_into_force_and_one_takes_it_back(command: Command,
     for told in ("ada", '@id("stop")', "no test was run"):
         assert told in shown
     own = command("policy", "publish", waiting, *signing(world, "ada"), "--yes", code=3)
-    assert "somebody else must publish it" in own.stderr
+    assert "another person must publish it" in own.stderr
     assert in_force(command) == {**first, "proposals": 1}
     published = command("policy", "publish", waiting, *signing(world, "bela"), "--yes")
     assert "published: every decision from now on is made with it" in published.stderr

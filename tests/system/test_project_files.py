@@ -13,6 +13,7 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from answerable import __version__
 
@@ -91,6 +92,21 @@ def test_the_metadata_say_what_it_is_and_needs(metadata: Message) -> None:
     needed = metadata.get_all("Requires-Dist", [])
     assert len(needed) > 20
     assert [one for one in needed if "<" not in one or ">=" not in one] == []
+
+
+@pytest.mark.requirement("LIGHT-07")
+def test_the_metadata_name_the_base_and_what_each_extra_adds(metadata: Message) -> None:
+    needed: dict[str, set[str]] = {}
+    for one in map(Requirement, metadata.get_all("Requires-Dist", [])):
+        extra = re.search(r"extra == '(\w+)'", str(one.marker).replace('"', "'"))
+        needed.setdefault(extra[1] if extra else "", set()).add(one.name)
+    assert needed[""] == {"anyio", "cryptography", "httpx2", "joserfc", "msgspec", "pynacl", "rfc8785"}
+    assert needed["replay"] == {"cedarpy", "jsonschema-rs", "webauthn"}
+    # The gateway decides and checks by what is asked again later: the server has all of that.
+    assert {"mcp", "typer", "uvicorn"} | needed["replay"] <= needed["server"]
+    targets = {"aws", "mariadb", "nats", "postgres", "rabbitmq", "redis"}
+    assert {*metadata.get_all("Provides-Extra", [])} == needed.keys() - {""} == {"replay", "server"} | targets
+    assert not needed["server"] & needed[""]
 
 
 @pytest.mark.requirement("REPO-03")

@@ -44,7 +44,7 @@ def test_a_frozen_process_delays_no_answer_of_a_stop_and_is_named(house: House) 
         [silent] = told["report"]["not_asked"]
         assert silent["log"].endswith("/a")
         assert "gave no answer in 2 s" in silent["why"]
-        assert "/a could not be asked: its process gave no answer" in said
+        assert "/a could not be queried: its process gave no answer" in said
         assert "held" in answer.result(SECONDS_MAX)
 
 

@@ -65,7 +65,7 @@ def test_what_is_said_counts_and_not_what_its_absence_would_mean(name: str) -> N
 
 @pytest.mark.parametrize("version", [0, 3, 10**6])
 def test_a_version_that_this_release_does_not_know_is_said_to_be_one(version: int) -> None:
-    with pytest.raises(Malformed, match=f"of version {version}, this reads up to 2") as told:
+    with pytest.raises(Malformed, match=f"has version {version}, expected at most 2") as told:
         read_question(json.dumps({**json.loads(TEXTS[2]["trial 0"]), "v": version}).encode())
     assert told.value.code == "question.version"
 

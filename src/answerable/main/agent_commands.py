@@ -89,7 +89,7 @@ SpiffeName = Annotated[
 ]
 ClientCertificate = Annotated[
     str,
-    _reference("--client-certificate", "Enrol by this certificate (PEM), shown in TLS to the gateway."),
+    _reference("--client-certificate", "Enrol by this certificate (PEM), presented in TLS to the gateway."),
 ]
 ClientKey = Annotated[str, _reference("--client-key", "Key of that certificate (PEM).")]
 GatewayAuthorities = Annotated[

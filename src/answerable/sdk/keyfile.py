@@ -87,7 +87,10 @@ def load_key(path: Path) -> SigningKey:
         ) from None
     except Malformed as fault:
         raise Malformed(
-            f"key file {shown(path.name)} is damaged or none, bring it back from a copy: {fault.message}",
+            (
+                f"key file {shown(path.name)} is damaged or not a key file, restore it from a backup: "
+                f"{fault.message}"
+            ),
             code=fault.code,
         ) from None
 

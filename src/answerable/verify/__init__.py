@@ -1,2 +1,5 @@
-"""Verify ledgers and evidence offline, by third parties: needs no server, only the core, the standard library and
-`cryptography`."""
+"""Verify ledgers and evidence offline, by third parties: needs no server, only the core and the packages that
+`pip install answerable` installs.
+
+A check that needs an extra is reported as not done, with the command that installs the extra.
+"""

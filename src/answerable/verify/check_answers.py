@@ -37,7 +37,7 @@ from answerable.core.identity.keys.compact_jws import TokenCodes, verified_claim
 from answerable.core.identity.keys.keys import public_key
 from answerable.core.identity.names.principal import workflow_of
 from answerable.core.ledger.tags import Tag
-from answerable.errors import AnswerableError
+from answerable.errors import AnswerableError, Unavailable
 from answerable.errors.codes.approval import (
     APPROVAL_ALGORITHM,
     APPROVAL_KEY,
@@ -91,13 +91,15 @@ class _Said:
 class ShownAnswers:
     """Collects the answers of a bundle and reports faults in them.
 
-    unread: answers and intents that could not be compared, because a field of theirs is not disclosed. signed: answers
-    whose signature is valid. keys_shown: signatures that disclosed entries attribute to the signer's key file.
-    keys_unread: signatures whose key cannot be attributed.
+    unread: answers and intents that could not be compared, because a field of theirs is not disclosed. unchecked:
+    signatures that cannot be checked without an extra (`extra.missing`). signed: answers whose signature is valid.
+    keys_shown: signatures that disclosed entries attribute to the signer's key file. keys_unread: signatures whose key
+    cannot be attributed.
     """
 
     def __init__(self) -> None:
         self.unread = 0
+        self.unchecked = 0
         self.signed = 0
         self._clicks = ShownClicks()
         self._asked: dict[str, tuple[FrozenJSON, FrozenJSON]] = {}
@@ -142,6 +144,8 @@ class ShownAnswers:
                 self._signed.take(index, leaf, fields)
             elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
                 self._take_intent(index, leaf.approval, fields)
+        except Unavailable:
+            self.unchecked += 1
         except (AnswerableError, msgspec.DecodeError) as fault:
             self._found.append((index, Fault("approval.signed", f"what was signed does not check: {fault}")))
 

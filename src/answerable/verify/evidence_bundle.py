@@ -20,6 +20,7 @@ from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
 from answerable.core.tlog.merkle import leaf_hash, verify_inclusion
 from answerable.core.tlog.policy import verified_checkpoint_under
 from answerable.errors import Malformed, Unverified, shown
+from answerable.extras import INSTALL_REPLAY
 from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.check_attention_checks import ToldCanaries
@@ -62,11 +63,13 @@ class TokenCheck(Protocol):
 class AnswerCheck(Protocol):
     """Compares disclosed answers of people with what the people were shown.
 
-    unread: answers that could not be compared. keys_unread: signatures whose key file cannot be attributed. signed:
-    valid signatures. attributed: answers that nobody signed, with their entry and the party whose claim each is.
+    unread: answers that could not be compared. unchecked: signatures that cannot be checked without an extra.
+    keys_unread: signatures whose key file cannot be attributed. signed: valid signatures. attributed: answers that
+    nobody signed, with their entry and the party whose claim each is.
     """
 
     unread: int
+    unchecked: int
     signed: int
 
     @property
@@ -253,6 +256,11 @@ class _Check:
             self._left_out["entries without which cannot be said whose key file signed"] = (
                 self._answers.keys_unread
             )
+            if self._answers.unchecked:
+                message = (
+                    f"{self._answers.unchecked} signatures by passkeys were not checked: {INSTALL_REPLAY}"
+                )
+                self._caveats.append(Caveat(code="passkeys_not_checked", message=message, unmet=True))
             self._findings += [
                 Finding(rule="approval.attributed", severity="note", message=text, index=index)
                 for index, text in self._answers.attributed

@@ -8,15 +8,19 @@ part of its condition.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import cedarpy
 import msgspec
 
 from answerable.core.decision.decision import DEFAULT_DENY
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.policy import POLICY_UNREADABLE
+
+with suppress(ModuleNotFoundError):
+    # A `PolicyAsking` cannot be made without it, and nothing here runs without one.
+    import cedarpy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,6 @@ from contextlib import suppress
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import cedarpy
 import msgspec
 
 from answerable.core.decision.asked import declared_under
@@ -22,6 +21,11 @@ from answerable.core.decision.obligation import obligations_in
 from answerable.core.registry.policy_sets.policy_text import statements
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.policy import POLICY_UNREADABLE
+from answerable.extras import require_replay
+
+with suppress(ModuleNotFoundError):
+    # Only `PolicyAsking` needs it, and its constructor raises `extra.missing` without it.
+    import cedarpy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -75,7 +79,9 @@ class PolicyAsking:
     """Evaluates one policy set. parts: the set's declarations; None if the log does not record them."""
 
     def __init__(self, statement: PolicyStatement, *, digest: str) -> None:
-        """Raises Malformed (`policy.unreadable`) for policies that this version cannot read as they were read then."""
+        """Raises Malformed (`policy.unreadable`) for policies that this version cannot read as they were read then,
+        Unavailable (`extra.missing`) without Cedar."""
+        require_replay("cedarpy", "decisions cannot be asked again")
         self.digest = digest
         self.parts: PolicyParts | None = statement.parts
         self._policies = _policies_in(statement.policies)

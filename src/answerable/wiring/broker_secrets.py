@@ -117,7 +117,7 @@ def own_secret_of(settings: Settings, target: str) -> OwnSecret:
     named = next((one for one in found if one.name == target), None)
     if named is None:
         known = ", ".join(one.name for one in found) or "none"
-        raise TARGET_UNKNOWN(f"there is no target {shown(target)}: there are {known}")
+        raise TARGET_UNKNOWN(f"there is no target {shown(target)}: expected one of {known}")
     reference = secrets_named(named).get(OWN_SETTING, "")
     if not reference.startswith(STORE):
         raise SECRET_UNROTATABLE(

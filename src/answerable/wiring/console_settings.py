@@ -33,8 +33,8 @@ class ConsoleSettings:
     )
     origin: str = text(
         "",
-        "address under which browsers reach it, such as https://answerable.example.com; passkeys are bound to its name "
-        "for good; empty takes http://localhost:PORT, which phones cannot reach",
+        "address under which browsers reach it, such as https://answerable.example.com; passkeys are bound to its "
+        "name permanently; empty takes http://localhost:PORT, which phones cannot reach",
     )
     groups: tuple[str, ...] = texts(
         (), "groups whose members may sign in; empty lets every active registered person in"

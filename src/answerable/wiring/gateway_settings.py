@@ -23,7 +23,7 @@ class GatewaySettings:
     socket_group: str = text(
         "",
         "group of this machine, by name or number, whose members may connect to `socket` too, so that agents run under "
-        "accounts of their own; empty for nobody but the account of the server. They must be able to pass through "
+        "accounts of their own; empty for the server's own account only. They must be able to pass through "
         "the folder that it is in",
     )
     allowed_hosts: tuple[str, ...] = texts(

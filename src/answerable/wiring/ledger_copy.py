@@ -29,7 +29,7 @@ def copied_entries(directory: Path) -> Iterator[StoredEntry]:
     note = files.checkpoint()
     if note is None:
         raise LEDGER_NO_COPY(
-            f"there is no ledger in {shown(directory)}: it is a directory with a `checkpoint` in it"
+            f"there is no ledger in {shown(directory)}: expected a directory with a `checkpoint` file"
         )
     size = Checkpoint.parse(Note.parse(note).text).size
     for index, leaf in enumerate(files.leaves(0, size)):

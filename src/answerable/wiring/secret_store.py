@@ -62,6 +62,8 @@ def _secret_of(settings: Settings, by: str, reference: str) -> bytes:
         return secret(reference, data=settings.broker.targets)
     name = reference.removeprefix(STORE)
     if not has_store(settings):
-        raise SECRET_REFERENCE("there is no store of secrets yet: `answerable secret put NAME`")
+        raise SECRET_REFERENCE(
+            "there is no store of secrets yet: create it with `answerable secret put NAME`"
+        )
     found = open_secrets(settings).check_out(name, by=by)
     return found.text.encode()

@@ -27,7 +27,7 @@ def opened_subject_keys(
     # Check in this order: a process that starts at the same time creates the root key first.
     if database.exists() and not place.exists():
         raise SUBJECT_KEYS_CORRUPT(
-            f"the root key `{place.name}` is gone, without which `{database.name}` cannot be opened: restore it"
+            f"the root key `{place.name}` is missing, and `{database.name}` cannot be opened without it: restore it"
         )
     root = open_or_create_secret(place, count=ROOT_BYTES, entropy=entropy)
     keys = SqliteSubjectKeys.open(database, root=root, entropy=entropy)

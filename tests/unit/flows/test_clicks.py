@@ -67,7 +67,7 @@ async def test_what_may_have_been_recorded_is_not_said_to_be_lost(monkeypatch):
 
         monkeypatch.setattr("answerable.flows.approval.answer_approval.record_in_run", unknown)
         clicked = await take_click(walk, world.desk, click_of(nonce))
-        assert "look at our page whether it counts" in clicked.why
+        assert "check in the console whether it counts" in clicked.why
 
 
 async def test_where_an_invariant_fell_it_is_said_and_not_covered_up(monkeypatch):

@@ -157,7 +157,7 @@ async def test_what_nobody_signed_is_no_evidence_for_a_rule_that_asks_nobody(by_
             assert (await bench.refund(amount)).outcome is not None
     (one,) = await suggested(bench)
     assert (one.document is None) is by_click
-    assert ("signed nothing" in one.why_not) is by_click
+    assert ("is unsigned" in one.why_not) is by_click
 
 
 @NO

@@ -47,14 +47,14 @@ def test_whoever_has_a_passkey_or_signs_in_by_a_provider_can_answer(tmp_path):
     assert faults(tmp_path, "desk2:3", people, passkeys={"p1": "passkey"}) == []
     (told,) = faults(tmp_path, "desk2:3", people)
     assert told[0] == "group.too_few"
-    assert "in which 2 can answer" in told[1]
+    assert "but only 2 of them can answer" in told[1]
 
 
 def test_a_person_of_two_groups_that_are_asked_together_is_one(tmp_path):
     both = [person("p1", "desk2", "desk3", key=True)]
     (told,) = faults(tmp_path, "desk2|desk3:2", both)
     assert told[0] == "group.too_few"
-    assert "in which 1 can answer" in told[1]
+    assert "but only 1 of them can answer" in told[1]
     assert faults(tmp_path, "desk2|desk3:2", [*both, person("p2", "desk3", key=True)]) == []
 
 
@@ -63,7 +63,7 @@ def test_a_tier_that_wants_more_than_people_have_is_told(tmp_path):
     strict = {"signatures": ("passkey", "passkey", "passkey", "hardware")}
     (told,) = faults(tmp_path, "desk2:1", people, **strict)
     assert told[0] == "group.too_weak"
-    assert "wants a passkey, which 0 of them have" in told[1]
+    assert "needs a passkey, which only 0 of them have" in told[1]
     assert faults(tmp_path, "desk2:1", people, passkeys={"p1": "passkey"}, **strict) == []
     hard = {"signatures": ("hardware",) * 4}
     (told,) = faults(tmp_path, "desk2:1", people, passkeys={"p1": "passkey"}, **hard)

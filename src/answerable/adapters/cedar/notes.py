@@ -58,7 +58,7 @@ def note_of(name: str, ast: Mapping[str, object]) -> tuple[PolicyNote, list[str]
                 f"policy {shown(name)}: `@{key}` must be one line of 1 to {REASON_CHARS_MAX} characters"
             )
     faults += [
-        f"policy {shown(name)}: `@{key}` stands on a forbid only, for it says what may lift it"
+        f"policy {shown(name)}: `@{key}` is allowed only on a forbid: it says what may lift it"
         for key in ("approve", "oblige", "break_glass")
         if key in annotations and not forbids
     ]
@@ -68,8 +68,9 @@ def note_of(name: str, ast: Mapping[str, object]) -> tuple[PolicyNote, list[str]
         match = _APPROVE.fullmatch(annotations["approve"] or "")
         if match is None:
             faults.append(
-                f"policy {shown(name)}: `@approve` must be a group and a count from 1 to {APPROVERS_MAX}, "
-                f"such as `finance:2`, or up to {GROUPS_MAX} groups of which any will do, such as `finance|board:2`"
+                f"policy {shown(name)}: `@approve` must be a group and a count from 1 to "
+                f"{APPROVERS_MAX}, such as `finance:2`, or up to {GROUPS_MAX} alternative groups, "
+                "such as `finance|board:2`"
             )
         else:
             approve = Requirement(group=match[1], count=int(match[2]))
@@ -81,11 +82,11 @@ def note_of(name: str, ast: Mapping[str, object]) -> tuple[PolicyNote, list[str]
     glass = annotations.get("break_glass") or ""
     if "break_glass" in annotations and not _BREAK_GLASS.fullmatch(glass):
         faults.append(
-            f"policy {shown(name)}: `@break_glass` must be a group, such as `on-call`, or up to {GROUPS_MAX} joined by "
-            "bars: who may let the action run without the approval, and owes a review then"
+            f"policy {shown(name)}: `@break_glass` must be a group, such as `on-call`, or up to "
+            f"{GROUPS_MAX} joined by `|`, whose members may run the action without the approval"
         )
     elif glass and approve is None:
-        faults.append(f"policy {shown(name)}: `@break_glass` goes with an `@approve`, which it stands in for")
+        faults.append(f"policy {shown(name)}: `@break_glass` needs an `@approve` on the same policy")
     note = PolicyNote(
         reason=texts["reason"],
         approve=approve,
@@ -105,8 +106,10 @@ def narrowing_faults(name: str, note: PolicyNote, head: Head, registry: Registry
     capabilities = (*registry.capabilities.values(), *registry.idle.values())
     declared = [mapping for one in _reached(head, capabilities) for mapping in one.arguments]
     return [
-        f"policy {shown(name)}: `@oblige`: no capability that it can match has an argument "
-        f"{shown(narrowing.argument)} which could be narrowed so"
+        (
+            f"policy {shown(name)}: `@oblige`: no capability that it can match has an argument "
+            f"{shown(narrowing.argument)} of a type that can be narrowed like this"
+        )
         for narrowing in narrowings
         if not any(
             mapping.name == narrowing.argument and mapping.type in _types_for(narrowing)

@@ -72,7 +72,7 @@ def check_groups(
         for one in glass:
             if one not in names:
                 faults.append(
-                    _undeclared(rule, f"lets group {shown(one)} break the glass", one, one, declared)
+                    _undeclared(rule, f"allows break-glass to group {shown(one)}", one, one, declared)
                 )
         undeclared = [one for one in need.groups if one not in names]
         for one in undeclared:
@@ -86,7 +86,10 @@ def check_groups(
         path = f"/groups/{index}/name"
         if group.name not in asked | told:
             hint = _hint(group.name, sorted((asked | told) - set(names)))
-            message = f"group {shown(group.name)} is asked by no policy{hint}; remove it, or `@approve` it"
+            message = (
+                f"group {shown(group.name)} is not used by any policy{hint}; remove it, or "
+                "name it in an `@approve`"
+            )
             faults.append(declared.fault(path, "group.unused", message))
         if group.name in told - asked:
             have, who = registered.told.get(group.name, 0), "active people"
@@ -108,8 +111,8 @@ def nobody_to_ask(rule: Rule, need: Requirement, registered: Registered) -> Poli
     if have >= need.count:
         return None
     message = (
-        f"asks {need.count} people of group {shown(need.group)}, in which {have} can answer: nobody could ever "
-        "approve it"
+        f"requires {need.count} people of group {shown(need.group)}, but only {have} of them can "
+        "answer: it could never be approved"
     )
     return rule.fault("group.too_few", message, at=f"{need.group}:{need.count}")
 
@@ -124,8 +127,9 @@ def _too_weak(rule: Rule, need: Requirement, registered: Registered) -> Iterator
         have = registered.answering.count(need.groups, asks=asks)
         if have < need.count:
             message = (
-                f"asks {need.count} people of group {shown(need.group)}, and an action of tier {tier} wants a "
-                f"{_WANTED[asks]}, which {have} of them have: invite them with `answerable person invite`"
+                f"requires {need.count} people of group {shown(need.group)}, and an action of "
+                f"tier {tier} needs a {_WANTED[asks]}, which only {have} of them have: invite "
+                "them with `answerable person invite`"
             )
             yield rule.fault("group.too_weak", message, at=f"{need.group}:{need.count}")
             return
@@ -189,12 +193,13 @@ def _unfed(
         at = f"{path}/steps/{index}" if tracker.sequence else path
         step = f"step {index + 1} of tracker" if tracker.sequence else "tracker"
         if match.event == "approved" and not lifted:
-            message = f"nothing feeds {step} {shown(tracker.name)}: no policy asks for an approval"
+            message = f"nothing advances {step} {shown(tracker.name)}: no policy requires an approval"
             yield declared.fault(at, "tracker.unfed", message)
         elif not any(_feeds(match, tracker, one) for one in registered.capabilities):
             hint = _why_unfed(match, tracker, registered)
             message = (
-                f"nothing feeds {step} {shown(tracker.name)}: no capability is all that it matches{hint}"
+                f"nothing advances {step} {shown(tracker.name)}: no capability has everything "
+                f"that it matches{hint}"
             )
             yield declared.fault(at, "tracker.unfed", message)
 

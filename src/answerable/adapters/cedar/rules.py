@@ -93,7 +93,7 @@ def rules_of(
     except Malformed as error:
         return (), tuple(_placed(pieces, snapshot) or [_unplaced(sources, error)])
     if len(whole.policies) != len(pieces):
-        message = "the files read one by one are not what they are together: end each policy in its own file"
+        message = "the files parse differently one by one than together: end each policy in its own file"
         return (), (PolicyFault(file=sources[0].file, line=1, code=POLICY_SYNTAX.id, message=message),)
     return tuple(_rules(pieces, whole)), ()
 

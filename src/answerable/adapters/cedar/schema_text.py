@@ -34,7 +34,7 @@ def schema_fault(file: str, stored: str | None, snapshot: RegistrySnapshot) -> P
     """Return the fault of a stored schema that is missing or belongs to another registry; None if it is current."""
     how = f"write it with `answerable policy schema --for DIR --output DIR/{file}`"
     if stored is None:
-        message = f"there is no {file}, by which editors and reviewers know what policies can say: {how}"
+        message = f"{file} is missing, from which editors and reviewers know what policies can use: {how}"
         return PolicyFault(file=file, line=1, code=SCHEMA_MISSING.id, message=message)
     made = schema_text(snapshot)
     if stored == made:
@@ -43,7 +43,10 @@ def schema_fault(file: str, stored: str | None, snapshot: RegistrySnapshot) -> P
     first, *rest = [text for text in changes if not text.startswith(("---", "+++"))]
     line = max(1, int(first.split()[1].lstrip("-").partition(",")[0]))
     change = _first_change(rest)
-    message = f"not the schema of this registry: the first change is {change}; {how}, and read what changed"
+    message = (
+        f"the schema is not that of this registry: the first difference is {change}; {how}, "
+        "and read what changed"
+    )
     return PolicyFault(file=file, line=line, code=SCHEMA_STALE.id, message=message)
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.apps.cli.command import Shell
+    from answerable.apps.cli.terminal import Terminal
 
 _GRADES: Final = {
     "kernel": "measured by the kernel",
@@ -22,30 +23,27 @@ _STANDINGS: Final = {
 }
 
 
-def show_actions(shell: Shell, *, manifest: str, prompt: str, model: str, ledger: Path | None) -> int | None:
-    """Print the actions, oldest first. Raises the error family."""
-    asked = {"manifest": manifest, "prompt": prompt, "model": model}
-    found = _copied(shell, ledger, asked) if ledger is not None else _asked(shell, asked)
-    if shell.terminal.as_json:
-        shell.terminal.json(found)
+def show_actions(terminal: Terminal, found: list[dict[str, Any]]) -> int | None:
+    """Print the actions, oldest first."""
+    if terminal.as_json:
+        terminal.json(found)
         return None
     for one in found:
-        shell.terminal.line(f"{one['at']}  #{one['index']}  {one['text']}", "bold")
+        terminal.line(f"{one['at']}  #{one['index']}  {one['text']}", "bold")
         ended = one["outcome"].replace("_", " ") or "no recorded end"
         drifted = "; the agent differed from its manifest" if one["drifted"] else ""
-        shell.terminal.line(f"    {ended}; manifest {one['manifest']}{drifted}")
+        terminal.line(f"    {ended}; manifest {one['manifest']}{drifted}")
         for field in one["made_of"]:
             known = _GRADES.get(field["grade"]) if field["standing"] == "measured" else None
-            shell.terminal.line(
-                f"    {field['field']}: {field['says']} ({known or _STANDINGS[field['standing']]})"
-            )
+            terminal.line(f"    {field['field']}: {field['says']} ({known or _STANDINGS[field['standing']]})")
         if not one["made_of"]:
-            shell.terminal.line("    the content of this manifest cannot be read here")
-    shell.terminal.say(f"{len(found)} actions" if found else "no action ran under it")
+            terminal.line("    the content of this manifest cannot be read here")
+    terminal.say(f"{len(found)} actions" if found else "no action ran under it")
     return None
 
 
-def _asked(shell: Shell, asked: dict[str, str]) -> list[dict[str, Any]]:
+def asked_actions(shell: Shell, asked: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the actions from the control API. Raises the error family."""
     from answerable.core.incident.under_manifest import wanted_manifest
 
     # Validate the arguments before calling the server: a fault in them needs no server.
@@ -54,7 +52,8 @@ def _asked(shell: Shell, asked: dict[str, str]) -> list[dict[str, Any]]:
         return list(control.every("/v1/actions", **{name: text for name, text in asked.items() if text}))
 
 
-def _copied(shell: Shell, directory: Path, asked: dict[str, str]) -> list[dict[str, Any]]:
+def copied_actions(terminal: Terminal, directory: Path, asked: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the actions from a copy of the ledger. Raises the error family."""
     from answerable.core.incident.under_manifest import wanted_manifest
     from answerable.flows.walk.find_actions import action_told, find_actions
     from answerable.wiring.ledger_copy import copied_entries
@@ -62,7 +61,7 @@ def _copied(shell: Shell, directory: Path, asked: dict[str, str]) -> list[dict[s
     wanted = wanted_manifest(**asked)
     found = find_actions(copied_entries(directory), wanted, lambda key_id: None)
     if found.unread:
-        shell.terminal.warn(
+        terminal.warn(
             f"what {found.unread} older manifests say is sealed: actions under them are not included"
         )
     return [action_told(one) for one in found.actions]

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.apps.cli.manifest_files import (
     FILE_BYTES_MAX,
     as_yaml,
     bounded_text,
     put_file,
     read_manifest,
+    show_findings,
     told_collection,
     told_finding,
     with_said,
@@ -26,7 +28,6 @@ from answerable.errors.codes.services import CLI_AGAINST, CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
     from answerable.core.registry.manifests.manifest import Manifest, ManifestField
-    from answerable.core.registry.manifests.manifest_drift import FieldFinding
     from answerable.wiring.project_manifest import Collected, FoundField
 
 FILE_NAME: Final = "agent-manifest.yaml"
@@ -273,7 +274,7 @@ def check(
 ) -> int | None:
     """Compare a running project with its manifest.
 
-    Exit code 5 when a field differs. What was only claimed matches nothing: it is shown as unmeasured.
+    Exit code 5 if a field differs. A field that is only claimed never matches and is printed as unmeasured.
     """
     from answerable.core.registry.manifests.manifest_drift import Measured, drift, drifted_fields
 
@@ -287,7 +288,7 @@ def check(
     if shell.terminal.as_json:
         shell.terminal.json({"drifted": list(drifted), "fields": [told_finding(one) for one in findings]})
     else:
-        _show_findings(shell, findings, fields)
+        show_findings(shell, findings, fields)
     if drifted:
         shell.terminal.fault(f"{manifest.agent} differs from its manifest: {', '.join(drifted)}")
         return CHECK_FAILED
@@ -321,8 +322,7 @@ def _tools_answer(shell: Shell, name: str) -> dict[str, Any]:
     from answerable.apps.cli.control import segment
 
     with shell.control() as control:
-        answer: dict[str, Any] = control.get(f"/v1/agents/{segment(name)}/tools")
-    return answer
+        return dict(control.get(f"/v1/agents/{segment(name)}/tools"))
 
 
 def _file_of(tools: Path | None) -> Path | None:
@@ -344,27 +344,11 @@ def _seen_tools(shell: Shell, tools: Path | None, agent: str) -> dict[ManifestFi
     return {"tools_digest": seen}
 
 
-def _show_findings(
-    shell: Shell, findings: tuple[FieldFinding, ...], fields: dict[ManifestField, FoundField]
-) -> None:
-    """Print a field that differs as two lines, like a diff, and every other field as one line."""
-    for one in findings:
-        grade = one.grade or "not measured"
-        if one.verdict == "differs":
-            where = fields[one.field].where if one.field in fields else ""
-            shell.terminal.line(f"- {one.field}: {one.expected}", "red")
-            shell.terminal.line(f"+ {one.field}: {one.found} ({grade}, {where})", "green")
-        else:
-            sign = "=" if one.verdict == "match" else "?"
-            shell.terminal.line(f"{sign} {one.field}: {one.expected} ({grade})", "" if sign == "=" else "dim")
-
-
 def _collected(shell: Shell, directory: Path, prompts: list[str] | None) -> Collected:
     from answerable.wiring.project_manifest import collected
 
     with shell.terminal.progress("reading the project") as progress:
-        # Grade `sidecar`: this program read the files itself, as the sidecar does. The files do not prove what a
-        # process has loaded.
+        # Grade `sidecar`: this program read the files itself. They do not prove what a process has loaded.
         return collected(directory, grade="sidecar", prompts=tuple(prompts or ()), progress=progress)
 
 

@@ -146,7 +146,7 @@ def instances(shell: Shell, agent: OnlyAgent = "") -> int | None:
 def end(shell: Shell, instance: InstanceId) -> int | None:
     """End one running instance and its sub-agents.
 
-    Its process is not let in again as it runs: started anew, it is. To stop the agent, suspend it.
+    Its running process cannot enrol again; a restarted one can. To stop the agent, suspend it.
     """
     if not shell.terminal.confirmed(f"End instance {shown(instance, 300)}?", yes=shell.yes):
         raise CLI_NOT_CONFIRMED("not confirmed: nothing was changed")
@@ -203,7 +203,7 @@ def join_token(
 ) -> int | None:
     """Make a token that enrols one new workload of this agent, once.
 
-    It is shown now and never again; with --out it goes to a file and is not shown at all.
+    It is printed once and cannot be printed again; with --out it is written to a file instead.
     """
     from answerable.apps.cli.control import segment
 
@@ -352,4 +352,4 @@ def _new_file(path: Path) -> int:
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise CLI_OUT(f"{shown(path.name)} cannot be made: {error.strerror}") from None
+        raise CLI_OUT(f"cannot create {shown(path.name)}: {error.strerror}") from None

@@ -37,7 +37,8 @@ from answerable.apps.cli import (
     tools,
     trust,
 )
-from answerable.apps.cli.command import EXIT_CODES, RootOptions
+from answerable.apps.cli.command import RootOptions
+from answerable.apps.cli.exit_codes import EXIT_CODES
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Offline

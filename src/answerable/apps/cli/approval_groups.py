@@ -10,7 +10,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from answerable.apps.cli.command import PENDING
+from answerable.apps.cli.exit_codes import PENDING
 from answerable.errors.codes.approval import APPROVAL_NONE_ALIKE, APPROVAL_NOT_TOGETHER
 from answerable.errors.codes.services import CLI_DIGEST, CLI_NOT_CONFIRMED
 

@@ -13,10 +13,10 @@ import typer
 
 from answerable.apps.cli import approval_figures, approval_groups
 from answerable.apps.cli.channels import told_line
-from answerable.apps.cli.command import PENDING, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import PENDING
 from answerable.apps.cli.glass import Reviews, list_reviews, register_glass, told_review
-from answerable.apps.cli.shown_object import shown_whole
-from answerable.apps.cli.terminal import safe
+from answerable.apps.cli.shown_object import call_of, sentence_of, shown_whole
 from answerable.apps.cli.typed_names import Typed, typed_name
 from answerable.errors.codes.approval import APPROVAL_NOT_PENDING
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED
@@ -107,7 +107,7 @@ def list_approvals(
                 _asked(one),
                 one["agent"],
                 one["principal"],
-                _sentence(one),
+                sentence_of(one),
                 one["expires_at"],
             )
             for one in items
@@ -184,7 +184,7 @@ def narrow(
 ) -> int | None:
     """Sign a denial, and propose a smaller action instead.
 
-    Nothing runs by it. When the agent asks for exactly this, that is decided anew, and you may be asked about it.
+    Nothing runs yet. When the agent requests exactly this, it is decided again, and you may be asked to approve it.
     """
     return _answer(shell, id, person, key, comment, "deny", reason="narrower", less=(numbers, keep))
 
@@ -316,7 +316,7 @@ def _card(answer: Answer) -> dict[str, Any]:
     """Return the card to display; for an approval older than cards, a card with its call alone."""
     if answer["object"] == "{}":
         return {
-            "sentence": _call(answer),
+            "sentence": call_of(answer),
             "badges": [],
             "lines": [],
             "arguments": [],
@@ -384,18 +384,6 @@ def _said(answer: Answer) -> str:
 
 def _asked(approval: Answer) -> str:
     return " and ".join(f"{one['count']} of {one['group']}" for one in approval["requirements"])
-
-
-def _sentence(approval: Answer) -> str:
-    """Return the action's sentence: the first line of its card. Used in lists, where nothing is signed."""
-    if approval["object"] == "{}":
-        return _call(approval)
-    return safe(str(json.loads(approval["card"])["sentence"]))
-
-
-def _call(approval: Answer) -> str:
-    action = json.loads(approval["action"])
-    return safe(f"{action['target']} on {action['server']}")
 
 
 def _millis(text: str) -> UnixMillis:

@@ -1,10 +1,8 @@
-"""Register a function as a command: add the options shared by all commands, and turn an error into one line and an exit
-code."""
+"""Register a function as a command, with the options that all commands share."""
 
 from __future__ import annotations
 
 import inspect
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,39 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
-from answerable.apps.cli.terminal import Terminal, print_nowhere, printing
+from answerable.apps.cli.exit_codes import ERROR, exit_code_of
+from answerable.apps.cli.terminal import Terminal
 from answerable.apps.cli.typed_ids import IdCommand
-from answerable.errors import AnswerableError, Malformed, Refused, Unverified
-from answerable.interruption import INTERRUPTED, raise_at_interrupt
+from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from answerable.apps.cli.control import Control, Offline
-    from answerable.verify.report import Status
     from answerable.wiring.setting_tree import Settings
 
     Run: TypeAlias = Callable[..., int | None]
     """Takes the shell first, then its own arguments and options by name."""
-
-OK: Final = 0
-ERROR: Final = 1
-USAGE: Final = 2
-DENIED: Final = 3
-PENDING: Final = 4
-CHECK_FAILED: Final = 5
-UNMET: Final = 6
-EXIT_CODES: Final = {
-    OK: "done",
-    ERROR: "an error",
-    USAGE: "the command line was not understood",
-    DENIED: "refused, or an identity was not verified",
-    PENDING: "waiting for a person or for witnesses",
-    CHECK_FAILED: "a check found something",
-    UNMET: "no fault found, but something required is missing: a quorum of witnesses, a cosignature since a time, or a "
-    "running server that lists its tools",
-    INTERRUPTED: "ended by Ctrl-C (SIGINT); what is in force stays in force",
-}
 
 _DATA: Final = typer.Option(
     "--data",
@@ -154,59 +132,6 @@ class _Entry:
         own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
         context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
         return inspect.Signature([context, *own, *_shared(reads=self._reads, asks=self._asks)])
-
-
-def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
-    """Run a command and return its exit code; an error of the family becomes one line."""
-    try:
-        raise_at_interrupt()
-        code = run()
-        with printing():
-            sys.stdout.flush()
-    except AnswerableError as error:
-        terminal.fault(error.message)
-        if isinstance(error, Refused):
-            for reason in error.reasons:
-                if reason not in error.message:
-                    terminal.warn(f"  {reason}")
-        return code_of(error)
-    except KeyError as missing:
-        if not _is_of_a_command(missing):
-            raise
-        from answerable.apps.cli.control import STRANGE
-
-        terminal.fault(f"the server's answer has no `{missing.args[0]}`: {STRANGE}")
-        return ERROR
-    except KeyboardInterrupt:
-        terminal.fault("interrupted")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader closed its end of the pipe.
-        print_nowhere()
-        return OK
-    return OK if code is None else code
-
-
-def _is_of_a_command(missing: KeyError) -> bool:
-    """Whether a command itself looked for this member: what it takes apart is what the control API answered."""
-    frame = missing.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    return frame is not None and frame.tb_frame.f_globals.get("__package__") == __package__
-
-
-def code_of_status(status: Status) -> int | None:
-    """Return the exit code for the verdict of a verification."""
-    return {"invalid": CHECK_FAILED, "unmet": UNMET}.get(status)
-
-
-def code_of(error: AnswerableError) -> int:
-    """Return the exit code for an error."""
-    if isinstance(error, Unverified):
-        return DENIED
-    if isinstance(error, Refused):
-        return ERROR if error.code.endswith(".unknown") else DENIED
-    return ERROR
 
 
 def _shared(*, reads: bool, asks: bool) -> list[inspect.Parameter]:

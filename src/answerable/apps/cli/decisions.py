@@ -8,20 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, ERROR, UNMET, Shell, command
+from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.evidence import assembled
-from answerable.apps.cli.ledger import milliseconds
+from answerable.apps.cli.exit_codes import CHECK_FAILED, ERROR, UNMET
 from answerable.errors import shown
-from answerable.errors.codes.ledger import EVIDENCE_INVALID
 from answerable.errors.codes.policy import DECISION_NONE
-from answerable.errors.codes.services import CLI_FILE, CLI_REPLAY
+from answerable.errors.codes.services import CLI_REPLAY
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
     from answerable.core.canonical import JSONValue
-    from answerable.core.evidence.bundle import Bundle
-    from answerable.verify.evidence_report import EvidenceReport
-    from answerable.verify.replayed import Replayed
 
 Name = Annotated[
     str,
@@ -101,6 +97,8 @@ def replay(
     Prints `same`, or `differs` (an alarm; exit code 5), or `erased`, `not_disclosed`, `not_asked` or `cannot_tell`
     where it cannot be decided. With --all, Ctrl-C prints the results so far and the entry to continue from.
     """
+    from answerable.apps.cli.without_server import content_of_bundle, show_replayed
+
     if (bool(name), bundle is not None, whole).count(True) != 1:
         raise CLI_REPLAY("give exactly one of ID, --bundle and --all")
     if whole:
@@ -108,21 +106,11 @@ def replay(
     if first is not None or end is not None:
         raise CLI_REPLAY("--from and --to need --all")
     if bundle is not None:
-        evidence, erased = _read(bundle), frozenset[int]()
+        evidence, erased = content_of_bundle(bundle), frozenset[int]()
     else:
         with shell.control() as control:
             evidence, erased = disclosed(control, name)
-    found, report = _replayed(evidence, erased)
-    if shell.terminal.as_json:
-        shell.terminal.json({"decisions": [one.as_value() for one in found], "grade": _grade(report)})
-    else:
-        for one in found:
-            shell.terminal.line(f"entry {one.index}: {one.verdict}", "bold")
-            shell.terminal.line(f"  {one.text}")
-            if one.unchecked:
-                shell.terminal.line(f"  not replayed, because it is not revealed: {', '.join(one.unchecked)}")
-        _tell_grade(shell, report)
-    return CHECK_FAILED if any(one.verdict == "differs" for one in found) else None
+    return show_replayed(shell.terminal, evidence, erased)
 
 
 def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
@@ -131,8 +119,10 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
     Each printed change was tested against the mandate and the policies of that time, with nothing else changed. With
     --bundle, ID is an action or entry of that file.
     """
+    from answerable.apps.cli.without_server import checked, content_of_bundle, grade, tell_grade
+
     if bundle is not None:
-        evidence, erased = _read(bundle), frozenset[int]()
+        evidence, erased = content_of_bundle(bundle), frozenset[int]()
     else:
         with shell.control() as control:
             evidence, erased = disclosed(control, name)
@@ -157,7 +147,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
         for one in named
     ]
     if shell.terminal.as_json:
-        shell.terminal.json({"explained": [one.as_value() for one in found], "grade": _grade(report)})
+        shell.terminal.json({"explained": [one.as_value() for one in found], "grade": grade(report)})
         return None
     said = {"deny": "denied", "defer": "deferred", "allow": "allowed"}
     for one in found:
@@ -168,7 +158,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
             shell.terminal.line(f"  {'or' if number else 'it would have been allowed'} {change}")
         if one.text:
             shell.terminal.line(f"  {one.text}")
-    _tell_grade(shell, report)
+    tell_grade(shell.terminal, report)
     return None
 
 
@@ -181,6 +171,8 @@ def could(
     revocations of that time, from the ledger. What depends on the single action is printed as conditions. Exit code 6
     without a running server, because it is then unknown which tools servers offer.
     """
+    from answerable.apps.cli.without_server import milliseconds
+
     when = str(milliseconds(at)) if at else ""
     return _possible(shell, agent=agent, action=action, resource=resource, at=when)
 
@@ -238,40 +230,6 @@ def disclosed(control: Control, name: str) -> tuple[bytes, frozenset[int]]:
     return b64decode(found["bundle"]), frozenset(found["withheld"])
 
 
-def checked(evidence: bytes) -> tuple[Bundle, EvidenceReport]:
-    """Parse the bundle and verify it. Raises Malformed (`evidence.invalid`) if it does not verify."""
-    from answerable.core.evidence.bundle import Bundle
-    from answerable.verify.evidence_bundle import verify_evidence
-
-    report = verify_evidence(evidence)
-    if report.status == "invalid":
-        first = next(one for one in report.findings if one.severity == "error")
-        raise EVIDENCE_INVALID(f"the evidence bundle is invalid: {first.message}")
-    return Bundle.parse(evidence), report
-
-
-def _grade(report: EvidenceReport) -> str:
-    return "witnessed" if report.is_witnessed else "signed"
-
-
-def _tell_grade(shell: Shell, report: EvidenceReport) -> None:
-    """Warn if the entries are signed but not yet witnessed."""
-    if not report.is_witnessed:
-        shell.terminal.warn(
-            "not yet witnessed: the log has signed these entries, but no quorum of witnesses has cosigned them"
-        )
-
-
-def _replayed(evidence: bytes, erased: frozenset[int]) -> tuple[tuple[Replayed, ...], EvidenceReport]:
-    from answerable.verify.bundle_replay import replay_bundle
-
-    bundle, report = checked(evidence)
-    found = replay_bundle(bundle, erased=erased)
-    if not found:
-        raise DECISION_NONE("no entry about this id is a decision")
-    return found, report
-
-
 def _all(shell: Shell, first: int, end: int | None) -> int | None:
     counts: dict[str, int] = {}
     told: list[dict[str, Any]] = []
@@ -303,13 +261,3 @@ def _all(shell: Shell, first: int, end: int | None) -> int | None:
     if counts.get("differs"):
         return CHECK_FAILED
     return ERROR if at is not None else None
-
-
-def _read(path: Path) -> bytes:
-    from answerable.core.evidence.archive import ARCHIVE_BYTES_MAX
-
-    try:
-        with path.open("rb") as file:
-            return file.read(ARCHIVE_BYTES_MAX + 1)
-    except OSError as error:
-        raise CLI_FILE(f"cannot read {shown(path)}: {(error.strerror or 'unknown').lower()}") from None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.apps.cli.holds import seconds_in
 from answerable.errors import shown
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_TIME

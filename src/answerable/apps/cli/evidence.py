@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from answerable.apps.cli.command import ERROR, PENDING, Shell, code_of_status, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import ERROR, PENDING
 from answerable.errors import Malformed, shown
-from answerable.errors.codes.services import CLI_FILE
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
@@ -190,26 +190,6 @@ def verify(shell: Shell, bundle: BundleFile, policy: PolicyFile = None, key: Key
     Needs only the file and a policy of your own. Exit code 5 if it has a fault; 6 if it has none, but the cosignatures
     that --policy requires are missing.
     """
-    from answerable.core.evidence.archive import ARCHIVE_BYTES_MAX
-    from answerable.core.tlog.note import VerifierKey
-    from answerable.core.tlog.policy import parse_policy
-    from answerable.verify.check_answers import ShownAnswers
-    from answerable.verify.check_tokens_shown import ShownTokens
-    from answerable.verify.evidence_bundle import verify_evidence
+    from answerable.apps.cli.without_server import verify_bundle
 
-    try:
-        with bundle.open("rb") as file:
-            content = file.read(ARCHIVE_BYTES_MAX + 1)
-        trusted = parse_policy(policy.read_bytes()) if policy else None
-    except OSError as error:
-        raise CLI_FILE(
-            f"cannot read {shown(error.filename)}: {(error.strerror or 'unknown').lower()}"
-        ) from None
-    own = VerifierKey.parse(key.strip()) if key else None
-    report = verify_evidence(content, policy=trusted, key=own, tokens=ShownTokens(), answers=ShownAnswers())
-    if shell.terminal.as_json:
-        shell.terminal.json(report.as_value())
-    else:
-        for line in report.as_lines():
-            shell.terminal.line(line)
-    return code_of_status(report.status)
+    return verify_bundle(shell.terminal, bundle, policy=policy, key=key)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, PENDING, Shell, command
+from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.control import NEEDS_NO_ANSWER
 from answerable.apps.cli.ending import ending
+from answerable.apps.cli.exit_codes import CHECK_FAILED, PENDING
 from answerable.apps.cli.stop_report import ReportView
 from answerable.core.containment.hold import HOLD_KINDS, Hold, HoldId, described, holdable
 from answerable.errors import Unavailable

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from answerable.apps.cli import lease_use
-from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import CHECK_FAILED
 
 if TYPE_CHECKING:
     from typing import Any
@@ -71,7 +72,7 @@ def list_leases(
 
 
 def end(shell: Shell, name: Name) -> int | None:
-    """End a lease now, with its sessions, or every lease at a target. Exit code 5 when something is not gone."""
+    """End a lease now, with its sessions, or every lease at a target. Exit code 5 if something could not be revoked."""
     with shell.control() as control:
         answer = control.post("/v1/leases/end", {"name": name})
     if shell.terminal.as_json:
@@ -114,9 +115,9 @@ def targets(shell: Shell) -> int | None:
 
 
 def boundaries(shell: Shell) -> int | None:
-    """Who keeps the credential of each capability to its task: the target, the broker, or nobody.
+    """What restricts the credential of each capability to its task: the target, the broker, or nothing.
 
-    Where nobody does, only capabilities of tier 0 are let through. It is not known of servers with credentials of
+    Where nothing does, only capabilities of tier 0 are allowed. It is not known of servers with credentials of
     their own.
     """
     with shell.control() as control:

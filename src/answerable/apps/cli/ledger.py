@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from answerable.apps.cli.command import ERROR, Shell, code_of_status, command
-from answerable.errors import shown
-from answerable.errors.codes.ledger import TIMELINE_UNKNOWN
-from answerable.errors.codes.services import CLI_DIRECTORY, CLI_TIME, CLI_TIMELINE
+from answerable.apps.cli.command import Shell, command
 
 Directory = Annotated[Path, typer.Argument(help="Ledger directory, or a copy of one.", metavar="DIR")]
 VerifierKey = Annotated[
@@ -123,45 +118,9 @@ def verify(
     Needs only the directory or a copy of it. Exit code 5 if it has a fault, which is printed with its entry; 6 if
     it has none, but the cosignatures that --policy or --since requires are missing.
     """
-    from answerable.core.tlog import note
-    from answerable.core.tlog.policy import parse_policy
-    from answerable.verify.ledger_history import verify_ledger
-    from answerable.verify.ledger_set import is_ledger_set, verify_ledger_set
+    from answerable.apps.cli.without_server import verify_copy
 
-    if not directory.is_dir():
-        raise CLI_DIRECTORY(f"there is no directory {shown(directory)}")
-    try:
-        with shell.terminal.progress("checking") as told:
-            verified = verify_ledger_set if is_ledger_set(directory) else verify_ledger
-            report = verified(
-                directory,
-                key=note.VerifierKey.parse(key.strip()) if key else None,
-                policy=parse_policy(policy.read_bytes()) if policy else None,
-                kept=kept.read_bytes() if kept else None,
-                witnessed_since=milliseconds(since) if since else 0,
-                processes=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
-                progress=lambda done: told(done.read_bytes, done.all_bytes),
-            )
-    except OSError as error:
-        shell.terminal.fault(f"cannot read {shown(error.filename)}: {(error.strerror or 'unknown').lower()}")
-        return ERROR
-    if shell.terminal.as_json:
-        shell.terminal.json(report.as_value())
-    else:
-        for line in report.as_lines():
-            shell.terminal.line(line)
-    return code_of_status(report.status)
-
-
-def milliseconds(text: str) -> int:
-    """Return an RFC 3339 time as Unix milliseconds. Raises Malformed (`cli.time`)."""
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        when = None
-    if when is None or when.tzinfo is None:
-        raise CLI_TIME(f"{shown(text)} is not an RFC 3339 time with a time zone")
-    return int(when.timestamp() * 1000)
+    return verify_copy(shell.terminal, directory, key=key, policy=policy, kept=kept, since=since)
 
 
 def status(shell: Shell) -> int | None:
@@ -236,23 +195,17 @@ def timeline(
     With an ID: who acted for whom, why, what was done, how it was decided, and the result. With --manifest, --prompt or
     --model: every action under a manifest that matches all of these, and how each field of it was measured then.
     """
-    if bool(name) == bool(manifest or prompt or model):
-        raise CLI_TIMELINE()
-    if not name:
-        from answerable.apps.cli.actions_under import show_actions
+    from answerable.apps.cli.without_server import check_told_of, show_story, tell_copy
 
-        return show_actions(shell, manifest=manifest, prompt=prompt, model=model, ledger=ledger)
-    lines = _copied_story(ledger, name) if ledger is not None else _story(shell, name)
-    if shell.terminal.as_json:
-        shell.terminal.json({"name": name, "lines": lines})
-        return None
-    if not lines:
-        raise TIMELINE_UNKNOWN(f"the ledger has no entry about {shown(name)}")
-    for line in lines:
-        shell.terminal.line(f"{line['at']}  #{line['index']}  {line['text']}", "bold")
-        for detail in line["details"]:
-            shell.terminal.line(f"    {detail}")
-    return None
+    about = {"manifest": manifest, "prompt": prompt, "model": model}
+    if ledger is not None:
+        return tell_copy(shell.terminal, ledger, name, about)
+    check_told_of(name, about)
+    if not name:
+        from answerable.apps.cli.actions_under import asked_actions, show_actions
+
+        return show_actions(shell.terminal, asked_actions(shell, about))
+    return show_story(shell.terminal, name, _story(shell, name))
 
 
 def _story(shell: Shell, name: str) -> list[dict[str, Any]]:
@@ -260,19 +213,3 @@ def _story(shell: Shell, name: str) -> list[dict[str, Any]]:
 
     with shell.control() as control:
         return list(control.get_long(f"/v1/timeline/{segment(name)}")["lines"])
-
-
-def _copied_story(directory: Path, name: str) -> list[dict[str, Any]]:
-    from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
-    from answerable.wiring.ledger_copy import copied_entries
-
-    return [
-        {
-            "index": one.index,
-            "at": one.when(),
-            "kind": one.kind,
-            "text": one.text,
-            "details": list(one.details),
-        }
-        for one in reconstruct_timeline(copied_entries(directory), name, lambda key_id: None)
-    ]

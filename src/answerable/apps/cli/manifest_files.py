@@ -150,3 +150,18 @@ def bounded_text(file: Path, bytes_max: int) -> str:
     except OSError as error:
         reason = (error.strerror or "no reason given").lower()
         raise CLI_FILE_UNAVAILABLE(f"cannot read {shown(file.name)}: {reason}") from None
+
+
+def show_findings(
+    shell: Shell, findings: tuple[FieldFinding, ...], fields: dict[ManifestField, FoundField]
+) -> None:
+    """Print a field that differs as two lines, like a diff, and every other field as one line."""
+    for one in findings:
+        grade = one.grade or "not measured"
+        if one.verdict == "differs":
+            where = fields[one.field].where if one.field in fields else ""
+            shell.terminal.line(f"- {one.field}: {one.expected}", "red")
+            shell.terminal.line(f"+ {one.field}: {one.found} ({grade}, {where})", "green")
+        else:
+            sign = "=" if one.verdict == "match" else "?"
+            shell.terminal.line(f"{sign} {one.field}: {one.expected} ({grade})", "" if sign == "=" else "dim")

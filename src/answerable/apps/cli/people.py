@@ -34,9 +34,9 @@ def invite(
         int, typer.Option("--minutes", help="Lifetime of the invitation.", min=1, max=1_440)
     ] = 15,
 ) -> int | None:
-    """Print an address at which a registered person brings in a passkey, once, within minutes.
+    """Print an address at which a registered person can add a passkey, once, within minutes.
 
-    Whoever has the address first is taken for that person: hand it over in person, or by a channel that you trust.
+    The first user of the address is accepted as that person: hand it over in person, or by a channel that you trust.
     """
     from answerable.apps.cli.control import segment
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from answerable.apps.cli import policy_publishing, policy_shadow, policy_simulation, policy_suggestions
-from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.apps.cli.policy_sources import people_signing
 from answerable.errors import Unavailable
 from answerable.errors.codes.registry import REGISTRY_FAULTS

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from answerable.apps.cli.command import PENDING, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import PENDING
 from answerable.apps.cli.policy_simulation import simulated
 from answerable.apps.cli.policy_sources import Removed, Sources, gathered
 from answerable.errors import Unverified

@@ -10,7 +10,8 @@ import typer
 
 from answerable.apps.cli import capabilities
 from answerable.apps.cli.capabilities import standing
-from answerable.apps.cli.command import CHECK_FAILED, ERROR, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import CHECK_FAILED, ERROR
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.registry import AGENT_UNKNOWN
 from answerable.errors.codes.services import CLI_FILES, CLI_NOT_CONFIRMED

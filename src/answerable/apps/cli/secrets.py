@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.errors import shown
 from answerable.errors.codes.leases import (
     SECRET_ROTATION,
@@ -181,7 +182,7 @@ def expose(shell: Shell, name: Name, reason: Why) -> int | None:
 def canary(shell: Shell, name: Name, to: To, form: Form = "password", owner: Owner = "") -> int | None:
     """Make a secret that opens nothing, and plant it in a file.
 
-    Whoever shows it has read what nobody should. `answerable secret find` looks for it.
+    Whoever uses it has read what they should not. `answerable secret find` looks for it.
     """
     from answerable.core.lease.secret_watch import CANARY_OCTETS, canary_value
 

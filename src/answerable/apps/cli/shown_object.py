@@ -1,10 +1,11 @@
-"""Check that the action, object and card that a server shows match each other, before anybody signs them."""
+"""The action of an approval as a server shows it: on one line, and checked against its object and card."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
+from answerable.apps.cli.terminal import safe
 from answerable.errors.codes.services import CLI_DIGEST
 
 if TYPE_CHECKING:
@@ -32,3 +33,16 @@ def shown_whole(answer: Answer) -> tuple[FrozenJSON, FrozenJSON]:
             "the displayed action is not the action that the server would run: sign nothing, and notify its operator"
         )
     return shown, card
+
+
+def sentence_of(approval: Answer) -> str:
+    """Return the action's sentence: the first line of its card. Used in lists, where nothing is signed."""
+    if approval["object"] == "{}":
+        return call_of(approval)
+    return safe(str(json.loads(approval["card"])["sentence"]))
+
+
+def call_of(approval: Answer) -> str:
+    """Return the action's tool and server, on one line."""
+    action = json.loads(approval["action"])
+    return safe(f"{action['target']} on {action['server']}")

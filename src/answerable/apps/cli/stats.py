@@ -43,10 +43,10 @@ def register(app: typer.Typer) -> None:
 
 
 def stats(shell: Shell, since: Since = "7d", save: Save = None, against: Against = None) -> int | None:
-    """What control costs: how much ran alone, was asked about, was refused, and how long people took.
+    """The cost of control: how many actions ran without approval, needed one or were refused, and how long people took.
 
-    Counted from the ledgers of all processes. With --save the figures become a baseline; with --against they are told
-    beside one, for a change of policy.
+    Counted from the ledgers of all processes. With --save the figures become a baseline; with --against they are
+    compared with one, for a change of policy.
     """
     from answerable.apps.cli.stats_baseline import compared, read_baseline, stats_of, write_baseline
 

@@ -80,12 +80,16 @@ def print_nowhere() -> None:
 
 
 class Terminal:
-    """The output streams of one command. as_json: results are one JSON text. quiet: only faults as messages."""
+    """The output streams of one command. as_json: results are one JSON text. quiet: only faults as messages. draws:
+    whether colour and progress bars are available; they need a package of the server."""
 
-    def __init__(self, *, as_json: bool = False, colour: bool = True, quiet: bool = False) -> None:
+    def __init__(
+        self, *, as_json: bool = False, colour: bool = True, quiet: bool = False, draws: bool = True
+    ) -> None:
         self.as_json = as_json
-        self._colour = colour
+        self._colour = colour and draws
         self._quiet = quiet
+        self._draws = draws
         self._consoles: dict[int, Console] = {}
 
     def json(self, value: object) -> None:
@@ -152,7 +156,7 @@ class Terminal:
 
         A total of 0 means unknown.
         """
-        if self._quiet or not sys.stderr.isatty():
+        if self._quiet or not self._draws or not sys.stderr.isatty():
             yield lambda done, total: None
             return
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.errors import shown
 from answerable.errors.codes.mandate import PRINCIPAL_UNKNOWN
 from answerable.errors.codes.registry import TOOL_OTHER_DEFINITION, TOOL_UNSEEN
@@ -122,7 +123,7 @@ def approve(
 ) -> int | None:
     """Approve a new or changed tool definition, as its owner or backup owner.
 
-    Shows the difference, asks, signs what was shown, and hands it in. The key stays here.
+    Prints the difference, asks for confirmation, signs it and submits the signature. The key stays here.
     """
     from answerable.core.identity.names.principal import principal_id
     from answerable.sdk.keyfile import load_key

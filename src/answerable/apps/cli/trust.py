@@ -48,7 +48,7 @@ def bundle(shell: Shell) -> int | None:
 def rotate(shell: Shell, now: Now = False) -> int | None:
     """Begin the next generation of signing keys.
 
-    Without --now it signs once everybody has had time to fetch it. Happens by itself at half a key's life.
+    Without --now they sign once verifiers have had time to fetch them. Done automatically at half a key's lifetime.
     """
     if not shell.terminal.confirmed(
         "Sign with new keys at once?" if now else "Prepare new keys?", yes=shell.yes

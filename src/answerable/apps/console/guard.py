@@ -118,7 +118,7 @@ async def json_of(request: Request, limits: ConsoleLimits) -> dict[str, JSONValu
         await body_of(request, limits), limits=Limits(size_bytes_max=limits.body_bytes_max, depth_max=8)
     )
     if not isinstance(found, dict):
-        raise REQUEST_BODY("the body is no JSON object")
+        raise REQUEST_BODY("the body must be a JSON object")
     return found
 
 

@@ -92,7 +92,7 @@ def _index(text: str) -> int:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise REQUEST_QUERY(f"{shown(text)} is no whole number of milliseconds")
+        raise REQUEST_QUERY(f"{shown(text)} is not a whole number of milliseconds")
     return int(text)
 
 

@@ -57,10 +57,10 @@ def _kind(call: Call, name: str) -> str:
         kind for kind, names in (("agent", agents), ("capability", {*current.capabilities})) if name in names
     ]
     if not found:
-        raise DRILL_UNKNOWN(f"no agent or capability that is in force is called {shown(name)}")
+        raise DRILL_UNKNOWN(f"there is no agent or capability {shown(name)} in force")
     if len(found) > 1:
         raise DRILL_AMBIGUOUS(
-            f"{shown(name)} is an agent and a capability: say which with `--kind agent` or `--kind capability`"
+            f"{shown(name)} is an agent and a capability: select one with `--kind agent` or `--kind capability`"
         )
     return found[0]
 

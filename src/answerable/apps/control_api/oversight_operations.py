@@ -39,7 +39,7 @@ async def show_oversight(call: Call) -> Answer:
     """Return how people decided since a time, or since the first entry."""
     text = call.query.get("since", "0")
     if not (text.isascii() and text.isdigit() and len(text) <= SINCE_CHARS_MAX):
-        raise REQUEST_QUERY(f"{shown(text)} is no time in Unix milliseconds")
+        raise REQUEST_QUERY(f"{shown(text)} is not a time in Unix milliseconds")
     return oversight_members(await report_oversight(call.walk, since=int(text)))
 
 

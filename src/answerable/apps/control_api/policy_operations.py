@@ -132,7 +132,7 @@ def given_sets(call: Call, *more: str) -> tuple[tuple[JSONValue, ...], tuple[str
     removed = body.items("removed") if body.has("removed") else ()
     names = tuple(one for one in removed if isinstance(one, str))
     if len(names) < len(removed):
-        raise REQUEST_BODY("/removed: names of policy sets are text")
+        raise REQUEST_BODY("/removed: names of policy sets must be text")
     return body.items("documents"), names
 
 

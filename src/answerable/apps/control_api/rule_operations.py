@@ -18,7 +18,7 @@ async def simulate(call: Call) -> Answer:
     """Return the holds that a rule would have placed since a time."""
     since = call.query.get("since", "0")
     if not (since.isascii() and since.isdigit() and len(since) <= 16):
-        raise REQUEST_QUERY(f"{shown(since)} is no number of Unix milliseconds")
+        raise REQUEST_QUERY(f"{shown(since)} is not a number of Unix milliseconds")
     found = await simulate_rule(call.walk, call.path["name"], since=int(since))
     return {
         "start": found.start,

@@ -44,7 +44,7 @@ async def show_stats(call: Call) -> Answer:
     """Return the cost and the benefit of control since a time, or since the first entry."""
     text = call.query.get("since", "0")
     if not (text.isascii() and text.isdigit() and len(text) <= SINCE_CHARS_MAX):
-        raise REQUEST_QUERY(f"{shown(text)} is no time in Unix milliseconds")
+        raise REQUEST_QUERY(f"{shown(text)} is not a time in Unix milliseconds")
     return told(await report_statistics(call.walk, since=int(text)))
 
 

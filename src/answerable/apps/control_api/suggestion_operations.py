@@ -63,7 +63,7 @@ def _rule(one: SuggestedRule) -> JSONValue:
 def _whole(call: Call, name: str, default: int) -> int:
     text = call.query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
-        raise REQUEST_QUERY(f"{name} {shown(text)} is no whole number")
+        raise REQUEST_QUERY(f"{name} {shown(text)} is not a whole number")
     return int(text)
 
 

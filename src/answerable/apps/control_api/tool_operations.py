@@ -40,7 +40,7 @@ async def show_tool(call: Call) -> Answer:
     """Return one tool with both definitions in full, so that signers see what they sign."""
     name = call.query.get("tool")
     if name is None:
-        raise REQUEST_QUERY("name the tool: ?tool=NAME")
+        raise REQUEST_QUERY("expected a tool: ?tool=NAME")
     state = tool_state(call.walk, call.path["name"], name)
     return {
         "tool": _told(state),

@@ -132,7 +132,7 @@ def _target(request: HttpRequest) -> bytes:
         raise HTTP_TARGET("the path is missing in its raw form")
     query: bytes = request.scope.get("query_string", b"")
     if query:
-        raise REQUEST_QUERY("there are no query parameters here")
+        raise REQUEST_QUERY("query parameters are not accepted here")
     return raw
 
 

@@ -39,9 +39,9 @@ def parsed_message(body: bytes, limits: GatewayLimits) -> dict[str, JSONValue]:
     except Malformed as fault:
         raise StoppedError(400, PARSE_ERROR, f"parse error: {fault.message}", fault.code) from None
     if isinstance(value, list):
-        raise StoppedError(400, INVALID_REQUEST, "batches are not served", "rpc.batch")
+        raise StoppedError(400, INVALID_REQUEST, "JSON-RPC batches are not supported", "rpc.batch")
     if not isinstance(value, dict) or value.get("jsonrpc") != "2.0":
-        raise StoppedError(400, INVALID_REQUEST, "a message is one JSON-RPC 2.0 object", "rpc.shape")
+        raise StoppedError(400, INVALID_REQUEST, "a message must be one JSON-RPC 2.0 object", "rpc.shape")
     if not isinstance(value.get("method"), str):
         # The gateway sends no requests to clients, so a client has nothing to respond to.
         raise StoppedError(400, INVALID_REQUEST, "a message has a method", "rpc.shape")

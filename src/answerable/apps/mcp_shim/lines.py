@@ -53,9 +53,9 @@ def message_of(line: bytes | None) -> dict[str, JSONValue] | bytes:
     except Malformed as fault:
         return error_line(None, PARSE_ERROR, f"parse error: {fault.message}", code=fault.code)
     if isinstance(value, list):
-        return error_line(None, INVALID_REQUEST, "batches are not served")
+        return error_line(None, INVALID_REQUEST, "JSON-RPC batches are not supported")
     if not isinstance(value, dict) or value.get("jsonrpc") != "2.0":
-        return error_line(None, INVALID_REQUEST, "a message is one JSON-RPC 2.0 object")
+        return error_line(None, INVALID_REQUEST, "a message must be one JSON-RPC 2.0 object")
     if "id" in value and type(value["id"]) not in (str, int):
         return error_line(None, INVALID_REQUEST, "an id is text or an integer")
     return value

@@ -184,7 +184,7 @@ class Tasks:
         to = body.get("to")
         if not isinstance(to, dict) or to.keys() != {"agent", "key"} or not isinstance(to["key"], dict):
             raise SIDECAR_MEMBERS(
-                "`to` has the receiver's registered name in `agent` and its public JWK in `key`"
+                "`to` must have the receiver's registered name in `agent` and its public JWK in `key`"
             )
         receiver = Receiver(agent=agent_id(_text(to, "agent", 63)), key=public_key(to["key"]))
         seconds = body.get("seconds", OFFLINE_SECONDS_MAX)

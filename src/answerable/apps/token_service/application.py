@@ -196,7 +196,7 @@ class _Door:
         raw: Any = request.scope.get("raw_path")
         if not isinstance(raw, bytes) or request.scope.get("query_string"):
             # RFC 6749, section 3.2. Also, no token may be in a URL, because logs store URLs.
-            raise OAUTH_INVALID_REQUEST("there are no query parameters here")
+            raise OAUTH_INVALID_REQUEST("query parameters are not accepted here")
         return Asked(
             method=request.method,
             target=raw,

@@ -133,7 +133,7 @@ class _Door:
         check_extent(received, MEMBERS_MAX)
         value = parse(received)
         if not isinstance(value, dict):
-            raise REQUEST_BODY("the body is no object")
+            raise REQUEST_BODY("the body must be an object")
         return value
 
 

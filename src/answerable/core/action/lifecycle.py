@@ -33,5 +33,5 @@ ENDS: Final = frozenset({"refused", "succeeded", "failed", "not_started", "indet
 def moved(state: str, to: str) -> str:
     """Return `to` if the table allows it from `state`. Raises Broken (`action.transition`) otherwise."""
     if to not in TRANSITIONS[state]:
-        raise ACTION_TRANSITION(f"an action cannot go from {state} to {to}")
+        raise ACTION_TRANSITION(f"an action cannot change from state {state} to {to}")
     return to

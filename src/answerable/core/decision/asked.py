@@ -138,9 +138,10 @@ def read_question(text: bytes) -> Asked:
             version = _VERSION.decode(text).v
             if version not in (1, QUESTION_VERSION):
                 raise OTHER_VERSION(
-                    f"the question is of version {version}, this reads up to {QUESTION_VERSION}: use a later release"
+                    f"the question has version {version}, expected at most {QUESTION_VERSION}: use a later "
+                    "release"
                 ) from None
-        raise QUESTION_MALFORMED(f"this is not a question as decisions write it: {fault}") from None
+        raise QUESTION_MALFORMED(f"not a recorded question of a decision: {fault}") from None
     if isinstance(asked, _Version2):
         _fill(asked)
     for member in ("arguments", "agent", "budget", "capability", "chain", "destination", "history", "task"):
@@ -157,7 +158,7 @@ def _fill(asked: Asked) -> None:
             continue
         said = context.get(member, {})
         if not isinstance(said, dict):
-            raise QUESTION_MALFORMED(f"{shown(member)} of the question is no object")
+            raise QUESTION_MALFORMED(f"{shown(member)} of the question is not an object")
         # Copy the lists, so that a caller who changes one for a what-if evaluation does not change the defaults.
         own = {name: [*value] if isinstance(value, list) else value for name, value in unsaid.items()}
         context[member] = {**own, **said}
@@ -194,7 +195,7 @@ def declared_under(asked: Asked, parts: PolicyParts) -> Context:
     sent, now = asked.context["destination"], asked.context.get("now")
     names, kind = sent.get("names"), sent.get("type")
     if type(now) is not int or not isinstance(names, list) or not isinstance(kind, str):
-        raise QUESTION_MALFORMED("the question does not say when, or where to, the action went")
+        raise QUESTION_MALFORMED("the question lacks the time or the destination of the action")
     found = classed_as(
         parts.destinations, action=asked.action.kind, kind=kind, destinations=tuple(map(str, names))
     )

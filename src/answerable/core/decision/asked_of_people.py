@@ -87,6 +87,6 @@ def checked_tiers(tiers: Mapping[str, JSONValue], known: Mapping[str, object]) -
         if name not in known:
             raise SIMULATION_TIER(f"there is no active capability `{name}`")
         if type(tier) is not int or not 0 <= tier <= 3:
-            raise SIMULATION_TIER(f"the tier of `{name}` is a whole number from 0 to 3")
+            raise SIMULATION_TIER(f"the tier of `{name}` must be a whole number from 0 to 3")
         found[name] = tier
     return found

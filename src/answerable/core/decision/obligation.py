@@ -119,7 +119,7 @@ def obligations_in(annotation: str) -> tuple[str, ...]:
     parts = [part.strip() for part in _PART.findall(annotation)]
     if _PART.sub("", annotation).strip(";") or not any(parts):
         raise OBLIGATION_UNKNOWN(
-            f"{shown(annotation)} is no list of obligations, or a quoted text in it does not end"
+            f"{shown(annotation)} is not a list of obligations, or a quoted text in it does not end"
         )
     found = tuple(dict.fromkeys(text for part in parts if part for text in _spelt(part)))
     duties_of(found)
@@ -196,7 +196,8 @@ def _spelt(part: str) -> tuple[str, ...]:
 def _pointer_text(text: str) -> str:
     if _POINTER.fullmatch(text) is None or text.count("/") > SEGMENTS_MAX:
         told = (
-            f"{shown(text)} is no JSON Pointer of at most {SEGMENTS_MAX} members, such as `/customer/email`"
+            f"{shown(text)} is not a JSON Pointer of at most {SEGMENTS_MAX} members, such as "
+            "`/customer/email`"
         )
         if text.partition(":")[0].strip() in KINDS:
             told += "; put `;` before the next obligation"
@@ -214,13 +215,13 @@ def _modify_text(part: str, rest: str) -> str:
     if sign == "<=":
         if NUMBER.fullmatch(value) is None:
             raise OBLIGATION_UNKNOWN(
-                f"{shown(part)}: {shown(value)} is no number of at most 15 digits and 4 places"
+                f"{shown(part)}: {shown(value)} is not a number of at most 15 digits and 4 decimal places"
             )
         return f"modify:{argument}<={value}"
     try:
         bound = parse(value.encode("utf-8", "replace"))
     except Malformed as fault:
-        raise OBLIGATION_UNKNOWN(f"{shown(part)}: no JSON value: {fault.message}") from None
+        raise OBLIGATION_UNKNOWN(f"{shown(part)}: not a JSON value: {fault.message}") from None
     choices = bound if isinstance(bound, list) else [bound]
     if sign == "in" and not isinstance(bound, list):
         raise OBLIGATION_UNKNOWN(f"{shown(part)}: after `in` there is a list")

@@ -38,12 +38,12 @@ def stream_in(body: bytes, *, identity: str, revision: int) -> EventStream:
     """Parse a stored stream. Raises Malformed (`event_stream.kept`, `json.*`) for data that we did not write."""
     kept = parse(body)
     if not isinstance(kept, dict):
-        raise EVENT_STREAM_KEPT("not what is kept of a stream of events")
+        raise EVENT_STREAM_KEPT("not a stored event stream")
     method = next((one for one in METHODS if one == kept.get("method")), None)
     status = next((one for one in STATUSES if one == kept.get("status")), None)
     since, requested = kept.get("since"), kept.get("requested")
     if method is None or status is None or not isinstance(since, dict):
-        raise EVENT_STREAM_KEPT("not what is kept of a stream of events")
+        raise EVENT_STREAM_KEPT("not a stored event stream")
     texts = {name: _text(kept, name) for name in _TEXTS}
     return EventStream(
         id=identity,
@@ -70,14 +70,14 @@ def stream_in(body: bytes, *, identity: str, revision: int) -> EventStream:
 def _text(kept: Mapping[str, JSONValue], name: str) -> str:
     value = kept.get(name, "")
     if not isinstance(value, str):
-        raise EVENT_STREAM_KEPT("not what is kept of a stream of events")
+        raise EVENT_STREAM_KEPT("not a stored event stream")
     return value
 
 
 def _number(kept: Mapping[str, JSONValue], name: str) -> int:
     value = kept.get(name, 0)
     if type(value) is not int:
-        raise EVENT_STREAM_KEPT("not what is kept of a stream of events")
+        raise EVENT_STREAM_KEPT("not a stored event stream")
     return value
 
 
@@ -85,5 +85,5 @@ def _list(kept: Mapping[str, JSONValue], name: str) -> tuple[str, ...]:
     value = kept.get(name, [])
     texts = [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
     if not isinstance(value, list) or len(texts) != len(value):
-        raise EVENT_STREAM_KEPT("not what is kept of a stream of events")
+        raise EVENT_STREAM_KEPT("not a stored event stream")
     return tuple(texts)

@@ -58,7 +58,7 @@ def mandate_after(known: MandateRow | None, told: Told) -> MandateRow | None:
         ),
     )
     if mandate.id != told.leaf.get("mandate"):
-        raise MANDATE_MALFORMED("its token is of another mandate than its entry names")
+        raise MANDATE_MALFORMED("its token is for another mandate than its entry")
     return MandateRow(mandate, closed=known is not None and known.closed, issued=place)
 
 

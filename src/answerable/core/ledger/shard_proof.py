@@ -59,7 +59,7 @@ class ShardProof:
 
     def _verify_entry(self, leaf: bytes) -> None:
         if covered_shard(self.head) is None:
-            raise SHARD_HEAD("the entry of the log of logs is no head of a shard")
+            raise SHARD_HEAD("the entry of the log of logs is not the head of a shard")
         head = ShardHead.of_leaf(members_of(self.head))
         found = TlogProof.parse(self.entry.encode()).verify(
             leaf=leaf, origin=head.origin, log_keys=(head.key,)

@@ -99,7 +99,7 @@ class ShardHead:
         Raises Malformed, or Unverified with the steps of `verified_checkpoint`.
         """
         if key.kind != ED25519:
-            raise NOTE_KEY_TYPE(f"key of {shown(key.name)} is no ed25519 key")
+            raise NOTE_KEY_TYPE(f"key of {shown(key.name)} is not an ed25519 key")
         note = Note.parse(encoded)
         checkpoint = checkpoint_in(note, origin=key.name, log_keys=(key,))
         if checkpoint.extensions:

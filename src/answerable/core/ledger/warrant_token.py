@@ -230,27 +230,27 @@ def _read(claims: Mapping[str, JSONValue]) -> SignedWarrant:
 def _text(claims: Mapping[str, JSONValue], name: str, *, chars_max: int = NAME_CHARS_MAX) -> str:
     value = claims[name]
     if not isinstance(value, str) or not value or len(value) > chars_max:
-        raise _malformed(f"`{name}` is no text of 1 to {chars_max} characters")
+        raise _malformed(f"`{name}` is not a text of 1 to {chars_max} characters")
     return value
 
 
 def _whole(claims: Mapping[str, JSONValue], name: str) -> int:
     value = claims[name]
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise _malformed(f"`{name}` is no whole number")
+        raise _malformed(f"`{name}` is not a whole number")
     return value
 
 
 def _under(value: JSONValue) -> tuple[Under, ...]:
     if not isinstance(value, list) or len(value) > UNDER_MAX:
-        raise _malformed(f"`under` is no list of at most {UNDER_MAX}")
+        raise _malformed(f"`under` is not a list of at most {UNDER_MAX} items")
     found: list[Under] = []
     for one in value:
         match one:
             case [str(kind), str(name)] if len(kind) <= NAME_CHARS_MAX and len(name) <= NAME_CHARS_MAX:
                 found.append((kind, name))
             case _:
-                raise _malformed("`under` holds something that is no pair of kind and name")
+                raise _malformed("`under` has an item that is not a pair of kind and name")
     return tuple(found)
 
 

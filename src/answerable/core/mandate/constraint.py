@@ -173,7 +173,7 @@ class MaxLifetime:
     def failure(self, fact: JSONValue) -> str | None:
         """Return a reason always: one action does not reveal the sum. The caller reserves against `limits_of`
         instead."""
-        return f"{self.bound} in all, and nobody here counts them"
+        return f"{self.bound} in all, which is not counted here"
 
     def covers(self, child: Constraint) -> bool:
         """As Max.covers."""
@@ -190,7 +190,7 @@ class MaxSubtree:
 
     def failure(self, fact: JSONValue) -> str | None:
         """As MaxLifetime.failure."""
-        return f"{self.bound} in all, and nobody here counts them"
+        return f"{self.bound} in all, which is not counted here"
 
     def covers(self, child: Constraint) -> bool:
         """As Max.covers."""
@@ -208,7 +208,7 @@ class Unknown:
 
     def failure(self, fact: JSONValue) -> str | None:
         """Return a reason always: an unknown constraint may forbid the action."""
-        return f"within a bound of type {shown(self.type, 40)}, which is not known here"
+        return f"within a bound of the unknown type {shown(self.type, 40)}"
 
     def covers(self, child: Constraint) -> bool:
         """Whether `child` is identical."""
@@ -341,7 +341,7 @@ def _prefix(key: str, wire: Mapping[str, JSONValue]) -> Prefix:
 def _rank(key: str, wire: Mapping[str, JSONValue]) -> Rank:
     order = wire.get(terms.ORDER)
     if not isinstance(order, list) or not 2 <= len(order) <= ORDER_MAX:
-        raise DELEGATION_MALFORMED(f"`rank` comes with `order`, a list of 2 to {ORDER_MAX} different texts")
+        raise DELEGATION_MALFORMED(f"`rank` needs `order`, a list of 2 to {ORDER_MAX} different texts")
     places = tuple(_text(one, "a place in `order`", KEY_CHARS_MAX) for one in order)
     rank = wire[terms.RANK]
     if len(set(places)) < len(places) or not isinstance(rank, str) or rank not in places:

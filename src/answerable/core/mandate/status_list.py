@@ -108,7 +108,7 @@ class StatusListToken:
 def with_status(statuses: bytearray, *, bits: Bits, indexes: Iterable[int], status: int) -> None:
     """Set the status of these places in `statuses`. Raises Malformed (`status.value`, `status.index`)."""
     if not 0 <= status < 1 << bits:
-        raise STATUS_VALUE(f"{status} does not fit into {bits} bits")
+        raise STATUS_VALUE(f"status {status} does not fit into {bits} bits")
     per_byte, mask = 8 // bits, (1 << bits) - 1
     size = len(statuses) * per_byte
     for index in indexes:

@@ -110,7 +110,7 @@ class VerifierKey:
                 f"ml-dsa-44 public key of {len(self.public)} bytes, expected {ML_DSA_44_KEY_BYTES}"
             )
         if self.kind in _KINDS_WITH_DERIVED_ID and self.key_id != key_id(self.name, self.kind, self.public):
-            raise NOTE_KEY_ID(f"key id of {shown(self.name)} does not fit its key")
+            raise NOTE_KEY_ID(f"key id of {shown(self.name)} does not match its key")
 
     @classmethod
     def ed25519(cls, name: str, public: bytes) -> VerifierKey:

@@ -7,7 +7,7 @@ from answerable.errors.code import BrokenCode, DecisionCode, MalformedCode, Refu
 ACTION_METHOD = BrokenCode("action.method", "a frozen action is not one that this upstream can perform")
 ACTION_NAME_INVALID = MalformedCode("action.name_invalid", "the name of a … must have 1 to … characters")
 ACTION_TARGET_INVALID = MalformedCode("action.target_invalid", "target must have 1 to … characters")
-ACTION_TRANSITION = BrokenCode("action.transition", "an action cannot go from … to …")
+ACTION_TRANSITION = BrokenCode("action.transition", "an action cannot change from state … to …")
 
 ARGUMENTS_INVALID = RefusedCode("arguments.invalid", "arguments do not match the tool's schema: …")
 ARGUMENTS_NOT_OBJECT = MalformedCode("arguments.not_object", "arguments must be a JSON object")

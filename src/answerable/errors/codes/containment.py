@@ -12,7 +12,7 @@ from answerable.errors.code import (
 )
 
 DRILL_AMBIGUOUS = RefusedCode(
-    "drill.ambiguous", "… is an agent and a capability: say which with `--kind agent` or `--kind capability`"
+    "drill.ambiguous", "… is an agent and a capability: select one with `--kind agent` or `--kind capability`"
 )
 DRILL_DOCUMENT = MalformedCode("drill.document", "the document has no `spec`")
 DRILL_INACTIVE = RefusedCode(

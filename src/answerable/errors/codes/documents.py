@@ -51,7 +51,7 @@ NAME_INVALID = MalformedCode(
 SCHEMA_DEPTH = MalformedCode("schema.depth", "an input schema is nested deeper than … levels")
 SCHEMA_INVALID = MalformedCode("schema.invalid", "an input schema does not compile: …")
 SCHEMA_MISSING = FindingCode(
-    "schema.missing", "there is no …, by which editors and reviewers know what policies can say: …"
+    "schema.missing", "… is missing, from which editors and reviewers know what policies can use: …"
 )
 SCHEMA_NOT_OBJECT = MalformedCode("schema.not_object", "an input schema must be a JSON object")
 SCHEMA_REFERENCE = MalformedCode("schema.reference", "an input schema contains another schema with an `$id`")
@@ -61,7 +61,8 @@ SCHEMA_REFERENCES = MalformedCode(
 )
 SCHEMA_SIZE = MalformedCode("schema.size", "an input schema may have at most … bytes")
 SCHEMA_STALE = FindingCode(
-    "schema.stale", "not the schema of this registry: the first change is …; …, and read what changed"
+    "schema.stale",
+    "the schema is not that of this registry: the first difference is …; …, and read what changed",
 )
 
 URL_MALFORMED = MalformedCode("url.malformed", "a URL has at most … characters, got …")

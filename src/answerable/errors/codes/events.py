@@ -27,7 +27,7 @@ EVENT_STREAM_ENDPOINT = MalformedCode(
 )
 EVENT_STREAM_FAILED = BrokenCode("event_stream.failed", "internal error: see the server's log")
 EVENT_STREAM_FULL = RefusedCode("event_stream.full", "the stream is full: read the waiting events first")
-EVENT_STREAM_KEPT = MalformedCode("event_stream.kept", "not what is kept of a stream of events")
+EVENT_STREAM_KEPT = MalformedCode("event_stream.kept", "not a stored event stream")
 EVENT_STREAM_KEY = BrokenCode("event_stream.key", "there is an event stream but no key to sign its events")
 EVENT_STREAM_MEMBER = MalformedCode("event_stream.member", "the body is a JSON object")
 EVENT_STREAM_RECEIVER = RefusedCode(

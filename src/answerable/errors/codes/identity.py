@@ -180,7 +180,7 @@ KEY_UNWRITABLE = UnavailableCode(
     "key.unwritable", "the key `…` cannot be created or read: …", port="key_file"
 )
 
-PORT_KEY_USE = BrokenCode("port_key.use", "an authority's key was asked for …")
+PORT_KEY_USE = BrokenCode("port_key.use", "the key of an authority was used for …")
 
 SPIFFE_ID_LENGTH = MalformedCode("spiffe_id.length", "a SPIFFE ID has at most … bytes")
 SPIFFE_ID_PATH = MalformedCode(

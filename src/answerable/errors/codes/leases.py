@@ -92,7 +92,7 @@ SECRET_PASSED = RefusedCode(
 )
 SECRET_RECORD = MalformedCode("secret.record", "this is no record of a secret")
 SECRET_REFERENCE = MalformedCode(
-    "secret.reference", "there is no store of secrets yet: `answerable secret put NAME`"
+    "secret.reference", "there is no store of secrets yet: create it with `answerable secret put NAME`"
 )
 SECRET_RETIRED = RefusedCode("secret.retired", "secret … was retired")
 SECRET_ROTATING = RefusedCode("secret.rotating", "secret … is already being rotated: wait for it")

@@ -183,7 +183,7 @@ SHARD_DOWN = UnavailableCode("shard.down", "shard …… is not running: try aga
 SHARD_FAILED = UnavailableCode(
     "shard.failed", "the process of this mandate's shard failed", port="shard_link", effect="unknown"
 )
-SHARD_HEAD = MalformedCode("shard.head", "the entry of the log of logs is no head of a shard")
+SHARD_HEAD = MalformedCode("shard.head", "the entry of the log of logs is not the head of a shard")
 SHARD_LATE = UnavailableCode("shard.late", "shard … gave no answer in … s", port="shard_link")
 SHARD_LOST = UnavailableCode("shard.lost", "shard … answered about another log", port="shard_link")
 SHARD_MESSAGE = MalformedCode("shard.message", "a result must be an object")

@@ -219,4 +219,4 @@ STATUS_TTL = MalformedCode(
 )
 STATUS_TYPE = UnverifiedCode("status.type", "expected a token of type …, got …", step="status")
 STATUS_URI = UnverifiedCode("status.uri", "expected the status list of …, got that of …", step="status")
-STATUS_VALUE = MalformedCode("status.value", "… does not fit into … bits")
+STATUS_VALUE = MalformedCode("status.value", "status … does not fit into … bits")

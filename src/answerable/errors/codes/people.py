@@ -19,7 +19,9 @@ INVITATION_REFUSED = UnverifiedCode(
 )
 INVITATION_SECRET = MalformedCode("invitation.secret", "a code takes … random bytes, got …")
 
-PASSKEY_ALGORITHM = UnverifiedCode("passkey.algorithm", "the key does not fit its algorithm", step="passkey")
+PASSKEY_ALGORITHM = UnverifiedCode(
+    "passkey.algorithm", "the key does not match its algorithm", step="passkey"
+)
 PASSKEY_ATTESTATION = UnverifiedCode(
     "passkey.attestation", "what the device says of itself does not check", step="passkey"
 )

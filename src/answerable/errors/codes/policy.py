@@ -107,7 +107,7 @@ PUBLICATION_OTHER = UnverifiedCode(
     step="publication",
 )
 PUBLICATION_OWN = RefusedCode(
-    "publication.own", "… proposed this: somebody else must publish it, with a key that is not theirs"
+    "publication.own", "… proposed this: another person must publish it, with their own key"
 )
 PUBLICATION_SIGNATURE = UnverifiedCode(
     "publication.signature", "the signature is invalid", step="publication"
@@ -134,7 +134,7 @@ PUBLICATION_UNKNOWN = RefusedCode(
 
 QUESTION_FACT_MISSING = FindingCode("question.fact_missing", "the question has no … as policies see it now")
 QUESTION_MALFORMED = MalformedCode(
-    "question.malformed", "the question does not say when, or where to, the action went"
+    "question.malformed", "the question lacks the time or the destination of the action"
 )
 QUESTION_TRACKER_CHANGED = FindingCode("question.tracker_changed", "tracker … counted something else then")
 QUESTION_TRACKER_NEW = FindingCode("question.tracker_new", "tracker … did not count yet")
@@ -142,7 +142,7 @@ QUESTION_TRACKER_UNKNOWN = FindingCode(
     "question.tracker_unknown", "how tracker … counted then is not on record"
 )
 QUESTION_VERSION = MalformedCode(
-    "question.version", "the question is of version …, this reads …: use a later release"
+    "question.version", "the question has version …, expected at most …: use a later release"
 )
 
 SHADOW_NONE = RefusedCode("shadow.none", "no policy set is in shadow mode")

@@ -34,7 +34,7 @@ CAPABILITY_NAME = FindingCode(
     "capability.name", "… is the name of a kind of action: choose a name that policies can distinguish"
 )
 CAPABILITY_POINTER = FindingCode(
-    "capability.pointer", "a resource that is read has no arguments but the variables of its URI"
+    "capability.pointer", "a resource that is read may have only the variables of its URI as arguments"
 )
 CAPABILITY_PREVIEW = FindingCode("capability.preview", "only a tool can have a preview")
 CAPABILITY_RESOURCE = FindingCode("capability.resource", "type … is reserved by the product")

@@ -29,7 +29,7 @@ CLI_NARROWER = MalformedCode(
 )
 CLI_NOT_CONFIRMED = RefusedCode("cli.not_confirmed", "not confirmed: nothing was signed")
 CLI_NOT_UTF8 = MalformedCode("cli.not_utf8", "argument … is not valid UTF-8: …")
-CLI_OUT = UnavailableCode("cli.out", "… cannot be made: …", port="file")
+CLI_OUT = UnavailableCode("cli.out", "cannot create …: …", port="file")
 CLI_OUTPUT = UnavailableCode(
     "cli.output", "standard output cannot be written (…): changes already made stay in force", port="terminal"
 )
@@ -125,6 +125,8 @@ CONTROL_NOT_ENDED = UnavailableCode(
 CONTROL_PEER = UnverifiedCode(
     "control.peer", "the connection does not identify the calling process", step="peer"
 )
+
+EXTRA_MISSING = UnavailableCode("extra.missing", '… here: pip install "answerable[replay]"', port="extra")
 
 FRONT_ADDRESS = UnavailableCode("front.address", "cannot listen on the socket …: …", port="front")
 FRONT_LIFESPAN = UnavailableCode("front.lifespan", "the application failed to start", port="front")

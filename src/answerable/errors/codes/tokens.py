@@ -111,7 +111,7 @@ OAUTH_INVALID_GRANT = RefusedCode(
     "oauth.invalid_grant",
     "the token was issued to agent …: `consent` must be a hop that this agent signed for you",
 )
-OAUTH_INVALID_REQUEST = MalformedCode("oauth.invalid_request", "there are no query parameters here")
+OAUTH_INVALID_REQUEST = MalformedCode("oauth.invalid_request", "query parameters are not accepted here")
 OAUTH_INVALID_SCOPE = RefusedCode(
     "oauth.invalid_scope", "scope … is not within the scopes of the parent or of `authorization_details`"
 )

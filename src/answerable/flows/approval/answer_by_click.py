@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from answerable.flows.state.click_desk import ChatAnswerState, Offered
     from answerable.flows.state.walk import Walk
 
-INSTEAD: Final = "answer it at our page"
+INSTEAD: Final = "answer it in the console"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +77,13 @@ async def take_click(walk: Walk, desk: ChatAnswerState, click: Click) -> Clicked
         page = approval_page(walk, "").rstrip("/")
         where = f"{INSTEAD}, {page}" if page else INSTEAD
         return Clicked(
-            why=f"this button was used, is too old, or was made before a restart; it does not count: {where}"
+            why=(
+                "this button was used, has expired, or was sent before a restart; the click does "
+                f"not count: {where}"
+            )
         )
     if offered.account != click.account:
-        return Clicked(why="this was offered to somebody else, and does not count")
+        return Clicked(why="this message was sent to another person; the click does not count")
     # Use up the offer. There is no await between `find` and `take`, so no other click can use it.
     desk.take(click.nonce)
     try:
@@ -89,7 +92,9 @@ async def take_click(walk: Walk, desk: ChatAnswerState, click: Click) -> Clicked
         raise
     except AnswerableError as fault:
         unknown = isinstance(fault, Unavailable) and fault.effect == "unknown"
-        said = "look at our page whether it counts" if unknown else f"this click does not count: {INSTEAD}"
+        said = (
+            "check in the console whether it counts" if unknown else f"this click does not count: {INSTEAD}"
+        )
         return Clicked(why=f"{fault.message}; {said}", instead=_without_buttons(walk, offered))
 
 

@@ -94,7 +94,7 @@ def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict, *, to: str = "
     fitting, left_out = _fitting(walk, [*seen], verdict)
     for approval in [*fitting]:
         if approval.card.hex != seen[approval.id]:
-            left_out[approval.id] = "this is not the card that was seen: show it anew"
+            left_out[approval.id] = "the card has changed since it was shown: reload it"
             fitting.remove(approval)
     if not fitting:
         raise APPROVAL_NONE_ALIKE(
@@ -315,7 +315,7 @@ def _fitting(walk: Walk, ids: Sequence[str], verdict: Verdict) -> tuple[list[App
     counts = [(sum(one.id in wanted for one in group.all), group) for group in groups_waiting(walk).groups]
     count, group = max(counts, key=lambda pair: pair[0], default=(0, None))
     if group is None or not count:
-        return [], dict.fromkeys(ids, "it is not one of a group that waits")
+        return [], dict.fromkeys(ids, "it does not belong to a pending group")
     if verdict == "approve" and group.not_together:
         raise APPROVAL_NOT_TOGETHER(f"these approvals must be answered one by one: {group.not_together}")
     alike = {one.id: one for one in group.alike}
@@ -328,13 +328,15 @@ def _fitting(walk: Walk, ids: Sequence[str], verdict: Verdict) -> tuple[list[App
         if found is None and differs is not None and verdict == "deny":
             found = differs.approval
         if found is not None and verdict == "approve" and _tier(walk, found) > walk.limits.batch_tier_max:
-            left_out[name] = "an action of this tier is answered by itself"
+            left_out[name] = "an action of this tier must be answered by itself"
         elif found is not None:
             fitting.append(found)
         elif differs is not None:
-            left_out[name] = f"it differs, and is answered by itself: {'; '.join(differs.because)}"
+            left_out[name] = (
+                f"it differs from the others and must be answered by itself: {'; '.join(differs.because)}"
+            )
         else:
-            left_out[name] = "it does not wait any more, or is not like the others"
+            left_out[name] = "it is no longer pending, or is not like the others"
     return fitting, left_out
 
 

@@ -230,7 +230,7 @@ def _sort_out(
             else:
                 _take_kept(one, others, seen)
         elif approval is None:
-            seen.missed.append(missed(one, why="the approval is not there any more"))
+            seen.missed.append(missed(one, why="the approval no longer exists"))
         elif not _is_ours(walk, approval):
             continue
         elif approval.state_at(now) == "pending":
@@ -379,7 +379,7 @@ def _not_told(walk: Walk, desk: NotificationState, channel: str, one: _Due) -> S
             return Sent(state="later", why="they are held or revoked")
         approval = walk.approvals.find(ApprovalId(first.about)) if one.what == "asked" else None
         if approval is not None and first.to not in receivers_of(walk, approval, desk.routes_on(channel)):
-            return Sent(state="never", why="they are not asked any more")
+            return Sent(state="never", why="they are no longer asked")
     except Unavailable as fault:
         return Sent(state="later", why=fault.message)
     return None

@@ -151,7 +151,7 @@ async def _suggested(
         _check_evidence(questions, people & missed)
         first = min(one.at for one in questions)
         if any(held.at >= first and held.name in (of.agent, of.capability) for held in stops):
-            raise _no("it was stopped in this time")
+            raise _no("it was stopped in this period")
         capability = walk.registry.current.capabilities.get(of.capability)
         if capability is None:
             raise _no("the capability is not active any more")
@@ -172,13 +172,16 @@ def _check_evidence(questions: Iterable[Question], missed: frozenset[str]) -> No
         if one.state != "approved":
             raise _no("not all were approved")
         if one.failed:
-            raise _no("something that ran after a yes failed")
+            raise _no("an approved action failed")
         if one.glass:
-            raise _no("somebody let one run without its approval")
+            raise _no("break-glass was used for one")
         if any(said.person.startswith(WORKFLOW) for said in one.said):
-            raise _no("a workflow approved some, which needs no rule to go on")
+            raise _no("some were approved by a workflow, which needs no rule to continue")
         if any(said.unsigned for said in one.said):
-            raise _no("some were approved by a click in a chat, which signed nothing and shows no look")
+            raise _no(
+                "some were approved by a click in a chat, which is unsigned and does not "
+                "show how long they were viewed"
+            )
     fast = sum(any(said.at - one.at < FAST_MS for said in one.said) for one in questions)
     if fast:
         raise _no(
@@ -204,7 +207,7 @@ def _object(walk: Walk, question: Question) -> dict[str, JSONValue]:
     fields = disclosures_of(walk.ledger.entry(question.entry), walk.subject_keys.find) or ()
     shown_to_people = next((bytes(one.value) for one in fields if one.name == "object"), None)
     if shown_to_people is None:
-        raise _no("what people were shown is not on record in the clear any more")
+        raise _no("what people were shown is no longer on record in clear text")
     return object_in(FrozenJSON.from_canonical(shown_to_people))
 
 

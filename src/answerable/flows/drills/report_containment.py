@@ -79,9 +79,9 @@ _AS_REVOKED: Final[dict[HoldKind, RevocationKind]] = {
 _ON_TARGETS: Final = frozenset({"tool", "server", "capability", "credential"})
 """Holds that stop no agent, only what agents use."""
 
-_SVID: Final = "whoever verifies it offline believes it until it runs out"
-_BELIEVED: Final = "a hold ends no token: whoever checks it offline, or by its status list, believes it"
-_UNKNOWN_END: Final = "the upstream did not say how it ended: it may be going on with it, or have done it"
+_SVID: Final = "offline verifiers accept it until it expires"
+_BELIEVED: Final = "a hold does not end tokens: verifiers that check offline or by the status list accept it"
+_UNKNOWN_END: Final = "the upstream did not report how it ended: it may still be running, or be done"
 _RUNNING: Final = "it was started before the stop, and the upstream has not answered"
 
 _log: Final = logging.getLogger(__name__)
@@ -221,7 +221,7 @@ async def follow_reports(walk: Walk, *, workloads: Workloads | None = None) -> N
                 # Past the scans that are kept, each look reads the log again.
                 rest = RETRY_SECONDS if len(turns.waited) <= SCANS_MAX else REST_SECONDS
         except AnswerableError as failed:
-            _log.warning("what came of a hold cannot be written down right now: %s", failed.message)
+            _log.warning("the effects of a hold cannot be recorded at the moment: %s", failed.message)
         await anyio.sleep(rest)
 
 

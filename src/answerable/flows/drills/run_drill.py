@@ -136,7 +136,7 @@ async def _press(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> Non
     """Stop a busy shadow: callers that ignore answers, one call in flight and one question that waits."""
     stage, refusals = seen.stage, list[Refused | Unverified]()
     asked = (await stage.act(ASKS)).approval
-    seen.expect(asked is not None, "no question was asked, so that none could be denied")
+    seen.expect(asked is not None, "no approval was requested, so none could be denied")
     answers: list[Answer] = []
     async with anyio.create_task_group() as tasks:
         for _ in range(CALLERS):
@@ -157,16 +157,16 @@ async def _press(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> Non
             # A revocation prevents new actions; only a hold cuts calls in flight.
             with anyio.move_on_after(GOES_ON_SECONDS):
                 await seen.ended.wait()
-            seen.expect(seen.ended.is_set(), "the call on its way was not cut")
+            seen.expect(seen.ended.is_set(), "the running call was not cut off")
         stage.let_end.set()
     last = max(stage.started_at, default=0.0)
     seen.at("last_action_started", last)
-    seen.expect(last <= seen.returned, "an action started after the press had returned")
+    seen.expect(last <= seen.returned, "an action started after the stop had returned")
     seen.expect(len(refusals) == CALLERS, "not every caller was refused")
     await _refused_anew(seen)
-    seen.expect(bool(answers), "the call on its way has no end")
+    seen.expect(bool(answers), "the running call has no end")
     if asked is not None:
-        seen.expect(_is_denied(stage, asked.id), "the question that waited was not denied")
+        seen.expect(_is_denied(stage, asked.id), "the pending approval was not denied")
     if what.kind == "agent":
         seen.expect(_has_ended(stage), "the instance did not end")
     await _accounted(seen, first)
@@ -232,7 +232,7 @@ async def _refused_anew(seen: _Seen) -> None:
         pass
     except AnswerableError as failed:
         seen.faults.append(f"an action after the press got neither an answer nor a refusal: {failed.code}")
-    seen.expect(len(seen.stage.started_at) == before, "an action was done after the press")
+    seen.expect(len(seen.stage.started_at) == before, "an action took effect after the stop")
 
 
 async def _until(seen: _Seen, milestone: str, holds: Callable[[], bool]) -> None:
@@ -270,10 +270,10 @@ async def _accounted(seen: _Seen, pressed_at: int) -> None:
                 ends[intent] = str(leaf.get("status"))
         elif stored.tag in (Tag.HOLD_PLACED, Tag.REVOKED) and leaf.get("name") == name and cut_off < 0:
             cut_off = stored.index
-    seen.expect(cut_off >= pressed_at, "the press is not in the ledger")
+    seen.expect(cut_off >= pressed_at, "the stop is not in the ledger")
     seen.expect(all(ends.values()), "an action has no end in the ledger")
     late = [index for index, status in ends.items() if index > cut_off >= 0 and status != "not_started"]
-    seen.expect(not late, "an action that was decided after the press took effect")
+    seen.expect(not late, "an action that was decided after the stop took effect")
     open_still = in_flight_under(stage.walk, RevocationTarget("agent", name))
     seen.expect(not open_still, "an action is still in flight")
 
@@ -283,12 +283,10 @@ async def _reported(seen: _Seen, hold: Hold, asked: Approval | None) -> None:
     stage = seen.stage
     report = await report_containment(stage.walk, hold, workloads=stage.workloads)
     seen.expect(report.is_complete, "the report is not complete: something is in flight")
-    seen.expect(report.in_flight_count > 0, "the report lacks the call that was on its way")
+    seen.expect(report.in_flight_count > 0, "the report lacks the running call")
     seen.expect(not report.after_count, "the report has an action that started after the stop")
     seen.expect(report.last is not None, "the report lacks the last effect before the stop")
-    seen.expect(
-        asked is None or asked.id in report.approvals, "the report lacks the question that was denied"
-    )
+    seen.expect(asked is None or asked.id in report.approvals, "the report lacks the denied approval")
     if hold.what.kind == "agent":
         seen.expect(report.instances_count > 0, "the report lacks the instance that ended")
 

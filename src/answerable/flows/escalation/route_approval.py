@@ -70,7 +70,7 @@ async def follow_duties(walk: Walk) -> None:
             if await tell_due(walk):
                 continue
         except Unavailable as failed:
-            _log.warning("who is on call cannot be told at this moment: %s", failed.message)
+            _log.warning("people on call cannot be determined at the moment: %s", failed.message)
         with anyio.move_on_after(LOOK_SECONDS_MAX):
             await walk.duties.woken.wait()
         walk.duties.woken = anyio.Event()

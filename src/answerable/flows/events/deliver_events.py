@@ -127,7 +127,7 @@ async def _send(desk: EventState, stream: EventStream, one: Waiting) -> Sent:
         return await _to_webhook(desk, stream, one.body, one.id)
     content = parse(one.body)
     if not isinstance(content, dict):
-        raise EVENT_STREAM_KEPT("an event that waits is not an object")
+        raise EVENT_STREAM_KEPT("a waiting event is not a JSON object")
     token = desk.signed(stream, content, identity=one.id, at=one.at)
     answer, sent = await _push(desk, stream, token)
     if sent != "refused":

@@ -123,7 +123,7 @@ async def _given(desk: EventState, stream: EventStream, count_max: int) -> dict[
         for one in found[:room]:
             content = parse(one.body)
             if not isinstance(content, dict):
-                raise EVENT_STREAM_KEPT("an event that waits is not an object")
+                raise EVENT_STREAM_KEPT("a waiting event is not a JSON object")
             sets[one.id] = desk.signed(stream, content, identity=one.id, at=one.at)
         if given := [one.id for one in found[:room]]:
             await in_register(desk.register.shown, stream.id, given)

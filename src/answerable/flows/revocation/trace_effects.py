@@ -187,7 +187,7 @@ async def answers_elsewhere(
             with anyio.move_on_after(seconds_max):
                 told[origin] = await question(link, origin)
                 return
-            why = f"its process gave no answer in {seconds_max:g} s: it stands still, or has much to do"
+            why = f"its process gave no answer in {seconds_max:g} s: it is stopped or overloaded"
         except AnswerableError as failed:
             why = failed.message
         silent.append(NotAsked(log=origin, why=why))
@@ -195,7 +195,7 @@ async def answers_elsewhere(
     try:
         others = link.others()
     except AnswerableError as failed:
-        return (), (NotAsked(log="", why=f"which other shards there are cannot be told: {failed.message}"),)
+        return (), (NotAsked(log="", why=f"the other shards cannot be listed: {failed.message}"),)
     async with anyio.create_task_group() as tasks:
         for origin in others:
             tasks.start_soon(ask, origin)

@@ -133,7 +133,7 @@ async def follow_dormancy(
             else:
                 await note_uses(workloads.walk, uses, days=days)
         except AnswerableError as error:
-            _log.warning("dormant agents cannot be looked for right now: %s", error.message)
+            _log.warning("dormant agents cannot be determined at the moment: %s", error.message)
         await anyio.sleep(min(note_seconds, round_seconds))
 
 
@@ -147,8 +147,10 @@ def _is_known(read: LogRead | None, told: bool, published: int, days: int) -> bo
 def _say_waiting(dormancy: Dormancy) -> None:
     if dormancy.waiting and dormancy.looks == PATIENCE:
         _log.warning(
-            "no agent is suspended as dormant while it is not known whether these logs saw it: %s; start their "
-            "processes, with the same `identity.dormant_days`",
+            (
+                "no agent is suspended as dormant while the use in these logs is unknown: %s; start "
+                "their processes with the same `identity.dormant_days`"
+            ),
             ", ".join(dormancy.waiting),
         )
 
@@ -160,7 +162,7 @@ def _is_clock_sound(walk: Walk, dormancy: Dormancy) -> bool:
     if before is not None and now - before[0] - (elapsed - before[1]) <= AHEAD_MILLIS_MAX:
         return True
     if before is not None:
-        _log.warning("the clock has jumped ahead: nobody is suspended as dormant in this round")
+        _log.warning("the clock jumped ahead: no agent is suspended as dormant in this round")
     dormancy.clock = (now, elapsed)
     return False
 

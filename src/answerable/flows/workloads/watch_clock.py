@@ -32,8 +32,8 @@ LOOKED_AT: Final = 1_000
 SET_BACK_MILLIS: Final = 2_000
 """Smaller steps are normal corrections by a time server."""
 ADVICE: Final = (
-    "until it is right, nothing is signed by keys that are not valid yet, and what had ended by it, such as a "
-    "JWT-SVID, may count again here: set it right, and have a time server keep it so"
+    "until then, keys that are not valid yet sign nothing, and expired credentials such as a "
+    "JWT-SVID may be accepted again: set it right, and keep it in step with a time server"
 )
 
 _log: Final = logging.getLogger(__name__)

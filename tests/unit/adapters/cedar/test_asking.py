@@ -191,7 +191,7 @@ def test_a_question_of_another_shape_is_refused(change, code):
 def test_a_question_that_does_not_say_when_it_was_asked_is_refused():
     told = json.loads(decided(PERMIT, PAY).question)
     del told["context"]["now"]
-    with pytest.raises(Malformed, match="does not say when"):
+    with pytest.raises(Malformed, match="lacks the time"):
         asked(PERMIT, json.dumps(told).encode())
 
 

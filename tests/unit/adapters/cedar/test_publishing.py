@@ -98,7 +98,7 @@ def test_an_approval_that_nobody_could_meet_is_refused(value: str):
 
 
 def test_an_approval_on_a_permit_is_refused():
-    assert "stands on a forbid only" in faults(f'@id("a") @approve("finance:1") {ANYTHING}')
+    assert "is allowed only on a forbid" in faults(f'@id("a") @approve("finance:1") {ANYTHING}')
 
 
 @pytest.mark.parametrize("value", ["", "  ", "two\\nlines", "x" * 301])
@@ -285,17 +285,26 @@ def test_what_lifts_a_forbid_and_what_people_alone_read_become_notes():
     ("annotations", "told"),
     [
         ('@oblige("redacted:/email")', "obligation `redacted:/email` is not known"),
-        ('@oblige("redact:email")', "is no JSON Pointer"),
-        ('@oblige("")', "is no list of obligations"),
+        ('@oblige("redact:email")', "is not a JSON Pointer"),
+        ('@oblige("")', "is not a list of obligations"),
         ('@oblige("log:full; log:digest")', "the full log, another one digests only"),
         ('@obliged("witnessed")', "did you mean `@oblige`"),
         ('@internal("")', "`@internal` must be one line"),
         ('@internal("a\\nb")', "`@internal` must be one line"),
-        ('@oblige("modify:amonut<=5")', "has an argument `amonut` which could be narrowed so"),
-        ('@oblige("modify:batch<=5")', "has an argument `batch` which could be narrowed so"),
-        ('@oblige("modify:amount=true")', "has an argument `amount` which could be narrowed so"),
-        ('@oblige("modify:count in [\\"a\\"]")', "has an argument `count` which could be narrowed so"),
-        ('@oblige("modify:urgent=true")', "has an argument `urgent` which could be narrowed so"),
+        ('@oblige("modify:amonut<=5")', "has an argument `amonut` of a type that can be narrowed like this"),
+        ('@oblige("modify:batch<=5")', "has an argument `batch` of a type that can be narrowed like this"),
+        (
+            '@oblige("modify:amount=true")',
+            "has an argument `amount` of a type that can be narrowed like this",
+        ),
+        (
+            '@oblige("modify:count in [\\"a\\"]")',
+            "has an argument `count` of a type that can be narrowed like this",
+        ),
+        (
+            '@oblige("modify:urgent=true")',
+            "has an argument `urgent` of a type that can be narrowed like this",
+        ),
     ],
 )
 def test_an_obligation_that_is_not_understood_is_a_fault(annotations, told):
@@ -308,7 +317,7 @@ def test_an_obligation_that_is_not_understood_is_a_fault(annotations, told):
 def test_what_lifts_a_forbid_is_a_fault_on_a_permit(key):
     value = {"approve": "finance:1", "oblige": "witnessed"}[key]
     text = f'@id("x") @{key}("{value}") permit(principal, action, resource);'
-    assert f"`@{key}` stands on a forbid only" in faults(text)
+    assert f"`@{key}` is allowed only on a forbid" in faults(text)
 
 
 def test_an_id_cannot_look_like_the_code_of_an_obligation():

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
-from answerable.apps.cli.command import code_of
 from answerable.apps.cli.control import error_of
+from answerable.apps.cli.exit_codes import code_of
 from answerable.apps.control_api.problems import problem_of
 from answerable.core.canonical import freeze
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified

@@ -10,7 +10,7 @@ from typer.main import get_command, get_command_from_info
 
 from answerable.apps.cli import on_demand
 from answerable.apps.cli.application import command_line
-from answerable.main import application
+from answerable.main.commands import application
 
 
 def told(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:

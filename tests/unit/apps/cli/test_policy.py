@@ -71,7 +71,7 @@ def test_every_fault_is_a_line_with_its_place_and_code(command: Command, broken:
     first, second = result.stdout.splitlines()
     assert first.startswith(f"{broken}/rules.cedar:5: policy `pays.large` asks group `finanse`")
     assert first.endswith("did you mean `finance`? [group.undeclared]")
-    assert second.startswith(f"{broken}/set.yaml:3: group `finance` is asked by no policy")
+    assert second.startswith(f"{broken}/set.yaml:3: group `finance` is not used by any policy")
     assert result.stderr == "answerable: 2 faults\n"
     told = json.loads(command("policy", "check", broken, *FILES, "--json", code=5).stdout)
     assert [(one["file"], one["line"], one["code"]) for one in told["faults"]] == [

@@ -13,7 +13,7 @@ from answerable.core.identity.proof.door_refusal import Sender
 from answerable.errors import Unverified
 from answerable.flows.counters.door_desk import DoorDesk, record_door_refusals
 from answerable.flows.state.known_callers import KnownCallers
-from answerable.main import application
+from answerable.main.commands import application
 from tests.unit.apps.cli.test_commands import Command, applied, command, issued, product, world
 from tests.worlds.control import Product, World
 from tests.worlds.proof import unix

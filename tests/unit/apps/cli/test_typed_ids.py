@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from answerable.core.base64url import to_base64url
-from answerable.main import application
+from answerable.main.commands import application
 
 pytestmark = pytest.mark.requirement("WORDS-07")
 

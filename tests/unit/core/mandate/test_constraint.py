@@ -81,7 +81,7 @@ def test_an_unknown_type_covers_only_what_is_identical():
     assert unknown.covers(from_wire({"units": 5, "key": "quota"}))
     assert not unknown.covers(from_wire({"key": "quota", "units": 4}))
     assert not Max(key="quota", bound=9).covers(unknown)
-    assert unknown.failure(1) == "within a bound of type `units`, which is not known here"
+    assert unknown.failure(1) == "within a bound of the unknown type `units`"
     assert to_wire(unknown) == {"key": "quota", "units": 5}
 
 

@@ -65,7 +65,7 @@ def test_same_does_not_take_true_for_one():
     ("pointer", "part"),
     [
         ("/a/{sums}", "none of the words"),
-        ("/a/{sum}/b", "nothing comes after it"),
+        ("/a/{sum}/b", "no step may follow it"),
         ("/{json}/a", "comes after what it is about"),
         ("/a/{json}/b/*/c/{sum}", ""),
         ("/a/b", ""),

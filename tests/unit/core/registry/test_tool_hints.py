@@ -61,8 +61,8 @@ OPEN_READER: JSONValue = {"readOnlyHint": True}
             {"kind": "write"},
             [
                 (
-                    "the server says readOnlyHint true, and capability `crm.read` is of kind write: that is not "
-                    "believed",
+                    "the server declares `readOnlyHint` true, but capability `crm.read` is of kind write: the hint is "
+                    "ignored",
                     True,
                 ),
                 ("its actions are decided at tier 3, above the 1 of capability `crm.read`", False),

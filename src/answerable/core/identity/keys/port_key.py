@@ -97,4 +97,4 @@ def jose_key_of(key: ec.EllipticCurvePrivateKey) -> ECKey:
 
 
 def _unfit(what: str) -> Broken:
-    return PORT_KEY_USE(f"an authority's key was asked for {what}")
+    return PORT_KEY_USE(f"the key of an authority was used for {what}")

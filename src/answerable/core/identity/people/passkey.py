@@ -36,6 +36,7 @@ from answerable.errors.codes.people import (
     PASSKEY_TYPE,
     PASSKEY_USER,
 )
+from answerable.extras import require_replay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,7 +148,7 @@ def asserted(
 
     Raises Malformed (`passkey.malformed`), Unverified (`passkey.other`, `passkey.type`, `passkey.challenge`,
     `passkey.origin`, `passkey.frame`, `passkey.rp`, `passkey.user`, `passkey.counter`, `passkey.algorithm`,
-    `passkey.signature`).
+    `passkey.signature`), Unavailable (`extra.missing`) if everything that is checked before the key is valid.
     """
     if not hmac.compare_digest(assertion.credential_id, credential_id):
         raise PASSKEY_OTHER("the assertion is of another passkey")
@@ -190,8 +191,11 @@ def check_ceremony(client_data: bytes, *, wanted: str, challenge: bytes, origins
 
 
 def check_algorithm(public_key: bytes) -> str:
-    """Return the thumbprint of a COSE key (RFC 9679) with a permitted algorithm. Raises Malformed
-    (`passkey.malformed`), Unverified (`passkey.algorithm`)."""
+    """Return the thumbprint of a COSE key (RFC 9679) with a permitted algorithm.
+
+    Raises Malformed (`passkey.malformed`), Unverified (`passkey.algorithm`), Unavailable (`extra.missing`).
+    """
+    require_replay("webauthn", "signatures by passkeys cannot be checked")
     # Imported on use: half of what webauthn imports is for attestations, and only passkey checks should pay for it.
     from webauthn.helpers import (
         decode_credential_public_key,
@@ -223,7 +227,7 @@ def check_algorithm(public_key: bytes) -> str:
         if int.from_bytes(key.n).bit_length() >= RSA_BITS_MIN:
             return _thumbprint(encode_cbor({1: int(key.kty), -1: key.n, -2: key.e}))
         raise PASSKEY_ALGORITHM(f"an RSA key has at least {RSA_BITS_MIN} bits")
-    raise PASSKEY_ALGORITHM("the key does not fit its algorithm")
+    raise PASSKEY_ALGORITHM("the key does not match its algorithm")
 
 
 def check_room(person: PrincipalId, *, held: int, all_held: int, all_max: int = PASSKEYS_MAX) -> None:

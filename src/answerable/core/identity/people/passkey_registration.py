@@ -33,6 +33,7 @@ from answerable.errors.codes.people import (
     PASSKEY_RP,
     PASSKEY_USER,
 )
+from answerable.extras import require_replay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,6 +132,7 @@ def _verified(
     origins: Sequence[str],
     roots: Sequence[bytes],
 ) -> tuple[VerifiedRegistration, bool]:
+    require_replay("webauthn", "passkeys cannot be checked")
     from webauthn.helpers.structs import AttestationFormat
 
     if roots:

@@ -61,8 +61,9 @@ class TrustLimits:
             )
         if self.announce_millis * 3 > self.ca_seconds * 1000:
             raise AUTHORITY_LIMITS(
-                f"an authority of {self.ca_seconds} seconds cannot be announced for {self.announce_millis // 1000} "
-                "(refresh hint and half an X.509-SVID's life): a third of its life must hold that"
+                f"an authority with a lifetime of {self.ca_seconds} seconds cannot be announced for "
+                f"{self.announce_millis // 1000} seconds (refresh hint and half the life of an "
+                "X.509-SVID): that must be at most a third of its lifetime"
             )
 
     @property

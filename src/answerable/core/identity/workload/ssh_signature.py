@@ -117,7 +117,7 @@ def read_identity(line: str) -> SshKey | ssh.SSHCertificate:
     """Read a public key or certificate in OpenSSH's one-line form. Raises Malformed (`ssh.malformed`)."""
     found = _KEY_LINE.fullmatch(line) if len(line) <= KEY_CHARS_MAX else None
     if found is None:
-        raise SSH_MALFORMED("this is no OpenSSH public key or certificate on one line")
+        raise SSH_MALFORMED("expected an OpenSSH public key or certificate on one line")
     try:
         identity = ssh.load_ssh_public_identity(f"{found[1]} {found[2]}".encode("ascii"))
         if not isinstance(identity, ssh.SSHCertificate):

@@ -190,7 +190,7 @@ def _ip_6(text: str, whole: str) -> str:
     try:
         address = IPv6Address(text)
     except ValueError:
-        raise _fault(whole, "has a host in brackets that is no IPv6 address") from None
+        raise _fault(whole, "has a host in brackets that is not an IPv6 address") from None
     return f"[{address.compressed}]"
 
 

@@ -52,7 +52,7 @@ def word_fault(pointer: str) -> str:
         if step not in (JSON, *AT_THE_END):
             return f"{shown(step)} is none of the words {', '.join((JSON, *AT_THE_END))}"
         if step in AT_THE_END and number + 1 < len(steps):
-            return f"{shown(step)} takes a list together, so nothing comes after it"
+            return f"{shown(step)} applies to a whole list, so no step may follow it"
         if number == 0:
             return f"{shown(step)} comes after what it is about"
     return ""

@@ -166,7 +166,7 @@ def manifest_of(form: JSONValue) -> Manifest:
     added = {name for name in _ADDED_FIELDS if name in form}
     if form.keys() != (expected - _ADDED_FIELDS) | added:
         odd = sorted(form.keys() ^ ((expected - _ADDED_FIELDS) | added))[0]
-        what = "is not known here, so it refuses" if odd in form else "is missing"
+        what = "is unknown, so the manifest is refused" if odd in form else "is missing"
         raise MANIFEST_MALFORMED(f"manifest member {shown(odd, 40)} {what}")
     if silent := sorted(name for name in added if form[name] == ""):
         raise MANIFEST_MALFORMED(f"manifest member {shown(silent[0], 40)} is empty: leave it out")

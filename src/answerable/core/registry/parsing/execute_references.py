@@ -31,22 +31,24 @@ def execute_faults(capability: Capability, shapes: Shapes) -> Iterator[tuple[str
     if prepares is None:
         return
     if name == capability.name:
-        yield at, CODE, "a capability does not prepare what it executes itself: these are two tools"
+        yield at, CODE, "a capability cannot prepare what it executes: use two tools"
         return
     if prepares.server != capability.server or prepares.method != "tools/call":
         message = f"{shown(name)} must be a tool of server {shown(capability.server)}, too"
         yield at, CODE, message
     if prepares.executes is not None:
-        yield at, CODE, f"{shown(name)} executes itself what was prepared: what prepares only prepares"
+        yield at, CODE, f"{shown(name)} executes prepared objects itself, so it cannot prepare them"
     if prepares.kind != "read" and not prepares.reversible:
-        message = f"{shown(name)} cannot be undone: what prepares must be a `read` or `reversible`"
+        message = (
+            f"{shown(name)} cannot be undone: a capability that prepares must be a `read` or `reversible`"
+        )
         yield at, CODE, message
     if prepares.tier > min(PREPARE_TIER_MAX, capability.tier):
         message = (
-            f"{shown(name)} is of tier {prepares.tier}: what prepares is at most of tier {PREPARE_TIER_MAX}, and of "
-            "none above what executes"
+            f"{shown(name)} has tier {prepares.tier}: a capability that prepares has at most tier "
+            f"{PREPARE_TIER_MAX}, and at most that of the one that executes"
         )
         yield at, CODE, message
     amount = prepares.spending.amount
     if amount is not None and (amount.argument or amount.fixed):
-        yield at, CODE, f"{shown(name)} moves money: what prepares moves none"
+        yield at, CODE, f"{shown(name)} moves money: a capability that prepares must move none"

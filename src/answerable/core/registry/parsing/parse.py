@@ -223,7 +223,7 @@ def _server(spec: Fields, name: str) -> Server:
         spec.fault("a server has a `command`, a `url` or a `target` of the broker", code=SERVER_TRANSPORT.id)
     for key in ("args", "env", "cwd"):
         if not spec.has("command") and (spec.has("url") or spec.has("target")) and spec.has(key):
-            spec.fault(f"`{key}` goes with `command` alone", key, code=SERVER_TRANSPORT.id)
+            spec.fault(f"`{key}` needs `command`", key, code=SERVER_TRANSPORT.id)
     env: list[tuple[str, str]] = []
     for key, value in spec.pairs("env"):
         if not _VARIABLE_NAME.fullmatch(key):

@@ -53,7 +53,9 @@ def _unfit(action: Capability, preview: Capability) -> Iterator[str]:
     if preview.credential_answers:
         yield f"{name} answers with credentials (`credentials.answers`), which no card may show"
     if preview.subject != action.subject:
-        yield f"{name} is about the data of somebody else (`subject`): the card would be kept under the wrong key"
+        yield (
+            f"{name} has another data subject (`subject`): the card would be encrypted under the wrong key"
+        )
     grants = [one.lease.grants if one.lease is not None else None for one in (action, preview)]
     if grants[0] != grants[1]:
         yield f"the credential of {name} is another (`lease.grants`): it must be able to do what this action's can"

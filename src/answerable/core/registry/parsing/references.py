@@ -133,7 +133,7 @@ def _lease_faults(capability: Capability, shapes: Shapes) -> Iterator[_Found]:
         message = f"{shown(server.name)} {said}"
         yield "/spec/lease", "capability.lease", message
     if capability.lease is not None and not server.target:
-        message = f"{shown(server.name)} is no target of the broker, so that no credential is issued for it"
+        message = f"{shown(server.name)} is not a target of the broker, so no credential is issued for it"
         yield "/spec/lease", "capability.lease", message
 
 
@@ -153,7 +153,9 @@ def _ownership_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
     if ownership.backup_owner:
         yield from _exists(shapes, "Principal", ownership.backup_owner, f"{at}/backupOwner")
         if ownership.backup_owner == ownership.owner:
-            message = f"owner and backupOwner are both {shown(ownership.owner)}: name somebody else"
+            message = (
+                f"owner and backupOwner are both {shown(ownership.owner)}: name another person as one of them"
+            )
             yield f"{at}/backupOwner", "reference.same_owner", message
 
 
@@ -286,7 +288,7 @@ def _grant_faults(
             yield (
                 path,
                 "reference.argument_type",
-                f"argument {shown(name)} is a set, which takes no exact value",
+                f"argument {shown(name)} is a set, which cannot have an exact value",
             )
         elif expected is not None and _type_of(value, parameters) is not expected:
             message = (
@@ -307,8 +309,8 @@ def _budget_faults(template: MandateTemplate, capability: Capability, at: str) -
         if not known and name != WALL_MS:
             what = "`amount`" if name.startswith(MONEY) else f"`reserves: {{{name}: …}}`"
             message = (
-                f"capability {shown(capability.name)} does not say what it takes of the budget {shown(name)}: declare "
-                f"{what} there, or leave it out here"
+                f"capability {shown(capability.name)} does not declare its use of budget {shown(name)}: "
+                f"declare {what} there, or remove the budget here"
             )
             yield f"{at}/capability", "reference.budget_undeclared", message
 

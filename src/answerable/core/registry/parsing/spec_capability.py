@@ -200,7 +200,7 @@ def _pointer(item: Fields, method: str) -> str:
     )
     if pointer and method == "resources/read":
         item.fault(
-            "a resource that is read has no arguments but the variables of its URI",
+            "a resource that is read may have only the variables of its URI as arguments",
             "pointer",
             code=CAPABILITY_POINTER.id,
         )

@@ -131,7 +131,7 @@ def _quiet(section: Fields) -> QuietHours:
 def _step(section: Fields) -> EscalationStep:
     asks = section.choice("ask", STEP_ASKS)
     if (asks == "other") != section.has("group"):
-        message = "`group` goes with `ask: other`, and says which"
+        message = "`group` needs `ask: other`, and `ask: other` needs `group`"
         section.fault(message, "group", code=DUTY_STEP.id)
     return EscalationStep(
         after_seconds=section.integer("afterSeconds", minimum=1, maximum=STEP_SECONDS_MAX),

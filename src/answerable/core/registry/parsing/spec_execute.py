@@ -22,7 +22,7 @@ def execute_in(spec: Fields, method: str, credentials: tuple[str, ...]) -> Execu
         return None
     executes = spec.section("executes", EXECUTES_KEYS)
     if method != "tools/call":
-        executes.fault("only a tool executes what another one prepared", code=CODE)
+        executes.fault("only a tool can execute a prepared object", code=CODE)
     is_argument = matching(ARGUMENT_NAME, "an argument name")
     found = ExecuteMapping(
         prepared_by=executes.text("preparedBy", check=name_of("capability")),
@@ -30,7 +30,7 @@ def execute_in(spec: Fields, method: str, credentials: tuple[str, ...]) -> Execu
         digest_argument=executes.text("digestArgument", default="", check=is_argument),
     )
     if found.digest_argument and found.digest_argument == found.argument:
-        executes.fault("the bytes and their digest go in two arguments", "digestArgument", code=CODE)
+        executes.fault("the bytes and their digest need two different arguments", "digestArgument", code=CODE)
     if found.argument in credentials:
         message = f"{shown(found.argument)} carries what people are shown, and must not carry a credential"
         executes.fault(message, "argument", code=CODE)

@@ -57,7 +57,7 @@ def application_in(spec: Fields, name: str) -> Application:
     use_cases = spec.texts("useCases", check=name_of("use case"))
     if not use_cases:
         spec.fault(
-            "an application says for which use cases it may sign", "useCases", code=DOCUMENT_MISSING.id
+            "an application needs the use cases that it may sign for", "useCases", code=DOCUMENT_MISSING.id
         )
     return Application(
         name=name,

@@ -31,12 +31,12 @@ def lease_template_in(spec: Fields, arguments: tuple[ArgumentMapping, ...]) -> L
     grants, model = dict(lease.pairs("grants")), lease.text("model", default="")
     if model and model not in {one.name for one in arguments if one.type == "string"}:
         lease.fault(
-            f"{shown(model)} is no mapped argument of type `string`: add it to `arguments`",
+            f"{shown(model)} is not a mapped argument of type `string`: add it to `arguments`",
             "model",
             code=CAPABILITY_LEASE.id,
         )
     if not grants:
-        lease.fault("a lease says what it grants", "grants", code=CAPABILITY_LEASE.id)
+        lease.fault("a lease needs `grants`", "grants", code=CAPABILITY_LEASE.id)
     try:
         _check_holes(grants, {one.name for one in arguments})
         return LeaseTemplate(window=window, ttl_seconds=ttl_seconds, grants=freeze(grants), model=model)
@@ -50,5 +50,5 @@ def _check_holes(grants: JSONValue, arguments: set[str]) -> None:
         name = hole.removeprefix(ARGUMENT)
         if name != hole and name not in arguments:
             raise LEASE_PLACEHOLDER(
-                f"{shown(name)} is no mapped argument of this capability: add it to `arguments`"
+                f"{shown(name)} is not a mapped argument of this capability: add it to `arguments`"
             )

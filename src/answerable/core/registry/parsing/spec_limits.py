@@ -35,7 +35,7 @@ def kinds_in(spec: Fields) -> tuple[ActionKind, ...]:
 
     def check(text: str) -> None:
         if text not in ACTION_KINDS:
-            raise DOCUMENT_CHOICE(f"{shown(text)} is no kind of action{nearest(text, ACTION_KINDS)}")
+            raise DOCUMENT_CHOICE(f"{shown(text)} is not a kind of action{nearest(text, ACTION_KINDS)}")
 
     texts = spec.texts("kinds", check=check)
     return tuple(kind for text in texts for kind in ACTION_KINDS if kind == text)

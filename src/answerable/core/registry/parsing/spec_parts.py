@@ -53,14 +53,14 @@ def named_in(items: list[Fields], what: str) -> list[tuple[Fields, str]]:
 def checked_part_name(text: str) -> None:
     """Check that policies can write the text after a dot. Raises Malformed (`document.pattern`)."""
     if text in _CEDAR_WORDS:
-        message = f"{shown(text)} is a word of Cedar's own, which cannot stand after a dot: take another name"
+        message = f"{shown(text)} is a reserved word of Cedar, which cannot follow a dot: choose another name"
         raise DOCUMENT_PATTERN(message)
     if not _NAME.fullmatch(text):
         meant = _NOT_IN_NAMES.sub("_", text.lower()).strip("_")
         hint = f"; did you mean `{meant}`?" if _NAME.fullmatch(meant) and meant not in _CEDAR_WORDS else ""
         raise DOCUMENT_PATTERN(
-            f"{shown(text)} is no name for policies: expected a letter, then letters, digits and `_`, all small, "
-            f"{PART_NAME_CHARS_MAX} at most{hint}"
+            f"{shown(text)} is not a name for policies: expected a lower-case letter, then lower-case "
+            f"letters, digits and `_`, at most {PART_NAME_CHARS_MAX} characters{hint}"
         )
 
 

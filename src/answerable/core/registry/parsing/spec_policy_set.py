@@ -78,7 +78,7 @@ def parts_in(spec: Fields) -> PolicyParts:
 def _tracker(item: Fields, name: str) -> Tracker:
     over = one_of(item, "over", _OVER)
     if over == "agent" and not item.has("within"):
-        message = "a tracker over an agent says how far back it looks: add `within`, such as `within: 24h`"
+        message = "a tracker over an agent needs a period: add `within`, such as `within: 24h`"
         item.fault(message, code=_TRACKER)
     sequence = item.has("steps")
     if sequence:
@@ -86,7 +86,7 @@ def _tracker(item: Fields, name: str) -> Tracker:
             where = (
                 "a sequence has no sum: declare a tracker of its own for it"
                 if key == "sum"
-                else f"`{key}` goes into each of the `steps`"
+                else f"`{key}` must be in each of the `steps`"
             )
             item.fault(where, key, code=_TRACKER)
     return Tracker(
@@ -163,13 +163,13 @@ def _window(item: Fields, name: str) -> TimeWindow:
     starts, stops = (item.text(key, default="", check=hour) for key in ("startsAt", "stopsAt"))
     if item.has("startsAt") != item.has("stopsAt"):
         said, lacks = ("startsAt", "stopsAt") if item.has("startsAt") else ("stopsAt", "startsAt")
-        item.fault(f"`{said}` goes with `{lacks}`: say both; midnight is `00:00`", said, code=_WINDOW)
+        item.fault(f"`{said}` needs `{lacks}`: give both; midnight is `00:00`", said, code=_WINDOW)
     elif starts and starts == stops:
         message = "`startsAt` and `stopsAt` are the same: leave both out for whole days"
         item.fault(message, "stopsAt", code=_WINDOW)
     if not any(item.has(key) for key in WINDOW_KEYS[1:]):
         listed = ", ".join(f"`{key}`" for key in WINDOW_KEYS[1:])
-        item.fault(f"the window would always be open: say when it is, by {listed}", code=_WINDOW)
+        item.fault(f"the window would always be open: limit it by {listed}", code=_WINDOW)
     return TimeWindow(
         name=name,
         begins=begins,

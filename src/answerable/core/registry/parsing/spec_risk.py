@@ -77,14 +77,14 @@ def factor_in(item: Fields, name: str) -> RiskFactor:
     else:
         of = ""
         if item.has("of"):
-            item.fault(f"`of` does not go with `{word}`: there is only one", "of", code=_CODE)
+            item.fault(f"`of` is not allowed with `{word}`", "of", code=_CODE)
     if not _fits(item, word, fact):
         return RiskFactor(name=name, points=points, fact=word, of=of)
     least, most = (
         item.integer(key, minimum=fact.low, maximum=fact.high) if item.has(key) else None for key in _BOUNDS
     )
     if least is not None and most is not None and least > most:
-        item.fault("`atMost` is less than `atLeast`: nothing is both", "atMost", code=_CODE)
+        item.fault("`atMost` is less than `atLeast`, so no value satisfies both", "atMost", code=_CODE)
     texts = item.texts("oneOf", check=fact.text_check)
     count = item.count("oneOf")
     if count is not None and not 1 <= count <= ONE_OF_MAX:

@@ -58,13 +58,13 @@ def _amount(spec: Fields, types: Mapping[str, str]) -> AmountMapping | None:
     amount = spec.section("amount", AMOUNT_KEYS)
     if amount.has("argument") == amount.has("fixed"):
         amount.fault(
-            "an amount is in an `argument` or `fixed`; `fixed: 0` says that no money moves", code=_CODE
+            "an amount needs `argument` or `fixed`; `fixed: 0` means that no money moves", code=_CODE
         )
     argument = _argument(amount, "argument", types, "minor_units")
     fixed = amount.integer("fixed", minimum=0, maximum=AMOUNT_MAX, default=0)
     moves = amount.has("argument") or fixed > 0
     if moves and amount.has("currency") == amount.has("currencyArgument"):
-        amount.fault("an amount has either a `currency` or a `currencyArgument`", code=_CODE)
+        amount.fault("an amount needs either `currency` or `currencyArgument`", code=_CODE)
     return AmountMapping(
         argument=argument,
         fixed=fixed,

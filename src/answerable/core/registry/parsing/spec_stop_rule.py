@@ -61,19 +61,21 @@ def stop_rule_in(spec: Fields, name: str) -> StopRule:
     over = spec.choice("over", RULE_OVER, default="agent")
     holds: RuleHolds = spec.choice("holds", RULE_HOLDS, default=over)
     if over == "mandate" and holds == "agent":
-        message = "a mandate can be of several agents: hold the mandate, or count over `agent`"
+        message = "several agents can act under one mandate: hold the mandate, or count over `agent`"
         spec.fault(message, "holds", code=_CODE)
     if watches in BY_PEOPLE and (over == "instance" or holds != over):
         message = f"`{watches}` is counted by agent or by mandate, and holds what it is counted by"
         spec.fault(message, "holds" if over != "instance" else "over", code=_CODE)
     if watches == "refused_at_door" and (over != "agent" or holds != "agent"):
         spec.fault(
-            "`refused_at_door` is counted by agent and holds the agent: a door knows no more",
+            "`refused_at_door` is counted by agent, and can only hold the agent",
             "over",
             code=_CODE,
         )
     if watches in ("fan_out", "refusal_flood") and holds in TARGETS:
-        spec.fault(f"`{watches}` is of no {holds}: hold who does it", "holds", code=_CODE)
+        spec.fault(
+            f"`{watches}` cannot hold a {holds}: hold the agent or mandate instead", "holds", code=_CODE
+        )
     counted = watches not in UNCOUNTED
     return StopRule(
         name=name,
@@ -100,7 +102,7 @@ def _check_keys(spec: Fields, watches: Watched) -> None:
     )
     for key in ("limit", "within", "canary"):
         if key in needed and not spec.has(key):
-            spec.fault(f"`{key}` is missing: a rule that watches `{watches}` says so", key, code=_CODE)
+            spec.fault(f"`{key}` is missing: a rule that watches `{watches}` needs it", key, code=_CODE)
     foreign = {
         "limit": watches in ("canary", "refusal_flood"),
         "within": not counted,
@@ -110,7 +112,7 @@ def _check_keys(spec: Fields, watches: Watched) -> None:
     }
     for key, is_foreign in foreign.items():
         if is_foreign and spec.has(key):
-            spec.fault(f"`{key}` says nothing of `{watches}`: leave it out", key, code=_CODE)
+            spec.fault(f"`{key}` has no meaning with `{watches}`: leave it out", key, code=_CODE)
 
 
 def _canary(spec: Fields) -> Canary:
@@ -125,11 +127,11 @@ def _canary(spec: Fields) -> Canary:
             section.fault(f"expected at most {CANARIES_MAX} items", key, code=DOCUMENT_SIZE.id)
     if canary == NO_CANARY and spec.has("canary"):
         listed = ", ".join(f"`{key}`" for key in CANARY_KEYS)
-        spec.fault(f"a canary names what nobody should touch: {listed}", "canary", code=DOCUMENT_MISSING.id)
+        spec.fault(f"a canary needs one of {listed}", "canary", code=DOCUMENT_MISSING.id)
     return canary
 
 
 def _long_enough(text: str) -> None:
     if len(text) < CANARY_CHARS_MIN:
-        message = f"{shown(text)} is found in too much: expected at least {CANARY_CHARS_MIN} characters"
+        message = f"{shown(text)} is too short for a canary: expected at least {CANARY_CHARS_MIN} characters"
         raise DOCUMENT_SIZE(message)

@@ -37,16 +37,16 @@ def workflow_in(spec: Fields, name: str) -> Workflow:
     """Read the spec of a workflow. Records every fault."""
     statuses: tuple[Literal["active", "disabled"], ...] = ("active", "disabled")
     if not spec.has("ai"):
-        message = "say `ai: false`: no model decides in it, which its owner answers for"
+        message = "write `ai: false`, by which its owner declares that no AI model decides"
         spec.fault(message, "ai", code=DOCUMENT_MISSING.id)
     elif spec.flag("ai", default=True):
         spec.fault("an AI cannot be an approver: register it as an Agent", "ai", code=WORKFLOW_AI.id)
     groups = spec.texts("groups", check=name_of("group"))
     if not groups:
-        spec.fault("a workflow says for which groups it answers", "groups", code=DOCUMENT_MISSING.id)
+        spec.fault("a workflow needs the groups that it answers for", "groups", code=DOCUMENT_MISSING.id)
     capabilities = spec.texts("capabilities", check=name_of("capability"))
     if not capabilities:
-        message = "a workflow says of which capabilities' actions it answers"
+        message = "a workflow needs the capabilities that it may answer for"
         spec.fault(message, "capabilities", code=DOCUMENT_MISSING.id)
     sets = attestation_in(spec)
     for index, chosen in enumerate(sets):

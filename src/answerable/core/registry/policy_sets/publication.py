@@ -184,9 +184,7 @@ def own_fault(
     theirs = {one.thumbprint for one in publisher.keys}
     own = {key, *(one.thumbprint for one in (proposer.keys if proposer is not None else ()))}
     if signed.by == author or theirs & own:
-        return PUBLICATION_OWN(
-            f"{author} proposed this: somebody else must publish it, with a key that is not theirs"
-        )
+        return PUBLICATION_OWN(f"{author} proposed this: another person must publish it, with their own key")
     return None
 
 

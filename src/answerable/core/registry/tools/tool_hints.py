@@ -96,7 +96,10 @@ def told_weight(capability: Capability, tool: JSONValue) -> tuple[tuple[str, boo
     if believed != hints:
         found.append(
             (
-                f"the server says readOnlyHint true, and {named} is of kind {capability.kind}: that is not believed",
+                (
+                    f"the server declares `readOnlyHint` true, but {named} is of kind {capability.kind}: the "
+                    "hint is ignored"
+                ),
                 True,
             )
         )

@@ -1,0 +1,89 @@
+"""The exit codes of commands, and how an error becomes one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+from answerable.apps.cli.terminal import print_nowhere, printing
+from answerable.errors import AnswerableError, Refused, Unverified
+from answerable.interruption import INTERRUPTED, raise_at_interrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.apps.cli.terminal import Terminal
+    from answerable.verify.report import Status
+
+OK: Final = 0
+ERROR: Final = 1
+USAGE: Final = 2
+DENIED: Final = 3
+PENDING: Final = 4
+CHECK_FAILED: Final = 5
+UNMET: Final = 6
+
+EXIT_CODES: Final = {
+    OK: "done",
+    ERROR: "an error",
+    USAGE: "the command line was not understood",
+    DENIED: "refused, or an identity was not verified",
+    PENDING: "waiting for a person or for witnesses",
+    CHECK_FAILED: "a check found something",
+    UNMET: "no fault found, but something required is missing: a quorum of witnesses, a cosignature since a time, or a "
+    "running server that lists its tools",
+    INTERRUPTED: "ended by Ctrl-C (SIGINT); what is in force stays in force",
+}
+
+
+def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
+    """Run a command and return its exit code; an error of the family becomes one line."""
+    try:
+        raise_at_interrupt()
+        code = run()
+        with printing():
+            sys.stdout.flush()
+    except AnswerableError as error:
+        terminal.fault(error.message)
+        if isinstance(error, Refused):
+            for reason in error.reasons:
+                if reason not in error.message:
+                    terminal.warn(f"  {reason}")
+        return code_of(error)
+    except KeyError as missing:
+        if not _is_of_a_command(missing):
+            raise
+        from answerable.apps.cli.control import STRANGE
+
+        terminal.fault(f"the server's answer has no `{missing.args[0]}`: {STRANGE}")
+        return ERROR
+    except KeyboardInterrupt:
+        terminal.fault("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader closed its end of the pipe.
+        print_nowhere()
+        return OK
+    return OK if code is None else code
+
+
+def _is_of_a_command(missing: KeyError) -> bool:
+    """Whether a command itself looked for this member: what it takes apart is what the control API answered."""
+    frame = missing.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and frame.tb_frame.f_globals.get("__package__") == __package__
+
+
+def code_of_status(status: Status) -> int | None:
+    """Return the exit code for the verdict of a verification."""
+    return {"invalid": CHECK_FAILED, "unmet": UNMET}.get(status)
+
+
+def code_of(error: AnswerableError) -> int:
+    """Return the exit code for an error."""
+    if isinstance(error, Unverified):
+        return DENIED
+    if isinstance(error, Refused):
+        return ERROR if error.code.endswith(".unknown") else DENIED
+    return ERROR
