@@ -138,7 +138,7 @@ async def test_an_entry_from_before_fields_were_told_is_not_told_as_measured() -
     with pytest.raises(Refused) as told:
         find_actions(entries, wanted_manifest(prompt=MADE.prompt_digest), lambda key_id: None)
     assert told.value.code == "timeline.manifest_unknown"
-    assert "3 others" in told.value.message
+    assert "3 other manifests" in told.value.message
 
 
 async def test_a_form_that_is_not_the_one_of_its_digest_is_not_believed() -> None:

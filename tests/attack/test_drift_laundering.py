@@ -19,6 +19,7 @@ from answerable.core.registry.manifests.manifest_drift import Measured
 from answerable.core.registry.tools.tool_digest import tools_digest
 from answerable.errors import AnswerableError, Refused
 from answerable.flows.state.known_callers import KnownCallers
+from answerable.flows.trust_domain.tell_watchers import Watchers
 from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.workloads.enrol_workload import enrol, renew
@@ -273,7 +274,13 @@ async def test_the_workload_api_lets_nobody_past_the_manifest_of_its_agent(rule:
     parts: dict[str, Any] = dict.fromkeys(
         ("instances", "manifests", "observer", "sightings", "uses", "federation", "people")
     )
-    identity = Identity(desk=workloads.trust, issuer=workloads.issuer, attestor=workloads.attestor, **parts)
+    identity = Identity(
+        desk=workloads.trust,
+        elsewhere=Watchers(),
+        issuer=workloads.issuer,
+        attestor=workloads.attestor,
+        **parts,
+    )
     needs = WorkloadNeeds(identity, workloads)
     observer.start(7)
     peer = PeerProcess(pid=7, uid=1000, gid=1000, started=1, pidfd=os.pidfd_open(os.getpid()))

@@ -20,6 +20,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.registry.manifests.manifest import form_of, manifest_digest, manifest_of
 from answerable.core.registry.manifests.manifest_drift import Measured
 from answerable.errors import Malformed
+from answerable.flows.trust_domain.tell_watchers import Watchers
 from answerable.flows.workloads.enrol_workload import enrol, renew
 from answerable.flows.workloads.follow_manifests import compare_running
 from answerable.sdk.enrolment import MadeOf
@@ -175,7 +176,13 @@ async def test_a_process_of_the_workload_api_is_held_against_its_program() -> No
     parts: dict[str, Any] = dict.fromkeys(
         ("instances", "manifests", "observer", "sightings", "uses", "federation", "people")
     )
-    identity = Identity(desk=workloads.trust, issuer=workloads.issuer, attestor=workloads.attestor, **parts)
+    identity = Identity(
+        desk=workloads.trust,
+        elsewhere=Watchers(),
+        issuer=workloads.issuer,
+        attestor=workloads.attestor,
+        **parts,
+    )
     needs = WorkloadNeeds(identity, workloads)
     for pid, digest in ((7, OURS), (8, OTHERS)):
         observer.facts[pid] = replace(observer.start(pid), sha256=digest)

@@ -148,5 +148,5 @@ def sent_by_script(origin: str, path: str, body: Any) -> httpx2.Response:
         while (
             answer := client.post(path, json=body, headers=headers)
         ).status_code == httpx2.codes.TOO_MANY_REQUESTS:
-            time.sleep(0.5)
+            time.sleep(0.05)
         return answer

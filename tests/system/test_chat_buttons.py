@@ -183,7 +183,7 @@ async def test_whoever_clicks_when_it_is_over_is_told_so_and_nobody_else():
         await world.press("carol", value=theirs)
         assert [one["user"] for one in world.slack.whispered] == ["U0BOB", "U0CAROL"]
         assert "was used" in world.whispers()[0]
-        assert "It is approved" in world.whispers()[1]
+        assert "is approved, so it can no longer be answered" in world.whispers()[1]
         world.bench.clock.advance(16 * 60)
         other = await world.asked(7_000)
         world.bench.clock.advance(16 * 60)

@@ -98,4 +98,4 @@ def test_what_one_product_has_in_flight_is_named_by_the_one_that_revokes_and_one
         assert "has been revoked" in a.no(mandate)
         a.killed()
         gone = house.command("b", "revoke", "mandate", mandate, "--yes")
-        assert "could not be asked: shard `a` is not running" in gone.stderr
+        assert "could not be queried: shard `a` is not running" in gone.stderr

@@ -139,7 +139,7 @@ def test_what_is_due_or_could_be_read_by_others_is_said_and_is_the_exit_code(inv
     inventory.listed()
     (inventory.data / "broker/targets/cache-password").chmod(0o644)
     found = inventory.listed(code=5)
-    assert "everybody" in found["target cache", "answerable (password)"]["exposed"]
+    assert "every user of this machine" in found["target cache", "answerable (password)"]["exposed"]
     (inventory.data / "broker/targets/cache-password").chmod(0o600)
     inventory.run("secret", "expose", "shop-db-password", "--reason", "seen in a ticket")
     found = inventory.listed(code=5)

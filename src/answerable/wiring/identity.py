@@ -39,8 +39,8 @@ from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.counters.note_uses import note_last_uses
 from answerable.flows.revocation.end_instance import follow_standing
-from answerable.flows.state.bell import Bell
 from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.state.stop_rules import Bell
 from answerable.flows.state.verify_person import PersonVerifier
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.trust_domain.attest_workload import NO_SSH, AttestationTerms, Attestor

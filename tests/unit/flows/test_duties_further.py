@@ -162,7 +162,7 @@ async def test_the_follower_goes_on_where_the_register_could_not_be_had(at, monk
             while not register.told(asked.id):
                 await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
-    assert "cannot be told at this moment: the file is busy" in caplog.text
+    assert "cannot be determined at the moment: the file is busy" in caplog.text
 
 
 @pytest.mark.requirement("DUTY-04")

@@ -162,7 +162,7 @@ async def test_a_warrant_past_its_deadline_is_not_performed():
     answer = await bench.act()
     assert answer.outcome is not None
     assert answer.outcome.status == "not_started"
-    assert "run out" in answer.outcome.detail
+    assert "has expired" in answer.outcome.detail
     assert not bench.upstream.effects
 
 

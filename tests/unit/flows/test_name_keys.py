@@ -15,6 +15,7 @@ from answerable.errors import Refused, Unavailable
 from answerable.flows.ledger.assemble_evidence import Selection
 from answerable.flows.recording.name_keys import NAMED_MAX, key_on_record
 from answerable.flows.recording.record_entry import pseudonym_of
+from answerable.flows.registry import apply_registry as applying
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.fault_injection import Crash, Trouble, TroubledLedger
@@ -284,26 +285,17 @@ async def test_a_house_of_many_does_not_hold_up_everything_else_while_it_is_appl
 
 
 @pytest.mark.requirement("KEYS-01")
-async def test_a_house_of_many_is_checked_aside():
+async def test_a_house_of_many_is_checked_aside(monkeypatch: pytest.MonkeyPatch):
     """It takes seconds; a stop does not wait for that."""
     bench = await registered()
     threads = set[int]()
+    real = applying.decision_point_for
 
-    class Noting:
-        """Decides as before, and notes who has it looked at for another registry."""
+    def noting(*given: Any) -> Any:
+        threads.add(threading.get_ident())
+        return real(*given)
 
-        def __init__(self, inner: Any) -> None:
-            self._inner = inner
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._inner, name)
-
-        def for_registry(self, snapshot: Any) -> Any:
-            threads.add(threading.get_ident())
-            return self._inner.for_registry(snapshot)
-
-    point: Any = Noting(bench.walk.decision_point)
-    bench.walk.decision_point = point
+    monkeypatch.setattr(applying, "decision_point_for", noting)
     people = [document("Principal", f"p{number:03}", {"groups": ["approvers"]}) for number in range(500)]
     await apply_registry(bench.walk, people, by="operator")
     assert threads

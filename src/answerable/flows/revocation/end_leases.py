@@ -25,7 +25,7 @@ from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.recording.record_entry import record_entry, sealing_for
 from answerable.flows.revocation.look_at_leases import all_leases
 from answerable.flows.revocation.recall_leases import recall_leases
-from answerable.flows.state.bell import Bell
+from answerable.flows.state.stop_rules import Bell
 from answerable.flows.validity.mandate_validity import fallen
 
 if TYPE_CHECKING:

@@ -16,14 +16,13 @@ from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
-from answerable.flows.state.bell import Bell
 from answerable.flows.state.canary_desk import AttentionCheckState
 from answerable.flows.state.delegations import Delegations
 from answerable.flows.state.drill_desk import DrillState
 from answerable.flows.state.duty_desk import OnCallState
 from answerable.flows.state.figures_desk import StatisticsState
 from answerable.flows.state.policy_desk import PolicyState
-from answerable.flows.state.stop_rules import StopRules
+from answerable.flows.state.stop_rules import Bell, StopRules
 from answerable.flows.state.triggered_holds import TriggeredHolds
 from answerable.flows.state.typed_tries import TypedTries
 from answerable.flows.state.view_receipts import ViewReceipts

@@ -1,8 +1,7 @@
 """Exchange a mandate, or a token delegated to an agent, for a token of the agent's own (RFC 8693).
 
-Two questions are decided separately, and both need a yes: may this agent act under that parent at all, and may it have
-this much. The issued token is within the mandate, every hop, the parent's consent and the request. It is bound to a key
-that the client proved with this request, and it is in the ledger before the client gets it.
+Two separate questions: may this agent act under that parent at all, and may it have this much. The token is within
+mandate, hops, consent and request, bound to a key proved with the request, and in the ledger before the client gets it.
 """
 
 from __future__ import annotations
@@ -292,8 +291,7 @@ async def _issued(
 
 
 def _audiences(parent: Parent, wanted: str) -> tuple[str, ...]:
-    """Return the requested audience, or the parent's or consent's narrower ones. Raises Refused
-    (`oauth.invalid_target`)."""
+    """Return the requested audience, or a narrower one of parent or consent. Raises Refused."""
     above = parent.consent or (parent.hops[-1] if parent.hops else None)
     allowed = above.audiences if above is not None else (wanted,)
     if any(lies_within(wanted, one) for one in allowed):
@@ -346,8 +344,7 @@ def _consented(consent: Hop, where: Reference, log: str) -> Mapping[str, JSONVal
 def _record(
     desk: TokenState, client: TokenClient, parent: Parent, hop: Hop, place: StatusPlace
 ) -> IssuedToken:
-    """Return the register row, below the nearest hop issued by this service. Hops that agents signed in between, and
-    the consent, are in no register; the row is found by their names."""
+    """Return the register row, below the nearest hop of this service. It is found by the names of other hops too."""
     above = ""
     through = (
         {RevocationTarget("hop", hop.consent.hash)} if hop.consent is not None else set[RevocationTarget]()
@@ -377,8 +374,7 @@ def _record(
 def _check_stands(desk: TokenState, mandate: Mandate, chain: Chain, epoch: Present) -> None:
     """Check validity again after the register has the token: an earlier revocation did not find it there to end it.
 
-    `epoch`: at the first check; if it is unchanged, the first results still hold. Raises Refused (`revoked.<kind>`,
-    `mandate.closed`) after ending the token.
+    `epoch`: of the first check, whose results hold if it is unchanged. Raises Refused after ending the token.
     """
     walk = desk.walk
     try:

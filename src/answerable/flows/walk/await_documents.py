@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors.codes.registry import REGISTRY_COMING
-from answerable.flows.state.bell import Bell
+from answerable.flows.state.stop_rules import Bell
 
 if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk

@@ -121,7 +121,7 @@ def test_a_fault_in_a_key_file_is_told_at_the_line_that_names_it(tmp_path):
     file = written(tmp_path, "a.yaml", document("Agent", "x", {"keyFile": "x.jwk"}))
     reading = read_paths([file])
     told = [reading.located(fault) for fault in faults_of(reading.documents)]
-    assert f"{file}:6: this key holds a private part" in told[2]
+    assert f"{file}:6: this key has a private part" in told[2]
     assert "AAAA" not in "".join(told)
 
 

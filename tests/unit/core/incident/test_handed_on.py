@@ -330,4 +330,4 @@ def test_the_tree_is_drawn_with_a_line_to_every_parent():
 
 
 def test_a_mandate_that_was_not_handed_on_says_so():
-    assert list(drawn(answer_of(grown([], "m-1"))))[-1] == "not handed on; nothing done"
+    assert list(drawn(answer_of(grown([], "m-1"))))[-1] == "not delegated; nothing done"

@@ -160,7 +160,7 @@
     const stream = new EventSource(address);
     const news = () => paused || document.body.dispatchEvent(new Event("news"));
     stream.addEventListener("news", news);
-    // Refresh on every connection: there may be news since the page was rendered or while the server was away.
+    // There may be news since the page was rendered or while the server was away.
     stream.addEventListener("open", news);
     stream.addEventListener("ended", () => {
       stream.close();
