@@ -14,13 +14,13 @@ from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.mandate.authority import detail_of
 from answerable.core.mandate.delegation_chain import (
     CHAIN_CHARS_MAX,
-    DEPTH_MAX,
     split_chain,
 )
 from answerable.core.mandate.hop_token import (
     HOP_CHARS_MAX,
     read_raw,
 )
+from answerable.core.registry.documents.documents import DELEGATION_DEPTH_MAX
 from answerable.errors import Malformed, Unverified
 from answerable.testing.delegation import (
     AGENTS,
@@ -124,7 +124,7 @@ def test_tokens_and_chains_beyond_their_bounds_are_refused_before_they_are_read(
     assert refused(()) == "malformed"
     assert refused((first + "A" * HOP_CHARS_MAX,)) == "malformed"
     assert refused(["A" * (CHAIN_CHARS_MAX // 10)] * 11) == "malformed"
-    assert refused((first,) * (DEPTH_MAX + 2)) == "depth_invalid"
+    assert refused((first,) * (DELEGATION_DEPTH_MAX + 2)) == "depth_invalid"
     with pytest.raises(Malformed):
         split_chain("A" * (CHAIN_CHARS_MAX + 1))
     with pytest.raises(Unverified, match="at most 17"):
@@ -161,7 +161,7 @@ def test_a_hop_with_a_hostile_list_is_refused_without_reading_it():
 @pytest.mark.requirement("DELEG-07")
 def test_sixteen_deep_is_the_end_whatever_is_configured_or_signed():
     tokens = [root(depth_limit=60)]
-    for depth in range(1, DEPTH_MAX + 2):
+    for depth in range(1, DELEGATION_DEPTH_MAX + 2):
         claims = {
             **claims_in(tokens[-1]),
             "jti": f"hop-{depth}",

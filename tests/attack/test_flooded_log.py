@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import anyio
@@ -73,3 +75,20 @@ def test_the_next_time_the_number_is_said_and_what_is_a_fault_is_always_said() -
     last = record(logging.WARNING, "Full.")
     assert said.filter(last)
     assert last.getMessage() == "Full. And 99 times before this since it was last said."
+
+
+FAILING_DISK = """
+import logging
+from answerable.adapters.uvicorn_front.warnings import say_once
+say_once()
+log = logging.getLogger("answerable.flows.somewhere")
+for _ in range(50):
+    log.warning("it cannot be written down right now: %s", "read-only file system")
+"""
+
+
+def test_what_is_tried_again_and_again_on_a_failing_disk_is_printed_once() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING_DISK], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stderr == "it cannot be written down right now: read-only file system\n"

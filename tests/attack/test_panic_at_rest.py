@@ -16,15 +16,16 @@ import anyio
 import pytest
 
 from answerable.adapters import panic_file
-from answerable.adapters.panic_file import press, watch
-from answerable.adapters.system import SystemEntropy
+from answerable.adapters.panic_file import keep_ready, press, watch
+from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.containment.hold import EVERYTHING
 from answerable.core.containment.press import FILE, READY
 from answerable.testing.builders import Bench
+from answerable.testing.clock import ManualClock
 from answerable.wiring import stops
-from answerable.wiring.stops import following_panic
+from answerable.wiring.stops import following_panic, hold_if_pressed
 from tests.worlds.gateway import until
-from tests.worlds.hold import bench_to_hold
+from tests.worlds.hold import bench_to_hold, lift
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-32")]
 TURNS = 50
@@ -111,6 +112,45 @@ async def test_a_press_is_told_and_nobody_looks_before(tmp_path, looks, told, wa
         assert len(looks) == 1
         way(tmp_path)
         await until(held, seconds=60)
+
+
+def linked_again(directory: Path) -> None:
+    os.link(directory / READY, directory / FILE)
+
+
+def gone_at_once(directory: Path) -> None:
+    (directory / FILE).touch()
+    (directory / FILE).unlink()
+
+
+@linux
+@pytest.mark.parametrize("way", [linked_again, gone_at_once])
+async def test_a_press_that_a_look_would_not_see_holds_all_the_same(tmp_path, looks, told, way):
+    bench = await bench_to_hold(clock=ManualClock(SystemClock().now()))
+    keep_ready(tmp_path, SystemEntropy())
+    linked_again(tmp_path)
+    await hold_if_pressed(bench.walk, tmp_path, None)
+    [hold] = bench.walk.holds.all()
+    await lift(bench, await lift(bench, hold, "bob"), "carol")
+    (tmp_path / FILE).unlink()
+    looks.clear()
+    async with following(bench, tmp_path, looks) as held:
+        bench.clock.advance(60)
+        way(tmp_path)
+        await until(held, seconds=60)
+
+
+@linux
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_press_that_is_told_and_seen_has_one_hold(tmp_path, looks, told, way):
+    # Later than any file of this test.
+    bench = await bench_to_hold(clock=ManualClock(SystemClock().now() + 60_000))
+    async with following(bench, tmp_path, looks) as held:
+        way(tmp_path)
+        await until(held, seconds=60)
+        seen = len(looks)
+        await until(lambda: len(looks) > seen + 2, seconds=60)
+    assert len(list(bench.walk.holds.all())) == 1
 
 
 @linux

@@ -7,11 +7,13 @@ import errno
 import os
 import time
 import tracemalloc
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from answerable.adapters.tlog_files import reading
 from answerable.adapters.tlog_files.settings import Commit
 from answerable.core.canonical import parse
 from answerable.core.ledger.codec import SEGMENT_BYTES_MAX, frame_header
@@ -24,6 +26,27 @@ from answerable.testing.contracts.ledger import (
 )
 from answerable.verify.ledger_history import verify_ledger
 from tests.worlds.ledger_files import SMALL, small_log
+
+
+@pytest.mark.requirement("LEDGER-04")
+def test_a_disk_that_fails_reads_while_a_checkpoint_is_made_is_named_in_the_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    async def run() -> None:
+        ledger = small_log(tmp_path / "log")
+        await ledger.append(refusal_entry(0))
+        with monkeypatch.context() as broken:
+            broken.setattr(reading, "open_plain", failing)
+            with pytest.raises(Unavailable) as ended:
+                ledger.seal()
+        assert (ended.value.code, "input/output error" in ended.value.message) == ("ledger.poisoned", True)
+        with suppress(Unavailable):
+            await ledger.close()
+
+    asyncio.run(run())
 
 
 @pytest.mark.requirement("LEDGER-04")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,17 @@ def test_an_interrupt_ends_a_command_that_is_still_being_imported_in_one_line(
         check=False,
     )
     assert (done.returncode, done.stderr) == (INTERRUPTED, b"answerable: interrupted\n")
+
+
+@pytest.mark.requirement("CLI-03")
+def test_a_server_that_cannot_read_a_mapped_file_says_why_it_ends(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "answerable", "witness", "serve", "--data", str(tmp_path)]
+    env = {**os.environ, "PYTHONPATH": str(SOURCES)}
+    with subprocess.Popen(line, env=env, stderr=subprocess.PIPE) as server:
+        assert server.stderr is not None
+        assert server.stderr.readline().startswith(b"witness")
+        # As the kernel ends who reads a page that the disk does not give.
+        server.send_signal(signal.SIGBUS)
+        said = server.stderr.read()
+    assert server.returncode == -signal.SIGBUS
+    assert b"Bus error" in said

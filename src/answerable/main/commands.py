@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from answerable.wiring.broker import Broker
     from answerable.wiring.serving import Listeners
     from answerable.wiring.setting_tree import Settings
+
+STDERR: Final = 2
+"""Descriptor of standard error."""
 
 
 def application() -> TyperGroup:
@@ -155,6 +159,8 @@ def _guard_memory(shell: Shell, what: str) -> None:
     """Before any secret is read, disable core files and forbid other processes of this user to inspect this process."""
     from answerable.wiring import guarding
 
+    # A mapped file that cannot be read ends the process by a signal, which nothing else would report.
+    faulthandler.enable(file=STDERR, all_threads=False)
     if not guarding.without_core_dumps() or not guarding.without_tracing():
         who, _, held = what.partition(": ")
         shell.terminal.say(

@@ -124,7 +124,7 @@ async def following_panic(
     Raises Unavailable (`panic.not_held`) if everything cannot be held: the process must end then, which stops
     everything, too.
     """
-    seen = ""
+    seen, is_made = "", False
     with closing(panic_file.PressWatch(directory)) as watch:
         while True:
             # Register before reading: a press after the read is then signalled. Writing into an existing press is not.
@@ -133,8 +133,11 @@ async def following_panic(
             if found is not None and found.id != seen:
                 await _held(walk, found, workloads)
                 seen = found.id
+            if is_made:
+                # It may be gone again, or have the name of a press of old.
+                await _held(walk, panic_file.made(directory, now=walk.clock.now()), workloads)
             rests = is_told and found is None
-            await watch.news(seconds_max=rest_seconds if rests else LOOK_SECONDS)
+            is_made = await watch.news(seconds_max=rest_seconds if rests else LOOK_SECONDS)
 
 
 async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.requests import AskedRequest
 
-READING: Final = ("GET", "HEAD")
-SAFE: Final = frozenset({"GET", "HEAD"})
+SAFE: Final = ("GET", "HEAD")
+"""Methods that ask for nothing but to read."""
 HEADERS_MAX: Final = 16
 HEADER_CHARS_MAX: Final = 1_024
 MEMBERS: Final = frozenset({"method", "path", "query", "headers", "body", "text"})

@@ -14,7 +14,7 @@ import httpx2
 from answerable.adapters.http_target.answers import performed
 from answerable.adapters.http_target.leases import lease_behind
 from answerable.adapters.http_target.places import TlsPlace, quiet_wire
-from answerable.adapters.http_target.requests import READING, sent_request
+from answerable.adapters.http_target.requests import SAFE, sent_request
 from answerable.adapters.http_target.tools import request_tools
 from answerable.connection_fault import connection_fault
 from answerable.core.lease.credential_redaction import Echoes
@@ -159,7 +159,7 @@ class HttpSession:
                 tag=tag,
                 headers_let=place.headers_let,
                 body_bytes_max=place.body_bytes_max,
-                methods=READING if tool == "read" else (),
+                methods=SAFE if tool == "read" else (),
             )
             credential_redaction = Echoes(injection.secrets)
             with anyio.CancelScope() as self._under_way:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.press import BYTES_MAX, FILE, ID_BYTES, READY, press_in, pressed_text
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.core.containment.press import Press
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.ports.entropy import Entropy
 
 MODE: Final = 0o600
+GONE_MILLIS: Final = 1_000
+"""How long before it is told of, at most, a file is taken to have been made that is gone."""
 
 
 def press(directory: Path, *, reason: str, entropy: Entropy) -> str:
@@ -78,6 +82,18 @@ def pressed(directory: Path) -> Press | None:
             text = _read(place)
     where = f"{found.st_ino} {found.st_mtime_ns} {stat.S_IFMT(found.st_mode)}"
     return press_in(text, by=f"uid:{found.st_uid}", where=where, written_ns=found.st_mtime_ns)
+
+
+def made(directory: Path, *, now: UnixMillis) -> Press:
+    """Return the press that the system told of: a file of that name was made or linked, and may be gone again. Never
+    raises OSError."""
+    try:
+        found = (directory / FILE).lstat()
+    except OSError:
+        gone = press_in(b"", by=f"uid:{os.geteuid()}", where=f"gone {now}")
+        return replace(gone, is_told=True, written_at=now - GONE_MILLIS)
+    linked = press_in(b"", by=f"uid:{found.st_uid}", where=f"linked {found.st_ino} {found.st_ctime_ns}")
+    return replace(linked, is_told=True, written_at=found.st_ctime_ns // 1_000_000)
 
 
 def _read(place: Path) -> bytes:

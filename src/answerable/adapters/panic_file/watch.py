@@ -13,10 +13,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import struct
 import sys
 from typing import TYPE_CHECKING, Final
 
 import anyio
+
+from answerable.core.containment.press import FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +31,8 @@ TYPE_MASK: Final = 0xFFFF_FFFF
 
 _ATTRIB, _MOVED_TO, _CREATE = 0x4, 0x80, 0x100
 _DELETE_SELF, _MOVE_SELF, _ONLY_DIRECTORY = 0x400, 0x800, 0x0100_0000
+_EVENT: Final = struct.Struct("iIII")
+"""`struct inotify_event`: watch, mask, cookie, and the length of the name that follows."""
 _EVENTS: Final = _ATTRIB | _MOVED_TO | _CREATE | _DELETE_SELF | _MOVE_SELF | _ONLY_DIRECTORY
 
 OWN_FILE_SYSTEMS: Final = frozenset(
@@ -64,20 +69,34 @@ class PressWatch:
                 self.close()
         return self._descriptor >= 0
 
-    async def news(self, *, seconds_max: float) -> None:
-        """Wait until something changed since the first call of `tells`, at most `seconds_max`."""
+    async def news(self, *, seconds_max: float) -> bool:
+        """Wait until something changed since the first call of `tells`, at most `seconds_max`. Return whether a press
+        file was made meanwhile, even one that is gone again."""
+        made = False
         with anyio.move_on_after(seconds_max):
             if self._descriptor < 0:
                 await anyio.sleep_forever()
             await anyio.wait_readable(self._descriptor)
             with contextlib.suppress(BlockingIOError):
-                os.read(self._descriptor, READ_BYTES_MAX)
+                made = _is_made(os.read(self._descriptor, READ_BYTES_MAX))
+        return made
 
     def close(self) -> None:
         """Remove the watch. Idempotent."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _is_made(events: bytes) -> bool:
+    """Whether one of these events is that a press file was made, or got its name."""
+    offset = 0
+    while offset < len(events):
+        _, mask, _, length = _EVENT.unpack_from(events, offset)
+        offset += _EVENT.size + length
+        if mask & (_CREATE | _MOVED_TO) and events[offset - length : offset].rstrip(b"\0") == FILE.encode():
+            return True
+    return False
 
 
 def _place_of(directory: Path) -> tuple[int, int]:

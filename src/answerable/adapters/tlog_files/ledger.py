@@ -377,7 +377,7 @@ class TlogFilesLedger:
         if isinstance(error, Broken):
             return error
         code, _ = self._commit.refusal or (LEDGER_POISONED, "")
-        return code("a checkpoint could not be written")
+        return code(f"a checkpoint could not be made: {(error.strerror or 'unknown error').lower()}")
 
     def _release(self) -> None:
         self._commit.release()

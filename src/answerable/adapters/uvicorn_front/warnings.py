@@ -1,4 +1,5 @@
-"""Limit log warnings of the HTTP server that any caller can trigger with each connection, and report their number."""
+"""Limit log warnings that repeat: of the HTTP server, that any caller can trigger with each connection, and of all that
+is tried again and again while a disk or a receiver fails. Their number is reported."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 APART_SECONDS: Final = 10.0
 MESSAGES_MAX: Final = 64
-"""Distinct messages that are remembered; uvicorn has fewer."""
+"""Distinct messages that are remembered. More than these at a time are said again."""
 
 
 class SaidOnce(logging.Filter):
@@ -40,8 +41,12 @@ class SaidOnce(logging.Filter):
 
 
 _SAID_ONCE: Final = SaidOnce()
+_PRINTED_ONCE: Final = SaidOnce()
 
 
 def say_once() -> None:
-    """Install the filter for the whole process, whose listeners share uvicorn's log. Idempotent."""
+    """Install the filters for the whole process: on uvicorn's log, which its listeners share, and on what is printed
+    where no log is configured. Idempotent."""
     logging.getLogger("uvicorn.error").addFilter(_SAID_ONCE)
+    if logging.lastResort is not None:
+        logging.lastResort.addFilter(_PRINTED_ONCE)

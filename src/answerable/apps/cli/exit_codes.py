@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from answerable.apps.cli.terminal import print_nowhere, printing
-from answerable.errors import AnswerableError, Refused, Unverified
+from answerable.errors import AnswerableError, Refused, Unverified, shown
 from answerable.interruption import INTERRUPTED, raise_at_interrupt
 
 if TYPE_CHECKING:
@@ -64,6 +64,10 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
         # The reader closed its end of the pipe.
         print_nowhere()
         return OK
+    except OSError as failed:
+        place = f" ({shown(failed.filename)})" if failed.filename else ""
+        terminal.fault(f"cannot go on: {(failed.strerror or type(failed).__name__).lower()}{place}")
+        return ERROR
     return OK if code is None else code
 
 

@@ -33,13 +33,15 @@ ID_CHARS: Final = 22
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
     """One press. id: unique to this press. by: the system account that made the file. reason: may be empty. told: the
-    id in the file itself, by which earlier releases identified it. written_at: Unix milliseconds."""
+    id in the file itself, by which earlier releases identified it. written_at: Unix milliseconds. is_told: whether the
+    system told of the making of a file, and not of what is in it: whichever press was held since is this one."""
 
     id: str
     by: str
     reason: str = ""
     told: str = ""
     written_at: int = 0
+    is_told: bool = False
 
     @property
     def hold(self) -> HoldId:
@@ -48,7 +50,8 @@ class Press:
 
     def is_held_by(self, rule: str, at: int) -> bool:
         """Whether a hold that a press placed belongs to this press. rule, at: of the hold."""
-        return rule == self.id or (bool(self.told) and rule == self.told and at >= self.written_at)
+        is_named = self.is_told or (bool(self.told) and rule == self.told)
+        return rule == self.id or (is_named and at >= self.written_at)
 
 
 def pressed_text(octets: bytes, reason: str) -> bytes:

@@ -56,7 +56,7 @@ class EvidenceLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
 
 HOPS_MAX: Final = 17
 """Maximum for one action, including the root: the depth to which a mandate can be delegated
-(`delegability.DEPTH_MAX`)."""
+(`documents.DELEGATION_DEPTH_MAX`)."""
 HOP_ID_CHARS_MAX: Final = 64
 
 

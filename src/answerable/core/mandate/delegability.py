@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.names.principal import checked_name
+from answerable.core.registry.documents.documents import (
+    DELEGATION_DEPTH_MAX,
+    DELEGATION_RECEIVERS_MAX,
+    DELEGATION_WIDTH_MAX,
+)
 from answerable.errors import shown
 from answerable.errors.codes.mandate import MANDATE_MALFORMED
 
@@ -19,9 +24,6 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
 
-DEPTH_MAX: Final = 16
-WIDTH_MAX: Final = 100
-RECEIVERS_MAX: Final = 64
 RECEIVER_KINDS: Final = ("agent", "use_case", "group")
 
 _MEMBERS: Final = frozenset({"depth_max", "width_max", "to"})
@@ -42,17 +44,17 @@ class Delegability:
     to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0 <= self.depth_max <= DEPTH_MAX or not 0 <= self.width_max <= WIDTH_MAX:
+        if not 0 <= self.depth_max <= DELEGATION_DEPTH_MAX or not 0 <= self.width_max <= DELEGATION_WIDTH_MAX:
             raise MANDATE_MALFORMED(
-                f"a mandate may be delegated at most {DEPTH_MAX} deep, and by each agent to at most "
-                f"{WIDTH_MAX} agents"
+                f"a mandate may be delegated at most {DELEGATION_DEPTH_MAX} deep, and by each agent to at most "
+                f"{DELEGATION_WIDTH_MAX} agents"
             )
         if len({bool(self.depth_max), bool(self.width_max), bool(self.to)}) > 1:
             raise MANDATE_MALFORMED(
                 "a mandate that may be delegated needs all of `depth_max`, `width_max` and `to`"
             )
-        if len(self.to) > RECEIVERS_MAX or len(set(self.to)) < len(self.to):
-            raise MANDATE_MALFORMED(f"expected at most {RECEIVERS_MAX} receivers, each once")
+        if len(self.to) > DELEGATION_RECEIVERS_MAX or len(set(self.to)) < len(self.to):
+            raise MANDATE_MALFORMED(f"expected at most {DELEGATION_RECEIVERS_MAX} receivers, each once")
         for one in self.to:
             found = _RECEIVER.fullmatch(one)
             if found is None:

@@ -32,6 +32,7 @@ from answerable.core.mandate.hop_token import (
     read_hop,
     signing_hash,
 )
+from answerable.core.registry.documents.documents import DELEGATION_DEPTH_MAX
 from answerable.errors import Malformed, Unverified, shown
 from answerable.errors.codes.mandate import (
     DELEGATION_AUDIENCE_MISMATCH,
@@ -56,8 +57,6 @@ if TYPE_CHECKING:
     from answerable.core.mandate.hop_signature import Form, KeysOf, Signatures
     from answerable.core.mandate.mandate import Shortfall
 
-DEPTH_MAX: Final = 16
-"""Maximum depth of the last hop, whatever is configured; the first hop has depth 0."""
 DEPTH_USUAL: Final = 5
 CHAIN_CHARS_MAX: Final = 262_144
 OFFLINE_SECONDS_MAX: Final = 300
@@ -141,7 +140,7 @@ def split_chain(field: str) -> tuple[str, ...]:
     (`delegation.depth_invalid`)."""
     if len(field) > CHAIN_CHARS_MAX:
         raise DELEGATION_MALFORMED(f"a chain has more than {CHAIN_CHARS_MAX} characters")
-    tokens = tuple(field.split(SEPARATOR, DEPTH_MAX + 1))
+    tokens = tuple(field.split(SEPARATOR, DELEGATION_DEPTH_MAX + 1))
     _check_count(tokens)
     return tokens
 
@@ -201,7 +200,7 @@ def checked_chain(
     forms = tuple(_at(index, signatures.form, hop, parent) for index, (parent, hop) in enumerate(links))
     for index, (parent, hop) in enumerate(links):
         _at(index, _check_parent, hop, parent)
-    limit = _depth_limit(hops, min(depth_max, DEPTH_MAX))
+    limit = _depth_limit(hops, min(depth_max, DELEGATION_DEPTH_MAX))
     for index, hop in enumerate(hops):
         _at(index, _check_sameness, hop, hops[0], mission_needed)
     if len({hop.jti for hop in hops}) < len(hops):
@@ -237,8 +236,10 @@ def chain_failure(
 def _check_count(hops: Sequence[object]) -> None:
     if not hops:
         raise DELEGATION_MALFORMED("a chain has at least one hop")
-    if len(hops) > DEPTH_MAX + 1:
-        raise DELEGATION_DEPTH_INVALID_UNVERIFIED(f"a chain has at most {DEPTH_MAX + 1} hops, got more")
+    if len(hops) > DELEGATION_DEPTH_MAX + 1:
+        raise DELEGATION_DEPTH_INVALID_UNVERIFIED(
+            f"a chain has at most {DELEGATION_DEPTH_MAX + 1} hops, got more"
+        )
 
 
 def _check_parent(hop: UnverifiedHop, parent: UnverifiedHop | None) -> None:

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 Bits = Literal[1, 2, 4, 8]
 
 STATUS_LIST_TYP: Final = "statuslist+jwt"
-MEDIA_TYPE: Final = "application/statuslist+jwt"
 STATUSES_BYTES_MAX: Final = 1 << 20
 """Of one unpacked list: eight million tokens of one bit."""
 PACKED_CHARS_MAX: Final = 1_500_000

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.mandate.delegation_chain import (
-    DEPTH_MAX,
     holder_not_asked,
     split_chain,
     status_not_asked,
     verified_chain,
 )
+from answerable.core.registry.documents.documents import DELEGATION_DEPTH_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +105,7 @@ class Delegations:
             now=now,
             proved=holder_not_asked,
             status=status_not_asked,
-            depth_max=DEPTH_MAX,
+            depth_max=DELEGATION_DEPTH_MAX,
         )
         leaf = chain.leaf
         made = KnownChain(text=text, chain=chain, starts=leaf.not_before, ends=leaf.expires_at)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from answerable.core.mandate.delegation_chain import DEPTH_MAX, SEPARATOR
+from answerable.core.mandate.delegation_chain import SEPARATOR
 from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.revocation import RevocationTarget
+from answerable.core.registry.documents.documents import DELEGATION_DEPTH_MAX
 from answerable.errors import Malformed, Refused
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.flows.validity.verify_lineage import verified_claim
@@ -52,7 +53,7 @@ async def _ended_by(desk: TokenState, client: TokenClient, text: str) -> Revocat
 
 def _may_end(desk: TokenState, client: TokenClient, jti: str) -> bool:
     """Whether the client has this token, or one that it derives from."""
-    for _ in range(DEPTH_MAX + 1):
+    for _ in range(DELEGATION_DEPTH_MAX + 1):
         found = desk.tokens.find(jti)
         if found is None:
             return False

@@ -25,11 +25,11 @@ from answerable.core.ledger.leaves import HOP_ID_CHARS_MAX, HOPS_MAX, HopLeaf, R
 from answerable.core.ledger.runs import Run
 from answerable.core.ledger.subject_key import SubjectKey
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate import delegability, delegation_chain
 from answerable.core.mandate.budget import Reserved
 from answerable.core.mandate.mandate import END_OF_TIME, Grant, Mandate, MandateId
 from answerable.core.mandate.token import checked_id
 from answerable.core.registry.documents.capability import GOVERNED_METHODS, Capability, ResourceMapping
+from answerable.core.registry.documents.documents import DELEGATION_DEPTH_MAX
 from answerable.core.registry.policy_sets.policy_record import Proposal
 from answerable.core.registry.snapshot.resolve import Resolved
 from answerable.errors import Malformed
@@ -267,7 +267,7 @@ def test_the_names_used_here_are_as_long_as_names_may_be():
 
 
 def test_a_leaf_names_as_many_hops_as_a_mandate_may_be_handed_on():
-    assert HOPS_MAX == delegability.DEPTH_MAX + 1 == delegation_chain.DEPTH_MAX + 1
+    assert HOPS_MAX == DELEGATION_DEPTH_MAX + 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

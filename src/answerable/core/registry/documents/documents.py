@@ -130,6 +130,14 @@ class TemplateParameter:
     title: str = ""
 
 
+DELEGATION_DEPTH_MAX: Final = 16
+"""Maximum depth of the last hop, whatever is configured; the first hop has depth 0."""
+DELEGATION_WIDTH_MAX: Final = 100
+"""Agents that each agent may hand on to."""
+DELEGATION_RECEIVERS_MAX: Final = 64
+"""Names to which a mandate may be handed on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DelegationTemplate:
     """How far a mandate of the template may be handed on, and to whom: by name, use case, or group of the owner."""

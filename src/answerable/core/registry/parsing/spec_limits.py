@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.core.registry.documents.capability import ACTION_KINDS, ActionKind, Sensitivity
-from answerable.core.registry.documents.documents import DelegationTemplate
+from answerable.core.registry.documents.documents import (
+    DELEGATION_DEPTH_MAX,
+    DELEGATION_RECEIVERS_MAX,
+    DELEGATION_WIDTH_MAX,
+    DelegationTemplate,
+)
 from answerable.core.registry.documents.fields import nearest
 from answerable.core.registry.parsing.spec_shared import name_of
 from answerable.errors import shown
@@ -18,9 +23,6 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.fields import Fields
 
 DELEGATION_KEYS: Final = ("depthMax", "widthMax", "agents", "useCases", "groups")
-DEPTH_MAX: Final = 16
-WIDTH_MAX: Final = 100
-RECEIVERS_MAX: Final = 64
 
 _SENSITIVITIES: Final[tuple[Sensitivity, ...]] = get_args(Sensitivity)
 
@@ -47,16 +49,16 @@ def delegation_in(spec: Fields) -> DelegationTemplate | None:
         return None
     section = spec.section("delegation", DELEGATION_KEYS)
     found = DelegationTemplate(
-        depth_max=section.integer("depthMax", minimum=1, maximum=DEPTH_MAX, default=1),
-        width_max=section.integer("widthMax", minimum=1, maximum=WIDTH_MAX, default=1),
+        depth_max=section.integer("depthMax", minimum=1, maximum=DELEGATION_DEPTH_MAX, default=1),
+        width_max=section.integer("widthMax", minimum=1, maximum=DELEGATION_WIDTH_MAX, default=1),
         agents=section.texts("agents", check=name_of("agent")),
         use_cases=section.texts("useCases", check=name_of("use case")),
         groups=section.texts("groups", check=name_of("group")),
     )
     count = len(found.agents) + len(found.use_cases) + len(found.groups)
-    if not 1 <= count <= RECEIVERS_MAX:
+    if not 1 <= count <= DELEGATION_RECEIVERS_MAX:
         section.fault(
-            f"name the receivers: 1 to {RECEIVERS_MAX} names in `agents`, `useCases` and `groups`",
+            f"name the receivers: 1 to {DELEGATION_RECEIVERS_MAX} names in `agents`, `useCases` and `groups`",
             code=TEMPLATE_DELEGATION.id,
         )
     return found

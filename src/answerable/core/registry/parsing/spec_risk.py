@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.core.registry.documents.capability import Sensitivity
+from answerable.core.registry.documents.documents import DELEGATION_DEPTH_MAX
 from answerable.core.registry.documents.fields import matching
 from answerable.core.registry.documents.policy_parts import POINTS_MAX, FactorFact, RiskFactor
-from answerable.core.registry.parsing.spec_limits import DEPTH_MAX
 from answerable.core.registry.parsing.spec_parts import checked_part_name, known_word, one_of
 from answerable.core.registry.parsing.spec_shared import ARGUMENT_NAME, INTEGER_MAX, name_of, on_one_line
 from answerable.errors.codes.documents import DOCUMENT_SIZE
@@ -60,7 +60,7 @@ _FACTS: Final[dict[FactorFact, _Fact]] = {
     "environment": _Fact(by=("text",), text_check=name_of("environment")),
     "irreversible": _Fact(by=("truth",)),
     "drifted": _Fact(by=("truth",)),
-    "hops": _Fact(by=("number",), low=0, high=DEPTH_MAX),
+    "hops": _Fact(by=("number",), low=0, high=DELEGATION_DEPTH_MAX),
     "budget_left_percent": _Fact(by=("number",), low=0, high=100),
 }
 
