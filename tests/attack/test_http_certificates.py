@@ -20,8 +20,8 @@ from cryptography.x509.oid import NameOID
 
 from answerable.core.canonical import freeze
 from answerable.errors import Unavailable
+from answerable.targets.kind import BuiltTarget
 from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
-from answerable.wiring.target_kinds import BuiltTarget
 from tests.stand_ins.resource_server import Seen, resource_server
 from tests.worlds.http_target import Secrets, asked, order, world
 

@@ -18,8 +18,9 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.name import lease_name
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
+from answerable.targets.kind import TargetContext
 from answerable.testing.entropy import SeededEntropy
-from answerable.wiring.target_kinds import TargetWorld, kind_named
+from answerable.wiring.target_kinds import kind_named
 from tests.contracts.test_aws_leases import SCOPE as AWS_SCOPE
 from tests.contracts.test_aws_leases import server
 from tests.contracts.test_github_leases import KEY, KEY_PEM
@@ -41,7 +42,7 @@ def built(kind, secrets, **settings):
     found = kind_named(kind)
     chosen = found.settings(**settings)
     assert not found.faults(chosen)
-    world = TargetWorld(clock=CLOCK, entropy=SeededEntropy(), secret_of=lambda name: secrets[name])
+    world = TargetContext(clock=CLOCK, entropy=SeededEntropy(), secret_of=lambda name: secrets[name])
     return found.build(chosen, world)
 
 
@@ -223,7 +224,7 @@ async def test_a_secret_that_cannot_be_read_or_sent_is_a_target_that_cannot_be_a
     }
     found = kind_named(kind)
     chosen = found.settings(**settings[kind] | ({"url": api.url} if api else {}))
-    world = TargetWorld(clock=CLOCK, entropy=SeededEntropy(), secret_of=secret_of)
+    world = TargetContext(clock=CLOCK, entropy=SeededEntropy(), secret_of=secret_of)
     with pytest.raises(Unavailable) as raised:
         await found.build(chosen, world).issuer.issue(order(scope[kind]))
     assert (raised.value.code, raised.value.effect) == ("lease.target", "none")

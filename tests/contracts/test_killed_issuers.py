@@ -30,11 +30,12 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.name import LeaseName
 from answerable.testing.entropy import SeededEntropy
-from answerable.wiring.target_kinds import TargetWorld, kind_named
+from answerable.targets.kind import TargetContext
+from answerable.wiring.target_kinds import kind_named
 _, kind, settings, scope, name = sys.argv
 chosen = {key: tuple(one) if isinstance(one, list) else one for key, one in parse(settings.encode()).items()}
 clock, found = SystemClock(), kind_named(kind)
-world = TargetWorld(clock=clock, entropy=SeededEntropy(), secret_of=lambda _: os.environb[b"SECRET"])
+world = TargetContext(clock=clock, entropy=SeededEntropy(), secret_of=lambda _: os.environb[b"SECRET"])
 issuer = found.build(found.settings(**chosen), world).issuer
 order = LeaseOrder(
     name=LeaseName(name), scope=freeze(parse(scope.encode())), expires_at=UnixMillis(clock.now() + 60_000)

@@ -13,7 +13,8 @@ import pytest
 from answerable.adapters.secret_store import Keyring, SealedSecretStore
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.flows.leases.rotate_account import OwnSecret, rotate_account
-from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
+from answerable.targets.kind import BuiltTarget, TargetContext
+from answerable.wiring.target_kinds import kind_named
 from tests.stand_ins.postgres_server import BROKER_PASSWORD
 from tests.stand_ins.redis_server import ADMIN_PASSWORD, redis_server
 from tests.worlds import postgres as postgres_world
@@ -44,7 +45,7 @@ class Bench:
         return SealedSecretStore.open(self.folder / "secrets", keyring, clock=SystemClock(), entropy=entropy)
 
     def built(self) -> BuiltTarget:
-        world = TargetWorld(
+        world = TargetContext(
             clock=SystemClock(),
             entropy=SystemEntropy(),
             secret_of=lambda _: self.store().check_out(NAME, by="test").text.encode(),

@@ -19,7 +19,8 @@ from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.lease.credential import LeaseOrder
 from answerable.errors import Refused, Unavailable
 from answerable.ports.admin_account import AdminAccount
-from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
+from answerable.targets.kind import BuiltTarget, TargetContext
+from answerable.wiring.target_kinds import kind_named
 from tests.stand_ins.mariadb_server import BROKER_PASSWORD as MARIADB_PASSWORD
 from tests.stand_ins.postgres_server import BROKER_PASSWORD as POSTGRES_PASSWORD
 from tests.stand_ins.rabbitmq_server import ADMIN_PASSWORD as RABBITMQ_PASSWORD
@@ -54,7 +55,7 @@ class Bench:
         kind = kind_named(self.kind)
         settings = kind.settings(**{**self.settings, "password": "store:it"})
         assert not kind.faults(settings)
-        world = TargetWorld(
+        world = TargetContext(
             clock=SystemClock(),
             entropy=SystemEntropy(),
             secret_of=lambda _: values[0].encode(),
@@ -335,7 +336,7 @@ def test_a_redis_that_keeps_no_file_of_users_is_not_rotated_for_it_would_come_ba
     bench = servers("redis")
     kind = kind_named("redis")
     settings = kind.settings(address=bench.server.address, password="store:it")
-    world = TargetWorld(clock=SystemClock(), entropy=SystemEntropy(), secret_of=lambda _: b"")
+    world = TargetContext(clock=SystemClock(), entropy=SystemEntropy(), secret_of=lambda _: b"")
     built = kind.build(settings, world)
     assert built.own is None
     assert "saves_users" in built.why_not

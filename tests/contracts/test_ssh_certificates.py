@@ -14,8 +14,8 @@ from answerable.adapters.system import SystemClock
 from answerable.core.canonical import JSONValue, freeze
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential
+from answerable.targets.kind import BuiltTarget
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
-from answerable.wiring.target_kinds import BuiltTarget
 from tests.probes.waiting import past
 from tests.stand_ins.ssh_server import LOGIN, SSHWorld, authority_key, built, script
 

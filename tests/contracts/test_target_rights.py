@@ -26,7 +26,7 @@ from answerable.adapters.ssh_certificates.scope import grant_faults as ssh_fault
 from answerable.core.canonical import freeze
 from answerable.core.lease.request_rights import RequestRights
 from answerable.wiring.target_http import BESIDE
-from answerable.wiring.target_kinds import KINDS
+from answerable.wiring.target_kinds import installed_kinds
 
 pytestmark = pytest.mark.requirement("RIGHTS-01", "RIGHTS-02")
 
@@ -178,8 +178,8 @@ def test_scopes_repositories_and_permissions_are_listed_and_stay():
 def test_the_page_names_the_kinds_of_which_nobody_tells():
     untold = {
         kind
-        for kind, (module, _) in KINDS.items()
-        if "rights=" not in inspect.getsource(import_module(module))
+        for kind, (plugin,) in installed_kinds().items()
+        if "rights=" not in inspect.getsource(import_module(plugin.entry.module))
     }
     page = (Path(__file__).parents[2] / "docs/how-to/shrink-what-an-agent-is-granted.md").read_text()
     (said,) = re.findall(r"^Nobody tells at all of targets of kind (.*)\.$", page, flags=re.M)

@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 from answerable.core.lease.scope import filled
+from answerable.targets.kind import TargetContext
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 from answerable.wiring.target_files import read_targets
-from answerable.wiring.target_kinds import TargetWorld, kind_named
+from answerable.wiring.target_kinds import kind_named
 
 PAGES = Path(__file__).parents[2] / "docs/reference/adapters"
 VALUES = {
@@ -59,7 +60,7 @@ def test_the_file_and_the_grants_of_the_sample_are_understood(kind, tmp_path):
     (tmp_path / "sample.toml").write_text(block(kind, "toml"))
     (target,), faults = read_targets(tmp_path)
     assert not faults
-    world = TargetWorld(clock=ManualClock(), entropy=SeededEntropy(), secret_of=lambda _: b"")
+    world = TargetContext(clock=ManualClock(), entropy=SeededEntropy(), secret_of=lambda _: b"")
     changed = {"authorities": ""} if hasattr(target.settings, "authorities") else {}
     settings = type(target.settings)(
         **{one.name: getattr(target.settings, one.name) for one in fields(target.settings)} | changed

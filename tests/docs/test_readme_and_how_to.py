@@ -22,8 +22,9 @@ from tests.probes.demo_run import (
 pytestmark = needs_upstreams
 
 LEFT_OUT = "…"
-OF_ITS_OWN = {"answer-many-alike", "give-an-agent-a-database"}
-"""Begin where no demo was, and have tests of their own: test_many_alike_page.py, test_database_page.py."""
+OF_ITS_OWN = {"add-a-target", "answer-many-alike", "give-an-agent-a-database"}
+"""Begin where no demo was, and have tests of their own: test_target_page.py, test_many_alike_page.py,
+test_database_page.py."""
 MEASURES = {"give-an-agent-an-identity"}
 """Show what the kernel says of a program."""
 PAGES = sorted(page for page in (ROOT / "docs/how-to").glob("*.md") if page.stem not in OF_ITS_OWN)

@@ -17,10 +17,11 @@ from answerable.core.registry.documents.capability import Capability
 from answerable.core.registry.parsing.parse import Shapes, shapes_of
 from answerable.core.registry.tools.tool_hints import hint_fault
 from answerable.core.registry.tools.tool_types import type_fault
+from answerable.targets.kind import TargetContext
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 from answerable.wiring.target_files import read_targets
-from answerable.wiring.target_kinds import TargetWorld, kind_named
+from answerable.wiring.target_kinds import kind_named
 
 PAGES = Path(__file__).parents[2] / "docs/reference/adapters"
 POD = "/api/v1/namespaces/support/pods/web-1"
@@ -74,7 +75,7 @@ def settings_of(kind: str, folder: Path) -> Any:
 def sample(kind: str, folder: Path) -> tuple[Capability, dict[str, Any]]:
     shapes = documents(kind)
     (capability,) = [one.noun for one in shapes.nouns if isinstance(one.noun, Capability)]
-    world = TargetWorld(clock=ManualClock(), entropy=SeededEntropy(), secret_of=lambda _: b"")
+    world = TargetContext(clock=ManualClock(), entropy=SeededEntropy(), secret_of=lambda _: b"")
     built = kind_named(kind).build(settings_of(kind, folder), world)
     (tool,) = [one for one in built.target.tools() if one["name"] == capability.target]
     assert capability.lease is not None

@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from answerable.core.canonical import freeze
+from answerable.targets.kind import TargetContext
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
-from answerable.wiring.target_kinds import TargetWorld, kind_named
+from answerable.wiring.target_kinds import kind_named
 from tests.stand_ins import mariadb_server, postgres_server
 from tests.worlds import mariadb as mariadb_world
 from tests.worlds import postgres as postgres_world
@@ -68,7 +69,7 @@ def test_the_sample_is_understood(name, page):
     capability = next(
         one for one in yaml.safe_load_all(blocks(page, "yaml")[0]) if one["kind"] == "Capability"
     )
-    world = TargetWorld(clock=ManualClock(), entropy=SeededEntropy(), secret_of=lambda _: b"")
+    world = TargetContext(clock=ManualClock(), entropy=SeededEntropy(), secret_of=lambda _: b"")
     database = {"postgres": "prod", "mariadb": "shop"}[name]
     issuer = kind.build(kind.settings(databases=(database,)), world).issuer
     assert not issuer.faults(freeze(capability["spec"]["lease"]["grants"]))

@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.lease.credential import Credential
 from answerable.ports.clock import Clock
-from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
+from answerable.targets.kind import BuiltTarget, TargetContext
+from answerable.wiring.target_kinds import kind_named
 from tests.probes.loud_skips import skip_loudly
 from tests.stand_ins.ports import free_port
 
@@ -260,5 +261,7 @@ def built(
     }
     settings = kind.settings(**given | more)
     assert kind.faults(settings) == ()
-    target_world = TargetWorld(clock=clock or SystemClock(), entropy=SystemEntropy(), secret_of=lambda _: key)
-    return kind.build(settings, target_world)
+    target_context = TargetContext(
+        clock=clock or SystemClock(), entropy=SystemEntropy(), secret_of=lambda _: key
+    )
+    return kind.build(settings, target_context)

@@ -13,7 +13,8 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.name import account_of
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
-from answerable.wiring.target_kinds import TargetWorld, kind_named
+from answerable.targets.kind import TargetContext
+from answerable.wiring.target_kinds import kind_named
 from tests.stand_ins.own_server import cmdlines
 from tests.worlds.message_servers import NATS, RABBITMQ, REDIS, on, page_of, performed
 from tests.worlds.rabbitmq_lease import message
@@ -229,7 +230,7 @@ async def test_settings_make_a_target_that_works_and_say_what_is_missing(world, 
         return f"{files[reference]}\n".encode()
 
     built = kind.build(
-        settings, TargetWorld(clock=SystemClock(), entropy=SystemEntropy(), secret_of=secret_of)
+        settings, TargetContext(clock=SystemClock(), entropy=SystemEntropy(), secret_of=secret_of)
     )
     assert asked == []
     credential = await built.issuer.issue(world.order())

@@ -15,7 +15,7 @@ import pytest
 
 from answerable.adapters.ssh_certificates import authority_of
 from answerable.errors import Unavailable
-from answerable.wiring.target_kinds import BuiltTarget
+from answerable.targets.kind import BuiltTarget
 from tests.probes.waiting import past
 from tests.stand_ins.ssh_server import SSHWorld, authority_key, built, program
 from tests.worlds.ssh import (

@@ -13,7 +13,7 @@ from answerable.adapters.ssh_certificates import authority_of
 from answerable.core.canonical import JSONValue
 from answerable.core.lease.name import account_of
 from answerable.errors import Refused, Unavailable
-from answerable.wiring.target_kinds import BuiltTarget
+from answerable.targets.kind import BuiltTarget
 from tests.stand_ins.ssh_server import LOGIN, SSHWorld, authority_key, built
 from tests.worlds.ssh import (
     ShiftedClock,

@@ -128,7 +128,7 @@ PATHS_THAT_MAY_STAY: frozenset[str] = frozenset()
 
 ENTRY_MODULES = ("answerable", "answerable.__main__", "answerable.main", "answerable.main.__main__")
 # Rooms that people outside import: each package's own face counts as used.
-PUBLIC_ROOMS = ("sdk", "testing", "verify")
+PUBLIC_ROOMS = ("sdk", "targets", "testing", "verify")
 # Packages whose every module is an entry point: the test bench is for whoever builds on this, and the SDK for whoever
 # writes an agent, to import piece by piece.
 PUBLIC_PACKAGES = ("answerable.testing", "answerable.sdk")

@@ -334,10 +334,17 @@ def capability(
 
 @asynccontextmanager
 async def desk_on(
-    root: Path, *, target: str, secrets: Mapping[str, str | bytes], capabilities: Sequence[Mapping[str, Any]]
+    root: Path,
+    *,
+    target: str,
+    secrets: Mapping[str, str | bytes],
+    capabilities: Sequence[Mapping[str, Any]],
+    before: Callable[[House], None] = lambda _: None,
 ) -> AsyncIterator[Desk]:
-    """An agent that may do these things at one target. target: its file. secrets: files beside it."""
+    """An agent that may do these things at one target. target: its file. secrets: files beside it. before: what is done
+    to the house before anything of it runs."""
     names = ", ".join(f"{{capability: {one['metadata']['name']}}}" for one in capabilities)
     parts = [people(), ON_TARGET.format(names=names), *(yaml.safe_dump(one) for one in capabilities)]
-    async with brokered_house(root, "\n---\n".join(parts), {"target.toml": target, **secrets}) as found:
+    files = {"target.toml": target, **secrets}
+    async with brokered_house(root, "\n---\n".join(parts), files, before=before) as found:
         yield Desk(*found, "target")

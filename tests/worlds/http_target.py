@@ -18,9 +18,9 @@ from answerable.core.lease.credential import Credential, LeaseOrder, Secret
 from answerable.core.lease.name import lease_name
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
 from answerable.ports.clock import Clock
+from answerable.targets.kind import BuiltTarget, TargetContext
 from answerable.testing.contracts.credential_issuer import IssuerBench
 from answerable.wiring.target_http import HttpTargetSettings, faults_of
-from answerable.wiring.target_kinds import BuiltTarget, TargetWorld
 from tests.stand_ins.authorization_server import OPAQUE, SECRET, AuthorizationServer
 from tests.stand_ins.resource_server import ResourceServer
 
@@ -52,8 +52,8 @@ class Secrets(dict[str, bytes]):
         return self[reference]
 
 
-def world(secrets: Secrets, *, clock: Clock | None = None) -> TargetWorld:
-    return TargetWorld(clock=clock or SystemClock(), entropy=SystemEntropy(), secret_of=secrets.of)
+def world(secrets: Secrets, *, clock: Clock | None = None) -> TargetContext:
+    return TargetContext(clock=clock or SystemClock(), entropy=SystemEntropy(), secret_of=secrets.of)
 
 
 def oauth_settings(

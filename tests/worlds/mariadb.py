@@ -13,8 +13,8 @@ from answerable.adapters.mariadb_accounts import MariadbIssuer, MariadbTarget
 from answerable.core.canonical import JSONValue, freeze
 from answerable.core.lease.credential import Credential, LeaseOrder
 from answerable.core.lease.scope import Scope
+from answerable.targets.kind import BuiltTarget
 from answerable.testing.clock import ManualClock
-from answerable.wiring.target_kinds import BuiltTarget
 from tests.stand_ins.mariadb_server import BROKER_PASSWORD, MariadbServer, own_mariadb, session_mariadb
 from tests.worlds.sql_bench import SqlBench, built_target, emptied, lease_order, table
 

@@ -11,8 +11,8 @@ from answerable.core.canonical import freeze
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential
 from answerable.errors import AnswerableError, Refused, Unavailable
+from answerable.targets.kind import BuiltTarget
 from answerable.testing.contracts.credential_issuer import IssuerBench
-from answerable.wiring.target_kinds import BuiltTarget
 from answerable.wiring.target_model import ModelProviderSettings, built, faults_of
 from tests.stand_ins.model_provider_stand_in import StandIn
 from tests.worlds.http_target import Secrets, world

@@ -17,7 +17,7 @@ from answerable.core.canonical import JSONValue, freeze
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder
 from answerable.core.lease.scope import Scope
-from answerable.wiring.target_kinds import BuiltTarget
+from answerable.targets.kind import BuiltTarget
 from tests.probes.waiting import past
 from tests.stand_ins.postgres_server import (
     BROKER_PASSWORD,

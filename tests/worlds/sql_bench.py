@@ -17,8 +17,9 @@ from answerable.core.lease.credential import Credential, LeaseOrder
 from answerable.core.lease.name import lease_name
 from answerable.core.lease.scope import Scope
 from answerable.ports.clock import Clock
+from answerable.targets.kind import BuiltTarget, TargetContext
 from answerable.testing.contracts.credential_issuer import IssuerBench
-from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
+from answerable.wiring.target_kinds import kind_named
 
 Bench = TypeVar("Bench", bound=IssuerBench)
 
@@ -46,7 +47,7 @@ def built_target(name: str, places: Mapping[str, Any], *, password: str, clock: 
     kind = kind_named(name)
     settings = kind.settings(**{"password": "env:BROKER", **places})
     assert not kind.faults(settings)
-    world = TargetWorld(clock=clock, entropy=SystemEntropy(), secret_of=lambda _: password.encode())
+    world = TargetContext(clock=clock, entropy=SystemEntropy(), secret_of=lambda _: password.encode())
     return kind.build(settings, world)
 
 

@@ -16,7 +16,7 @@ from answerable.core.canonical import JSONValue, freeze
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder, Performed
 from answerable.core.lease.name import lease_name
-from answerable.wiring.target_kinds import BuiltTarget
+from answerable.targets.kind import BuiltTarget
 from tests.stand_ins.ssh_server import LOGIN
 
 

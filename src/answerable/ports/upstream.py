@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.tool_definition import ToolDefinition
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.warrant import Warrant
     from answerable.core.registry.documents.capability import Capability
 
-    Progress = Callable[[float, float | None, str | None], Awaitable[None]]
+Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 
 
 class Upstream(Protocol):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from answerable.errors import Malformed, MalformedCode, shown
 from answerable.errors.codes.services import SETTINGS_RECEIVERS, SETTINGS_WEBHOOKS
-from answerable.wiring.setting_fields import number, reference, seconds, texts
+from answerable.setting_fields import number, reference, seconds, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from answerable.errors.codes.leases import LEASE_TARGET, TARGET_AUTHORITIES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.targets.kind import TargetContext
 
 
 def address_faults(url: str, *, setting: str = "url") -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def address_faults(url: str, *, setting: str = "url") -> tuple[str, ...]:
     return ()
 
 
-def context_for(url: str, authorities: str, world: TargetWorld) -> ssl.SSLContext | None:
+def context_for(url: str, authorities: str, world: TargetContext) -> ssl.SSLContext | None:
     """Return the TLS context that verifies the API's certificate; None for a local one without TLS. authorities: a
     reference to certificates; empty for the machine's. Raises Malformed (`target.authorities`) and as `secret_of` does.
     """
@@ -47,7 +47,7 @@ def context_for(url: str, authorities: str, world: TargetWorld) -> ssl.SSLContex
     return context
 
 
-def secret_for(world: TargetWorld, reference: str) -> Callable[[], bytes]:
+def secret_for(world: TargetContext, reference: str) -> Callable[[], bytes]:
     """Return a function that reads the broker's own secret at each call, for an issuer: an unreadable secret makes the
     target unavailable.
 

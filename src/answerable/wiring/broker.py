@@ -27,7 +27,7 @@ from answerable.flows.leases.rotate_due import keep_rotating
 from answerable.flows.leases.secret_desk import keep_looking, look
 from answerable.flows.leases.settle_leases import keep_settling, reopen
 from answerable.plain_file import read_plain
-from answerable.wiring.broker_secrets import broker_secrets, secret_desk, target_world
+from answerable.wiring.broker_secrets import broker_secrets, secret_desk, target_context
 from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 from answerable.wiring.own_files import broker_faults, require_own
@@ -75,7 +75,7 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
     found = checked_targets(settings.broker.targets)
     clock, entropy = SystemClock(), SystemEntropy()
     limits = _limits(settings)
-    built = [(one, one.kind.build(one.settings, target_world(settings, one.name))) for one in found]
+    built = [(one, one.kind.build(one.settings, target_context(settings, one.name))) for one in found]
     targets = {one.name: DeskTarget.of(its.issuer, its.target, limits, its.rights) for one, its in built}
     settings.broker.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     require_own(broker_faults(settings))

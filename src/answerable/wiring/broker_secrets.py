@@ -12,9 +12,9 @@ from answerable.errors import AnswerableError, shown
 from answerable.errors.codes.leases import SECRET_UNROTATABLE, TARGET_UNKNOWN
 from answerable.flows.leases.rotate_account import OwnSecret, rotate_account
 from answerable.flows.leases.secret_desk import SecretState
+from answerable.targets.kind import OWN_SETTING, TargetContext
 from answerable.wiring.secret_store import STORE, has_store, open_secrets, others_of, secrets_of
 from answerable.wiring.target_files import checked_targets, secrets_named
-from answerable.wiring.target_kinds import OWN_SETTING, TargetWorld
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from answerable.ports.admin_account import AdminAccount
     from answerable.ports.entropy import Entropy
     from answerable.ports.secret_store import SecretStore
+    from answerable.targets.kind import BuiltTarget
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.target_files import TargetFile
-    from answerable.wiring.target_kinds import BuiltTarget
 
 
-def target_world(settings: Settings, name: str) -> TargetWorld:
+def target_context(settings: Settings, name: str) -> TargetContext:
     """Return the dependencies with which the target of this name is built."""
     by = f"target {name}"
-    return TargetWorld(
+    return TargetContext(
         clock=SystemClock(),
         entropy=SystemEntropy(),
         secret_of=secrets_of(settings, by=by),
@@ -124,7 +124,7 @@ def own_secret_of(settings: Settings, target: str) -> OwnSecret:
             f"target {shown(target)} has no `{OWN_SETTING}` in the store: keep it there (`answerable secret put NAME`) "
             f'and refer to it (`{OWN_SETTING} = "store:NAME"`)'
         )
-    built = [(one, one.kind.build(one.settings, target_world(settings, one.name))) for one in found]
+    built = [(one, one.kind.build(one.settings, target_context(settings, one.name))) for one in found]
     return broker_secrets(built)[reference.removeprefix(STORE)]
 
 

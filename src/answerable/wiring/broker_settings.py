@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from answerable.errors import shown
-from answerable.wiring.setting_fields import about, flag, number, seconds, text, texts
+from answerable.setting_fields import about, flag, number, seconds, text, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ from answerable.core.approval.route import EVERYBODY, THE_REQUESTER, Route
 from answerable.core.registry.documents.contacts import is_email
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.services import SETTINGS_CHANNELS
+from answerable.setting_fields import flag, number, reference, seconds, text, texts
 from answerable.wiring.announcing_settings import check_url
-from answerable.wiring.setting_fields import flag, number, reference, seconds, text, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

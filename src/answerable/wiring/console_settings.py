@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from answerable.errors import shown
-from answerable.wiring.setting_fields import flag, number, reference, references, text, texts
+from answerable.setting_fields import flag, number, reference, references, text, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

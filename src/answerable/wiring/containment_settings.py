@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors import shown
-from answerable.wiring.setting_fields import text
+from answerable.setting_fields import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from answerable.wiring.setting_fields import about, number, reference, seconds, text, texts
+from answerable.setting_fields import about, number, reference, seconds, text, texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

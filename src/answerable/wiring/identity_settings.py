@@ -14,7 +14,7 @@ from answerable.core.identity.workload.oidc_shapes import Kind
 from answerable.core.identity.workload.sidecars import sidecars_in
 from answerable.errors import Malformed
 from answerable.errors.codes.services import SETTINGS_PERSON_ISSUERS
-from answerable.wiring.setting_fields import about, flag, number, reference, text, texts
+from answerable.setting_fields import about, flag, number, reference, text, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.flows.state.walk_limits import WalkLimits
+from answerable.setting_fields import about, flag, number, seconds, text
 from answerable.wiring.announcing_settings import AnnouncingSettings
 from answerable.wiring.broker_settings import BrokerSettings
 from answerable.wiring.channel_settings import ChannelSettings
@@ -18,7 +19,6 @@ from answerable.wiring.console_settings import ConsoleSettings
 from answerable.wiring.containment_settings import ContainmentSettings
 from answerable.wiring.gateway_settings import GatewaySettings as GatewaySettings
 from answerable.wiring.identity_settings import IdentitySettings
-from answerable.wiring.setting_fields import about, flag, number, seconds, text
 from answerable.wiring.telemetry_settings import TelemetrySettings
 from answerable.wiring.token_settings import TokenSettings
 from answerable.wiring.walk_settings import WALK_BOUNDS

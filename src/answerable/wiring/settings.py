@@ -18,6 +18,7 @@ from answerable.errors import Malformed, Unavailable, shown
 from answerable.errors.codes.leases import SECRET_REFERENCE, SECRET_UNREADABLE
 from answerable.errors.codes.services import CLI_DIRECTORY, SETTINGS_FAULTS, SETTINGS_VALUE
 from answerable.plain_file import read_plain
+from answerable.setting_fields import references_in
 from answerable.wiring.announcing_settings import announcing_faults
 from answerable.wiring.broker_settings import broker_faults
 from answerable.wiring.channel_settings import channel_faults
@@ -27,7 +28,6 @@ from answerable.wiring.containment_settings import containment_faults
 from answerable.wiring.identity_settings import identity_faults
 from answerable.wiring.name_settings import name_faults
 from answerable.wiring.provider_settings import provider_faults
-from answerable.wiring.setting_fields import references_in
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
 from answerable.wiring.shard_settings import shard_faults, with_shard
 from answerable.wiring.telemetry_settings import telemetry_faults

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.aws_sts import SESSION_SECONDS_MIN, AwsClients, AwsIssuer, AwsPlace, AwsTarget
 from answerable.adapters.aws_sts.clients import Keys
 from answerable.errors import shown
+from answerable.setting_fields import flag, number, reference, seconds, text, texts
+from answerable.targets.kind import BuiltTarget, TargetKind
 from answerable.wiring.api_access import address_faults, secret_for
-from answerable.wiring.setting_fields import flag, number, reference, seconds, text, texts
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.targets.kind import TargetContext
 
 _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+){1,3}-[0-9]")
 _ACCESS_KEY: Final = re.compile(r"[A-Z0-9]{16,128}")
@@ -76,7 +76,7 @@ def faults(settings: AwsSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build(settings: AwsSettings, world: TargetWorld) -> BuiltTarget:
+def build(settings: AwsSettings, world: TargetContext) -> BuiltTarget:
     """Build the target; connects to nothing."""
     read = secret_for(world, settings.secret_key)
 
@@ -100,4 +100,4 @@ def build(settings: AwsSettings, world: TargetWorld) -> BuiltTarget:
     )
 
 
-KIND = TargetKind(name="aws", settings=AwsSettings, build=build, faults=faults)
+KIND = TargetKind(api=1, name="aws", settings=AwsSettings, build=build, faults=faults)

@@ -16,13 +16,14 @@ from answerable.errors.codes.leases import TARGET_FAULTS, TARGET_FILES, TARGET_K
 from answerable.errors.codes.services import SETTINGS_VALUE
 from answerable.plain_file import read_plain
 from answerable.wiring.settings import SettingFault, checked_value, lines_of, unknown_key
-from answerable.wiring.target_kinds import kind_named
+from answerable.wiring.target_kinds import installed_kinds, kind_named
 from answerable.wiring.toml_text import TOMLDecodeError, toml_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from answerable.wiring.target_kinds import TargetKind
+    from answerable.targets.kind import TargetKind
+    from answerable.wiring.target_kinds import Installed
 
 SUFFIX: Final = ".toml"
 FILE_BYTES_MAX: Final = 262_144
@@ -86,8 +87,9 @@ def read_targets(directory: Path) -> tuple[list[TargetFile], list[str]]:
         return [], [f"{directory.name}: at most {TARGETS_MAX} targets, got {len(paths)}"]
     found: list[TargetFile] = []
     faults: list[str] = []
+    kinds = installed_kinds() if paths else {}
     for path in paths:
-        target, wrong = _read(path)
+        target, wrong = _read(path, kinds)
         found += [target] if target is not None else []
         faults += [fault.text(path.name) for fault in wrong]
     return found, faults
@@ -103,7 +105,7 @@ def checked_targets(directory: Path) -> list[TargetFile]:
     return found
 
 
-def _read(path: Path) -> tuple[TargetFile | None, list[SettingFault]]:
+def _read(path: Path, kinds: Installed) -> tuple[TargetFile | None, list[SettingFault]]:
     try:
         name = checked_name(path.stem, what="target")
         content = read_plain(path, FILE_BYTES_MAX + 1)
@@ -124,7 +126,7 @@ def _read(path: Path) -> tuple[TargetFile | None, list[SettingFault]]:
     try:
         if not isinstance(kind_name, str):
             raise TARGET_KIND("a target file must set `kind`")
-        kind = kind_named(kind_name)
+        kind = kind_named(kind_name, kinds)
     except Malformed as fault:
         return None, [SettingFault(line=lines.get("kind", 0), key="kind", message=fault.message)]
     known = {one.name: one for one in fields(kind.settings)}

@@ -11,12 +11,12 @@ from answerable.adapters.github_app import AppTokens, GitHubIssuer
 from answerable.adapters.github_app.issuer import HEADERS
 from answerable.core.lease.request_rights import RequestRights
 from answerable.errors import shown
+from answerable.setting_fields import number, reference, seconds, text
+from answerable.targets.kind import BuiltTarget, TargetKind
 from answerable.wiring.api_access import address_faults, context_for, secret_for
-from answerable.wiring.setting_fields import number, reference, seconds, text
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.targets.kind import TargetContext
 
 _OWNER: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,38}[A-Za-z0-9])?")
 _APP: Final = re.compile(r"[A-Za-z0-9.]{1,64}")
@@ -69,7 +69,7 @@ def faults(settings: GitHubAppSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build(settings: GitHubAppSettings, world: TargetWorld) -> BuiltTarget:
+def build(settings: GitHubAppSettings, world: TargetContext) -> BuiltTarget:
     """Build the target; connects to nothing."""
     url = settings.url.rstrip("/")
     context = context_for(url, settings.authorities, world)
@@ -92,4 +92,4 @@ def build(settings: GitHubAppSettings, world: TargetWorld) -> BuiltTarget:
     )
 
 
-KIND = TargetKind(name="github_app", settings=GitHubAppSettings, build=build, faults=faults)
+KIND = TargetKind(api=1, name="github_app", settings=GitHubAppSettings, build=build, faults=faults)

@@ -17,15 +17,15 @@ from answerable.adapters.http_target.requests import header_fault
 from answerable.adapters.http_target.standing import StandingIssuer, StandingSecret
 from answerable.adapters.http_target.target import HttpPlace, HttpTarget
 from answerable.core.lease.request_rights import RequestRights
-from answerable.wiring.setting_fields import flag, number, reference, seconds, text, texts
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+from answerable.setting_fields import flag, number, reference, seconds, text, texts
+from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
     from answerable.adapters.http_target.grant import Grant
     from answerable.adapters.http_target.oauth_server import ClientAuth
     from answerable.adapters.http_target.standing import Place
     from answerable.ports.credential_issuer import CredentialIssuer
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.targets.kind import TargetContext
 
 OAUTH: Final[dict[str, Grant]] = {
     "client_credentials": "client_credentials",
@@ -140,7 +140,7 @@ def faults_of(settings: HttpTargetSettings) -> tuple[str, ...]:
     return tuple(faults)
 
 
-def built(settings: HttpTargetSettings, world: TargetWorld) -> BuiltTarget:
+def built(settings: HttpTargetSettings, world: TargetContext) -> BuiltTarget:
     """Build issuer and target over shared lease state; connects to nothing."""
     leases = Leases()
     target = HttpTarget(
@@ -173,7 +173,7 @@ def built(settings: HttpTargetSettings, world: TargetWorld) -> BuiltTarget:
     return BuiltTarget(issuer=issuer, target=target, rights=RequestRights(beside=BESIDE, method="GET"))
 
 
-def _oauth(settings: HttpTargetSettings, world: TargetWorld, leases: Leases) -> OAuthIssuer:
+def _oauth(settings: HttpTargetSettings, world: TargetContext, leases: Leases) -> OAuthIssuer:
     client = OAuthClient(
         token_url=settings.token_url,
         client_id=settings.client_id,
@@ -260,4 +260,4 @@ def _standing_faults(settings: HttpTargetSettings) -> list[str]:
     return faults
 
 
-KIND: Final = TargetKind(name="http", settings=HttpTargetSettings, build=built, faults=faults_of)
+KIND: Final = TargetKind(api=1, name="http", settings=HttpTargetSettings, build=built, faults=faults_of)

@@ -1,100 +1,105 @@
-"""The kinds of targets that a broker can act on, each in its own module, imported only when a target file names it.
+"""The kinds of targets that a broker can act on: plug-ins, found by entry points and imported only when a target file
+names them.
 
-So a broker needs the libraries of its own targets only.
+Laws: what is installed is inert until a target file names it; finding out what is installed imports none of it; of two
+distributions that claim one kind neither is imported.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, fields, is_dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Final
 
 from answerable.errors import shown
 from answerable.errors.codes.leases import TARGET_KIND
+from answerable.targets.kind import API, TargetKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from answerable.ports.admin_account import AdminAccount
-    from answerable.ports.brokered_target import BrokeredTarget
-    from answerable.ports.clock import Clock
-    from answerable.ports.credential_issuer import CredentialIssuer
-    from answerable.ports.entropy import Entropy
-    from answerable.ports.target_rights import TargetRights
+    from answerable.errors import Malformed
 
-
-OWN_SETTING: Final = "password"
+GROUP: Final = "answerable.targets"
+"""The group of entry points: each is named as its kind and leads to a `TargetKind`."""
+SAID_CHARS_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetWorld:
-    """Dependencies with which a target is built. secret_of: resolves a reference (`file:PATH`, `env:NAME`) when called,
-    so that a changed secret is used; raises Malformed, Unavailable. others_of: other values that the reference may have
-    while the secret is being changed at its target."""
+class TargetPlugin:
+    """An installed kind, not imported. distribution: the name and version of the package that brings it. extras: those
+    of its distribution, in the spelling of kinds."""
 
-    clock: Clock
-    entropy: Entropy
-    secret_of: Callable[[str], bytes]
-    others_of: Callable[[str], tuple[bytes, ...]] = lambda _: ()
-
-    def texts_of(self, reference: str) -> tuple[str, ...]:
-        """Return the other values as texts."""
-        return tuple(one.decode().strip() for one in self.others_of(reference))
+    kind: str
+    distribution: str
+    package: str
+    extras: frozenset[str]
+    entry: EntryPoint
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltTarget:
-    """A ready target: its credential issuer and its executor. own: the account whose secret is the setting OWN_SETTING,
-    if the broker can change it at the target; why_not: why it cannot. rights: lists the rights that grants give; None
-    for a kind that cannot tell."""
-
-    issuer: CredentialIssuer
-    target: BrokeredTarget
-    own: AdminAccount | None = None
-    why_not: str = (
-        "targets of this kind do not let an account change its own secret, or the broker cannot yet"
-    )
-    rights: TargetRights | None = None
+Installed = dict[str, tuple[TargetPlugin, ...]]
+"""Plug-ins by kind; several for a kind that more than one distribution claims."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetKind:
-    """One kind. settings: a frozen dataclass whose fields are made by `setting_fields`; secrets are references. build:
-    from such settings to the target; connects to nothing. faults: faults of settings beyond their types and bounds."""
-
-    name: str
-    settings: type[Any]
-    build: Callable[[Any, TargetWorld], BuiltTarget]
-    faults: Callable[[Any], tuple[str, ...]] = lambda _: ()
-
-
-KINDS: Final[Mapping[str, tuple[str, str]]] = {
-    "aws": ("answerable.wiring.target_aws", "aws"),
-    "github_app": ("answerable.wiring.target_github_app", ""),
-    "http": ("answerable.wiring.target_http", ""),
-    "kubernetes": ("answerable.wiring.target_kubernetes", ""),
-    "mariadb": ("answerable.wiring.target_mariadb", "mariadb"),
-    "model-provider": ("answerable.wiring.target_model", ""),
-    "nats": ("answerable.wiring.target_nats", "nats"),
-    "openbao": ("answerable.wiring.target_openbao", ""),
-    "postgres": ("answerable.wiring.target_postgres", "postgres"),
-    "rabbitmq": ("answerable.wiring.target_rabbitmq", "rabbitmq"),
-    "redis": ("answerable.wiring.target_redis", "redis"),
-    "ssh": ("answerable.wiring.target_ssh", ""),
-}
-"""By kind: the module that defines its `KIND`, and the extra that installs its libraries; empty for none."""
+def installed_kinds() -> Installed:
+    """Return every installed plug-in, in the order of their kinds. Imports none of them."""
+    found: Installed = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda one: one.name):
+        dist = entry.dist
+        if dist is not None:
+            extras = (one.replace("-", "_") for one in dist.metadata.get_all("Provides-Extra") or ())
+            plugin = TargetPlugin(
+                kind=entry.name,
+                distribution=f"{dist.name} {dist.version}",
+                package=dist.name,
+                extras=frozenset(extras),
+                entry=entry,
+            )
+            found[entry.name] = (*found.get(entry.name, ()), plugin)
+    return found
 
 
-def kind_named(name: str) -> TargetKind:
-    """Return the kind with this name. Raises Malformed (`target.kind`): unknown, or its libraries are not installed."""
-    if name not in KINDS:
-        raise TARGET_KIND(f"unknown kind of target {shown(name)}: expected one of {', '.join(sorted(KINDS))}")
-    module, extra = KINDS[name]
+def kind_named(name: str, among: Mapping[str, tuple[TargetPlugin, ...]] | None = None) -> TargetKind:
+    """Import and return the kind with this name. among: what is installed, for a caller that asks for several kinds.
+
+    Raises Malformed (`target.kind`): unknown, claimed by two distributions, its libraries are not installed, or the
+    plug-in cannot be used.
+    """
+    known = installed_kinds() if among is None else among
+    claimed = known.get(name, ())
+    if not claimed:
+        raise TARGET_KIND(f"unknown kind of target {shown(name)}: expected one of {', '.join(known)}")
+    if len(claimed) > 1:
+        by = " and ".join(one.distribution for one in claimed)
+        raise TARGET_KIND(f"targets of kind {shown(name)} are in {by}: uninstall all but one")
+    return _imported(claimed[0])
+
+
+def _imported(plugin: TargetPlugin) -> TargetKind:
     try:
-        kind = import_module(module).KIND
+        kind = plugin.entry.load()
     except ModuleNotFoundError as missing:
+        # An extra that brings the libraries of a kind is named as the kind.
+        extra = plugin.kind.replace("-", "_")
+        if extra not in plugin.extras:
+            raise _unusable(plugin, f"it needs {shown(missing.name or 'a library')}") from None
         raise TARGET_KIND(
-            f"targets of kind {shown(name)} need {shown(missing.name or 'a library')}: install answerable[{extra}]"
+            f"targets of kind {shown(plugin.kind)} need {shown(missing.name or 'a library')}: "
+            f'pip install "{plugin.package}[{plugin.kind}]"'
         ) from None
-    assert isinstance(kind, TargetKind)  # noqa: S101 - modules of ours say so
+    except Exception as failed:
+        said = f"{type(failed).__name__}: {failed}"
+        raise _unusable(plugin, f"importing it failed: {shown(said, SAID_CHARS_MAX)}") from None
+    if not isinstance(kind, TargetKind):
+        raise _unusable(plugin, f"expected a TargetKind, got {shown(type(kind).__name__)}")
+    if kind.api != API:
+        raise _unusable(plugin, f"it is written for API {shown(str(kind.api))}, this broker has {API}")
+    if kind.name != plugin.kind:
+        raise _unusable(plugin, f"its kind calls itself {shown(kind.name)}")
+    if not is_dataclass(kind.settings) or any("unit" not in one.metadata for one in fields(kind.settings)):
+        raise _unusable(plugin, "its settings are no dataclass of declared settings")
     return kind
+
+
+def _unusable(plugin: TargetPlugin, why: str) -> Malformed:
+    return TARGET_KIND(f"the plug-in {shown(plugin.kind)} of {plugin.distribution} cannot be used: {why}")

@@ -10,12 +10,12 @@ from answerable.adapters.bearer_api import AnswerLimits, ApiShape, BearerTarget,
 from answerable.adapters.kubernetes_tokens import KubernetesIssuer
 from answerable.core.lease.request_rights import RequestRights
 from answerable.errors import shown
+from answerable.setting_fields import number, reference, seconds, text, texts
+from answerable.targets.kind import BuiltTarget, TargetKind
 from answerable.wiring.api_access import address_faults, context_for, secret_for
-from answerable.wiring.setting_fields import number, reference, seconds, text, texts
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.targets.kind import TargetContext
 
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 SHAPE: Final = ApiShape(
@@ -74,7 +74,7 @@ def faults(settings: KubernetesSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build(settings: KubernetesSettings, world: TargetWorld) -> BuiltTarget:
+def build(settings: KubernetesSettings, world: TargetContext) -> BuiltTarget:
     """Build the target; connects to nothing."""
     context = context_for(settings.url, settings.authorities, world)
     api = JsonApi(
@@ -101,4 +101,4 @@ def build(settings: KubernetesSettings, world: TargetWorld) -> BuiltTarget:
     )
 
 
-KIND = TargetKind(name="kubernetes", settings=KubernetesSettings, build=build, faults=faults)
+KIND = TargetKind(api=1, name="kubernetes", settings=KubernetesSettings, build=build, faults=faults)

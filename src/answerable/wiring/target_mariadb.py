@@ -18,11 +18,11 @@ from answerable.adapters.mariadb_accounts import (
 )
 from answerable.errors import shown
 from answerable.errors.codes.leases import TARGET_TLS
-from answerable.wiring.setting_fields import number, reference, seconds, text, texts
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+from answerable.setting_fields import number, reference, seconds, text, texts
+from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.targets.kind import TargetContext
 
 TLS: Final = ("verify", "off")
 
@@ -76,7 +76,7 @@ def _faults(settings: MariadbSettings) -> tuple[str, ...]:
     return tuple(faults)
 
 
-def _build(settings: MariadbSettings, world: TargetWorld) -> BuiltTarget:
+def _build(settings: MariadbSettings, world: TargetContext) -> BuiltTarget:
     place = ServerPlace(
         host=settings.host,
         port=settings.port,
@@ -125,4 +125,4 @@ def _is_here(host: str) -> bool:
         return False
 
 
-KIND: Final = TargetKind(name="mariadb", settings=MariadbSettings, build=_build, faults=_faults)
+KIND: Final = TargetKind(api=1, name="mariadb", settings=MariadbSettings, build=_build, faults=_faults)

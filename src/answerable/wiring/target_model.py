@@ -13,13 +13,13 @@ from answerable.adapters.model_provider.prices import read_prices
 from answerable.adapters.model_provider.rights import ModelRights
 from answerable.adapters.model_provider.target import ModelPlace, ModelTarget
 from answerable.errors import Malformed
-from answerable.wiring.setting_fields import number, reference, seconds, text, texts
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+from answerable.setting_fields import number, reference, seconds, text, texts
+from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
     from answerable.adapters.model_provider.prices import Prices
     from answerable.adapters.model_provider.wire import Api
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.targets.kind import TargetContext
 
 APIS: Final[dict[str, Api]] = {"openai": "openai", "anthropic": "anthropic"}
 LIMIT_NAMES: Final = ("max_completion_tokens", "max_tokens")
@@ -82,7 +82,7 @@ def faults_of(settings: ModelProviderSettings) -> tuple[str, ...]:
     return tuple(faults)
 
 
-def built(settings: ModelProviderSettings, world: TargetWorld) -> BuiltTarget:
+def built(settings: ModelProviderSettings, world: TargetContext) -> BuiltTarget:
     """Build issuer and target over shared lease state; connects to nothing."""
     quiet_wire()
     leases = ModelLeases()
@@ -122,4 +122,6 @@ def _prices(settings: ModelProviderSettings) -> Prices:
     )
 
 
-KIND: Final = TargetKind(name="model-provider", settings=ModelProviderSettings, build=built, faults=faults_of)
+KIND: Final = TargetKind(
+    api=1, name="model-provider", settings=ModelProviderSettings, build=built, faults=faults_of
+)

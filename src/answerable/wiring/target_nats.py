@@ -16,11 +16,11 @@ from answerable.adapters.nats_users import (
     tls_context,
     user_of,
 )
-from answerable.wiring.setting_fields import flag, number, reference, seconds, text, texts
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+from answerable.setting_fields import flag, number, reference, seconds, text, texts
+from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.targets.kind import TargetContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def faults(settings: NatsTargetSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build(settings: NatsTargetSettings, world: TargetWorld) -> BuiltTarget:
+def build(settings: NatsTargetSettings, world: TargetContext) -> BuiltTarget:
     """Build the target; connects to nothing. Raises Malformed (`target.tls`)."""
     server = NatsServer(
         address=settings.address,
@@ -120,4 +120,4 @@ def build(settings: NatsTargetSettings, world: TargetWorld) -> BuiltTarget:
     )
 
 
-KIND: Final = TargetKind(name="nats", settings=NatsTargetSettings, build=build, faults=faults)
+KIND: Final = TargetKind(api=1, name="nats", settings=NatsTargetSettings, build=build, faults=faults)

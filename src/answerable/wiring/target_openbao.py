@@ -13,14 +13,15 @@ from answerable.adapters.openbao.scope import PATH
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.leases import TARGET_KIND
 from answerable.errors.codes.services import SETTINGS_VALUE
+from answerable.setting_fields import number, reference, seconds, text, texts
+from answerable.targets.kind import BuiltTarget, TargetKind
 from answerable.wiring.api_access import address_faults, context_for, secret_for
-from answerable.wiring.setting_fields import number, reference, seconds, text, texts
 from answerable.wiring.settings import checked_value
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind, kind_named
+from answerable.wiring.target_kinds import kind_named
 from answerable.wiring.toml_text import TOMLDecodeError, toml_in
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.targets.kind import TargetContext
 
 _ROLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*/?")
@@ -83,7 +84,7 @@ def faults(settings: OpenBaoSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build(settings: OpenBaoSettings, world: TargetWorld) -> BuiltTarget:
+def build(settings: OpenBaoSettings, world: TargetContext) -> BuiltTarget:
     """Build OpenBao's issuer and the target that acts with its credentials; connects to nothing."""
     url = settings.url.rstrip("/")
     context = context_for(url, settings.authorities, world)
@@ -138,4 +139,4 @@ def _acting(settings: OpenBaoSettings) -> tuple[TargetKind, Any]:
     return kind, kind.settings(**values)
 
 
-KIND = TargetKind(name="openbao", settings=OpenBaoSettings, build=build, faults=faults)
+KIND = TargetKind(api=1, name="openbao", settings=OpenBaoSettings, build=build, faults=faults)

@@ -18,11 +18,11 @@ from answerable.adapters.postgres_roles import (
 )
 from answerable.errors import shown
 from answerable.errors.codes.leases import TARGET_TLS
-from answerable.wiring.setting_fields import flag, number, reference, seconds, text, texts
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+from answerable.setting_fields import flag, number, reference, seconds, text, texts
+from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.targets.kind import TargetContext
 
 TLS: Final = ("verify", "off")
 
@@ -85,7 +85,7 @@ def _faults(settings: PostgresSettings) -> tuple[str, ...]:
     return tuple(faults)
 
 
-def _build(settings: PostgresSettings, world: TargetWorld) -> BuiltTarget:
+def _build(settings: PostgresSettings, world: TargetContext) -> BuiltTarget:
     place = ServerPlace(
         host=settings.host,
         port=settings.port,
@@ -137,4 +137,4 @@ def _is_here(host: str) -> bool:
         return False
 
 
-KIND: Final = TargetKind(name="postgres", settings=PostgresSettings, build=_build, faults=_faults)
+KIND: Final = TargetKind(api=1, name="postgres", settings=PostgresSettings, build=_build, faults=_faults)

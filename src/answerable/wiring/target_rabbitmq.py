@@ -15,13 +15,13 @@ from answerable.adapters.rabbitmq_users import (
     address_faults,
     tls_context,
 )
-from answerable.wiring.setting_fields import flag, number, reference, seconds, text
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+from answerable.setting_fields import flag, number, reference, seconds, text
+from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.targets.kind import TargetContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def faults(settings: RabbitTargetSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build(settings: RabbitTargetSettings, world: TargetWorld) -> BuiltTarget:
+def build(settings: RabbitTargetSettings, world: TargetContext) -> BuiltTarget:
     """Build the target; connects to nothing. Raises Malformed (`target.tls`)."""
     tls = tls_context(settings.ca_file) if settings.management.startswith("https:") else None
 
@@ -108,4 +108,4 @@ def build(settings: RabbitTargetSettings, world: TargetWorld) -> BuiltTarget:
     )
 
 
-KIND: Final = TargetKind(name="rabbitmq", settings=RabbitTargetSettings, build=build, faults=faults)
+KIND: Final = TargetKind(api=1, name="rabbitmq", settings=RabbitTargetSettings, build=build, faults=faults)

@@ -14,11 +14,11 @@ from answerable.adapters.redis_acl import (
     address_faults,
     tls_context,
 )
-from answerable.wiring.setting_fields import flag, number, reference, seconds, text
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+from answerable.setting_fields import flag, number, reference, seconds, text
+from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.targets.kind import TargetContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def faults(settings: RedisTargetSettings) -> tuple[str, ...]:
     return tuple(found)
 
 
-def build(settings: RedisTargetSettings, world: TargetWorld) -> BuiltTarget:
+def build(settings: RedisTargetSettings, world: TargetContext) -> BuiltTarget:
     """Build the target; connects to nothing. Raises Malformed (`target.tls`)."""
     server = RedisServer(
         address=settings.address,
@@ -98,4 +98,4 @@ def build(settings: RedisTargetSettings, world: TargetWorld) -> BuiltTarget:
     )
 
 
-KIND: Final = TargetKind(name="redis", settings=RedisTargetSettings, build=build, faults=faults)
+KIND: Final = TargetKind(api=1, name="redis", settings=RedisTargetSettings, build=build, faults=faults)

@@ -23,14 +23,14 @@ from answerable.adapters.ssh_certificates import (
     sweep,
 )
 from answerable.errors import AnswerableError
-from answerable.wiring.setting_fields import number, reference, text, texts
-from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+from answerable.setting_fields import number, reference, text, texts
+from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.adapters.ssh_certificates import UserAuthority
-    from answerable.wiring.target_kinds import TargetWorld
+    from answerable.targets.kind import TargetContext
 
 HOSTS_MAX: Final = 1_000
 COMMANDS_MAX: Final = 200
@@ -120,7 +120,7 @@ def _checked(given: tuple[str, ...], check: Callable[[str], Checked], name: str,
     return found
 
 
-def _build(settings: SSHSettings, world: TargetWorld) -> BuiltTarget:
+def _build(settings: SSHSettings, world: TargetContext) -> BuiltTarget:
     hosts = tuple(checked_host(one) for one in settings.hosts)
     limits = Limits(
         ttl_seconds_max=settings.ttl_seconds_max,
@@ -165,10 +165,10 @@ def _build(settings: SSHSettings, world: TargetWorld) -> BuiltTarget:
     return BuiltTarget(issuer=issuer, target=target, rights=SSHRights())
 
 
-def _authority(settings: SSHSettings, world: TargetWorld) -> UserAuthority:
+def _authority(settings: SSHSettings, world: TargetContext) -> UserAuthority:
     if settings.ca_key_file:
         return open_or_create_authority(Path(settings.ca_key_file), token=world.entropy.token)
     return authority_of(world.secret_of(settings.ca_key))
 
 
-KIND: Final = TargetKind(name="ssh", settings=SSHSettings, build=_build, faults=_faults)
+KIND: Final = TargetKind(api=1, name="ssh", settings=SSHSettings, build=_build, faults=_faults)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from answerable.wiring.setting_fields import number, reference, seconds, text
+from answerable.setting_fields import number, reference, seconds, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from answerable.core.mandate.acting_seconds import ACTING_SECONDS_MAX
-from answerable.wiring.setting_fields import number, text
+from answerable.setting_fields import number, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

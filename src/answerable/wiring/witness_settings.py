@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.services import SETTINGS_WITNESS
 from answerable.errors.codes.tlog import NOTE_KEY_TYPE
-from answerable.wiring.setting_fields import about, flag, number, seconds, text, texts
+from answerable.setting_fields import about, flag, number, seconds, text, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

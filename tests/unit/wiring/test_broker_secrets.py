@@ -13,7 +13,7 @@ from answerable.wiring.broker_secrets import (
     secret_desk,
     secrets_elsewhere,
     secrets_used,
-    target_world,
+    target_context,
 )
 from answerable.wiring.settings import load_settings
 from answerable.wiring.target_files import checked_targets
@@ -34,7 +34,7 @@ def found(folder: Path, **files: str):
         (folder / "broker/targets" / f"{name}.toml").write_text(text)
     settings = load_settings(folder)
     targets = checked_targets(settings.broker.targets)
-    built = [(one, one.kind.build(one.settings, target_world(settings, one.name))) for one in targets]
+    built = [(one, one.kind.build(one.settings, target_context(settings, one.name))) for one in targets]
     return settings, targets, broker_secrets(built)
 
 
@@ -70,7 +70,7 @@ def test_a_secret_of_another_kind_says_why_it_is_not_ours_to_change(folder):
 def test_where_the_settings_say_so_nothing_is_changed_by_the_broker_itself(folder):
     (folder / "answerable.toml").write_text("[broker]\nrotate_accounts = false\nrefuse_exposed = false\n")
     settings, targets, own = found(folder, a=POSTGRES)
-    desk = secret_desk(settings, targets, own, target_world(settings, "a").entropy)
+    desk = secret_desk(settings, targets, own, target_context(settings, "a").entropy)
     assert desk.own["one"].account is None
     assert "rotate_accounts" in desk.own["one"].why_not
     assert not desk.refuses_exposed

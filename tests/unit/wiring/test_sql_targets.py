@@ -7,9 +7,10 @@ import pytest
 from answerable.adapters.mariadb_accounts import MariadbTarget
 from answerable.adapters.postgres_roles import PostgresTarget
 from answerable.errors import Malformed
+from answerable.targets.kind import TargetContext
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
-from answerable.wiring.target_kinds import TargetWorld, kind_named
+from answerable.wiring.target_kinds import kind_named
 
 
 @pytest.fixture(params=["postgres", "mariadb"])
@@ -37,7 +38,7 @@ def test_databases_are_named(kind):
 
 
 def test_elsewhere_the_certificate_and_the_name_are_checked(kind, tmp_path):
-    world = TargetWorld(clock=ManualClock(), entropy=SeededEntropy(), secret_of=lambda _: b"x")
+    world = TargetContext(clock=ManualClock(), entropy=SeededEntropy(), secret_of=lambda _: b"x")
     built = kind.build(kind.settings(databases=("shop",), host="db.example"), world)
     assert isinstance(built.target, PostgresTarget | MariadbTarget)
     assert type(built.target) is {"postgres": PostgresTarget, "mariadb": MariadbTarget}[kind.name]

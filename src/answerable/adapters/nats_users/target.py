@@ -15,14 +15,10 @@ from answerable.adapters.nats_users.issuer import inbox_of
 from answerable.adapters.nats_users.server import FAILURES, NatsUser, closed
 from answerable.adapters.nats_users.tokens import signing_key
 from answerable.core.lease.credential import Performed
-from answerable.errors import shown
-from answerable.errors.codes.leases import (
-    TARGET_ARGUMENTS,
-    TARGET_LOGIN,
-    TARGET_LOST,
-    TARGET_TIMEOUT,
-    TARGET_UNREACHABLE,
-)
+from answerable.errors.codes.leases import TARGET_ARGUMENTS
+from answerable.targets.arguments import check_names
+from answerable.targets.failures import connection_lost, login_refused, no_answer_in_time, not_reached
+from answerable.targets.results import refusal, success
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -36,8 +32,8 @@ if TYPE_CHECKING:
 
 TAG_HEADER: Final = "Answerable-Action"
 MESSAGE_BYTES_MAX: Final = 1_048_576
-SAID_CHARS_MAX: Final = 1_000
 CHARACTER_BYTES_MAX: Final = 4
+ARGUMENTS: Final = ("subject", "message")
 _TAG: Final = re.compile(r"[A-Za-z0-9._:-]{0,128}")
 
 
@@ -69,9 +65,7 @@ class NatsTarget:
             )
         except FAILURES as failed:
             is_refused = "uthorization" in str(failed) or "xpired" in str(failed)
-            raise (TARGET_LOGIN if is_refused else TARGET_UNREACHABLE)(
-                "nats refuses the credential of the lease" if is_refused else "nats does not answer"
-            ) from None
+            raise (login_refused if is_refused else not_reached)("nats") from None
         try:
             yield NatsSession(client, said, result_bytes_max=self._result_bytes_max)
         finally:
@@ -122,7 +116,7 @@ class NatsSession:
         if not _TAG.fullmatch(tag):
             raise TARGET_ARGUMENTS("the tag of the action cannot be sent as a header")
         if not self._client.is_connected:
-            raise TARGET_LOST("the connection to nats has ended")
+            raise connection_lost("nats", was_sent=False)
         headers = {TAG_HEADER: tag} if tag else None
         self._said.violation = ""
         ask = self._request if tool == "request" else self._publish
@@ -131,21 +125,19 @@ class NatsSession:
             with anyio.CancelScope() as self._said.waiting:
                 result = await ask(subject, message, headers, seconds_max)
         except nats.errors.NoRespondersError:
-            result = _refused("nobody answers requests on this subject")
+            result = refusal("nobody answers requests on this subject")
         except nats.errors.MaxPayloadError:
-            result = _refused("the message is longer than the server takes")
+            result = refusal("the message is longer than the server takes")
         except (TimeoutError, nats.errors.TimeoutError):
-            raise TARGET_TIMEOUT(
-                f"nats gave no answer within {seconds_max:g} seconds", effect="unknown"
-            ) from None
+            raise no_answer_in_time("nats", seconds_max) from None
         except FAILURES:
-            raise TARGET_LOST("the connection to nats has ended", effect="unknown") from None
+            raise connection_lost("nats", was_sent=True) from None
         finally:
             self._said.waiting = None
         if self._said.violation:
-            result = _refused(self._said.violation)
+            result = refusal(self._said.violation)
         if result is None:
-            raise TARGET_LOST("the connection to nats has ended", effect="unknown")
+            raise connection_lost("nats", was_sent=True)
         info = self._client._server_info
         session = f"server={info.get('server_id', '')} cid={self._client.client_id}"
         return Performed(result=result, session=(("nats_client", session),))
@@ -159,7 +151,7 @@ class NatsSession:
             # them arrives before its PONG.
             await self._client._flush_pending(force_flush=True)
             await self._client.flush(timeout=max(1, round(seconds_max)))
-        return _result({"published": True}, "published")
+        return success({"published": True}, "published")
 
     async def _request(
         self, subject: str, message: bytes, headers: dict[str, str] | None, seconds_max: float
@@ -169,17 +161,14 @@ class NatsSession:
         is_cut = len(answer.data) > len(octets)
         reply = _as_json(octets, is_cut=is_cut)
         text = reply if isinstance(reply, str) else "(no text)"
-        return _result(
+        return success(
             {"reply": reply, "cut": is_cut, "bytes": len(answer.data)}, text + (" (cut)" if is_cut else "")
         )
 
 
 def _message(tool: str, arguments: Mapping[str, JSONValue]) -> tuple[str, bytes]:
     """Return subject and message. Raises Refused (`target.arguments`)."""
-    if tool not in ("publish", "request"):
-        raise TARGET_ARGUMENTS(f"there is no tool {shown(tool)}: use `publish` or `request`")
-    if extra := sorted(arguments.keys() - {"subject", "message"}):
-        raise TARGET_ARGUMENTS(f"unknown argument {shown(extra[0])} of tool {shown(tool)}")
+    check_names(tool, arguments, {"publish": ARGUMENTS, "request": ARGUMENTS})
     subject, message = arguments.get("subject"), arguments.get("message", "")
     if not isinstance(subject, str) or not is_plain_subject(subject):
         raise TARGET_ARGUMENTS(
@@ -204,14 +193,6 @@ def _as_json(octets: bytes, *, is_cut: bool) -> JSONValue:
         if is_cut and odd.start > len(octets) - CHARACTER_BYTES_MAX:
             return octets[: odd.start].decode()
         return {"base64": b64encode(octets).decode()}
-
-
-def _result(structured: dict[str, JSONValue], text: str) -> dict[str, object]:
-    return {"content": [{"type": "text", "text": text}], "structuredContent": structured, "isError": False}
-
-
-def _refused(why: str) -> dict[str, object]:
-    return {"content": [{"type": "text", "text": why[:SAID_CHARS_MAX]}], "isError": True}
 
 
 def _tool(name: str, title: str, says: str) -> dict[str, JSONValue]:

@@ -13,13 +13,9 @@ from pamqp.commands import Basic
 from answerable.adapters.rabbitmq_users.server import FAILURES, closed, was_refused
 from answerable.core.lease.credential import Performed
 from answerable.errors import shown
-from answerable.errors.codes.leases import (
-    TARGET_ARGUMENTS,
-    TARGET_LOGIN,
-    TARGET_LOST,
-    TARGET_TIMEOUT,
-    TARGET_UNREACHABLE,
-)
+from answerable.errors.codes.leases import TARGET_ARGUMENTS
+from answerable.targets.failures import connection_lost, login_refused, no_answer_in_time, not_reached
+from answerable.targets.results import refusal, success
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -33,7 +29,6 @@ if TYPE_CHECKING:
 
 MESSAGE_BYTES_MAX: Final = 1_048_576
 TEXT_BYTES_MAX: Final = 255
-SAID_CHARS_MAX: Final = 1_000
 CHARACTER_BYTES_MAX: Final = 4
 PERSISTENT: Final = 2
 PROPERTIES: Final = ("content_type", "correlation_id", "message_type")
@@ -61,9 +56,7 @@ class RabbitTarget:
             )
         except FAILURES as failed:
             is_refused = was_refused(failed)
-            raise (TARGET_LOGIN if is_refused else TARGET_UNREACHABLE)(
-                "rabbitmq refuses the credential of the lease" if is_refused else "rabbitmq does not answer"
-            ) from None
+            raise (login_refused if is_refused else not_reached)("rabbitmq") from None
         try:
             yield RabbitSession(
                 connection, name=name, account=credential.account, result_bytes_max=self._result_bytes_max
@@ -96,7 +89,7 @@ class RabbitSession:
         The tag becomes the message id."""
         ask = _checked(tool, arguments)
         if self._connection.is_closed:
-            raise TARGET_LOST("the connection to rabbitmq has ended")
+            raise connection_lost("rabbitmq", was_sent=False)
         try:
             with anyio.fail_after(seconds_max):
                 channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
@@ -106,15 +99,13 @@ class RabbitSession:
                     result = await self._get(channel, ask)
                 await channel.close()
         except DeliveryError as returned:
-            result = _refused(_why_returned(returned))
+            result = refusal(_why_returned(returned))
         except ChannelClosed as said:
-            result = _refused(str(said))
+            result = refusal(str(said))
         except TimeoutError:
-            raise TARGET_TIMEOUT(
-                f"rabbitmq gave no answer within {seconds_max:g} seconds", effect="unknown"
-            ) from None
+            raise no_answer_in_time("rabbitmq", seconds_max) from None
         except (AMQPConnectionError, *FAILURES):
-            raise TARGET_LOST("the connection to rabbitmq has ended", effect="unknown") from None
+            raise connection_lost("rabbitmq", was_sent=True) from None
         return Performed(result=result, session=(("rabbitmq_connection", self._name),))
 
     async def _publish(self, channel: AbstractChannel, ask: dict[str, str], tag: str) -> dict[str, object]:
@@ -135,12 +126,12 @@ class RabbitSession:
             properties=properties,
             mandatory=True,
         )
-        return _result({"published": True}, "published, and taken by the server")
+        return success({"published": True}, "published, and taken by the server")
 
     async def _get(self, channel: AbstractChannel, ask: dict[str, str]) -> dict[str, object]:
         found = await channel.basic_get(ask["queue"], no_ack=False)
         if isinstance(found.delivery, Basic.GetEmpty) or found.delivery_tag is None:
-            return _result({"message": None}, "the queue is empty")
+            return success({"message": None}, "the queue is empty")
         if ask["mode"] == "take":
             await channel.basic_ack(found.delivery_tag)
         else:
@@ -162,7 +153,7 @@ class RabbitSession:
         }
         body = message["body"]
         text = body if isinstance(body, str) else "(no text)"
-        return _result({"message": message}, text + (" (cut)" if is_cut else ""))
+        return success({"message": message}, text + (" (cut)" if is_cut else ""))
 
 
 def _checked(tool: str, arguments: Mapping[str, JSONValue]) -> dict[str, str]:
@@ -210,14 +201,6 @@ def _as_json(octets: bytes, *, is_cut: bool) -> JSONValue:
         if is_cut and odd.start > len(octets) - CHARACTER_BYTES_MAX:
             return octets[: odd.start].decode()
         return {"base64": b64encode(octets).decode()}
-
-
-def _result(structured: dict[str, JSONValue], text: str) -> dict[str, object]:
-    return {"content": [{"type": "text", "text": text}], "structuredContent": structured, "isError": False}
-
-
-def _refused(why: str) -> dict[str, object]:
-    return {"content": [{"type": "text", "text": why[:SAID_CHARS_MAX]}], "isError": True}
 
 
 def _tool(

@@ -15,13 +15,9 @@ from answerable.adapters.redis_acl.replies import as_json
 from answerable.adapters.redis_acl.server import FAILURES, TooLong
 from answerable.core.lease.credential import Performed
 from answerable.errors import shown
-from answerable.errors.codes.leases import (
-    TARGET_ARGUMENTS,
-    TARGET_LOGIN,
-    TARGET_LOST,
-    TARGET_TIMEOUT,
-    TARGET_UNREACHABLE,
-)
+from answerable.errors.codes.leases import TARGET_ARGUMENTS
+from answerable.targets.failures import connection_lost, login_refused, no_answer_in_time, not_reached
+from answerable.targets.results import refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -33,7 +29,6 @@ if TYPE_CHECKING:
 
 ARGUMENTS_MAX: Final = 1_000
 SENT_BYTES_MAX: Final = 1_048_576
-SAID_CHARS_MAX: Final = 1_000
 
 
 class RedisTarget:
@@ -58,9 +53,7 @@ class RedisTarget:
                 line = await self._server.opened(credential.account, credential.secret.reveal("password"))
         except FAILURES as failed:
             is_refused = "invalid username-password" in str(failed)
-            raise (TARGET_LOGIN if is_refused else TARGET_UNREACHABLE)(
-                "redis refuses the credential of the lease" if is_refused else "redis does not answer"
-            ) from None
+            raise (login_refused if is_refused else not_reached)("redis") from None
         try:
             yield RedisSession(line, result_bytes_max=self._result_bytes_max)
         finally:
@@ -87,20 +80,18 @@ class RedisSession:
         command = _command(tool, arguments)
         session = (("redis_client", f"id={self._line.client_id} addr={self._line.local}"),)
         if not await self._line.is_good():
-            raise TARGET_LOST("the connection to redis has ended")
+            raise connection_lost("redis", was_sent=False)
         try:
             with anyio.fail_after(seconds_max):
                 (answer,) = await self._line.ask([command], bytes_max=self._result_bytes_max)
         except TooLong:
             return Performed(result=_cut(self._result_bytes_max), session=session)
         except TimeoutError:
-            raise TARGET_TIMEOUT(
-                f"redis gave no answer within {seconds_max:g} seconds", effect="unknown"
-            ) from None
+            raise no_answer_in_time("redis", seconds_max) from None
         except FAILURES:
-            raise TARGET_LOST("the connection to redis has ended", effect="unknown") from None
+            raise connection_lost("redis", was_sent=True) from None
         if isinstance(answer, ResponseError):
-            return Performed(result=_refused(answer), session=session)
+            return Performed(result=refusal(str(answer)), session=session)
         return Performed(result=_result(as_json(answer)), session=session)
 
 
@@ -148,10 +139,6 @@ def _cut(octets: int) -> dict[str, object]:
         "structuredContent": {"reply": None, "cut": True},
         "isError": False,
     }
-
-
-def _refused(said: ResponseError) -> dict[str, object]:
-    return {"content": [{"type": "text", "text": str(said)[:SAID_CHARS_MAX]}], "isError": True}
 
 
 def _tool(

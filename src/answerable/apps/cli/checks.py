@@ -148,6 +148,7 @@ def _findings(shell: Shell) -> Iterator[Finding]:
         yield Finding(name="settings", state="fault", says=problem, advice="correct the settings file")
     if not problems:
         yield Finding(name="settings", state="ok", says="no fault")
+    yield from _target_plugins()
     yield _directory(shell)
     if problems or not shell.data.is_dir():
         return
@@ -158,6 +159,23 @@ def _findings(shell: Shell) -> Iterator[Finding]:
     except AnswerableError as error:
         advice = "the message says what to do"
         yield Finding(name="product", state="fault", says=error.message, advice=advice)
+
+
+def _target_plugins() -> Iterator[Finding]:
+    """List the kinds of targets by the distribution that brings them. None is imported: they are code of the broker."""
+    from answerable.wiring.target_kinds import installed_kinds
+
+    installed = installed_kinds()
+    by: dict[str, list[str]] = {}
+    for kind, plugins in installed.items():
+        for one in plugins:
+            by.setdefault(one.distribution, []).append(kind)
+    for distribution, kinds in sorted(by.items()):
+        yield Finding(name="target plug-ins", state="ok", says=f"{distribution}: {', '.join(kinds)}")
+    for kind, plugins in installed.items():
+        if len(plugins) > 1:
+            says = f"{kind} is in {' and '.join(one.distribution for one in plugins)}"
+            yield Finding(name="target plug-ins", state="fault", says=says, advice="uninstall all but one")
 
 
 def _directory(shell: Shell) -> Finding:

@@ -69,6 +69,7 @@ from answerable.testing.contracts.revocation_register import (
     RevocationRegisterContract,
 )
 from answerable.testing.contracts.subject_keys import DurableSubjectKeysContract, SubjectKeysContract
+from answerable.testing.contracts.target import TargetBench, TargetContract
 from answerable.testing.contracts.token_register import DurableTokenRegisterContract, TokenRegisterContract
 from answerable.testing.contracts.tool_pins import DurableToolPinRegisterContract, ToolPinRegisterContract
 from answerable.testing.contracts.witness_register import WitnessRegisterContract
@@ -130,6 +131,8 @@ __all__ = [
     "RevocationRegisterContract",
     "SharedReplayStoreContract",
     "SubjectKeysContract",
+    "TargetBench",
+    "TargetContract",
     "TokenRegisterContract",
     "ToolPinRegisterContract",
     "WitnessRegisterContract",

@@ -1,0 +1,135 @@
+"""Kinds of targets are found by entry point, imported when a target file names them, and refused with a reason."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from answerable.errors import Malformed
+from answerable.wiring.target_files import checked_targets, read_targets
+from answerable.wiring.target_kinds import installed_kinds, kind_named
+from tests.worlds.plugin_installation import plugin
+
+BUILT_IN = {
+    *("aws", "github_app", "http", "kubernetes", "mariadb", "model-provider"),
+    *("nats", "openbao", "postgres", "rabbitmq", "redis", "ssh"),
+}
+NOTHING = """\
+from dataclasses import dataclass
+from answerable.targets import TargetKind, text
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    place: str = text("here", "Where it is.")
+
+KIND = TargetKind(api=1, name="odd", settings=Settings, build=None)
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "installed"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    before = {*sys.modules}
+    yield folder
+    for name in {*sys.modules} - before:
+        if name.startswith("odd_"):
+            del sys.modules[name]
+
+
+def refusal(kind: str) -> str:
+    with pytest.raises(Malformed) as refused:
+        kind_named(kind)
+    assert refused.value.code == "target.kind"
+    return refused.value.message
+
+
+@pytest.mark.requirement("TARGET-01")
+def test_every_kind_of_ours_is_an_entry_point_of_our_distribution() -> None:
+    ours = {
+        kind
+        for kind, found in installed_kinds().items()
+        if [one.package for one in found] == ["answerable"] and kind_named(kind).name == kind
+    }
+    assert ours == BUILT_IN
+
+
+@pytest.mark.requirement("TARGET-01")
+def test_a_kind_of_others_is_found_by_its_entry_point(installed: Path, tmp_path: Path) -> None:
+    plugin(installed, "odd-one", "odd", NOTHING)
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/mine.toml").write_text('kind = "odd"\nplace = "there"\n')
+    (target,) = checked_targets(tmp_path / "t")
+    assert (target.kind.name, target.settings.place) == ("odd", "there")
+
+
+@pytest.mark.requirement("TARGET-02")
+def test_what_is_installed_is_not_imported_until_a_target_file_names_it(
+    installed: Path, tmp_path: Path
+) -> None:
+    plugin(installed, "odd-one", "odd", "raise SystemExit('imported')\n")
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/mine.toml").write_text('kind = "http"\nbase_url = "https://a.example"\n')
+    assert [one.distribution for one in installed_kinds()["odd"]] == ["odd-one 2.5"]
+    read_targets(tmp_path / "t")
+    assert "odd_one" not in sys.modules
+
+
+@pytest.mark.requirement("TARGET-03")
+def test_of_two_distributions_that_claim_one_kind_none_is_imported(installed: Path) -> None:
+    plugin(installed, "odd-one", "odd", NOTHING)
+    plugin(installed, "odd-two", "odd", NOTHING)
+    plugin(installed, "odd-redis", "redis", NOTHING)
+    said = refusal("odd")
+    assert "odd-one 2.5 and odd-two 2.5" in said or "odd-two 2.5 and odd-one 2.5" in said
+    ours = refusal("redis")
+    assert "answerable " in ours
+    assert "odd-redis 2.5" in ours
+    assert not [name for name in sys.modules if name.startswith("odd_")]
+
+
+@pytest.mark.requirement("TARGET-04")
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("raise RuntimeError('no luck')", "importing it failed: `RuntimeError: no luck`"),
+        ("import nowhere_at_all", "it needs `nowhere_at_all`"),
+        ("nothing = 1", "importing it failed: "),
+        ("KIND = 'odd'", "expected a TargetKind, got `str`"),
+        (NOTHING.replace("api=1", "api=2"), "it is written for API `2`, this broker has 1"),
+        (NOTHING.replace('name="odd"', 'name="other"'), "its kind calls itself `other`"),
+        (NOTHING.replace("settings=Settings", "settings=str"), "its settings are no dataclass"),
+        (NOTHING.replace('text("here", "Where it is.")', "''"), "its settings are no dataclass"),
+    ],
+    ids=["fails", "misses", "has none", "type", "API", "name", "settings", "setting"],
+)
+def test_a_plug_in_that_cannot_be_used_is_refused_with_its_distribution_and_the_reason(
+    installed: Path, tmp_path: Path, code: str, why: str
+) -> None:
+    plugin(installed, "odd-one", "odd", code)
+    said = refusal("odd")
+    assert "the plug-in `odd` of odd-one 2.5 cannot be used: " in said
+    assert why in said
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/mine.toml").write_text('kind = "odd"\n')
+    with pytest.raises(Malformed, match=r"mine\.toml.*odd-one 2\.5"):
+        checked_targets(tmp_path / "t")
+
+
+@pytest.mark.requirement("TARGET-04")
+def test_the_extra_that_a_kind_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore", None)
+    for name in [
+        one
+        for one in sys.modules
+        if one.startswith(("answerable.adapters.aws", "answerable.wiring.target_aws"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    assert 'pip install "answerable[aws]"' in refusal("aws")
+
+
+def test_an_unknown_kind_is_refused_with_those_that_there_are() -> None:
+    assert refusal("paper").endswith(f"expected one of {', '.join(sorted(BUILT_IN))}")
