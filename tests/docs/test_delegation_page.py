@@ -12,6 +12,7 @@ import pytest
 from answerable.core.mandate import delegation_chain, delegation_terms, hop_token
 from answerable.core.mandate.authority import CONSTRAINTS_MAX, SCOPES_MAX
 from answerable.core.mandate.constraint import TYPES
+from answerable.core.registry.documents.documents import DELEGATION_DEPTH_MAX
 from answerable.testing.delegation import claims_in, three
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "wire" / "delegation.md").read_text()
@@ -47,8 +48,8 @@ def test_the_bounds_are_those_of_the_code() -> None:
     for bound in (
         f"more than {hop_token.HOP_CHARS_MAX} characters",
         f"1 to {SCOPES_MAX} `scopes` and at most {CONSTRAINTS_MAX} `constraints`",
-        f"at most {delegation_chain.DEPTH_MAX + 1} of them and {delegation_chain.CHAIN_CHARS_MAX} characters",
-        f"at most {delegation_chain.DEPTH_USUAL} unless configured, at most {delegation_chain.DEPTH_MAX}",
+        f"at most {DELEGATION_DEPTH_MAX + 1} of them and {delegation_chain.CHAIN_CHARS_MAX} characters",
+        f"at most {delegation_chain.DEPTH_USUAL} unless configured, at most {DELEGATION_DEPTH_MAX}",
         f"lasts {delegation_chain.OFFLINE_SECONDS_MAX} seconds at most",
         f"list of 1 to {hop_token.AUDIENCES_MAX} texts",
     ):
