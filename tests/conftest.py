@@ -35,7 +35,8 @@ settings.register_profile(
 settings.load_profile("default")
 
 
-WITHOUT_SERVERS = ("tests/unit/", "tests/property/", "tests/tidy/", "tests/fuzz/", "tests/vectors/")
+WITHOUT_SERVERS = ("tests/unit/", "tests/property/", "tests/tidy/", "tests/fuzz/", "tests/vectors/", ".dev/")
+"""Folders of tests of which few start any; the last is for those that tests plant."""
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

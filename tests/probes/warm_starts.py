@@ -183,7 +183,7 @@ _KEPT = {name: value for name, value in os.environ.items() if not name.startswit
 
 def _is_ours(words: list[str]) -> bool:
     words = words[1:] if words[:1] == ["-P"] else words
-    if words[:2] == ["-m", "answerable.main"]:
+    if words[:2] in (["-m", "answerable"], ["-m", "answerable.main"]):
         return True
     if not words or not words[0].endswith(".py"):
         return False

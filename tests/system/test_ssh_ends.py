@@ -84,7 +84,7 @@ async def test_a_command_ends_with_its_lease_by_the_hosts_clock_even_when_nobody
 async def test_a_command_that_will_not_end_is_killed(world):
     target = built(world, KEY, revocable=False)
     command = (SHELL, "-c", "trap '' TERM; while :; do sleep 0.1; done")
-    performed = await done(target, await lease(target, command, ttl=2), command)
+    performed = await done(target, await lease(target, command, ttl=5), command)
     assert structured(performed)["exit_status"] is None
     assert performed.result["isError"] is True
 
