@@ -53,7 +53,7 @@ sync names.new keys.new 2>/dev/null
 mv names.new names && mv keys.new revoked_keys || exit 12
 words() { tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null; }
 processes() {
-  sed -n 's/^\([0-9]*\) (\(.*\)) . \([0-9]*\) [0-9]* \([0-9]*\) .*/\1 \3 \4 \2/p' /proc/[0-9]*/stat 2>/dev/null
+  sed -n 's/^\([0-9]*\) (\(.*\)) [^ZX] \([0-9]*\) [0-9]* \([0-9]*\) .*/\1 \3 \4 \2/p' /proc/[0-9]*/stat 2>/dev/null
 }
 open() {
   found=$(grep -lzFxsf wanted.new /proc/[0-9]*/cmdline) || return 0
@@ -69,7 +69,13 @@ open() {
 open >open.new
 while read -r parent session name; do
   kill -KILL "$parent" 2>/dev/null && echo "cut $name"
-  kill -KILL $(processes | awk -v session="$session" '$3==session {print $1}') 2>/dev/null
+  # Again until none is left: what a process had just forked is in no list that was read before.
+  again=0
+  while [ $again -lt 50 ]; do
+    alive=$(processes | awk -v session="$session" '$3==session {print $1}')
+    [ -n "$alive" ] || break
+    kill -KILL $alive 2>/dev/null; again=$((again+1))
+  done
 done <open.new
 tries=0
 while open >open.new; [ -s open.new ] && [ $tries -lt 20 ]; do tries=$((tries+1)); sleep 0.1; done
