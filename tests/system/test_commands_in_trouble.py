@@ -14,6 +14,7 @@ import pytest
 import answerable
 from answerable.apps.cli.exit_codes import CHECK_FAILED, ERROR, OK, USAGE
 from answerable.interruption import INTERRUPTED
+from tests.probes.warm_starts import COLD
 
 SOURCES = Path(answerable.__file__).parent.parent
 FULL = Path("/dev/full")
@@ -37,7 +38,12 @@ run()
 def command(*arguments: str, env: dict[str, str], **given: Any) -> subprocess.CompletedProcess[bytes]:
     line = [sys.executable, "-m", "answerable", *arguments]
     return subprocess.run(
-        line, env={**os.environ, "PYTHONPATH": str(SOURCES), **env}, timeout=60, check=False, **given
+        # How an interpreter begins and ends is looked at: one that was forked does neither by itself.
+        line,
+        env={**os.environ, "PYTHONPATH": str(SOURCES), COLD: "yes", **env},
+        timeout=60,
+        check=False,
+        **given,
     )
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from configparser import ConfigParser
 from email.message import Message
 from pathlib import Path
 
@@ -76,8 +77,11 @@ def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel: zipfile.ZipFi
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert held == {name for name in ours if "__pycache__" not in name}
     assert "answerable/py.typed" in held
-    commands = wheel.read(f"answerable-{__version__}.dist-info/entry_points.txt").decode().split()
-    assert commands == ["[console_scripts]", "answerable", "=", "answerable.__main__:run"]
+    entries = ConfigParser()
+    entries.read_string(wheel.read(f"answerable-{__version__}.dist-info/entry_points.txt").decode())
+    assert dict(entries["console_scripts"]) == {"answerable": "answerable.__main__:run"}
+    assert entries.sections() == ["console_scripts", "answerable.targets"]
+    assert {one.partition(":")[2] for one in entries["answerable.targets"].values()} == {"KIND"}
 
 
 @pytest.mark.requirement("REPO-02")
