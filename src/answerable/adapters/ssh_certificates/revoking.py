@@ -53,7 +53,9 @@ sync names.new keys.new 2>/dev/null
 mv names.new names && mv keys.new revoked_keys || exit 12
 words() { tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null; }
 processes() {
-  sed -n 's/^\([0-9]*\) (\(.*\)) [^ZX] \([0-9]*\) [0-9]* \([0-9]*\) .*/\1 \3 \4 \2/p' /proc/[0-9]*/stat 2>/dev/null
+  # `sed` itself would stop at the first process that ends while it is read, and miss all behind it.
+  cat /proc/[0-9]*/stat 2>/dev/null |
+    sed -n 's/^\([0-9]*\) (\(.*\)) [^ZX] \([0-9]*\) [0-9]* \([0-9]*\) .*/\1 \3 \4 \2/p'
 }
 open() {
   found=$(grep -lzFxsf wanted.new /proc/[0-9]*/cmdline) || return 0
@@ -66,21 +68,24 @@ open() {
       END { if (comm[parent] ~ /^sshd/) print parent, session, name }' processes.new
   done
 }
-open >open.new
-while read -r parent session name; do
-  kill -KILL "$parent" 2>/dev/null && echo "cut $name"
-  # Again until none is left: what a process had just forked is in no list that was read before.
-  again=0
-  while [ $again -lt 50 ]; do
-    alive=$(processes | awk -v session="$session" '$3==session {print $1}')
-    [ -n "$alive" ] || break
-    kill -KILL $alive 2>/dev/null; again=$((again+1))
-  done
-done <open.new
-tries=0
-while open >open.new; [ -s open.new ] && [ $tries -lt 20 ]; do tries=$((tries+1)); sleep 0.1; done
+tries=0; : >cut.new
+while open >open.new; [ -s open.new ] && [ $tries -lt 20 ]; do
+  [ $tries = 0 ] || sleep 0.1
+  tries=$((tries+1))
+  while read -r parent session name; do
+    kill -KILL "$parent" 2>/dev/null && echo "$parent cut $name" >>cut.new
+    # Again until none is left: what a process had just forked is in no list that was read before.
+    again=0
+    while [ $again -lt 50 ]; do
+      alive=$(processes | awk -v session="$session" '$3==session {print $1}')
+      [ -n "$alive" ] || break
+      kill -KILL $alive 2>/dev/null; again=$((again+1))
+    done
+  done <open.new
+done
+sort -u cut.new | sed 's/^[0-9]* //'
 while read -r parent session name; do echo "left $name"; done <open.new
-rm -f wanted.new spec.new authority.new open.new processes.new
+rm -f wanted.new spec.new authority.new open.new processes.new cut.new
 echo revoked
 """
 
