@@ -26,6 +26,8 @@ host all all 127.0.0.1/32 password
 DONE = "done"
 LOGIN_REFUSED = ("28P01", "28000")
 """invalid_password and invalid_authorization_specification, in the codes of the SQL standard."""
+CUT = "08003"
+"""connection_does_not_exist: the session ended while it was opened, as those of a role do that is being taken away."""
 NO_RIGHT = "42501"
 """insufficient_privilege."""
 LOCK = 7
@@ -82,7 +84,7 @@ class Tap:
 
     async def lets_in(self, login: Login) -> bool:
         found = await self.used(login, "SELECT 1")
-        assert found == DONE or found in LOGIN_REFUSED, found
+        assert found in (DONE, CUT, *LOGIN_REFUSED), found
         return found == DONE
 
     async def accounts(self) -> list[str]:
