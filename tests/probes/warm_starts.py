@@ -57,7 +57,7 @@ _forking: list[int] = []
 def install() -> None:
     """From here on, in this process."""
     if sys.platform == "linux" and not os.environ.get(COLD):
-        subprocess.Popen = Warm  # type: ignore[misc]
+        _start_by(Warm)
 
 
 def installed() -> bool:
@@ -68,7 +68,12 @@ def installed() -> bool:
 def ask(door: socket.socket) -> None:
     """From here on, in this process, a forking Python that runs already."""
     _door[:] = [door]
-    subprocess.Popen = Warm  # type: ignore[misc]
+    _start_by(Warm)
+
+
+def _start_by(kind: type[subprocess.Popen[Any]]) -> None:
+    """Have whoever starts a process in this one use this class."""
+    vars(subprocess)["Popen"] = kind
 
 
 def begin(*more: str) -> None:
@@ -96,7 +101,7 @@ def fork_from_here() -> None:
                 os.close(one)
     # What is to be done when our parent ends is not ours to do, nor has it installed anything in what we fork.
     atexit.unregister(shutil.rmtree)
-    subprocess.Popen = Cold  # type: ignore[misc]
+    _start_by(Cold)
     for name in [one for one in sys.modules if one.partition(".")[0] == "tests"]:
         del sys.modules[name]
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
