@@ -270,7 +270,7 @@ def _say_placed(shell: Shell, answer: Answer) -> None:
     what = described(holdable(hold["kind"], hold["name"]))
     until = f" until {hold['expires_at']}" if hold["expires_at"] else ""
     if answer["new"]:
-        terminal.say(f"{what} is held{until} since {hold['at']}: no further action in its reach is started")
+        terminal.say(f"{what} is held since {hold['at']}{until}: no further action in its reach is started")
     else:
         terminal.say(f"{what} is already held, since {hold['at']}{until}")
     if not answer["recorded"]:
