@@ -87,7 +87,8 @@ def _imported(plugin: TargetPlugin) -> TargetKind:
             f"targets of kind {shown(plugin.kind)} need {shown(missing.name or 'a library')}: "
             f'pip install "{plugin.package}[{plugin.kind}]"'
         ) from None
-    except Exception as failed:
+    except (Exception, SystemExit) as failed:
+        # Code of a stranger: what it does to end a program of its own must not end the broker.
         said = f"{type(failed).__name__}: {failed}"
         raise _unusable(plugin, f"importing it failed: {shown(said, SAID_CHARS_MAX)}") from None
     if not isinstance(kind, TargetKind):

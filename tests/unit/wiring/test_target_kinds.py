@@ -97,6 +97,7 @@ def test_of_two_distributions_that_claim_one_kind_none_is_imported(installed: Pa
     ("code", "why"),
     [
         ("raise RuntimeError('no luck')", "importing it failed: `RuntimeError: no luck`"),
+        ("raise SystemExit('bye')", "importing it failed: `SystemExit: bye`"),
         ("import nowhere_at_all", "it needs `nowhere_at_all`"),
         ("nothing = 1", "importing it failed: "),
         ("KIND = 'odd'", "expected a TargetKind, got `str`"),
@@ -105,7 +106,7 @@ def test_of_two_distributions_that_claim_one_kind_none_is_imported(installed: Pa
         (NOTHING.replace("settings=Settings", "settings=str"), "its settings are no dataclass"),
         (NOTHING.replace('text("here", "Where it is.")', "''"), "its settings are no dataclass"),
     ],
-    ids=["fails", "misses", "has none", "type", "API", "name", "settings", "setting"],
+    ids=["fails", "ends", "misses", "has none", "type", "API", "name", "settings", "setting"],
 )
 def test_a_plug_in_that_cannot_be_used_is_refused_with_its_distribution_and_the_reason(
     installed: Path, tmp_path: Path, code: str, why: str
