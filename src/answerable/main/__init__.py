@@ -25,9 +25,14 @@ def run() -> None:
         raise SystemExit(USAGE) from None
     try:
         if is_whole:
+            from answerable.main.kept_processes import run_kept
+
+            code = run_kept(sys.argv[1:])
+            if code is not None:
+                raise SystemExit(code)
             from answerable.main.commands import application
 
-            application()(prog_name="answerable")
+            application(sys.argv[1:])(prog_name="answerable")
         else:
             from answerable.apps.cli.light import run_light
 
