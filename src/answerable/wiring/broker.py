@@ -26,6 +26,7 @@ from answerable.flows.leases.revoke_lease import begin, told
 from answerable.flows.leases.rotate_due import keep_rotating
 from answerable.flows.leases.secret_desk import keep_looking, look
 from answerable.flows.leases.settle_leases import keep_settling, reopen
+from answerable.flows.state.rounds import until_round
 from answerable.plain_file import read_plain
 from answerable.wiring.broker_secrets import broker_secrets, secret_desk, target_context
 from answerable.wiring.error_groups import first_of_ours
@@ -188,7 +189,7 @@ async def _let_go(desk: BrokerState, ending: anyio.Event) -> None:
 async def _end_when_changed(directory: Path, seen: object, ending: anyio.Event) -> None:
     """End when the target files have changed and all can be read. Unreadable files change nothing."""
     while True:
-        await anyio.sleep(LOOK_SECONDS)
+        await anyio.sleep(until_round(LOOK_SECONDS))
         now = await to_thread.run_sync(_fingerprint, directory)
         if now == seen:
             continue

@@ -32,6 +32,7 @@ from answerable.flows.revocation.close_mandate import closed_wholly
 from answerable.flows.revocation.end_without_room import follow_room
 from answerable.flows.revocation.place_hold import carry_out
 from answerable.flows.revocation.revoke_authority import revoked_wholly
+from answerable.flows.state.rounds import until_round
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,7 +138,7 @@ async def following_panic(
                 # It may be gone again, or have the name of a press of old.
                 await _held(walk, panic_file.made(directory, now=walk.clock.now()), workloads)
             rests = is_told and found is None
-            is_made = await watch.news(seconds_max=rest_seconds if rests else LOOK_SECONDS)
+            is_made = await watch.news(seconds_max=until_round(rest_seconds) if rests else LOOK_SECONDS)
 
 
 async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:

@@ -9,6 +9,7 @@ import anyio
 
 from answerable.errors import AnswerableError
 from answerable.flows.revocation.cut_held import cut_held
+from answerable.flows.state.rounds import until_round
 
 if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
@@ -35,7 +36,7 @@ async def follow_holds(
     seen = -1
     while True:
         while not (walk.calls or walk.streams):
-            await walk.opened.heard(seconds_max=rest_seconds)
+            await walk.opened.heard(seconds_max=until_round(rest_seconds))
         try:
             # Read the epoch before cutting: a hold placed after that read changes the epoch again.
             epoch = walk.holds.epoch()

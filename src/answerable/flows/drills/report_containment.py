@@ -40,6 +40,7 @@ from answerable.flows.revocation.end_instance import written
 from answerable.flows.revocation.end_leases import LeasesWithin, leases_within
 from answerable.flows.revocation.place_hold import open_mandates
 from answerable.flows.revocation.trace_effects import OTHERS_SECONDS_MAX, answers_elsewhere
+from answerable.flows.state.rounds import until_round
 from answerable.flows.validity.refuse_revoked import agent_names
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ async def follow_reports(walk: Walk, *, workloads: Workloads | None = None) -> N
                 rest = RETRY_SECONDS if len(turns.waited) <= SCANS_MAX else REST_SECONDS
         except AnswerableError as failed:
             _log.warning("the effects of a hold cannot be recorded at the moment: %s", failed.message)
-        await anyio.sleep(rest)
+        await anyio.sleep(until_round(rest))
 
 
 def told(report: ContainmentReport) -> dict[str, JSONValue]:

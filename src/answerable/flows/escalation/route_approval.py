@@ -22,6 +22,7 @@ from answerable.errors import Unavailable
 from answerable.flows.escalation.end_invalid_deputies import end_invalid_deputies
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry
 from answerable.flows.revocation.end_instance import written
+from answerable.flows.state.rounds import until_round
 from answerable.flows.validity.deputy_validity import cannot_say_yes, standing_in
 from answerable.flows.validity.mandate_validity import shard_elsewhere
 from answerable.flows.validity.refuse_revoked import signer_fault
@@ -71,7 +72,7 @@ async def follow_duties(walk: Walk) -> None:
                 continue
         except Unavailable as failed:
             _log.warning("people on call cannot be determined at the moment: %s", failed.message)
-        with anyio.move_on_after(LOOK_SECONDS_MAX):
+        with anyio.move_on_after(until_round(LOOK_SECONDS_MAX)):
             await walk.duties.woken.wait()
         walk.duties.woken = anyio.Event()
 
