@@ -135,13 +135,15 @@ def _ourselves(data: Path, config: Path | None) -> tuple[str, ...]:
 
 
 def _read(words: Sequence[str]) -> _Kept | None:
+    config: str | None = None
     match words:
         case ["--data", data, "--config", config, *rest]:
-            place, named = Path(data), Path(config)
+            pass
         case ["--data", data, *rest]:
-            place, named = Path(data), None
+            pass
         case _:
             return None
+    place, named = Path(data), Path(config) if config is not None else None
     if tuple(rest) == BROKER:
         return _Kept(data=place, config=named, logs=None)
     options = rest[len(WITNESS) :]

@@ -26,7 +26,7 @@ from answerable.flows.leases.revoke_lease import begin, told
 from answerable.flows.leases.rotate_due import keep_rotating
 from answerable.flows.leases.secret_desk import keep_looking, look
 from answerable.flows.leases.settle_leases import keep_settling, reopen
-from answerable.flows.state.rounds import until_round
+from answerable.flows.recording.rounds import until_round
 from answerable.plain_file import read_plain
 from answerable.wiring.broker_secrets import broker_secrets, secret_desk, target_context
 from answerable.wiring.error_groups import first_of_ours

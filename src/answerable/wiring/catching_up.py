@@ -13,8 +13,8 @@ from anyio import to_thread
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteProjections
 from answerable.core.ledger.told_authorities import told_authorities
 from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.recovery.project_ledger import NAMED_MAX, CaughtUp, Log, catch_up, confirm
-from answerable.flows.state.rounds import until_round
 from answerable.wiring.shards import other_shards
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from answerable.errors import Unavailable
 from answerable.flows.approval.keep_figures import keep_figures, read_figures
 from answerable.flows.counters.keep_budgets import keep_budgets
 from answerable.flows.counters.keep_history import keep_history, read_unread_history
-from answerable.flows.state.rounds import until_round
+from answerable.flows.recording.rounds import until_round
 
 if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk

@@ -10,9 +10,9 @@ import anyio
 
 from answerable.errors import AnswerableError
 from answerable.flows.escalation.route_approval import follow_duties
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.registry.follow_registers import follow_documents, follow_registers
 from answerable.flows.revocation.cut_ended import cut_ended
-from answerable.flows.state.rounds import until_round
 from answerable.flows.state.stop_rules import Bell
 from answerable.flows.validity.group_waiting import follow_waiting
 from answerable.flows.walk.show_tools import tool_states

@@ -38,9 +38,9 @@ from answerable.core.registry.manifests.manifest_token import standing_fault
 from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.counters.note_uses import note_last_uses
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.end_instance import follow_standing
 from answerable.flows.state.proof_limits import ProofLimits
-from answerable.flows.state.rounds import until_round
 from answerable.flows.state.stop_rules import Bell
 from answerable.flows.state.verify_person import PersonVerifier
 from answerable.flows.tokens.verify_caller import CallerVerifier
@@ -91,8 +91,7 @@ _log: Final = logging.getLogger(__name__)
 class Identity:
     """Everything about workloads that the walk, the endpoints and the background tasks share.
 
-    elsewhere: told when this process learns of a change of the authorities by any process. shut: why the trust domain
-    is not open.
+    elsewhere: told when any process has changed the authorities. shut: why the trust domain is not open.
     """
 
     desk: TrustDomainState

@@ -18,8 +18,8 @@ from answerable.core.ledger.warrant_token import SignedWarrant
 from answerable.errors import Unavailable
 from answerable.errors.codes.identity import KEY_UNREADABLE, KEY_UNWRITABLE
 from answerable.errors.codes.leases import WARRANT_UNBROKERED
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.state.lease_side import LeaseLives, LeaseSide
-from answerable.flows.state.rounds import until_round
 from answerable.plain_file import read_plain
 from answerable.wiring.kept_process import KeptProcess
 from answerable.wiring.shards import other_shards

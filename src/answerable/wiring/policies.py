@@ -12,8 +12,8 @@ from answerable.adapters.cedar.set_checks import check_sets
 from answerable.adapters.sqlite import SqlitePolicyRegister
 from answerable.errors import AnswerableError, shown
 from answerable.flows.policy.shadow_policy import follow_shadow
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.state.policy_desk import PolicyState
-from answerable.flows.state.rounds import until_round
 
 if TYPE_CHECKING:
     from answerable.adapters.sqlite import SqliteStore

@@ -13,10 +13,10 @@ from answerable.errors import Unavailable
 from answerable.flows.approval.notify_attention_check import tell_ended_canaries
 from answerable.flows.approval.send_attention_check import send_attention_check
 from answerable.flows.counters.door_desk import record_door_refusals
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.recovery.settle_open_intents import record_counted_refusals, settle_open_intents
 from answerable.flows.revocation.place_hold import resume_holds
 from answerable.flows.revocation.revoke_authority import record_revocations
-from answerable.flows.state.rounds import until_round
 from answerable.ports.ledger import PORT as LEDGER
 from answerable.ports.ledger import TAKES_NOTHING_NOW
 from answerable.wiring.counts import keep_counts

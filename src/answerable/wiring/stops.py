@@ -28,11 +28,11 @@ from answerable.flows.counters.recall_rules import restore_rules
 from answerable.flows.drills.report_containment import follow_reports
 from answerable.flows.policy.place_triggered_holds import follow_rules, name_rules
 from answerable.flows.recording.record_entry import pseudonym_of, sealing_for
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.close_mandate import closed_wholly
 from answerable.flows.revocation.end_without_room import follow_room
 from answerable.flows.revocation.place_hold import carry_out
 from answerable.flows.revocation.revoke_authority import revoked_wholly
-from answerable.flows.state.rounds import until_round
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,8 +18,8 @@ from answerable.core.mandate.status_list import StatusList, signed_status_list
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.entries.keep_citations import keep_citations
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.state.delegations import Delegations
-from answerable.flows.state.rounds import until_round
 from answerable.flows.state.token_desk import TokenLimits, TokenState
 from answerable.flows.tokens.exchange_token import status_uri
 

@@ -8,12 +8,14 @@ import math
 import anyio
 import pytest
 
-from answerable.flows.state.rounds import BEAT_SECONDS, until_round
+from answerable.flows.recording.rounds import BEAT_SECONDS, until_round
 from tests.tidy.tree import Module, modules, parsed
 
 pytestmark = pytest.mark.requirement("HOUSE-39")
 RESTED_AT = (0.0, 0.25, 0.9991, 0.9996, 1.0, 17.5, 123_456.789)
 ROOMS = ("flows", "wiring")
+LONG_SECONDS = 60.0
+"""Who rests longer wakes too seldom to matter."""
 NOT_ROUNDS = {"src/answerable/flows/workloads/watch_clock.py"}
 """Its sleep is the caller's: the clock that it watches."""
 
@@ -42,13 +44,13 @@ def test_a_loop_that_does_not_rest_or_waits_for_a_signal_alone_is_left_as_it_is(
 
 
 def apart(module: Module) -> list[str]:
-    """Rests of a second and more that keep a beat of their own, by the constant that says how long."""
+    """Rests of a second to a minute that keep a beat of their own, by the constant that says how long."""
     long = {
         one.target.id
         for one in module.tree.body
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
         if isinstance(one.value, ast.Constant) and isinstance(one.value.value, int | float)
-        if one.value.value >= BEAT_SECONDS
+        if BEAT_SECONDS <= one.value.value <= LONG_SECONDS
     }
     return [
         f"{module.path}: {ast.unparse(one)}"

@@ -36,7 +36,6 @@ from answerable.flows.approval.plan_notifications import (
     receivers_of,
 )
 from answerable.flows.events.event_desk import in_register
-from answerable.flows.state.rounds import until_round
 from answerable.flows.validity.mandate_validity import shard_elsewhere
 from answerable.flows.validity.refuse_revoked import signer_fault
 from answerable.ports.message_channel import Sent
@@ -110,7 +109,7 @@ async def reach_always(walk: Walk, *, seconds: float = ROUND_SECONDS) -> None:
                 await in_register(desk.register.forget, before=before)
             except Unavailable as error:
                 _log.warning("who was told is not forgotten yet: %s", error.message)
-            await anyio.sleep(until_round(FORGET_SECONDS))
+            await anyio.sleep(FORGET_SECONDS)
 
 
 async def _reaching(walk: Walk, desk: NotificationState, channel: str, seconds: float) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.errors import AnswerableError
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.cut_held import cut_held
-from answerable.flows.state.rounds import until_round
 
 if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk

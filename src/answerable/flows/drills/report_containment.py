@@ -36,11 +36,11 @@ from answerable.errors.codes.containment import HOLD_UNKNOWN
 from answerable.flows.containment.scan_stop import SCANS_MAX, is_instance_under, scanned, stop_part
 from answerable.flows.leases.list_outstanding_access import outstanding_of
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.end_instance import written
 from answerable.flows.revocation.end_leases import LeasesWithin, leases_within
 from answerable.flows.revocation.place_hold import open_mandates
 from answerable.flows.revocation.trace_effects import OTHERS_SECONDS_MAX, answers_elsewhere
-from answerable.flows.state.rounds import until_round
 from answerable.flows.validity.refuse_revoked import agent_names
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from answerable.core.ledger.records_duties import TOLD_NAMED_MAX, approval_escal
 from answerable.errors import Unavailable
 from answerable.flows.escalation.end_invalid_deputies import end_invalid_deputies
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.end_instance import written
-from answerable.flows.state.rounds import until_round
 from answerable.flows.validity.deputy_validity import cannot_say_yes, standing_in
 from answerable.flows.validity.mandate_validity import shard_elsewhere
 from answerable.flows.validity.refuse_revoked import signer_fault

@@ -16,7 +16,7 @@ from anyio import to_thread
 
 from answerable.core.lease.secret_watch import SecretWatch
 from answerable.errors import AnswerableError, Refused
-from answerable.flows.state.rounds import until_round
+from answerable.flows.recording.rounds import until_round
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,6 @@ from anyio import to_thread
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.leases.revoke_lease import begin, schedule
-from answerable.flows.state.rounds import until_round
 
 if TYPE_CHECKING:
     from answerable.core.lease.lease import Lease
@@ -122,7 +121,7 @@ async def _keep_forgetting(desk: BrokerState) -> None:
                     break
         except Unavailable as failed:
             _log.warning("old leases cannot be forgotten: %s", failed.message)
-        await anyio.sleep(until_round(FORGET_SECONDS))
+        await anyio.sleep(FORGET_SECONDS)
 
 
 def _forget(desk: BrokerState, before: UnixMillis) -> int:

@@ -29,7 +29,7 @@ from answerable.errors.codes.tlog import (
     WITNESS_WENT_BACK,
 )
 from answerable.flows.ledger.starting_witnesses import StartingWitnesses
-from answerable.flows.state.rounds import until_round
+from answerable.flows.recording.rounds import until_round
 from answerable.ports.ledger import TAKES_NOTHING_NOW
 from answerable.ports.witness import Cosigned, Denied
 

@@ -24,8 +24,8 @@ from answerable.core.ledger.subject import operator_subject
 from answerable.errors import AnswerableError, Unavailable, shown
 from answerable.errors.codes.workloads import INSTANCE_UNKNOWN
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.end_leases import end_leases
-from answerable.flows.state.rounds import until_round
 from answerable.ports.instance_register import UNRECORDED_MAX
 
 if TYPE_CHECKING:

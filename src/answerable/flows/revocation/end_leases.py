@@ -23,9 +23,9 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import REVOCATION_KINDS, RevocationTarget
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.recording.record_entry import record_entry, sealing_for
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.look_at_leases import all_leases
 from answerable.flows.revocation.recall_leases import recall_leases
-from answerable.flows.state.rounds import until_round
 from answerable.flows.state.stop_rules import Bell
 from answerable.flows.validity.mandate_validity import fallen
 

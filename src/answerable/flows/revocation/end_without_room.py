@@ -17,7 +17,7 @@ import anyio.to_thread
 
 from answerable.errors import Refused, Unavailable
 from answerable.errors.codes.ledger import REGISTER_BEHIND, REGISTER_NO_ROOM, REGISTER_UNRECORDED
-from answerable.flows.state.rounds import until_round
+from answerable.flows.recording.rounds import until_round
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -8,7 +8,7 @@ import anyio
 
 from answerable.errors import Unavailable, shown
 from answerable.errors.codes.approval import APPROVAL_GROUP_UNKNOWN
-from answerable.flows.state.rounds import until_round
+from answerable.flows.recording.rounds import until_round
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval

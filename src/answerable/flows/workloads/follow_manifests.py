@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.errors import AnswerableError, Refused
-from answerable.flows.state.rounds import until_round
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.workloads.enrol_workload import compare_again
 
