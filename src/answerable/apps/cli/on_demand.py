@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from typer.main import get_command, get_command_from_info, get_group_from_info
 
+from answerable.apps.cli.typed_values import convert_when_needed
+
 if TYPE_CHECKING:
     from typer import Typer
     from typer.core import TyperGroup
@@ -40,6 +42,7 @@ class _OnDemand(Mapping[str, Command]):
 def command_tree(app: Typer) -> TyperGroup:
     """Return the same tree as `typer.main.get_command` does, without its cost. Every command and group must have a
     name."""
+    convert_when_needed()
     root: Any = get_command(_bare(app))
     root.commands = _commands(app, app)
     group: TyperGroup = root

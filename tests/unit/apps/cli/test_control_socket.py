@@ -198,14 +198,15 @@ def test_a_socket_that_nobody_listens_on_any_more_is_told(tmp_path):
 
 
 @pytest.mark.requirement("HOUSE-35")
-def test_a_command_at_a_running_server_imports_no_client_no_cryptography_and_no_event_loop(tmp_path):
+@pytest.mark.parametrize("words", [["approval", "list"], ["agent", "instances", "--agent", "reporter"]])
+def test_a_command_at_a_running_server_imports_no_client_no_cryptography_and_no_event_loop(tmp_path, words):
     script = (
         "import atexit, sys; from answerable.main import run\n"
-        "heavy = {'httpx2', 'anyio', 'asyncio', 'cryptography', 'joserfc', 'mcp', 'cedarpy'}\n"
+        "heavy = {'httpx2', 'anyio', 'asyncio', 'cryptography', 'joserfc', 'mcp', 'cedarpy', 'pydantic'}\n"
         "atexit.register(lambda: print(sorted(heavy & set(sys.modules)), file=sys.stderr))\n"
         "run()\n"
     )
     with answering(tmp_path / "control.sock", with_json(EMPTY)):
-        command = [sys.executable, "-c", script, "--data", str(tmp_path), "approval", "list"]
+        command = [sys.executable, "-c", script, "--data", str(tmp_path), *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "[]"), done.stderr

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from typer import Context
+from typer._coercion import build_runtime_param
 from typer.main import get_command, get_command_from_info
 
 from answerable.apps.cli import on_demand
@@ -96,3 +98,37 @@ def test_a_line_imports_the_module_of_its_noun_and_of_no_other():
     line = [sys.executable, "-P", "-c", script, "streams", "--json"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == ["answerable.apps.cli.streams"]
+
+
+VALUES = [None, "", "word", "-", "ä b", "/a/./b", "~/c", "1", "true", "x" * 100_000]
+
+
+def parameters(command: Any) -> Iterator[Any]:
+    yield from command.params
+    for name in getattr(command, "commands", {}):
+        yield from parameters(command.commands[name])
+
+
+def outcome(take: Any, value: Any, parameter: Any, context: Any) -> Any:
+    try:
+        found = take.coerce(value, param=parameter, ctx=context)
+    except Exception as refused:
+        return type(refused), str(refused)
+    return type(found), found
+
+
+def test_each_value_becomes_what_typer_makes_of_it():
+    whole = application()
+    context = Context(whole)
+    count = 0
+    for one in parameters(whole):
+        ours, typers = one.get_runtime_param(), build_runtime_param(one.type_descriptor)
+        assert type(ours) is not type(typers)
+        many = one.multiple or one.nargs == -1
+        for value in [(), ("one", "two words"), *VALUES] if many else VALUES:
+            assert outcome(ours, value, one, context) == outcome(typers, value, one, context), (
+                one.name,
+                value,
+            )
+            count += 1
+    assert count > 5_000
