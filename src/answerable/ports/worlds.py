@@ -79,6 +79,10 @@ class Epochs(Protocol):
         """Return the current epoch."""
         ...
 
+    def reread(self) -> Epoch:
+        """As `epoch`, but read the registers first, however recently that was done."""
+        ...
+
     def changed(self, since: Epoch) -> frozenset[ChangeScope] | None:
         """Return what the changes since that epoch may have affected, up to the epoch that `epoch` returned last; None
         for anything, also where the scopes are no longer stored."""
