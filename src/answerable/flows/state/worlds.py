@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from answerable.ports.worlds import Epoch, Epochs
 
 PLANS_MAX: Final = 10_000
+CHECKED_EACH: Final = 1_024
+"""Each time that so many plans were found in the cache, the last one is made anew and compared."""
 
 PlanKey: TypeAlias = "tuple[str, bytes, str, str, str, AgentId, str, str, str, CallerIdentity]"
 """Named mandate, digest of the chain (empty for none), server, method, target; agent, key, certificate and process of
@@ -109,6 +111,10 @@ class KnownWorlds:
             self._compare(parts)
         return self._epochs.epoch()
 
+    def reread(self) -> Epoch:
+        self.epoch()
+        return self._epochs.reread()
+
     def current(self) -> World:
         epoch = self.epoch()
         if self._world is None or self._world.epoch != epoch:
@@ -168,18 +174,43 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     accounts: tuple[Account, ...]
 
 
-class Plans:
-    """Cached plans of one epoch. When full, the cache is cleared. For one walk and one event loop; not thread-safe."""
+class PlanDifference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A cached plan that differed from one made anew. count: how many did so far. what: fields of the plan that differ,
+    or the code of the refusal. at: when it was found."""
 
-    def __init__(self, most: int = PLANS_MAX) -> None:
-        """`most`: most plans cached; 0 for none."""
-        self._most = most
+    count: int
+    what: str
+    at: UnixMillis
+
+
+class Plans:
+    """Cached plans of one epoch. When full, the cache is cleared. For one walk and one event loop; not thread-safe.
+
+    difference: the last plan that differed from one made anew; None while none did.
+    """
+
+    def __init__(self, most: int = PLANS_MAX, *, checked_each: int = CHECKED_EACH) -> None:
+        """`most`: most plans cached; 0 for none. `checked_each`: how many plans are found for each that is checked."""
+        self._most, self._checked_each = most, checked_each
+        self._found = 0
         self._epoch: Epoch | None = None
         self._kept: dict[PlanKey, Plan] = {}
+        self.difference: PlanDifference | None = None
 
     def find(self, key: PlanKey, epoch: Epoch) -> Plan | None:
         """Return the plan cached in this epoch, or None."""
         return self._kept.get(key) if epoch == self._epoch else None
+
+    def is_check_due(self) -> bool:
+        """Count one more action under a cached plan, and return whether this plan is to be made anew and compared."""
+        self._found += 1
+        return self._found % self._checked_each == 0
+
+    def drop(self, what: str, at: UnixMillis) -> None:
+        """Drop all plans, because one differed from one made anew."""
+        before = self.difference.count if self.difference is not None else 0
+        self.difference = PlanDifference(count=before + 1, what=what, at=at)
+        self._epoch, self._kept = None, {}
 
     def keep(self, key: PlanKey, plan: Plan) -> None:
         """Cache a plan; drop plans of earlier epochs."""

@@ -27,7 +27,7 @@ from answerable.core.ledger.leaves import HopLeaf
 from answerable.core.ledger.warrant import Warrant
 from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.registry.documents.budget_name import WALL_MS
-from answerable.errors import AnswerableError, Refused, Unavailable
+from answerable.errors import AnswerableError, Broken, Refused, Unavailable
 from answerable.flows.counters.count_history import Starting, history_of
 from answerable.flows.counters.watch_rules import watched
 from answerable.flows.entries.cite_statement import cite_statements, found_references
@@ -329,6 +329,8 @@ async def act(
     except Unavailable as failed:
         # Nothing was started: end the intent, and raise the failure to the caller.
         return Outcome(status="not_started", detail="what has been revoked or is held cannot be told"), failed
+    except Broken as failed:
+        return Outcome(status="not_started", detail=failed.message), failed
     if stopped:
         return Outcome(status="not_started", detail=stopped), None
     broken_off: BaseException | None = None

@@ -49,7 +49,7 @@ class Grounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def why_not_start(walk: Walk, grounds: Grounds) -> str:
     """Return why an action with a durable intent must not start now; an empty string if it may.
 
-    Raises Unavailable.
+    Raises Unavailable, and Broken as `find_plan`.
     """
     plan, verified = grounds.plan, grounds.verified
     moved = walk.worlds.epoch() != plan.epoch

@@ -15,6 +15,7 @@ from msgspec import structs
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.mandate.token_life import check_age
 from answerable.errors import Malformed, Refused, shown
+from answerable.errors.codes.action import PLAN_DIFFERS
 from answerable.errors.codes.registry import AGENT_DRIFTED, CAPABILITY_UNKNOWN
 from answerable.errors.codes.tlog import PROOF_OTHER_MESSAGE
 from answerable.flows.state.worlds import Plan
@@ -57,7 +58,8 @@ def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Pla
     `agent.drifted`, `manifest.*`, `held.agent`, `held.mandate`, `capability.unknown`, `capability.ceiling`,
     `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`, `mandate.session`,
     `delegation.*`, `upstream.unknown`, and as `pin_fault` says. Raises Unavailable if the state in force cannot be
-    read, and `registry.coming` while documents of another process are not in force yet.
+    read, and `registry.coming` while documents of another process are not in force yet. Raises Broken (`plan.differs`)
+    if a cached plan that was checked differs from one made anew.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise PROOF_OTHER_MESSAGE()
@@ -70,11 +72,38 @@ def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Pla
         _check_by_clock(walk, known, caller)
         # The server may have announced meanwhile that its tool list is outdated.
         if listed_definition(walk, known.capability).digest == known.definition.digest:
-            return known
+            if not walk.plans.is_check_due() or _is_as_anew(walk, known, request, caller):
+                return known
+            return find_plan(walk, request, caller)
     plan = _made(walk, request, caller, epoch)
     if key is not None and not is_pin_by_clock(walk, plan.capability):
         walk.plans.keep(key, plan)
     return plan
+
+
+def _is_as_anew(walk: Walk, plan: Plan, request: ActionRequest, caller: VerifiedCaller) -> bool:
+    """Whether a cached plan equals one made anew; False if what is in force changed meanwhile, so that they may differ.
+
+    Raises Broken (`plan.differs`), after dropping all plans: whatever changed did not start another epoch.
+    """
+    try:
+        what = ", ".join(_differing(plan, _made(walk, request, caller, plan.epoch)))
+    except Refused as fault:
+        what = fault.code
+    if not what:
+        return True
+    if walk.worlds.reread() != plan.epoch:
+        return False
+    walk.plans.drop(what, walk.clock.now())
+    raise PLAN_DIFFERS(
+        f"a kept plan differs from one made anew in {shown(what)}: all plans were dropped, and nothing was done"
+    )
+
+
+def _differing(kept: Plan, anew: Plan) -> list[str]:
+    """Return the names of the fields in which these plans differ."""
+    one, other = ({**structs.asdict(plan), "definition": plan.definition.digest} for plan in (kept, anew))
+    return [name for name in one if name != "epoch" and one[name] != other[name]]
 
 
 def _key_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> PlanKey | None:
