@@ -61,6 +61,7 @@ def status(shell: Shell) -> int | None:
             ("witnesses", [_witness(one) for one in found["witnesses"]] or ["none"]),
             *([("secrets due", [f"{one['name']}: {one['why']}" for one in due])] if due else []),
             *([("shards", [_shard(one) for one in found["shards"]])] if found["shards"] else []),
+            *([("alarms", found["alarms"])] if found["alarms"] else []),
         ]
     )
     return None
@@ -257,6 +258,9 @@ def _account(settings: Settings) -> Finding:
 def _product(control: Control, settings: Settings) -> Iterator[Finding]:
     status = control.get("/v1/status")
     yield Finding(name="ledger", state="ok", says=f"{status['origin']}, {status['entries']} entries")
+    for said in status["alarms"]:
+        advice = "report it with the log of `answerable up`: actions are verified anew from then on"
+        yield Finding(name="plans", state="fault", says=said, advice=advice)
     for one in status["unreadable"]:
         says = f"{one['what']} {one['name']} cannot be read and is out of use: {one['why']}"
         advice = "restart, which restores it from the ledger; otherwise restore the registers from a backup"

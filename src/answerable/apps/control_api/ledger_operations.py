@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.ledger.gather_cosignatures import WitnessState
+    from answerable.flows.state.worlds import PlanDifference
 
 
 async def show_status(call: Call) -> Answer:
@@ -53,7 +54,18 @@ async def show_status(call: Call) -> Answer:
             {"what": what, "name": name, "why": why} for what, name, why in call.product.unreadable_rows()
         ],
         "registers": [*call.product.registers_told()],
+        "alarms": _alarms(walk.plans.difference),
     }
+
+
+def _alarms(difference: PlanDifference | None) -> list[JSONValue]:
+    if difference is None:
+        return []
+    count, at = difference.count, instant(difference.at)
+    return [
+        f"{count} of the plans kept of actions differed from one made anew, last at {at} in {difference.what}: each "
+        "time all plans were dropped and the action was not done"
+    ]
 
 
 def _witness(state: WitnessState) -> dict[str, JSONValue]:

@@ -98,6 +98,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "shards": sequence(reference("Shard")),
             "unreadable": sequence(record({"what": TEXT, "name": TEXT, "why": TEXT})),
             "registers": sequence(TEXT),
+            "alarms": sequence(TEXT),
         }
     ),
     "Shard": record(
