@@ -11,10 +11,10 @@ from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken
 from answerable.flows.revocation.place_hold import place_hold
-from answerable.flows.state.worlds import CHECKED_EACH, Plan, Plans
+from answerable.flows.state.worlds import CHECKED_EACH, Plans
+from answerable.flows.walk.find_plan import find_plan
 from answerable.flows.walk.govern_action import govern_action
-from answerable.flows.walk.plan import find_plan
-from answerable.ports.worlds import ANYTHING
+from answerable.ports.worlds import ANYTHING, Plan
 from tests.attack.test_last_look import BY_NAME, acted_while
 from tests.worlds.authority_source import Sourced, sourced
 
@@ -32,6 +32,7 @@ DAMAGE = {
     "session": lambda plan: (*plan.session, object()),
     "judged": lambda plan: replace(plan.judged, names=plan.judged.names[1:]),
     "accounts": lambda plan: plan.accounts[:0],
+    "by_clock": lambda plan: not plan.by_clock,
 }
 """What else each part of a plan may be."""
 

@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from answerable.core.containment.hold import EVERYTHING, holdable
 from answerable.core.mandate.revocation import revocable
 from answerable.core.mandate.token_life import ActingLimits
+from answerable.core.registry.manifests.tools_seen import ToolsSeen
+from answerable.core.registry.tools.tool_fit import ToolFits
 from answerable.errors import AnswerableError
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.revocation.revoke_authority import revoke_authority
-from answerable.flows.state.walk import ToolsPinned, ToolsSeen
 from answerable.flows.state.worlds import Plans
+from answerable.flows.walk.find_plan import find_plan
 from answerable.flows.walk.govern_action import facts_under, govern_action
-from answerable.flows.walk.plan import find_plan
 from answerable.flows.walk.verify_request import verify
 from answerable.testing.builders import POLICIES, Bench
 from tests.worlds.authority_source import (
@@ -138,7 +139,7 @@ def _told(of: Sourced, ask) -> object:
     except AnswerableError as fault:
         return type(fault), getattr(fault, "code", ""), fault.message
     told_of_plan = (plan.epoch, plan.identity, plan.capability, plan.resolved, plan.delegation_lineage)
-    seen = (plan.principals, plan.session, plan.judged, plan.accounts, plan.definition.digest)
+    seen = (plan.principals, plan.session, plan.judged, plan.accounts, plan.definition.digest, plan.by_clock)
     return told_of_plan, seen, verified.caller.identity, facts, decision
 
 
@@ -161,7 +162,7 @@ async def lived(history: list[str]) -> None:
         kept = told(of, of.walk.plans)
         # Nothing of what was found out before, wherever it is kept.
         of.walk.judged_in = of.walk.standing_of = None
-        of.walk.tools_pinned, of.walk.tools_seen = ToolsPinned(), ToolsSeen()
+        of.walk.fits, of.walk.tools_seen, of.walk.worlds._world = ToolFits(), ToolsSeen(), None
         assert kept == told(of, Plans(0)), step
 
 

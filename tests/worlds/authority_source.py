@@ -313,7 +313,7 @@ async def approve_by_passkey(of: Sourced) -> None:
 
 SOURCES: Final = (
     Source(
-        "a capability goes", ("registry", "capabilities"), lambda of: apply(of, without_reading()), "*",
+        "a capability goes", ("registry",), lambda of: apply(of, without_reading()), "*",
         "`get_case` on server `crm` has no active capability",
     ),
     Source(
@@ -324,32 +324,35 @@ SOURCES: Final = (
         "an agent is suspended", ("registry",), lambda of: apply(of, documents(status="suspended")), "*",
         "the agent was stopped before the start",
     ),
-    Source("policies forbid", ("policies",), lambda of: apply(of, documents(POLICIES + CLOSED)), "*", CLOSED_SAID),
-    Source("another process applies documents", ("registry", "policies"), apply_elsewhere, "*", COMING_SAID),
     Source(
-        "what another process applied comes into force", ("registry", "policies"), apply_and_follow, "*", CLOSED_SAID
+        "policies forbid", ("decision_point",), lambda of: apply(of, documents(POLICIES + CLOSED)), "*", CLOSED_SAID
     ),
-    Source("a server describes its tool otherwise", ("definition",), redefine, "*", OTHER_SAID),
-    Source("another definition is let through", ("pin",), repin, "tool/crm/get_case", OTHER_SAID),
-    Source("a manifest comes into force", ("manifest",), put_manifest, "agent/scout", "was revoked", revoke_manifest),
+    Source("another process applies documents", ("registry", "decision_point"), apply_elsewhere, "*", COMING_SAID),
     Source(
-        "a mandate is closed", ("mandate", "mandate_state"), lambda of: close_mandate(of.walk, "m-1", by="operator"),
+        "what another process applied comes into force", ("registry", "decision_point"), apply_and_follow, "*",
+        CLOSED_SAID,
+    ),
+    Source("a server describes its tool otherwise", ("upstream",), redefine, "*", OTHER_SAID),
+    Source("another definition is let through", ("pins",), repin, "tool/crm/get_case", OTHER_SAID),
+    Source("a manifest comes into force", ("manifests",), put_manifest, "agent/scout", "was revoked", revoke_manifest),
+    Source(
+        "a mandate is closed", ("mandates",), lambda of: close_mandate(of.walk, "m-1", by="operator"),
         "mandate/m-1", "the mandate was closed before the start",
     ),
     Source(
-        "another process closes a mandate", ("mandate_state",), close_elsewhere, "mandate/m-1",
+        "another process closes a mandate", ("mandates",), close_elsewhere, "mandate/m-1",
         "the mandate was closed before the start",
     ),
     Source(
-        "an agent is revoked", ("revoked",),
+        "an agent is revoked", ("revocations",),
         lambda of: revoke_authority(of.walk, revocable("agent", "scout"), by="operator", reason="x"),
         "agent/scout", REVOKED_SAID,
     ),
     Source(
-        "another process revokes", ("revoked",), revoke_elsewhere, "agent/scout", REVOKED_SAID
+        "another process revokes", ("revocations",), revoke_elsewhere, "agent/scout", REVOKED_SAID
     ),
     Source(
-        "who approved is revoked", ("revoked",),
+        "who approved is revoked", ("revocations",),
         lambda of: revoke_authority(of.walk, revocable("owner", "bob"), by="operator", reason="x"),
         "*", WAITS_SAID, approve,
     ),
@@ -360,7 +363,7 @@ SOURCES: Final = (
     Source("another process holds everything", ("holds",), hold_elsewhere, "everything/", "was held before the start"),
     Source("a hold is lifted", ("holds",), lift, "agent/rover", "", hold_another),
     Source("a stop rule trips", ("holds",), trip, "agent/scout", "agent `scout` was held before the start"),
-    Source("a quota is used up", ("flooding",), flood, "agent/scout", "agent `scout` is held"),
+    Source("a quota is used up", ("quota",), flood, "agent/scout", "agent `scout` is held"),
     Source(
         "another process ends an instance", ("stands",), end_elsewhere, "instance/", ENDED_SAID,
         enrol,

@@ -14,25 +14,20 @@ from weakref import ref
 
 import msgspec
 
-from answerable.ports.worlds import ANYTHING, ChangeScope, World
+from answerable.ports.worlds import ANYTHING, ChangeScope, RegistryInForce, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from answerable.core.action.quota import RefusalQuota
-    from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.containment.hold import HoldTarget
-    from answerable.core.containment.reach import Judged
-    from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
     from answerable.core.identity.names.spiffe_id import TrustDomain
     from answerable.core.identity.svid.trust_bundle import TrustBundle
     from answerable.core.identity.workload.evidence import CallerIdentity
-    from answerable.core.mandate.authority import Authority
-    from answerable.core.mandate.budget import Account
-    from answerable.core.mandate.delegation_lineage import DelegationLineage
-    from answerable.core.registry.documents.capability import Capability
-    from answerable.core.registry.snapshot.resolve import Resolved
+    from answerable.core.registry.manifests.tools_seen import ToolsSeen
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.core.registry.tools.tool_fit import ToolFits
     from answerable.errors import Refused
     from answerable.ports.decision_point import DecisionPoint
     from answerable.ports.hold_register import HoldRegister
@@ -43,7 +38,7 @@ if TYPE_CHECKING:
     from answerable.ports.tool_pins import ToolPinRegister
     from answerable.ports.trust_source import TrustSource
     from answerable.ports.upstream import Upstream
-    from answerable.ports.worlds import Epoch, Epochs
+    from answerable.ports.worlds import Epoch, Epochs, Plan
 
 PLANS_MAX: Final = 10_000
 CHECKED_EACH: Final = 1_024
@@ -69,6 +64,8 @@ class Parts(Protocol):
     holds: HoldRegister
     quota: RefusalQuota
     trust: TrustSource | None
+    fits: ToolFits
+    tools_seen: ToolsSeen
 
     @property
     def unwitnessed(self) -> Callable[[], Refused | None]:
@@ -137,41 +134,21 @@ class KnownWorlds:
         assert parts is not None  # noqa: S101 - as above
         return World(
             epoch=epoch,
-            registry=parts.registry.current,
-            capabilities=parts.registry.index,
-            policies=parts.decision_point,
+            registry=RegistryInForce(current=parts.registry.current, index=parts.registry.index),
+            decision_point=parts.decision_point,
+            upstream=parts.upstream,
+            pins=parts.pins,
+            manifests=parts.manifests,
+            mandates=parts.mandates,
+            revocations=parts.revocations,
+            holds=parts.holds,
+            quota=parts.quota,
+            stands=parts.stands,
             trusted=frozenset(map(str, parts.trust.bundles())) if parts.trust is not None else frozenset(),
             late=parts.unwitnessed(),
-            definition=parts.upstream.definition,
-            pin=parts.pins.current,
-            manifest=parts.manifests.current,
-            mandate=parts.mandates.find,
-            mandate_state=parts.mandates.state,
-            stands=parts.stands,
-            flooding=parts.quota.is_held,
-            revoked=parts.revocations.find,
-            holds=parts.holds.standing,
+            fits=parts.fits,
+            tools_seen=parts.tools_seen,
         )
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What an action is verified against.
-
-    `identity`: of the caller, with what was observed of its tools. `capability`: as registered; `resolved` has it at
-    the tier that its server's hints raise it to. `judged`: names the action acts under. `accounts`: where it is
-    counted. The other fields are as in `VerifiedRequest`.
-    """
-
-    epoch: Epoch
-    identity: CallerIdentity
-    capability: Capability
-    resolved: Resolved
-    delegation_lineage: DelegationLineage
-    definition: ToolDefinition
-    principals: tuple[PrincipalId, ...]
-    session: tuple[Authority, ...]
-    judged: Judged
-    accounts: tuple[Account, ...]
 
 
 class PlanDifference(msgspec.Struct, frozen=True, kw_only=True, gc=False):

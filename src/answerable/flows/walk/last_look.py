@@ -21,8 +21,8 @@ from answerable.flows.revocation.end_without_room import no_room
 from answerable.flows.validity.answers_standing import groups_now
 from answerable.flows.validity.refuse_revoked import judged_now
 from answerable.flows.walk.await_documents import are_coming
+from answerable.flows.walk.find_plan import find_plan
 from answerable.flows.walk.pin_tools import pin_outdated
-from answerable.flows.walk.plan import find_plan
 from answerable.flows.walk.verify_request import verify_again
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.facts import ApprovalFact, Facts
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.flows.state.walk import Walk
-    from answerable.flows.state.worlds import Plan
-    from answerable.ports.worlds import World
+    from answerable.ports.worlds import Plan, World
 
 
 class Grounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -115,12 +114,12 @@ def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
     hold = plan.judged.hold(walk.clock.now())
     facts = structs.replace(
         grounds.facts,
-        registry_digest=world.registry.digest,
-        mandate_state=world.mandate_state(fresh.mandate.id),
+        registry_digest=world.registry.current.digest,
+        mandate_state=world.mandates.state(fresh.mandate.id),
         approval=_approved_now(walk, grounds.facts),
         hold=hold.fact() if hold is not None else None,
     )
-    decision = world.policies.decide(fresh, facts)
+    decision = world.decision_point.decide(fresh, facts)
     if before.wider is not None:
         if decision.policy_set != before.policy_set:
             return "policy narrowed the action, and other policies are in force now"
