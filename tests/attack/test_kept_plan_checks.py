@@ -33,6 +33,7 @@ DAMAGE = {
     "judged": lambda plan: replace(plan.judged, names=plan.judged.names[1:]),
     "accounts": lambda plan: plan.accounts[:0],
     "by_clock": lambda plan: not plan.by_clock,
+    "scopes": lambda plan: plan.scopes - {"agent/scout"},
 }
 """What else each part of a plan may be."""
 

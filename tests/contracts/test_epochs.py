@@ -117,6 +117,16 @@ def test_a_change_that_nobody_told_of_is_another_epoch_at_once_where_the_file_is
     assert here.epochs.changed(before) == {"mandate/m-1"}
 
 
+@pytest.mark.requirement("HOUSE-53")
+def test_beside_a_row_that_cannot_be_read_a_change_may_hit_anything(tmp_path: Path):
+    here = Opened(tmp_path)
+    before = here.later()
+    # It is taken for a revocation of whatever has that name.
+    written(here.file, f"{REVOKE} VALUES ('nothing known', 'scout', 1, '', '', 0)")
+    assert here.later() != before
+    assert here.epochs.changed(before) is None
+
+
 @pytest.mark.requirement("HOUSE-11")
 @pytest.mark.parametrize("statement", NO_AUTHORITY)
 def test_what_takes_nothing_from_anybody_is_the_same_epoch(tmp_path: Path, statement: str):

@@ -45,6 +45,7 @@ from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.contracts.manifest_register import sample_signed
 from answerable.testing.registers import elsewhere
+from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from tests.worlds.duty import delegate, duty_document
 from tests.worlds.instance import Authority
@@ -179,6 +180,13 @@ async def revoke_elsewhere(of: Sourced) -> None:
     """Another process revokes the agent."""
     register = SqliteRevocationRegister(elsewhere(of.bench.store), clock=of.bench.clock)
     register.add(Revocation(what=revocable("agent", "scout"), at=UnixMillis(0), by="uid:0"))
+
+
+async def revoke_key_elsewhere(of: Sourced) -> None:
+    """Another process revokes the key that bob signed with."""
+    register = SqliteRevocationRegister(elsewhere(of.bench.store), clock=of.bench.clock)
+    what = revocable("key", signing_key("bob").public.thumbprint)
+    register.add(Revocation(what=what, at=UnixMillis(0), by="uid:0"))
 
 
 async def hold_elsewhere(of: Sourced) -> None:
@@ -355,6 +363,9 @@ SOURCES: Final = (
         "who approved is revoked", ("revocations",),
         lambda of: revoke_authority(of.walk, revocable("owner", "bob"), by="operator", reason="x"),
         "*", WAITS_SAID, approve,
+    ),
+    Source(
+        "the key of who approved is revoked", ("revocations",), revoke_key_elsewhere, "key/", WAITS_SAID, approve,
     ),
     Source(
         "an agent is held", ("holds",), lambda of: place_hold(of.walk, holdable("agent", "scout"), by="uid:0"),

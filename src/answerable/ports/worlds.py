@@ -1,8 +1,9 @@
 """Port: a snapshot of everything in force in this process, with an epoch number that changes whenever the snapshot
 does.
 
-Laws: a fact found under one epoch is valid while `epoch` returns the same number, and no longer; the passage of time
-does not change the epoch: whatever begins or ends at a set time must be checked against the clock.
+Laws: a fact found under one epoch is valid while `epoch` returns the same number, and beyond it only if no change since
+then has a scope that the fact depends on; the passage of time does not change the epoch: whatever begins or ends at a
+set time must be checked against the clock.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `identity`: of the caller, with what was observed of its tools. `capability`: as registered; `resolved` has it at
     the tier that its server's hints raise it to. `judged`: names the action acts under. `accounts`: where it is
     counted. `by_clock`: whether a hold on the tool's approver is recorded, so that the tool may be blocked from one
-    moment to the next. The other fields are as in `VerifiedRequest`.
+    moment to the next. `scopes`: of every change that may make it another plan. The other fields are as in
+    `VerifiedRequest`.
     """
 
     epoch: Epoch
@@ -104,6 +106,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     judged: Judged
     accounts: tuple[Account, ...]
     by_clock: bool
+    scopes: frozenset[ChangeScope]
+
+    def outlives(self, changed: frozenset[ChangeScope] | None) -> bool:
+        """Whether it is the same plan after changes of these scopes; None stands for any."""
+        return changed is not None and changed.isdisjoint(self.scopes)
 
 
 class Epochs(Protocol):

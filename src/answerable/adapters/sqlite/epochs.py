@@ -53,7 +53,9 @@ class SqliteEpochs:
         rows = self._reader.rows(_NEWS, (self._read,))
         if rows:
             self._store.refresh_registers({text(row[1]) for row in rows})
-            self._log.add(_hit_by(rows, after=self._read))
+            # An unreadable row decides about more names than it was recorded with.
+            is_known = not self._store.unreadable.all()
+            self._log.add(_hit_by(rows, after=self._read) if is_known else frozenset({ANYTHING}))
             self._read = whole(rows[-1][0])
         return False
 

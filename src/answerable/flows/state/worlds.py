@@ -3,8 +3,9 @@
 A plan is the result of verifying a caller, its mandate and its capability, without the arguments.
 
 Laws: the epoch is read before the parts, so that a change meanwhile belongs to another epoch. Parts with an identity or
-a number of their own are compared at every read, so that nobody has to report their change. A plan is valid for one
-epoch only. Nothing in a plan depends on a clock, a counter or an argument; those are checked for each action.
+a number of their own are compared at every read, so that nobody has to report their change. A plan is valid in its
+epoch, and in a later one if no change since has a scope in common with it. Nothing in a plan depends on a clock, a
+counter or an argument; those are checked for each action.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from weakref import ref
 
 import msgspec
+from msgspec import structs
 
 from answerable.ports.worlds import ANYTHING, ChangeScope, RegistryInForce, World
 
@@ -48,6 +50,7 @@ PlanKey: TypeAlias = "tuple[str, bytes, str, str, str, AgentId, str, str, str, C
 """Named mandate, digest of the chain (empty for none), server, method, target; agent, key, certificate and process of
 the caller, and its identity as proved."""
 
+Changed: TypeAlias = "Callable[[Epoch], frozenset[ChangeScope] | None]"
 _ANYTHING: Final = frozenset({ANYTHING})
 
 
@@ -161,7 +164,8 @@ class PlanDifference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Plans:
-    """Cached plans of one epoch. When full, the cache is cleared. For one walk and one event loop; not thread-safe.
+    """Cached plans, each found in some epoch. When full, the cache is cleared. For one walk and one event loop; not
+    thread-safe.
 
     difference: the last plan that differed from one made anew; None while none did.
     """
@@ -174,9 +178,29 @@ class Plans:
         self._kept: dict[PlanKey, Plan] = {}
         self.difference: PlanDifference | None = None
 
-    def find(self, key: PlanKey, epoch: Epoch) -> Plan | None:
-        """Return the plan cached in this epoch, or None."""
-        return self._kept.get(key) if epoch == self._epoch else None
+    def find(self, key: PlanKey, epoch: Epoch, changed: Changed) -> Plan | None:
+        """Return the cached plan if it is valid in this epoch, the current one; else None. `changed`: scopes of the
+        changes since an epoch."""
+        if epoch != self._epoch:
+            # Drop what holds documents that are not in force any more.
+            if self._epoch is not None and changed(self._epoch) is None:
+                self._kept = {}
+            self._epoch = epoch
+        plan = self._kept.get(key)
+        if plan is None or plan.epoch == epoch:
+            return plan
+        if not plan.outlives(changed(plan.epoch)):
+            del self._kept[key]
+            return None
+        plan = self._kept[key] = structs.replace(plan, epoch=epoch)
+        return plan
+
+    def keep(self, key: PlanKey, plan: Plan) -> None:
+        """Cache a plan."""
+        if len(self._kept) >= self._most:
+            self._kept = {}
+        if self._most:
+            self._kept[key] = plan
 
     def is_check_due(self) -> bool:
         """Count one more action under a cached plan, and return whether this plan is to be made anew and compared."""
@@ -187,11 +211,4 @@ class Plans:
         """Drop all plans, because one differed from one made anew."""
         before = self.difference.count if self.difference is not None else 0
         self.difference = PlanDifference(count=before + 1, what=what, at=at)
-        self._epoch, self._kept = None, {}
-
-    def keep(self, key: PlanKey, plan: Plan) -> None:
-        """Cache a plan; drop plans of earlier epochs."""
-        if plan.epoch != self._epoch or len(self._kept) >= self._most:
-            self._epoch, self._kept = plan.epoch, {}
-        if self._most:
-            self._kept[key] = plan
+        self._kept = {}

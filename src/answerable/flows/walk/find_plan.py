@@ -1,7 +1,7 @@
 """Find the plan of an action (step 2, without the arguments), from the cache or anew.
 
-A plan is made once for each caller, task and capability in one epoch, and cached. What depends on a clock or a counter
-is checked for each action: quotas, the age of hops, and what the upstream offers now.
+A plan is made once for each caller, task and capability, and cached until a change that it may depend on. What depends
+on a clock or a counter is checked for each action: quotas, the age of hops, and what the upstream offers now.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Pla
     world = walk.worlds.current()
     require_none_coming(walk)
     key = _key_of(walk, request, caller)
-    known = walk.plans.find(key, world.epoch) if key is not None else None
+    known = walk.plans.find(key, world.epoch, walk.worlds.changed) if key is not None else None
     if known is not None:
         _check_by_clock(walk, known, caller)
         # The server may have announced meanwhile that its tool list is outdated.

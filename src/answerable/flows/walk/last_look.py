@@ -1,8 +1,8 @@
 """Check right before the effect that everything the action was decided on is still valid.
 
-Laws: no await between this check and the start. If the epoch differs from the plan's epoch, everything that changed is
-checked again, and an action that would not be allowed now is not started. Time-dependent conditions are checked every
-time. If a check cannot be made, the action is not started.
+Laws: no await between this check and the start. If something changed since the plan's epoch on which the action may
+depend, everything is checked again, and an action that would not be allowed now is not started. Time-dependent
+conditions are checked every time. If a check cannot be made, the action is not started.
 """
 
 from __future__ import annotations
@@ -51,13 +51,26 @@ def why_not_start(walk: Walk, grounds: Grounds) -> str:
     Raises Unavailable, and Broken as `find_plan`.
     """
     plan, verified = grounds.plan, grounds.verified
-    moved = walk.worlds.epoch() != plan.epoch
+    changed = _is_changed(walk, grounds)
     if are_coming(walk):
         return "another process applied documents that are not in force here yet"
-    ended = _ended(walk, verified, judged_now(walk, verified) if moved else plan.judged)
-    if ended or not moved:
+    ended = _ended(walk, verified, judged_now(walk, verified) if changed else plan.judged)
+    if ended or not changed:
         return ended
     return _withdrawn(walk, verified) or _otherwise(walk, grounds)
+
+
+def _is_changed(walk: Walk, grounds: Grounds) -> bool:
+    """Whether anything that the action was decided on may have changed since its plan. Raises Unavailable.
+
+    Whoever approved the action, or prepared what it executes, acted under names that its plan does not have.
+    """
+    plan = grounds.plan
+    if walk.worlds.epoch() == plan.epoch:
+        return False
+    if grounds.facts.approval is not None or grounds.verified.prepared is not None:
+        return True
+    return not plan.outlives(walk.worlds.changed(plan.epoch))
 
 
 def _ended(walk: Walk, verified: VerifiedRequest, judged: Judged) -> str:

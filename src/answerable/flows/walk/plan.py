@@ -30,17 +30,20 @@ from answerable.flows.walk.may_act import (
 )
 from answerable.flows.walk.pin_tools import approver_names, at_hinted_tier
 from answerable.flows.walk.spend_budget import task_accounts
-from answerable.ports.worlds import Plan, World
+from answerable.ports.worlds import ChangeScope, Plan, World
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.action.tool_definition import ToolDefinition
+    from answerable.core.containment.hold import HoldTarget
+    from answerable.core.containment.reach import Judged
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.identity.workload.evidence import Grade
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.delegation_lineage import DelegationLineage
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.mandate.token_life import ActingLimits
+    from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.snapshot.resolve import Resolved
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.validity.verify_lineage import Presented
@@ -82,6 +85,7 @@ def plan_of(world: World, request: ActionRequest, caller: VerifiedCaller, terms:
     session = _session(mandate)
     approver = approver_names(world, capability)
     names = revocable_names(world, caller, mandate, hops, resolved.capability)
+    judged = judged_under(world, names, resolved.capability)
     return Plan(
         epoch=world.epoch,
         identity=caller.identity,
@@ -91,10 +95,23 @@ def plan_of(world: World, request: ActionRequest, caller: VerifiedCaller, terms:
         definition=definition,
         principals=_principals(mandate, current),
         session=session,
-        judged=judged_under(world, names, resolved.capability),
+        judged=judged,
         accounts=task_accounts(mandate, session, hops, resolved.capability.tier),
         by_clock=bool(approver and world.holds.standing(approver)),
+        scopes=_scopes(judged, approver, capability),
     )
+
+
+def _scopes(
+    judged: Judged, approver: tuple[HoldTarget, ...], capability: Capability
+) -> frozenset[ChangeScope]:
+    """Return the scopes of every change that may make a plan another one: each name that the action acts under or may
+    be held under, the tool, whose pin may change, and whoever approved it.
+
+    Changes of documents, policies, offered tools and trust bundles have no scope: they may affect any plan.
+    """
+    named = {f"{kind}/{name}" for kind, name in (*judged.names, *judged.reach, *approver)}
+    return frozenset(map(ChangeScope, {*named, f"tool/{capability.server}/{capability.target}"}))
 
 
 def _at_hinted_tier(
