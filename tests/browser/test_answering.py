@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.asking_world import QUICK, asking
 from tests.browser.console_world import DESKTOP, PHONE
@@ -13,6 +14,7 @@ from tests.browser.judged_pages import violations, watched
 
 pytestmark = pytest.mark.anyio
 
+WAIT_MS = 60_000
 HOSTILE = "</dd><script>alert(1)</script><img src=x onerror=alert(2)>\u202egnp.exe\u200b"
 
 
@@ -53,6 +55,28 @@ async def test_a_person_reads_the_card_on_a_phone_and_approves_what_then_runs_on
         await world.note("something else")
         assert len(world.pending()) == 1
         assert said == []
+
+
+@pytest.mark.requirement("ROOM-07")
+async def test_a_press_on_a_page_whose_scripts_still_load_is_an_answer(tmp_path, browser):
+    async with asking(browser, tmp_path) as world, world.box.person(size=PHONE) as bob:
+        await bob.enrol(world.box.invited("bob"))
+        await world.note("called back")
+        [waiting] = world.pending()
+        answered = asyncio.Event()
+
+        async def slow(route: Route) -> None:
+            await answered.wait()
+            await route.continue_()
+
+        # All that the browser may read after the page.
+        await bob.page.route(re.compile("/(htmx|hx-csp|console)[^/]*js"), slow)
+        await bob.page.goto(f"{bob.origin}/approvals/{waiting['id']}", wait_until="commit")
+        async with bob.page.expect_response("**/answer") as answer:
+            await bob.page.get_by_role("button", name="Approve once").click()
+        assert (await answer.value).ok
+        answered.set()
+        await expect(bob.page.get_by_role("heading", name="It is approved")).to_be_visible(timeout=WAIT_MS)
 
 
 @pytest.mark.requirement("BROWSER-08")

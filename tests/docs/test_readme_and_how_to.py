@@ -63,15 +63,18 @@ def test_the_commands_of_a_how_to_page_work(
     text = page.read_text()
     # Each page finds what the demo left, not what the page before it did to that.
     with copied(run) as left:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", "\n".join(blocks(text, "sh"))],
-            cwd=left.here,
-            env=environment(PATH=put_on_path(tmp_path / "bin")),
-            capture_output=True,
-            text=True,
-            timeout=PAGE_SECONDS_MAX,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", "\n".join(blocks(text, "sh"))],
+                cwd=left.here,
+                env=environment(PATH=put_on_path(tmp_path / "bin")),
+                capture_output=True,
+                text=True,
+                timeout=PAGE_SECONDS_MAX,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            pytest.fail(f"after {late.timeout} s it had said: {late.stdout!r} {late.stderr!r}")
     assert done.returncode == 0, done.stdout + done.stderr
     said = even(done.stdout + done.stderr)
     for shown in blocks(text, "text"):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import array
 import atexit
 import contextlib
-import ctypes
 import inspect
 import json
 import os
@@ -23,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,8 +37,6 @@ READ = "answerable.main"
 """A module that only who has read the product has."""
 SERVERS = ("examples", "servers")
 """In whatever copy of the examples."""
-SUBREAPER, IS_SUBREAPER = 36, 37
-"""PR_SET_CHILD_SUBREAPER and PR_GET_CHILD_SUBREAPER of prctl(2)."""
 MESSAGE_BYTES_MAX = 100_000
 END_SECONDS = 1.0
 SET = (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE)
@@ -208,11 +205,10 @@ def _forked(wanted: dict[str, Any], streams: list[int]) -> int | None:
             _open()
         (door,) = _door
         numbers = array.array("i", streams)
-        with _adopting():
-            door.sendmsg(
-                [json.dumps(wanted).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers.tobytes())]
-            )
-            answer = door.recv(100)
+        door.sendmsg(
+            [json.dumps(wanted).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers.tobytes())]
+        )
+        answer = door.recv(100)
         assert answer, (
             "the forking Python has ended: what it said stands above; ANSWERABLE_COLD_STARTS=1 does without"
         )
@@ -271,16 +267,3 @@ def end(owner: int) -> None:
             os.waitpid(_forking[-1], 0)
         os.close(ended)
     _forking.clear()
-
-
-@contextlib.contextmanager
-def _adopting() -> Iterator[None]:
-    """Whose parent ends below us becomes our child, for this moment alone: what others leave behind is not ours."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    before = ctypes.c_int()
-    if libc.prctl(IS_SUBREAPER, ctypes.byref(before), 0, 0, 0) or libc.prctl(SUBREAPER, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "prctl")
-    try:
-        yield
-    finally:
-        libc.prctl(SUBREAPER, before.value, 0, 0, 0)

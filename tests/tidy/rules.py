@@ -171,7 +171,7 @@ SLEEPS_FOR_A_REASON: dict[str, tuple[int, str]] = {
     "tests/attack/test_sql_leases.py": (1, _CHANCE),
     "tests/attack/test_workload_api_floods.py": (1, _LONGER),
     "tests/contracts/test_bundle_endpoints.py": (2, _BEGUN),
-    "tests/contracts/test_killed_rotations.py": (2, _CHANCE),
+    "tests/contracts/test_killed_rotations.py": (1, _CHANCE),
     "tests/contracts/test_ledger_files.py": (1, _SLOW),
     "tests/system/stop_load.py": (3, _CHANCE),
     "tests/system/hostile_upstream.py": (2, _SLOW),

@@ -2,9 +2,6 @@
 "use strict";
 (() => {
   const { confirmed, post, told } = window.answerable;
-  const form = document.querySelector("form.device");
-  if (!form) return;
-  const fault = form.parentElement.querySelector(".fault");
   const octets = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
   const text = (buffer) =>
     btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
@@ -16,7 +13,7 @@
     return policy ? policy.createScriptURL(ours) : ours;
   }
 
-  async function subscribed() {
+  async function subscribed(form) {
     if (!("serviceWorker" in navigator) || !("PushManager" in window))
       throw new Error("This browser cannot receive notifications. On an iPhone or iPad, add this page to the home screen first.");
     if (form.dataset.fresh !== "yes") {
@@ -41,13 +38,16 @@
     );
   }
 
-  form.addEventListener("submit", async (event) => {
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.matches("form.device")) return;
     event.preventDefault();
+    const fault = form.parentElement.querySelector(".fault");
     const button = form.querySelector("button");
     button.disabled = true;
     fault.hidden = true;
     try {
-      await subscribed();
+      await subscribed(form);
       location.reload();
     } catch (error) {
       fault.textContent = told(error);

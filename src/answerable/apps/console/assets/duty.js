@@ -2,12 +2,8 @@
 "use strict";
 (() => {
   const { assertion, post, told } = window.answerable;
-  const form = document.querySelector("form.duty");
-  if (!form) return;
-  const fault = form.parentElement.querySelector(".fault");
-  const button = form.querySelector("button");
 
-  async function handOn() {
+  async function handOn(form) {
     const value = (name) => form.elements[name].value.trim();
     const wanted = { group: value("group"), to: value("to"), hours: Number(value("hours")), reason: value("reason") };
     const { claims, nonce, options } = await post("/duty/open", wanted, true);
@@ -15,12 +11,16 @@
     location.assign("/duty");
   }
 
-  form.addEventListener("submit", async (event) => {
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.matches("form.duty")) return;
     event.preventDefault();
+    const fault = form.parentElement.querySelector(".fault");
+    const button = form.querySelector("button");
     button.disabled = true;
     fault.hidden = true;
     try {
-      await handOn();
+      await handOn(form);
     } catch (error) {
       fault.textContent = told(error);
       fault.hidden = false;
