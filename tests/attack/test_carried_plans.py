@@ -173,7 +173,7 @@ def kept_plan(**given: object):
     fields = dict.fromkeys(
         (
             "identity", "capability", "resolved", "delegation_lineage", "definition", "principals", "session",
-            "judged", "accounts", "by_clock",
+            "judged", "accounts", "by_clock", "forms",
         )
     )  # fmt: skip
     return Plan(**fields, **given)

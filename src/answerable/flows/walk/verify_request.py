@@ -89,6 +89,7 @@ def _fitting(
         hops=lineage.hops,
         session=plan.session,
         prepared=prepared,
+        forms=plan.forms,
     )
 
 
