@@ -3,7 +3,7 @@ under one plan and one decision."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -57,7 +57,7 @@ _ABSENT: Final = frozenset(
     {"accounts", "approval", "key", "lease", "lease_target", "prepared_ref", "preview_of", "reserved"}
 )
 """Members that are absent where they have nothing to say."""
-_MARKS: Final[Any] = Varying(*(f"\0{name}" for name in Varying._fields))
+_MARKS: Final = Varying._make(f"\0{name}" for name in Varying._fields)
 _HOLES: Final = tuple(
     f',"{name}":"\\u0000{name}"' if name in _ABSENT else f'"\\u0000{name}"' for name in Varying._fields
 )

@@ -171,7 +171,7 @@ class Walk:
     `stands`: whether the instance behind a caller may act at a time; checked again right before the effect. `trust`:
       the bundles that it depends on; None without a trust domain.
     `epochs`: of the registers. `worlds`: all authority in force in this process under one epoch, compared right
-      before the effect. `plans`: cached results of verification for callers, tasks and capabilities in one epoch.
+      before the effect. `plans`: cached results of verification for callers, tasks and capabilities.
     `tokens`: issued by this process; None if it issues none. `acting`: how long tokens may be used for actions.
     `delegations`: chains of hops that callers present. `sessions`: what the logins behind mandates allow; immutable.
     `admitted`: receivers already counted among those that a mandate was handed on to; never undone.
