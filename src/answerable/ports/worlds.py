@@ -151,3 +151,7 @@ class Worlds(Epochs, Protocol):
     def current(self) -> World:
         """Return the current World; the same object while the epoch is unchanged. Raises as `epoch`."""
         ...
+
+    def anew(self) -> World:
+        """As `current`, but made of the parts again, even if the epoch is unchanged."""
+        ...

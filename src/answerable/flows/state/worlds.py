@@ -121,6 +121,10 @@ class KnownWorlds:
             self._world = self._made(epoch)
         return self._world
 
+    def anew(self) -> World:
+        self._world = self._made(self.epoch())
+        return self._world
+
     def change_of(self, what: HoldTarget) -> None:
         """Report a change that no register records, for everything within reach of this name."""
         self.change(frozenset({ChangeScope(f"{what.kind}/{what.name}")}))

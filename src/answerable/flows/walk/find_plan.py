@@ -55,7 +55,7 @@ def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Pla
         _check_by_clock(walk, known, caller)
         # The server may have announced meanwhile that its tool list is outdated.
         if listed_definition(walk.upstream, known.capability).digest == known.definition.digest:
-            if not walk.plans.is_check_due() or _is_as_anew(walk, world, known, request, caller):
+            if not walk.plans.is_check_due() or _is_as_anew(walk, known, request, caller):
                 return known
             return find_plan(walk, request, caller)
     try:
@@ -74,13 +74,13 @@ def _made(walk: Walk, world: World, request: ActionRequest, caller: VerifiedCall
     return plan_of(world, request, caller, PlanTerms(by, walk.acting, pinning_now(walk)))
 
 
-def _is_as_anew(walk: Walk, world: World, plan: Plan, request: ActionRequest, caller: VerifiedCaller) -> bool:
+def _is_as_anew(walk: Walk, plan: Plan, request: ActionRequest, caller: VerifiedCaller) -> bool:
     """Whether a cached plan equals one made anew; False if what is in force changed meanwhile, so that they may differ.
 
     Raises Broken (`plan.differs`), after dropping all plans: whatever changed did not start another epoch.
     """
     try:
-        what = ", ".join(_differing(plan, _made(walk, world, request, caller)))
+        what = ", ".join(_differing(plan, _made(walk, walk.worlds.anew(), request, caller)))
     except Refused as fault:
         what = fault.code
     if not what:
