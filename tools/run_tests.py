@@ -1,8 +1,8 @@
 """Runs the tests in several plain pytest processes that share one list of files: `run_tests.py [PATH]... [-- OPTIONS]`.
 
 Each process takes the next file when it is done with one (`in_turn.py`), so no core is idle to the end. Files that took
-longest come first. Failures are shown when they happen; at the end what failed, what was skipped and why, and what was
-left out.
+longest come first. Failures are shown when they happen; at the end what failed, what was skipped and why, what was left
+out, and where the time went.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ MANY_FILES = 20
 READ_BEFORE = ("hypothesis.stateful", "hypothesis.strategies", "pytest")
 """Besides the product."""
 SPOILT_LINES = 60
+COSTLIEST = 40
+"""So many files are named by what they took: a third of what all take."""
 
 
 @dataclass
@@ -265,7 +267,11 @@ def report(told: Told, begun: float, options: Sequence[str]) -> None:
 
 
 def _report_folders(told: Told, cpu: float) -> None:
-    """What each folder took. cpu: of all, of which a part belongs to no file."""
+    """The files that took most, and what each folder took. cpu: of all, of which a part belongs to no file."""
+    costliest = sorted(told.cpu, key=told.cpu.__getitem__, reverse=True)[:COSTLIEST]
+    print(f"\n{'costliest files':60} {'elapsed':>8} {'CPU':>8}")
+    for file in costliest:
+        print(f"{file:60} {_minutes(told.seconds[file]):>8} {_minutes(told.cpu[file]):>8}")
     folders: dict[str, list[str]] = {}
     for file in told.seconds:
         folders.setdefault("/".join(Path(file).parts[:2]), []).append(file)

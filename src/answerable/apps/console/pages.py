@@ -28,7 +28,6 @@ CUT_CHARS: Final = 300
 ASSETS: Final = {
     "console.css": "text/css; charset=utf-8",
     "console.js": "text/javascript; charset=utf-8",
-    "forms.js": "text/javascript; charset=utf-8",
     "passkeys.js": "text/javascript; charset=utf-8",
     "devices.js": "text/javascript; charset=utf-8",
     "duty.js": "text/javascript; charset=utf-8",
