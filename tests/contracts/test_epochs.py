@@ -114,7 +114,7 @@ def test_a_change_that_nobody_told_of_is_another_epoch_at_once_where_the_file_is
     written(here.file, "UPDATE mandates SET state = 'closed'")
     assert here.epochs.epoch() == before
     assert here.epochs.reread() != before
-    assert here.epochs.changed(before) == {"mandate/m-1"}
+    assert sorted(here.epochs.changed(before) or ()) == ["mandate/m-1"]
 
 
 @pytest.mark.requirement("HOUSE-53")

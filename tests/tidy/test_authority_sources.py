@@ -46,7 +46,7 @@ def test_the_module_that_makes_plans_imports_no_state_and_no_other_port():
     assert contract["ignore_imports"] == [f"{contract['source_modules'][0]} -> answerable.ports.worlds"]
     (module,) = (one for one in modules("src/answerable/flows/walk") if one.path == maker)
     named = {name for name, _ in imports(module) if name.startswith(forbidden)}
-    assert named == {f"answerable.ports.worlds{name}" for name in ("", ".Plan", ".World")}
+    assert named == {f"answerable.ports.worlds{name}" for name in ("", ".ChangeScope", ".Plan", ".World")}
 
 
 @pytest.mark.requirement("HOUSE-11")

@@ -176,17 +176,10 @@ async def close_elsewhere(of: Sourced) -> None:
     SqliteMandateRegister(elsewhere(of.bench.store)).close(MandateId("m-1"))
 
 
-async def revoke_elsewhere(of: Sourced) -> None:
-    """Another process revokes the agent."""
+async def revoke_elsewhere(of: Sourced, kind: str = "agent", name: str = "scout") -> None:
+    """Another process revokes the agent, or something else."""
     register = SqliteRevocationRegister(elsewhere(of.bench.store), clock=of.bench.clock)
-    register.add(Revocation(what=revocable("agent", "scout"), at=UnixMillis(0), by="uid:0"))
-
-
-async def revoke_key_elsewhere(of: Sourced) -> None:
-    """Another process revokes the key that bob signed with."""
-    register = SqliteRevocationRegister(elsewhere(of.bench.store), clock=of.bench.clock)
-    what = revocable("key", signing_key("bob").public.thumbprint)
-    register.add(Revocation(what=what, at=UnixMillis(0), by="uid:0"))
+    register.add(Revocation(what=revocable(kind, name), at=UnixMillis(0), by="uid:0"))
 
 
 async def hold_elsewhere(of: Sourced) -> None:
@@ -365,7 +358,8 @@ SOURCES: Final = (
         "*", WAITS_SAID, approve,
     ),
     Source(
-        "the key of who approved is revoked", ("revocations",), revoke_key_elsewhere, "key/", WAITS_SAID, approve,
+        "the key of who approved is revoked", ("revocations",),
+        partial(revoke_elsewhere, kind="key", name=signing_key("bob").public.thumbprint), "key/", WAITS_SAID, approve,
     ),
     Source(
         "an agent is held", ("holds",), lambda of: place_hold(of.walk, holdable("agent", "scout"), by="uid:0"),

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.tools.tool_approval import ToolApproval
     from answerable.core.registry.tools.tool_fit import ToolFits
     from answerable.flows.state.walk import Walk
-    from answerable.ports.worlds import CurrentPins, Held, Revoked
+    from answerable.ports.parts_in_force import CurrentPins, Held, Revoked
 
 CLOCK_AHEAD_MS_MAX: Final = 60_000
 """How far a signer's clock may run ahead of the gateway's."""

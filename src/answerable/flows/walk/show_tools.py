@@ -112,8 +112,8 @@ def _state(walk: Walk, server: str, tool: str) -> ToolState:
     blocked = ""
     for capability in found:
         definition = walk.upstream.definition(capability)
-        given = definition is not None
-        fault = pin_fault(walk, capability, definition, pinning_now(walk)) if given else None
+        pinning = pinning_now(walk)
+        fault = pin_fault(walk, capability, definition, pinning) if definition is not None else None
         blocked = blocked or (fault.message if fault is not None else "")
     return ToolState(
         server=server,
