@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from answerable.apps.cli.exit_codes import EXIT_CODES
-from answerable.apps.control_api.openapi import SCHEMAS, openapi_document
+from answerable.apps.control_api.openapi import openapi_document, schemas
 from answerable.apps.control_api.operations import OPERATIONS
 from answerable.errors import (
     BrokenCode,
@@ -281,7 +281,7 @@ def api_page() -> str:
         for row in OPERATIONS
     ]
     lines += markdown_table(("Operation", "What it does", "Takes", "Answers"), rows)
-    for name, schema in SCHEMAS.items():
+    for name, schema in schemas().items():
         lines += ["", f"## {name}", ""]
         members: Any = schema.get("properties", {})
         if not members:

@@ -26,6 +26,7 @@ from answerable.verify.check_answers import ShownAnswers
 from answerable.verify.check_attention_checks import ToldCanaries
 from answerable.verify.leaf_rules import Fault, read_leaf
 from tests.attack.test_passkey_answers import answered
+from tests.worlds.answers import as_sent
 from tests.worlds.canary import TESTED, bench_with_tests, canary_on, drawn
 from tests.worlds.figures import PAY
 from tests.worlds.passkey import enrolled, passkey_bench
@@ -163,7 +164,7 @@ async def test_no_document_of_the_control_api_tells_a_canary_from_a_real_questio
     told = []
     for one in (real, canary):
         call = SimpleNamespace(walk=bench.walk, path={"id": one.id}, query={})
-        told.append(await approval_operations.show_approval(call))
+        told.append(as_sent(await approval_operations.show_approval.run(call)))
     assert form(told[0]) == form(told[1])
     for member in ("object", "card", "action"):
         assert form(json.loads(told[0][member])) == form(json.loads(told[1][member]))

@@ -25,7 +25,7 @@ from tests.worlds.authority_source import Sourced, sourced
 from tests.worlds.delegation_lineage import asked, believing, chain_of, mandated
 from tests.worlds.tool import approval, described, describing
 
-pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-53")]
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-63")]
 
 SURVIVORS = {
     ANYTHING: set(), "everything/": set(), "agent/scout": {"rover"}, "mandate/m-1": {"rover"},

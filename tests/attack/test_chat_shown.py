@@ -46,8 +46,8 @@ async def test_console_terminal_and_api_call_a_click_a_click(by_click):
         assert (await carol.sign_in(device)).status_code == 200
         page = await carol.page(f"/approvals/{asked.id}")
         told = approval_record(Calling(walk), world.now(asked))
-    (answer,) = list(told["answers"])
-    assert answer["signed"] is not by_click
+    (answer,) = told.answers
+    assert answer.signed is not by_click
     assert ("said yes by a click in a chat, not signed" in page.text) is by_click
     assert ("by a click in a chat, not signed," in _said(answer)) is by_click
     assert "said yes" in page.text

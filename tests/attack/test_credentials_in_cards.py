@@ -22,6 +22,7 @@ from answerable.flows.validity.group_waiting import groups_waiting
 from answerable.testing.samples import action_shown, approval
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.probes.console_client import Client, House, console_house
+from tests.worlds.answers import as_sent
 from tests.worlds.passkey import enrolled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CEREMONY-17")]
@@ -103,14 +104,14 @@ async def test_the_api_shows_none_but_to_who_is_about_to_sign(whole):
     house, _ = await waits(asked)
     query = {"whole": "true"} if whole else {}
     call: Any = SimpleNamespace(walk=house.bench.walk, path={"id": asked.id}, query=query)
-    told = await approval_operations.show_approval(call)
+    told: Any = await approval_operations.show_approval.run(call)
     if whole:
         assert shown_whole(told) == (asked.shown, asked.card)
-        assert GITHUB in told["object"]
+        assert GITHUB in told.object
     else:
-        nothing_of_it_in(json.dumps(told))
-        assert MARK in told["object"]
-        assert MARK in told["action"]
+        nothing_of_it_in(json.dumps(as_sent(told)))
+        assert MARK in told.object
+        assert MARK in told.action
         with pytest.raises(Unverified):
             shown_whole(told)
 

@@ -18,7 +18,7 @@ from answerable.ports.worlds import ANYTHING, Plan
 from tests.attack.test_last_look import BY_NAME, acted_while
 from tests.worlds.authority_source import Sourced, sourced
 
-pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-51")]
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-61")]
 
 DAMAGE = {
     "identity": lambda plan: structs.replace(plan.identity, drifted=True),

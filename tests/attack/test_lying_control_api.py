@@ -7,20 +7,23 @@ from typing import Any
 
 import pytest
 
+from answerable.api.approval_answers import Approval
 from answerable.apps.cli.shown_object import shown_whole
 from answerable.core.approval.card import card_of
 from answerable.core.canonical import freeze
 from answerable.errors import Unverified
 from answerable.testing.samples import approval
+from tests.worlds.answers import filled
 
 pytestmark = pytest.mark.requirement("SIGN-05")
 
 
-def sent(**changes: str) -> dict[str, Any]:
+def sent(**changes: str) -> Approval:
     """What the control API sends of an approval, as far as it is signed."""
     one = approval()
     texts = {"action": one.action, "object": one.shown, "card": one.card}
-    return {"id": one.id} | {name: value.bytes.decode() for name, value in texts.items()} | changes
+    said = {"id": one.id} | {name: value.bytes.decode() for name, value in texts.items()} | changes
+    return filled(Approval, **said)
 
 
 def changed(text: str, **members: Any) -> str:
@@ -39,9 +42,9 @@ LIES = {
     "the card of another object": {"card": LARGE.card.bytes.decode()},
     "both of another action": {"object": LARGE.shown.bytes.decode(), "card": LARGE.card.bytes.decode()},
     "another approval": {"id": "a-2"},
-    "a card with another sentence": {"card": changed(sent()["card"], sentence="Send flowers")},
-    "a card that leaves out a line": {"card": changed(sent()["card"], all=[])},
-    "a card of another template": {"card": changed(sent()["card"], template="action/0")},
+    "a card with another sentence": {"card": changed(sent().card, sentence="Send flowers")},
+    "a card that leaves out a line": {"card": changed(sent().card, all=[])},
+    "a card of another template": {"card": changed(sent().card, template="action/0")},
 }
 
 

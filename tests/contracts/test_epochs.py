@@ -117,7 +117,7 @@ def test_a_change_that_nobody_told_of_is_another_epoch_at_once_where_the_file_is
     assert sorted(here.epochs.changed(before) or ()) == ["mandate/m-1"]
 
 
-@pytest.mark.requirement("HOUSE-53")
+@pytest.mark.requirement("HOUSE-63")
 def test_beside_a_row_that_cannot_be_read_a_change_may_hit_anything(tmp_path: Path):
     here = Opened(tmp_path)
     before = here.later()

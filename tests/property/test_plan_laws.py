@@ -224,7 +224,7 @@ LEFT_OUT = {
 """Kinds of scopes, and changes that no plan is told of without them."""
 
 
-@pytest.mark.requirement("HOUSE-53")
+@pytest.mark.requirement("HOUSE-63")
 @pytest.mark.parametrize(("kind", "step"), [(kind, one) for kind, steps in LEFT_OUT.items() for one in steps])
 def test_a_plan_without_scopes_of_one_kind_is_found_out(
     monkeypatch: pytest.MonkeyPatch, kind: str, step: str

@@ -16,7 +16,7 @@ from tests.property.test_decision_laws import policy_sets, text, trials
 from tests.property.test_policy_differential import composed_sets
 from tests.worlds.policy import REGISTRY
 
-pytestmark = pytest.mark.requirement("HOUSE-54")
+pytestmark = pytest.mark.requirement("HOUSE-64")
 
 COUNTS = st.integers(0, 2**53 - 1)
 WORDS = st.text(max_size=12).filter(

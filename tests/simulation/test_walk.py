@@ -91,7 +91,7 @@ def test_a_walk_that_keeps_plans_writes_what_one_writes_that_keeps_none():
     assert written > 30 * 20
 
 
-@pytest.mark.requirement("HOUSE-54")
+@pytest.mark.requirement("HOUSE-64")
 def test_a_walk_that_fills_in_forms_writes_what_one_writes_that_encodes_each_entry(
     monkeypatch: pytest.MonkeyPatch,
 ):

@@ -1,7 +1,8 @@
 """An MCP server over stdio, of both eras, whose resources change when they are touched. It takes no arguments. With the
 variable QUIET in its environment it does not announce changes.
 
-Touching `describe:TEXT` has the tool `touch` describe itself so from then on.
+Touching `describe:TEXT` has the tool `touch` describe itself so from then on. `silently:TEXT` does so, too, but ends
+all streams first and announces nothing; so does the text of the variable AT_LISTEN when the first stream is asked for.
 """
 
 import os
@@ -39,6 +40,9 @@ async def call_tool(ctx: Any, params: Any) -> types.CallToolResult:
         if uri.startswith("describe:"):
             described["touch"] = uri.removeprefix("describe:")
             await announce(ctx)
+        if uri.startswith("silently:"):
+            streams.close()
+            described["touch"] = uri.removeprefix("silently:")
         await bus.publish(ResourceUpdated(uri=uri))
         if uri in followed:
             await followed[uri].send_resource_updated(uri)
@@ -69,6 +73,13 @@ async def unsubscribe(ctx: Any, params: Any) -> types.EmptyResult:
     return types.EmptyResult()
 
 
+async def listened(ctx: Any, params: Any) -> Any:
+    if text := os.environ.pop("AT_LISTEN", ""):
+        described["touch"] = text
+    return await streams(ctx, params)
+
+
+streams = ListenHandler(bus)
 server: Server[Any] = Server(
     "noticing",
     on_list_tools=list_tools,
@@ -77,7 +88,7 @@ server: Server[Any] = Server(
     on_read_resource=read_resource,
     on_subscribe_resource=subscribe,
     on_unsubscribe_resource=unsubscribe,
-    on_subscriptions_listen=ListenHandler(bus),
+    on_subscriptions_listen=listened,
 )
 
 

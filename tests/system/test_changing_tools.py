@@ -107,8 +107,28 @@ async def test_a_tool_that_a_server_adds_while_running_waits_for_its_owner(tmp_p
         assert await shown(world, "2026-07-28") == {"grow"}
 
 
+@pytest.mark.requirement("NEIGHBOUR-12")
+async def test_a_change_while_nobody_follows_yet_is_read(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("tests.worlds.gateway.registry", told(registry, AT_LISTEN="other"))
+    async with gateway_world(tmp_path, "noticing") as world:
+        found = world.upstream.tools("noticing")
+        assert found is not None
+        assert found["touch"]["description"] == "other"
+
+
+@pytest.mark.requirement("NEIGHBOUR-12")
+async def test_a_change_while_the_announcements_of_a_server_were_lost_is_read(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("answerable.adapters.mcp_upstream.following.RETRY_SECONDS", 0.1)
+    async with gateway_world(tmp_path, "noticing") as world:
+        world.walk.pins = fresh(SqliteToolPinRegister)
+        world.mandate("thing.touch", "thing.grow")
+        await approve_offered(world.walk, "noticing", "touch")
+        await called(world, "2026-07-28", "touch", f"silently:{POISON}")
+        await until(lambda: tool_state(world.walk, "noticing", "touch").standing == "changed", seconds=20)
+
+
 async def test_a_server_that_does_not_announce_changes_is_asked_again(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("tests.worlds.gateway.registry", quietly(registry))
+    monkeypatch.setattr("tests.worlds.gateway.registry", told(registry, QUIET="1"))
     # In this era it says itself that it announces nothing.
     settings = UpstreamSettings(catalogue_seconds_max=3_600, mode="legacy")
     async with gateway_world(tmp_path, "noticing", settings=settings) as world:
@@ -121,14 +141,14 @@ async def test_a_server_that_does_not_announce_changes_is_asked_again(tmp_path: 
         assert "has changed since it was approved" in await called(world, "2026-07-28", "touch")
 
 
-def quietly(registry: Any) -> Any:
-    """The same documents, but that the server does not announce changes."""
+def told(registry: Any, **environment: str) -> Any:
+    """The same documents, with these variables for the server."""
 
     def documents(home: Path, servers: Any) -> Any:
         found = registry(home, servers)
         for one in found:
             if one["kind"] == "Server":
-                one["spec"]["env"] = {"QUIET": "1"}
+                one["spec"]["env"] = environment
         return found
 
     return documents

@@ -7,8 +7,10 @@ import pytest
 
 from answerable.adapters.mcp_upstream.link import Link
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
+from answerable.api import registry_answers
 from answerable.apps.cli.checks import _server
 from answerable.core.registry.documents.documents import Server
+from tests.worlds.answers import filled
 from tests.worlds.gateway import until
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +41,8 @@ async def test_a_server_that_ends_at_once_is_told_once_however_often_it_is_tried
 
 @pytest.mark.requirement("WORDS-11")
 def test_doctor_finds_a_server_that_is_down():
-    found = _server({"name": "crm", "transport": "stdio", "target": "python3 crm.py", "state": "down"})
+    found = _server(
+        filled(registry_answers.Server, name="crm", transport="stdio", target="python3 crm.py", state="down")
+    )
     assert (found.name, found.state) == ("server crm", "fault")
     assert "`upstream-logs`" in found.advice

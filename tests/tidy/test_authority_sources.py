@@ -31,7 +31,7 @@ def test_each_part_of_a_world_has_a_source_that_changes_it():
     assert named == {*World.__struct_fields__} - NOT_OF_A_ROW
 
 
-@pytest.mark.requirement("HOUSE-52")
+@pytest.mark.requirement("HOUSE-62")
 def test_the_module_that_makes_plans_imports_no_state_and_no_other_port():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     (contract,) = (

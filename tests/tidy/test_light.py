@@ -17,6 +17,8 @@ from tests.tidy.tree import ROOT, Module, modules, parsed
 from tests.worlds.base_installation import declared
 
 ROOMS = (
+    "api",
+    "client",
     "core",
     "errors",
     "sdk",

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 
+from answerable.api.hold_answers import Hold
 from answerable.apps.cli.holds import hold_in
 from answerable.core.identity.keys.keys import SigningKey
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
@@ -161,7 +163,7 @@ class Mailbox:
         shown = await self.told(f"/v1/holds/{hold}")
         for person in people or ("bela", "ada"):
             token = signed_lift(
-                hold_in(shown),
+                hold_in(msgspec.convert(shown, Hold)),
                 by=PrincipalId(person),
                 reason="looked at it",
                 audience=shown["audience"],

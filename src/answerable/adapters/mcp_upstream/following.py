@@ -87,7 +87,8 @@ async def _tell(session: ClientSession, method: str, uri: str) -> bool:
 
 async def _follow_stream(live: Live, watches: Watches, changed: Changed) -> None:
     """Hold one `subscriptions/listen` stream at a time. When the wanted set changes, open the next stream before
-    closing the last."""
+    closing the last. A stream that follows a lost one reports every list as changed."""
+    missed = False
     async with AsyncExitStack() as last:
         while True:
             watches.changed = anyio.Event()
@@ -104,12 +105,27 @@ async def _follow_stream(live: Live, watches: Watches, changed: Changed) -> None
                 if stream is not None:
                     await last.aclose()
                     last.push_async_exit(opening.pop_all())
+                    if missed:
+                        # What changed while no stream was open was announced to nobody.
+                        _report_all(flags, changed)
+                    missed = False
             honored = frozenset(stream.honored.resource_subscriptions or ()) if stream else frozenset()
             _settle(live, honored, wanted)
             if stream is None or not await _passed_on(stream, wish, changed):
                 # Not served or lost: retry after a pause, or when the wanted set changes.
+                missed = True
                 with anyio.move_on_after(RETRY_SECONDS):
                     await wish.wait()
+
+
+def _report_all(flags: dict[str, bool], changed: Changed) -> None:
+    for name, method in (
+        ("tools", TOOLS_CHANGED),
+        ("prompts", PROMPTS_CHANGED),
+        ("resources", RESOURCES_CHANGED),
+    ):
+        if flags[name]:
+            changed(method, "")
 
 
 async def _open(

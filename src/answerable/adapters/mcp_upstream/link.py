@@ -229,12 +229,16 @@ class Link:
                 async with AsyncExitStack() as stack:
                     live, contain = await self._connect(stack, lost)
                     self._describe(live.session)
-                    await self._list(live)
-                    connecting.deadline = math.inf
-                    contain()
-                    self._publish(live)
                     async with anyio.create_task_group() as tasks:
+                        following = live.settled
                         tasks.start_soon(follow, live, self.watches, self._changed)
+                        if self._modern:
+                            # What changes after the lists were read is announced only to who follows by then.
+                            await following.wait()
+                        await self._list(live)
+                        connecting.deadline = math.inf
+                        contain()
+                        self._publish(live)
                         tasks.start_soon(self._refresh_when_told, live)
                         await lost.wait()
                         self._unpublish(live)

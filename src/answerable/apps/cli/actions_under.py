@@ -3,11 +3,12 @@ how reliably that is known."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from answerable.api.ledger_answers import ActionUnder
     from answerable.apps.cli.command import Shell
     from answerable.apps.cli.terminal import Terminal
 
@@ -23,36 +24,39 @@ _STANDINGS: Final = {
 }
 
 
-def show_actions(terminal: Terminal, found: list[dict[str, Any]]) -> int | None:
+def show_actions(terminal: Terminal, found: list[ActionUnder]) -> int | None:
     """Print the actions, oldest first."""
     if terminal.as_json:
         terminal.json(found)
         return None
     for one in found:
-        terminal.line(f"{one['at']}  #{one['index']}  {one['text']}", "bold")
-        ended = one["outcome"].replace("_", " ") or "no recorded end"
-        drifted = "; the agent differed from its manifest" if one["drifted"] else ""
-        terminal.line(f"    {ended}; manifest {one['manifest']}{drifted}")
-        for field in one["made_of"]:
-            known = _GRADES.get(field["grade"]) if field["standing"] == "measured" else None
-            terminal.line(f"    {field['field']}: {field['says']} ({known or _STANDINGS[field['standing']]})")
-        if not one["made_of"]:
+        terminal.line(f"{one.at}  #{one.index}  {one.text}", "bold")
+        ended = one.outcome.replace("_", " ") or "no recorded end"
+        drifted = "; the agent differed from its manifest" if one.drifted else ""
+        terminal.line(f"    {ended}; manifest {one.manifest}{drifted}")
+        for field in one.made_of:
+            known = _GRADES.get(field.grade) if field.standing == "measured" else None
+            terminal.line(f"    {field.field}: {field.says} ({known or _STANDINGS[field.standing]})")
+        if not one.made_of:
             terminal.line("    the content of this manifest cannot be read here")
     terminal.say(f"{len(found)} actions" if found else "no action ran under it")
     return None
 
 
-def asked_actions(shell: Shell, asked: dict[str, str]) -> list[dict[str, Any]]:
+def asked_actions(shell: Shell, asked: dict[str, str]) -> list[ActionUnder]:
     """Return the actions from the control API. Raises the error family."""
+    from answerable.client import ledger_calls
     from answerable.core.incident.under_manifest import wanted_manifest
 
     # Validate the arguments before calling the server: a fault in them needs no server.
     wanted_manifest(**asked)
     with shell.control() as control:
-        return list(control.every("/v1/actions", **{name: text for name, text in asked.items() if text}))
+        return list(
+            ledger_calls.find_actions(control, **{name: text or None for name, text in asked.items()})
+        )
 
 
-def copied_actions(terminal: Terminal, directory: Path, asked: dict[str, str]) -> list[dict[str, Any]]:
+def copied_actions(terminal: Terminal, directory: Path, asked: dict[str, str]) -> list[ActionUnder]:
     """Return the actions from a copy of the ledger. Raises the error family."""
     from answerable.core.incident.under_manifest import wanted_manifest
     from answerable.flows.walk.find_actions import action_told, find_actions

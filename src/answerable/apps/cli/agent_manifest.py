@@ -27,6 +27,7 @@ from answerable.errors.codes.registry import MANIFEST_FALLEN, MANIFEST_TOOLS_UNS
 from answerable.errors.codes.services import CLI_AGAINST, CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
+    from answerable.api.manifest_answers import AgentTools
     from answerable.core.registry.manifests.manifest import Manifest, ManifestField
     from answerable.wiring.project_manifest import Collected, FoundField
 
@@ -218,30 +219,33 @@ def register_token(shell: Shell, file: TokenFile) -> int | None:
 
     Its signer must own the agent now, and the signing key must be registered now.
     """
+    from answerable.api.members import Token
+    from answerable.client import manifest_calls
+
     token = bounded_text(file, FILE_BYTES_MAX).strip()
     with shell.control() as control:
-        answer = control.post("/v1/manifests", {"token": token})
+        answer = manifest_calls.register_manifest(control, Token(token=token))
     if shell.terminal.as_json:
         shell.terminal.json(answer)
     else:
-        shell.terminal.line(answer["digest"])
-        shell.terminal.say(f"the manifest of {answer['agent']}, signed by {answer['signed_by']}, is in force")
+        shell.terminal.line(answer.digest)
+        shell.terminal.say(f"the manifest of {answer.agent}, signed by {answer.signed_by}, is in force")
     return None
 
 
 def show(shell: Shell, name: Name) -> int | None:
     """The manifest of an agent that is in force."""
-    from answerable.apps.cli.control import segment
+    from answerable.client import manifest_calls
 
     with shell.control() as control:
-        answer = control.get(f"/v1/agents/{segment(name)}/manifest")
+        answer = manifest_calls.show_manifest(control, name)
     if shell.terminal.as_json:
         shell.terminal.json(answer)
         return None
-    rows = [("agent", answer["agent"]), ("digest", answer["digest"]), ("signed by", answer["signed_by"])]
-    rows += [("signed at", answer["signed_at"]), ("stands", answer["fault"] or "yes")]
+    rows = [("agent", answer.agent), ("digest", answer.digest), ("signed by", answer.signed_by)]
+    rows += [("signed at", answer.signed_at), ("stands", answer.fault or "yes")]
     shell.terminal.record(
-        [*rows, *((one.replace("_", " "), answer["manifest"].get(one, "")) for one in _fields())]
+        [*rows, *((one.replace("_", " "), answer.manifest.get(one, "")) for one in _fields())]
     )
     return None
 
@@ -307,22 +311,20 @@ def tools_of(shell: Shell, name: Name) -> int | None:
     if shell.terminal.as_json:
         shell.terminal.json(answer)
     else:
-        rows = [(one["server"], one["name"]) for one in answer["tools"]]
+        rows = [(one.server, one.name) for one in answer.tools]
         shell.terminal.table(("server", "tool"), rows, empty="no tools")
-        shell.terminal.say(
-            answer["unseen"] or f"digest {answer['digest'] or 'of no tools'}, seen by the gateway"
-        )
-    if answer["verdict"] == "differs":
-        shell.terminal.fault(f"the manifest of {name} says {answer['expected']}")
+        shell.terminal.say(answer.unseen or f"digest {answer.digest or 'of no tools'}, seen by the gateway")
+    if answer.verdict == "differs":
+        shell.terminal.fault(f"the manifest of {name} says {answer.expected}")
         return CHECK_FAILED
     return None
 
 
-def _tools_answer(shell: Shell, name: str) -> dict[str, Any]:
-    from answerable.apps.cli.control import segment
+def _tools_answer(shell: Shell, name: str) -> AgentTools:
+    from answerable.client import manifest_calls
 
     with shell.control() as control:
-        return dict(control.get(f"/v1/agents/{segment(name)}/tools"))
+        return manifest_calls.show_agent_tools(control, name)
 
 
 def _file_of(tools: Path | None) -> Path | None:
@@ -336,11 +338,11 @@ def _seen_tools(shell: Shell, tools: Path | None, agent: str) -> dict[ManifestFi
     from answerable.wiring.project_manifest import FoundField
 
     answer = _tools_answer(shell, agent)
-    if answer["unseen"]:
-        raise MANIFEST_TOOLS_UNSEEN(f"the gateway cannot see the tools: {answer['unseen']}")
-    if not answer["digest"]:
+    if answer.unseen:
+        raise MANIFEST_TOOLS_UNSEEN(f"the gateway cannot see the tools: {answer.unseen}")
+    if not answer.digest:
         return {}
-    seen = FoundField(field="tools_digest", value=answer["digest"], grade="gateway", where="the gateway")
+    seen = FoundField(field="tools_digest", value=answer.digest, grade="gateway", where="the gateway")
     return {"tools_digest": seen}
 
 
@@ -353,7 +355,7 @@ def _collected(shell: Shell, directory: Path, prompts: list[str] | None) -> Coll
 
 
 def _expected(shell: Shell, against: Path | None, agent: str) -> Manifest:
-    from answerable.apps.cli.control import segment
+    from answerable.client import manifest_calls
     from answerable.core.registry.manifests.manifest import manifest_of
 
     if against is not None:
@@ -361,20 +363,21 @@ def _expected(shell: Shell, against: Path | None, agent: str) -> Manifest:
     if not agent:
         raise CLI_AGAINST()
     with shell.control() as control:
-        answer = control.get(f"/v1/agents/{segment(agent)}/manifest")
-    if answer["fault"]:
-        raise MANIFEST_FALLEN(f"the manifest in force is not valid: {answer['fault']}")
-    return manifest_of(answer["manifest"])
+        answer = manifest_calls.show_manifest(control, agent)
+    if answer.fault:
+        raise MANIFEST_FALLEN(f"the manifest in force is not valid: {answer.fault}")
+    return manifest_of(answer.manifest)
 
 
 def _owner_of(shell: Shell, thumbprint: str) -> str:
+    from answerable.client import registry_calls
     from answerable.core.identity.keys.keys import public_key
 
     with shell.control() as control:
-        for one in control.every("/v1/registry", kind="Principal"):
-            keys = one["document"]["spec"].get("keys", [])
+        for one in registry_calls.list_documents(control, kind="Principal"):
+            keys = one.document["spec"].get("keys", [])
             if any(public_key(key).thumbprint == thumbprint for key in keys):
-                return str(one["name"])
+                return one.name
     raise PRINCIPAL_UNKNOWN()
 
 

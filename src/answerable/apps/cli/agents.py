@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from msgspec import structs
 
 from answerable.apps.cli import registry
 from answerable.apps.cli.command import Shell, command
@@ -18,8 +19,8 @@ from answerable.errors.codes.registry import AGENT_UNKNOWN
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_OUT, CLI_PROJECT
 
 if TYPE_CHECKING:
-    from answerable.apps.cli.control import Answer
-    from answerable.core.canonical import JSONValue
+    from answerable.api.agent_answers import AgentState, HoldOfAgent, Instance, InstanceEnd, StandingChange
+    from answerable.api.inventory_answers import ConfiguredServer
 
 Name = Annotated[str, typer.Argument(help="Registered name of the agent.", metavar="NAME")]
 OnlyAgent = Annotated[
@@ -76,31 +77,32 @@ def register(group: typer.Typer) -> None:
 
 def show(shell: Shell, name: Name) -> int | None:
     """One agent: who answers for it, what it is known by, and what of it runs."""
-    from answerable.apps.cli.control import segment
+    from answerable.client import agent_calls, registry_calls
 
     with shell.control() as control:
-        agent = next((one for one in control.every("/v1/agents") if one["name"] == name), None)
+        agent = next((one for one in registry_calls.list_agents(control) if one.name == name), None)
         if agent is None:
             raise AGENT_UNKNOWN(f"there is no agent {shown(name)}")
         try:
-            state = control.get(f"/v1/agents/{segment(name)}")
-            running = list(control.every("/v1/instances", agent=name))
+            state: AgentState | None = agent_calls.show_agent(control, name)
+            running = list(agent_calls.list_instances(control, agent=name))
         except Unavailable as off:
             if off.code != "identity.off":
                 raise
-            state, running = {}, []
+            state, running = None, []
     if shell.terminal.as_json:
-        shell.terminal.json({**agent, **state, "running": running})
+        told_state = structs.asdict(state) if state else {}
+        shell.terminal.json({**structs.asdict(agent), **told_state, "running": running})
         return None
     registry.show_agent(shell, name)
     if state:
         shell.terminal.record(
             [
-                ("known by", [" + ".join(one) for one in state["attestation"]]),
-                ("on drift", state["drift_rule"]),
-                ("instances", state["instances"]),
-                ("drifted", state["drifted"]),
-                ("held", [_hold(one) for one in state["holds"]]),
+                ("known by", [" + ".join(one) for one in state.attestation]),
+                ("on drift", state.drift_rule),
+                ("instances", state.instances),
+                ("drifted", state.drifted),
+                ("held", [_hold(one) for one in state.holds]),
             ]
         )
     if running:
@@ -134,8 +136,10 @@ def retire(shell: Shell, name: Name) -> int | None:
 
 def instances(shell: Shell, agent: OnlyAgent = "") -> int | None:
     """Running instances, newest first."""
+    from answerable.client import agent_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/instances", **({"agent": agent} if agent else {})))
+        items = list(agent_calls.list_instances(control, agent=agent or None))
     if shell.terminal.as_json:
         shell.terminal.json(items)
     else:
@@ -148,10 +152,13 @@ def end(shell: Shell, instance: InstanceId) -> int | None:
 
     Its running process cannot enrol again; a restarted one can. To stop the agent, suspend it.
     """
+    from answerable.api.agent_answers import InstanceEndRequest
+    from answerable.client import agent_calls
+
     if not shell.terminal.confirmed(f"End instance {shown(instance, 300)}?", yes=shell.yes):
         raise CLI_NOT_CONFIRMED("not confirmed: nothing was changed")
     with shell.control() as control:
-        change = control.post("/v1/instances/end", {"instance": instance})
+        change = agent_calls.end_instance(control, InstanceEndRequest(instance=instance))
     if shell.terminal.as_json:
         shell.terminal.json(change)
         return None
@@ -168,12 +175,15 @@ def seen(shell: Shell, project: Project = None, agent: OfProject = "") -> int | 
     --agent, the servers that MCP client configurations of the project name are told first: that is a claim, and what a
     client reaches past the gateway is blocked here alone.
     """
+    from answerable.api.inventory_answers import ServerReport
+    from answerable.client import inventory_calls
+
     if (project is None) != (not agent):
         raise CLI_PROJECT()
     with shell.control() as control:
         if project is not None:
-            control.post("/v1/seen", {"agent": agent, "servers": _configured(project)})
-        items = list(control.every("/v1/seen"))
+            inventory_calls.report_servers(control, ServerReport(agent=agent, servers=_configured(project)))
+        items = list(inventory_calls.list_seen(control))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
@@ -181,15 +191,15 @@ def seen(shell: Shell, project: Project = None, agent: OfProject = "") -> int | 
         ("kind", "name", "seen with", "how", "grade", "blocked", "last", "times", "first"),
         [
             (
-                one["kind"],
-                one["name"] or "(others, beyond the limit of this list)",
-                one["source"],
-                one["how"],
-                one["grade"],
-                one["blocked"],
-                one["last"],
-                one["count"],
-                one["first"],
+                one.kind,
+                one.name or "(others, beyond the limit of this list)",
+                one.source,
+                one.how,
+                one.grade,
+                one.blocked,
+                one.last,
+                one.count,
+                one.first,
             )
             for one in items
         ],
@@ -205,15 +215,14 @@ def join_token(
 
     It is printed once and cannot be printed again; with --out it is written to a file instead.
     """
-    from answerable.apps.cli.control import segment
+    from answerable.api.agent_answers import JoinTokenRequest
+    from answerable.client import agent_calls
 
     # Create the file first, so that no token is made that cannot be stored.
     descriptor = _new_file(out) if out is not None else None
     try:
         with shell.control() as control:
-            made = control.post(
-                f"/v1/agents/{segment(name)}/join-tokens", {"label": label, "seconds": seconds}
-            )
+            made = agent_calls.make_join_token(control, name, JoinTokenRequest(label=label, seconds=seconds))
     except BaseException:
         if descriptor is not None and out is not None:
             os.close(descriptor)
@@ -221,37 +230,41 @@ def join_token(
         raise
     if descriptor is not None:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(f"{made['token']}\n")
+            file.write(f"{made.token}\n")
         shell.terminal.say(f"the token is in {out}")
-        del made["token"]
     if shell.terminal.as_json:
-        shell.terminal.json(made)
-    elif "token" in made:
-        shell.terminal.line(made["token"])
+        members = structs.asdict(made)
+        shell.terminal.json(
+            members if descriptor is None else {name: members[name] for name in members if name != "token"}
+        )
+    elif descriptor is None:
+        shell.terminal.line(made.token)
     shell.terminal.say(
-        f"valid once, until {made['expires_at']}, for an agent registered with join_token:name:{label}"
+        f"valid once, until {made.expires_at}, for an agent registered with join_token:name:{label}"
     )
     return None
 
 
-def _configured(project: Path) -> list[JSONValue]:
+def _configured(project: Path) -> tuple[ConfiguredServer, ...]:
     """Return the servers that clients reach directly; the gateway reports those reached through it."""
+    from answerable.api.inventory_answers import ConfiguredServer
     from answerable.wiring.project_manifest import collected
 
-    return [
-        {"name": one.name, "reached": one.how, "where": one.where}
+    return tuple(
+        ConfiguredServer(name=one.name, reached=one.how, where=one.where)
         for one in collected(project, grade="claimed").servers
         if not one.governed
-    ]
+    )
 
 
 def _set(shell: Shell, name: str, status: str, question: str) -> int | None:
-    from answerable.apps.cli.control import segment
+    from answerable.api.agent_answers import StandingRequest
+    from answerable.client import agent_calls
 
     if not shell.terminal.confirmed(question, yes=shell.yes):
         raise CLI_NOT_CONFIRMED("not confirmed: nothing was changed")
     with shell.control() as control:
-        change = control.post(f"/v1/agents/{segment(name)}/standing", {"status": status})
+        change = agent_calls.set_agent_standing(control, name, StandingRequest(status=status))
     if shell.terminal.as_json:
         shell.terminal.json(change)
         return None
@@ -261,43 +274,43 @@ def _set(shell: Shell, name: str, status: str, question: str) -> int | None:
     return None
 
 
-def told(change: Answer) -> tuple[str, ...]:
+def told(change: StandingChange) -> tuple[str, ...]:
     """Return sentences that say what was ended and what cannot be undone from this server."""
-    was = "is now" if change["changed"] else "was already"
-    lines = [f"agent {change['agent']} {was} {change['status']}"]
-    if change["status"] == "active":
+    was = "is now" if change.changed else "was already"
+    lines = [f"agent {change.agent} {was} {change.status}"]
+    if change.status == "active":
         return (*lines, "ended instances stay ended: its processes must enrol again")
     lines.append(
-        f"{len(change['instances_ended'])} instances ended: each is refused at its next message to this server"
+        f"{len(change.instances_ended)} instances ended: each is refused at its next message to this server"
     )
-    if change["status"] == "retired":
-        lines.append(f"{len(change['mandates_closed'])} mandates closed")
+    if change.status == "retired":
+        lines.append(f"{len(change.mandates_closed)} mandates closed")
     return (*lines, *_left_over(change))
 
 
-def told_end(change: Answer) -> tuple[str, ...]:
+def told_end(change: InstanceEnd) -> tuple[str, ...]:
     """Return the same sentences for one instance."""
-    count = len(change["instances_ended"])
+    count = len(change.instances_ended)
     if not count:
-        return (f"instance {change['instance']} had ended before",)
+        return (f"instance {change.instance} had ended before",)
     below = f", and {count - 1} sub-agents with it" if count > 1 else ""
-    ended = f"instance {change['instance']} ended{below}: it is refused at its next message to this server"
+    ended = f"instance {change.instance} ended{below}: it is refused at its next message to this server"
     return (ended, "its running process cannot enrol again: restart it", *_left_over(change))
 
 
-def _left_over(change: Answer) -> tuple[str, ...]:
+def _left_over(change: StandingChange | InstanceEnd) -> tuple[str, ...]:
     """Return what third parties that verify offline may still accept; this server accepts none of it."""
-    svids = change["svids_outstanding"]
-    if not svids and change["svids_all"]:
+    svids = change.svids_outstanding
+    if not svids and change.svids_all:
         return ("no SVID of it is valid any more, here or elsewhere",)
     at_most = (
-        f": X.509-SVIDs until {change['x509_svids_valid_until']} at most, JWT-SVIDs until "
-        f"{change['jwt_svids_valid_until']}"
-        if change["x509_svids_valid_until"]
+        f": X.509-SVIDs until {change.x509_svids_valid_until} at most, JWT-SVIDs until "
+        f"{change.jwt_svids_valid_until}"
+        if change.x509_svids_valid_until
         else ""
     )
     lines = [f"not ended: its SVIDs are still valid at third parties{at_most}"]
-    if not change["svids_all"]:
+    if not change.svids_all:
         lines.append("further SVIDs within that time may exist: they are in the logs of other processes")
     lines.append(
         "removing the signing authority ends the SVIDs of all workloads, at verifiers that fetch the new bundle"
@@ -305,30 +318,30 @@ def _left_over(change: Answer) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _show_outstanding(shell: Shell, change: Answer) -> None:
-    if change["svids_outstanding"]:
+def _show_outstanding(shell: Shell, change: StandingChange | InstanceEnd) -> None:
+    if change.svids_outstanding:
         shell.terminal.table(
             ("SVID", "instance", "good until", "serial"),
             [
-                (one["kind"], one["instance"], one["expires_at"], one["serial"][:SERIAL_SHOWN])
-                for one in change["svids_outstanding"]
+                (one.kind, one.instance, one.expires_at, one.serial[:SERIAL_SHOWN])
+                for one in change.svids_outstanding
             ],
             empty="",
         )
 
 
-def _show_instances(shell: Shell, items: list[dict[str, Any]]) -> None:
+def _show_instances(shell: Shell, items: list[Instance]) -> None:
     shell.terminal.table(
         ("instance", "evidence", "grade", "drift", "measured", "claimed", "until"),
         [
             (
-                one["id"],
-                one["source"],
-                one["grade"],
-                ", ".join(one["drift"]) or "-",
+                one.id,
+                one.source,
+                one.grade,
+                ", ".join(one.drift) or "-",
                 _fields(one, "match"),
                 _fields(one, "unmeasured"),
-                one["expires_at"],
+                one.expires_at,
             )
             for one in items
         ],
@@ -336,16 +349,16 @@ def _show_instances(shell: Shell, items: list[dict[str, Any]]) -> None:
     )
 
 
-def _fields(instance: dict[str, Any], verdict: str) -> str:
+def _fields(instance: Instance, verdict: str) -> str:
     """Return the manifest's fields that have this verdict; a match also names the grade, that is who measured it."""
-    found = [one for one in instance["made_of"] if one["verdict"] == verdict]
-    told = [f"{one['field']} ({one['grade']})" if verdict == "match" else one["field"] for one in found]
+    found = [one for one in instance.made_of if one.verdict == verdict]
+    told = [f"{one.field} ({one.grade})" if verdict == "match" else one.field for one in found]
     return ", ".join(told) or "-"
 
 
-def _hold(one: dict[str, Any]) -> str:
-    until = f"until {one['expires_at']}" if one["expires_at"] else "until it is lifted"
-    return f"{one['kind']} {one['name']} {until} ({one['id']}): {one['reason'] or 'no reason was given'}"
+def _hold(one: HoldOfAgent) -> str:
+    until = f"until {one.expires_at}" if one.expires_at else "until it is lifted"
+    return f"{one.kind} {one.name} {until} ({one.id}): {one.reason or 'no reason was given'}"
 
 
 def _new_file(path: Path) -> int:

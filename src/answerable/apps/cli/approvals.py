@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
+from msgspec import UNSET, structs
 
 from answerable.apps.cli import approval_figures, approval_groups
 from answerable.apps.cli.channels import told_line
@@ -22,10 +23,10 @@ from answerable.errors.codes.approval import APPROVAL_NOT_PENDING
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
-    from answerable.apps.cli.control import Answer
+    from answerable.api.approval_answers import AnswerGiven
+    from answerable.api.approval_answers import Approval as ApprovalShown
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
-    from answerable.core.canonical import JSONValue
     from answerable.core.identity.names.principal import UnixMillis
 
 Id = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID")]
@@ -89,12 +90,14 @@ def list_approvals(
     shell: Shell, state: State = "pending", reviews: Reviews = False, grouped: Grouped = False
 ) -> int | None:
     """Actions that wait for people, newest first."""
+    from answerable.client import approval_calls
+
     if reviews:
         return list_reviews(shell)
     if grouped:
         return approval_groups.list_groups(shell)
     with shell.control() as control:
-        items = list(control.every("/v1/approvals", **({} if state == _ALL else {"state": state})))
+        items = list(approval_calls.list_approvals(control, state=None if state == _ALL else state))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
@@ -102,13 +105,13 @@ def list_approvals(
         ("id", "state", "asks", "agent", "for", "action", "until"),
         [
             (
-                one["id"],
-                one["state"],
+                one.id,
+                one.state,
                 _asked(one),
-                one["agent"],
-                one["principal"],
+                one.agent,
+                one.principal,
                 sentence_of(one),
-                one["expires_at"],
+                one.expires_at,
             )
             for one in items
         ],
@@ -121,17 +124,18 @@ def list_approvals(
 
 def show(shell: Shell, id: Id, whole: Whole = False, group: OfGroup = False) -> int | None:
     """One approval, with exactly what will run; of a group what differs in each, the odd ones apart."""
+    from answerable.client import approval_calls, channel_calls
+
     if group:
         return approval_groups.show_group(shell, id, _approval)
-    from answerable.apps.cli.control import segment
 
     with shell.control() as control:
         # Compared with the card, and not displayed: the card has only the fingerprint of a credential.
-        whole_too = {} if shell.terminal.as_json else {"whole": "true"}
-        approval = control.get(f"/v1/approvals/{segment(id)}", **whole_too)
-        told = list(control.every(f"/v1/approvals/{segment(id)}/told"))
+        whole_too = None if shell.terminal.as_json else "true"
+        approval = approval_calls.show_approval(control, id, whole=whole_too)
+        told = list(channel_calls.list_told(control, id))
     if shell.terminal.as_json:
-        shell.terminal.json({**approval, "told": told})
+        shell.terminal.json({**structs.asdict(approval), "told": told})
     else:
         _show(shell, approval, _card(approval), whole=whole)
         if told:
@@ -211,8 +215,9 @@ def _answer(
     less: tuple[list[str], list[str]] | None = None,
     typed: str = "",
 ) -> int | None:
-    from answerable.apps.cli.control import segment
+    from answerable.api.approval_answers import SignedAnswer
     from answerable.apps.cli.narrowing import proposed_changes
+    from answerable.client import approval_calls
     from answerable.core.approval.words import words_of
     from answerable.core.base64url import from_base64url_32
     from answerable.core.identity.names.principal import UnixMillis, principal_id
@@ -222,16 +227,16 @@ def _answer(
     signing_key = load_key(key)
     by = principal_id(person)
     with shell.control() as control:
-        approval = control.get(f"/v1/approvals/{segment(id)}", whole="true")
+        approval = approval_calls.show_approval(control, id, whole="true")
         waiting = _approval(approval)
-        if approval["state"] != "pending":
+        if approval.state != "pending":
             raise APPROVAL_NOT_PENDING(
-                f"approval {waiting.id} is {approval['state']}, so it can no longer be answered"
+                f"approval {waiting.id} is {approval.state}, so it can no longer be answered"
             )
         narrower = "" if less is None else proposed_changes(approval, *less)
         words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
         # Open before showing: the approver's viewing time counts from here.
-        opened = control.post(f"/v1/approvals/{segment(id)}/nonce", {})
+        opened = approval_calls.open_approval(control, id)
         if not shell.terminal.as_json:
             _show(shell, approval, _card(approval), whole=False)
             if narrower:
@@ -244,45 +249,45 @@ def _answer(
             raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
         token = signed_answer(
             waiting,
-            nonce=from_base64url_32(str(opened["nonce"])) or b"",
+            nonce=from_base64url_32(str(opened.nonce)) or b"",
             by=by,
             verdict=verdict,
             reason=words.reason,
             comment=words.comment,
             narrower=words.narrower,
-            audience=str(approval["audience"]),
+            audience=str(approval.audience),
             at=UnixMillis(time.time_ns() // 1_000_000),
             key=signing_key,
         )
-        body: dict[str, JSONValue] = {"token": token} if name is None else {"token": token, "typed": name}
-        after = control.post(f"/v1/approvals/{segment(id)}/answer", body)
+        answer = SignedAnswer(token=token, typed=UNSET if name is None else name)
+        after = approval_calls.answer_approval(control, id, answer)
     _say_taken(shell, after, verdict, proposed=less is not None)
-    return PENDING if after["state"] == "pending" else None
+    return PENDING if after.state == "pending" else None
 
 
-def _say_taken(shell: Shell, after: Answer, verdict: Verdict, *, proposed: bool) -> None:
+def _say_taken(shell: Shell, after: ApprovalShown, verdict: Verdict, *, proposed: bool) -> None:
     """Report the state of the approval after the answer."""
     if shell.terminal.as_json:
         shell.terminal.json(after)
-    elif after["test"]:
-        shell.terminal.say(str(after["test"]))
-    elif after["state"] == "pending":
-        yes = sum(one["verdict"] == "approve" for one in after["answers"])
+    elif after.test:
+        shell.terminal.say(str(after.test))
+    elif after.state == "pending":
+        yes = sum(one.verdict == "approve" for one in after.answers)
         shell.terminal.say(f"answered: it needs {_asked(after)}, {yes} approved so far")
-    elif after["state"] == "approved" and verdict == "break_glass":
-        until, due = after["expires_at"], after["review"]["due_at"]
+    elif after.state == "approved" and verdict == "break_glass":
+        until, due = after.expires_at, after.review.due_at if after.review else ""
         shell.terminal.say(
             f"the agent may now run exactly this, once, until {until}; a review is due by {due}"
         )
-    elif after["state"] == "approved":
+    elif after.state == "approved":
         shell.terminal.say("approved: the agent may now run exactly this, once")
     else:
-        shell.terminal.say(f"the approval is {after['state']}")
+        shell.terminal.say(f"the approval is {after.state}")
         if proposed:
             shell.terminal.say("the agent receives your proposal; if it requests that, it is decided anew")
 
 
-def _approval(answer: Answer) -> Approval:
+def _approval(answer: ApprovalShown) -> Approval:
     """Build the approval from the server's answer, so that the displayed, hashed and signed values are the same object.
 
     Raises Unverified (`cli.digest`) when the parts of the answer do not match each other.
@@ -295,26 +300,26 @@ def _approval(answer: Answer) -> Approval:
 
     shown, card = shown_whole(answer)
     return Approval(
-        id=ApprovalId(str(answer["id"])),
-        agent=AgentId(str(answer["agent"])),
-        mandate=MandateId(str(answer["mandate"])),
-        principal=PrincipalId(str(answer["principal"])),
-        capability=str(answer["capability"]),
-        action=FrozenJSON.from_canonical(str(answer["action"]).encode()),
+        id=ApprovalId(str(answer.id)),
+        agent=AgentId(str(answer.agent)),
+        mandate=MandateId(str(answer.mandate)),
+        principal=PrincipalId(str(answer.principal)),
+        capability=str(answer.capability),
+        action=FrozenJSON.from_canonical(str(answer.action).encode()),
         requirements=tuple(
-            Requirement(group=str(one["group"]), count=int(one["count"])) for one in answer["requirements"]
+            Requirement(group=str(one.group), count=int(one.count)) for one in answer.requirements
         ),
-        reasons=tuple(str(reason) for reason in answer["reasons"]),
-        created_at=_millis(answer["created_at"]),
-        expires_at=_millis(answer["expires_at"]),
+        reasons=tuple(str(reason) for reason in answer.reasons),
+        created_at=_millis(answer.created_at),
+        expires_at=_millis(answer.expires_at),
         shown=shown,
         card=card,
     )
 
 
-def _card(answer: Answer) -> dict[str, Any]:
+def _card(answer: ApprovalShown) -> dict[str, Any]:
     """Return the card to display; for an approval older than cards, a card with its call alone."""
-    if answer["object"] == "{}":
+    if answer.object == "{}":
         return {
             "sentence": call_of(answer),
             "badges": [],
@@ -327,7 +332,7 @@ def _card(answer: Answer) -> dict[str, Any]:
     return found
 
 
-def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) -> None:
+def _show(shell: Shell, approval: ApprovalShown, card: dict[str, Any], *, whole: bool) -> None:
     terminal = shell.terminal
     terminal.line("exactly this will run:", "bold")
     terminal.line(f"  {card['sentence']}", "bold")
@@ -345,45 +350,45 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
     terminal.line("")
     terminal.record(
         [
-            ("approval", approval["id"]),
-            ("state", approval["state"]),
-            *([("may run without", approval["break_glass"])] if approval.get("break_glass") else []),
-            *([("review", told_review(approval["review"]))] if approval.get("review") else []),
-            *([("void because", approval["void_because"])] if approval["void_because"] else []),
-            *([("test", approval["test"])] if approval.get("test") else []),
-            ("because", approval["reasons"]),
-            *([("for people only", approval["internal"])] if approval.get("internal") else []),
-            ("answers", [_said(one) for one in approval["answers"]]),
-            *([("asked for less as", approval["followed_by"])] if approval.get("followed_by") else []),
-            ("until", approval["expires_at"]),
+            ("approval", approval.id),
+            ("state", approval.state),
+            ("may run without", approval.break_glass),
+            *([("review", told_review(approval.review))] if approval.review else []),
+            ("void because", approval.void_because),
+            ("test", approval.test),
+            ("because", approval.reasons),
+            ("for people only", approval.internal),
+            ("answers", [_said(one) for one in approval.answers]),
+            ("asked for less as", approval.followed_by),
+            ("until", approval.expires_at),
         ]
     )
-    if approval["claimed"]:
+    if approval.claimed:
         terminal.line("")
         terminal.line("claimed by the agent, not verified:")
-        terminal.line(f"  {approval['claimed']}")
+        terminal.line(f"  {approval.claimed}")
     if whole:
         terminal.line("")
         terminal.line("all that is signed:")
         terminal.record([(f"  {where}", text) for where, text in card["all"]])
 
 
-def _said(answer: Answer) -> str:
+def _said(answer: AnswerGiven) -> str:
     words = (
-        answer["reason"],
-        answer["comment"],
-        f"instead {answer['narrower']}" if answer["narrower"] else "",
+        answer.reason,
+        answer.comment,
+        f"instead {answer.narrower}" if answer.narrower else "",
     )
     told = ", ".join(one for one in words if one)
-    who = f"workflow {answer['workflow']} of {answer['by']}" if answer.get("workflow") else answer["by"]
-    place = f", for {answer['in_place_of']}," if answer["in_place_of"] else ""
-    said = "broke the glass" if answer["verdict"] == "break_glass" else f"said {answer['verdict']}"
-    said += "" if answer.get("signed", True) else " by a click in a chat, not signed,"
-    return f"{who}{place} {said} at {answer['at']}{f': {told}' if told else ''}"
+    who = f"workflow {answer.workflow} of {answer.by}" if answer.workflow else answer.by
+    place = f", for {answer.in_place_of}," if answer.in_place_of else ""
+    said = "broke the glass" if answer.verdict == "break_glass" else f"said {answer.verdict}"
+    said += "" if answer.signed else " by a click in a chat, not signed,"
+    return f"{who}{place} {said} at {answer.at}{f': {told}' if told else ''}"
 
 
-def _asked(approval: Answer) -> str:
-    return " and ".join(f"{one['count']} of {one['group']}" for one in approval["requirements"])
+def _asked(approval: ApprovalShown) -> str:
+    return " and ".join(f"{one.count} of {one.group}" for one in approval.requirements)
 
 
 def _millis(text: str) -> UnixMillis:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,7 @@ from answerable.errors import shown
 from answerable.errors.codes.registry import CAPABILITY_UNKNOWN
 
 if TYPE_CHECKING:
-    from answerable.apps.cli.control import Answer
+    from answerable.api.registry_answers import Agent, Capability, PreviewRow, Registered, Server, Template
 
 
 def register(app: typer.Typer) -> None:
@@ -26,8 +26,10 @@ def register(app: typer.Typer) -> None:
 
 def list_capabilities(shell: Shell) -> int | None:
     """Registered capabilities, active or not, each with the one that shows beforehand what it would do."""
+    from answerable.client import registry_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/capabilities"))
+        items = list(registry_calls.list_capabilities(control))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
@@ -35,12 +37,15 @@ def list_capabilities(shell: Shell) -> int | None:
         ("name", "state", "kind", "tier", "unhinted", "environment", "server", "target", "preview"),
         [
             (
-                one["name"],
+                one.name,
                 standing(one),
-                *(one[k] for k in ("kind", "tier")),
-                "accepted" if one["unhinted_accepted"] else "",
-                *(one[k] for k in ("environment", "server", "target")),
-                one["preview"]["capability"] if one["preview"] else "",
+                one.kind,
+                one.tier,
+                "accepted" if one.unhinted_accepted else "",
+                one.environment,
+                one.server,
+                one.target,
+                one.preview.capability if one.preview else "",
             )
             for one in items
         ],
@@ -53,50 +58,56 @@ def show_capability(
     shell: Shell, name: Annotated[str, typer.Argument(help="Name of the capability.", metavar="NAME")]
 ) -> int | None:
     """One capability: what it is said to do, who answers for it, and what shows its effect beforehand."""
+    from answerable.client import registry_calls
+
     with shell.control() as control:
-        found = next((one for one in control.every("/v1/capabilities") if one["name"] == name), None)
+        found = next((one for one in registry_calls.list_capabilities(control) if one.name == name), None)
     if found is None:
         raise CAPABILITY_UNKNOWN(f"there is no capability {shown(name)}")
     if shell.terminal.as_json:
         shell.terminal.json(found)
         return None
-    owned = found["ownership"]
+    owned = found.ownership
     shell.terminal.record(
         [
-            ("name", found["name"]),
+            ("name", found.name),
             ("state", standing(found)),
-            ("why", found["reasons"]),
-            ("title", found["title"]),
-            *(
-                (label, found[label])
-                for label in ("server", "method", "target", "kind", "environment", "tier")
-            ),
-            ("unhinted", "accepted" if found["unhinted_accepted"] else ""),
-            ("sensitivity", found["sensitivity"]),
-            ("preview", _told_preview(found["preview"])),
-            ("owner", owned["owner"]),
-            ("backup owner", owned["backup_owner"]),
-            ("approver group", owned["approver_group"]),
-            ("review date", owned["review_date"]),
+            ("why", found.reasons),
+            ("title", found.title),
+            ("server", found.server),
+            ("method", found.method),
+            ("target", found.target),
+            ("kind", found.kind),
+            ("environment", found.environment),
+            ("tier", found.tier),
+            ("unhinted", "accepted" if found.unhinted_accepted else ""),
+            ("sensitivity", found.sensitivity),
+            ("preview", _told_preview(found.preview)),
+            ("owner", owned.owner),
+            ("backup owner", owned.backup_owner),
+            ("approver group", owned.approver_group),
+            ("review date", owned.review_date),
         ]
     )
     return None
 
 
-def _told_preview(preview: dict[str, Any] | None) -> list[str]:
+def _told_preview(preview: PreviewRow | None) -> list[str]:
     """Return the previewing capability and, for each of its arguments, the place in the action's arguments."""
     if preview is None:
         return ["none: approvers see the arguments only"]
-    if preview["arguments"] is None:
-        return [f"{preview['capability']}, with the same arguments"]
+    if preview.arguments is None:
+        return [f"{preview.capability}, with the same arguments"]
     return [
-        str(preview["capability"]),
-        *(f"{name} from {where}" for name, where in preview["arguments"].items()),
+        str(preview.capability),
+        *(f"{name} from {where}" for name, where in preview.arguments.items()),
     ]
 
 
-def standing(item: Answer) -> str:
+def standing(item: Agent | Capability | Registered | Server | Template) -> str:
     """Return `active` or `inactive`, or for a stopped or revoked agent that state."""
-    if item.get("standing") in ("stopped", "revoked"):
-        return str(item["standing"])
-    return "active" if item["active"] else "inactive"
+    from answerable.api.registry_answers import Agent
+
+    if isinstance(item, Agent) and item.standing in ("stopped", "revoked"):
+        return item.standing
+    return "active" if item.active else "inactive"

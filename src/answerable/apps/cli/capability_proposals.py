@@ -12,7 +12,7 @@ from answerable.errors import shown
 from answerable.errors.codes.registry import TOOL_UNSEEN
 
 if TYPE_CHECKING:
-    from answerable.apps.cli.control import Answer, Control
+    from answerable.apps.cli.control import Control
     from answerable.core.registry.parsing.capability_proposal import Proposal
 
 
@@ -46,17 +46,16 @@ def propose(
 
 
 def _proposals(control: Control, server: str, tool: str) -> list[Proposal]:
-    from answerable.apps.cli.control import segment
+    from answerable.client import registry_calls, tool_calls
     from answerable.core.canonical import parse
     from answerable.core.registry.parsing.capability_proposal import proposed
 
-    place = f"/v1/servers/{segment(server)}"
-    listed: list[Answer] = list(control.every(f"{place}/tools"))
-    names = [tool] if tool else [one["name"] for one in listed if one["standing"] == "unregistered"]
-    taken = {str(one["name"]) for one in control.every("/v1/capabilities")}
+    listed = list(tool_calls.list_tools(control, server))
+    names = [tool] if tool else [one.name for one in listed if one.standing == "unregistered"]
+    taken = {str(one.name) for one in registry_calls.list_capabilities(control)}
     found: list[Proposal] = []
     for name in names:
-        text = control.get(f"{place}/tool", tool=name)["text"]
+        text = tool_calls.show_tool(control, server, tool=name).text
         said = parse(text.encode()) if text is not None else None
         if not isinstance(said, dict):
             raise TOOL_UNSEEN(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import UNSET
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import CHECK_FAILED
 
 if TYPE_CHECKING:
-    from answerable.apps.cli.control import Answer
-    from answerable.core.canonical import JSONValue
+    from answerable.api.channel_answers import Told
 
 Name = Annotated[str, typer.Argument(help="Name of the channel, such as email.", metavar="CHANNEL")]
 To = Annotated[
@@ -39,9 +39,11 @@ def list_channels(shell: Shell) -> int | None:
 
     Exit code 5 when one of them is down.
     """
+    from answerable.client import channel_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/channels"))
-    down = None if all(one["up"] for one in items) else CHECK_FAILED
+        items = list(channel_calls.list_channels(control))
+    down = None if all(one.up for one in items) else CHECK_FAILED
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return down
@@ -49,12 +51,12 @@ def list_channels(shell: Shell) -> int | None:
         ("channel", "state", "tells", "sent", "waiting", "missed"),
         [
             (
-                one["name"],
-                "up" if one["up"] else f"DOWN: {one['error']}",
-                ", ".join(one["routes"]),
-                str(one["sent"]),
-                str(one["waiting"]),
-                str(one["missed"] + one["left_out"]),
+                one.name,
+                "up" if one.up else f"DOWN: {one.error}",
+                ", ".join(one.routes),
+                str(one.sent),
+                str(one.waiting),
+                str(one.missed + one.left_out),
             )
             for one in items
         ],
@@ -68,25 +70,25 @@ def send_test(shell: Shell, channel: Name, to: To = "") -> int | None:
 
     Exit code 5 if the channel did not accept it.
     """
-    from answerable.apps.cli.control import segment
+    from answerable.api.channel_answers import ChannelTest
+    from answerable.client import channel_calls
 
-    body: dict[str, JSONValue] = {"person": to} if to else {}
     with shell.control() as control:
-        answer = control.post(f"/v1/channels/{segment(channel)}/test", body)
+        answer = channel_calls.test_channel(control, channel, ChannelTest(person=to or UNSET))
     if shell.terminal.as_json:
         shell.terminal.json(answer)
-    elif answer["state"] == "taken":
+    elif answer.state == "taken":
         shell.terminal.say(f"{channel} accepted it: check that it arrived")
     else:
-        shell.terminal.warn(f"{channel} did not accept it ({answer['state']}): {answer['why']}")
-    return None if answer["state"] == "taken" else CHECK_FAILED
+        shell.terminal.warn(f"{channel} did not accept it ({answer.state}): {answer.why}")
+    return None if answer.state == "taken" else CHECK_FAILED
 
 
-def told_line(one: Answer) -> str:
+def told_line(one: Told) -> str:
     """Return one receiver of messages about an approval as a human-readable line."""
-    who = f"{one['to']} on {one['channel']}"
-    if one["missed"]:
-        return f"{who}: never ({one['error']})"
-    if one["told"] == "nothing":
-        return f"{who}: not yet" + (f" ({one['error']}, {one['attempts']} tries)" if one["error"] else "")
-    return f"{who}: {one['told']} at {one['at']}" + (f" ({one['error']})" if one["error"] else "")
+    who = f"{one.to} on {one.channel}"
+    if one.missed:
+        return f"{who}: never ({one.error})"
+    if one.told == "nothing":
+        return f"{who}: not yet" + (f" ({one.error}, {one.attempts} tries)" if one.error else "")
+    return f"{who}: {one.told} at {one.at}" + (f" ({one.error})" if one.error else "")

@@ -7,7 +7,9 @@ import shutil
 import stat
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from msgspec import structs
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import CHECK_FAILED
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
     import typer
 
+    from answerable.api.lease_answers import DueSecret
+    from answerable.api.ledger_answers import Shard, Status, Witness
+    from answerable.api.registry_answers import Server
     from answerable.apps.cli.control import Control
     from answerable.wiring.setting_tree import Settings
 
@@ -39,57 +44,60 @@ def register(app: typer.Typer) -> None:
 
 def status(shell: Shell) -> int | None:
     """The state of the product, in a few lines."""
+    from answerable.client import ledger_calls
+
     with shell.control() as control:
-        found = control.get("/v1/status")
+        found = ledger_calls.show_status(control)
         due = _due_secrets(control)
     if shell.terminal.as_json:
-        shell.terminal.json(found | ({"secrets_due": due} if due is not None else {}))
+        known = {"secrets_due": due} if due is not None else {}
+        shell.terminal.json({**structs.asdict(found), **known})
         return None
-    servers = [f"{name}: {state}" for name, state in found["servers"].items()]
+    servers = [f"{name}: {state}" for name, state in found.servers.items()]
     shell.terminal.record(
         [
-            ("version", found["version"]),
-            ("ledger", f"{found['origin']}, {found['entries']} entries"),
-            ("open intents", found["open_intents"]),
-            ("open mandates", found["mandates_open"]),
-            ("pending approvals", found["approvals_pending"]),
-            *([("reviews owed", _owed(found))] if found["reviews_owed"] else []),
-            ("policy set", found["policy_set"]),
-            ("publishers", found["policy_publishers"] or ALONE),
-            ("registry", found["registry"]),
+            ("version", found.version),
+            ("ledger", f"{found.origin}, {found.entries} entries"),
+            ("open intents", found.open_intents),
+            ("open mandates", found.mandates_open),
+            ("pending approvals", found.approvals_pending),
+            *([("reviews owed", _owed(found))] if found.reviews_owed else []),
+            ("policy set", found.policy_set),
+            ("publishers", found.policy_publishers or ALONE),
+            ("registry", found.registry),
             ("servers", servers or ["none"]),
-            ("witnesses", [_witness(one) for one in found["witnesses"]] or ["none"]),
-            *([("secrets due", [f"{one['name']}: {one['why']}" for one in due])] if due else []),
-            *([("shards", [_shard(one) for one in found["shards"]])] if found["shards"] else []),
-            *([("alarms", found["alarms"])] if found["alarms"] else []),
+            ("witnesses", [_witness(one) for one in found.witnesses] or ["none"]),
+            *([("secrets due", [f"{one.name}: {one.why}" for one in due])] if due else []),
+            *([("shards", [_shard(one) for one in found.shards])] if found.shards else []),
+            *([("alarms", [*found.alarms])] if found.alarms else []),
         ]
     )
     return None
 
 
-def _owed(status: dict[str, Any]) -> str:
-    overdue = f", {status['reviews_overdue']} of them OVERDUE" if status["reviews_overdue"] else ""
-    return f"{status['reviews_owed']} of break-glass uses{overdue}"
+def _owed(status: Status) -> str:
+    overdue = f", {status.reviews_overdue} of them OVERDUE" if status.reviews_overdue else ""
+    return f"{status.reviews_owed} of break-glass uses{overdue}"
 
 
-def _shard(found: dict[str, Any]) -> str:
-    match found["state"]:
+def _shard(found: Shard) -> str:
+    match found.state:
         case "ok":
-            return f"{found['origin']}: covered up to entry {found['covered']}"
+            return f"{found.origin}: covered up to entry {found.covered}"
         case "alarm":
-            return f"{found['origin']}: ALARM, covered up to entry {found['covered']} only: {found['reason']}"
+            return f"{found.origin}: ALARM, covered up to entry {found.covered} only: {found.reason}"
         case _:
-            return f"{found['origin']}: not covered yet"
+            return f"{found.origin}: not covered yet"
 
 
-def _witness(found: dict[str, Any]) -> str:
-    match found["state"]:
+def _witness(found: Witness) -> str:
+    match found.state:
         case "ok":
-            return f"{found['name']}: cosigned size {found['size']} at {found['cosigned_at']}"
+            return f"{found.name}: cosigned size {found.size} at {found.cosigned_at}"
         case "alarm":
-            return f"{found['name']}: ALARM since {found['since']}: {found['reason']}"
+            return f"{found.name}: ALARM since {found.since}: {found.reason}"
         case _:
-            return f"{found['name']}: not asked yet"
+            return f"{found.name}: not asked yet"
 
 
 def check_config(shell: Shell) -> int | None:
@@ -210,33 +218,35 @@ def _own_files(shell: Shell) -> Iterator[Finding]:
         )
 
 
-def _due_secrets(control: Control) -> list[dict[str, Any]] | None:
+def _due_secrets(control: Control) -> tuple[DueSecret, ...] | None:
     """Return the secrets that the broker reports as due for replacement, or None if no broker answers."""
+    from answerable.client import lease_calls
+
     try:
-        found = control.get("/v1/secrets/due")
+        return lease_calls.list_due_secrets(control).due
     except AnswerableError:
         return None
-    due = found["due"]
-    return due if isinstance(due, list) else None
 
 
 def _secrets(control: Control) -> Iterator[Finding]:
     for one in _due_secrets(control) or ():
-        target = one["targets"][0] if one["targets"] else "TARGET"
+        target = one.targets[0] if one.targets else "TARGET"
         advice = (
-            f"answerable secret rotate {one['name']}, or --at-target {target} where the broker can change it"
+            f"answerable secret rotate {one.name}, or --at-target {target} where the broker can change it"
         )
-        yield Finding(name=f"secret {one['name']}", state="fault", says=one["why"], advice=advice)
+        yield Finding(name=f"secret {one.name}", state="fault", says=one.why, advice=advice)
 
 
 def _receivers(control: Control) -> Iterator[Finding]:
     """Report receivers of events and webhooks to which nothing can be delivered."""
-    for one in control.every("/v1/event-streams"):
-        if one["attempts"]:
+    from answerable.client import event_calls
+
+    for one in event_calls.list_event_streams(control):
+        if one.attempts:
             yield Finding(
-                name=f"receiver {one['receiver']}",
-                state="fault" if one["attempts"] >= ATTEMPTS_FAULT else "look at",
-                says=f"{one['waiting']} events wait: tried {one['attempts']} times, again at {one['next_at']}",
+                name=f"receiver {one.receiver}",
+                state="fault" if one.attempts >= ATTEMPTS_FAULT else "look at",
+                says=f"{one.waiting} events wait: tried {one.attempts} times, again at {one.next_at}",
                 advice="the log of `answerable up` says why it does not take them",
             )
 
@@ -256,21 +266,23 @@ def _account(settings: Settings) -> Finding:
 
 
 def _product(control: Control, settings: Settings) -> Iterator[Finding]:
-    status = control.get("/v1/status")
-    yield Finding(name="ledger", state="ok", says=f"{status['origin']}, {status['entries']} entries")
-    for said in status["alarms"]:
+    from answerable.client import ledger_calls, registry_calls
+
+    status = ledger_calls.show_status(control)
+    yield Finding(name="ledger", state="ok", says=f"{status.origin}, {status.entries} entries")
+    for said in status.alarms:
         advice = "report it with the log of `answerable up`: actions are verified anew from then on"
         yield Finding(name="plans", state="fault", says=said, advice=advice)
-    for one in status["unreadable"]:
-        says = f"{one['what']} {one['name']} cannot be read and is out of use: {one['why']}"
+    for one in status.unreadable:
+        says = f"{one.what} {one.name} cannot be read and is out of use: {one.why}"
         advice = "restart, which restores it from the ledger; otherwise restore the registers from a backup"
         yield Finding(name="registers", state="fault", says=says, advice=advice)
-    for said in status["registers"]:
+    for said in status.registers:
         yield Finding(name="registers", state="look at", says=said)
-    if not status["unreadable"] and not status["registers"]:
+    if not status.unreadable and not status.registers:
         yield Finding(name="registers", state="ok", says="they match the ledger")
-    if status["reviews_owed"]:
-        late = bool(status["reviews_overdue"])
+    if status.reviews_owed:
+        late = bool(status.reviews_overdue)
         advice = (
             "another person reviews them: answerable approval list --reviews, answerable approval review ID"
         )
@@ -280,50 +292,50 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
             says=_owed(status),
             advice=advice,
         )
-    check = control.get("/v1/registry/check")
-    for one in check["inactive"]:
-        says = f"{one['kind']} {one['name']} is not active: {'; '.join(one['reasons'])}"
+    check = registry_calls.check_registry(control)
+    for resting in check.inactive:
+        says = f"{resting.kind} {resting.name} is not active: {'; '.join(resting.reasons)}"
         advice = "complete its document and apply it"
         yield Finding(name="registry", state="fault", says=says, advice=advice)
-    for one in check["findings"]:
-        yield Finding(name="registry", state="look at", says=f"{one['kind']} {one['name']} {one['message']}")
-    if not check["inactive"]:
+    for found in check.findings:
+        yield Finding(name="registry", state="look at", says=f"{found.kind} {found.name} {found.message}")
+    if not check.inactive:
         yield Finding(name="registry", state="ok", says="everything that is registered is active")
-    for agent in control.every("/v1/agents"):
-        if agent["shares_account"]:
-            yield Finding(name=f"agent {agent['name']}", state="look at", says=f"its account is {BESIDE}")
-    servers = list(control.every("/v1/servers"))
+    for agent in registry_calls.list_agents(control):
+        if agent.shares_account:
+            yield Finding(name=f"agent {agent.name}", state="look at", says=f"its account is {BESIDE}")
+    servers = list(registry_calls.list_servers(control))
     for server in servers:
         yield _server(server)
-    if any(server["transport"] == "stdio" for server in servers):
+    if any(server.transport == "stdio" for server in servers):
         yield _account(settings)
     yield from _secrets(control)
     yield from _receivers(control)
-    for shard in status["shards"]:
-        alarmed = shard["state"] == "alarm"
+    for shard in status.shards:
+        alarmed = shard.state == "alarm"
         yield Finding(
             name="shard",
             state="fault" if alarmed else "ok",
             says=_shard(shard),
             advice="stop it and restore its directory; see the reason" if alarmed else "",
         )
-    for witness in status["witnesses"]:
-        alarmed = witness["state"] == "alarm"
+    for witness in status.witnesses:
+        alarmed = witness.state == "alarm"
         yield Finding(
-            name=f"witness {witness['name']}",
+            name=f"witness {witness.name}",
             state="fault" if alarmed else "ok",
             says=_witness(witness),
             advice="check that it runs and can be reached; see the reason" if alarmed else "",
         )
 
 
-def _server(server: dict[str, str]) -> Finding:
-    name = f"server {server['name']}"
-    program = server["target"].split(" ", 1)[0]
-    if server["transport"] == "stdio" and shutil.which(program) is None:
+def _server(server: Server) -> Finding:
+    name = f"server {server.name}"
+    program = server.target.split(" ", 1)[0]
+    if server.transport == "stdio" and shutil.which(program) is None:
         advice = "install it, or set its full path in the document"
         return Finding(name=name, state="fault", says=f"there is no program {program}", advice=advice)
-    if server["state"] == "down":
+    if server.state == "down":
         advice = "see the log of `answerable up`, and its own output in `upstream-logs` in the data directory"
         return Finding(
             name=name,
@@ -331,4 +343,4 @@ def _server(server: dict[str, str]) -> Finding:
             says="down: it is restarted or reconnected repeatedly",
             advice=advice,
         )
-    return Finding(name=name, state="ok", says=server["state"])
+    return Finding(name=name, state="ok", says=server.state)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import threading
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
 
+from answerable.client.transport import READ_SECONDS_MAX, WAIT_SECONDS_MAX
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
 from answerable.errors.codes.services import (
-    CLI_NAME,
     CONTROL_ANSWER,
     CONTROL_FORBIDDEN,
     CONTROL_NO_ANSWER,
@@ -23,9 +23,11 @@ from answerable.errors.codes.services import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+
+    from msgspec import Struct
 
     from answerable.core.canonical import JSONValue
     from answerable.errors import Effect
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     Exchange: TypeAlias = Callable[..., "Response"]
 
 Answer: TypeAlias = "dict[str, Any]"
+T = TypeVar("T")
 
 
 class Response(Protocol):
@@ -52,13 +55,9 @@ class Response(Protocol):
         ...
 
 
-WAIT_SECONDS_MAX: Final = 60.0
-"""Longest wait for an answer to a change or to a long computation."""
-READ_SECONDS_MAX: Final = 10.0
-"""Longest wait for any other answer; after this time a longer wait is announced to the user."""
 NEEDS_NO_ANSWER: Final = "`answerable panic` holds everything at once and needs no answer of a server"
 CONNECT_SECONDS_MAX: Final = 5.0
-PAGE_ITEMS: Final = 500
+_MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
 _ORIGIN: Final = "http://answerable"
 STRANGE: Final = f"another program or release listens on its socket; {NEEDS_NO_ANSWER}"
 
@@ -72,30 +71,37 @@ class Control:
         """is_server: whether a server answers, and not this process. say: announces a long wait to the user."""
         self._exchange, self.is_server, self._say = exchange, is_server, say
 
+    def answer_as(
+        self,
+        answer: type[T],
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Struct | None = None,
+        seconds_max: float = READ_SECONDS_MAX,
+    ) -> T:
+        """Return the server's answer, of the type `answer`."""
+        import msgspec
+
+        given: dict[str, object] = {"params": query or {}}
+        if method == "POST":
+            given = {"json": {} if body is None else msgspec.to_builtins(body)}
+        found = self._answer(method, path, timeout=seconds_max, **given)
+        try:
+            return msgspec.convert(found, answer)
+        except msgspec.ValidationError as fault:
+            missing = _MISSING.match(str(fault))
+            told = f"has no `{missing[1]}`" if missing else f"is of another shape ({fault})".lower()
+            raise CONTROL_ANSWER(f"the server's answer {told}: {STRANGE}") from None
+
     def get(self, path: str, **query: str) -> Answer:
         """Return one resource."""
         return self._answer("GET", path, params=query, timeout=READ_SECONDS_MAX)
 
-    def get_long(self, path: str, **query: str) -> Answer:
-        """Return one resource that takes the server long to compute; the user is told that the command waits."""
-        return self.get_soon(path, seconds_max=WAIT_SECONDS_MAX, **query)
-
     def get_soon(self, path: str, *, seconds_max: float, **query: str) -> Answer:
         """Return one resource, waiting at most `seconds_max`."""
         return self._answer("GET", path, params=query, timeout=seconds_max)
-
-    def every(self, path: str, **query: str) -> Iterator[Answer]:
-        """Iterate over all items of a list, page by page."""
-        following: str | None = None
-        while True:
-            asked = {**query, "limit": str(PAGE_ITEMS)}
-            if following is not None:
-                asked["cursor"] = following
-            page = self.get(path, **asked)
-            yield from page["items"]
-            following = page["next"]
-            if following is None:
-                return
 
     def post(
         self, path: str, body: dict[str, JSONValue] | None = None, *, seconds_max: float = WAIT_SECONDS_MAX
@@ -145,17 +151,6 @@ class Control:
         if response.status_code == 200 and isinstance(value, dict):
             return cast("Answer", value)
         raise error_of(value)
-
-
-NAME_CHARS_MAX: Final = 2_000
-"""Limit for a name or an id."""
-
-
-def segment(text: str) -> str:
-    """Return a name or an id quoted as one path segment. Raises Malformed (`cli.name`) if it is empty or too long."""
-    if not 0 < len(text) <= NAME_CHARS_MAX:
-        raise CLI_NAME(f"expected a name or an id of 1 to {NAME_CHARS_MAX} characters, got {len(text)}")
-    return quote(text, safe="")
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from answerable.errors.codes.services import CLI_REPLAY
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
-    from answerable.core.canonical import JSONValue
 
 Name = Annotated[
     str,
@@ -183,17 +182,20 @@ def can(shell: Shell, action: ActionName, resource: ResourceName = "", who: Who 
     return _possible(shell, action=action, resource=resource)
 
 
-def _possible(shell: Shell, **query: str) -> int | None:
-    asked = {name: value for name, value in query.items() if value}
+def _possible(shell: Shell, *, action: str, resource: str, agent: str = "", at: str = "") -> int | None:
+    from answerable.client import decision_calls
+
     with shell.control() as control:
-        found = control.get_long("/v1/decisions/possible", **asked)
-    is_known = found["is_offered"] or all(one["effect"] == "deny" for one in found["agents"])
+        found = decision_calls.tell_possible(
+            control, action=action or None, agent=agent or None, resource=resource or None, at=at or None
+        )
+    is_known = found.is_offered or all(one["effect"] == "deny" for one in found.agents)
     code = None if is_known else UNMET
     if shell.terminal.as_json:
         shell.terminal.json(found)
         return code
-    for one in found["agents"]:
-        if one["effect"] == "deny" and "agent" not in asked:
+    for one in found.agents:
+        if one["effect"] == "deny" and not agent:
             continue
         shell.terminal.line(f"{one['agent']}: {one['effect']}, by {', '.join(one['by'])}", "bold")
         for way in (one, *one.get("also", ())):
@@ -203,16 +205,16 @@ def _possible(shell: Shell, **query: str) -> int | None:
                 shell.terminal.line(f"  {condition}")
             if way["mandates"]:
                 shell.terminal.line(f"  under {', '.join(way['mandates'])}")
-    denied = sum(one["effect"] == "deny" for one in found["agents"])
-    if "agent" not in asked:
-        shell.terminal.line(f"{denied} of {len(found['agents'])} agents cannot")
-    if found["withheld"] or found["unfollowed"]:
+    denied = sum(one["effect"] == "deny" for one in found.agents)
+    if not agent:
+        shell.terminal.line(f"{denied} of {len(found.agents)} agents cannot")
+    if found.withheld or found.unfollowed:
         shell.terminal.warn(
-            f"not considered: {found['withheld']} statements that cannot be opened, {found['unfollowed']} revocations "
+            f"not considered: {found.withheld} statements that cannot be opened, {found.unfollowed} revocations "
             "and holds of instances, manifests, tokens, hops and trust domains"
         )
     told = "delegations between agents and the end of single instances are not considered"
-    if asked.get("at"):
+    if at:
         told += "; nor whether the tool was offered then, or what the agent was refused before"
     shell.terminal.warn(told)
     return code
@@ -221,29 +223,35 @@ def _possible(shell: Shell, **query: str) -> int | None:
 def disclosed(control: Control, name: str) -> tuple[bytes, frozenset[int]]:
     """Fetch the evidence bundle of a decision with everything needed to replay it, and the indexes of its erased
     entries."""
-    asked: dict[str, JSONValue] = {"about": {}, "entries": [], "reveal": [], "replay": True}
-    if name.isascii() and name.isdigit() and len(name) <= 16:
-        asked["entries"] = [int(name)]
-    else:
-        asked["about"] = {"action": name}
+    from answerable.api.evidence_answers import EvidenceRequest
+
+    is_index = name.isascii() and name.isdigit() and len(name) <= 16
+    asked = EvidenceRequest(
+        about={} if is_index else {"action": name},
+        entries=(int(name),) if is_index else (),
+        reveal=(),
+        replay=True,
+    )
     found = assembled(control, asked)
-    return b64decode(found["bundle"]), frozenset(found["withheld"])
+    return b64decode(found.bundle), frozenset(found.withheld)
 
 
 def _all(shell: Shell, first: int, end: int | None) -> int | None:
+    from answerable.client import decision_calls
+
     counts: dict[str, int] = {}
     told: list[dict[str, Any]] = []
     at: int | None = first
-    asked = {} if end is None else {"stop": str(end)}
+    stop = None if end is None else str(end)
     with shell.control() as control, shell.terminal.progress("asking again") as progress:
         try:
             while at is not None:
-                page = control.get_long("/v1/decisions/replay", start=str(at), **asked)
-                for verdict, count in page["counts"].items():
+                page = decision_calls.replay_decisions(control, start=str(at), stop=stop)
+                for verdict, count in page.counts.items():
                     counts[verdict] = counts.get(verdict, 0) + count
-                told += page["told"][: _TOLD_MAX - len(told)]
-                at = page["next"]
-                last = page["size"] if end is None else min(end, page["size"])
+                told += page.told[: _TOLD_MAX - len(told)]
+                at = page.next
+                last = page.size if end is None else min(end, page.size)
                 progress(last - first if at is None else at - first, last - first)
         except KeyboardInterrupt:
             # Each answer covers a complete range of entries, so the counts are right and the next run goes on after it.

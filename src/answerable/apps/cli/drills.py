@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
+from msgspec import UNSET
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.core.containment.drill import DRILLED_KINDS
 
 if TYPE_CHECKING:
-    from answerable.apps.cli.control import Answer
-    from answerable.core.canonical import JSONValue
+    from answerable.api.drill_answers import Drill
+    from answerable.core.containment.drill import DrilledKind, DrillKind
 
 Name = Annotated[str, typer.Argument(help="Name of an agent or of a capability.", metavar="NAME")]
 Kind = Annotated[
@@ -64,8 +65,10 @@ def trace(shell: Shell, name: Name, kind: Kind = "") -> int | None:
 
 def list_drills(shell: Shell) -> int | None:
     """Results of drills, newest first."""
+    from answerable.client import drill_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/drills"))
+        items = list(drill_calls.list_drills(control))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
@@ -73,12 +76,12 @@ def list_drills(shell: Shell) -> int | None:
         ("at", "drill", "of", "name", "result", "by"),
         [
             (
-                one["at"],
-                one["drill"],
-                one["kind"],
-                one["name"],
-                "passed" if one["passed"] else "FAILED",
-                one["by"],
+                one.at,
+                one.drill,
+                one.kind,
+                one.name,
+                "passed" if one.passed else "FAILED",
+                one.by,
             )
             for one in items
         ],
@@ -87,13 +90,14 @@ def list_drills(shell: Shell) -> int | None:
     return None
 
 
-def _run(shell: Shell, drill: str, name: str, kind: str) -> int | None:
-    body: dict[str, JSONValue] = {"drill": drill, "name": name}
-    if kind:
-        body["kind"] = kind
+def _run(shell: Shell, drill: DrillKind, name: str, kind: str) -> int | None:
+    from answerable.api.drill_answers import DrillRequest
+    from answerable.client import drill_calls
+
+    request = DrillRequest(drill=drill, name=name, kind=cast("DrilledKind", kind) if kind else UNSET)
     with shell.control() as control:
-        answer = control.post("/v1/drills", body)
-    failed = None if answer["passed"] else CHECK_FAILED
+        answer = drill_calls.run_drill(control, request)
+    failed = None if answer.passed else CHECK_FAILED
     if shell.terminal.as_json:
         shell.terminal.json(answer)
         return failed
@@ -101,16 +105,16 @@ def _run(shell: Shell, drill: str, name: str, kind: str) -> int | None:
     return failed
 
 
-def _tell(shell: Shell, answer: Answer) -> None:
+def _tell(shell: Shell, answer: Drill) -> None:
     terminal = shell.terminal
-    came = "passed" if answer["passed"] else "FAILED"
-    terminal.say(f"{answer['drill']} drill of {answer['kind']} {answer['name']}: {came}")
+    came = "passed" if answer.passed else "FAILED"
+    terminal.say(f"{answer.drill} drill of {answer.kind} {answer.name}: {came}")
     terminal.record(
         [
-            ("shadow", answer["shadow"]),
-            ("actions", str(answer["actions"])),
-            *((one["what"].replace("_", " "), f"after {one['ms']} ms") for one in answer["took"]),
+            ("shadow", answer.shadow),
+            ("actions", str(answer.actions)),
+            *((one.what.replace("_", " "), f"after {one.ms} ms") for one in answer.took),
         ]
     )
-    for fault in answer["faults"]:
+    for fault in answer.faults:
         terminal.warn(fault)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from answerable.errors import shown
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_TIME
 
 if TYPE_CHECKING:
+    from answerable.api.duty_answers import Duty, DutyDelegation, EscalationStep
     from answerable.core.identity.names.principal import UnixMillis
 
 Group = Annotated[str, typer.Argument(help="Name of the group.", metavar="GROUP")]
@@ -66,9 +67,10 @@ def register(app: typer.Typer) -> None:
 
 def show(shell: Shell, group: AnyGroup = "", at: At = "") -> int | None:
     """Who is on call, now or at another time."""
-    wanted = {**({"group": group} if group else {}), **({"at": at} if at else {})}
+    from answerable.client import duty_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/duties", **wanted))
+        items = list(duty_calls.list_duties(control, at=at or None, group=group or None))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
@@ -76,12 +78,12 @@ def show(shell: Shell, group: AnyGroup = "", at: At = "") -> int | None:
         ("group", "on call", "second", "quiet until", "time zone", "then"),
         [
             (
-                one["group"],
-                ", ".join(one["first"]) or "nobody: the whole group is notified",
-                ", ".join(one["second"]) or "nobody",
-                one["quiet_until"] or "not now",
-                one["time_zone"],
-                "; ".join(_step(step) for step in one["steps"]) or "nobody else",
+                one.group,
+                ", ".join(one.first) or "nobody: the whole group is notified",
+                ", ".join(one.second) or "nobody",
+                one.quiet_until or "not now",
+                one.time_zone,
+                "; ".join(_step(step) for step in one.steps) or "nobody else",
             )
             for one in items
         ],
@@ -92,20 +94,22 @@ def show(shell: Shell, group: AnyGroup = "", at: At = "") -> int | None:
 
 def gaps(shell: Shell, days: Days = 28) -> int | None:
     """Future times at which nobody of a group is on call. Exit code 5 if there is one."""
+    from answerable.client import duty_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/duty-gaps", days=str(days)))
-        duties = [] if items else list(control.every("/v1/duties"))
+        items = list(duty_calls.list_duty_gaps(control, days=str(days)))
+        duties = [] if items else list(duty_calls.list_duties(control))
     if shell.terminal.as_json:
         shell.terminal.json(items)
     else:
         for one in items:
-            shell.terminal.line(f"group {one['group']} has nobody on call {one['text']}")
+            shell.terminal.line(f"group {one.group} has nobody on call {one.text}")
         if not items:
             shell.terminal.say(_without_gaps(duties, days))
     return CHECK_FAILED if items else None
 
 
-def _without_gaps(duties: list[Any], days: int) -> str:
+def _without_gaps(duties: list[Duty], days: int) -> str:
     """Explain an empty list of gaps: without any duty, no gaps are searched for."""
     if not duties:
         return (
@@ -117,20 +121,20 @@ def _without_gaps(duties: list[Any], days: int) -> str:
 
 def route(shell: Shell, approval: Approval) -> int | None:
     """Whose turn it is to answer, who was notified, and when the next people are."""
-    from answerable.apps.cli.control import segment
+    from answerable.client import duty_calls
 
     with shell.control() as control:
-        answer = control.get(f"/v1/approvals/{segment(approval)}/route")
+        answer = duty_calls.show_route(control, approval)
     if shell.terminal.as_json:
         shell.terminal.json(answer)
         return None
     shell.terminal.record(
         [
-            ("approval", answer["approval"]),
-            ("whose turn", list(answer["turn"]) or ["nobody's"]),
-            ("told", [f"step {one['step']} of {one['group']}" for one in answer["told"]] or ["nobody"]),
-            ("first seen", answer["first_view_at"] or "not yet"),
-            ("passed on", answer["next_at"] or "no further"),
+            ("approval", answer.approval),
+            ("whose turn", list(answer.turn) or ["nobody's"]),
+            ("told", [f"step {one.step} of {one.group}" for one in answer.told] or ["nobody"]),
+            ("first seen", answer.first_view_at or "not yet"),
+            ("passed on", answer.next_at or "no further"),
         ]
     )
     return None
@@ -138,21 +142,23 @@ def route(shell: Shell, approval: Approval) -> int | None:
 
 def health(shell: Shell, days: DaysBack = 7) -> int | None:
     """How long questions wait to be seen, which never were, and how many wait for whom."""
+    from answerable.client import duty_calls
+
     with shell.control() as control:
-        answer = control.get("/v1/approval-queue", days=str(days))
+        answer = duty_calls.show_queue_health(control, days=str(days))
     if shell.terminal.as_json:
         shell.terminal.json(answer)
         return None
     shell.terminal.record(
         [
-            ("asked", f"{answer['asked']} since {answer['since']}"),
+            ("asked", f"{answer.asked} since {answer.since}"),
             (
                 "seen",
-                f"{answer['seen']}, p50 {_took(answer['view_p50_ms'])}, p95 {_took(answer['view_p95_ms'])}",
+                f"{answer.seen}, p50 {_took(answer.view_p50_ms)}, p95 {_took(answer.view_p95_ms)}",
             ),
-            ("expired", f"{answer['expired']}, {answer['expired_unseen']} of them never opened"),
-            ("waiting", answer["waiting"]),
-            ("backlog", [f"{one['person']}: {one['waiting']}" for one in answer["backlog"]] or ["none"]),
+            ("expired", f"{answer.expired}, {answer.expired_unseen} of them never opened"),
+            ("waiting", answer.waiting),
+            ("backlog", [f"{one.person}: {one.waiting}" for one in answer.backlog] or ["none"]),
         ]
     )
     return None
@@ -160,8 +166,10 @@ def health(shell: Shell, days: DaysBack = 7) -> int | None:
 
 def list_delegations(shell: Shell) -> int | None:
     """Who stands in for whom, now or later."""
+    from answerable.client import duty_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/duty-delegations"))
+        items = list(duty_calls.list_duty_delegations(control))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
@@ -169,14 +177,14 @@ def list_delegations(shell: Shell) -> int | None:
         ("id", "group", "for", "stands in", "from", "until", "counts", "reason"),
         [
             (
-                one["id"],
-                one["group"],
-                one["of"],
-                one["to"],
-                one["from"],
-                one["until"],
-                "yes" if one["counts"] else "not now",
-                one["reason"],
+                one.id,
+                one.group,
+                one.of,
+                one.to,
+                one.from_,
+                one.until,
+                "yes" if one.counts else "not now",
+                one.reason,
             )
             for one in items
         ],
@@ -199,6 +207,8 @@ def delegate(
 
     Their answers count as yours in that group, and an approval counts both of you as one person.
     """
+    from answerable.api.members import Token
+    from answerable.client import duty_calls, ledger_calls
     from answerable.core.approval.deputy_statement import DutyTerms, with_id
     from answerable.core.identity.names.principal import UnixMillis, principal_id
     from answerable.core.statement import AHEAD_MILLIS_MAX
@@ -212,7 +222,7 @@ def delegate(
     since = moment_in(begins) if begins else UnixMillis(now - AHEAD_MILLIS_MAX)
     ends = _ends(until, since if begins else now)
     with shell.control() as control:
-        audience = str(control.get("/v1/status")["origin"])
+        audience = ledger_calls.show_status(control).origin
         terms = DutyTerms(
             of=principal_id(person),
             audience=audience,
@@ -227,20 +237,20 @@ def delegate(
         question = f"Let {to} answer for you in group {group} until {_said(ends)}?"
         if not shell.terminal.confirmed(question, yes=shell.yes):
             raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
-        answer = control.post("/v1/duty-delegations", {"token": signed_duty(with_id(terms), key=signing_key)})
-    _told(shell, answer, f"{to} stands in for {person} in group {group} until {answer['until']}")
+        answer = duty_calls.delegate_duty(control, Token(token=signed_duty(with_id(terms), key=signing_key)))
+    _told(shell, answer, f"{to} stands in for {person} in group {group} until {answer.until}")
     return None
 
 
 def end(shell: Shell, id: Id) -> int | None:
     """End a delegation of duty early: approvals given under it that have not run yet no longer count."""
-    from answerable.apps.cli.control import segment
+    from answerable.client import duty_calls
 
     with shell.control() as control:
         if not shell.terminal.confirmed(f"End delegation of duty {id}?", yes=shell.yes):
             raise CLI_NOT_CONFIRMED("not confirmed: nothing was ended")
-        answer = control.post(f"/v1/duty-delegations/{segment(id)}/end", {})
-    _told(shell, answer, f"ended: {answer['to']} no longer stands in for {answer['of']}")
+        answer = duty_calls.end_duty_delegation(control, id)
+    _told(shell, answer, f"ended: {answer.to} no longer stands in for {answer.of}")
     return None
 
 
@@ -273,11 +283,11 @@ def _took(millis: int | None) -> str:
     return "none" if millis is None else f"{millis / 1000:.1f} s"
 
 
-def _step(step: dict[str, Any]) -> str:
-    return f"after {step['after_seconds']} s {step['when']}: {step['asks']}"
+def _step(step: EscalationStep) -> str:
+    return f"after {step.after_seconds} s {step.when}: {step.asks}"
 
 
-def _told(shell: Shell, answer: dict[str, Any], sentence: str) -> None:
+def _told(shell: Shell, answer: DutyDelegation, sentence: str) -> None:
     if shell.terminal.as_json:
         shell.terminal.json(answer)
     else:

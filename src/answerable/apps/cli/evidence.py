@@ -7,17 +7,18 @@ import time
 from base64 import b64decode
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from msgspec import structs
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import ERROR, PENDING
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
+    from answerable.api.evidence_answers import Evidence, EvidenceRequest
     from answerable.apps.cli.control import Control
-    from answerable.core.canonical import JSONValue
 
 POLL_SECONDS: Final = 0.5
 
@@ -107,68 +108,72 @@ def export(
     `answerable evidence verify`. Waits until witnesses have cosigned new entries; Ctrl-C ends the wait and
     writes the file without. Exit code 4 if they have not: the file then does not satisfy a policy of witnesses yet.
     """
-    about: dict[str, JSONValue] = {}
-    if action:
-        about["action"] = action
-    if mandate:
-        about["mandate"] = mandate
-    asked: dict[str, JSONValue] = {
-        "about": about,
-        "entries": [*sorted(set(entry or ()))],
-        "reveal": [*(reveal or ())],
-        "replay": replay,
-    }
+    from answerable.api.evidence_answers import EvidenceRequest
+
+    asked = EvidenceRequest(
+        about={name: text for name, text in (("action", action), ("mandate", mandate)) if text},
+        entries=tuple(sorted(set(entry or ()))),
+        reveal=tuple(reveal or ()),
+        replay=replay,
+    )
     with shell.control() as control:
         found = assembled(control, asked)
-        if not found["witnessed"] and _seen_by_witnesses(shell, control, max(found["entries"]), seconds=wait):
+        if not found.witnessed and _seen_by_witnesses(shell, control, max(found.entries), seconds=wait):
             found = assembled(control, asked)
     try:
         # The bundle's revealed fields may be personal data.
         with open(out, "xb", opener=partial(os.open, mode=0o600)) as file:
-            file.write(b64decode(found.pop("bundle")))
+            file.write(b64decode(found.bundle))
     except OSError as error:
         shell.terminal.fault(f"cannot write {shown(out)}: {(error.strerror or 'unknown').lower()}")
         return ERROR
-    code = None if found["witnessed"] else PENDING
+    code = None if found.witnessed else PENDING
     if code is not None:
         shell.terminal.warn(
             f"witnesses have not cosigned these entries yet, so {shown(out)} does not satisfy a policy of witnesses: "
             "export them again later"
         )
     if shell.terminal.as_json:
-        shell.terminal.json({"file": str(out), **found})
+        members = structs.asdict(found)
+        del members["bundle"]
+        shell.terminal.json({"file": str(out), **members})
         return code
     shell.terminal.record(
         [
             ("file", out),
-            ("log", found["origin"]),
-            ("entries", ", ".join(str(index) for index in found["entries"])),
-            ("fields shown", found["shown"]),
+            ("log", found.origin),
+            ("entries", ", ".join(str(index) for index in found.entries)),
+            ("fields shown", found.shown),
         ]
     )
-    if found["withheld"]:
-        indexes = ", ".join(str(index) for index in found["withheld"])
+    if found.withheld:
+        indexes = ", ".join(str(index) for index in found.withheld)
         shell.terminal.warn(f"the fields of entries {indexes} cannot be opened: their keys were erased")
     return code
 
 
-def assembled(control: Control, asked: dict[str, JSONValue]) -> Any:
+def assembled(control: Control, asked: EvidenceRequest) -> Evidence:
     """Fetch a bundle; sign a checkpoint first if none covers its entries yet. Raises as the control API."""
+    from answerable.client import evidence_calls, ledger_calls
+
     try:
-        return control.post("/v1/evidence", asked)
+        return evidence_calls.export_evidence(control, asked)
     except Malformed as fault:
         if fault.code != "evidence.unsigned":
             raise
-    control.post("/v1/ledger/seal")
-    return control.post("/v1/evidence", asked)
+    ledger_calls.seal_ledger(control)
+    return evidence_calls.export_evidence(control, asked)
 
 
 def _seen_by_witnesses(shell: Shell, control: Control, index: int, *, seconds: int) -> bool:
     """Whether witnesses cosign an entry within `seconds`, or before the user interrupts the wait. Without a server
     nobody asks the witnesses, and the answer is no."""
+    from answerable.api.evidence_answers import EvidenceRequest
+    from answerable.client import evidence_calls
+
     if not control.is_server:
         return False
-    asked: dict[str, JSONValue] = {"about": {}, "entries": [index], "reveal": [], "replay": False}
+    asked = EvidenceRequest(entries=(index,), about={}, reveal=(), replay=False)
     began = time.monotonic()
     if seconds:
         shell.terminal.say(f"waiting at most {seconds} seconds for witnesses to cosign entry {index}")
@@ -177,7 +182,7 @@ def _seen_by_witnesses(shell: Shell, control: Control, index: int, *, seconds: i
             while (gone := time.monotonic() - began) < seconds:
                 progress(int(gone), seconds)
                 time.sleep(POLL_SECONDS)
-                if control.post("/v1/evidence", asked)["witnessed"]:
+                if evidence_calls.export_evidence(control, asked).witnessed:
                     return True
         except KeyboardInterrupt:
             shell.terminal.say("the wait was ended")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,7 +15,7 @@ from answerable.errors.codes.approval import REVIEW_NOT_OWED
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
-    from answerable.apps.cli.control import Answer
+    from answerable.api.approval_answers import AnswerGiven, Approval, Review
 
 Reviews = Annotated[
     bool,
@@ -39,8 +39,14 @@ def register_glass(group: typer.Typer) -> None:
 
 def list_reviews(shell: Shell) -> int | None:
     """List the break-glass approvals that await a review, overdue ones first."""
+    from answerable.client import approval_calls
+
     with shell.control() as control:
-        items = [one for state in ("overdue", "owed") for one in control.every("/v1/approvals", review=state)]
+        items = [
+            one
+            for state in ("overdue", "owed")
+            for one in approval_calls.list_approvals(control, review=state)
+        ]
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
@@ -48,16 +54,16 @@ def list_reviews(shell: Shell) -> int | None:
         ("id", "review", "due", "broken by", "agent", "capability", "because"),
         [
             (
-                one["id"],
-                one["review"]["state"],
-                one["review"]["due_at"],
-                broken["by"],
-                one["agent"],
-                one["capability"],
-                broken["comment"],
+                one.id,
+                owed.state,
+                owed.due_at,
+                broken.by,
+                one.agent,
+                one.capability,
+                broken.comment,
             )
             for one in items
-            if (broken := _broken(one)) is not None
+            if (broken := _broken(one)) is not None and (owed := one.review) is not None
         ],
         empty="no review is owed",
     )
@@ -68,14 +74,15 @@ def review(
     shell: Shell, id: Id, person: Person, key: KeyFile, verdict: Judgement, comment: Found
 ) -> int | None:
     """Sign your review of another person's use of break-glass."""
-    from answerable.apps.cli.control import segment
+    from answerable.api.members import Token
+    from answerable.client import approval_calls
     from answerable.core.identity.names.principal import UnixMillis, principal_id
     from answerable.sdk.keyfile import load_key
     from answerable.sdk.signing import signed_review
 
     signing_key = load_key(key)
     with shell.control() as control:
-        approval = control.get(f"/v1/approvals/{segment(id)}", whole="true")
+        approval = approval_calls.show_approval(control, id, whole="true")
         broken = _broken(approval)
         if broken is None:
             raise REVIEW_NOT_OWED()
@@ -85,49 +92,49 @@ def review(
         if not shell.terminal.confirmed(f"Sign that this was {verdict}?", yes=shell.yes):
             raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
         token = signed_review(
-            approval=str(approval["id"]),
+            approval=str(approval.id),
             action=shown.hex,
-            answer=sha256(str(broken["token"]).encode()).hexdigest(),
+            answer=sha256(str(broken.token).encode()).hexdigest(),
             by=principal_id(person),
             verdict=verdict,
             comment=comment,
-            audience=str(approval["audience"]),
+            audience=str(approval.audience),
             at=UnixMillis(time.time_ns() // 1_000_000),
             key=signing_key,
         )
-        after = control.post(f"/v1/approvals/{segment(id)}/review", {"token": token})
+        after = approval_calls.review_glass(control, id, Token(token=token))
     if shell.terminal.as_json:
         shell.terminal.json(after)
     else:
-        shell.terminal.say(f"reviewed: {told_review(after['review'])}")
+        shell.terminal.say(f"reviewed: {told_review(after.review)}" if after.review else "reviewed")
     return None
 
 
-def told_review(found: Answer) -> str:
+def told_review(found: Review) -> str:
     """Return a review as one line."""
-    if found["state"] == "done":
-        return f"{found['by']} found it {found['verdict']} at {found['at']}: {found['comment']}"
-    return f"{found['state']}, due by {found['due_at']}"
+    if found.state == "done":
+        return f"{found.by} found it {found.verdict} at {found.at}: {found.comment}"
+    return f"{found.state}, due by {found.due_at}"
 
 
-def _broken(approval: Answer) -> dict[str, Any] | None:
-    return next((one for one in approval["answers"] if one["verdict"] == "break_glass"), None)
+def _broken(approval: Approval) -> AnswerGiven | None:
+    return next((one for one in approval.answers if one.verdict == "break_glass"), None)
 
 
-def _show(shell: Shell, approval: Answer, broken: dict[str, Any]) -> None:
+def _show(shell: Shell, approval: Approval, broken: AnswerGiven) -> None:
     import json
 
-    card = json.loads(approval["card"])
+    card = json.loads(approval.card)
     shell.terminal.line("this was let run without its approval:", "bold")
     shell.terminal.line(f"  {card['sentence']}", "bold")
     shell.terminal.record(
         [
-            ("approval", approval["id"]),
-            ("state", approval["state"]),
-            ("broken by", f"{broken['by']} at {broken['at']}"),
-            ("because", broken["comment"]),
+            ("approval", approval.id),
+            ("state", approval.state),
+            ("broken by", f"{broken.by} at {broken.at}"),
+            ("because", broken.comment),
             *([("prepared", [": ".join(pair) for pair in card["prepared"]])] if "prepared" in card else []),
             ("arguments", [f"{name}: {text}" for name, text in card["arguments"]]),
-            ("asked for", [f"{one['count']} of {one['group']}" for one in approval["requirements"]]),
+            ("asked for", [f"{one.count} of {one.group}" for one in approval.requirements]),
         ]
     )

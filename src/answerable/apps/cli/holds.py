@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
+from msgspec import UNSET, structs
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.control import NEEDS_NO_ANSWER
@@ -22,9 +23,9 @@ from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_TIME
 from answerable.interruption import INTERRUPTED
 
 if TYPE_CHECKING:
-    from answerable.apps.cli.control import Answer, Control
-    from answerable.core.canonical import JSONValue
-    from answerable.core.containment.hold import HoldSource
+    from answerable.api import hold_answers as answers
+    from answerable.apps.cli.control import Control
+    from answerable.core.containment.hold import HoldKind
     from answerable.core.identity.names.principal import UnixMillis
 
 Name = Annotated[
@@ -99,19 +100,20 @@ def stop(
     Needs no confirmation. Prints what was stopped, what was in flight and how it ended, and what is still live. Ctrl-C
     ends the output, not the hold; the exit code is then 130. `answerable stop everything` stops every action.
     """
-    # `everything` has no name.
-    body: dict[str, JSONValue] = {} if kind == "everything" else {"name": name}
-    if kind:
-        body["kind"] = kind
-    if reason:
-        from answerable.core.containment.hold import legible_reason
+    from answerable.api.hold_answers import StopRequest
+    from answerable.client import hold_calls
+    from answerable.core.containment.hold import legible_reason
 
-        body["reason"] = legible_reason(reason)
-    if lasting:
-        body["seconds"] = seconds_in(lasting)
+    request = StopRequest(
+        # `everything` has no name.
+        name=UNSET if kind == "everything" else name,
+        kind=cast("HoldKind", kind) if kind else UNSET,
+        reason=legible_reason(reason) if reason else UNSET,
+        seconds=seconds_in(lasting) if lasting else UNSET,
+    )
     try:
         with ending(shell) as control:
-            answer = control.post("/v1/holds", body, seconds_max=STOP_SECONDS_MAX)
+            answer = hold_calls.stop(control, request, seconds_max=STOP_SECONDS_MAX)
             return _show_stop(shell, control, answer, waits=not no_wait)
     except KeyboardInterrupt:
         shell.terminal.fault(f"interrupted before the server answered: {UNKNOWN}")
@@ -122,12 +124,12 @@ def stop(
         raise STOP_NO_ANSWER(f"the server did not answer within {STOP_SECONDS_MAX:g} s: {UNKNOWN}") from None
 
 
-def _show_stop(shell: Shell, control: Control, answer: Answer, *, waits: bool) -> int | None:
+def _show_stop(shell: Shell, control: Control, answer: answers.Stop, *, waits: bool) -> int | None:
     """Show a stop that is in force and its effects. A failure to show them does not affect the stop."""
-    terminal, hold = shell.terminal, str(answer["hold"]["id"])
+    terminal, hold = shell.terminal, answer.hold.id
     if not terminal.as_json:
         _say_placed(shell, answer)
-    view, code = ReportView(terminal, answer["report"]), None
+    view, code = ReportView(terminal, answer.report), None
     try:
         _watch(control, hold, view, waits=waits)
     except KeyboardInterrupt:
@@ -136,7 +138,7 @@ def _show_stop(shell: Shell, control: Control, answer: Answer, *, waits: bool) -
     except Unavailable as failed:
         view.lost(hold, failed.message)
     if terminal.as_json:
-        terminal.json({**answer, "report": view.report})
+        terminal.json(structs.replace(answer, report=view.report))
         return _code_of(view, code)
     if view.report is not None:
         view.summary(view.report)
@@ -145,13 +147,15 @@ def _show_stop(shell: Shell, control: Control, answer: Answer, *, waits: bool) -
 
 
 def _code_of(view: ReportView, code: int | None) -> int | None:
-    return CHECK_FAILED if view.report is not None and view.report["started_after_count"] else code
+    return CHECK_FAILED if view.report is not None and view.report.started_after_count else code
 
 
 def list_holds(shell: Shell, every: Every = False) -> int | None:
     """What is held, newest first."""
+    from answerable.client import hold_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/holds", **({} if every else {"state": "in_force"})))
+        items = list(hold_calls.list_holds(control, state=None if every else "in_force"))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
@@ -159,14 +163,14 @@ def list_holds(shell: Shell, every: Every = False) -> int | None:
         ("id", "state", "kind", "name", "since", "until", "by", "reason"),
         [
             (
-                one["id"],
-                one["state"],
-                one["kind"],
-                one["name"],
-                one["at"],
-                one["expires_at"] or one["lifted_at"] or "it is lifted",
-                one["by"],
-                one["reason"],
+                one.id,
+                one.state,
+                one.kind,
+                one.name,
+                one.at,
+                one.expires_at or one.lifted_at or "it is lifted",
+                one.by,
+                one.reason,
             )
             for one in items
         ],
@@ -177,11 +181,11 @@ def list_holds(shell: Shell, every: Every = False) -> int | None:
 
 def show(shell: Shell, id: Id) -> int | None:
     """One hold, with the report of what it stopped and could not stop."""
-    from answerable.apps.cli.control import segment
+    from answerable.client import hold_calls
 
     with shell.control() as control:
-        hold = control.get(f"/v1/holds/{segment(id)}")
-        report = control.get(f"/v1/holds/{segment(id)}/report")
+        hold = hold_calls.show_hold(control, id)
+        report = hold_calls.show_containment(control, id)
     if shell.terminal.as_json:
         shell.terminal.json({"hold": hold, "report": report})
         return None
@@ -199,7 +203,8 @@ def lift(shell: Shell, id: Id, person: Person, key: KeyFile, reason: LiftReason)
     sign. Exit code 4 while another person must sign. What was denied stays denied; ended instances must attest
     again.
     """
-    from answerable.apps.cli.control import segment
+    from answerable.api.hold_answers import Lift
+    from answerable.client import hold_calls
     from answerable.core.identity.names.principal import UnixMillis, principal_id
     from answerable.sdk.keyfile import load_key
     from answerable.sdk.signing import signed_lift
@@ -207,10 +212,10 @@ def lift(shell: Shell, id: Id, person: Person, key: KeyFile, reason: LiftReason)
     signing_key = load_key(key)
     by = principal_id(person)
     with shell.control() as control:
-        shown = control.get(f"/v1/holds/{segment(id)}")
+        shown = hold_calls.show_hold(control, id)
         # Sign the digest of what is displayed here, whatever digest the server reports.
         hold = hold_in(shown)
-        if hold.digest != shown["digest"]:
+        if hold.digest != shown.digest:
             raise LIFT_OTHER("the server's digest does not match the hold that it sent: nothing was signed")
         if not shell.terminal.as_json:
             _show(shell, shown)
@@ -220,22 +225,22 @@ def lift(shell: Shell, id: Id, person: Person, key: KeyFile, reason: LiftReason)
             hold,
             by=by,
             reason=reason,
-            audience=str(shown["audience"]),
+            audience=shown.audience,
             at=UnixMillis(time.time_ns() // 1_000_000),
             key=signing_key,
         )
-        after = control.post(f"/v1/holds/{segment(id)}/lift", {"token": token})
+        after = hold_calls.lift_hold(control, id, Lift(token=token))
     if shell.terminal.as_json:
         shell.terminal.json(after)
-    elif after["lifted_at"]:
+    elif after.lifted_at:
         shell.terminal.say(
             f"lifted: {described(hold.what)} may act again; what was denied stays denied, "
             "and instances must attest again"
         )
     else:
-        missing = after["persons_to_lift"] - len(after["agreed"])
+        missing = after.persons_to_lift - len(after.agreed)
         shell.terminal.say(f"signed: {missing} more signature(s) needed to lift it, each with another key")
-    return None if after["lifted_at"] else PENDING
+    return None if after.lifted_at else PENDING
 
 
 def seconds_in(text: str) -> int:
@@ -249,63 +254,62 @@ def seconds_in(text: str) -> int:
 
 def _watch(control: Control, hold: str, view: ReportView, *, waits: bool) -> None:
     """Follow the report until it is complete, or until nothing can complete it any more."""
-    from answerable.apps.cli.control import segment
+    from answerable.client import hold_calls
 
-    place = f"/v1/holds/{segment(hold)}/report"
-    report = view.report or control.get_soon(place, seconds_max=STOP_SECONDS_MAX)
+    report = view.report or hold_calls.show_containment(control, hold, seconds_max=STOP_SECONDS_MAX)
     view.update(report)
-    while waits and not report["complete"] and time.time() < _patience(report):
+    while waits and not report.complete and time.time() < _patience(report):
         time.sleep(POLL_SECONDS)
-        report = control.get_soon(place, seconds_max=STOP_SECONDS_MAX)
+        report = hold_calls.show_containment(control, hold, seconds_max=STOP_SECONDS_MAX)
         view.update(report)
 
 
-def _patience(report: Answer) -> float:
-    due = report["due"]
+def _patience(report: answers.ContainmentReport) -> float:
+    due = report.due
     return datetime.fromisoformat(due).timestamp() + SETTLED_SECONDS if due else time.time()
 
 
-def _say_placed(shell: Shell, answer: Answer) -> None:
-    hold, terminal = answer["hold"], shell.terminal
-    what = described(holdable(hold["kind"], hold["name"]))
-    until = f" until {hold['expires_at']}" if hold["expires_at"] else ""
-    if answer["new"]:
-        terminal.say(f"{what} is held since {hold['at']}{until}: no further action in its reach is started")
+def _say_placed(shell: Shell, answer: answers.Stop) -> None:
+    hold, terminal = answer.hold, shell.terminal
+    what = described(holdable(hold.kind, hold.name))
+    until = f" until {hold.expires_at}" if hold.expires_at else ""
+    if answer.new:
+        terminal.say(f"{what} is held since {hold.at}{until}: no further action in its reach is started")
     else:
-        terminal.say(f"{what} is already held, since {hold['at']}{until}")
-    if not answer["recorded"]:
+        terminal.say(f"{what} is already held, since {hold.at}{until}")
+    if not answer.recorded:
         terminal.warn("the ledger cannot be written now: the hold is in force and will be recorded later")
 
 
-def _show(shell: Shell, hold: Answer) -> None:
+def _show(shell: Shell, hold: answers.Hold) -> None:
     shell.terminal.record(
         [
-            ("hold", hold["id"]),
-            ("state", hold["state"]),
-            ("on", described(holdable(hold["kind"], hold["name"]))),
-            ("since", hold["at"]),
-            ("until", hold["expires_at"] or hold["lifted_at"] or "it is lifted"),
-            ("by", hold["by"]),
-            ("reason", hold["reason"]),
-            ("source", f"{hold['source']} {hold['rule']}".strip()),
-            ("to lift", f"{hold['persons_to_lift']} person(s) other than the one who placed it"),
-            ("agreed", [f"{one['by']} at {one['at']}: {one['reason']}" for one in hold["agreed"]]),
-            ("digest", hold["digest"]),
+            ("hold", hold.id),
+            ("state", hold.state),
+            ("on", described(holdable(hold.kind, hold.name))),
+            ("since", hold.at),
+            ("until", hold.expires_at or hold.lifted_at or "it is lifted"),
+            ("by", hold.by),
+            ("reason", hold.reason),
+            ("source", f"{hold.source} {hold.rule}".strip()),
+            ("to lift", f"{hold.persons_to_lift} person(s) other than the one who placed it"),
+            ("agreed", [f"{one.by} at {one.at}: {one.reason}" for one in hold.agreed]),
+            ("digest", hold.digest),
         ]
     )
 
 
-def hold_in(answer: Answer) -> Hold:
+def hold_in(answer: answers.Hold) -> Hold:
     """Build the hold from the control API's answer, so that its digest covers what is displayed."""
     return Hold(
-        id=HoldId(answer["id"]),
-        what=holdable(answer["kind"], answer["name"]),
-        at=_millis(answer["at"]),
-        by=answer["by"],
-        reason=answer["reason"],
-        expires_at=_millis(answer["expires_at"]) if answer["expires_at"] else 0,
-        source=cast("HoldSource", answer["source"]),
-        rule=answer["rule"],
+        id=HoldId(answer.id),
+        what=holdable(answer.kind, answer.name),
+        at=_millis(answer.at),
+        by=answer.by,
+        reason=answer.reason,
+        expires_at=_millis(answer.expires_at) if answer.expires_at else 0,
+        source=answer.source,
+        rule=answer.rule,
     )
 
 

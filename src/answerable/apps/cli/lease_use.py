@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
@@ -38,8 +38,8 @@ from answerable.errors.codes.services import CLI_FILES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from answerable.api.lease_use_answers import GrantedRight, LeaseTally
     from answerable.apps.cli.control import Control
-    from answerable.core.canonical import JSONValue
     from answerable.core.lease.use import Refusals, Smaller, Untold
 
 Since = Annotated[str, typer.Option("--since", help="Period, such as 24h, 90d; or `all`.", metavar="TIME")]
@@ -152,6 +152,8 @@ def replay(
     Compares them with what past actions under the current lease reported. Exit code 5 if there is one, or if it
     cannot be known.
     """
+    from answerable.api.lease_use_answers import LeaseRightsRequest
+    from answerable.client import lease_use_calls
     from answerable.wiring.registry_documents import read_documents
 
     reading = read_documents(files, standard_input=sys.stdin.read() if "-" in files else "")
@@ -162,14 +164,13 @@ def replay(
     ]
     if not documents:
         raise CLI_FILES("there is no Capability in these files")
-    given: list[JSONValue] = [*documents]
     with shell.control() as control:
-        answer = control.post("/v1/leases/rights", {"documents": given})
+        answer = lease_use_calls.tell_lease_rights(control, LeaseRightsRequest(documents=tuple(documents)))
         found = counted(shell, control, since)
     results = [
-        (one, refusals(one.rights, one.tally, _rights(then["rights"])))
-        for then in answer["leases"]
-        for one in [_one(found, then["capability"])]
+        (one, refusals(one.rights, one.tally, _rights(then.rights)))
+        for then in answer.leases
+        for one in [_one(found, then.capability)]
     ]
     _show_replayed(shell, results, since)
     is_clean = all(held.is_none and not held.unknown and not one.tally.untold for one, held in results)
@@ -181,38 +182,40 @@ def counted(shell: Shell, control: Control, since: str) -> list[Counted]:
 
     Raises Refused (`lease.template`) when one changed meanwhile, Malformed (`cli.since`).
     """
+    from answerable.api.lease_use_answers import LeaseUsePage, LeaseUseRequest
     from answerable.apps.cli.policy_simulation import millis_back
+    from answerable.client import lease_use_calls
 
-    listed = list(control.every("/v1/leases/rights"))
-    tallies: dict[str, UseTally] = {one["capability"]: UseTally() for one in listed}
-    templates = {one["capability"]: one["template"] for one in listed}
-    begun: dict[str, JSONValue] = {"since": str(millis_back(since))}
+    listed = list(lease_use_calls.list_lease_rights(control))
+    tallies: dict[str, UseTally] = {one.capability: UseTally() for one in listed}
+    templates = {one.capability: one.template for one in listed}
+    begun = str(millis_back(since))
     with shell.terminal.progress("counting") as tell:
 
-        def read(asked: dict[str, JSONValue]) -> dict[str, Any]:
-            page = control.post("/v1/leases/use", asked)
-            if page["templates"] != templates:
+        def read(asked: LeaseUseRequest) -> LeaseUsePage:
+            page = lease_use_calls.count_lease_use(control, asked)
+            if page.templates != templates:
                 raise LEASE_TEMPLATE("leases have changed while they were counted: try again")
-            for name, tally in page["tallies"].items():
+            for name, tally in page.tallies.items():
                 tallies[name].merge(_tally(tally))
-            tell(page["end"], page["size"])
+            tell(page.end, page.size)
             return page
 
-        asked = begun
-        while (page := read(asked))["more"]:
-            if page["end"] > page["start"]:
-                asked = {**begun, "start": str(page["end"])}
-        for name in page["others"]:
+        asked = LeaseUseRequest(since=begun)
+        while (page := read(asked)).more:
+            if page.end > page.start:
+                asked = LeaseUseRequest(since=begun, start=str(page.end))
+        for name in page.others:
             # Use recorded in other processes' logs counts as well.
-            read({**begun, "log": name})
+            read(LeaseUseRequest(since=begun, log=name))
     return [
         Counted(
-            capability=one["capability"],
-            target=one["target"],
-            template=one["template"],
-            rights=_rights(one["rights"]),
-            fault=one["fault"],
-            tally=tallies[one["capability"]],
+            capability=one.capability,
+            target=one.target,
+            template=one.template,
+            rights=_rights(one.rights),
+            fault=one.fault,
+            tally=tallies[one.capability],
         )
         for one in listed
     ]
@@ -239,16 +242,19 @@ def _check_enough(one: Counted, less: Smaller, since: str) -> None:
 
 def _narrowed(control: Control, one: Counted, less: Smaller) -> Any:
     """Return the narrowed document, after checking it against past actions."""
-    asked: dict[str, JSONValue] = {
-        "capability": one.capability,
-        "template": one.template,
-        "kept": [right.place for right in less.kept],
-    }
-    document = control.post("/v1/leases/narrow", asked)["document"]
+    from answerable.api.lease_use_answers import LeaseNarrowRequest, LeaseRightsRequest
+    from answerable.client import lease_use_calls
+
+    asked = LeaseNarrowRequest(
+        capability=one.capability,
+        template=one.template,
+        kept=tuple(right.place for right in less.kept),
+    )
+    document = lease_use_calls.narrow_lease(control, asked).document
     if document is None:
         raise LEASE_UNUSED("this target cannot grant only what was used: edit the document by hand")
-    (then,) = control.post("/v1/leases/rights", {"documents": [document]})["leases"]
-    held = refusals(one.rights, one.tally, _rights(then["rights"]))
+    (then,) = lease_use_calls.tell_lease_rights(control, LeaseRightsRequest(documents=(document,))).leases
+    held = refusals(one.rights, one.tally, _rights(then.rights))
     if not held.is_none or held.unknown or held.added:
         raise LEASE_NARROWED()
     return document
@@ -365,10 +371,21 @@ def _instant(milliseconds: int) -> str:
     return when.isoformat(timespec="seconds").replace("+00:00", "Z") if milliseconds else ""
 
 
-def _rights(listed: Sequence[dict[str, Any]]) -> tuple[Right, ...]:
-    return tuple(Right(one["place"], one["text"], one["is_told"], one["group"]) for one in listed)
+def _rights(listed: Sequence[GrantedRight]) -> tuple[Right, ...]:
+    return tuple(Right(one.place, one.text, one.is_told, one.group) for one in listed)
 
 
-def _tally(told: dict[str, Any]) -> UseTally:
-    rights = {place: RightUse(**use) for place, use in told["rights"].items()}
-    return UseTally(**{**told, "rights": rights})
+def _tally(told: LeaseTally) -> UseTally:
+    return UseTally(
+        told=told.told,
+        untold=cast("dict[Untold, int]", told.untold),
+        elsewise=told.elsewise,
+        failed=told.failed,
+        unended=told.unended,
+        first_at=told.first_at,
+        last_at=told.last_at,
+        rights={
+            place: RightUse(sure=use.sure, unsure=use.unsure, last_at=use.last_at)
+            for place, use in told.rights.items()
+        },
+    )

@@ -11,7 +11,7 @@ from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import CHECK_FAILED
 
 if TYPE_CHECKING:
-    from typing import Any
+    from answerable.api.lease_answers import Lease
 
 Name = Annotated[
     str, typer.Argument(help="Name of a lease, or of a target for all of its leases.", metavar="NAME")
@@ -45,9 +45,11 @@ def list_leases(
 ) -> int | None:
     """What is live at which target. With --unrevoked, what could not be revoked, or works on until its time because its
     target ends nothing before; exit code 5 when there is any."""
+    from answerable.client import lease_calls
+
     which = "unrevoked" if unrevoked else "ended" if ended else "open"
     with shell.control() as control:
-        items = list(control.every("/v1/leases", which=which, **({"target": target} if target else {})))
+        items = list(lease_calls.list_leases(control, which=which, target=target or None))
     if shell.terminal.as_json:
         shell.terminal.json(items)
     else:
@@ -55,13 +57,12 @@ def list_leases(
             ("lease", "target", "agent", "capability", "state", "until", "why"),
             [
                 (
-                    one["name"],
-                    one["target"],
-                    one["agent"],
-                    one["capability"],
-                    "works on" if unrevoked and one["left"] else one["end"] or one["state"],
-                    (one["live_until"] if unrevoked and one["left"] else one["ended_at"])
-                    or one["expires_at"],
+                    one.name,
+                    one.target,
+                    one.agent,
+                    one.capability,
+                    "works on" if unrevoked and one.left else one.end or one.state,
+                    (one.live_until if unrevoked and one.left else one.ended_at) or one.expires_at,
                     _why(one),
                 )
                 for one in items
@@ -73,26 +74,31 @@ def list_leases(
 
 def end(shell: Shell, name: Name) -> int | None:
     """End a lease now, with its sessions, or every lease at a target. Exit code 5 if something could not be revoked."""
+    from answerable.api.lease_answers import LeaseEndRequest
+    from answerable.client import lease_calls
+
     with shell.control() as control:
-        answer = control.post("/v1/leases/end", {"name": name})
+        answer = lease_calls.end_lease(control, LeaseEndRequest(name=name))
     if shell.terminal.as_json:
         shell.terminal.json(answer)
     else:
         say = shell.terminal.say
-        say(f"{len(answer['ended'])} gone, {answer['more']} being ended")
-        for one in answer["unrevoked"]:
-            say(f"NOT REVOKED {one['name']} at {one['target']}: {_why(one)}")
-        for one in answer["ended"]:
-            for left in one["left"]:
-                say(f"live until {one['live_until']}: {one['name']} at {one['target']}: {left}")
-    is_left = answer["unrevoked"] or answer["more"] or any(one["left"] for one in answer["ended"])
+        say(f"{len(answer.ended)} gone, {answer.more} being ended")
+        for one in answer.unrevoked:
+            say(f"NOT REVOKED {one.name} at {one.target}: {_why(one)}")
+        for one in answer.ended:
+            for left in one.left:
+                say(f"live until {one.live_until}: {one.name} at {one.target}: {left}")
+    is_left = answer.unrevoked or answer.more or any(one.left for one in answer.ended)
     return CHECK_FAILED if is_left else None
 
 
 def targets(shell: Shell) -> int | None:
     """The broker's targets: what restricts a credential to its task there, and what ends it."""
+    from answerable.client import lease_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/targets"))
+        items = list(lease_calls.list_targets(control))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
@@ -100,12 +106,12 @@ def targets(shell: Shell) -> int | None:
         ("target", "kind", "kept to its task by", "ended in time by", "revocable", "sessions cut"),
         [
             (
-                one["name"],
-                one["kind"],
-                one["boundary"],
-                one["ends_by"],
-                "yes" if one["revocable"] else "NO",
-                "yes" if one["cuts_sessions"] else "NO",
+                one.name,
+                one.kind,
+                one.boundary,
+                one.ends_by,
+                "yes" if one.revocable else "NO",
+                "yes" if one.cuts_sessions else "NO",
             )
             for one in items
         ],
@@ -120,17 +126,16 @@ def boundaries(shell: Shell) -> int | None:
     Where nothing does, only capabilities of tier 0 are allowed. It is not known of servers with credentials of
     their own.
     """
+    from answerable.client import lease_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/boundaries"))
+        items = list(lease_calls.list_boundaries(control))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
     shell.terminal.table(
         ("capability", "tier", "server", "target", "kept to its task by", "ended in time by"),
-        [
-            (one["capability"], one["tier"], one["server"], one["target"], one["boundary"], one["ends_by"])
-            for one in items
-        ],
+        [(one.capability, one.tier, one.server, one.target, one.boundary, one.ends_by) for one in items],
         empty="nothing is registered yet",
     )
     return None
@@ -138,8 +143,10 @@ def boundaries(shell: Shell) -> int | None:
 
 def strays(shell: Shell) -> int | None:
     """Accounts of the broker at targets that belong to no lease. Exit code 5 if there is one."""
+    from answerable.client import lease_calls
+
     with shell.control() as control:
-        answer = control.get_long("/v1/strays")
+        answer = lease_calls.list_strays(control)
     if shell.terminal.as_json:
         shell.terminal.json(answer)
     else:
@@ -147,22 +154,20 @@ def strays(shell: Shell) -> int | None:
             ("target", "lease", "what of it"),
             [
                 (
-                    one["target"],
-                    one["lease"],
-                    "its lease had ended: removed"
-                    if one["known"]
-                    else "of no lease here: another deployment?",
+                    one.target,
+                    one.lease,
+                    "its lease had ended: removed" if one.known else "of no lease here: another deployment?",
                 )
-                for one in answer["strays"]
+                for one in answer.strays
             ],
             empty="none",
         )
-        for one in answer["not_asked"]:
-            shell.terminal.warn(f"{one['target']} could not be queried: {one['why']}")
-    return CHECK_FAILED if answer["strays"] or answer["not_asked"] else None
+        for one in answer.not_asked:
+            shell.terminal.warn(f"{one.target} could not be queried: {one.why}")
+    return CHECK_FAILED if answer.strays or answer.not_asked else None
 
 
-def _why(one: dict[str, Any]) -> str:
+def _why(one: Lease) -> str:
     """Return what is noteworthy about a lease, empty if nothing."""
-    tried = f"tried {one['attempts']} times, again at {one['next_try_at']}" if one["next_try_at"] else ""
-    return "; ".join(text for text in (one["why"], one["fault"], tried, *one["left"]) if text)
+    tried = f"tried {one.attempts} times, again at {one.next_try_at}" if one.next_try_at else ""
+    return "; ".join(text for text in (one.why, one.fault, tried, *one.left) if text)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import structs
 
 from answerable.apps.cli.command import Shell, command
+
+if TYPE_CHECKING:
+    from answerable.api.ledger_answers import TimelineLine
 
 Directory = Annotated[Path, typer.Argument(help="Ledger directory, or a copy of one.", metavar="DIR")]
 VerifierKey = Annotated[
@@ -125,17 +129,19 @@ def verify(
 
 def status(shell: Shell) -> int | None:
     """Name, size, key and latest checkpoint."""
+    from answerable.client import ledger_calls
+
     with shell.control() as control:
-        found = control.get("/v1/ledger")
+        found = ledger_calls.show_ledger(control)
     if shell.terminal.as_json:
         shell.terminal.json(found)
         return None
     shell.terminal.record(
         [
-            ("origin", found["origin"]),
-            ("entries", found["entries"]),
-            ("key", found["key"]),
-            ("checkpoint", found["checkpoint"].rstrip("\n").split("\n")),
+            ("origin", found.origin),
+            ("entries", found.entries),
+            ("key", found.key),
+            ("checkpoint", found.checkpoint.rstrip("\n").split("\n")),
         ]
     )
     return None
@@ -146,38 +152,41 @@ def show(shell: Shell, index: Index, reveal: Reveal = False) -> int | None:
 
     Values of arguments with the name of a secret are printed only with --reveal.
     """
+    from answerable.client import ledger_calls
     from answerable.core.incident.hiding import payload_to_show
 
     with shell.control() as control:
-        entry = control.get(f"/v1/ledger/entries/{index}")
-    if not reveal and isinstance(entry["payload"], dict):
-        entry["payload"] = payload_to_show(entry["payload"])
+        entry = ledger_calls.show_entry(control, str(index))
+    if not reveal and entry.payload is not None:
+        entry = structs.replace(entry, payload=payload_to_show(entry.payload))
     if shell.terminal.as_json:
         shell.terminal.json(entry)
         return None
     shell.terminal.record(
         [
-            ("entry", entry["index"]),
-            ("kind", entry["kind"]),
-            ("leaf hash", entry["leaf_hash"]),
-            ("says", [entry["sentence"], *entry["details"]]),
+            ("entry", entry.index),
+            ("kind", entry.kind),
+            ("leaf hash", entry.leaf_hash),
+            ("says", [entry.sentence, *entry.details]),
         ]
     )
-    for name in ("leaf", "payload"):
+    for name, value in (("leaf", entry.leaf), ("payload", entry.payload)):
         shell.terminal.line(name, "bold")
-        for line in json.dumps(entry[name], indent=2, ensure_ascii=False).splitlines():
+        for line in json.dumps(value, indent=2, ensure_ascii=False).splitlines():
             shell.terminal.line(f"  {line}")
     return None
 
 
 def seal(shell: Shell) -> int | None:
     """Sign a checkpoint now, and print it."""
+    from answerable.client import ledger_calls
+
     with shell.control() as control:
-        found = control.post("/v1/ledger/seal")
+        found = ledger_calls.seal_ledger(control)
     if shell.terminal.as_json:
         shell.terminal.json(found)
         return None
-    for line in found["checkpoint"].rstrip("\n").split("\n"):
+    for line in found.checkpoint.rstrip("\n").split("\n"):
         shell.terminal.line(line)
     return None
 
@@ -208,8 +217,8 @@ def timeline(
     return show_story(shell.terminal, name, _story(shell, name))
 
 
-def _story(shell: Shell, name: str) -> list[dict[str, Any]]:
-    from answerable.apps.cli.control import segment
+def _story(shell: Shell, name: str) -> tuple[TimelineLine, ...]:
+    from answerable.client import ledger_calls
 
     with shell.control() as control:
-        return list(control.get_long(f"/v1/timeline/{segment(name)}")["lines"])
+        return ledger_calls.show_timeline(control, name).lines

@@ -16,8 +16,8 @@ from answerable.errors import shown
 from answerable.errors.codes.services import CLI_DRAFT, CLI_NOT_CONFIRMED, CLI_SET
 
 if TYPE_CHECKING:
-    from answerable.apps.cli.control import Answer, Control
-    from answerable.core.canonical import JSONValue
+    from answerable.api.mandate_answers import Draft, Mandate
+    from answerable.apps.cli.control import Control
     from answerable.core.identity.keys.keys import SigningKey
     from answerable.core.mandate.mandate import MandateTerms
 
@@ -61,8 +61,10 @@ def register(app: typer.Typer) -> None:
 
 def list_templates(shell: Shell) -> int | None:
     """Templates and their parameters."""
+    from answerable.client import registry_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/templates"))
+        items = list(registry_calls.list_templates(control))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
@@ -70,11 +72,11 @@ def list_templates(shell: Shell) -> int | None:
         ("name", "state", "agent", "use case", "asks for"),
         [
             (
-                one["name"],
-                "active" if one["active"] else "inactive",
-                one["agent"],
-                one["use_case"],
-                " ".join(f"--set {p['name']}=…" for p in one["parameters"]) or "nothing",
+                one.name,
+                "active" if one.active else "inactive",
+                one.agent,
+                one.use_case,
+                " ".join(f"--set {p.name}=…" for p in one.parameters) or "nothing",
             )
             for one in items
         ],
@@ -89,7 +91,7 @@ def preview_mandate(shell: Shell, template: Template, person: Person, values: Va
         draft = _draft(control, template, person, values)
     _, sentences = _read_draft(draft, person)
     if shell.terminal.as_json:
-        shell.terminal.json({"claims": draft["claims"], "sentences": list(sentences)})
+        shell.terminal.json({"claims": draft.claims, "sentences": list(sentences)})
         return None
     for sentence in sentences:
         shell.terminal.line(sentence)
@@ -117,20 +119,21 @@ def new(shell: Shell, template: Template, person: Person, key: KeyFile, values: 
 
     Asks for what is missing, shows what the agent will and will not be able to do, asks, and signs.
     """
-    from answerable.apps.cli.control import segment
+    from answerable.api.mandate_answers import DraftRequest
+    from answerable.client import mandate_calls, registry_calls
     from answerable.sdk.keyfile import load_key
 
     signing_key = load_key(key)
     given = _by_name(values, "a value is given as NAME=VALUE")
     with shell.control() as control:
-        for parameter in control.get(f"/v1/templates/{segment(template)}")["parameters"]:
-            name, title = str(parameter["name"]), str(parameter["title"])
+        for parameter in registry_calls.show_template(control, template).parameters:
+            name, title = parameter.name, parameter.title
             if name in given:
                 continue
             question = f"{title} ({name})" if title else name
             given[name] = shell.terminal.asked(question, otherwise=f"give {name}=VALUE")
-        draft = control.post(
-            f"/v1/templates/{segment(template)}/draft", {"principal": person, "parameters": given}
+        draft = mandate_calls.draft_mandate(
+            control, template, DraftRequest(principal=person, parameters=given)
         )
         _signed_into_force(shell, control, draft, giver=person, key=signing_key)
     return None
@@ -141,21 +144,23 @@ def run_schedule(shell: Shell, schedule: Scheduled, key: SchedulerKey) -> int | 
 
     For a scheduler: asks nothing, and gives what the schedule says for this time, once.
     """
-    from answerable.apps.cli.control import segment
+    from answerable.client import mandate_calls
     from answerable.sdk.keyfile import load_key
 
     signing_key = load_key(key)
     with shell.control() as control:
-        draft = control.post(f"/v1/schedules/{segment(schedule)}/draft")
+        draft = mandate_calls.draft_scheduled(control, schedule)
         giver = f"{SCHEDULE_PREFIX}{schedule}"
         _signed_into_force(shell, control, draft, giver=giver, key=signing_key, ask=False)
     return None
 
 
 def _signed_into_force(
-    shell: Shell, control: Control, draft: Answer, *, giver: str, key: SigningKey, ask: bool = True
+    shell: Shell, control: Control, draft: Draft, *, giver: str, key: SigningKey, ask: bool = True
 ) -> None:
     """Show the mandate, ask for confirmation, sign, register, and print the id."""
+    from answerable.api.members import Token
+    from answerable.client import mandate_calls
     from answerable.sdk.signing import signed_mandate
 
     terms, sentences = _read_draft(draft, giver)
@@ -163,19 +168,21 @@ def _signed_into_force(
         shell.terminal.say(sentence)
     if ask and not shell.terminal.confirmed("Sign this mandate?", yes=shell.yes):
         raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
-    token = signed_mandate(terms, audience=str(draft["audience"]), key=key)
-    mandate = control.post("/v1/mandates", {"token": token})
+    token = signed_mandate(terms, audience=draft.audience, key=key)
+    mandate = mandate_calls.issue_mandate(control, Token(token=token))
     if shell.terminal.as_json:
         shell.terminal.json(mandate)
         return
-    shell.terminal.line(mandate["id"])
-    shell.terminal.say(f"in force until {mandate['expires_at']}; `answerable mandate close` ends it")
+    shell.terminal.line(mandate.id)
+    shell.terminal.say(f"in force until {mandate.expires_at}; `answerable mandate close` ends it")
 
 
 def list_mandates(shell: Shell, state: State = None) -> int | None:
     """Mandates, newest first."""
+    from answerable.client import mandate_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/mandates", **({"state": state} if state else {})))
+        items = list(mandate_calls.list_mandates(control, state=state or None))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
@@ -183,13 +190,13 @@ def list_mandates(shell: Shell, state: State = None) -> int | None:
         ("id", "state", "agent", "principal", "calls", "until", "purpose"),
         [
             (
-                one["id"],
-                one["state"],
-                one["agent"],
-                one["principal"],
-                f"{one['calls_used']}/{one['calls_max']}",
-                one["expires_at"],
-                _cut(one["purpose"]),
+                one.id,
+                one.state,
+                one.agent,
+                one.principal,
+                f"{one.calls_used}/{one.calls_max}",
+                one.expires_at,
+                _cut(one.purpose),
             )
             for one in items
         ],
@@ -200,10 +207,10 @@ def list_mandates(shell: Shell, state: State = None) -> int | None:
 
 def show(shell: Shell, id: Id) -> int | None:
     """Show one mandate, in sentences."""
-    from answerable.apps.cli.control import segment
+    from answerable.client import mandate_calls
 
     with shell.control() as control:
-        _show(shell, control.get(f"/v1/mandates/{segment(id)}"))
+        _show(shell, mandate_calls.show_mandate(control, id))
     return None
 
 
@@ -212,33 +219,34 @@ def close(shell: Shell, id: Id) -> int | None:
 
     The next action under it is refused.
     """
-    from answerable.apps.cli.control import segment
+    from answerable.client import mandate_calls
 
     with ending(shell) as control:
-        before = control.get(f"/v1/mandates/{segment(id)}")
+        before = mandate_calls.show_mandate(control, id)
         if not shell.terminal.confirmed(
-            f"Close the mandate of {before['agent']}: {before['purpose']}?", yes=shell.yes
+            f"Close the mandate of {before.agent}: {before.purpose}?", yes=shell.yes
         ):
             raise CLI_NOT_CONFIRMED("not confirmed: the mandate stays open")
-        mandate = control.post(f"/v1/mandates/{segment(id)}/close")
+        mandate = mandate_calls.close_mandate(control, id)
     if shell.terminal.as_json:
         shell.terminal.json(mandate)
     else:
-        shell.terminal.say(f"mandate {mandate['id']} is {mandate['state']}")
+        shell.terminal.say(f"mandate {mandate.id} is {mandate.state}")
     return None
 
 
-def _draft(control: Control, template: str, person: str, values: list[str] | None) -> Answer:
-    from answerable.apps.cli.control import segment
+def _draft(control: Control, template: str, person: str, values: list[str] | None) -> Draft:
+    from answerable.api.mandate_answers import DraftRequest
+    from answerable.client import mandate_calls
 
     parameters = _by_name(values, "--set takes NAME=VALUE")
-    return control.post(
-        f"/v1/templates/{segment(template)}/draft", {"principal": person, "parameters": parameters}
+    return mandate_calls.draft_mandate(
+        control, template, DraftRequest(principal=person, parameters=parameters)
     )
 
 
-def _by_name(values: list[str] | None, says: str) -> dict[str, JSONValue]:
-    found: dict[str, JSONValue] = {}
+def _by_name(values: list[str] | None, says: str) -> dict[str, str]:
+    found: dict[str, str] = {}
     for value in values or ():
         name, given, text = value.partition("=")
         if not given or not name:
@@ -249,48 +257,45 @@ def _by_name(values: list[str] | None, says: str) -> dict[str, JSONValue]:
     return found
 
 
-def _read_draft(draft: Answer, person: str) -> tuple[MandateTerms, tuple[str, ...]]:
+def _read_draft(draft: Draft, person: str) -> tuple[MandateTerms, tuple[str, ...]]:
     """Return the terms to be signed, and the sentences derived from those same terms, so that what is signed is what is
     displayed."""
     from answerable.core.mandate.left_out import LeftOut
     from answerable.core.mandate.preview import preview
     from answerable.core.mandate.token import terms_of
 
-    terms = terms_of(draft["claims"])
-    if terms.principal != person or draft["claims"]["aud"] != draft["audience"]:
+    terms = terms_of(draft.claims)
+    if terms.principal != person or draft.claims["aud"] != draft.audience:
         raise CLI_DRAFT()
-    titles = {str(name): str(title) for name, title in draft["titles"].items()}
     beside = LeftOut(
-        capabilities=tuple(str(name) for name in draft["beside"]["capabilities"]),
-        environments=tuple(str(name) for name in draft["beside"]["environments"]),
-        beyond=tuple(str(name) for name in draft["beside"]["beyond"]),
+        capabilities=draft.beside.capabilities,
+        environments=draft.beside.environments,
+        beyond=draft.beside.beyond,
     )
-    return terms, preview(terms, titles=titles, beside=beside)
+    return terms, preview(terms, titles=draft.titles, beside=beside)
 
 
-def _show(shell: Shell, mandate: Answer) -> None:
+def _show(shell: Shell, mandate: Mandate) -> None:
     if shell.terminal.as_json:
         shell.terminal.json(mandate)
         return
     shell.terminal.record(
         [
-            ("id", mandate["id"]),
-            ("state", " · ".join(one for one in (mandate["state"], mandate["because"]) if one)),
-            ("agent", mandate["agent"]),
-            ("principal", mandate["principal"]),
-            *((name, mandate[name]) for name in ("owner", "application") if mandate[name]),
-            ("use case", mandate["use_case"]),
-            ("purpose", mandate["purpose"]),
-            ("calls", f"{mandate['calls_used']} of {mandate['calls_max']}"),
-            *(
-                (name, f"{one['used']} of {one['limit']}")
-                for name, one in sorted(mandate.get("budgets", {}).items())
-            ),
-            ("from", mandate["not_before"]),
-            ("until", mandate["expires_at"]),
-            ("intent", mandate["intent_hash"]),
-            ("authority", mandate["authority_hash"]),
-            ("says", mandate["sentences"]),
+            ("id", mandate.id),
+            ("state", " · ".join(one for one in (mandate.state, mandate.because) if one)),
+            ("agent", mandate.agent),
+            ("principal", mandate.principal),
+            ("owner", mandate.owner),
+            ("application", mandate.application),
+            ("use case", mandate.use_case),
+            ("purpose", mandate.purpose),
+            ("calls", f"{mandate.calls_used} of {mandate.calls_max}"),
+            *((name, f"{one.used} of {one.limit}") for name, one in sorted(mandate.budgets.items())),
+            ("from", mandate.not_before),
+            ("until", mandate.expires_at),
+            ("intent", mandate.intent_hash),
+            ("authority", mandate.authority_hash),
+            ("says", mandate.sentences),
         ]
     )
 

@@ -38,26 +38,27 @@ def invite(
 
     The first user of the address is accepted as that person: hand it over in person, or by a channel that you trust.
     """
-    from answerable.apps.cli.control import segment
+    from answerable.api.person_answers import InviteRequest
+    from answerable.client import person_calls
 
     with shell.control() as control:
-        answer = control.post(f"/v1/people/{segment(name)}/invite", {"seconds": minutes * 60})
+        answer = person_calls.invite_person(control, name, InviteRequest(seconds=minutes * 60))
     if shell.terminal.as_json:
         shell.terminal.json(answer)
         return None
     terminal = shell.terminal
-    if answer["url"]:
-        terminal.text(answer["url"])
+    if answer.url:
+        terminal.text(answer.url)
     else:
-        terminal.text(answer["code"])
+        terminal.text(answer.code)
         terminal.warn(
             "the console is not running: start it with `answerable up`, and enter the code at /enrol"
         )
-    terminal.say(f"for {answer['person']}, once, until {answer['expires_at']}; it is not shown again")
-    if answer["url"].startswith("http://localhost"):
+    terminal.say(f"for {answer.person}, once, until {answer.expires_at}; it is not shown again")
+    if answer.url.startswith("http://localhost"):
         terminal.say("it can be opened on this machine only: phones need `console.origin` with an https name")
-    elif answer["url"] and sys.stderr.isatty():
-        for row in qr_code(answer["url"]).splitlines():
+    elif answer.url and sys.stderr.isatty():
+        for row in qr_code(answer.url).splitlines():
             terminal.say(row)
     return None
 
@@ -74,8 +75,10 @@ def qr_code(address: str) -> str:
 
 def passkeys(shell: Shell, name: AnyPerson = "") -> int | None:
     """Passkeys in force, oldest first."""
+    from answerable.client import person_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/passkeys", **({"person": name} if name else {})))
+        items = list(person_calls.list_passkeys(control, person=name or None))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
@@ -83,12 +86,12 @@ def passkeys(shell: Shell, name: AnyPerson = "") -> int | None:
         ("id", "person", "label", "copies", "attested", "since"),
         [
             (
-                one["id"],
-                one["person"],
-                one["label"],
-                "may be copied" if one["backup_eligible"] else "stays on its device",
-                "yes" if one["attested"] else "no",
-                one["created_at"],
+                one.id,
+                one.person,
+                one.label,
+                "may be copied" if one.backup_eligible else "stays on its device",
+                "yes" if one.attested else "no",
+                one.created_at,
             )
             for one in items
         ],
@@ -99,14 +102,14 @@ def passkeys(shell: Shell, name: AnyPerson = "") -> int | None:
 
 def remove_passkey(shell: Shell, id: PasskeyId) -> int | None:
     """Remove a passkey permanently: sessions that it opened end, and its signatures no longer count."""
-    from answerable.apps.cli.control import segment
+    from answerable.client import person_calls
 
     with shell.control() as control:
         if not shell.terminal.confirmed(f"Remove passkey {id} for good?", yes=shell.yes):
             raise CLI_NOT_CONFIRMED("not confirmed: nothing was removed")
-        answer = control.post(f"/v1/passkeys/{segment(id)}/remove", {})
+        answer = person_calls.remove_passkey(control, id)
     if shell.terminal.as_json:
         shell.terminal.json(answer)
     else:
-        shell.terminal.say(f"removed: {answer['label']} of {answer['person']}")
+        shell.terminal.say(f"removed: {answer.label} of {answer.person}")
     return None

@@ -158,12 +158,13 @@ def schema(
 def _registered(shell: Shell, sources: list[str] | None) -> tuple[list[JSONValue], SignedWith]:
     """Return the documents in the named files, or else the registered ones, whether or not a server runs; and what is
     known of passkeys, which the documents do not contain."""
+    from answerable.client import registry_calls
     from answerable.core.approval.assurance_level import NOTHING_KNOWN
 
     if not sources:
         try:
             with shell.control() as control:
-                documents: list[JSONValue] = [one["document"] for one in control.every("/v1/registry")]
+                documents: list[JSONValue] = [one.document for one in registry_calls.list_documents(control)]
                 return documents, people_signing(control, shell.settings().walk.signatures)
         except Unavailable as error:
             if error.code == "control.no_data":

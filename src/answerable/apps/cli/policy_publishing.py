@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from msgspec import UNSET
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import PENDING
@@ -18,7 +19,10 @@ from answerable.errors.codes.policy import PUBLICATION_SUPERSEDED
 from answerable.errors.codes.services import CLI_DIGEST, CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
-    from answerable.apps.cli.control import Answer, Control
+    from collections.abc import Sequence
+
+    from answerable.api.policy_answers import PolicyApplied, PolicySets, SetChange, ShownProposal
+    from answerable.apps.cli.control import Control
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.policy_sets.publication import PublicationStep
 
@@ -47,21 +51,23 @@ def register(group: typer.Typer) -> None:
 
 def status(shell: Shell) -> int | None:
     """Which policy sets are in force, and who may change them."""
+    from answerable.client import policy_calls
+
     with shell.control() as control:
-        found = control.get("/v1/policy")
+        found = policy_calls.show_policies(control)
     if shell.terminal.as_json:
         shell.terminal.json(found)
         return None
     shell.terminal.record(
         [
-            ("policy sets", found["sets"] or ["none: no action is allowed"]),
-            ("documents", found["documents"]),
-            ("in decisions", found["policy_set"]),
-            ("publishers", found["publishers"] or "anyone who can apply documents"),
-            ("proposals", found["proposals"]),
+            ("policy sets", found.sets or ["none: no action is allowed"]),
+            ("documents", found.documents),
+            ("in decisions", found.policy_set),
+            ("publishers", found.publishers or "anyone who can apply documents"),
+            ("proposals", found.proposals),
         ]
     )
-    if not found["publishers"]:
+    if not found.publishers:
         shell.terminal.warn(ALONE)
     return None
 
@@ -85,52 +91,66 @@ def propose(
     A directory is checked and its tests are run first, and the change is simulated; how that went is attached and
     recorded. Exit code 4: it waits.
     """
+    from answerable.api.policy_answers import PolicySets, ProposalRequest
+    from answerable.client import policy_calls
     from answerable.core.canonical import encode
 
     with shell.control() as control:
         documents, tests = gathered(control, sources or [], shell.settings().walk.signatures)
-        body: dict[str, JSONValue] = {"documents": [*documents], "removed": [*(remove or [])]}
-        plan = control.post("/v1/policy/plan", body)
+        sets = PolicySets(documents=tuple(documents), removed=tuple(remove or ()))
+        plan = policy_calls.plan_policies(control, sets)
         said: dict[str, JSONValue] = {"tests": tests} if tests else {}
         if since != "none":
-            said["simulation"] = _simulated(shell, control, body, since)
+            said["simulation"] = _simulated(shell, control, sets, since)
         attached = encode(said).decode() if said else ""
         if not shell.terminal.as_json:
-            _show_changes(shell, plan["changes"])
+            _show_changes(shell, plan.changes)
         if not shell.terminal.confirmed("Propose exactly this?", yes=shell.yes):
             raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
         token = _signed(
-            shell, control, person, key, step="propose", plan=plan, attached=attached, comment=comment
+            shell,
+            control,
+            person,
+            key,
+            step="propose",
+            before=plan.before,
+            after=plan.after,
+            attached=attached,
+            comment=comment,
         )
-        body |= {"token": token, **({"attached": attached} if attached else {})}
-        made = control.post("/v1/policy/proposals", body)
+        request = ProposalRequest(
+            documents=sets.documents, removed=sets.removed, token=token, attached=attached or UNSET
+        )
+        made = policy_calls.propose_policy(control, request)
     if shell.terminal.as_json:
         shell.terminal.json(made)
     else:
         shell.terminal.say(
-            f"proposed: another person publishes it with `answerable policy publish {made['id']}`"
+            f"proposed: another person publishes it with `answerable policy publish {made.id}`"
         )
     return PENDING
 
 
 def proposals(shell: Shell) -> int | None:
     """Proposals that wait for a second person."""
+    from answerable.client import policy_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/policy/proposals"))
+        items = list(policy_calls.list_proposals(control))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
-    rows = [(one["id"], one["by"], one["at"], one["after"][:12], one["comment"]) for one in items]
+    rows = [(one.id, one.by, one.at, one.after[:12], one.comment) for one in items]
     shell.terminal.table(("id", "by", "at", "to", "comment"), rows, empty="nothing is proposed")
     return None
 
 
 def show(shell: Shell, id: ProposalId) -> int | None:
     """One proposal: what it changes, line by line, and what its author attached."""
-    from answerable.apps.cli.control import segment
+    from answerable.client import policy_calls
 
     with shell.control() as control:
-        found = control.get(f"/v1/policy/proposals/{segment(id)}")
+        found = policy_calls.show_proposal(control, id)
     if shell.terminal.as_json:
         shell.terminal.json(found)
     else:
@@ -140,31 +160,40 @@ def show(shell: Shell, id: ProposalId) -> int | None:
 
 def publish(shell: Shell, id: ProposalId, person: Person, key: KeyFile, comment: Comment = "") -> int | None:
     """Sign what another person proposed, and put it into force."""
-    from answerable.apps.cli.control import segment
+    from answerable.api.members import Token
+    from answerable.client import policy_calls
 
     with shell.control() as control:
-        found = control.get(f"/v1/policy/proposals/{segment(id)}")
+        found = policy_calls.show_proposal(control, id)
         _require_digests(found)
         if not shell.terminal.as_json:
             _show(shell, found)
         if not shell.terminal.confirmed("Publish exactly this?", yes=shell.yes):
             raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
         token = _signed(
-            shell, control, person, key, step="publish", plan=found, proposal=found["id"], comment=comment
+            shell,
+            control,
+            person,
+            key,
+            step="publish",
+            before=found.before,
+            after=found.after,
+            proposal=found.id,
+            comment=comment,
         )
-        applied = control.post(f"/v1/policy/proposals/{segment(id)}/publish", {"token": token})
+        applied = policy_calls.publish_policy(control, id, Token(token=token))
     _say_applied(shell, applied, "published: every decision from now on is made with it")
     return None
 
 
 def withdraw(shell: Shell, id: ProposalId) -> int | None:
     """Withdraw a proposal. The ledger still records it."""
-    from answerable.apps.cli.control import segment
+    from answerable.client import policy_calls
 
     with shell.control() as control:
         if not shell.terminal.confirmed(f"Withdraw {id}?", yes=shell.yes):
             raise CLI_NOT_CONFIRMED("not confirmed: the proposal is still open")
-        found = control.post(f"/v1/policy/proposals/{segment(id)}/withdraw")
+        found = policy_calls.withdraw_proposal(control, id)
     if shell.terminal.as_json:
         shell.terminal.json(found)
     else:
@@ -174,14 +203,14 @@ def withdraw(shell: Shell, id: ProposalId) -> int | None:
 
 def history(shell: Shell) -> int | None:
     """Policy sets that were in force and can come back, the last one first."""
+    from answerable.client import policy_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/policy/sets"))
+        items = list(policy_calls.list_policy_sets(control))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
-    rows = [
-        (one["digest"][:16], one["policy_set"][:16], one["until"], ", ".join(one["sets"])) for one in items
-    ]
+    rows = [(one.digest[:16], one.policy_set[:16], one.until, ", ".join(one.sets)) for one in items]
     heads = ("documents", "in decisions", "until", "policy sets")
     shell.terminal.table(heads, rows, empty="no other policy set was in force yet")
     return None
@@ -200,28 +229,41 @@ def rollback(
     comment: Comment = "",
 ) -> int | None:
     """Put earlier policy sets into force again, with your signature alone."""
-    from answerable.apps.cli.control import segment
+    from answerable.api.policy_answers import RollbackRequest
+    from answerable.client import policy_calls
 
     with shell.control() as control:
-        now, kept = control.get("/v1/policy"), control.get(f"/v1/policy/sets/{segment(to or 'previous')}")
-        named = kept["digest"].startswith(to) or kept["policy_set"].startswith(to)
-        if _digest_of(kept["documents"]) != kept["digest"] or not named:
+        now, kept = (
+            policy_calls.show_policies(control),
+            policy_calls.show_policy_set(control, to or "previous"),
+        )
+        named = kept.digest.startswith(to) or kept.policy_set.startswith(to)
+        if _digest_of(kept.documents) != kept.digest or not named:
             raise _unlike()
-        if not shell.terminal.confirmed(f"Go back to {kept['digest'][:16]}?", yes=shell.yes):
+        if not shell.terminal.confirmed(f"Go back to {kept.digest[:16]}?", yes=shell.yes):
             raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
-        plan = {"before": now["documents"], "after": kept["digest"]}
-        token = _signed(shell, control, person, key, step="rollback", plan=plan, comment=comment)
-        applied = control.post("/v1/policy/rollback", {"to": kept["digest"], "token": token})
-    _say_applied(shell, applied, f"back at {kept['digest'][:16]}")
+        token = _signed(
+            shell,
+            control,
+            person,
+            key,
+            step="rollback",
+            before=now.documents,
+            after=kept.digest,
+            comment=comment,
+        )
+        applied = policy_calls.rollback_policy(control, RollbackRequest(to=kept.digest, token=token))
+    _say_applied(shell, applied, f"back at {kept.digest[:16]}")
     return None
 
 
-def _simulated(
-    shell: Shell, control: Control, body: dict[str, JSONValue], since: str
-) -> dict[str, JSONValue]:
+def _simulated(shell: Shell, control: Control, sets: PolicySets, since: str) -> dict[str, JSONValue]:
     """Run a simulation and return its counts, to attach to the proposal. Raises Refused (`cli.not_confirmed`) when
     interrupted."""
-    found = simulated(shell, control, body, since)
+    from answerable.api.policy_trial_answers import SimulationRequest
+
+    candidate = SimulationRequest(documents=sets.documents, removed=sets.removed)
+    found = simulated(shell, control, candidate, since)
     if found["partial"]:
         raise CLI_NOT_CONFIRMED("interrupted: nothing was signed")
     if not shell.terminal.as_json:
@@ -241,11 +283,13 @@ def _signed(
     key: Path,
     *,
     step: PublicationStep,
-    plan: Answer,
+    before: str,
+    after: str,
     proposal: str = "",
     attached: str = "",
     comment: str = "",
 ) -> str:
+    from answerable.client import policy_calls
     from answerable.core.identity.names.principal import UnixMillis, principal_id
     from answerable.core.registry.policy_sets.publication import Terms
     from answerable.sdk.keyfile import load_key
@@ -253,8 +297,8 @@ def _signed(
 
     terms = Terms(
         step=step,
-        before=plan["before"],
-        after=plan["after"],
+        before=before,
+        after=after,
         proposal=proposal,
         attached=sha256(attached.encode()).hexdigest() if attached else "",
         comment=comment,
@@ -262,7 +306,7 @@ def _signed(
     return signed_step(
         terms,
         by=principal_id(person),
-        audience=str(control.get("/v1/policy")["audience"]),
+        audience=policy_calls.show_policies(control).audience,
         at=UnixMillis(time.time_ns() // 1_000_000),
         key=load_key(key),
     )
@@ -275,12 +319,12 @@ def _digest_of(documents: dict[str, JSONValue]) -> str:
     return documents_digest({key: encode(document) for key, document in documents.items()})
 
 
-def _require_digests(found: Answer) -> None:
+def _require_digests(found: ShownProposal) -> None:
     """Check that the digests to be signed are those of the displayed documents. Raises otherwise."""
-    if found["superseded"]:
+    if found.superseded:
         raise PUBLICATION_SUPERSEDED()
-    for shown_as, digest in (("documents", "after"), ("present", "before")):
-        if _digest_of(found[shown_as]) != found[digest]:
+    for documents, digest in ((found.documents, found.after), (found.present, found.before)):
+        if _digest_of(documents) != digest:
             raise _unlike()
 
 
@@ -288,24 +332,26 @@ def _unlike() -> Unverified:
     return CLI_DIGEST("the server's digest does not match the documents that it sent: sign nothing")
 
 
-def _show(shell: Shell, found: Answer) -> None:
+def _show(shell: Shell, found: ShownProposal) -> None:
     from answerable.core.canonical import encode
     from answerable.wiring.registry_documents import changes
 
     shell.terminal.record(
         [
-            ("proposal", found["id"]),
-            ("by", found["by"]),
-            ("at", found["at"]),
-            ("comment", found["comment"]),
-            ("from", found["before"]),
-            ("to", found["after"]),
-            ("attached", _attached_told(found["attached"])),
+            ("proposal", found.id),
+            ("by", found.by),
+            ("at", found.at),
+            ("comment", found.comment),
+            ("from", found.before),
+            ("to", found.after),
+            ("attached", _attached_told(found.attached)),
         ]
     )
-    if found["superseded"]:
+    if found.superseded:
         shell.terminal.warn("other policy sets came into force since then: it can no longer be published")
-    old, new = ({key: encode(one) for key, one in found[name].items()} for name in ("present", "documents"))
+    old, new = (
+        {key: encode(one) for key, one in documents.items()} for documents in (found.present, found.documents)
+    )
     for change in changes(old, new):
         shell.terminal.line(f"{change.kind} {change.key}", "bold")
         for line in change.lines:
@@ -325,14 +371,14 @@ def _attached_told(attached: dict[str, Any]) -> list[str]:
     return told or ["none: no test was run"]
 
 
-def _show_changes(shell: Shell, found: list[Answer]) -> None:
+def _show_changes(shell: Shell, found: Sequence[SetChange]) -> None:
     for change in found:
-        shell.terminal.line(f"{change['how']} {change['kind']}/{change['name']}")
+        shell.terminal.line(f"{change.how} {change.kind}/{change.name}")
 
 
-def _say_applied(shell: Shell, applied: Answer, told: str) -> None:
+def _say_applied(shell: Shell, applied: PolicyApplied, told: str) -> None:
     if shell.terminal.as_json:
         shell.terminal.json(applied)
         return
-    _show_changes(shell, applied["changes"])
+    _show_changes(shell, applied.changes)
     shell.terminal.say(told)

@@ -11,6 +11,7 @@ from answerable.errors.codes.services import CLI_TIER
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from answerable.api.policy_trial_answers import QuestionCounts
     from answerable.apps.cli.command import Shell
     from answerable.apps.cli.control import Control
 
@@ -39,16 +40,16 @@ def no_questions() -> dict[str, Any]:
     return {**sides, "tasks": 0, "first_at": None, "last_at": None}
 
 
-def add_questions(total: dict[str, Any], page: dict[str, Any]) -> None:
+def add_questions(total: dict[str, Any], page: QuestionCounts) -> None:
     """Add one page to the total."""
-    for side in SIDES:
-        total[side]["count"] += page[side]["count"]
-        for kind in KINDS:
-            for name, count in page[side][kind].items():
+    for side, asked in zip(SIDES, (page.before, page.after), strict=True):
+        total[side]["count"] += asked.count
+        for kind, counts in zip(KINDS, (asked.tiers, asked.rules, asked.groups), strict=True):
+            for name, count in counts.items():
                 total[side][kind][name] = total[side][kind].get(name, 0) + count
-    total["tasks"] += page["tasks"]
-    total["first_at"] = total["first_at"] or page["first_at"]
-    total["last_at"] = page["last_at"] or total["last_at"]
+    total["tasks"] += page.tasks
+    total["first_at"] = total["first_at"] or page.first_at
+    total["last_at"] = page.last_at or total["last_at"]
 
 
 def waits_by_tier(control: Control, since: int) -> dict[str, int]:
@@ -56,11 +57,13 @@ def waits_by_tier(control: Control, since: int) -> dict[str, int]:
 
     since: Unix milliseconds.
     """
+    from answerable.client import oversight_calls
+
     try:
-        told = control.get_long("/v1/oversight", since=str(since))
+        told = oversight_calls.show_oversight(control, since=str(since))
     except AnswerableError:
         return {}
-    return {one["tier"]: one["wait_ms"]["p50"] for one in told["tiers"] if one["wait_ms"]}
+    return {one.tier: one.wait_ms.p50 for one in told.tiers if one.wait_ms}
 
 
 def show_questions(shell: Shell, found: dict[str, Any]) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
+from msgspec import structs
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.policy_simulation import Limit, show_changes
 from answerable.apps.cli.policy_sources import Removed, Sources, gathered
 
 if TYPE_CHECKING:
-    from answerable.core.canonical import JSONValue
+    from answerable.api.policy_trial_answers import PolicyShadow
 
 
 def register(group: typer.Typer) -> None:
@@ -30,10 +31,14 @@ def start(shell: Shell, sources: Sources = None, remove: Removed = None) -> int 
 
     A running server asks them about everything that is decided from now on, after it was decided.
     """
+    from answerable.api.policy_answers import PolicySets
+    from answerable.client import policy_trial_calls
+
     with shell.control() as control:
         documents, _ = gathered(control, sources or [])
-        body: dict[str, JSONValue] = {"documents": documents, "removed": [*(remove or [])]}
-        found = control.post("/v1/policy/shadow", body)
+        found = policy_trial_calls.start_shadow(
+            control, PolicySets(documents=tuple(documents), removed=tuple(remove or ()))
+        )
     if shell.terminal.as_json:
         shell.terminal.json(found)
     else:
@@ -43,30 +48,32 @@ def start(shell: Shell, sources: Sources = None, remove: Removed = None) -> int 
 
 def status(shell: Shell, limit: Limit = 20) -> int | None:
     """What the shadow policy set would have decided differently."""
+    from answerable.client import policy_trial_calls
+
     with shell.control() as control:
-        found = control.get("/v1/policy/shadow")
+        found = policy_trial_calls.show_shadow(control)
     _show(shell, found, limit)
     return None
 
 
 def stop(shell: Shell) -> int | None:
     """End shadow mode, and print its results a last time."""
+    from answerable.client import policy_trial_calls
+
     with shell.control() as control:
-        found = control.post("/v1/policy/shadow/stop")
+        found = policy_trial_calls.stop_shadow(control)
     _show(shell, found, 0)
     return None
 
 
-def _show(shell: Shell, found: dict[str, Any], limit: int) -> None:
+def _show(shell: Shell, found: PolicyShadow, limit: int) -> None:
     if shell.terminal.as_json:
         shell.terminal.json(found)
         return
-    latest = found["differences"][-limit:] if limit else []
-    changed = found["asked"] - found["same"]
-    show_changes(shell, {**found, "differences": latest, "changed": changed})
-    behind = f", {found['behind']} entries behind" if found["behind"] else ""
-    shell.terminal.say(
-        f"{changed} of {found['asked']} decisions since {found['since']} would be different{behind}"
-    )
-    if found["fault"]:
-        shell.terminal.warn(f"it is paused, because it does not fit the registry: {found['fault']}")
+    latest = found.differences[-limit:] if limit else ()
+    changed = found.asked - found.same
+    show_changes(shell, {**structs.asdict(found), "differences": latest, "changed": changed})
+    behind = f", {found.behind} entries behind" if found.behind else ""
+    shell.terminal.say(f"{changed} of {found.asked} decisions since {found.since} would be different{behind}")
+    if found.fault:
+        shell.terminal.warn(f"it is paused, because it does not fit the registry: {found.fault}")

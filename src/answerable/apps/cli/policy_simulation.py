@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from msgspec import UNSET, structs
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.policy_questions import (
@@ -23,8 +24,8 @@ from answerable.errors import shown
 from answerable.errors.codes.services import CLI_SINCE
 
 if TYPE_CHECKING:
+    from answerable.api.policy_trial_answers import SimulationPage, SimulationRequest
     from answerable.apps.cli.control import Control
-    from answerable.core.canonical import JSONValue
 
 Since = Annotated[
     str, typer.Option("--since", help="Period, such as 90m, 24h, 7d; or `all`.", metavar="TIME")
@@ -68,12 +69,16 @@ def simulate(
     Says what would change, listed and counted, how many more or fewer questions people would be asked, and of what it
     cannot tell why. Ctrl-C gives what was found so far.
     """
+    from answerable.api.policy_trial_answers import SimulationRequest
+
     with shell.control() as control:
         documents, _ = gathered(control, sources or [])
-        body: dict[str, JSONValue] = {"documents": documents, "removed": [*(remove or [])]}
-        if tier:
-            body["tiers"] = {**tiers_given(tier)}
-        found = simulated(shell, control, body, since)
+        candidate = SimulationRequest(
+            documents=tuple(documents),
+            removed=tuple(remove or ()),
+            tiers=tiers_given(tier) if tier else UNSET,
+        )
+        found = simulated(shell, control, candidate, since)
         found["questions"]["wait_ms"] = waits_by_tier(control, millis_back(since))
     if shell.terminal.as_json:
         shell.terminal.json(found)
@@ -82,11 +87,13 @@ def simulate(
     return None
 
 
-def simulated(shell: Shell, control: Control, body: dict[str, JSONValue], since: str) -> dict[str, Any]:
+def simulated(shell: Shell, control: Control, candidate: SimulationRequest, since: str) -> dict[str, Any]:
     """Run the simulation and add up all pages; `partial` is true when the user interrupted it.
 
-    body: the documents, and the names to remove.
+    candidate: the documents, and the names to remove.
     """
+    from answerable.client import policy_trial_calls
+
     total: dict[str, Any] = {
         "since": since,
         "partial": False,
@@ -97,35 +104,37 @@ def simulated(shell: Shell, control: Control, body: dict[str, JSONValue], since:
     }
     total |= {name: {} for name in _COUNTED} | {"policy_set": "", "unlisted": 0, "differences": []}
     total["questions"] = no_questions()
-    asked = {**body, "since": str(millis_back(since))}
+    asked = structs.replace(candidate, since=str(millis_back(since)))
     progress = _Progress(shell)
     try:
         while True:
-            page = control.post("/v1/policy/simulate", asked)
+            page = policy_trial_calls.simulate_policy(control, asked)
             _add(total, page)
             progress.tell(page, total)
-            if not page["more"]:
+            if not page.more:
                 break
-            asked = {**body, "start": str(page["end"])} if page["end"] > page["start"] else asked
+            if page.end > page.start:
+                asked = structs.replace(candidate, start=str(page.end))
     except KeyboardInterrupt:
         total["partial"] = True
     progress.end()
     return total
 
 
-def _add(total: dict[str, Any], page: dict[str, Any]) -> None:
-    total["policy_set"] = page["policy_set"]
-    total["entries"] += page["end"] - page["start"]
-    for name in ("asked", "same"):
-        total[name] += page[name]
+def _add(total: dict[str, Any], page: SimulationPage) -> None:
+    total["policy_set"] = page.policy_set
+    total["entries"] += page.end - page.start
+    total["asked"] += page.asked
+    total["same"] += page.same
     total["changed"] = total["asked"] - total["same"]
-    add_questions(total["questions"], page["questions"])
-    for name in _COUNTED:
-        for key, count in page[name].items():
+    add_questions(total["questions"], page.questions)
+    counted = (page.changes, page.by_policy, page.untold, page.unasked)
+    for name, counts in zip(_COUNTED, counted, strict=True):
+        for key, count in counts.items():
             total[name][key] = total[name].get(key, 0) + count
     room = KEPT_MAX - len(total["differences"])
-    total["differences"] += page["differences"][:room]
-    total["unlisted"] += max(0, len(page["differences"]) - room)
+    total["differences"] += page.differences[:room]
+    total["unlisted"] += max(0, len(page.differences) - room)
 
 
 class _Progress:
@@ -135,12 +144,12 @@ class _Progress:
         self._wanted = sys.stderr.isatty() and not shell.terminal.as_json
         self._first: int | None = None
 
-    def tell(self, page: dict[str, Any], total: dict[str, Any]) -> None:
+    def tell(self, page: SimulationPage, total: dict[str, Any]) -> None:
         if not self._wanted:
             return
-        self._first = page["start"] if self._first is None else self._first
-        whole = max(1, page["size"] - self._first)
-        share = (page["end"] - self._first) * 100 // whole
+        self._first = page.start if self._first is None else self._first
+        whole = max(1, page.size - self._first)
+        share = (page.end - self._first) * 100 // whole
         sys.stderr.write(f"\r{share:3d} % of {whole} entries, {total['changed']} changes")
         sys.stderr.flush()
 
@@ -163,13 +172,13 @@ def show_changes(shell: Shell, found: dict[str, Any], limit: int | None = None) 
     """Show the changes, listed up to a limit and counted."""
     rows = [
         (
-            one["index"],
-            one["at"],
-            one["agent"],
-            one["capability"],
-            f"{one['was']}→{one['now']}",
-            ", ".join(one["by"]),
-            one["reason"],
+            one.index,
+            one.at,
+            one.agent,
+            one.capability,
+            f"{one.was}→{one.now}",
+            ", ".join(one.by),
+            one.reason,
         )
         for one in found["differences"][:limit]
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,6 +12,7 @@ from answerable.errors.codes.ledger import SET_FAULTS, SET_TESTS
 from answerable.errors.codes.registry import REGISTRY_FAULTS
 
 if TYPE_CHECKING:
+    from answerable.api.members import AnyObject
     from answerable.apps.cli.control import Control
     from answerable.core.approval.assurance_level import AssuranceLevel, SignedWith
     from answerable.core.canonical import JSONValue
@@ -28,13 +29,14 @@ Removed = Annotated[
 def people_signing(control: Control, signatures: tuple[AssuranceLevel, ...] | None = None) -> SignedWith:
     """Return what the server knows of people's passkeys. signatures: levels that its settings require per tier, if
     known."""
+    from answerable.client import person_calls
     from answerable.core.approval.assurance_level import ANY_FOR_ALL, SignedWith, held_strength, stronger
 
     strongest: dict[str, AssuranceLevel] = {}
     try:
-        for one in control.every("/v1/passkeys"):
-            held = held_strength(attested=one["attested"], backup_eligible=one["backup_eligible"])
-            strongest[str(one["person"])] = stronger(held, strongest.get(str(one["person"]), "any"))
+        for one in person_calls.list_passkeys(control):
+            held = held_strength(attested=one.attested, backup_eligible=one.backup_eligible)
+            strongest[one.person] = stronger(held, strongest.get(one.person, "any"))
     except Refused as refused:
         # Without a console, nobody has a passkey.
         if refused.code != "passkey.off":
@@ -44,26 +46,27 @@ def people_signing(control: Control, signatures: tuple[AssuranceLevel, ...] | No
 
 def gathered(
     control: Control, sources: list[Path], signatures: tuple[AssuranceLevel, ...] | None = None
-) -> tuple[list[JSONValue], dict[str, JSONValue]]:
+) -> tuple[list[AnyObject], dict[str, JSONValue]]:
     """Return the documents of directories and files, and the test results of each directory. signatures: as in
     `people_signing`.
 
     Raises Malformed (`set.faults`, `set.tests`, `registry.faults`).
     """
+    from answerable.client import registry_calls
     from answerable.wiring.policy_directory import check_set
     from answerable.wiring.policy_trials import try_set
     from answerable.wiring.registry_documents import read_documents
 
-    documents: list[JSONValue] = []
+    documents: list[AnyObject] = []
     tests: dict[str, JSONValue] = {}
-    registered = [one["document"] for one in control.every("/v1/registry")]
+    registered: list[JSONValue] = [one.document for one in registry_calls.list_documents(control)]
     known = people_signing(control, signatures)
     for source in sources:
         if not (source / "set.yaml").is_file():
             reading = read_documents([str(source)], standard_input="")
             if reading.faults:
                 raise REGISTRY_FAULTS(reading.faults[0])
-            documents += reading.documents
+            documents += cast("tuple[AnyObject, ...]", reading.documents)
             continue
         checked = check_set(source, registered, known=known)
         if checked.faults:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec import to_builtins
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.policy_questions import show_questions, waits_by_tier
@@ -43,9 +44,14 @@ def suggest(
     Each with its evidence and what it would have changed. Nothing comes into force: `answerable policy propose` the
     document, and somebody else publishes it.
     """
+    from answerable.client import suggestion_calls
+
     with shell.control() as control:
-        query = {"approved_min": str(approved_min), "days": str(days)}
-        found = control.get_long("/v1/policy/suggestions", since=str(millis_back(since)), **query)
+        answer = suggestion_calls.list_suggestions(
+            control, since=str(millis_back(since)), approved_min=str(approved_min), days=str(days)
+        )
+        # Rules get a member here that the answer does not have.
+        found: dict[str, Any] = to_builtins(answer)
         for one in found["rules"]:
             if one["document"] is not None:
                 one["simulation"] = _simulation(shell, control, one["document"], since)
@@ -64,9 +70,10 @@ def suggest(
     return None
 
 
-def _simulation(shell: Shell, control: Control, document: object, since: str) -> dict[str, Any]:
-    body: dict[str, Any] = {"documents": [document], "removed": []}
-    found = simulated(shell, control, body, since)
+def _simulation(shell: Shell, control: Control, document: dict[str, Any], since: str) -> dict[str, Any]:
+    from answerable.api.policy_trial_answers import SimulationRequest
+
+    found = simulated(shell, control, SimulationRequest(documents=(document,), removed=()), since)
     found["questions"]["wait_ms"] = waits_by_tier(control, millis_back(since))
     names = ("asked", "same", "changed", "changes", "untold", "partial", "questions")
     return {name: found[name] for name in names}

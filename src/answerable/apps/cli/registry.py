@@ -4,11 +4,12 @@ servers."""
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
 from answerable.apps.cli import capabilities
+from answerable.apps.cli.applied_report import SIGN_STYLES, SIGNS, show_applied, warn_inactive
 from answerable.apps.cli.capabilities import standing
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import CHECK_FAILED, ERROR
@@ -19,7 +20,9 @@ from answerable.errors.codes.services import CLI_FILES, CLI_NOT_CONFIRMED
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from answerable.apps.cli.control import Answer, Control
+    from answerable.api.members import AnyObject
+    from answerable.api.registry_answers import Applied
+    from answerable.apps.cli.control import Control
     from answerable.core.canonical import JSONValue
     from answerable.wiring.registry_documents import Reading
 
@@ -34,10 +37,6 @@ DryRun = Annotated[
 Prune = Annotated[
     bool, typer.Option("--prune", help="Remove registered documents that are not in these files.")
 ]
-
-_VOID_SHOWN_MAX: Final = 5
-_SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
-_SIGN_STYLES: Final = {"added": "green", "removed": "red", "changed": "yellow"}
 
 
 def register(app: typer.Typer) -> None:
@@ -63,41 +62,48 @@ def apply(
 
     Adds them to the registered ones: all of them, or none if one has a fault.
     """
+    from answerable.api.registry_answers import Documents
+    from answerable.client import registry_calls
+
     reading = _read(shell, file, files)
     with shell.control(creates=True) as control:
         faults = _faults(reading, _stored(control), prune=prune)
         if faults:
             return _faulty(shell, faults, ERROR)
-        body: dict[str, JSONValue] = {"documents": list(reading.documents), "prune": prune}
+        given = Documents(documents=cast("tuple[AnyObject, ...]", reading.documents), prune=prune)
         try:
-            planned = control.post("/v1/registry/plan", body)
+            planned = registry_calls.plan_documents(control, given)
         except Malformed as fault:
             raise _with_files(reading, fault) from None
-        removed = [change for change in planned["changes"] if change["how"] == "removed"]
+        removed = [change for change in planned.changes if change.how == "removed"]
         if dry_run:
-            _show_applied(shell, planned, done=False)
+            show_applied(shell, planned, done=False)
             return None
         if removed:
-            names = ", ".join(f"{one['kind']} {one['name']}" for one in removed)
+            names = ", ".join(f"{one.kind} {one.name}" for one in removed)
             if not shell.terminal.confirmed(f"Remove {names}?", yes=shell.yes):
                 raise CLI_NOT_CONFIRMED("not confirmed: nothing was changed")
-        applied = control.post("/v1/registry/apply", body)
-        _show_applied(shell, applied, done=True)
+        applied = registry_calls.apply_documents(control, given)
+        show_applied(shell, applied, done=True)
         _warn_of_duties(shell, control, applied)
     return None
 
 
-def _warn_of_duties(shell: Shell, control: Control, applied: Answer) -> None:
+def _warn_of_duties(shell: Shell, control: Control, applied: Applied) -> None:
     """Warn about gaps in duty coverage as soon as a Duty or a Principal has changed."""
-    if shell.terminal.as_json or not any(one["kind"] in ("Duty", "Principal") for one in applied["changes"]):
+    from answerable.client import registry_calls
+
+    if shell.terminal.as_json or not any(one.kind in ("Duty", "Principal") for one in applied.changes):
         return
-    for one in control.get("/v1/registry/check")["findings"]:
-        if one["kind"] == "Duty":
-            shell.terminal.warn(f"Duty {one['name']} {one['message']}")
+    for one in registry_calls.check_registry(control).findings:
+        if one.kind == "Duty":
+            shell.terminal.warn(f"Duty {one.name} {one.message}")
 
 
 def show_diff(shell: Shell, file: Files = None, files: MoreFiles = None, prune: Prune = False) -> int | None:
     """Print what `apply` would change, field by field."""
+    from answerable.api.registry_answers import Documents
+    from answerable.client import registry_calls
     from answerable.core.canonical import encode
     from answerable.core.registry.documents.standing import with_standing
     from answerable.core.registry.parsing.parse import document_key
@@ -109,7 +115,9 @@ def show_diff(shell: Shell, file: Files = None, files: MoreFiles = None, prune: 
         faults = _faults(reading, stored, prune=prune)
         if faults:
             return _faulty(shell, faults, ERROR)
-        planned = control.post("/v1/registry/plan", {"documents": list(reading.documents), "prune": prune})
+        planned = registry_calls.plan_documents(
+            control, Documents(documents=cast("tuple[AnyObject, ...]", reading.documents), prune=prune)
+        )
     old = {key: encode(document) for key, document in stored.items()}
     given = {
         document_key(one): encode(with_standing(one, stored.get(document_key(one))))
@@ -122,12 +130,12 @@ def show_diff(shell: Shell, file: Files = None, files: MoreFiles = None, prune: 
         )
         return None
     for change in found:
-        shell.terminal.line(f"{_SIGNS[change.kind]} {change.key}", _SIGN_STYLES[change.kind])
+        shell.terminal.line(f"{SIGNS[change.kind]} {change.key}", SIGN_STYLES[change.kind])
         for line in change.lines:
             shell.terminal.line(f"    {line}")
     if not found:
         shell.terminal.say("no changes")
-    _warn_inactive(shell, planned["inactive"])
+    warn_inactive(shell, planned.inactive)
     return None
 
 
@@ -136,21 +144,22 @@ def validate(shell: Shell, file: Files = None, files: MoreFiles = None) -> int |
 
     Give all documents that belong together. Prints each fault with its file and line; exit code 5 if there is one.
     """
+    from answerable.api.registry_answers import InactiveDocument
     from answerable.wiring.registry_documents import faults_in, inactive_in
 
     reading = _read(shell, file, files)
     faults = faults_in(reading)
     if faults:
         return _faulty(shell, faults, CHECK_FAILED)
-    resting: list[Any] = [
-        {"kind": one.kind, "name": one.name, "missing": list(one.missing), "reasons": list(one.reasons)}
+    resting = [
+        InactiveDocument(kind=one.kind, name=one.name, missing=tuple(one.missing), reasons=tuple(one.reasons))
         for one in inactive_in(reading.documents)
     ]
     if shell.terminal.as_json:
         shell.terminal.json({"documents": len(reading.documents), "faults": [], "inactive": resting})
     else:
         shell.terminal.say(f"{len(reading.documents)} documents, no fault")
-        _warn_inactive(shell, resting)
+        warn_inactive(shell, resting)
     return None
 
 
@@ -159,14 +168,16 @@ def check(shell: Shell) -> int | None:
 
     Also prints what an owner should check. Exit code 5 if a registered document is not active.
     """
+    from answerable.client import registry_calls
+
     with shell.control() as control:
-        found = control.get("/v1/registry/check")
-    failed = CHECK_FAILED if found["inactive"] else None
+        found = registry_calls.check_registry(control)
+    failed = CHECK_FAILED if found.inactive else None
     if shell.terminal.as_json:
         shell.terminal.json(found)
         return failed
-    rows = [("inactive", one["kind"], one["name"], "; ".join(one["reasons"])) for one in found["inactive"]]
-    rows += [("look at", one["kind"], one["name"], one["message"]) for one in found["findings"]]
+    rows = [("inactive", one.kind, one.name, "; ".join(one.reasons)) for one in found.inactive]
+    rows += [("look at", one.kind, one.name, one.message) for one in found.findings]
     shell.terminal.table(
         ("what", "kind", "name", "why"), rows, empty="everything that is registered is active"
     )
@@ -177,14 +188,16 @@ def list_documents(
     shell: Shell, kind: Annotated[str | None, typer.Option(help="Only this kind.")] = None
 ) -> int | None:
     """Registered documents, active or not."""
+    from answerable.client import registry_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/registry", **({"kind": kind} if kind else {})))
+        items = list(registry_calls.list_documents(control, kind=kind or None))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
     shell.terminal.table(
         ("kind", "name", "state", "why"),
-        [(one["kind"], one["name"], standing(one), "; ".join(one["reasons"])) for one in items],
+        [(one.kind, one.name, standing(one), "; ".join(one.reasons)) for one in items],
         empty="nothing is registered: begin with `answerable apply -f FILE`",
     )
     return None
@@ -200,34 +213,33 @@ def show_document(
     """One document as it is stored."""
     import yaml
 
-    from answerable.apps.cli.control import segment
+    from answerable.client import registry_calls
 
     with shell.control() as control:
-        item = control.get(f"/v1/registry/{segment(kind)}/{segment(name)}")
+        item = registry_calls.show_document(control, kind, name)
     if shell.terminal.as_json:
         shell.terminal.json(item)
         return None
     # The emitter escapes non-printable characters, so the text is safe to display and can be applied again.
-    for line in yaml.safe_dump(item["document"], sort_keys=False).splitlines():
+    for line in yaml.safe_dump(item.document, sort_keys=False).splitlines():
         shell.terminal.line(line)
-    for reason in item["reasons"]:
+    for reason in item.reasons:
         shell.terminal.warn(f"not active: {reason}")
     return None
 
 
 def list_agents(shell: Shell) -> int | None:
     """Registered agents, active or not."""
+    from answerable.client import registry_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/agents"))
+        items = list(registry_calls.list_agents(control))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
     shell.terminal.table(
         ("name", "state", "use case", "environment", "owner"),
-        [
-            (one["name"], standing(one), one["use_case"], one["environment"], one["ownership"]["owner"])
-            for one in items
-        ],
+        [(one.name, standing(one), one.use_case, one.environment, one.ownership.owner) for one in items],
         empty="no agent is registered",
     )
     return None
@@ -240,31 +252,33 @@ BESIDE: Final = (
 
 def show_agent(shell: Shell, name: Annotated[str, typer.Argument(help="Name of the agent.")]) -> int | None:
     """One agent, and who answers for it."""
+    from answerable.client import registry_calls
+
     with shell.control() as control:
-        agent = next((one for one in control.every("/v1/agents") if one["name"] == name), None)
+        agent = next((one for one in registry_calls.list_agents(control) if one.name == name), None)
     if agent is None:
         raise AGENT_UNKNOWN(f"there is no agent {shown(name)}")
     if shell.terminal.as_json:
         shell.terminal.json(agent)
         return None
-    owned = agent["ownership"]
+    owned = agent.ownership
     shell.terminal.record(
         [
-            ("name", agent["name"]),
+            ("name", agent.name),
             ("state", standing(agent)),
-            ("why", agent["reasons"]),
-            ("status", agent["status"]),
-            ("use case", agent["use_case"]),
-            ("environment", agent["environment"]),
-            ("owner", owned["owner"]),
-            ("backup owner", owned["backup_owner"]),
-            ("approver group", owned["approver_group"]),
-            ("audit level", owned["audit_level"]),
-            ("review date", owned["review_date"]),
-            ("keys", agent["keys"]),
-            ("unix users", agent["unix_uids"]),
-            ("certificates", agent["certificates"]),
-            ("account", BESIDE if agent["shares_account"] else "not known to be the server's own"),
+            ("why", agent.reasons),
+            ("status", agent.status),
+            ("use case", agent.use_case),
+            ("environment", agent.environment),
+            ("owner", owned.owner),
+            ("backup owner", owned.backup_owner),
+            ("approver group", owned.approver_group),
+            ("audit level", owned.audit_level),
+            ("review date", owned.review_date),
+            ("keys", agent.keys),
+            ("unix users", agent.unix_uids),
+            ("certificates", agent.certificates),
+            ("account", BESIDE if agent.shares_account else "not known to be the server's own"),
         ]
     )
     return None
@@ -272,14 +286,16 @@ def show_agent(shell: Shell, name: Annotated[str, typer.Argument(help="Name of t
 
 def list_servers(shell: Shell) -> int | None:
     """Upstream servers and their states."""
+    from answerable.client import registry_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/servers"))
+        items = list(registry_calls.list_servers(control))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
     shell.terminal.table(
         ("name", "state", "transport", "target"),
-        [(one["name"], one["state"], one["transport"], one["target"]) for one in items],
+        [(one.name, one.state, one.transport, one.target) for one in items],
         empty="no server is registered",
     )
     return None
@@ -311,7 +327,9 @@ def _with_files(reading: Reading, fault: Malformed) -> Malformed:
 
 
 def _stored(control: Control) -> dict[str, JSONValue]:
-    return {f"{one['kind']}/{one['name']}": one["document"] for one in control.every("/v1/registry")}
+    from answerable.client import registry_calls
+
+    return {f"{one.kind}/{one.name}": one.document for one in registry_calls.list_documents(control)}
 
 
 def _faults(reading: Reading, stored: dict[str, JSONValue], *, prune: bool) -> tuple[str, ...]:
@@ -345,50 +363,3 @@ def _faulty(shell: Shell, faults: Iterable[str], code: int) -> int:
             shell.terminal.warn(fault)
     shell.terminal.fault(f"{len(listed)} {'fault' if len(listed) == 1 else 'faults'}: nothing was changed")
     return code
-
-
-def _show_applied(shell: Shell, applied: Answer, *, done: bool) -> None:
-    if shell.terminal.as_json:
-        shell.terminal.json(applied)
-        return
-    for change in applied["changes"]:
-        how = change["how"]
-        shell.terminal.line(f"{_SIGNS[how]} {change['kind']}/{change['name']}", _SIGN_STYLES[how])
-    count = len(applied["changes"])
-    told = f"{count} {'change' if count == 1 else 'changes'}" if count else "no changes"
-    shell.terminal.say(told if done or not count else f"{told}; a dry run, so nothing was changed")
-    _warn_inactive(shell, applied["inactive"])
-    added = {
-        (change["kind"].lower(), change["name"]) for change in applied["changes"] if change["how"] == "added"
-    }
-    _warn_undrilled(
-        shell, [one for one in applied["undrilled"] if (one["kind"].lower(), one["name"]) not in added]
-    )
-    _warn_void(shell, applied["void"])
-
-
-def _warn_void(shell: Shell, void: list[str]) -> None:
-    """Warn about policies that are probably not what their authors mean, as `policy check` does."""
-    for one in void[:_VOID_SHOWN_MAX]:
-        shell.terminal.warn(one)
-    if len(void) > _VOID_SHOWN_MAX:
-        shell.terminal.warn(
-            f"and {len(void) - _VOID_SHOWN_MAX} policies more: `answerable policy check` lists all"
-        )
-
-
-def _warn_undrilled(shell: Shell, raises: list[Answer]) -> None:
-    """Warn in one line about earlier documents that were raised without drills; new ones could not be drilled yet."""
-    if raises:
-        one = raises[0]
-        told = " and ".join(f"`{line}`" for line in one["commands"])
-        more = f", and {len(raises) - 1} more (`--json` names them)" if len(raises) > 1 else ""
-        shell.terminal.warn(
-            f"raised without drills: {one['kind']} {one['name']} from tier {one['from']} to {one['to']}{more}: "
-            f"run {told}"
-        )
-
-
-def _warn_inactive(shell: Shell, resting: Iterable[Answer]) -> None:
-    for one in resting:
-        shell.terminal.warn(f"not active: {one['kind']}/{one['name']}: {'; '.join(one['reasons'])}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from msgspec import to_builtins
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.policy_simulation import millis_back
@@ -49,10 +50,12 @@ def stats(shell: Shell, since: Since = "7d", save: Save = None, against: Against
     compared with one, for a change of policy.
     """
     from answerable.apps.cli.stats_baseline import compared, read_baseline, stats_of, write_baseline
+    from answerable.client import stats_calls
 
     before = read_baseline(against) if against is not None else None
     with shell.control() as control:
-        found = control.get_long("/v1/stats", since=str(millis_back(since)))
+        answer = stats_calls.show_stats(control, since=str(millis_back(since)))
+    found: dict[str, Any] = to_builtins(answer)
     now = stats_of(found)
     if save is not None:
         write_baseline(save, found)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec import UNSET
+
 if TYPE_CHECKING:
-    from answerable.apps.cli.control import Answer
+    from answerable.api.hold_answers import ContainmentReport, DoneAction, EndedByHold
     from answerable.apps.cli.terminal import Terminal
 
 NAMED_MAX: Final = 20
@@ -24,31 +26,31 @@ class ReportView:
     """Print what is new in each state of a report, and nothing twice. report: its latest state; None before the
     first."""
 
-    def __init__(self, terminal: Terminal, report: Answer | None) -> None:
+    def __init__(self, terminal: Terminal, report: ContainmentReport | None) -> None:
         self.report = report
         self._terminal = terminal
         self._said: set[tuple[str, str]] = set()
 
-    def update(self, report: Answer) -> None:
+    def update(self, report: ContainmentReport) -> None:
         """Print what was stopped, what is in flight and how actions ended, as far as not yet printed."""
         self.report = report
         if self._terminal.as_json:
             return
-        stopped = report["stopped"]
-        for kind, end in (
-            ("approvals", "denied"),
-            ("instances", "ended"),
-            ("mandates", "stands still"),
-            ("leases", "ended"),
+        stopped = report.stopped
+        for kind, names, end in (
+            ("approval", stopped.approvals, "denied"),
+            ("instance", stopped.instances, "ended"),
+            ("mandate", stopped.mandates, "stands still"),
+            ("lease", stopped.leases, "ended"),
         ):
-            for name in stopped[kind][:NAMED_MAX]:
-                self._say(kind, name, f"stopped   {kind[:-1]} {name}: {end}")
-        for one in report["in_flight"]:
-            name = f"{one['capability']} ({one['action']}, entry {one['entry']})"
-            if one["status"] == "running":
-                self._say("flight", name, f"in flight {name}, over by {one['due']}")
+            for name in names[:NAMED_MAX]:
+                self._say(kind, name, f"stopped   {kind} {name}: {end}")
+        for one in report.in_flight:
+            name = f"{one.capability} ({one.action}, entry {one.entry})"
+            if one.status == "running":
+                self._say("flight", name, f"in flight {name}, over by {one.due}")
             else:
-                self._say("ended", name, f"in flight {name} {_ENDS[one['status']]}")
+                self._say("ended", name, f"in flight {name} {_ENDS[one.status]}")
 
     def left(self, hold: str) -> None:
         """Report that the user ended the display."""
@@ -60,60 +62,60 @@ class ReportView:
             f"it is held, but its report cannot be read now: {why}; see `answerable hold show {hold}`"
         )
 
-    def summary(self, report: Answer) -> None:
+    def summary(self, report: ContainmentReport) -> None:
         """Print the summary at the end."""
         terminal = self._terminal
-        stopped, last, counted = report["stopped"], report["last_effect"], report["done_count"]
+        stopped, last, counted = report.stopped, report.last_effect, report.done_count
         terminal.record(
             [
                 ("stopped", _stopped(stopped)),
-                ("on record", _entry(report["log"], report["entry"])),
+                ("on record", _entry(report.log, report.entry)),
                 ("last effect", _last(last)),
                 ("in flight", _flights(report)),
-                ("started after", report["started_after_count"]),
+                ("started after", report.started_after_count),
                 (
                     "done before",
-                    f"{counted['not_reversible']} that cannot be undone, {counted['reversible']} reversible by hand, "
-                    f"{counted['read']} reads",
+                    f"{counted.not_reversible} that cannot be undone, {counted.reversible} reversible by hand, "
+                    f"{counted.read} reads",
                 ),
-                ("report", _entry(report["log"], report["recorded"])),
+                ("report", _entry(report.log, report.recorded)),
             ]
         )
         rows = [
-            ("still live", one["kind"], one["name"], f"{_until(one['until'])}: {one['why']}")
-            for one in report["live"][:NAMED_MAX]
+            ("still live", one.kind, one.name, f"{_until(one.until)}: {one.why}")
+            for one in report.live[:NAMED_MAX]
         ]
-        rows += _more("still live", report["live_count"], len(rows))
-        if not report["live_all"]:
+        rows += _more("still live", report.live_count, len(rows))
+        if not report.live_all:
             rows.append(
                 ("still live", "", "there may be more", "not everything that was issued is known here")
             )
         undo = [
             (
                 "done",
-                one["capability"],
-                one["action"],
-                f"{one['status']}, begun {one['at']}; can be undone: {_UNDOING[one['undoing']]}",
+                one.capability,
+                one.action,
+                f"{one.status}, begun {one.at}; can be undone: {_UNDOING[one.undoing]}",
             )
-            for one in report["done"][:NAMED_MAX]
+            for one in report.done[:NAMED_MAX]
         ]
-        undo += _more("done", sum(counted.values()), len(undo))
+        undo += _more("done", counted.not_reversible + counted.reversible + counted.read, len(undo))
         terminal.table(("what", "of", "name", "more"), rows + undo, empty="nothing is still live")
         self._warn(report)
 
-    def _warn(self, report: Answer) -> None:
-        if report["started_after_count"]:
+    def _warn(self, report: ContainmentReport) -> None:
+        if report.started_after_count:
             self._terminal.warn(
-                f"{report['started_after_count']} actions were started after the stop: this is an error, report it"
+                f"{report.started_after_count} actions were started after the stop: this is an error, report it"
             )
-        if report["looked_from"]:
+        if report.looked_from:
             self._terminal.say(
-                f"only entries {report['looked_from']} to {report['entries'] - 1} were searched: earlier actions "
+                f"only entries {report.looked_from} to {report.entries - 1} were searched: earlier actions "
                 "are not included"
             )
-        for one in report["not_asked"]:
+        for one in report.not_asked:
             self._terminal.say(
-                f"{one['log'] or 'the other processes'} could not be queried: {one['why']}. It starts nothing "
+                f"{one.log or 'the other processes'} could not be queried: {one.why}. It starts nothing "
                 "within reach either; its actions in flight and done are not included"
             )
 
@@ -123,12 +125,12 @@ class ReportView:
             self._terminal.line(text)
 
 
-def _stopped(stopped: Answer) -> str:
-    cut = stopped.get("cut")
+def _stopped(stopped: EndedByHold) -> str:
+    cut = "an unknown number of" if stopped.cut is UNSET else stopped.cut
     return (
-        f"{len(stopped['approvals'])} approvals, {stopped['instances_count']} instances, {stopped['mandates_count']} "
-        f"open mandates, {'an unknown number of' if cut is None else cut} calls and streams cut, "
-        f"{len(stopped['leases'])} leases ended"
+        f"{len(stopped.approvals)} approvals, {stopped.instances_count} instances, {stopped.mandates_count} "
+        f"open mandates, {cut} calls and streams cut, "
+        f"{len(stopped.leases)} leases ended"
     )
 
 
@@ -136,14 +138,14 @@ def _entry(log: str, index: int | None) -> str:
     return f"entry {index} of {log}" if index is not None else "not yet"
 
 
-def _last(last: Answer | None) -> str:
+def _last(last: DoneAction | None) -> str:
     if last is None:
         return "none"
-    return f"{last['capability']} ({last['action']}, entry {last['entry']}), begun {last['at']}"
+    return f"{last.capability} ({last.action}, entry {last.entry}), begun {last.at}"
 
 
-def _flights(report: Answer) -> str:
-    count, running = report["in_flight_count"], report["running"]
+def _flights(report: ContainmentReport) -> str:
+    count, running = report.in_flight_count, report.running
     if not count:
         return "none"
     return f"{count}, {running} of them without an end yet" if running else f"{count}, all ended"

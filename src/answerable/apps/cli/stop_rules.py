@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from answerable.apps.cli.command import Shell, command
-from answerable.apps.cli.control import segment
 from answerable.apps.cli.policy_simulation import Since, millis_back
 
 if TYPE_CHECKING:
-    from typing import Any
+    from answerable.api.rule_answers import RuleSimulation
 
 Name = Annotated[str, typer.Argument(help="Registered name of the rule, dry or not.", metavar="NAME")]
 
@@ -29,8 +28,10 @@ def simulate(shell: Shell, name: Name, since: Since = "7d") -> int | None:
     Prints for each hold the entry that would have caused it, the measured number, and how many actions it would have
     stopped.
     """
+    from answerable.client import rule_calls
+
     with shell.control() as control:
-        found = control.get_long(f"/v1/stop-rules/{segment(name)}/simulation", since=str(millis_back(since)))
+        found = rule_calls.simulate_rule(control, name, since=str(millis_back(since)))
     if shell.terminal.as_json:
         shell.terminal.json(found)
     else:
@@ -38,22 +39,22 @@ def simulate(shell: Shell, name: Name, since: Since = "7d") -> int | None:
     return None
 
 
-def _show(shell: Shell, found: dict[str, Any], since: str) -> None:
+def _show(shell: Shell, found: RuleSimulation, since: str) -> None:
     rows = [
-        (one["index"], one["at"], f"{one['kind']} {one['name']}", one["owner"], one["value"], one["stopped"])
-        for one in found["firings"]
+        (one.index, one.at, f"{one.kind} {one.name}", one.owner, one.value, one.stopped)
+        for one in found.firings
     ]
     if rows:
         shell.terminal.table(("entry", "at", "would hold", "by", "value", "stopped"), rows, empty="")
-    count = len(rows) + found["unlisted"]
-    stopped = sum(one["stopped"] for one in found["firings"])
+    count = len(rows) + found.unlisted
+    stopped = sum(one.stopped for one in found.firings)
     told = f"{count} holds since {since}, which would have stopped {stopped} actions that were done"
-    if found["unknown"]:
+    if found.unknown:
         shell.terminal.warn(
-            f"{found['unknown']} times its tracker's number could not be told, as what was erased cannot be read: the "
+            f"{found.unknown} times its tracker's number could not be told, as what was erased cannot be read: the "
             "walk would have refused"
         )
-    if found["partial"]:
-        shell.terminal.warn(f"read to entry {found['end']} of {found['size']}, so this is incomplete: {told}")
+    if found.partial:
+        shell.terminal.warn(f"read to entry {found.end} of {found.size}, so this is incomplete: {told}")
     else:
         shell.terminal.say(told)

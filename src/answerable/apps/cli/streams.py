@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from answerable.apps.cli.command import Shell, command
 
 if TYPE_CHECKING:
-    from typing import Any
-
     import typer
+
+    from answerable.api.event_answers import EventStream
 
 
 def register(app: typer.Typer) -> None:
@@ -19,8 +19,10 @@ def register(app: typer.Typer) -> None:
 
 def streams(shell: Shell) -> int | None:
     """Receivers of events and webhooks: what waits for each, what it was not sent, and when it is tried again."""
+    from answerable.client import event_calls
+
     with shell.control() as control:
-        items = list(control.every("/v1/event-streams"))
+        items = list(event_calls.list_event_streams(control))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
@@ -28,12 +30,12 @@ def streams(shell: Shell) -> int | None:
         ("receiver", "by", "status", "waiting", "left out", "refused", "why"),
         [
             (
-                one["receiver"],
-                one["method"],
-                one["status"] if one["heard"] else "not heard",
-                one["waiting"],
-                one["left_out"],
-                one["refused"],
+                one.receiver,
+                one.method,
+                one.status if one.heard else "not heard",
+                one.waiting,
+                one.left_out,
+                one.refused,
                 _why(one),
             )
             for one in items
@@ -43,7 +45,7 @@ def streams(shell: Shell) -> int | None:
     return None
 
 
-def _why(one: dict[str, Any]) -> str:
+def _why(one: EventStream) -> str:
     """Return what is noteworthy about a receiver, empty if nothing."""
-    tried = f"tried {one['attempts']} times, again at {one['next_at']}" if one["next_at"] else ""
-    return "; ".join(text for text in (one["reason"], tried) if text)
+    tried = f"tried {one.attempts} times, again at {one.next_at}" if one.next_at else ""
+    return "; ".join(text for text in (one.reason, tried) if text)

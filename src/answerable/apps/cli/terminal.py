@@ -79,6 +79,12 @@ def print_nowhere() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _members(answer: object) -> object:
+    from msgspec import to_builtins
+
+    return to_builtins(answer)
+
+
 class Terminal:
     """The output streams of one command. as_json: results are one JSON text. quiet: only faults as messages. draws:
     whether colour and progress bars are available; they need a package of the server."""
@@ -93,10 +99,10 @@ class Terminal:
         self._consoles: dict[int, Console] = {}
 
     def json(self, value: object) -> None:
-        """Print a JSON value, indented on a terminal."""
+        """Print a JSON value, indented on a terminal. Answers of the control API may be part of it."""
         indent = 2 if sys.stdout.isatty() else None
         with printing():
-            sys.stdout.write(json.dumps(value, indent=indent) + "\n")
+            sys.stdout.write(json.dumps(value, indent=indent, default=_members) + "\n")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
         """Print aligned columns under a heading. Without rows, `empty` is printed as a message instead."""

@@ -18,7 +18,8 @@ from answerable.errors.codes.registry import TOOL_OTHER_DEFINITION, TOOL_UNSEEN
 from answerable.errors.codes.services import CLI_MISSING, CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
-    from answerable.apps.cli.control import Answer, Control
+    from answerable.api.tool_answers import Tool, ToolPin, ToolShown
+    from answerable.apps.cli.control import Control
     from answerable.core.identity.keys.keys import SigningKey
 
 ServerName = Annotated[str, typer.Argument(help="Registered name of the server.", metavar="SERVER")]
@@ -48,10 +49,14 @@ def list_tools(
 
     Exit code 5 when one that is registered waits for its owner.
     """
+    from answerable.client import registry_calls
+
     with shell.control() as control:
-        names = [server] if server else [one["name"] for one in control.every("/v1/servers") if one["active"]]
+        names = (
+            [server] if server else [one.name for one in registry_calls.list_servers(control) if one.active]
+        )
         items = [one for name in names for one in _tools(control, name)]
-    failed = CHECK_FAILED if any(one["blocked"] for one in items) else None
+    failed = CHECK_FAILED if any(one.blocked for one in items) else None
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return failed
@@ -59,11 +64,15 @@ def list_tools(
         ("server", "tool", "state", "by", "capability", "tier", "unhinted", "definition", "blocked"),
         [
             (
-                *(one[key] for key in ("server", "name", "standing", "source", "capability")),
-                "" if one["tier"] is None else one["tier"],
-                "accepted" if one["unhinted_accepted"] else "",
-                one["offered"][:12],
-                one["blocked"],
+                one.server,
+                one.name,
+                one.standing,
+                one.source,
+                one.capability,
+                "" if one.tier is None else one.tier,
+                "accepted" if one.unhinted_accepted else "",
+                one.offered[:12],
+                one.blocked,
             )
             for one in items
         ],
@@ -125,6 +134,8 @@ def approve(
 
     Prints the difference, asks for confirmation, signs it and submits the signature. The key stays here.
     """
+    from answerable.api.members import Token
+    from answerable.client import tool_calls
     from answerable.core.identity.names.principal import principal_id
     from answerable.sdk.keyfile import load_key
 
@@ -133,18 +144,16 @@ def approve(
     signing_key = load_key(key)
     with shell.control() as control:
         owner = principal_id(person or _owner_of(control, signing_key.public.thumbprint))
-        names = (
-            [tool] if tool else [one["name"] for one in _tools(control, server) if one["standing"] in WAITING]
-        )
-        done: list[Answer] = []
+        names = [tool] if tool else [one.name for one in _tools(control, server) if one.standing in WAITING]
+        done: list[ToolPin] = []
         for name in names:
             found = _found(control, server, name)
-            if definition and found["tool"]["offered"] != definition.removeprefix("sha256:"):
+            if definition and found.tool.offered != definition.removeprefix("sha256:"):
                 raise TOOL_OTHER_DEFINITION(
-                    f"tool {shown(name)} has definition {found['tool']['offered'] or 'none'} now, "
+                    f"tool {shown(name)} has definition {found.tool.offered or 'none'} now, "
                     f"expected {shown(definition)}"
                 )
-            if found["text"] is not None and not _differs(found):
+            if found.text is not None and not _differs(found):
                 shell.terminal.say(f"{name}: this definition is already approved")
                 continue
             if not shell.terminal.as_json:
@@ -152,8 +161,8 @@ def approve(
             if not shell.terminal.confirmed(f"Approve tool {name} of {server}, as {owner}?", yes=shell.yes):
                 raise CLI_NOT_CONFIRMED("not confirmed: nothing was signed")
             token = _signed(found, owner=owner, key=signing_key)
-            done.append(control.post("/v1/tool-approvals", {"token": token}))
-            shell.terminal.say(f"tool {name} of {server} is approved as {done[-1]['definition'][:12]}")
+            done.append(tool_calls.approve_tool(control, Token(token=token)))
+            shell.terminal.say(f"tool {name} of {server} is approved as {done[-1].definition[:12]}")
     if shell.terminal.as_json:
         shell.terminal.json(done)
     elif not names:
@@ -161,76 +170,77 @@ def approve(
     return None
 
 
-def _signed(found: Answer, *, owner: Any, key: SigningKey) -> str:
+def _signed(found: ToolShown, *, owner: Any, key: SigningKey) -> str:
     """Sign the digest of the displayed text, computed here and not taken from the server."""
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.registry.tools.tool_approval import signed_approval
 
-    if found["text"] is None:
+    if found.text is None:
         raise TOOL_UNSEEN("the server does not offer this tool now: nothing to approve")
     return signed_approval(
-        found["tool"]["server"],
-        found["tool"]["name"],
-        definition=sha256(found["text"].encode()).hexdigest(),
-        previous=sha256(found["pin"]["text"].encode()).hexdigest() if found["pin"] else "",
+        found.tool.server,
+        found.tool.name,
+        definition=sha256(found.text.encode()).hexdigest(),
+        previous=sha256(found.pin.text.encode()).hexdigest() if found.pin else "",
         owner=owner,
         key=key,
         at=UnixMillis(time.time_ns() // 1_000_000),
     )
 
 
-def _show(shell: Shell, found: Answer) -> None:
+def _show(shell: Shell, found: ToolShown) -> None:
     """Show the difference computed from the two texts here, because these texts are what is signed."""
     from answerable.core.canonical import parse
     from answerable.core.registry.tools.tool_change import tool_changes, tool_lines
 
-    terminal, told = shell.terminal, found["tool"]
-    terminal.line(f"tool {told['name']} of server {told['server']}", "bold")
-    if found["text"] is None:
+    terminal, told = shell.terminal, found.tool
+    terminal.line(f"tool {told.name} of server {told.server}", "bold")
+    if found.text is None:
         terminal.warn("the server does not offer it now")
         return
-    for one in found["weight"]:
-        terminal.line(f"{'!' if one['grave'] else '*'} {one['text']}", "yellow" if one["grave"] else "")
+    for one in found.weight:
+        terminal.line(f"{'!' if one.grave else '*'} {one.text}", "yellow" if one.grave else "")
     if not _differs(found):
         terminal.line("no difference from the approved definition")
         return
-    if told["source"] == "document" and found["pin"] is None:
+    if told.source == "document" and found.pin is None:
         terminal.warn(
-            f"capability {told['capability']} pins definition {told['pinned'][:12]}, whose text is not stored here: "
+            f"capability {told.capability} pins definition {told.pinned[:12]}, whose text is not stored here: "
             "below is the whole definition as offered now"
         )
-    old = parse(found["pin"]["text"].encode()) if found["pin"] else None
-    new = parse(found["text"].encode())
-    near = [(str(server), str(name)) for server, name in found["neighbours"]]
-    accepted = bool(told["unhinted_accepted"])
-    for change in tool_changes(old, new, server=told["server"], neighbours=near, unhinted_accepted=accepted):
+    old = parse(found.pin.text.encode()) if found.pin else None
+    new = parse(found.text.encode())
+    near = [(str(server), str(name)) for server, name in found.neighbours]
+    accepted = bool(told.unhinted_accepted)
+    for change in tool_changes(old, new, server=told.server, neighbours=near, unhinted_accepted=accepted):
         terminal.line(f"{'!' if change.grave else '*'} {change.text}", "yellow" if change.grave else "")
     styles = {"+": "green", "-": "red"}
     for line in tool_lines(old, new):
         terminal.line(f"  {line}", styles.get(line[:1], "dim"))
 
 
-def _differs(found: Answer) -> bool:
-    return found["text"] is not None and found["tool"]["offered"] != found["tool"]["pinned"]
+def _differs(found: ToolShown) -> bool:
+    return found.text is not None and found.tool.offered != found.tool.pinned
 
 
-def _found(control: Control, server: str, tool: str) -> Answer:
-    from answerable.apps.cli.control import segment
+def _found(control: Control, server: str, tool: str) -> ToolShown:
+    from answerable.client import tool_calls
 
-    return control.get(f"/v1/servers/{segment(server)}/tool", tool=tool)
+    return tool_calls.show_tool(control, server, tool=tool)
 
 
-def _tools(control: Control, server: str) -> list[Answer]:
-    from answerable.apps.cli.control import segment
+def _tools(control: Control, server: str) -> list[Tool]:
+    from answerable.client import tool_calls
 
-    return list(control.every(f"/v1/servers/{segment(server)}/tools"))
+    return list(tool_calls.list_tools(control, server))
 
 
 def _owner_of(control: Control, thumbprint: str) -> str:
+    from answerable.client import registry_calls
     from answerable.core.identity.keys.keys import public_key
 
-    for one in control.every("/v1/registry", kind="Principal"):
-        keys = one["document"]["spec"].get("keys", [])
+    for one in registry_calls.list_documents(control, kind="Principal"):
+        keys = one.document["spec"].get("keys", [])
         if any(public_key(key).thumbprint == thumbprint for key in keys):
-            return str(one["name"])
+            return one.name
     raise PRINCIPAL_UNKNOWN()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from answerable.apps.cli.command import Shell, command
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED
+
+if TYPE_CHECKING:
+    from answerable.api.trust_answers import TrustDomain
 
 AuthorityId = Annotated[str, typer.Argument(help="Id of the authority, or its beginning.", metavar="ID")]
 Now = Annotated[
@@ -31,8 +34,10 @@ def register(app: typer.Typer) -> None:
 
 def show(shell: Shell) -> int | None:
     """Authorities with their states and ends, and federated domains."""
+    from answerable.client import trust_calls
+
     with shell.control() as control:
-        found = control.get("/v1/trust-domain")
+        found = trust_calls.show_trust_domain(control)
     _show(shell, found)
     return None
 
@@ -50,12 +55,15 @@ def rotate(shell: Shell, now: Now = False) -> int | None:
 
     Without --now they sign once verifiers have had time to fetch them. Done automatically at half a key's lifetime.
     """
+    from answerable.api.trust_answers import Rotation
+    from answerable.client import trust_calls
+
     if not shell.terminal.confirmed(
         "Sign with new keys at once?" if now else "Prepare new keys?", yes=shell.yes
     ):
         raise CLI_NOT_CONFIRMED("not confirmed: nothing was changed")
     with shell.control() as control:
-        found = control.post("/v1/trust-domain/rotate", {"activate": now})
+        found = trust_calls.rotate_authority(control, Rotation(activate=now))
     _show(shell, found)
     return None
 
@@ -65,32 +73,29 @@ def remove(shell: Shell, authority: AuthorityId) -> int | None:
 
     Works without a server too, where the keys are lost and the server does not start.
     """
-    from answerable.apps.cli.control import segment
+    from answerable.client import trust_calls
 
     if not shell.terminal.confirmed(f"Revoke all that authority {authority} signed?", yes=shell.yes):
         raise CLI_NOT_CONFIRMED("not confirmed: nothing was changed")
     with shell.control() as control:
-        found = control.post(f"/v1/trust-domain/authorities/{segment(authority)}/remove", {})
+        found = trust_calls.remove_authority(control, authority)
     _show(shell, found)
     return None
 
 
-def _show(shell: Shell, found: dict[str, Any]) -> None:
+def _show(shell: Shell, found: TrustDomain) -> None:
     if shell.terminal.as_json:
         shell.terminal.json(found)
         return
-    shell.terminal.record([("trust domain", found["trust_domain"]), ("sequence", found["sequence"])])
+    shell.terminal.record([("trust domain", found.trust_domain), ("sequence", found.sequence)])
     shell.terminal.table(
         ("authority", "state", "since", "until"),
-        [(one["id"], one["state"], one["since"], one["not_after"]) for one in found["authorities"]],
+        [(one.id, one.state, one.since, one.not_after) for one in found.authorities],
         empty="no authority: the trust domain is not open",
     )
-    if found["federated"]:
+    if found.federated:
         shell.terminal.table(
             ("federated", "profile", "state", "sequence", "fault"),
-            [
-                (one["trust_domain"], one["profile"], one["state"], one["sequence"], one["fault"])
-                for one in found["federated"]
-            ],
+            [(one.trust_domain, one.profile, one.state, one.sequence, one.fault) for one in found.federated],
             empty="",
         )

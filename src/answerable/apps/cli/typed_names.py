@@ -11,8 +11,8 @@ from answerable.errors import shown
 from answerable.errors.codes.services import CLI_MISSING, CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
+    from answerable.api.approval_answers import Approval as ApprovalShown
     from answerable.apps.cli.command import Shell
-    from answerable.apps.cli.control import Answer
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
 
@@ -25,14 +25,16 @@ Typed = Annotated[
 ]
 
 
-def typed_name(shell: Shell, answer: Answer, waiting: Approval, verdict: Verdict, given: str) -> str | None:
+def typed_name(
+    shell: Shell, answer: ApprovalShown, waiting: Approval, verdict: Verdict, given: str
+) -> str | None:
     """Return the typed name, or None if no name is required. waiting: built from `answer` and checked.
 
     Raises Malformed (`cli.missing`) when there is no terminal, Refused (`cli.not_confirmed`) for another name.
     """
     from answerable.core.approval.typed_name import how_unlike, is_same_name, name_to_type
 
-    if verdict == "deny" or not answer["name_to_type"]:
+    if verdict == "deny" or not answer.name_to_type:
         return None
     name = name_to_type(waiting)
     otherwise = f"look at what it acts on, and add --typed {quote(name)}"

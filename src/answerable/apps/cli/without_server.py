@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from answerable.apps.cli.exit_codes import CHECK_FAILED, ERROR, UNMET, code_of_status
 from answerable.errors import shown
@@ -25,8 +25,10 @@ from answerable.errors.codes.services import (
 from answerable.extras import is_here
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from answerable.api.ledger_answers import TimelineLine
     from answerable.apps.cli.terminal import Terminal
     from answerable.core.evidence.bundle import Bundle
     from answerable.core.identity.keys.keys import Algorithm, SigningKey
@@ -105,23 +107,18 @@ def tell_copy(terminal: Terminal, directory: Path, name: str, about: dict[str, s
         from answerable.apps.cli.actions_under import copied_actions, show_actions
 
         return show_actions(terminal, copied_actions(terminal, directory, about))
+    from answerable.api.ledger_answers import TimelineLine
     from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
     from answerable.wiring.ledger_copy import copied_entries
 
     lines = [
-        {
-            "index": one.index,
-            "at": one.when(),
-            "kind": one.kind,
-            "text": one.text,
-            "details": list(one.details),
-        }
+        TimelineLine(index=one.index, at=one.when(), kind=one.kind, text=one.text, details=tuple(one.details))
         for one in reconstruct_timeline(copied_entries(directory), name, lambda key_id: None)
     ]
     return show_story(terminal, name, lines)
 
 
-def show_story(terminal: Terminal, name: str, lines: list[dict[str, Any]]) -> int | None:
+def show_story(terminal: Terminal, name: str, lines: Sequence[TimelineLine]) -> int | None:
     """Print the story of one id. Raises Refused (`timeline.unknown`)."""
     if terminal.as_json:
         terminal.json({"name": name, "lines": lines})
@@ -129,8 +126,8 @@ def show_story(terminal: Terminal, name: str, lines: list[dict[str, Any]]) -> in
     if not lines:
         raise TIMELINE_UNKNOWN(f"the ledger has no entry about {shown(name)}")
     for line in lines:
-        terminal.line(f"{line['at']}  #{line['index']}  {line['text']}", "bold")
-        for detail in line["details"]:
+        terminal.line(f"{line.at}  #{line.index}  {line.text}", "bold")
+        for detail in line.details:
             terminal.line(f"    {detail}")
     return None
 

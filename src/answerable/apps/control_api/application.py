@@ -6,6 +6,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Final, cast
 
+from msgspec import to_builtins
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from answerable.apps.control_api.call import Operation
+    from answerable.apps.control_api.operation import Operation
     from answerable.apps.control_api.product import Product
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.proof.door_refusal import TellRefused
@@ -160,9 +161,9 @@ def _methods(request: Request) -> set[str]:
     }
 
 
-def _answered(status: int, value: JSONValue, media_type: str = "application/json") -> Response:
+def _answered(status: int, value: object, media_type: str = "application/json") -> Response:
     # Escaped to ASCII: text from an upstream may contain characters that UTF-8 cannot encode (lone surrogates).
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"), default=to_builtins)
     return Response(
         text.encode("ascii"), status_code=status, media_type=media_type, headers={"cache-control": "no-store"}
     )

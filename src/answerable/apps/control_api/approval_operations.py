@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, get_args
 
+from answerable.api import approval_answers as answers
+from answerable.api.members import Nothing, Page, Token
 from answerable.apps.control_api.call import instant, page_of
+from answerable.apps.control_api.operation import Operation, operation
+from answerable.apps.control_api.schemas import choice
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId, ApprovalState
 from answerable.core.approval.chat_click import is_click
 from answerable.core.approval.credentials import text_without_credentials, without_credentials
@@ -23,15 +27,34 @@ from answerable.flows.approval.typed_names import name_wanted
 from answerable.flows.escalation.propose_narrower import asked_as_proposed, narrowable_of
 
 if TYPE_CHECKING:
-    from answerable.apps.control_api.call import Answer, Call
+    from answerable.apps.control_api.call import Call
     from answerable.core.approval.approval import Approval
-    from answerable.core.canonical import FrozenJSON, JSONValue
+    from answerable.core.canonical import FrozenJSON
 
 REVIEWS: Final[tuple[str, ...]] = get_args(ReviewState)
 STATES: Final[tuple[str, ...]] = get_args(ApprovalState)
+WHOLE: Final = (
+    (
+        "whole",
+        choice("true"),
+        "credentials as they are, for whoever is about to sign: else kind and fingerprint",
+    ),
+)
+_APPROVALS: Final = (
+    ("state", choice(*STATES), "only approvals that stand so now"),
+    ("review", choice(*REVIEWS), "only those whose glass was broken and is reviewed so"),
+)
 
 
-async def list_approvals(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/approvals",
+    id="list_approvals",
+    summary="Actions that wait or waited for people, newest first",
+    answer=Page[answers.Approval],
+    query=_APPROVALS,
+)
+async def list_approvals(call: Call) -> Page[answers.Approval]:
     """List approvals, newest first; with `state`, those in this state now; with `review`, break-glass ones in this
     review state."""
     state = call.query.get("state")
@@ -50,7 +73,15 @@ async def list_approvals(call: Call) -> Answer:
     return page_of(call, wanted, name=lambda one: one.id, render=lambda one: approval_record(call, one))
 
 
-async def show_approval(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/approvals/{id}",
+    id="show_approval",
+    summary="One approval, with the exact action that will run",
+    answer=answers.Approval,
+    query=WHOLE,
+)
+async def show_approval(call: Call) -> answers.Approval:
     """Return one approval, with the exact frozen action."""
     approval = call.walk.approvals.find(ApprovalId(call.path["id"]))
     if approval is None:
@@ -58,18 +89,34 @@ async def show_approval(call: Call) -> Answer:
     return approval_record(call, approval)
 
 
-async def open_approval(call: Call) -> Answer:
+@operation(
+    "POST",
+    "/v1/approvals/{id}/nonce",
+    id="open_approval",
+    summary="A nonce for one answer to this approval",
+    answer=answers.Opening,
+    body=Nothing,
+)
+async def open_approval(call: Call) -> answers.Opening:
     """Return a nonce for one answer to this approval, and the hashes that the answer must cover."""
     nonce, approval, ends = open_to_answer(call.walk, call.path["id"])
-    return {
-        "nonce": to_base64url(nonce),
-        "action": approval.shown.hex,
-        "rendering": approval.card.hex,
-        "ends_at": instant(ends),
-    }
+    return answers.Opening(
+        nonce=to_base64url(nonce),
+        action=approval.shown.hex,
+        rendering=approval.card.hex,
+        ends_at=instant(ends),
+    )
 
 
-async def give_answer(call: Call) -> Answer:
+@operation(
+    "POST",
+    "/v1/approvals/{id}/answer",
+    id="answer_approval",
+    summary="Record a person's signed answer",
+    answer=answers.Approval,
+    body=answers.SignedAnswer,
+)
+async def give_answer(call: Call) -> answers.Approval:
     """Record a person's signed answer."""
     body = call.members("token", "typed")
     typed = body.text("typed", chars_max=TYPED_CHARS_MAX) if body.has("typed") else ""
@@ -78,29 +125,37 @@ async def give_answer(call: Call) -> Answer:
     )
 
 
-async def give_review(call: Call) -> Answer:
+@operation(
+    "POST",
+    "/v1/approvals/{id}/review",
+    id="review_glass",
+    summary="Record a person's signed review of a break-glass use",
+    answer=answers.Approval,
+    body=Token,
+)
+async def give_review(call: Call) -> answers.Approval:
     """Record a person's signed review of a break-glass use."""
     token = call.members("token").text("token")
     return approval_record(call, await review_emergency_access(call.walk, call.path["id"], token))
 
 
-def _review(call: Call, approval: Approval) -> JSONValue:
+def _review(call: Call, approval: Approval) -> answers.Review | None:
     owed = owed_review(approval, review_ms=call.walk.limits.glass_review_ms)
     if owed is None:
         return None
     given = approval.review
-    return {
-        "state": owed.state(call.walk.clock.now()),
-        "due_at": instant(owed.due_at),
-        "by": given.by if given else "",
-        "verdict": given.verdict if given else "",
-        "comment": given.comment if given else "",
-        "at": instant(given.at) if given else None,
-        "token": given.token if given else "",
-    }
+    return answers.Review(
+        state=owed.state(call.walk.clock.now()),
+        due_at=instant(owed.due_at),
+        by=given.by if given else "",
+        verdict=given.verdict if given else "",
+        comment=given.comment if given else "",
+        at=instant(given.at) if given else None,
+        token=given.token if given else "",
+    )
 
 
-def approval_record(call: Call, approval: Approval) -> Answer:
+def approval_record(call: Call, approval: Approval) -> answers.Approval:
     """Return an approval as JSON. With `whole`, the signed values are complete, for a person who is about to sign;
     otherwise each credential is replaced by its kind and a fingerprint."""
 
@@ -111,50 +166,63 @@ def approval_record(call: Call, approval: Approval) -> Answer:
 
     mandate = call.walk.mandates.find(approval.mandate)
     followed = asked_as_proposed(call.walk, approval)
-    return {
-        "id": approval.id,
-        "state": approval.state_at(call.walk.clock.now()),
-        "agent": approval.agent,
-        "principal": approval.principal,
-        "mandate": approval.mandate,
-        "purpose": mandate.purpose if mandate else "",
-        "capability": approval.capability,
-        "action": told(approval.action),
-        "digest": approval.action.hex,
-        "object": told(approval.shown),
-        "card": approval.card.bytes.decode(),
-        "claimed": visible(text_without_credentials(approval.claimed)),
-        "name_to_type": name_wanted(call.walk, approval),
-        "void_because": list(approval.void_because),
-        "test": approval.told_test,
-        "reasons": list(approval.reasons),
-        "internal": list(approval.internal),
-        "requirements": [{"group": one.group, "count": one.count} for one in approval.requirements],
-        "narrowable": [
-            {"name": one.name, "value": one.value if isinstance(one.value, int) else [*one.value]}
+    return answers.Approval(
+        id=approval.id,
+        state=approval.state_at(call.walk.clock.now()),
+        agent=approval.agent,
+        principal=approval.principal,
+        mandate=approval.mandate,
+        purpose=mandate.purpose if mandate else "",
+        capability=approval.capability,
+        action=told(approval.action),
+        digest=approval.action.hex,
+        object=told(approval.shown),
+        card=approval.card.bytes.decode(),
+        claimed=visible(text_without_credentials(approval.claimed)),
+        name_to_type=name_wanted(call.walk, approval),
+        void_because=tuple(approval.void_because),
+        test=approval.told_test,
+        reasons=tuple(approval.reasons),
+        internal=tuple(approval.internal),
+        requirements=tuple(
+            answers.Requirement(group=one.group, count=one.count) for one in approval.requirements
+        ),
+        narrowable=tuple(
+            answers.NarrowableArgument(
+                name=one.name, value=one.value if isinstance(one.value, int) else tuple(one.value)
+            )
             for one in narrowable_of(call.walk, approval)
-        ],
-        "proposed": told(approval.proposed) if approval.proposed != NOTHING_SHOWN else "",
-        "followed_by": followed.id if followed is not None else "",
-        "answers": [
-            {
-                "by": answer.by,
-                "workflow": answer.workflow,
-                "groups": list(answer.groups),
-                "in_place_of": answer.in_place_of.of if answer.in_place_of is not None else "",
-                "verdict": answer.verdict,
-                "signed": not is_click(answer.token),
-                "reason": answer.reason,
-                "comment": answer.comment,
-                "narrower": answer.narrower,
-                "at": instant(answer.at),
-                "token": answer.token,
-            }
+        ),
+        proposed=told(approval.proposed) if approval.proposed != NOTHING_SHOWN else "",
+        followed_by=followed.id if followed is not None else "",
+        answers=tuple(
+            answers.AnswerGiven(
+                by=answer.by,
+                workflow=answer.workflow,
+                groups=tuple(answer.groups),
+                in_place_of=answer.in_place_of.of if answer.in_place_of is not None else "",
+                verdict=answer.verdict,
+                signed=not is_click(answer.token),
+                reason=answer.reason,
+                comment=answer.comment,
+                narrower=answer.narrower,
+                at=instant(answer.at),
+                token=answer.token,
+            )
             for answer in approval.answers
-        ],
-        "break_glass": list(may_break(approval)),
-        "review": _review(call, approval),
-        "created_at": instant(approval.created_at),
-        "expires_at": instant(approval.expires_at),
-        "audience": call.walk.ledger.origin,
-    }
+        ),
+        break_glass=tuple(may_break(approval)),
+        review=_review(call, approval),
+        created_at=instant(approval.created_at),
+        expires_at=instant(approval.expires_at),
+        audience=call.walk.ledger.origin,
+    )
+
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    list_approvals,
+    show_approval,
+    open_approval,
+    give_answer,
+    give_review,
+)

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
+from answerable.api.members import Page
 from answerable.core.registry.documents.fields import Fault, Fields
 from answerable.errors import shown
 from answerable.errors.codes.services import REQUEST_BODY, REQUEST_QUERY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from answerable.apps.control_api.product import Product
-    from answerable.apps.control_api.schemas import Schema
     from answerable.core.canonical import JSONValue
     from answerable.flows.state.walk import Walk
 
@@ -24,6 +24,7 @@ PAGE_ITEMS_DEFAULT: Final = 100
 TOKEN_CHARS_MAX: Final = 262_144
 
 T = TypeVar("T")
+R = TypeVar("R")
 Answer: TypeAlias = "dict[str, JSONValue]"
 
 
@@ -45,25 +46,6 @@ class Call:
     def members(self, *known: str) -> BodyReader:
         """Return a reader of the body as an object with no other members than these."""
         return BodyReader(self.body, known)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One row of the route table. answer, body: names of schema components; `page`: whether the answer is a page of
-    `answer`.
-
-    query: names, each with schema and description. Routes and the OpenAPI document are both generated from these rows.
-    """
-
-    id: str
-    method: str
-    path: str
-    summary: str
-    answer: str
-    run: Callable[[Call], Awaitable[Answer]]
-    body: str = ""
-    page: bool = False
-    query: tuple[tuple[str, Schema, str], ...] = ()
 
 
 class BodyReader:
@@ -115,22 +97,23 @@ class BodyReader:
             raise REQUEST_BODY(f"{fault.path or 'the body'}: {fault.message}")
 
 
-def page_of(
-    call: Call, items: Iterable[T], *, name: Callable[[T], str], render: Callable[[T], JSONValue]
-) -> Answer:
+def page_of(call: Call, items: Iterable[T], *, name: Callable[[T], str], render: Callable[[T], R]) -> Page[R]:
     """Return one page of `items`, in their order: at most `limit` items after the one named `cursor`.
 
     Raises Malformed (`request.query`) for a limit out of range or a cursor that is not in the list.
     """
+    found, following = _cut(call, items, name)
+    return Page(items=tuple(render(item) for item in found), next=following)
+
+
+def _cut(call: Call, items: Iterable[T], name: Callable[[T], str]) -> tuple[list[T], str | None]:
     limit = _limit(call.query.get("limit", str(PAGE_ITEMS_DEFAULT)))
     rest = iter(items)
     cursor = call.query.get("cursor")
     if cursor is not None and not any(name(item) == cursor for item in rest):
         raise REQUEST_QUERY(f"cursor {shown(cursor)} is not of this list")
     found = list(islice(rest, limit + 1))
-    shown_items = found[:limit]
-    following = name(shown_items[-1]) if len(found) > limit else None
-    return {"items": [render(item) for item in shown_items], "next": following}
+    return found[:limit], name(found[limit - 1]) if len(found) > limit else None
 
 
 def instant(milliseconds: int) -> str:

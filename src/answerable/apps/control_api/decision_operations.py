@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 import anyio.lowlevel
 from anyio import to_thread
 
-from answerable.apps.control_api.call import Operation, instant
+from answerable.api import decision_answers as answers
+from answerable.apps.control_api.call import instant
+from answerable.apps.control_api.operation import Operation, operation
 from answerable.apps.control_api.schemas import COUNT, TEXT
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import shown
@@ -20,13 +22,34 @@ from answerable.flows.walk.moment import moment_now
 from answerable.verify.replayed import VERDICTS
 
 if TYPE_CHECKING:
-    from answerable.apps.control_api.call import Answer, Call
+    from answerable.apps.control_api.call import Call
 
 RESOURCE_CHARS_MAX: Final = 1_024
 _AT_ONCE: Final = 256
 
 
-async def replay_stretch(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/decisions/replay",
+    id="replay_decisions",
+    summary="Past decisions, derived again from the ledger, so many entries at a time",
+    answer=answers.Replayed,
+    query=(
+        (
+            "start",
+            COUNT,
+            "index of the entry to begin with; 0 when not given. Go on at `next`, until that is null",
+        ),
+        ("stop", COUNT, "index of the first entry that is not asked again; none when not given"),
+        (
+            "entries",
+            COUNT,
+            f"at most so many entries in one answer; {ENTRIES_MAX} when not given, and at most",
+        ),
+    ),
+    is_long=True,
+)
+async def replay_stretch(call: Call) -> answers.Replayed:
     """Replay the decisions among the entries from `start` on, as many as one answer covers. Other actions proceed
     meanwhile."""
     stop = call.query.get("stop", "")
@@ -41,16 +64,30 @@ async def replay_stretch(call: Call) -> Answer:
         entries=entries,
     )
     last = found.size if not stop else min(found.size, _index(stop))
-    return {
-        "counts": {verdict: found.counts[verdict] for verdict in VERDICTS if found.counts[verdict]},
-        "next": found.end if found.end < last else None,
-        "reading": found.reading,
-        "size": found.size,
-        "told": [one.as_value() for one in found.told],
-    }
+    return answers.Replayed(
+        counts={verdict: found.counts[verdict] for verdict in VERDICTS if found.counts[verdict]},
+        next=found.end if found.end < last else None,
+        reading=found.reading,
+        size=found.size,
+        told=tuple(one.as_value() for one in found.told),
+    )
 
 
-async def explain_what_if(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/decisions/possible",
+    id="tell_possible",
+    summary="What an agent could do at a time by what was in force then, or which agents could",
+    answer=answers.Possible,
+    query=(
+        ("action", TEXT, "name of a capability"),
+        ("agent", TEXT, "name of an agent; all that were registered when not given"),
+        ("resource", TEXT, "id of what it is done to; any when not given"),
+        ("at", COUNT, "Unix milliseconds; now when not given"),
+    ),
+    is_long=True,
+)
+async def explain_what_if(call: Call) -> answers.Possible:
     """Say what one agent could do, or which agents could do an action: now, by the gateway's own checks, or at `at`,
     from the ledger."""
     text, action = call.query.get("at", ""), call.query.get("action", "")
@@ -64,14 +101,14 @@ async def explain_what_if(call: Call) -> Answer:
         moment = await to_thread.run_sync(partial(then.moment, action, origin=call.walk.ledger.origin))
     agents = (agent,) if agent else ()
     found = await to_thread.run_sync(partial(possible, moment, agents=agents, resource=resource))
-    return {
-        "at": instant(moment.at),
-        "registry": moment.registry.current.digest,
-        "withheld": then.withheld if then is not None else 0,
-        "unfollowed": then.unfollowed if then is not None else 0,
-        "is_offered": moment.is_offered,
-        "agents": [one.as_value() for one in found],
-    }
+    return answers.Possible(
+        at=instant(moment.at),
+        registry=moment.registry.current.digest,
+        withheld=then.withheld if then is not None else 0,
+        unfollowed=then.unfollowed if then is not None else 0,
+        is_offered=moment.is_offered,
+        agents=tuple(one.as_value() for one in found),
+    )
 
 
 async def _then(call: Call, at: UnixMillis) -> Then:
@@ -97,39 +134,6 @@ def _number(text: str) -> int:
 
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
-    Operation(
-        id="replay_decisions",
-        method="GET",
-        path="/v1/decisions/replay",
-        summary="Past decisions, derived again from the ledger, so many entries at a time",
-        answer="Replayed",
-        query=(
-            (
-                "start",
-                COUNT,
-                "index of the entry to begin with; 0 when not given. Go on at `next`, until that is null",
-            ),
-            ("stop", COUNT, "index of the first entry that is not asked again; none when not given"),
-            (
-                "entries",
-                COUNT,
-                f"at most so many entries in one answer; {ENTRIES_MAX} when not given, and at most",
-            ),
-        ),
-        run=replay_stretch,
-    ),
-    Operation(
-        id="tell_possible",
-        method="GET",
-        path="/v1/decisions/possible",
-        summary="What an agent could do at a time by what was in force then, or which agents could",
-        answer="Possible",
-        query=(
-            ("action", TEXT, "name of a capability"),
-            ("agent", TEXT, "name of an agent; all that were registered when not given"),
-            ("resource", TEXT, "id of what it is done to; any when not given"),
-            ("at", COUNT, "Unix milliseconds; now when not given"),
-        ),
-        run=explain_what_if,
-    ),
+    replay_stretch,
+    explain_what_if,
 )

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.apps.control_api.call import Operation, instant, page_of
-from answerable.apps.control_api.schemas import (
-    COUNT,
-    DIGEST,
-    FLAG,
-    INSTANT,
-    TEXT,
-    TEXTS,
-    choice,
-    record,
-    sequence,
-)
-from answerable.core.containment.drill import DRILL_KINDS, DRILLED_KINDS, Drilled, drill_kind, drilled
+from answerable.api import drill_answers as answers
+from answerable.api.members import Page
+from answerable.apps.control_api.call import instant, page_of
+from answerable.apps.control_api.operation import Operation, operation
+from answerable.core.containment.drill import Drilled, drill_kind, drilled
 from answerable.errors import shown
 from answerable.errors.codes.containment import DRILL_AMBIGUOUS, DRILL_UNKNOWN
 from answerable.flows.drills.run_drill import run_drill
 from answerable.flows.drills.stage_drill import not_kept
 
 if TYPE_CHECKING:
-    from answerable.apps.control_api.call import Answer, Call
-    from answerable.apps.control_api.schemas import Schema
+    from answerable.apps.control_api.call import Call
     from answerable.core.containment.drill import Drill
 
 NAME_CHARS_MAX: Final = 63
 
 
-async def run(call: Call) -> Answer:
+@operation(
+    "POST",
+    "/v1/drills",
+    id="run_drill",
+    summary="Try out a stop, a revocation or a trace on a shadow of an agent or capability",
+    answer=answers.Drill,
+    body=answers.DrillRequest,
+)
+async def run(call: Call) -> answers.Drill:
     """Run one drill on what has this name, of the given kind or of the only kind that has such a name."""
     body = call.members("drill", "name", "kind")
     wanted = drill_kind(body.text("drill", chars_max=16))
@@ -42,7 +41,14 @@ async def run(call: Call) -> Answer:
     return _drill(await run_drill(workloads, wanted, drilled(kind, name), by=call.by))
 
 
-async def list_drills(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/drills",
+    id="list_drills",
+    summary="What came of drills, newest first",
+    answer=Page[answers.Drill],
+)
+async def list_drills(call: Call) -> Page[answers.Drill]:
     """List every drill, newest first."""
     register = call.walk.drills.register
     found = register.all() if register is not None else ()
@@ -65,64 +71,27 @@ def _kind(call: Call, name: str) -> str:
     return found[0]
 
 
-def _drill(one: Drill) -> Answer:
+def _drill(one: Drill) -> answers.Drill:
     of: Drilled = one.what
-    return {
-        "id": one.id,
-        "drill": one.kind,
-        "kind": of.kind,
-        "name": of.name,
-        "definition": one.definition,
-        "shadow": one.shadow,
-        "at": instant(one.at),
-        "by": one.by,
-        "passed": one.passed,
-        "faults": [*one.faults],
-        "actions": one.actions,
-        "took": [{"what": name, "ms": ms} for name, ms in sorted(one.took, key=lambda mark: mark.ms)],
-    }
+    return answers.Drill(
+        id=one.id,
+        drill=one.kind,
+        kind=of.kind,
+        name=of.name,
+        definition=one.definition,
+        shadow=one.shadow,
+        at=instant(one.at),
+        by=one.by,
+        passed=one.passed,
+        faults=tuple(one.faults),
+        actions=one.actions,
+        took=tuple(
+            answers.DrillTime(what=name, ms=ms) for name, ms in sorted(one.took, key=lambda mark: mark.ms)
+        ),
+    )
 
-
-COMPONENTS: Final[dict[str, Schema]] = {
-    "DrillRequest": record(
-        {"drill": choice(*DRILL_KINDS), "name": TEXT, "kind": choice(*DRILLED_KINDS)}, optional=("kind",)
-    ),
-    "Drill": record(
-        {
-            "id": TEXT,
-            "drill": choice(*DRILL_KINDS),
-            "kind": choice(*DRILLED_KINDS),
-            "name": TEXT,
-            "definition": DIGEST,
-            "shadow": TEXT,
-            "at": INSTANT,
-            "by": TEXT,
-            "passed": FLAG,
-            "faults": TEXTS,
-            "actions": COUNT,
-            "took": sequence(record({"what": TEXT, "ms": COUNT})),
-        }
-    ),
-}
-"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
-    Operation(
-        id="run_drill",
-        method="POST",
-        path="/v1/drills",
-        summary="Try out a stop, a revocation or a trace on a shadow of an agent or capability",
-        body="DrillRequest",
-        answer="Drill",
-        run=run,
-    ),
-    Operation(
-        id="list_drills",
-        method="GET",
-        path="/v1/drills",
-        summary="What came of drills, newest first",
-        answer="Drill",
-        page=True,
-        run=list_drills,
-    ),
+    run,
+    list_drills,
 )

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol, cast
 from urllib.parse import urlsplit
 
-from answerable.apps.control_api.call import Operation, instant, page_of
-from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, choice, nullable, record
-from answerable.core.incident.event_stream import METHODS, STATUSES
+from answerable.api import event_answers as answers
+from answerable.api.members import Page
+from answerable.apps.control_api.call import instant, page_of
+from answerable.apps.control_api.operation import Operation, operation
 from answerable.flows.events.list_streams import list_streams
 
 if TYPE_CHECKING:
-    from answerable.apps.control_api.call import Answer, Call
-    from answerable.apps.control_api.schemas import Schema
-    from answerable.core.canonical import JSONValue
+    from answerable.apps.control_api.call import Call
     from answerable.flows.events.event_desk import EventState
     from answerable.flows.events.list_streams import StreamState
 
@@ -25,28 +24,35 @@ class _Announcing(Protocol):
     def events(self) -> EventState: ...
 
 
-async def list_event_streams(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/event-streams",
+    id="list_event_streams",
+    summary="Receivers that are notified when a right to act ends, and their states",
+    answer=Page[answers.EventStream],
+)
+async def list_event_streams(call: Call) -> Page[answers.EventStream]:
     """List every stream and webhook: events waiting, left out or refused, and the time of the next attempt."""
     found = await list_streams(cast("_Announcing", call.product).events)
     return page_of(call, found, name=lambda one: one.stream.id, render=_stream)
 
 
-def _stream(one: StreamState) -> JSONValue:
+def _stream(one: StreamState) -> answers.EventStream:
     stream, queue = one.stream, one.queue
-    return {
-        "id": stream.id,
-        "receiver": stream.receiver,
-        "method": stream.method,
-        "endpoint": _shown_address(stream.endpoint),
-        "status": stream.status,
-        "reason": stream.reason,
-        "heard": one.may_hear,
-        "waiting": queue.waiting,
-        "left_out": queue.left_out,
-        "refused": stream.refused,
-        "attempts": queue.attempts,
-        "next_at": instant(queue.next_at) if queue.attempts else None,
-    }
+    return answers.EventStream(
+        id=stream.id,
+        receiver=stream.receiver,
+        method=stream.method,
+        endpoint=_shown_address(stream.endpoint),
+        status=stream.status,
+        reason=stream.reason,
+        heard=one.may_hear,
+        waiting=queue.waiting,
+        left_out=queue.left_out,
+        refused=stream.refused,
+        attempts=queue.attempts,
+        next_at=instant(queue.next_at) if queue.attempts else None,
+    )
 
 
 def _shown_address(url: str) -> str:
@@ -57,34 +63,4 @@ def _shown_address(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query).geturl()
 
 
-COMPONENTS: Final[dict[str, Schema]] = {
-    "EventStream": record(
-        {
-            "id": TEXT,
-            "receiver": TEXT,
-            "method": choice(*METHODS),
-            "endpoint": TEXT,
-            "status": choice(*STATUSES),
-            "reason": TEXT,
-            "heard": FLAG,
-            "waiting": COUNT,
-            "left_out": COUNT,
-            "refused": COUNT,
-            "attempts": COUNT,
-            "next_at": nullable(INSTANT),
-        }
-    ),
-}
-"""In addition to those of `schemas`."""
-
-OPERATIONS: Final[tuple[Operation, ...]] = (
-    Operation(
-        id="list_event_streams",
-        method="GET",
-        path="/v1/event-streams",
-        summary="Receivers that are notified when a right to act ends, and their states",
-        answer="EventStream",
-        page=True,
-        run=list_event_streams,
-    ),
-)
+OPERATIONS: Final[tuple[Operation, ...]] = (list_event_streams,)

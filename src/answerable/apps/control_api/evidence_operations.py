@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from base64 import b64encode
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from anyio import to_thread
 
+from answerable.api import evidence_answers as answers
+from answerable.apps.control_api.operation import Operation, operation
 from answerable.core.evidence.bundle import ENTRIES_MAX
 from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.ledger.assemble_evidence import REVEALS_MAX, Selection, assemble_evidence
 from answerable.flows.recording.give_way import Turns
 
 if TYPE_CHECKING:
-    from answerable.apps.control_api.call import Answer, Call
+    from answerable.apps.control_api.call import Call
     from answerable.core.canonical import JSONValue
 
 
-async def export_evidence(call: Call) -> Answer:
+@operation(
+    "POST",
+    "/v1/evidence",
+    id="export_evidence",
+    summary="A bundle of entries with proofs and chosen fields, for strangers to verify offline",
+    answer=answers.Evidence,
+    body=answers.EvidenceRequest,
+)
+async def export_evidence(call: Call) -> answers.Evidence:
     """Return a bundle of the named entries, or of all about an action or a mandate, with the fields that may be
     revealed."""
     body = call.members("entries", "about", "reveal", "replay")
@@ -54,15 +64,15 @@ async def export_evidence(call: Call) -> Answer:
             policy=call.product.policy(),
         )
     )
-    return {
-        "bundle": b64encode(evidence.bundle).decode(),
-        "origin": evidence.origin,
-        "size": evidence.size,
-        "entries": list(evidence.entries),
-        "shown": evidence.shown,
-        "withheld": list(evidence.withheld),
-        "witnessed": evidence.witnessed,
-    }
+    return answers.Evidence(
+        bundle=b64encode(evidence.bundle).decode(),
+        origin=evidence.origin,
+        size=evidence.size,
+        entries=tuple(evidence.entries),
+        shown=evidence.shown,
+        withheld=tuple(evidence.withheld),
+        witnessed=evidence.witnessed,
+    )
 
 
 def _indexes(items: tuple[JSONValue, ...]) -> frozenset[int]:
@@ -77,3 +87,6 @@ def _names(items: tuple[JSONValue, ...]) -> tuple[str, ...]:
     if len(names) != len(items) or len(names) > REVEALS_MAX:
         raise REQUEST_BODY(f"/reveal: expected at most {REVEALS_MAX} names of fields")
     return names
+
+
+OPERATIONS: Final[tuple[Operation, ...]] = (export_evidence,)

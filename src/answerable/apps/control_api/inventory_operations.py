@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 
+from answerable.api import inventory_answers as answers
+from answerable.api.members import Page
 from answerable.apps.control_api.agent_operations import NAME_CHARS_MAX, identities
-from answerable.apps.control_api.call import Operation, instant, page_of
-from answerable.apps.control_api.schemas import COUNT, INSTANT, TEXT, choice, record
+from answerable.apps.control_api.call import instant, page_of
+from answerable.apps.control_api.operation import Operation, operation
 from answerable.core.identity.names.principal import agent_id
 from answerable.errors import shown
 from answerable.errors.codes.registry import AGENT_UNKNOWN
@@ -22,20 +24,33 @@ from answerable.flows.workloads.keep_discovered_assets import (
 )
 
 if TYPE_CHECKING:
-    from answerable.apps.control_api.call import Answer, Call
-    from answerable.apps.control_api.schemas import Schema
-    from answerable.core.canonical import JSONValue
+    from answerable.apps.control_api.call import Call
     from answerable.core.registry.snapshot.discovered_asset import Sighting
 
 
-async def list_seen(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/seen",
+    id="list_seen",
+    summary="What was seen at work and is not registered",
+    answer=Page[answers.Sighting],
+)
+async def list_seen(call: Call) -> Page[answers.Sighting]:
     """List what was seen in use and is not registered, most recent first."""
     sightings = identities(call).identity.sightings
     found = await anyio.to_thread.run_sync(partial(unregistered, call.walk, sightings))
     return page_of(call, found, name=lambda one: f"{one.kind}:{one.name}:{one.source}", render=_sighting)
 
 
-async def report_servers(call: Call) -> Answer:
+@operation(
+    "POST",
+    "/v1/seen",
+    id="report_servers",
+    summary="Servers that the configuration of an agent's MCP client names, past the gateway",
+    answer=answers.ServersReported,
+    body=answers.ServerReport,
+)
+async def report_servers(call: Call) -> answers.ServersReported:
     """Store the servers named in the MCP client configuration of an agent, replacing earlier ones. This is a claim:
     these servers were not observed. Registered servers reached in the same way are left out of the inventory."""
     body = call.members("agent", "servers")
@@ -45,7 +60,7 @@ async def report_servers(call: Call) -> Answer:
     sightings, now = identities(call).identity.sightings, call.walk.clock.now()
     found = configured_servers(name, _servers(call), at=now)
     keep = partial(put_configured, call.walk, sightings, found, agent=name)
-    return {"agent": name, "unregistered": await anyio.to_thread.run_sync(keep)}
+    return answers.ServersReported(agent=name, unregistered=await anyio.to_thread.run_sync(keep))
 
 
 def _servers(call: Call) -> list[tuple[str, str, str]]:
@@ -63,61 +78,21 @@ def _servers(call: Call) -> list[tuple[str, str, str]]:
     return found
 
 
-def _sighting(one: Sighting) -> JSONValue:
-    return {
-        "kind": one.kind,
-        "name": one.name,
-        "source": one.source,
-        "grade": one.grade,
-        "how": one.how,
-        "blocked": "here" if one.direct else "everywhere",
-        "first": instant(one.first),
-        "last": instant(one.last),
-        "count": one.count,
-    }
+def _sighting(one: Sighting) -> answers.Sighting:
+    return answers.Sighting(
+        kind=one.kind,
+        name=one.name,
+        source=one.source,
+        grade=one.grade,
+        how=one.how,
+        blocked="here" if one.direct else "everywhere",
+        first=instant(one.first),
+        last=instant(one.last),
+        count=one.count,
+    )
 
-
-COMPONENTS: Final[dict[str, Schema]] = {
-    "Sighting": record(
-        {
-            "kind": choice("agent", "server", "tool"),
-            "name": TEXT,
-            "source": TEXT,
-            "grade": choice("kernel", "sidecar", "gateway", "claimed"),
-            "how": TEXT,
-            "blocked": choice("everywhere", "here"),
-            "first": INSTANT,
-            "last": INSTANT,
-            "count": COUNT,
-        }
-    ),
-    "ServerReport": record(
-        {
-            "agent": TEXT,
-            "servers": {"type": "array", "items": record({"name": TEXT, "reached": TEXT, "where": TEXT})},
-        }
-    ),
-    "ServersReported": record({"agent": TEXT, "unregistered": COUNT}),
-}
-"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
-    Operation(
-        id="list_seen",
-        method="GET",
-        path="/v1/seen",
-        summary="What was seen at work and is not registered",
-        answer="Sighting",
-        page=True,
-        run=list_seen,
-    ),
-    Operation(
-        id="report_servers",
-        method="POST",
-        path="/v1/seen",
-        summary="Servers that the configuration of an agent's MCP client names, past the gateway",
-        body="ServerReport",
-        answer="ServersReported",
-        run=report_servers,
-    ),
+    list_seen,
+    report_servers,
 )

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from answerable.apps.control_api.call import Operation, page_of
-from answerable.apps.control_api.schemas import (
-    COUNT,
-    DIGEST,
-    DOCUMENT,
-    FLAG,
-    TEXT,
-    TEXTS,
-    choice,
-    mapping,
-    nullable,
-    record,
-    sequence,
-)
+from answerable.api import lease_use_answers as answers
+from answerable.api.members import Page
+from answerable.apps.control_api.call import page_of
+from answerable.apps.control_api.operation import Operation, operation
 from answerable.core.canonical import parse
-from answerable.core.lease.use import UNTOLD
-from answerable.core.registry.documents.lease_template import LEASE_WINDOWS
 from answerable.errors import Unavailable, shown
 from answerable.errors.codes.leases import LEASE_TEMPLATE
 from answerable.errors.codes.registry import SERVER_UNKNOWN
@@ -38,18 +26,25 @@ from answerable.flows.revocation.look_at_leases import broker_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.apps.control_api.call import Answer, Call
-    from answerable.apps.control_api.schemas import Schema
+    from answerable.api.members import AnyObject
+    from answerable.apps.control_api.call import Call
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.use import Right, UseTally
 
 PLACES_MAX: Final = 2_000
 
 
-async def list_rights(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/leases/rights",
+    id="list_lease_rights",
+    summary="What the lease of each capability grants, right by right",
+    answer=Page[answers.LeaseRights],
+)
+async def list_rights(call: Call) -> Page[answers.LeaseRights]:
     """List what the lease of each capability grants. A target unknown to the broker is reported as a fault and does not
     hide the others."""
-    found: list[Answer] = []
+    found: list[answers.LeaseRights] = []
     for name, one in leased_capabilities(call.walk).items():
         rights: Sequence[Right] = ()
         fault = ""
@@ -60,19 +55,27 @@ async def list_rights(call: Call) -> Answer:
                 raise
             fault = failed.message
         found.append(
-            {
-                "capability": name,
-                "target": one.target,
-                "window": one.lease.window,
-                "template": one.template,
-                "rights": [_right(right) for right in rights],
-                "fault": fault,
-            }
+            answers.LeaseRights(
+                capability=name,
+                target=one.target,
+                window=one.lease.window,
+                template=one.template,
+                rights=tuple(_right(right) for right in rights),
+                fault=fault,
+            )
         )
-    return page_of(call, found, name=lambda one: str(one["capability"]), render=lambda one: one)
+    return page_of(call, found, name=lambda one: one.capability, render=lambda one: one)
 
 
-async def count_use(call: Call) -> Answer:
+@operation(
+    "POST",
+    "/v1/leases/use",
+    id="count_lease_use",
+    summary="What actions used of the grants of their leases, page by page; changes nothing",
+    answer=answers.LeaseUsePage,
+    body=answers.LeaseUseRequest,
+)
+async def count_use(call: Call) -> answers.LeaseUsePage:
     """Return one page of counted use."""
     body = call.members("since", "start", "log")
     since = _number(body.text("since", chars_max=16)) if body.has("since") else 0
@@ -81,18 +84,26 @@ async def count_use(call: Call) -> Answer:
     else:
         start = _number(body.text("start", chars_max=16)) if body.has("start") else 0
         page = await count_lease_use(call.walk, since=since, start=start)
-    return {
-        "start": page.start,
-        "end": page.end,
-        "size": page.size,
-        "more": page.more,
-        "tallies": {name: _tally(one) for name, one in page.tallies.items()},
-        "templates": {**page.templates},
-        "others": [*page.others],
-    }
+    return answers.LeaseUsePage(
+        start=page.start,
+        end=page.end,
+        size=page.size,
+        more=page.more,
+        tallies={name: _tally(one) for name, one in page.tallies.items()},
+        templates={**page.templates},
+        others=tuple(page.others),
+    )
 
 
-async def narrow(call: Call) -> Answer:
+@operation(
+    "POST",
+    "/v1/leases/narrow",
+    id="narrow_lease",
+    summary="A capability's document with these rights alone, to be proposed; changes nothing",
+    answer=answers.LeaseNarrowed,
+    body=answers.LeaseNarrowRequest,
+)
+async def narrow(call: Call) -> answers.LeaseNarrowed:
     """Return a capability's document with only these rights; it is a proposal, and nothing changes."""
     body = call.members("capability", "template", "kept")
     name = body.text("capability", chars_max=256)
@@ -105,12 +116,21 @@ async def narrow(call: Call) -> Answer:
     asks = broker_of(call.walk).asks
     grants = await asks.narrowed(one.target, one.lease.grants.thaw(), [str(place) for place in kept])
     stored = call.walk.registry.documents()[f"Capability/{name}"]
-    return {"document": with_grants(parse(stored), grants) if grants is not None else None}
+    document = with_grants(parse(stored), grants) if grants is not None else None
+    return answers.LeaseNarrowed(document=cast("AnyObject | None", document))
 
 
-async def tell_rights(call: Call) -> Answer:
+@operation(
+    "POST",
+    "/v1/leases/rights",
+    id="tell_lease_rights",
+    summary="What the leases of Capability documents would grant, right by right",
+    answer=answers.DocumentRights,
+    body=answers.LeaseRightsRequest,
+)
+async def tell_rights(call: Call) -> answers.DocumentRights:
     """Return the rights that the leases in these documents grant, whether or not they are registered."""
-    found: list[JSONValue] = []
+    found: list[answers.DocumentLease] = []
     for document in call.members("documents").items("documents"):
         name, server, grants = _lease_in(document)
         known = call.walk.registry.current.servers.get(server)
@@ -118,9 +138,11 @@ async def tell_rights(call: Call) -> Answer:
             raise SERVER_UNKNOWN(f"no broker acts for server {shown(server)}")
         rights = await broker_of(call.walk).asks.rights(known.target, grants)
         found.append(
-            {"capability": name, "target": known.target, "rights": [_right(right) for right in rights]}
+            answers.DocumentLease(
+                capability=name, target=known.target, rights=tuple(_right(right) for right in rights)
+            )
         )
-    return {"leases": found}
+    return answers.DocumentRights(leases=tuple(found))
 
 
 def _lease_in(document: JSONValue) -> tuple[str, str, JSONValue]:
@@ -135,24 +157,24 @@ def _lease_in(document: JSONValue) -> tuple[str, str, JSONValue]:
     return str(name), str(spec.get("server")), grants
 
 
-def _right(one: Right) -> Answer:
-    return {"place": one.place, "text": one.text, "is_told": one.is_told, "group": one.group}
+def _right(one: Right) -> answers.GrantedRight:
+    return answers.GrantedRight(place=one.place, text=one.text, is_told=one.is_told, group=one.group)
 
 
-def _tally(one: UseTally) -> Answer:
-    return {
-        "told": one.told,
-        "untold": {str(why): count for why, count in one.untold.items()},
-        "elsewise": one.elsewise,
-        "failed": one.failed,
-        "unended": one.unended,
-        "first_at": one.first_at,
-        "last_at": one.last_at,
-        "rights": {
-            place: {"sure": use.sure, "unsure": use.unsure, "last_at": use.last_at}
+def _tally(one: UseTally) -> answers.LeaseTally:
+    return answers.LeaseTally(
+        told=one.told,
+        untold={str(why): count for why, count in one.untold.items()},
+        elsewise=one.elsewise,
+        failed=one.failed,
+        unended=one.unended,
+        first_at=one.first_at,
+        last_at=one.last_at,
+        rights={
+            place: answers.RightUse(sure=use.sure, unsure=use.unsure, last_at=use.last_at)
             for place, use in one.rights.items()
         },
-    }
+    )
 
 
 def _number(text: str) -> int:
@@ -161,88 +183,9 @@ def _number(text: str) -> int:
     return int(text)
 
 
-_RIGHTS: Final = sequence(record({"place": TEXT, "text": TEXT, "is_told": FLAG, "group": TEXT}))
-_TALLY: Final = record(
-    {
-        "told": COUNT,
-        "untold": record(dict.fromkeys(UNTOLD, COUNT), optional=UNTOLD),
-        "elsewise": COUNT,
-        "failed": COUNT,
-        "unended": COUNT,
-        "first_at": COUNT,
-        "last_at": COUNT,
-        "rights": mapping(record({"sure": COUNT, "unsure": COUNT, "last_at": COUNT})),
-    }
-)
-COMPONENTS: Final[dict[str, Schema]] = {
-    "LeaseRights": record(
-        {
-            "capability": TEXT,
-            "target": TEXT,
-            "window": choice(*LEASE_WINDOWS),
-            "template": DIGEST,
-            "rights": _RIGHTS,
-            "fault": TEXT,
-        }
-    ),
-    "LeaseUseRequest": record(
-        {"since": TEXT, "start": TEXT, "log": TEXT}, optional=("since", "start", "log")
-    ),
-    "LeaseUsePage": record(
-        {
-            "start": COUNT,
-            "end": COUNT,
-            "size": COUNT,
-            "more": FLAG,
-            "tallies": mapping(_TALLY),
-            "templates": mapping(DIGEST),
-            "others": TEXTS,
-        }
-    ),
-    "LeaseNarrowRequest": record({"capability": TEXT, "template": DIGEST, "kept": TEXTS}),
-    "LeaseNarrowed": record({"document": nullable(DOCUMENT)}),
-    "LeaseRightsRequest": record({"documents": sequence(DOCUMENT)}),
-    "DocumentRights": record(
-        {"leases": sequence(record({"capability": TEXT, "target": TEXT, "rights": _RIGHTS}))}
-    ),
-}
-"""In addition to those of `schemas`. Times are Unix milliseconds, 0 for none."""
-
 OPERATIONS: Final[tuple[Operation, ...]] = (
-    Operation(
-        id="list_lease_rights",
-        method="GET",
-        path="/v1/leases/rights",
-        summary="What the lease of each capability grants, right by right",
-        answer="LeaseRights",
-        page=True,
-        run=list_rights,
-    ),
-    Operation(
-        id="tell_lease_rights",
-        method="POST",
-        path="/v1/leases/rights",
-        summary="What the leases of Capability documents would grant, right by right",
-        body="LeaseRightsRequest",
-        answer="DocumentRights",
-        run=tell_rights,
-    ),
-    Operation(
-        id="count_lease_use",
-        method="POST",
-        path="/v1/leases/use",
-        summary="What actions used of the grants of their leases, page by page; changes nothing",
-        body="LeaseUseRequest",
-        answer="LeaseUsePage",
-        run=count_use,
-    ),
-    Operation(
-        id="narrow_lease",
-        method="POST",
-        path="/v1/leases/narrow",
-        summary="A capability's document with these rights alone, to be proposed; changes nothing",
-        body="LeaseNarrowRequest",
-        answer="LeaseNarrowed",
-        run=narrow,
-    ),
+    list_rights,
+    tell_rights,
+    count_use,
+    narrow,
 )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from anyio import to_thread
 
 from answerable import __version__
+from answerable.api import ledger_answers as answers
+from answerable.api.members import Nothing, Page
 from answerable.apps.control_api.call import instant, page_of
+from answerable.apps.control_api.operation import Operation, operation
+from answerable.apps.control_api.schemas import DIGEST, TEXT
 from answerable.core.incident.timeline import told
 from answerable.core.incident.under_manifest import wanted_manifest
 from answerable.errors import shown
@@ -20,81 +24,115 @@ from answerable.flows.tokens.trace_mandate import mandates_in
 from answerable.flows.walk.find_actions import action_told, find_actions
 
 if TYPE_CHECKING:
-    from answerable.apps.control_api.call import Answer, Call
-    from answerable.core.canonical import JSONValue
+    from answerable.apps.control_api.call import Call
     from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.ledger.gather_cosignatures import WitnessState
     from answerable.flows.state.worlds import PlanDifference
 
+_MADE_OF: Final = (
+    ("manifest", DIGEST, "under this manifest"),
+    ("prompt", TEXT, "under manifests that say this prompt: its digest"),
+    ("model", TEXT, "under manifests that say this model: NAME, or NAME@VERSION"),
+)
 
-async def show_status(call: Call) -> Answer:
+
+@operation(
+    "GET",
+    "/v1/status",
+    id="show_status",
+    summary="How the product is",
+    answer=answers.Status,
+)
+async def show_status(call: Call) -> answers.Status:
     """Return the overall status."""
     walk = call.walk
     now = walk.clock.now()
     owed = counted_reviews(walk)
-    return {
-        "version": __version__,
-        "origin": walk.ledger.origin,
-        "entries": walk.ledger.size,
-        "open_intents": len(walk.open_intents),
-        "approvals_pending": sum(1 for _ in walk.approvals.all(pending_only=True, now=now)),
-        "reviews_owed": sum(owed.values()),
-        "reviews_overdue": owed["overdue"],
-        "mandates_open": len(await mandates_in(walk, "open")),
-        "policy_set": walk.decision_point.policy_set,
-        "policy_publishers": walk.policies.publishers,
-        "registry": walk.registry.current.digest,
-        "servers": dict(call.product.server_states()),
-        "witnesses": [_witness(one) for one in call.product.witness_states()],
-        "shards": [
-            {"origin": one.origin, "state": one.state, "covered": one.size, "reason": one.reason}
+    return answers.Status(
+        version=__version__,
+        origin=walk.ledger.origin,
+        entries=walk.ledger.size,
+        open_intents=len(walk.open_intents),
+        approvals_pending=sum(1 for _ in walk.approvals.all(pending_only=True, now=now)),
+        reviews_owed=sum(owed.values()),
+        reviews_overdue=owed["overdue"],
+        mandates_open=len(await mandates_in(walk, "open")),
+        policy_set=walk.decision_point.policy_set,
+        policy_publishers=walk.policies.publishers,
+        registry=walk.registry.current.digest,
+        servers=dict(call.product.server_states()),
+        witnesses=tuple(_witness(one) for one in call.product.witness_states()),
+        shards=tuple(
+            answers.Shard(origin=one.origin, state=one.state, covered=one.size, reason=one.reason)
             for one in call.product.shard_states()
-        ],
-        "unreadable": [
-            {"what": what, "name": name, "why": why} for what, name, why in call.product.unreadable_rows()
-        ],
-        "registers": [*call.product.registers_told()],
-        "alarms": _alarms(walk.plans.difference),
-    }
+        ),
+        unreadable=tuple(
+            answers.UnreadableRow(what=what, name=name, why=why)
+            for what, name, why in call.product.unreadable_rows()
+        ),
+        registers=tuple(call.product.registers_told()),
+        alarms=_alarms(walk.plans.difference),
+    )
 
 
-def _alarms(difference: PlanDifference | None) -> list[JSONValue]:
+def _alarms(difference: PlanDifference | None) -> tuple[str, ...]:
     if difference is None:
-        return []
-    count, at = difference.count, instant(difference.at)
-    return [
-        f"{count} of the plans kept of actions differed from one made anew, last at {at} in {difference.what}: each "
-        "time all plans were dropped and the action was not done"
-    ]
+        return ()
+    return (
+        f"{difference.count} of the plans kept of actions differed from one made anew, last at "
+        f"{instant(difference.at)} in {difference.what}: each time all plans were dropped and the action was not done",
+    )
 
 
-def _witness(state: WitnessState) -> dict[str, JSONValue]:
-    return {
-        "name": state.name,
-        "state": state.state,
-        "size": state.size,
-        "cosigned_at": instant(state.cosigned_at) if state.cosigned_at else None,
-        "reason": state.reason,
-        "since": instant(state.since) if state.since else None,
-    }
+def _witness(state: WitnessState) -> answers.Witness:
+    return answers.Witness(
+        name=state.name,
+        state=state.state,
+        size=state.size,
+        cosigned_at=instant(state.cosigned_at) if state.cosigned_at else None,
+        reason=state.reason,
+        since=instant(state.since) if state.since else None,
+    )
 
 
-async def show_ledger(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/ledger",
+    id="show_ledger",
+    summary="Name, size, key and latest checkpoint of the ledger",
+    answer=answers.Ledger,
+)
+async def show_ledger(call: Call) -> answers.Ledger:
     """Return the name, size, key and latest checkpoint."""
-    return {
-        "origin": call.walk.ledger.origin,
-        "entries": call.walk.ledger.size,
-        "checkpoint": call.product.checkpoint(),
-        "key": call.product.log_key,
-    }
+    return answers.Ledger(
+        origin=call.walk.ledger.origin,
+        entries=call.walk.ledger.size,
+        checkpoint=call.product.checkpoint(),
+        key=call.product.log_key,
+    )
 
 
-async def seal_ledger(call: Call) -> Answer:
+@operation(
+    "POST",
+    "/v1/ledger/seal",
+    id="seal_ledger",
+    summary="Sign a checkpoint over everything that is durable",
+    answer=answers.Checkpoint,
+    body=Nothing,
+)
+async def seal_ledger(call: Call) -> answers.Checkpoint:
     """Sign a checkpoint over all durable entries."""
-    return {"checkpoint": call.walk.ledger.seal()}
+    return answers.Checkpoint(checkpoint=call.walk.ledger.seal())
 
 
-async def show_entry(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/ledger/entries/{index}",
+    id="show_entry",
+    summary="One entry, opened",
+    answer=answers.Entry,
+)
+async def show_entry(call: Call) -> answers.Entry:
     """Return one entry, opened, with its sentence."""
     text = call.path["index"]
     if not (text.isascii() and text.isdigit() and len(text) <= 16):
@@ -104,19 +142,27 @@ async def show_entry(call: Call) -> Answer:
         raise LEDGER_ENTRY_UNKNOWN(f"there is no entry {text}: the ledger has {call.walk.ledger.size}")
     moment = opened_moment(stored, call.walk.subject_keys.find)
     line = told(moment)
-    return {
-        "index": stored.index,
-        "tag": stored.tag,
-        "kind": line.kind,
-        "leaf_hash": stored.leaf_hash.hex(),
-        "leaf": dict(moment.leaf),
-        "payload": None if moment.payload is None else dict(moment.payload),
-        "sentence": line.text,
-        "details": list(line.details),
-    }
+    return answers.Entry(
+        index=stored.index,
+        tag=stored.tag,
+        kind=line.kind,
+        leaf_hash=stored.leaf_hash.hex(),
+        leaf=dict(moment.leaf),
+        payload=None if moment.payload is None else dict(moment.payload),
+        sentence=line.text,
+        details=tuple(line.details),
+    )
 
 
-async def find_under(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/actions",
+    id="find_actions",
+    summary="Actions that ran under a manifest, prompt or model, with how well each field was known at each",
+    answer=Page[answers.ActionUnder],
+    query=_MADE_OF,
+)
+async def find_under(call: Call) -> Page[answers.ActionUnder]:
     """Return the actions that ran under a manifest, prompt or model, in the ledger's order."""
     asked = {name: call.query.get(name, "") for name in ("manifest", "prompt", "model")}
     wanted = wanted_manifest(**asked)
@@ -135,23 +181,41 @@ async def _entries(call: Call) -> list[StoredEntry]:
     return entries
 
 
-async def show_timeline(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/timeline/{name}",
+    id="show_timeline",
+    summary="The story of an action, approval, mandate, agent, person, digest or entry",
+    answer=answers.Timeline,
+    is_long=True,
+)
+async def show_timeline(call: Call) -> answers.Timeline:
     """Return the timeline of an action, approval, mandate, agent, person, digest or entry; empty for an unknown
     name."""
     name = call.path["name"]
     entries = await _entries(call)
     find = call.walk.subject_keys.find
     lines = await to_thread.run_sync(reconstruct_timeline, entries, name, find)
-    return {
-        "name": name,
-        "lines": [
-            {
-                "index": line.index,
-                "at": instant(line.at),
-                "kind": line.kind,
-                "text": line.text,
-                "details": list(line.details),
-            }
+    return answers.Timeline(
+        name=name,
+        lines=tuple(
+            answers.TimelineLine(
+                index=line.index,
+                at=instant(line.at),
+                kind=line.kind,
+                text=line.text,
+                details=tuple(line.details),
+            )
             for line in lines
-        ],
-    }
+        ),
+    )
+
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    show_status,
+    show_timeline,
+    find_under,
+    show_ledger,
+    seal_ledger,
+    show_entry,
+)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from answerable.api import mandate_answers as answers
+from answerable.api.members import Nothing, Page, Token
 from answerable.apps.control_api.call import instant, page_of
+from answerable.apps.control_api.operation import Operation, operation
+from answerable.apps.control_api.schemas import choice
 from answerable.core.identity.names.principal import PrincipalId, principal_id
 from answerable.core.mandate.left_out import left_out
 from answerable.core.mandate.mandate import MandateId
@@ -29,14 +33,24 @@ from answerable.flows.tokens.trace_mandate import MANDATE_STATES, mandate_state,
 from answerable.flows.validity.mandate_validity import known_session, schedule_owner
 
 if TYPE_CHECKING:
-    from answerable.apps.control_api.call import Answer, Call
+    from answerable.apps.control_api.call import Call
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate, MandateTerms
 
 PRINCIPAL_CHARS_MAX: Final = 63
 
+_MANDATE_STATE: Final = (("state", choice(*MANDATE_STATES), "only mandates that stand so now"),)
 
-async def draft_mandate(call: Call) -> Answer:
+
+@operation(
+    "POST",
+    "/v1/templates/{name}/draft",
+    id="draft_mandate",
+    summary="The mandate a template gives with these values, for its principal to read and to sign",
+    answer=answers.Draft,
+    body=answers.DraftRequest,
+)
+async def draft_mandate(call: Call) -> answers.Draft:
     """Return the mandate that a template gives with these values. It is unsigned and has no effect until its principal
     signs it.
 
@@ -61,7 +75,15 @@ async def draft_mandate(call: Call) -> Answer:
     return _draft(call, terms)
 
 
-async def draft_scheduled(call: Call) -> Answer:
+@operation(
+    "POST",
+    "/v1/schedules/{name}/draft",
+    id="draft_scheduled",
+    summary="The mandate that a schedule gives now, for its scheduler to sign",
+    answer=answers.Draft,
+    body=Nothing,
+)
+async def draft_scheduled(call: Call) -> answers.Draft:
     """Return the mandate that a schedule gives for the time at which it is due now, for its scheduler to sign."""
     call.members()
     current, name = call.walk.registry.current, call.path["name"]
@@ -74,34 +96,50 @@ async def draft_scheduled(call: Call) -> Answer:
     return _draft(call, scheduled_terms(schedule, current.templates[schedule.template], start=start))
 
 
-def _draft(call: Call, terms: MandateTerms) -> Answer:
+def _draft(call: Call, terms: MandateTerms) -> answers.Draft:
     audience = call.walk.ledger.origin
     current = call.walk.registry.current
-    answers = PrincipalId(schedule_owner(terms.principal, current) or terms.principal)
-    beside = left_out(terms, current.capabilities, giver=current.principals.get(answers))
+    giver = PrincipalId(schedule_owner(terms.principal, current) or terms.principal)
+    beside = left_out(terms, current.capabilities, giver=current.principals.get(giver))
     titles = _titles(call, (*(grant.capability for grant in terms.grants), *beside.capabilities))
-    return {
-        "audience": audience,
-        "claims": claims_of(terms, audience=audience),
-        "titles": dict(titles),
-        "beside": {
-            "capabilities": list(beside.capabilities),
-            "environments": list(beside.environments),
-            "beyond": list(beside.beyond),
-        },
-        "sentences": list(preview(terms, titles=titles, beside=beside)),
-        "intent_hash": intent_hash(terms, audience=audience),
-        "authority_hash": authority_hash(terms, audience=audience),
-        "nonce": terms_nonce(terms, audience=audience),
-    }
+    return answers.Draft(
+        audience=audience,
+        claims=claims_of(terms, audience=audience),
+        titles=dict(titles),
+        beside=answers.LeftOut(
+            capabilities=tuple(beside.capabilities),
+            environments=tuple(beside.environments),
+            beyond=tuple(beside.beyond),
+        ),
+        sentences=tuple(preview(terms, titles=titles, beside=beside)),
+        intent_hash=intent_hash(terms, audience=audience),
+        authority_hash=authority_hash(terms, audience=audience),
+        nonce=terms_nonce(terms, audience=audience),
+    )
 
 
-async def register_mandate(call: Call) -> Answer:
+@operation(
+    "POST",
+    "/v1/mandates",
+    id="issue_mandate",
+    summary="Put a signed mandate into force",
+    answer=answers.Mandate,
+    body=Token,
+)
+async def register_mandate(call: Call) -> answers.Mandate:
     """Put a signed mandate into force."""
     return _mandate(call, await issue_mandate(call.walk, call.members("token").text("token")))
 
 
-async def list_mandates(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/mandates",
+    id="list_mandates",
+    summary="Mandates, newest first",
+    answer=Page[answers.Mandate],
+    query=_MANDATE_STATE,
+)
+async def list_mandates(call: Call) -> Page[answers.Mandate]:
     """List mandates, newest first; with `state`, those in this state now."""
     state = call.query.get("state")
     if state is not None and state not in MANDATE_STATES:
@@ -110,7 +148,14 @@ async def list_mandates(call: Call) -> Answer:
     return page_of(call, wanted, name=lambda one: one.id, render=lambda one: _mandate(call, one))
 
 
-async def show_mandate(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/mandates/{id}",
+    id="show_mandate",
+    summary="One mandate",
+    answer=answers.Mandate,
+)
+async def show_mandate(call: Call) -> answers.Mandate:
     """Return one mandate."""
     mandate = call.walk.mandates.find(MandateId(call.path["id"]))
     if mandate is None:
@@ -118,36 +163,44 @@ async def show_mandate(call: Call) -> Answer:
     return _mandate(call, mandate)
 
 
-async def end_mandate(call: Call) -> Answer:
+@operation(
+    "POST",
+    "/v1/mandates/{id}/close",
+    id="close_mandate",
+    summary="Close a mandate: the next action under it is refused",
+    answer=answers.Mandate,
+    body=Nothing,
+)
+async def end_mandate(call: Call) -> answers.Mandate:
     """Close a mandate: the next action under it is refused."""
     call.members()
     return _mandate(call, await close_mandate(call.walk, call.path["id"], by=call.by))
 
 
-def _mandate(call: Call, mandate: Mandate) -> Answer:
+def _mandate(call: Call, mandate: Mandate) -> answers.Mandate:
     titles = _titles(call, tuple(grant.capability for grant in mandate.grants))
     state, because = mandate_state(call.walk, mandate)
     audience = audience_of(mandate.token)
-    return {
-        "id": mandate.id,
-        "principal": mandate.principal,
-        "owner": schedule_owner(mandate.principal, call.walk.registry.current),
-        "application": mandate.application,
-        "agent": mandate.agent,
-        "use_case": mandate.use_case,
-        "purpose": mandate.purpose,
-        "state": state,
-        "because": because,
-        "calls_used": call.walk.mandates.calls_used(mandate.id),
-        "calls_max": mandate.calls_max,
-        "budgets": _budgets(call, mandate),
-        "not_before": instant(mandate.not_before),
-        "expires_at": instant(mandate.expires_at),
-        "sentences": list(preview(mandate, titles=titles, session=_session(call, mandate))),
-        "intent_hash": intent_hash(mandate, audience=audience),
-        "authority_hash": authority_hash(mandate, audience=audience),
-        "token": mandate.token,
-    }
+    return answers.Mandate(
+        id=mandate.id,
+        principal=mandate.principal,
+        owner=schedule_owner(mandate.principal, call.walk.registry.current),
+        application=mandate.application,
+        agent=mandate.agent,
+        use_case=mandate.use_case,
+        purpose=mandate.purpose,
+        state=state,
+        because=because,
+        calls_used=call.walk.mandates.calls_used(mandate.id),
+        calls_max=mandate.calls_max,
+        budgets=_budgets(call, mandate),
+        not_before=instant(mandate.not_before),
+        expires_at=instant(mandate.expires_at),
+        sentences=tuple(preview(mandate, titles=titles, session=_session(call, mandate))),
+        intent_hash=intent_hash(mandate, audience=audience),
+        authority_hash=authority_hash(mandate, audience=audience),
+        token=mandate.token,
+    )
 
 
 def _session(call: Call, mandate: Mandate) -> tuple[Authority, ...]:
@@ -159,12 +212,22 @@ def _session(call: Call, mandate: Mandate) -> tuple[Authority, ...]:
         return ()
 
 
-def _budgets(call: Call, mandate: Mandate) -> Answer:
+def _budgets(call: Call, mandate: Mandate) -> dict[str, answers.BudgetUse]:
     """Return the budgets other than calls, with the use that this process has counted."""
     used = call.walk.mandates.used(mandate.id)
-    return {name: {"used": used.get(name, 0), "limit": limit} for name, limit in mandate.budgets}
+    return {name: answers.BudgetUse(used=used.get(name, 0), limit=limit) for name, limit in mandate.budgets}
 
 
 def _titles(call: Call, names: tuple[str, ...]) -> dict[str, str]:
     known = call.walk.registry.current.capabilities
     return {name: known[name].title for name in names if name in known and known[name].title}
+
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    draft_mandate,
+    draft_scheduled,
+    list_mandates,
+    register_mandate,
+    show_mandate,
+    end_mandate,
+)

@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from answerable import __version__
-from answerable.apps.control_api import (
-    agent_operations,
-    channel_operations,
-    drill_operations,
-    duty_operations,
-    event_operations,
-    group_operations,
-    hold_operations,
-    inventory_operations,
-    lease_operations,
-    lease_use_operations,
-    manifest_operations,
-    oversight_operations,
-    person_operations,
-    policy_operations,
-    policy_trial_operations,
-    revocation_operations,
-    rule_operations,
-    stats_operations,
-    suggestion_operations,
-    tool_operations,
-    tree_operations,
-    trust_operations,
-)
-from answerable.apps.control_api.approval_schemas import APPROVALS
 from answerable.apps.control_api.call import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
+from answerable.apps.control_api.component_schemas import component_schemas
 from answerable.apps.control_api.operations import OPERATIONS
-from answerable.apps.control_api.schemas import COMPONENTS, TEXT, page, reference
+from answerable.apps.control_api.schemas import OF_OTHERS, TEXT, page, reference
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE
 
 if TYPE_CHECKING:
-    from answerable.apps.control_api.call import Operation
+    from answerable.apps.control_api.operation import Operation
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.canonical import JSONValue
 
@@ -50,33 +27,11 @@ _LIMIT: Final[Schema] = {
 }
 
 
-SCHEMAS: Final[dict[str, Schema]] = {
-    **COMPONENTS,
-    **APPROVALS,
-    **agent_operations.COMPONENTS,
-    **channel_operations.COMPONENTS,
-    **drill_operations.COMPONENTS,
-    **duty_operations.COMPONENTS,
-    **group_operations.COMPONENTS,
-    **lease_operations.COMPONENTS,
-    **lease_use_operations.COMPONENTS,
-    **hold_operations.COMPONENTS,
-    **event_operations.COMPONENTS,
-    **inventory_operations.COMPONENTS,
-    **manifest_operations.COMPONENTS,
-    **person_operations.COMPONENTS,
-    **policy_operations.COMPONENTS,
-    **policy_trial_operations.COMPONENTS,
-    **rule_operations.COMPONENTS,
-    **revocation_operations.COMPONENTS,
-    **stats_operations.COMPONENTS,
-    **oversight_operations.COMPONENTS,
-    **suggestion_operations.COMPONENTS,
-    **tool_operations.COMPONENTS,
-    **tree_operations.COMPONENTS,
-    **trust_operations.COMPONENTS,
-}
-"""Every schema by name."""
+@cache
+def schemas() -> dict[str, Schema]:
+    """Return every schema by name, in the order of names. Made when first asked for, and not when a server starts."""
+    made = component_schemas({kind for row in OPERATIONS for kind in row.types})
+    return dict(sorted((OF_OTHERS | made).items()))
 
 
 def openapi_document() -> dict[str, JSONValue]:
@@ -94,7 +49,7 @@ def openapi_document() -> dict[str, JSONValue]:
             "summary": "Served on a Unix socket; the caller is known by the kernel's word for its user id",
         },
         "paths": paths,
-        "components": {"schemas": dict(SCHEMAS)},
+        "components": {"schemas": dict(schemas())},
     }
 
 
@@ -114,7 +69,7 @@ def _operation(operation: Operation) -> Schema:
     }
     if operation.body:
         row["requestBody"] = {
-            "required": bool(SCHEMAS[operation.body]["required"]),
+            "required": bool(schemas()[operation.body]["required"]),
             "content": {"application/json": {"schema": reference(operation.body)}},
         }
     return row

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.apps.control_api.call import Operation, instant, page_of
-from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, choice, record
+from answerable.api import revocation_answers as answers
+from answerable.api.members import Page
+from answerable.apps.control_api.call import instant, page_of
+from answerable.apps.control_api.operation import Operation, operation
 from answerable.core.ledger.effects import counts
-from answerable.core.mandate.revocation import NAME_CHARS_MAX, REASON_CHARS_MAX, REVOCATION_KINDS, revocable
+from answerable.core.mandate.revocation import NAME_CHARS_MAX, REASON_CHARS_MAX, revocable
 from answerable.flows.revocation.revoke_authority import revoke_authority
 
 if TYPE_CHECKING:
-    from answerable.apps.control_api.call import Answer, Call
-    from answerable.apps.control_api.schemas import Schema
-    from answerable.core.canonical import JSONValue
+    from answerable.apps.control_api.call import Call
     from answerable.core.mandate.revocation import Revocation
     from answerable.flows.revocation.revoke_authority import Stopped
 
 
-async def revoke(call: Call) -> Answer:
+@operation(
+    "POST",
+    "/v1/revocations",
+    id="revoke",
+    summary="Revoke a token, hop, mandate, agent, key, manifest, owner, vendor or trust domain, permanently",
+    answer=answers.Stopped,
+    body=answers.RevocationRequest,
+)
+async def revoke(call: Call) -> answers.Stopped:
     """Revoke something by its kind and name, for good."""
     body = call.members("kind", "name", "reason")
     what = revocable(body.text("kind", chars_max=16), body.text("name", chars_max=NAME_CHARS_MAX))
@@ -30,156 +38,84 @@ async def revoke(call: Call) -> Answer:
     return _stopped(call, stopped)
 
 
-async def list_revocations(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/revocations",
+    id="list_revocations",
+    summary="Everything that was revoked, newest first",
+    answer=Page[answers.Revocation],
+)
+async def list_revocations(call: Call) -> Page[answers.Revocation]:
     """List every revocation, newest first."""
     found = call.walk.revocations.all()
     return page_of(call, found, name=lambda one: f"{one.what.kind}:{one.what.name}", render=_revocation)
 
 
-def _revocation(one: Revocation) -> Answer:
-    return {
-        "kind": one.what.kind,
-        "name": one.what.name,
-        "at": instant(one.at),
-        "by": one.by,
-        "reason": one.reason,
-    }
+def _revocation(one: Revocation) -> answers.Revocation:
+    return answers.Revocation(
+        kind=one.what.kind, name=one.what.name, at=instant(one.at), by=one.by, reason=one.reason
+    )
 
 
-def _stopped(call: Call, stopped: Stopped) -> Answer:
-    return {
-        "revocation": _revocation(stopped.revocation),
-        "new": stopped.is_new,
-        "stopped": {
-            "mandates": list(stopped.mandates),
-            "mandates_count": stopped.mandates_count,
-            "tokens": list(stopped.tokens),
-            "tokens_count": stopped.tokens_count,
-            "approvals": list(stopped.approvals),
-            "instances": list(stopped.instances),
-            "instances_count": stopped.instances_count,
-        },
-        "in_flight": [
-            {
-                "log": one.log,
-                "entry": one.index,
-                "action": one.action,
-                "agent": one.agent,
-                "capability": one.capability,
-                "since": instant(one.since),
-                "due": instant(one.due_at),
-            }
+def _stopped(call: Call, stopped: Stopped) -> answers.Stopped:
+    return answers.Stopped(
+        revocation=_revocation(stopped.revocation),
+        new=stopped.is_new,
+        stopped=answers.EndedAuthority(
+            mandates=tuple(stopped.mandates),
+            mandates_count=stopped.mandates_count,
+            tokens=tuple(stopped.tokens),
+            tokens_count=stopped.tokens_count,
+            approvals=tuple(stopped.approvals),
+            instances=tuple(stopped.instances),
+            instances_count=stopped.instances_count,
+        ),
+        in_flight=tuple(
+            answers.FlightAtRevocation(
+                log=one.log,
+                entry=one.index,
+                action=one.action,
+                agent=one.agent,
+                capability=one.capability,
+                since=instant(one.since),
+                due=instant(one.due_at),
+            )
             for one in stopped.in_flight
-        ],
-        "in_flight_count": sum(one.in_flight_count for one in stopped.effects),
-        "done": [
-            {
-                "log": one.log,
-                "entry": one.index,
-                "action": one.action,
-                "agent": one.agent,
-                "capability": one.capability,
-                "at": instant(one.at),
-                "status": one.status,
-                "undoing": one.undoing,
-            }
+        ),
+        in_flight_count=sum(one.in_flight_count for one in stopped.effects),
+        done=tuple(
+            answers.DoneAtRevocation(
+                log=one.log,
+                entry=one.index,
+                action=one.action,
+                agent=one.agent,
+                capability=one.capability,
+                at=instant(one.at),
+                status=one.status,
+                undoing=one.undoing,
+            )
             for one in stopped.done
-        ],
-        "done_count": {str(one): count for one, count in counts(stopped.effects).items()},
-        "logs": _logs(stopped),
-        "log": call.walk.ledger.origin,
-    }
+        ),
+        done_count=answers.UndoingCount(**counts(stopped.effects)),
+        logs=_logs(stopped),
+        log=call.walk.ledger.origin,
+    )
 
 
-def _logs(stopped: Stopped) -> list[JSONValue]:
+def _logs(stopped: Stopped) -> tuple[answers.LogAsked, ...]:
     """Return how much of each log was examined, and which logs could not be read."""
-    found: list[JSONValue] = [
-        {"log": one.log, "asked": True, "looked_from": one.looked_from, "entries": one.entries, "why": ""}
+    asked = (
+        answers.LogAsked(log=one.log, asked=True, looked_from=one.looked_from, entries=one.entries, why="")
         for one in stopped.effects
-    ]
-    found += [
-        {"log": one.log, "asked": False, "looked_from": 0, "entries": 0, "why": one.why}
+    )
+    others = (
+        answers.LogAsked(log=one.log, asked=False, looked_from=0, entries=0, why=one.why)
         for one in stopped.not_asked
-    ]
-    return found
+    )
+    return (*asked, *others)
 
-
-_ACTION: Final[dict[str, Schema]] = {
-    "log": TEXT,
-    "entry": COUNT,
-    "action": TEXT,
-    "agent": TEXT,
-    "capability": TEXT,
-}
-_UNDOING: Final = ("not_reversible", "reversible", "read")
-
-COMPONENTS: Final[dict[str, Schema]] = {
-    "RevocationRequest": record(
-        {"kind": choice(*REVOCATION_KINDS), "name": TEXT, "reason": TEXT}, optional=("reason",)
-    ),
-    "Revocation": record(
-        {"kind": choice(*REVOCATION_KINDS), "name": TEXT, "at": INSTANT, "by": TEXT, "reason": TEXT}
-    ),
-    "Stopped": record(
-        {
-            "revocation": record(
-                {"kind": choice(*REVOCATION_KINDS), "name": TEXT, "at": INSTANT, "by": TEXT, "reason": TEXT}
-            ),
-            "new": FLAG,
-            "stopped": record(
-                {
-                    "mandates": TEXTS,
-                    "mandates_count": COUNT,
-                    "tokens": TEXTS,
-                    "tokens_count": COUNT,
-                    "approvals": TEXTS,
-                    "instances": TEXTS,
-                    "instances_count": COUNT,
-                }
-            ),
-            "in_flight": {"type": "array", "items": record({**_ACTION, "since": INSTANT, "due": INSTANT})},
-            "in_flight_count": COUNT,
-            "done": {
-                "type": "array",
-                "items": record(
-                    {
-                        **_ACTION,
-                        "at": INSTANT,
-                        "status": choice("succeeded", "indeterminate"),
-                        "undoing": choice(*_UNDOING),
-                    }
-                ),
-            },
-            "done_count": record(dict.fromkeys(_UNDOING, COUNT)),
-            "logs": {
-                "type": "array",
-                "items": record(
-                    {"log": TEXT, "asked": FLAG, "looked_from": COUNT, "entries": COUNT, "why": TEXT}
-                ),
-            },
-            "log": TEXT,
-        }
-    ),
-}
-"""In addition to those of `schemas`."""
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
-    Operation(
-        id="revoke",
-        method="POST",
-        path="/v1/revocations",
-        summary="Revoke a token, hop, mandate, agent, key, manifest, owner, vendor or trust domain, permanently",
-        body="RevocationRequest",
-        answer="Stopped",
-        run=revoke,
-    ),
-    Operation(
-        id="list_revocations",
-        method="GET",
-        path="/v1/revocations",
-        summary="Everything that was revoked, newest first",
-        answer="Revocation",
-        page=True,
-        run=list_revocations,
-    ),
+    revoke,
+    list_revocations,
 )

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.apps.control_api.call import Operation, instant
+from answerable.api import stats_answers as answers
+from answerable.apps.control_api.call import instant
+from answerable.apps.control_api.operation import Operation, operation
 from answerable.apps.control_api.schemas import (
-    COUNT,
-    DIGEST,
-    FLAG,
-    INSTANT,
     TEXT,
-    Schema,
-    nullable,
-    record,
-    sequence,
 )
 from answerable.core.decision.latency import MICROS
 from answerable.core.ledger.figure_cells import UNSAID, Cell
@@ -23,24 +17,25 @@ from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.approval.report_statistics import report_statistics
 
 if TYPE_CHECKING:
-    from answerable.apps.control_api.call import Answer, Call
-    from answerable.core.canonical import JSONValue
+    from answerable.apps.control_api.call import Call
     from answerable.core.decision.latency import Latency
     from answerable.core.ledger.describe_statistics import LogTold, StatisticsView
     from answerable.core.ledger.figure_cells import Group
     from answerable.core.ledger.spread import Spread
 
-_OF_ACTIONS: Final = (
-    "actions", "alone", "asked", "refused", "counted", "after_approval", "approved", "denied", "unanswered",
-    "succeeded", "failed", "not_started", "indeterminate", "effects", "traced", "untraced",
-)  # fmt: skip
-_OF_ALL: Final = (
-    "revoked", "ended", "held", "lifted", "drills", "drills_failed", "untimed", "policy_changes", "unreadable",
-)  # fmt: skip
 SINCE_CHARS_MAX: Final = 15
 
 
-async def show_stats(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/stats",
+    id="show_stats",
+    summary="What control costs: actions that ran alone, were asked about or refused, by tier and use case",
+    answer=answers.Stats,
+    query=(("since", TEXT, "Unix milliseconds, taken back to the beginning of the hour; all without"),),
+    is_long=True,
+)
+async def show_stats(call: Call) -> answers.Stats:
     """Return the cost and the benefit of control since a time, or since the first entry."""
     text = call.query.get("since", "0")
     if not (text.isascii() and text.isdigit() and len(text) <= SINCE_CHARS_MAX):
@@ -48,141 +43,101 @@ async def show_stats(call: Call) -> Answer:
     return told(await report_statistics(call.walk, since=int(text)))
 
 
-def told(found: StatisticsView) -> Answer:
+def told(found: StatisticsView) -> answers.Stats:
     """Return the figures as JSON."""
     everything = found.groups.get(UNSAID, Cell())
     unreadable = sum(cell.unreadable for cell in found.groups.values())
     groups = sorted(found.groups.keys() | found.waiting.keys())
-    return {
-        "at": instant(found.at),
-        "since": instant(found.since) if found.since else None,
-        "policy_set": found.policy_set,
-        "registry": found.registry,
-        "groups": [
+    return answers.Stats(
+        at=instant(found.at),
+        since=instant(found.since) if found.since else None,
+        policy_set=found.policy_set,
+        registry=found.registry,
+        groups=tuple(
             _group(group, found.groups.get(group, Cell()), found.waiting.get(group, 0)) for group in groups
-        ],
-        "use_cases": _use_cases(found),
-        **{name: getattr(everything, name) for name in _OF_ALL},
-        "unreadable": unreadable,
-        "contain_ms": _spread(everything.containing),
-        "logs": [_log(one) for one in found.logs],
-    }
+        ),
+        use_cases=_use_cases(found),
+        revoked=everything.revoked,
+        ended=everything.ended,
+        held=everything.held,
+        lifted=everything.lifted,
+        drills=everything.drills,
+        drills_failed=everything.drills_failed,
+        untimed=everything.untimed,
+        policy_changes=everything.policy_changes,
+        unreadable=unreadable,
+        contain_ms=_spread(everything.containing),
+        logs=tuple(_log(one) for one in found.logs),
+    )
 
 
-def _group(group: Group, cell: Cell, waiting: int) -> JSONValue:
-    return {
-        "tier": group.tier,
-        "use_case": group.use_case,
-        **{name: getattr(cell, name) for name in _OF_ACTIONS},
-        "waiting": waiting,
-        "wait_ms": _spread(cell.waits),
-        "trace_us": _spread(cell.tracing),
-    }
+def _group(group: Group, cell: Cell, waiting: int) -> answers.StatsGroup:
+    return answers.StatsGroup(
+        tier=group.tier,
+        use_case=group.use_case,
+        actions=cell.actions,
+        alone=cell.alone,
+        asked=cell.asked,
+        refused=cell.refused,
+        counted=cell.counted,
+        after_approval=cell.after_approval,
+        approved=cell.approved,
+        denied=cell.denied,
+        unanswered=cell.unanswered,
+        succeeded=cell.succeeded,
+        failed=cell.failed,
+        not_started=cell.not_started,
+        indeterminate=cell.indeterminate,
+        effects=cell.effects,
+        traced=cell.traced,
+        untraced=cell.untraced,
+        waiting=waiting,
+        wait_ms=_spread(cell.waits),
+        trace_us=_spread(cell.tracing),
+    )
 
 
-def _use_cases(found: StatisticsView) -> list[JSONValue]:
+def _use_cases(found: StatisticsView) -> tuple[answers.UseCaseRow, ...]:
     """Return tasks and questions by use case: a task belongs to no single tier."""
     sums: dict[str, list[int]] = {}
     for group, cell in found.groups.items():
         of = sums.setdefault(group.use_case, [0, 0])
         of[0] += cell.tasks
         of[1] += cell.asked
-    return [
-        {"use_case": name, "tasks": tasks, "questions": questions}
+    return tuple(
+        answers.UseCaseRow(use_case=name, tasks=tasks, questions=questions)
         for name, (tasks, questions) in sorted(sums.items())
         if tasks or questions
-    ]
+    )
 
 
-def _spread(found: Spread) -> JSONValue:
+def _spread(found: Spread) -> answers.SpreadTimes | None:
     p50, p95 = found.at(50), found.at(95)
     if p50 is None or p95 is None:
         return None
-    return {"count": found.count, "p50": p50, "p95": p95, "exact": found.is_exact}
+    return answers.SpreadTimes(count=found.count, p50=p50, p95=p95, exact=found.is_exact)
 
 
-def _log(log: LogTold) -> JSONValue:
-    return {
-        "origin": log.origin,
-        "entries": log.entries,
-        "size": log.size,
-        "at": instant(log.at),
-        "unread": log.unread,
-        "decisions": _latency(log.latency) if log.latency is not None and log.latency.count else None,
-    }
-
-
-def _latency(latency: Latency) -> JSONValue:
-    return {
-        "count": latency.count,
-        "p50_us_max": latency.micros_at(50),
-        "p95_us_max": latency.micros_at(95),
-        "p99_us_max": latency.micros_at(99),
-        "edges_us": list(MICROS),
-        "counts": list(latency.counts),
-    }
-
-
-_SPREAD: Final = nullable(record({"count": COUNT, "p50": COUNT, "p95": COUNT, "exact": FLAG}))
-_EDGE: Final = nullable(COUNT)
-COMPONENTS: Final[dict[str, Schema]] = {
-    "Stats": record(
-        {
-            "at": INSTANT,
-            "since": nullable(INSTANT),
-            "policy_set": DIGEST,
-            "registry": TEXT,
-            "groups": sequence(
-                record(
-                    {
-                        "tier": TEXT,
-                        "use_case": TEXT,
-                        **dict.fromkeys(_OF_ACTIONS, COUNT),
-                        "waiting": COUNT,
-                        "wait_ms": _SPREAD,
-                        "trace_us": _SPREAD,
-                    }
-                )
-            ),
-            "use_cases": sequence(record({"use_case": TEXT, "tasks": COUNT, "questions": COUNT})),
-            **dict.fromkeys(_OF_ALL, COUNT),
-            "contain_ms": _SPREAD,
-            "logs": sequence(
-                record(
-                    {
-                        "origin": TEXT,
-                        "entries": COUNT,
-                        "size": nullable(COUNT),
-                        "at": INSTANT,
-                        "unread": FLAG,
-                        "decisions": nullable(
-                            record(
-                                {
-                                    "count": COUNT,
-                                    "p50_us_max": _EDGE,
-                                    "p95_us_max": _EDGE,
-                                    "p99_us_max": _EDGE,
-                                    "edges_us": sequence(COUNT),
-                                    "counts": sequence(COUNT),
-                                }
-                            )
-                        ),
-                    }
-                )
-            ),
-        }
+def _log(log: LogTold) -> answers.LogRow:
+    return answers.LogRow(
+        origin=log.origin,
+        entries=log.entries,
+        size=log.size,
+        at=instant(log.at),
+        unread=log.unread,
+        decisions=_latency(log.latency) if log.latency is not None and log.latency.count else None,
     )
-}
-"""In addition to those of `schemas`."""
 
-OPERATIONS: Final[tuple[Operation, ...]] = (
-    Operation(
-        id="show_stats",
-        method="GET",
-        path="/v1/stats",
-        summary="What control costs: actions that ran alone, were asked about or refused, by tier and use case",
-        answer="Stats",
-        query=(("since", TEXT, "Unix milliseconds, taken back to the beginning of the hour; all without"),),
-        run=show_stats,
-    ),
-)
+
+def _latency(latency: Latency) -> answers.DecisionTimes:
+    return answers.DecisionTimes(
+        count=latency.count,
+        p50_us_max=latency.micros_at(50),
+        p95_us_max=latency.micros_at(95),
+        p99_us_max=latency.micros_at(99),
+        edges_us=tuple(MICROS),
+        counts=tuple(latency.counts),
+    )
+
+
+OPERATIONS: Final[tuple[Operation, ...]] = (show_stats,)

@@ -3,32 +3,40 @@ publication."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from answerable.apps.control_api.call import Operation, instant
+from answerable.api import suggestion_answers as answers
+from answerable.apps.control_api.call import instant
+from answerable.apps.control_api.operation import Operation, operation
 from answerable.apps.control_api.schemas import (
-    COUNT,
-    INSTANT,
     TEXT,
-    TEXTS,
-    Schema,
-    nullable,
-    record,
-    sequence,
 )
 from answerable.errors import shown
 from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.approval.suggest_rules import APPROVED_MIN, DAYS_MAX, suggest_rules
 
 if TYPE_CHECKING:
-    from answerable.apps.control_api.call import Answer, Call
-    from answerable.core.canonical import JSONValue
+    from answerable.api.members import AnyObject
+    from answerable.apps.control_api.call import Call
     from answerable.flows.approval.suggest_rules import SuggestedRule
 
 _DIGITS_MAX: Final = 15
 
 
-async def list_suggestions(call: Call) -> Answer:
+@operation(
+    "GET",
+    "/v1/policy/suggestions",
+    id="list_suggestions",
+    summary="Narrower standing rules that history suggests; nothing comes into force by it",
+    answer=answers.SuggestedRules,
+    query=(
+        ("since", TEXT, "Unix milliseconds; all without"),
+        ("approved_min", TEXT, f"questions that must speak for it, {APPROVED_MIN} without"),
+        ("days", TEXT, f"until the rule ends, at most {DAYS_MAX}"),
+    ),
+    is_long=True,
+)
+async def list_suggestions(call: Call) -> answers.SuggestedRules:
     """List what could be allowed without asking, judged by what people approved since a time."""
     found = await suggest_rules(
         call.walk,
@@ -36,28 +44,28 @@ async def list_suggestions(call: Call) -> Answer:
         approved_min=_whole(call, "approved_min", APPROVED_MIN),
         days=_whole(call, "days", DAYS_MAX),
     )
-    return {
-        "rules": [_rule(one) for one in found.rules],
-        "entries": found.entries,
-        "size": found.size,
-    }
+    return answers.SuggestedRules(
+        rules=tuple(_rule(one) for one in found.rules),
+        entries=found.entries,
+        size=found.size,
+    )
 
 
-def _rule(one: SuggestedRule) -> JSONValue:
-    return {
-        "agent": one.of.agent,
-        "capability": one.of.capability,
-        "rule": one.of.rule,
-        "approved": one.approved,
-        "people": one.people,
-        "waited_ms": one.waited_ms,
-        "entries": [*one.entries],
-        "until": instant(one.until),
-        "condition": one.condition,
-        "document": one.document,
-        "notes": [*one.notes],
-        "why_not": one.why_not,
-    }
+def _rule(one: SuggestedRule) -> answers.SuggestedRule:
+    return answers.SuggestedRule(
+        agent=one.of.agent,
+        capability=one.of.capability,
+        rule=one.of.rule,
+        approved=one.approved,
+        people=one.people,
+        waited_ms=one.waited_ms,
+        entries=tuple(one.entries),
+        until=instant(one.until),
+        condition=one.condition,
+        document=cast("AnyObject | None", one.document),
+        notes=tuple(one.notes),
+        why_not=one.why_not,
+    )
 
 
 def _whole(call: Call, name: str, default: int) -> int:
@@ -67,46 +75,4 @@ def _whole(call: Call, name: str, default: int) -> int:
     return int(text)
 
 
-COMPONENTS: Final[dict[str, Schema]] = {
-    "SuggestedRules": record(
-        {
-            "rules": sequence(
-                record(
-                    {
-                        "agent": TEXT,
-                        "capability": TEXT,
-                        "rule": TEXT,
-                        "approved": COUNT,
-                        "people": COUNT,
-                        "waited_ms": COUNT,
-                        "entries": sequence(COUNT),
-                        "until": INSTANT,
-                        "condition": TEXT,
-                        "document": nullable({"type": "object"}),
-                        "notes": TEXTS,
-                        "why_not": TEXT,
-                    }
-                )
-            ),
-            "entries": COUNT,
-            "size": COUNT,
-        }
-    )
-}
-"""In addition to those of `schemas`."""
-
-OPERATIONS: Final[tuple[Operation, ...]] = (
-    Operation(
-        id="list_suggestions",
-        method="GET",
-        path="/v1/policy/suggestions",
-        summary="Narrower standing rules that history suggests; nothing comes into force by it",
-        answer="SuggestedRules",
-        query=(
-            ("since", TEXT, "Unix milliseconds; all without"),
-            ("approved_min", TEXT, f"questions that must speak for it, {APPROVED_MIN} without"),
-            ("days", TEXT, f"until the rule ends, at most {DAYS_MAX}"),
-        ),
-        run=list_suggestions,
-    ),
-)
+OPERATIONS: Final[tuple[Operation, ...]] = (list_suggestions,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from answerable.api import ledger_answers
 from answerable.core.incident.timeline import told
 from answerable.core.incident.under_manifest import fields_then, manifest_told
 from answerable.core.ledger.opened import leaf_of
@@ -104,24 +105,26 @@ def find_actions(
     )
 
 
-def action_told(one: ActionUnder) -> dict[str, JSONValue]:
-    """Return the action as JSON for programs."""
-    return {
-        "index": one.line.index,
-        "at": one.line.when(),
-        "action": one.action,
-        "agent": one.agent,
-        "instance": one.instance,
-        "manifest": one.manifest,
-        "drifted": one.drifted,
-        "made_of": [
-            {"field": field.field, "says": field.says, "grade": field.grade, "standing": field.standing}
+def action_told(one: ActionUnder) -> ledger_answers.ActionUnder:
+    """Return the action for programs, as the control API answers it."""
+    return ledger_answers.ActionUnder(
+        index=one.line.index,
+        at=one.line.when(),
+        action=one.action,
+        agent=one.agent,
+        instance=one.instance,
+        manifest=one.manifest,
+        drifted=one.drifted,
+        made_of=tuple(
+            ledger_answers.MadeOfField(
+                field=field.field, says=field.says, grade=field.grade, standing=field.standing
+            )
             for field in one.made_of
-        ],
-        "outcome": one.outcome,
-        "text": one.line.text,
-        "details": list(one.line.details),
-    }
+        ),
+        outcome=one.outcome,
+        text=one.line.text,
+        details=tuple(one.line.details),
+    )
 
 
 def _action(

@@ -8,18 +8,25 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse
 
-from answerable.apps.cli.control import error_of
+from answerable.api.approval_answers import Approval
+from answerable.api.mandate_answers import Draft
+from answerable.api.members import Page, Token
+from answerable.api.registry_answers import Template, TemplateParameter
+from answerable.apps.cli.control import Control, error_of
 from answerable.apps.cli.exit_codes import code_of
 from answerable.apps.control_api.problems import problem_of
+from answerable.client.transport import READ_SECONDS_MAX, items_of
 from answerable.core.canonical import freeze
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
 from answerable.sdk.keyfile import create_key
 from tests.probes.typed_lines import typed
+from tests.worlds.answers import blank
 
 ERRORS = (
     (Malformed("a", code="x.a"), 400, 1),
@@ -63,7 +70,7 @@ def test_nothing_is_signed_when_the_digest_is_not_that_of_the_action_shown(
     action = freeze(
         {"arguments": {"case": "4711"}, "method": "tools/call", "server": "crm", "target": "case_delete"}
     )
-    approval = {
+    approval = blank(Approval) | {
         "id": "a", "state": "pending", "agent": "agent", "principal": "ada", "mandate": "m", "purpose": "",
         "capability": "crm.delete", "action": action.bytes.decode(), "digest": action.hex, "reasons": [],
         "requirements": [{"group": "leads", "count": 1}], "answers": [], "audience": "x",
@@ -86,6 +93,52 @@ def test_nothing_is_signed_when_the_digest_is_not_that_of_the_action_shown(
     assert called == ["GET"]
 
 
+@pytest.mark.requirement("HOUSE-52")
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"items": [{"token": "a", "more": 1}], "next": None}, ""),
+        ({"items": [{}], "next": None}, "has no `token`"),
+        ({"next": None}, "has no `items`"),
+        ({"items": [{"token": 7}], "next": None}, "is of another shape"),
+    ],
+)
+def test_an_answer_is_read_as_its_type_and_another_one_is_told(answer: Any, said: str) -> None:
+    asked: list[Any] = []
+
+    def exchange(*words: str, **given: Any) -> Any:
+        asked.append((*words, given))
+        return SimpleNamespace(status_code=200, content=json.dumps(answer).encode())
+
+    control = Control(exchange)
+    if said:
+        with pytest.raises(Broken, match=said):
+            list(items_of(control, Page[Token], "/v1/x", {"state": "a"}))
+    else:
+        assert list(items_of(control, Page[Token], "/v1/x", {"state": "a"})) == [Token(token="a")]
+    query = {"state": "a", "limit": "500"}
+    assert asked == [("GET", "/v1/x", {"params": query, "timeout": READ_SECONDS_MAX})]
+
+
+@pytest.mark.requirement("HOUSE-52")
+def test_every_page_of_a_list_is_asked_for_and_a_body_is_sent_as_its_members() -> None:
+    asked: list[Any] = []
+
+    def exchange(method: str, path: str, *, timeout: float, **given: Any) -> Any:
+        asked.append(given)
+        page = {"items": [{"token": str(len(asked))}], "next": "c" if len(asked) == 1 else None}
+        return SimpleNamespace(status_code=200, content=json.dumps(page).encode())
+
+    control = Control(exchange)
+    assert [one.token for one in items_of(control, Page[Token], "/v1/x")] == ["1", "2"]
+    control.answer_as(Page[Token], "POST", "/v1/x", body=Token(token="b"))
+    assert asked == [
+        {"params": {"limit": "500"}},
+        {"params": {"limit": "500", "cursor": "c"}},
+        {"json": {"token": "b"}},
+    ]
+
+
 def lying_app(answer: Any) -> Any:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await JSONResponse(answer)(scope, receive, send)
@@ -104,7 +157,7 @@ def test_a_draft_for_somebody_or_something_else_is_not_signed(tmp_path: Path, ch
         "grants": [["crm.read", []]], "caveats": [], "calls_max": 1, "not_before_ms": 1, "expires_at_ms": 2, **change,
     }  # fmt: skip
     beside = {"capabilities": [], "environments": [], "beyond": []}
-    draft = {
+    draft = blank(Draft) | {
         "audience": "here",
         "claims": claims,
         "titles": {},
@@ -124,7 +177,7 @@ def test_what_is_shown_of_a_draft_is_made_from_what_will_be_signed(tmp_path: Pat
         "grants": [["crm.delete", []]], "caveats": [], "calls_max": 1, "not_before_ms": 1, "expires_at_ms": 2,
     }  # fmt: skip
     beside = {"capabilities": [], "environments": [], "beyond": []}
-    draft = {
+    draft = blank(Draft) | {
         "audience": "here",
         "claims": claims,
         "titles": {},
@@ -166,7 +219,9 @@ def test_a_socket_left_behind_by_a_dead_server_is_no_server(tmp_path: Path) -> N
 
 
 def test_what_is_missing_is_asked_for_and_without_a_terminal_named(tmp_path: Path) -> None:
-    template = {"parameters": [{"name": "case", "title": "number of the case"}, {"name": "day", "title": ""}]}
+    asked = ({"name": "case", "title": "number of the case"}, {"name": "day", "title": ""})
+    parameters = [blank(TemplateParameter) | one for one in asked]
+    template = blank(Template) | {"parameters": parameters}
     create_key(tmp_path / "ada.jwk", seed=bytes(32))
     arguments = ["mandate", "new", "t", "day=1", "--as", "ada", "--key", str(tmp_path / "ada.jwk")]
     result = typed(lying_app(template), [*arguments, "--data", str(tmp_path)])

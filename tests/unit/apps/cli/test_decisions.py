@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from answerable.apps.cli.control import Control
+from answerable.client import decision_calls
 from tests.unit.apps.cli.test_policy_simulation import Command, command
 
 __all__ = ["command"]
@@ -29,16 +29,16 @@ def test_a_part_of_the_ledger_is_asked_again(command: Command):
 def test_broken_off_it_tells_what_it_found_and_where_to_go_on(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ):
-    get = Control.get_long
+    ask = decision_calls.replay_decisions
     pages: list[Any] = []
 
-    def interrupted(self: Control, path: str, **query: str) -> Any:
+    def interrupted(control: Any, **query: Any) -> Any:
         if pages:
             raise KeyboardInterrupt
-        pages.append(get(self, path, **query, entries="8"))
+        pages.append(ask(control, **query, entries="8"))
         return pages[0]
 
-    monkeypatch.setattr(Control, "get_long", interrupted)
+    monkeypatch.setattr(decision_calls, "replay_decisions", interrupted)
     result = command("decision", "replay", "--all", code=1)
     assert "interrupted, so this is incomplete: continue with --from 8" in result.stderr
-    assert pages[0]["next"] == 8
+    assert pages[0].next == 8

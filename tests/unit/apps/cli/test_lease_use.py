@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from msgspec import structs
 from typer.testing import Result
 
 from answerable.apps.control_api.application import control_app
@@ -214,13 +215,13 @@ def test_what_is_no_capability_cannot_be_replayed(world, text):
 
 
 def test_a_lease_that_changes_while_it_is_counted_is_counted_anew(world, monkeypatch):
-    from answerable.apps.cli.control import Control
+    from answerable.client import lease_use_calls
 
-    every: Callable[..., Any] = Control.every
+    ask = lease_use_calls.list_lease_rights
     monkeypatch.setattr(
-        Control,
-        "every",
-        lambda self, path, **query: ({**one, "template": "0" * 64} for one in every(self, path, **query)),
+        lease_use_calls,
+        "list_lease_rights",
+        lambda control: (structs.replace(one, template="0" * 64) for one in ask(control)),
     )
     said = " ".join(world.run("lease", "usage", code=3).output.split())
     assert "leases have changed while they were counted" in said

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from msgspec import structs
 from typer.testing import Result
 
 from answerable.apps.cli import policy_simulation
-from answerable.apps.cli.control import Control
 from answerable.apps.control_api.application import control_app
+from answerable.client import policy_trial_calls
 from answerable.testing.builders import Bench
 from answerable.testing.clock import START
 from tests.probes.typed_lines import typed
@@ -92,18 +93,16 @@ def test_what_is_older_is_left_out(command: Command, candidate: Path, monkeypatc
 def test_broken_off_it_says_what_it_found_and_that_it_is_not_all(
     command: Command, candidate: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    post, pages = Control.post, []
+    ask, pages = policy_trial_calls.simulate_policy, []
 
-    def interrupted(self: Control, path: str, body: Any = None) -> Any:
-        if path.endswith("/simulate"):
-            if pages:
-                raise KeyboardInterrupt
-            page = post(self, path, body)
-            pages.append(page)
-            return {**page, "more": True}
-        return post(self, path, body)
+    def interrupted(control: Any, body: Any) -> Any:
+        if pages:
+            raise KeyboardInterrupt
+        page = ask(control, body)
+        pages.append(page)
+        return structs.replace(page, more=True)
 
-    monkeypatch.setattr(Control, "post", interrupted)
+    monkeypatch.setattr(policy_trial_calls, "simulate_policy", interrupted)
     result = command("policy", "simulate", candidate, "--since", "all")
     assert "interrupted after" in result.stderr
     assert "this is incomplete: 2 of 2" in result.stderr

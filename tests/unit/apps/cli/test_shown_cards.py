@@ -5,21 +5,15 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
+from msgspec import structs
 
+from answerable.api.approval_answers import Approval, Review
 from answerable.apps.cli import approvals
 from answerable.apps.cli.command import Shell
 from answerable.apps.cli.terminal import Terminal
+from tests.worlds.answers import filled
 
-ANSWER: Any = {
-    "id": "a-1",
-    "state": "pending",
-    "void_because": [],
-    "reasons": ["finance looks first"],
-    "answers": [],
-    "expires_at": 1,
-    "claimed": "",
-    "test": "",
-}
+ANSWER = filled(Approval, id="a-1", state="pending", reasons=["finance looks first"], expires_at="noon")
 CARD: Any = {
     "sentence": "Pay a run",
     "badges": ["critical"],
@@ -34,7 +28,7 @@ def shell() -> Shell:
     return cast("Shell", type("Shown", (), {"terminal": Terminal(colour=False)})())
 
 
-def shown(capsys: Any, card: Any, answer: Any = ANSWER) -> str:
+def shown(capsys: Any, card: Any, answer: Approval = ANSWER) -> str:
     approvals._show(shell(), answer, card, whole=False)
     return str(capsys.readouterr().out)
 
@@ -49,7 +43,7 @@ def test_without_one_nothing_is_said_of_it(capsys):
 
 
 def test_an_approval_from_before_there_were_cards_is_shown_by_its_call(capsys):
-    answer = {**ANSWER, "object": "{}", "action": '{"server": "crm", "target": "refund"}'}
+    answer = structs.replace(ANSWER, object="{}", action='{"server": "crm", "target": "refund"}')
     out = shown(capsys, approvals._card(answer), answer)
     assert out.splitlines()[:2] == ["exactly this will run:", "  refund on crm"]
     assert "a-1" in out
@@ -57,7 +51,7 @@ def test_an_approval_from_before_there_were_cards_is_shown_by_its_call(capsys):
 
 def test_why_an_approval_is_void_is_shown_where_it_is(capsys):
     assert "void because" not in shown(capsys, CARD)
-    out = shown(capsys, CARD, {**ANSWER, "state": "void", "void_because": ["the policy"]})
+    out = shown(capsys, CARD, structs.replace(ANSWER, state="void", void_because=("the policy",)))
     assert "void because" in out
     assert "the policy" in out
 
@@ -74,7 +68,7 @@ def test_why_an_approval_is_void_is_shown_where_it_is(capsys):
 def test_what_became_of_it_is_said_and_of_a_broken_glass_until_when_and_what_is_owed(
     capsys, verdict, state, told
 ):
-    due = {"due_at": "tonight"} if (verdict, state) == ("break_glass", "approved") else None
-    after = {**ANSWER, "state": state, "expires_at": "noon", "review": due}
+    due = filled(Review, due_at="tonight") if (verdict, state) == ("break_glass", "approved") else None
+    after = structs.replace(ANSWER, state=state, expires_at="noon", review=due)
     approvals._say_taken(shell(), after, verdict, proposed=False)
     assert capsys.readouterr().err.rstrip().endswith(told)

@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from answerable.apps.cli.control import Control
 from answerable.apps.control_api import hold_operations
+from answerable.client import hold_calls
 from answerable.core.containment.hold import EVERYTHING, holdable
 from answerable.errors import Unavailable
 from answerable.flows.drills.report_containment import report_containment
@@ -231,10 +231,10 @@ def test_a_stop_answers_before_its_report_is_ready_and_holds_when_nobody_tells_w
     monkeypatch.setattr(hold_operations, "FIRST_REPORT_SECONDS_MAX", 0.05)
     monkeypatch.setattr(hold_operations, "report_containment", slow)
 
-    def silent(_: Control, path: str, *, seconds_max: float) -> Any:
-        raise Unavailable(f"{path} in {seconds_max:g} s", code="control.no_answer", port="control")
+    def silent(_: Any, hold: str, *, seconds_max: float) -> Any:
+        raise Unavailable(f"{hold} in {seconds_max:g} s", code="control.no_answer", port="control")
 
-    monkeypatch.setattr(Control, "get_soon", silent)
+    monkeypatch.setattr(hold_calls, "show_containment", silent)
     done = applied("stop", "support-agent")
     assert "agent `support-agent` is held since" in done.stderr
     assert "it is held, but its report cannot be read now" in done.stderr

@@ -60,7 +60,7 @@ def test_the_doctor_finds_a_witness_in_alarm(tmp_path: Path) -> None:
     assert "it was not reached" in told
 
 
-@pytest.mark.requirement("HOUSE-51")
+@pytest.mark.requirement("HOUSE-61")
 def test_status_and_doctor_tell_of_a_kept_plan_that_differed(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     assert "alarms" not in said(tmp_path, "status")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import msgspec
+
 from answerable.adapters.sqlite import SqliteDrillRegister
+from answerable.api.hold_answers import Hold
 from answerable.apps.cli.holds import hold_in
 from answerable.core.containment.drill import DRILL_KINDS
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
@@ -44,7 +47,7 @@ async def stop_and_lift(client: Any, product: Product, world: World) -> None:
     assert (await client("lift_hold", {"token": "x"}, status=404, id="hold_x"))["code"] == "hold.unknown"
     for person in ("bela", "chen"):
         token = signed_lift(
-            hold_in(hold),
+            hold_in(msgspec.convert(hold, Hold)),
             by=PrincipalId(person),
             reason="it answers well",
             audience=hold["audience"],

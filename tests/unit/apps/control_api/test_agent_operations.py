@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.adapters.sqlite import SqliteSightings
+from answerable.api.agent_answers import InstanceEnd, StandingChange
 from answerable.apps.cli.agents import told, told_end
 from answerable.apps.control_api import agent_operations, inventory_operations
 from answerable.apps.control_api.call import Call, instant
+from answerable.apps.control_api.openapi import schemas
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.svid.authority import TrustLimits
 from answerable.core.ledger.tags import Tag
@@ -21,6 +24,7 @@ from answerable.flows.leases.list_outstanding_access import outstanding_of_insta
 from answerable.flows.workloads import hand_out_svid
 from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.registers import fresh
+from tests.worlds.answers import as_sent
 from tests.worlds.enrolment import enrolling, evidence_of, key_of
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +66,8 @@ async def product():
 
 
 async def asked(operation: Any, made: Any, *, body: Any = None, query: Any = None, **path: str) -> Any:
-    return await operation(Call(product=made, by="operator", path=path, query=query or {}, body=body))
+    call = Call(product=made, by="operator", path=path, query=query or {}, body=body)
+    return as_sent(await operation.run(call))
 
 
 def x509_key() -> ec.EllipticCurvePublicKey:
@@ -70,7 +75,7 @@ def x509_key() -> ec.EllipticCurvePublicKey:
 
 
 def members_of(component: str) -> set[str]:
-    schema: Any = {**agent_operations.COMPONENTS, **inventory_operations.COMPONENTS}[component]
+    schema: Any = schemas()[component]
     return set(schema["properties"])
 
 
@@ -101,13 +106,13 @@ async def test_retiring_says_what_ended_and_what_cannot_be_undone():
     assert change["instances_ended"] == [str(one.id)]
     assert change["mandates_closed"] == ["m-1"]
     assert set(change) == members_of("StandingChange")
-    lines = told(change)
+    lines = told(msgspec.convert(change, StandingChange))
     assert lines[0] == "agent scout is now retired"
     assert "1 instances ended" in lines[1]
     # None was issued, so there is nothing that others could believe.
     assert lines[3] == "no SVID of it is valid any more, here or elsewhere"
     again = await asked(agent_operations.set_standing, made, name="scout", body={"status": "retired"})
-    assert told(again)[0] == "agent scout was already retired"
+    assert told(msgspec.convert(again, StandingChange))[0] == "agent scout was already retired"
     for status in ("gone", ""):
         with pytest.raises(Malformed):
             await asked(agent_operations.set_standing, made, name="rover", body={"status": status})
@@ -133,7 +138,7 @@ async def test_retiring_names_each_svid_that_others_may_still_believe():
     }
     assert change["svids_all"]
     assert left["expires_at"] <= change["x509_svids_valid_until"]
-    lines = told(change)
+    lines = told(msgspec.convert(change, StandingChange))
     assert "not ended: its SVIDs are still valid at third parties" in lines[2]
     assert change["x509_svids_valid_until"] in lines[2]
     # Of one instance of several; and asked again, when nothing is to be done, it is still told.
@@ -145,7 +150,10 @@ async def test_retiring_names_each_svid_that_others_may_still_believe():
     made.workloads.walk.link = object()
     more = await asked(agent_operations.set_standing, made, name="scout", body={"status": "retired"})
     assert not more["svids_all"]
-    assert any("further SVIDs within that time may exist" in line for line in told(more))
+    assert any(
+        "further SVIDs within that time may exist" in line
+        for line in told(msgspec.convert(more, StandingChange))
+    )
 
 
 @pytest.mark.requirement("LIFE-05")
@@ -177,8 +185,9 @@ async def test_ending_one_instance_keeps_its_process_out_and_leaves_the_others_a
     end = await asked(agent_operations.end_one, made, body={"instance": str(one.id)})
     assert end["instances_ended"] == [str(one.id), str(sub.id)]
     assert set(end) == members_of("InstanceEnd")
-    assert "and 1 sub-agents with it" in told_end(end)[0]
-    assert told_end(end)[2].startswith("no SVID of it is valid any more")
+    lines = told_end(msgspec.convert(end, InstanceEnd))
+    assert "and 1 sub-agents with it" in lines[0]
+    assert lines[2].startswith("no SVID of it is valid any more")
     assert list(made.workloads.instances.live()) == [other]
     because = [entry["because"] for entry in bench.entries(Tag.WORKLOAD_ENDED)]
     assert because == ["operator.ended", "parent.ended"]
@@ -186,7 +195,7 @@ async def test_ending_one_instance_keeps_its_process_out_and_leaves_the_others_a
         await enrol(made.workloads, evidence=evidence_of(), key=None, process="boot:1:1")
     assert error.value.code == "instance.ended"
     again = await asked(agent_operations.end_one, made, body={"instance": str(one.id)})
-    assert told_end(again) == (f"instance {one.id} had ended before",)
+    assert told_end(msgspec.convert(again, InstanceEnd)) == (f"instance {one.id} had ended before",)
     unknown = str(one.id).replace("/scout/", "/rover/")
     with pytest.raises(Refused) as error:
         await asked(agent_operations.end_one, made, body={"instance": unknown})

@@ -17,26 +17,21 @@ import pytest
 from answerable.apps.control_api.application import control_app
 from answerable.apps.control_api.openapi import openapi_document
 from answerable.apps.control_api.operations import OPERATIONS
-from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
-from answerable.core.ledger.opened import leaf_of
-from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.token import terms_of
-from answerable.core.registry.manifests.manifest import Manifest
-from answerable.core.registry.manifests.manifest_token import signed_manifest
 from answerable.core.tlog.note import VerifierKey
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_mandate
-from answerable.testing.contracts.instance_register import instance as running_instance
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
 from tests.unit.apps.control_api.control_containment import use_containment
 from tests.unit.apps.control_api.control_duties import use_duties
+from tests.unit.apps.control_api.control_identity import use_identity
 from tests.unit.apps.control_api.control_issuers import use_issuers
 from tests.unit.apps.control_api.control_leases import use_leases
 from tests.unit.apps.control_api.control_people import use_people
 from tests.unit.apps.control_api.control_policies import use_policies
-from tests.unit.apps.control_api.control_tools import use_tools
+from tests.worlds.answers import read_back
 from tests.worlds.control import Product, World, asked, made_world, memory_product
 from tests.worlds.control_approvals import use_approvals, use_groups
 
@@ -61,6 +56,8 @@ class Client:
         key, media = ("200", "application/json") if status == 200 else ("default", "application/problem+json")
         assert response.headers["content-type"] == media
         valid(answers[key]["content"][media]["schema"], response.json())
+        if status == 200 and row.types:
+            assert read_back(row.shape, response.content) == response.content
         self.used.add(operation)
         return response.json()
 
@@ -109,42 +106,7 @@ async def issued(client: Client, world: World, case: str = "4711") -> Any:
     return await client("issue_mandate", {"token": token})
 
 
-async def use_identity(client: Client, product: Product, world: World, name: str = "support-agent") -> None:
-    """Every operation about workloads, tools and the trust domain."""
-    await use_tools(client, product, world)
-    manifest = Manifest(agent=AgentId(name), environment="production", tier=2, model_name="m")
-    at = UnixMillis(product.walk.clock.now())
-    signed = signed_manifest(manifest, owner=PrincipalId("ada"), key=load_key(world.key("ada")), at=at)
-    assert await client("register_manifest", {"token": signed}) == await client("show_manifest", name=name)
-    seen = await client("show_agent_tools", name=name)
-    assert (seen["verdict"], seen["expected"], seen["grade"]) == ("unmeasured", "", "gateway")
-    assert (await client("make_join_token", {"label": "ci"}, name=name))["agent"] == name
-    reported = await client("report_servers", {"agent": name, "servers": []})
-    assert (reported["unregistered"], (await client("show_agent", name=name))["active"]) == (0, True)
-    assert (await client("list_instances"))["items"] == (await client("list_seen"))["items"] == []
-    before = await client("show_trust_domain")
-    (active,) = before["authorities"]
-    assert len((await client("show_bundle"))["keys"]) == 3
-    rotated = await client("rotate_authority", {"activate": True})
-    assert [one["state"] for one in rotated["authorities"]] == ["old", "active"]
-    removed = await client("remove_authority", {}, id=active["id"][:8])
-    assert [one["state"] for one in removed["authorities"]] == ["removed", "active"]
-    assert removed["sequence"] > rotated["sequence"] > before["sequence"]
-    leaves = [leaf_of(stored) for stored in product.walk.ledger.replay()]
-    changes = [leaf for leaf in leaves if leaf["tag"] == Tag.AUTHORITY_CHANGED]
-    assert [(one["authority"], one["state"]) for one in changes][-1] == (active["id"], "removed")
-    refused = await client("remove_authority", {}, status=404, id="ffff")
-    assert refused["code"] == "authority.unknown"
-    one = running_instance(process="boot:7:99")
-    product.workloads.instances.add(one)
-    ended = await client("end_instance", {"instance": str(one.id)})
-    assert ended["instances_ended"] == [str(one.id)]
-    assert (await client("end_instance", {"instance": str(one.id)}))["instances_ended"] == []
-    assert (await client("list_instances"))["items"] == []
-    assert (await client("set_agent_standing", {"status": "suspended"}, name=name))["changed"]
-
-
-@pytest.mark.requirement("REVOKE-10")
+@pytest.mark.requirement("REVOKE-10", "HOUSE-52")
 async def test_every_operation_answers_what_the_document_says(
     client: Client, product: Product, world: World, tmp_path: Path
 ):

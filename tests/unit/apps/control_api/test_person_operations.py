@@ -9,7 +9,9 @@ import pytest
 
 from answerable.apps.control_api import person_operations
 from answerable.apps.control_api.call import Call
+from answerable.apps.control_api.openapi import schemas
 from answerable.errors import Malformed, Refused
+from tests.worlds.answers import as_sent
 from tests.worlds.passkey import enrolled, passkey_bench
 
 pytestmark = pytest.mark.anyio
@@ -17,11 +19,12 @@ pytestmark = pytest.mark.anyio
 
 async def asked(operation: Any, bench: Any, *, body: Any = None, query: Any = None, **path: str) -> Any:
     made: Any = SimpleNamespace(walk=bench.walk)
-    return await operation(Call(product=made, by="operator", path=path, query=query or {}, body=body))
+    call = Call(product=made, by="operator", path=path, query=query or {}, body=body)
+    return as_sent(await operation.run(call))
 
 
 def members_of(component: str) -> set[str]:
-    schema: Any = person_operations.COMPONENTS[component]
+    schema: Any = schemas()[component]
     return set(schema["properties"])
 
 

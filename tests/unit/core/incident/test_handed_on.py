@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from answerable.api.tree_answers import MandateTree as MandateTreeAnswer
 from answerable.apps.cli.mandate_tree import drawn
 from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
 from answerable.core.identity.names.principal import UnixMillis
@@ -285,6 +287,7 @@ def answer_of(tree: MandateTree) -> dict[str, object]:
             "state": "open",
             "because": "",
             "expires_at": "2027-01-15T08:05:00.000Z",
+            "revocable_as": "",
             "actions": counts(one.tally),
         }
         for one in tree.branches
@@ -295,6 +298,7 @@ def answer_of(tree: MandateTree) -> dict[str, object]:
         "agent": "orchestrator",
         "purpose": "write \u202e it",
         "state": "open",
+        "because": "",
         "expires_at": "2027-01-15T09:00:00.000Z",
         "actions": counts(tree.tally),
         "hops": hops,
@@ -309,7 +313,7 @@ def test_the_tree_is_drawn_with_a_line_to_every_parent():
     entries = [("orchestrator", 10), ("researcher", 11), ("writer", 12)]
     tree = grown([*moments, intent(20, entries), refusal(21, "orchestrator", "researcher")], "m-1")
     until = "open until 2027-01-15T08:05:00.000Z"
-    assert list(drawn(answer_of(tree))) == [
+    assert list(drawn(msgspec.convert(answer_of(tree), MandateTreeAnswer))) == [
         "mandate m-1 · open until 2027-01-15T09:00:00.000Z",
         "emil → orchestrator: write \\u{202e} it",
         f"└─ orchestrator · token of its own, online · {until}",
@@ -330,4 +334,7 @@ def test_the_tree_is_drawn_with_a_line_to_every_parent():
 
 
 def test_a_mandate_that_was_not_handed_on_says_so():
-    assert list(drawn(answer_of(grown([], "m-1"))))[-1] == "not delegated; nothing done"
+    assert (
+        list(drawn(msgspec.convert(answer_of(grown([], "m-1")), MandateTreeAnswer)))[-1]
+        == "not delegated; nothing done"
+    )

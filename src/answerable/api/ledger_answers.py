@@ -1,0 +1,127 @@
+"""The ledger and the overall status."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from answerable.api.members import AnyObject, Component, Count, Digest, Instant, Part, Texts, words
+
+
+class UnreadableRow(Part, frozen=True, kw_only=True):
+    """A row of the registers that is out of use, as it cannot be read."""
+
+    what: str
+    name: str
+    why: str
+
+
+class Status(Component, frozen=True, kw_only=True):
+    """How the product is."""
+
+    version: str
+    origin: str
+    entries: Count
+    open_intents: Count
+    approvals_pending: Count
+    reviews_owed: Count
+    reviews_overdue: Count
+    mandates_open: Count
+    policy_set: str
+    policy_publishers: str
+    registry: str
+    servers: dict[str, str]
+    witnesses: tuple[Witness, ...]
+    shards: tuple[Shard, ...]
+    unreadable: tuple[UnreadableRow, ...]
+    registers: Texts
+    alarms: Texts
+
+
+class Shard(Component, frozen=True, kw_only=True):
+    """A shard in the log of logs."""
+
+    origin: str
+    state: Annotated[str, words("waiting", "ok", "alarm")]
+    covered: Count
+    reason: str
+
+
+class Witness(Component, frozen=True, kw_only=True):
+    """A witness of the ledger. Times are None for never."""
+
+    name: str
+    state: Annotated[str, words("waiting", "ok", "alarm")]
+    size: Count
+    cosigned_at: Instant | None
+    reason: str
+    since: Instant | None
+
+
+class TimelineLine(Part, frozen=True, kw_only=True):
+    """One entry in words."""
+
+    index: Count
+    at: Instant
+    kind: str
+    text: str
+    details: Texts
+
+
+class Timeline(Component, frozen=True, kw_only=True):
+    """The history of what a name stands for."""
+
+    name: str
+    lines: tuple[TimelineLine, ...]
+
+
+class MadeOfField(Part, frozen=True, kw_only=True):
+    """A field of the manifest and how well it was known."""
+
+    field: str
+    says: str
+    grade: Annotated[str, words("", "kernel", "sidecar", "gateway", "claimed")]
+    standing: Annotated[str, words("measured", "claimed", "differs", "unwritten")]
+
+
+class ActionUnder(Component, frozen=True, kw_only=True):
+    """An action that ran under a manifest."""
+
+    index: Count
+    at: Instant
+    action: str
+    agent: str
+    instance: str
+    manifest: str
+    drifted: bool
+    made_of: tuple[MadeOfField, ...]
+    outcome: str
+    text: str
+    details: Texts
+
+
+class Ledger(Component, frozen=True, kw_only=True):
+    """The ledger. key: its verifier key."""
+
+    origin: str
+    entries: Count
+    checkpoint: str
+    key: str
+
+
+class Entry(Component, frozen=True, kw_only=True):
+    """One entry, opened. payload: None where it was erased."""
+
+    index: Count
+    tag: Count
+    kind: str
+    leaf_hash: Digest
+    leaf: AnyObject
+    payload: AnyObject | None
+    sentence: str
+    details: Texts
+
+
+class Checkpoint(Component, frozen=True, kw_only=True):
+    """A signed checkpoint."""
+
+    checkpoint: str
