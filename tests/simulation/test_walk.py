@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from answerable.core.action.text_form import Forms
 from answerable.core.containment.reach import Judged
 from answerable.flows.state.worlds import PLANS_MAX, Plans
 from answerable.testing.builders import ledger_key
@@ -89,25 +88,6 @@ def test_a_walk_that_keeps_plans_writes_what_one_writes_that_keeps_none():
         assert logs[0] == logs[1] == logs[2], seed
         written += len(logs[0])
     assert written > 30 * 20
-
-
-@pytest.mark.requirement("HOUSE-64")
-def test_a_walk_that_fills_in_forms_writes_what_one_writes_that_encodes_each_entry(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    find, filled = Forms.find, []
-
-    def noted(*given):
-        found = find(*given)
-        filled.append(found is not None)
-        return found
-
-    for seed in range(15):
-        monkeypatch.setattr(Forms, "find", noted)
-        by_form = log_of(Planned(seed, PLANS_MAX))
-        monkeypatch.setattr(Forms, "find", lambda *_: None)
-        assert log_of(Planned(seed, PLANS_MAX)) == by_form, seed
-    assert sum(filled) > 15
 
 
 def log_of(simulation: Simulation) -> list[tuple[bytes, bytes]]:

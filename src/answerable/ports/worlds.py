@@ -15,7 +15,6 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.core.action.text_form import Forms
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.containment.reach import Judged
     from answerable.core.identity.names.principal import PrincipalId, UnixMillis
@@ -92,8 +91,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `identity`: of the caller, with what was observed of its tools. `capability`: as registered; `resolved` has it at
     the tier that its server's hints raise it to. `judged`: names the action acts under. `accounts`: where it is
     counted. `by_clock`: whether a hold on the tool's approver is recorded, so that the tool may be blocked from one
-    moment to the next. `scopes`: of every change that may make it another plan. `forms`: of what is encoded about its
-    actions. The other fields are as in `VerifiedRequest`.
+    moment to the next. `scopes`: of every change that may make it another plan. The other fields are as in
+    `VerifiedRequest`.
     """
 
     epoch: Epoch
@@ -108,7 +107,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     accounts: tuple[Account, ...]
     by_clock: bool
     scopes: frozenset[ChangeScope]
-    forms: Forms
 
     def outlives(self, changed: frozenset[ChangeScope] | None) -> bool:
         """Whether it is the same plan after changes of these scopes; None stands for any."""

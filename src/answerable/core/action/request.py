@@ -19,7 +19,6 @@ from answerable.errors.codes.documents import JSON_SURROGATE
 
 if TYPE_CHECKING:
     from answerable.core.action.prepared import Executed
-    from answerable.core.action.text_form import Forms
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.names.principal import PrincipalId
@@ -143,8 +142,7 @@ class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     the target, against which the arguments were checked. destinations: every destination of the action, normalised;
     empty if its capability declares none. hops: the delegation from the mandate to the caller, root first; empty if the
     mandate is the caller's own. session: what the login that gave the mandate allows; empty if it states nothing.
-    prepared: the prepared object that the action executes; None if it executes none. forms: of what is encoded about
-    the actions of one plan; None where nothing is kept.
+    prepared: the prepared object that the action executes; None if it executes none.
     """
 
     request: ActionRequest
@@ -160,4 +158,3 @@ class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     hops: tuple[Hop, ...] = ()
     session: tuple[Authority, ...] = ()
     prepared: Executed | None = None
-    forms: Forms | None = None

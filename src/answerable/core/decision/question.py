@@ -7,16 +7,11 @@ the source of each part (`docs/reference/wire/ledger.md`): intents repeat neithe
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from answerable.core.action.text_form import form_of
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.facts import ApprovalFact, Facts
     from answerable.core.decision.policy_context import Context
@@ -44,22 +39,6 @@ UNSAID: Final[dict[str, dict[str, object]]] = {
 never changed. Where a rule denied, `risk` may be absent without meaning its default."""
 
 _ENCODER: Final = msgspec.json.Encoder()
-_UNSAID_BY_ACTION: Final = ("destination", "history", "windows", "risk")
-"""Members with defaults that differ between actions of one plan."""
-
-
-def _mark(name: str) -> str:
-    return f"\0{name}"
-
-
-_HOLES: Final = (
-    *(f'"\\u0000{name}"' for name in ("arguments", "budget")),
-    *(f',"{name}":{{"\\u0000{name}":0}}' for name in ("destination", "history")),
-    *(f'"\\u0000{name}"' for name in ("now", "proof", "calls_used")),
-    *(f',"{name}":{{"\\u0000{name}":0}}' for name in ("windows", "risk")),
-    '"\\u0000resource_id"',
-)
-"""What differs between actions of one plan, in the order of the context."""
 
 
 def question_of(
@@ -72,83 +51,27 @@ def question_of(
     some are named by pointer, or one did not fit, because then the action alone does not determine the mapped
     arguments.
     """
-    mapping = _mapping(verified.resolved.capability, rule)
-    is_plain = facts.approval is None and facts.hold is None and facts.mandate_state == "open"
-    forms = verified.forms
-    if forms is not None and is_plain and not mapping and not rule:
-        written = (
-            agent, verified.resolved, verified.mandate, verified.hops, verified.caller.identity,
-            facts.registry_digest,
-        )  # fmt: skip
-        form = forms.find(
-            "question",
-            written,
-            lambda: form_of(_encoded(verified, facts, _marked(context), agent), _HOLES, written),
-        )
-        if form is not None:
-            return form.filled(*_texts(context, verified.resource_id))
-    more: dict[str, object] = {}
-    if facts.approval is not None:
-        more["approval"] = _approval(facts.approval)
-    if facts.hold is not None:
-        more["hold"] = {"id": facts.hold.id, "kind": facts.hold.kind}
-    if facts.mandate_state != "open":
-        more["mandate_state"] = facts.mandate_state
-    if mapping:
-        more["mapping"] = mapping
-    if rule:
-        more["rule"] = rule
-    return _encoded(verified, facts, context, agent, resource_id=verified.resource_id, more=more)
-
-
-def _encoded(
-    verified: VerifiedRequest,
-    facts: Facts,
-    context: Context,
-    agent: Agent,
-    *,
-    resource_id: str = _mark("resource_id"),
-    more: Mapping[str, object] = MappingProxyType({}),
-) -> bytes:
     capability = verified.resolved.capability
     asked: dict[str, object] = {
         "action": {"id": capability.name, "kind": capability.kind},
         "context": _said(context, agent),
         "principal": {"environment": agent.environment, "id": agent.name, "use_case": agent.use_case},
         "registry": facts.registry_digest,
-        "resource": {"id": resource_id, "type": capability.resource.type},
+        "resource": {"id": verified.resource_id, "type": capability.resource.type},
         "v": QUESTION_VERSION,
-        **more,
     }
+    if facts.approval is not None:
+        asked["approval"] = _approval(facts.approval)
+    if facts.hold is not None:
+        asked["hold"] = {"id": facts.hold.id, "kind": facts.hold.kind}
+    if facts.mandate_state != "open":
+        asked["mandate_state"] = facts.mandate_state
+    mapping = _mapping(capability, rule)
+    if mapping:
+        asked["mapping"] = mapping
+    if rule:
+        asked["rule"] = rule
     return _ENCODER.encode(asked)
-
-
-def _marked(context: Context) -> Context:
-    """Return the context with a mark for each member that differs between actions of one plan, all of them said."""
-    task: Any = context["task"]
-    return {
-        **context,
-        **{name: _mark(name) for name in ("arguments", "budget", "now", "proof")},
-        **{name: {_mark(name): 0} for name in _UNSAID_BY_ACTION},
-        "task": {**task, "calls_used": _mark("calls_used")},
-    }
-
-
-def _texts(context: Context, resource_id: str) -> tuple[object, ...]:
-    """Return the texts for the holes."""
-    task: Any = context["task"]
-    destination, history, windows, risk = (
-        "" if (told := _said_of(name, context[name])) is None else f',"{name}":{_json(told)}'
-        for name in _UNSAID_BY_ACTION
-    )
-    return (
-        _json(context["arguments"]), _json(context["budget"]), destination, history, context["now"],
-        _json(context["proof"]), task["calls_used"], windows, risk, _json(resource_id),
-    )  # fmt: skip
-
-
-def _json(value: object) -> str:
-    return _ENCODER.encode(value).decode()
 
 
 def own_chain(agent: str, person: object) -> dict[str, object]:
@@ -159,27 +82,18 @@ def own_chain(agent: str, person: object) -> dict[str, object]:
 def _said(context: Context, agent: Agent) -> Context:
     """Return the context without the members that have the defaults of this version."""
     said = {**context}
-    for member in UNSAID:
-        if member in context:
-            told = _said_of(member, context[member])
-            if told is None:
-                del said[member]
-            else:
-                said[member] = told
+    for member, unsaid in UNSAID.items():
+        told: Any = context.get(member)
+        if told == unsaid:
+            del said[member]
+        elif told and unsaid:
+            said[member] = {
+                name: value for name, value in told.items() if name not in unsaid or value != unsaid[name]
+            }
     task: Any = context["task"]
     if context["chain"] == own_chain(str(agent.name), task["principal"]):
         del said["chain"]
     return said
-
-
-def _said_of(member: str, told: Any) -> object:
-    """Return a member without what has the defaults of this version; None where all of it has."""
-    unsaid = UNSAID[member]
-    if told == unsaid:
-        return None
-    if not told or not unsaid:
-        return told
-    return {name: value for name, value in told.items() if name not in unsaid or value != unsaid[name]}
 
 
 def _mapping(capability: Capability, rule: str) -> list[tuple[str, str, bool, str]]:

@@ -20,19 +20,21 @@ from answerable.core.ledger.action_fields import (
 )
 from answerable.core.ledger.decided import (
     SOURCES_MAX,
+    decision_leaf,
     decision_members,
     narrowed_kinds,
     sources,
 )
 from answerable.core.ledger.disclosure import sealed_fields
 from answerable.core.ledger.entry import LEAF_VERSION, entry_of, sealed_entry
-from answerable.core.ledger.intent_form import Cited, Varying, encoded_intent
 from answerable.core.ledger.leaves import (
     HopLeaf,
+    IntentLeaf,
     OutcomeLeaf,
     ProofLeaf,
     Reference,
     encoded_leaf,
+    evidence_leaf,
     identity_members,
     proof_members,
 )
@@ -87,33 +89,53 @@ def intent(
 ) -> Entry:
     """Build the intent, which must be durable before the effect, with decision, purpose and claimed reason. principal:
     pseudonym. References are to earlier entries of the same log."""
-    request, caller = verified.request, verified.caller
+    request, mandate, caller = verified.request, verified.mandate, verified.caller
     fields = [*decided_fields(verified, decision), *answering_fields(verified)]
     digests, attachment = sealed_fields(fields, sealing)
-    varying = Varying(
+    leaf = IntentLeaf(
         sd=digests,
         accounts=[*reserved.accounts[1:]] or None,
         action=action_id,
+        agent=caller.agent,
         approval=approval_id,
         at=at,
         call=call,
+        capability=verified.resolved.capability.name,
         deadline=deadline,
+        decision=decision_leaf(decision),
         digest=action_pseudonym(request, sealing),
+        evidence=evidence_leaf(caller.identity),
+        hops=hops,
+        instance=caller.identity.instance,
         key="" if idempotency_key == action_id else idempotency_key,
         lease=lease_name,
         lease_target=lease_target,
+        mandate=mandate.id,
+        mandate_ref=mandate_ref,
+        manifest=caller.identity.manifest,
+        manifest_fields=dict(caller.identity.manifest_fields) or None,
+        manifest_grade=caller.identity.manifest_grade,
+        method=request.method,
+        narrowed=narrowed_kinds(decision),
         payload=sha256(attachment).hexdigest(),
+        policy_ref=policy_ref,
+        preview_of=request.preview_of,
         prepared_ref=None
         if verified.prepared is None
         else Reference(entry=verified.prepared.entry, leaf=verified.prepared.leaf),
-        preview_of=request.preview_of,
+        principal=principal,
         proof=ProofLeaf(binding=caller.binding, kind=caller.proof, sequence=caller.sequence),
         # An intent without amounts reserved one call of the mandate.
         reserved=None if reserved.amounts is ONE_CALL else {**reserved.amounts},
         run=run,
+        server=request.server,
+        tag=int(Tag.INTENT),
+        tier=verified.resolved.capability.tier,
+        tool_ref=tool_ref,
+        use_case=mandate.use_case,
+        v=LEAF_VERSION,
     )
-    cited = Cited(principal, mandate_ref, policy_ref, tool_ref, hops)
-    return entry_of(Tag.INTENT, encoded_intent(verified, decision, cited, varying), attachment)
+    return entry_of(Tag.INTENT, encoded_leaf(leaf), attachment)
 
 
 def outcome(

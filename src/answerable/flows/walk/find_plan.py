@@ -7,7 +7,7 @@ on a clock or a counter is checked for each action: quotas, the age of hops, and
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
     from answerable.flows.state.worlds import PlanKey
     from answerable.ports.worlds import Plan, World
-
-_NOT_FOUND: Final = frozenset({"epoch", "forms"})
-"""Fields of a plan that verification does not find out."""
 
 
 def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Plan:
@@ -96,7 +93,7 @@ def _is_as_anew(walk: Walk, plan: Plan, request: ActionRequest, caller: Verified
 def _differing(kept: Plan, anew: Plan) -> list[str]:
     """Return the names of the fields in which these plans differ."""
     one, other = ({**structs.asdict(plan), "definition": plan.definition.digest} for plan in (kept, anew))
-    return [name for name in one if name not in _NOT_FOUND and one[name] != other[name]]
+    return [name for name in one if name != "epoch" and one[name] != other[name]]
 
 
 def _key_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> PlanKey | None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import structs
 
-from answerable.core.action.text_form import Forms
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.mandate.session_claims import session_of
 from answerable.core.mandate.token_life import check_age
@@ -100,7 +99,6 @@ def plan_of(world: World, request: ActionRequest, caller: VerifiedCaller, terms:
         accounts=task_accounts(mandate, session, hops, resolved.capability.tier),
         by_clock=bool(approver and world.holds.standing(approver)),
         scopes=_scopes(judged, approver, capability),
-        forms=Forms(),
     )
 
 

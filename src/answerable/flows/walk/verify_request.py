@@ -89,7 +89,6 @@ def _fitting(
         hops=lineage.hops,
         session=plan.session,
         prepared=prepared,
-        forms=plan.forms,
     )
 
 
