@@ -117,9 +117,9 @@ async def serve_broker(
     started: called with the number of leases that an earlier process left. Raises as `opened_broker`, and `front.*`.
     """
     stop = anyio.Event()
+    stop_on_signal(stop)
     try:
         async with anyio.create_task_group() as listening:
-            listening.start_soon(stop_on_signal, stop)
             if until_eof:
                 listening.start_soon(stop_at_eof, stop)
             while not stop.is_set():

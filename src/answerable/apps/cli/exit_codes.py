@@ -57,7 +57,10 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
 
         terminal.fault(f"the server's answer has no `{missing.args[0]}`: {STRANGE}")
         return ERROR
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BaseExceptionGroup) as ended:
+        # Raised in a task, it comes in the group of the tasks that it ended.
+        if isinstance(ended, BaseExceptionGroup) and ended.split(KeyboardInterrupt)[1] is not None:
+            raise
         terminal.fault("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
