@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -69,15 +70,19 @@ class Broker:
         file.write_text(f'kind = "{kind}"\n')
 
     def start(self) -> None:
-        path = os.pathsep.join((str(self.installed), environment()["PYTHONPATH"]))
         with (self.root / "said").open("wb") as said:
             self.process = subprocess.Popen(
                 [*self.line, "--data", str(self.data), "broker"],
-                env=environment() | {"PYTHONPATH": path},
+                env=self.environment,
                 stdout=said,
                 stderr=said,
                 stdin=subprocess.DEVNULL,
             )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        path = os.pathsep.join((str(self.installed), environment()["PYTHONPATH"]))
+        return environment() | {"PYTHONPATH": path}
 
     @property
     def said(self) -> str:
@@ -143,6 +148,26 @@ async def test_an_import_that_sleeps_is_told_with_its_distribution(broker: Broke
     why = "importing it took more than 0.5 s"
     said = f"answerable: targets: mine.toml:1: kind: the plug-in `odd` {NAMED}{why}\n"
     assert broker.said.endswith(said), broker.said
+
+
+@pytest.mark.requirement("TARGET-06")
+def test_doctor_lists_no_plug_in_as_ok_that_it_refuses(broker: Broker) -> None:
+    for name in ("odd-one", "odd-two"):
+        plugin(broker.installed, name, "odd", "raise SystemExit('imported')")
+    plugin(broker.installed, "odd-redis", "redis", "raise SystemExit('imported')")
+    plugin(broker.installed, "well-one", "well", "raise SystemExit('imported')")
+    line = [*broker.line, "--data", str(broker.data), "doctor", "--json"]
+    done = subprocess.run(
+        line, env=broker.environment, capture_output=True, text=True, check=False, timeout=WAIT_SECONDS_MAX
+    )
+    rows = [one for one in json.loads(done.stdout) if one["name"] == "target plug-ins"]
+    fine = [one["says"] for one in rows if one["state"] == "ok"]
+    assert [one for one in fine if one.startswith("answerable ")]
+    assert not [one for one in fine if "redis" in one or "odd" in one]
+    assert "well-one 2.5: well" in fine
+    refused = [one["says"] for one in rows if one["state"] == "fault"]
+    assert [one.split(" is in ")[0] for one in refused] == ["odd", "redis"]
+    assert done.returncode == 5
 
 
 @pytest.mark.requirement("TARGET-10")
