@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,8 @@ def _pressed(process: subprocess.Popen[bytes], pause: float) -> None:
     give_up_at = time.monotonic() + WAIT_SECONDS_MAX
     while process.poll() is None and time.monotonic() < give_up_at:
         process.send_signal(signal.SIGINT)
-        time.sleep(pause)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(pause)
 
 
 RAISED_IN_A_TASK = """

@@ -143,8 +143,7 @@ async def test_a_first_call_that_takes_long_goes_on_where_a_gateway_is(
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(relay.run, stdin)
                 typed.write(CALL)
-                await until(lambda: "OPTIONS" in asked)
-                await anyio.sleep(0.2)
+                await until(lambda: relay._session.is_answered)
                 assert not out.getvalue()
                 may_end.set()
                 await until(lambda: b"open" in out.getvalue())
