@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import faulthandler
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from answerable.apps.cli.application import command_line
+from answerable.apps.cli.application import NOUNS, command_line, first_word
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.on_demand import command_tree
-from answerable.apps.cli.witness import noun as witness_noun
-from answerable.main.agent_commands import add_agent_up
+from answerable.main import kept_processes
 from answerable.main.doors import (
-    broker_door,
     bundle_door,
     console_door,
     control_door,
@@ -23,38 +19,74 @@ from answerable.main.doors import (
     metrics_door,
     offline_control,
     serve_workloads,
-    witness_door,
 )
-from answerable.main.mcp_commands import shim, unwrap_client, wrap_client
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from typer.core import TyperGroup
 
-    from answerable.flows.ledger.cosign_checkpoint import CosigningState
     from answerable.wiring.assemble import Product
-    from answerable.wiring.broker import Broker
     from answerable.wiring.serving import Listeners
     from answerable.wiring.setting_tree import Settings
 
-STDERR: Final = 2
-"""Descriptor of standard error."""
+
+def application(line: Sequence[str] = ()) -> TyperGroup:
+    """Return the command line: whole, or what a line needs if it begins with a word of it. A command's dependencies are
+    imported when it runs, so that --help is quick.
+
+    line: the arguments. Importing all commands takes more time than most commands, and memory that a server keeps.
+    """
+    word = first_word(line)
+    if word not in _ADDED and not any(word in words for words in NOUNS.values()):
+        word = ""
+    app = command_line(offline_control, word)
+    for own, add in _ADDED.items():
+        if word in ("", own):
+            add(app)
+    return command_tree(app)
 
 
-def application() -> TyperGroup:
-    """Return the whole command line. A command's dependencies are imported when it runs, so that --help is quick."""
-    app = command_line(offline_control)
+def _add_up(app: typer.Typer) -> None:
     command(app, "up", panel="Running it")(up)
+
+
+def _add_broker(app: typer.Typer) -> None:
     command(app, "broker", panel="Running it")(serve_broker)
+
+
+def _add_agent_up(app: typer.Typer) -> None:
+    from answerable.main.agent_commands import add_agent_up
+
     add_agent_up(app)
+
+
+def _add_mcp(app: typer.Typer) -> None:
+    from answerable.main.mcp_commands import shim, unwrap_client, wrap_client
+
     mcp = typer.Typer(no_args_is_help=True, help="MCP clients: connect them through the gateway.")
     command(mcp, "shim")(shim)
     command(mcp, "wrap", reads=True)(wrap_client)
     command(mcp, "unwrap", reads=True)(unwrap_client)
     app.add_typer(mcp, name="mcp")
-    witness = witness_noun()
+
+
+def _add_witness(app: typer.Typer) -> None:
+    from answerable.apps.cli.witness import noun
+
+    witness = noun()
     command(witness, "serve")(serve_witness)
     app.add_typer(witness, name="witness")
-    return command_tree(app)
+
+
+_ADDED: Final[dict[str, Callable[[typer.Typer], None]]] = {
+    "up": _add_up,
+    "broker": _add_broker,
+    "agent": _add_agent_up,
+    "mcp": _add_mcp,
+    "witness": _add_witness,
+}
+"""Words that this module adds commands for, in the order of the help page."""
 
 
 def up(
@@ -83,13 +115,13 @@ def up(
     from answerable.wiring.shard_settings import with_shard
 
     settings = with_shard(shell.settings(), shard) if shard else shell.settings()
-    _guard_memory(shell, "server: its keys are")
+    kept_processes.guard_memory(shell.terminal, "server: its keys are")
     require_own(server_faults(settings, shell.config))
     doors = Doors(
         gateway=partial(gateway_app, settings),
         control=partial(control_door, settings),
-        witness=witness_command(shell),
-        broker=broker_command(shell),
+        witness=kept_processes.witness_command(shell.data, shell.config),
+        broker=kept_processes.broker_command(shell.data, shell.config),
         workloads=partial(serve_workloads, settings),
         bundle=bundle_door,
         metrics=metrics_door,
@@ -134,16 +166,6 @@ def up(
     return None
 
 
-def witness_command(shell: Shell) -> tuple[str, ...]:
-    """Return the command that starts the local witness, in a process that ends with this one."""
-    return (*_ourselves(shell), "witness", "serve", "--quiet", "--until-eof")
-
-
-def broker_command(shell: Shell) -> tuple[str, ...]:
-    """Return the command that starts the broker, in a process that ends with this one."""
-    return (*_ourselves(shell), "broker", "--quiet", "--until-eof")
-
-
 def _say_accounts(shell: Shell, settings: Settings, product: Product) -> None:
     from answerable.wiring.accounts import stdio_fault, stdio_note
 
@@ -153,24 +175,6 @@ def _say_accounts(shell: Shell, settings: Settings, product: Product) -> None:
         note := stdio_note(settings)
     ):
         shell.terminal.warn(f"servers   over stdio {note}")
-
-
-def _guard_memory(shell: Shell, what: str) -> None:
-    """Before any secret is read, disable core files and forbid other processes of this user to inspect this process."""
-    from answerable.wiring import guarding
-
-    # A mapped file that cannot be read ends the process by a signal, which nothing else would report.
-    faulthandler.enable(file=STDERR, all_threads=False)
-    if not guarding.without_core_dumps() or not guarding.without_tracing():
-        who, _, held = what.partition(": ")
-        shell.terminal.say(
-            f"other processes of this user can read the memory of the {who}: {held} not protected from them"
-        )
-
-
-def _ourselves(shell: Shell) -> tuple[str, ...]:
-    config = ("--config", str(shell.config.absolute())) if shell.config is not None else ()
-    return (sys.executable, "-P", "-m", "answerable", "--data", str(shell.data), *config)
 
 
 def serve_broker(
@@ -183,23 +187,7 @@ def serve_broker(
 
     Its targets are files in `broker.targets`. `answerable up` starts a broker once there is such a file.
     """
-    from answerable.wiring import broker
-
-    settings = shell.settings()
-    _guard_memory(shell, "broker: its secrets are")
-
-    def started(listeners: Listeners, opened: Broker, left: int) -> None:
-        broker.set_collector_apart()
-        say = shell.terminal.say
-        say(f"broker    {listeners.uds_path} (Unix socket)")
-        for name, kind in sorted(opened.kinds.items()):
-            say(f"target    {name} ({kind})")
-        if not opened.kinds:
-            say(f"no targets yet: add NAME.toml to {settings.broker.targets}")
-        if left:
-            say(f"{left} leases of an earlier process are being ended")
-
-    broker.run(partial(broker.serve_broker, settings, broker_door, until_eof=until_eof, started=started))
+    kept_processes.serve_broker(shell.terminal, shell.settings(), until_eof=until_eof)
     return None
 
 
@@ -219,28 +207,5 @@ def serve_witness(
 
     On a Unix socket, and on loopback if a port is set (C2SP tlog-witness). `answerable up` runs one by itself.
     """
-    from answerable.core.tlog.note import VerifierKey
-    from answerable.wiring import local_witness
-
-    settings = shell.settings()
-    _guard_memory(shell, "witness: its key is")
-
-    def started(listeners: Listeners, desk: CosigningState) -> None:
-        local_witness.set_collector_apart()
-        say = shell.terminal.say
-        say(f"witness   {listeners.uds_path} (Unix socket)")
-        if listeners.tcp_address is not None:
-            say(f"          http://{listeners.tcp_address[0]}:{listeners.tcp_address[1]}")
-        for one in desk.cosigners:
-            say(f"key       {one.key.formatted()}")
-
-    serving = partial(
-        local_witness.serve_witness,
-        settings,
-        partial(witness_door, settings),
-        logs=[VerifierKey.parse(key) for key in log or ()],
-        until_eof=until_eof,
-        started=started,
-    )
-    local_witness.run(serving)
+    kept_processes.serve_witness(shell.terminal, shell.settings(), logs=log or (), until_eof=until_eof)
     return None

@@ -244,15 +244,16 @@ def console_door(settings: Settings, product: Product, origin: str, stopping: Ca
 
 def _with_clicks(settings: Settings, product: Product, origin: str, otherwise: Any) -> Any:
     """Add the endpoint for chat clicks, on the console's own listener, if any tier accepts clicks."""
-    from answerable.apps.chat_door.application import chat_app
-    from answerable.apps.chat_door.services import PREFIX, ChatServices
     from answerable.wiring.clicks import click_desk, signing_secret
-    from answerable.wiring.console_settings import name_of_origin
-    from answerable.wiring.serving import by_path
 
     desk = click_desk(settings)
     if desk is None:
         return otherwise
+    from answerable.apps.chat_door.application import chat_app
+    from answerable.apps.chat_door.services import PREFIX, ChatServices
+    from answerable.wiring.console_settings import name_of_origin
+    from answerable.wiring.serving import by_path
+
     hosts = frozenset({name_of_origin(origin)})
     needs = ChatServices(
         walk=product.walk,

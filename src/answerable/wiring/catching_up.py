@@ -13,6 +13,7 @@ from anyio import to_thread
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteProjections
 from answerable.core.ledger.told_authorities import told_authorities
 from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.recovery.project_ledger import NAMED_MAX, CaughtUp, Log, catch_up, confirm
 from answerable.wiring.shards import other_shards
 
@@ -111,7 +112,7 @@ class KeptRegisters:
     async def confirm_always(self, seconds: float) -> None:
         """Confirm periodically, forever."""
         while True:
-            await anyio.sleep(seconds)
+            await anyio.sleep(until_round(seconds))
             await self.confirm()
 
     async def confirm(self) -> None:

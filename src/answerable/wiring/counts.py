@@ -11,6 +11,7 @@ from answerable.errors import Unavailable
 from answerable.flows.approval.keep_figures import keep_figures, read_figures
 from answerable.flows.counters.keep_budgets import keep_budgets
 from answerable.flows.counters.keep_history import keep_history, read_unread_history
+from answerable.flows.recording.rounds import until_round
 
 if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
@@ -58,4 +59,4 @@ async def counting_figures(walk: Walk) -> None:
             _log.warning("figures cannot be counted now: %s", failed.message)
             figures = None
         behind = figures is not None and figures.entries < walk.ledger.size - BEHIND_ENTRIES
-        await anyio.sleep(BEHIND_SECONDS if behind else FIGURES_SECONDS)
+        await anyio.sleep(BEHIND_SECONDS if behind else until_round(FIGURES_SECONDS))

@@ -10,6 +10,7 @@ import anyio
 
 from answerable.errors import AnswerableError
 from answerable.flows.escalation.route_approval import follow_duties
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.registry.follow_registers import follow_documents, follow_registers
 from answerable.flows.revocation.cut_ended import cut_ended
 from answerable.flows.state.stop_rules import Bell
@@ -45,7 +46,7 @@ async def following_registry(
     seen, told = (-1, ""), frozenset[tuple[str, str, str]]()
     walk.registered.append(bell := Bell())
     while True:
-        await bell.heard(seconds_max=look_seconds)
+        await bell.heard(seconds_max=until_round(look_seconds))
         current = walk.registry.current
         if current.digest != followed:
             upstream.apply(current.servers.values())
@@ -60,7 +61,7 @@ async def following_registry(
 async def ending_streams(walk: Walk) -> None:
     """Cut event streams soon after their caller's authority has ended, for any reason."""
     while True:
-        await anyio.sleep(STREAMS_SECONDS)
+        await anyio.sleep(until_round(STREAMS_SECONDS))
         try:
             cut_ended(walk)
         except AnswerableError as failed:
@@ -70,7 +71,7 @@ async def ending_streams(walk: Walk) -> None:
 async def relisting(upstream: McpUpstream) -> None:
     """List the tools of servers again that do not signal changes."""
     while True:
-        await anyio.sleep(RELIST_SECONDS)
+        await anyio.sleep(until_round(RELIST_SECONDS))
         await upstream.relist()
 
 

@@ -38,6 +38,7 @@ from answerable.core.registry.manifests.manifest_token import standing_fault
 from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.counters.note_uses import note_last_uses
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.end_instance import follow_standing
 from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.state.stop_rules import Bell
@@ -90,8 +91,7 @@ _log: Final = logging.getLogger(__name__)
 class Identity:
     """Everything about workloads that the walk, the endpoints and the background tasks share.
 
-    elsewhere: told when this process learns of a change of the authorities by any process. shut: why the trust domain
-    is not open.
+    elsewhere: told when any process has changed the authorities. shut: why the trust domain is not open.
     """
 
     desk: TrustDomainState
@@ -292,7 +292,7 @@ async def tending(
             await authorities.tend()
         except AnswerableError as error:
             _log.error("the trust domain cannot be maintained now: %s", error.message)
-        await bell.heard(seconds_max=seconds)
+        await bell.heard(seconds_max=until_round(seconds))
 
 
 async def _suspending_dormant(identity: Identity, workloads: Workloads, settings: Settings) -> None:
@@ -326,7 +326,7 @@ async def _following_bundles(identity: Identity) -> None:
             break
         except Unavailable as error:
             _log.error("trust domains without a source cannot be dropped yet: %s", error.message)
-            await anyio.sleep(TEND_SECONDS)
+            await anyio.sleep(until_round(TEND_SECONDS))
     await identity.federation.follow()
 
 
@@ -335,7 +335,7 @@ async def _telling(identity: Identity, walk: Walk) -> None:
     told = walk.registry.current
     walk.registered.append(bell := Bell())
     while True:
-        await bell.heard(seconds_max=TELL_SECONDS)
+        await bell.heard(seconds_max=until_round(TELL_SECONDS))
         if walk.registry.current is not told:
             told = walk.registry.current
             identity.changes.tell()
@@ -344,7 +344,7 @@ async def _telling(identity: Identity, walk: Walk) -> None:
 async def _keeping_sightings(identity: Identity, walk: Walk) -> None:
     looked, held_against = Looked(), None
     while True:
-        await anyio.sleep(SIGHTINGS_SECONDS)
+        await anyio.sleep(until_round(SIGHTINGS_SECONDS))
         current = walk.registry.current
         keep = partial(
             keep_discovered_assets,

@@ -18,6 +18,7 @@ from answerable.core.ledger.warrant_token import SignedWarrant
 from answerable.errors import Unavailable
 from answerable.errors.codes.identity import KEY_UNREADABLE, KEY_UNWRITABLE
 from answerable.errors.codes.leases import WARRANT_UNBROKERED
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.state.lease_side import LeaseLives, LeaseSide
 from answerable.plain_file import read_plain
 from answerable.wiring.kept_process import KeptProcess
@@ -142,7 +143,7 @@ async def kept_broker(settings: Settings, command: tuple[str, ...]) -> None:
     if fault := await to_thread.run_sync(place_fault, broker.targets):
         _log.warning("no broker is started: %s", fault)
     while not await to_thread.run_sync(has_targets, broker.targets):  # noqa: ASYNC110 - a file has no event
-        await anyio.sleep(LOOK_SECONDS)
+        await anyio.sleep(until_round(LOOK_SECONDS))
     process = KeptProcess(
         name="broker", command=command, socket=broker.socket, user=broker.user if os.getuid() == 0 else ""
     )

@@ -12,6 +12,7 @@ from answerable.adapters.cedar.set_checks import check_sets
 from answerable.adapters.sqlite import SqlitePolicyRegister
 from answerable.errors import AnswerableError, shown
 from answerable.flows.policy.shadow_policy import follow_shadow
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.state.policy_desk import PolicyState
 
 if TYPE_CHECKING:
@@ -60,4 +61,4 @@ async def following_shadow(walk: Walk) -> None:
         except AnswerableError as failed:
             _log.warning("the shadow policy set cannot be evaluated now: %s", failed.message)
             more = False
-        await anyio.sleep(0 if more else SHADOW_SECONDS)
+        await anyio.sleep(0 if more else until_round(SHADOW_SECONDS))

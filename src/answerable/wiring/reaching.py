@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.event_http import HttpEventPost
 from answerable.adapters.local_keys import open_or_create_secret
-from answerable.adapters.message_webhook import MessageWebhook
-from answerable.adapters.slack import SlackChannel
-from answerable.adapters.smtp import SmtpChannel, SmtpServer
 from answerable.adapters.sqlite import SqliteDeliveryRegister, SqlitePushRegister
 from answerable.adapters.system import SystemEntropy
-from answerable.adapters.web_push import WebPushChannel, vapid_key
 from answerable.core.approval.delivery import DigestLimits
 from answerable.core.identity.keys.keys import SEED_BYTES, SigningKey, new_private_jwk
 from answerable.core.identity.names.principal import PrincipalId
@@ -29,6 +25,7 @@ from answerable.wiring.settings import secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from answerable.adapters.smtp import SmtpServer
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.registry.documents.contacts import Contacts
     from answerable.flows.state.walk import Walk
@@ -76,6 +73,12 @@ def _open_channels(
     wanted, named = settings.channels, {route.channel for route in desk.routes}
     if not named:
         return
+    # Here, when a server starts to notify people: most servers have one kind of channel, and many have none.
+    from answerable.adapters.message_webhook import MessageWebhook
+    from answerable.adapters.slack import SlackChannel
+    from answerable.adapters.smtp import SmtpChannel
+    from answerable.adapters.web_push import WebPushChannel
+
     given = secret(wanted.authorities, data=settings.data) if wanted.authorities else b""
     post = HttpEventPost(answer_seconds_max=wanted.try_seconds_max * ANSWER_SECONDS_SPARE, authorities=given)
     channels: dict[str, MessageChannel] = {}
@@ -111,6 +114,8 @@ def _push_side(settings: Settings, store: SqliteStore) -> PushSide | None:
         key = _push_key(settings)
     except Unavailable:
         return None  # Reported when the server starts to notify people.
+    from answerable.adapters.web_push import vapid_key
+
     return PushSide(
         register=SqlitePushRegister(store), key=vapid_key(key), hosts=settings.channels.push_hosts
     )
@@ -124,6 +129,8 @@ def _push_key(settings: Settings) -> SigningKey:
 
 
 def _mail_server(settings: Settings, authorities: bytes) -> SmtpServer:
+    from answerable.adapters.smtp import SmtpServer
+
     wanted = settings.channels
     host, port = server_in(wanted)
     # Invalid PEM was detected when the same authorities were opened for HTTP.

@@ -13,6 +13,7 @@ from answerable.errors import Unavailable
 from answerable.flows.approval.notify_attention_check import tell_ended_canaries
 from answerable.flows.approval.send_attention_check import send_attention_check
 from answerable.flows.counters.door_desk import record_door_refusals
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.recovery.settle_open_intents import record_counted_refusals, settle_open_intents
 from answerable.flows.revocation.place_hold import resume_holds
 from answerable.flows.revocation.revoke_authority import record_revocations
@@ -41,7 +42,7 @@ async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> N
         partial(record_counted_refusals, walk),
     )
     while True:
-        await anyio.sleep(seconds)
+        await anyio.sleep(until_round(seconds))
         for settled in rounds:
             try:
                 with when_there_is_room():
@@ -69,7 +70,7 @@ async def telling_refused(walk: Walk) -> None:
     it: failed writes are repeated."""
     failing = ""
     while True:
-        await anyio.sleep(REFUSED_SECONDS)
+        await anyio.sleep(until_round(REFUSED_SECONDS))
         try:
             await record_door_refusals(walk)
             failing = ""

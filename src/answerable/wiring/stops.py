@@ -28,6 +28,7 @@ from answerable.flows.counters.recall_rules import restore_rules
 from answerable.flows.drills.report_containment import follow_reports
 from answerable.flows.policy.place_triggered_holds import follow_rules, name_rules
 from answerable.flows.recording.record_entry import pseudonym_of, sealing_for
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.close_mandate import closed_wholly
 from answerable.flows.revocation.end_without_room import follow_room
 from answerable.flows.revocation.place_hold import carry_out
@@ -137,7 +138,7 @@ async def following_panic(
                 # It may be gone again, or have the name of a press of old.
                 await _held(walk, panic_file.made(directory, now=walk.clock.now()), workloads)
             rests = is_told and found is None
-            is_made = await watch.news(seconds_max=rest_seconds if rests else LOOK_SECONDS)
+            is_made = await watch.news(seconds_max=until_round(rest_seconds) if rests else LOOK_SECONDS)
 
 
 async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:

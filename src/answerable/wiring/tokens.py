@@ -18,6 +18,7 @@ from answerable.core.mandate.status_list import StatusList, signed_status_list
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.entries.keep_citations import keep_citations
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.state.delegations import Delegations
 from answerable.flows.state.token_desk import TokenLimits, TokenState
 from answerable.flows.tokens.exchange_token import status_uri
@@ -109,7 +110,7 @@ async def forgetting_tokens(desk: TokenState, *, seconds: float = 60.0) -> None:
             await keep_citations(desk.walk)
         except Unavailable as failed:
             _log.warning("positions of statements cannot be stored now: %s", failed.message)
-        await anyio.sleep(seconds if count < FORGOTTEN_MAX else BETWEEN_SECONDS)
+        await anyio.sleep(until_round(seconds) if count < FORGOTTEN_MAX else BETWEEN_SECONDS)
 
 
 def status_lists_of(desk: TokenState) -> tuple[int, ...]:

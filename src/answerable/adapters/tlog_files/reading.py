@@ -1,4 +1,4 @@
-"""Read stored frames in windows, so that a long log needs little memory."""
+"""Read stored frames in growing windows, so that a long log needs little memory, and a few entries less."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_WINDOW_BYTES: Final = 1_048_576
-ONE_WINDOW_BYTES: Final = 16_384
-"""Window for reading a single entry: most entries are smaller."""
+FIRST_WINDOW_BYTES: Final = 16_384
+"""Most entries are smaller. A segment is filled with zeros to its end, so a longer read would be long for one entry."""
+WINDOW_BYTES_MAX: Final = 1_048_576
+_GROWTH: Final = 4
+"""Factor from one window to the next."""
 
 _Found = TypeVar("_Found", Frame, Passed)
 
 
-def stored_frames(
-    path: Path, start: int, count: int, *, window: int = _WINDOW_BYTES
-) -> Iterator[tuple[int, Frame]]:
-    """Yield `count` frames of a segment from an offset on, each with the offset after it. window: bytes to read at
-    once.
+def stored_frames(path: Path, start: int, count: int) -> Iterator[tuple[int, Frame]]:
+    """Yield `count` frames of a segment from an offset on, each with the offset after it.
 
     Raises Broken (`ledger.corrupt`) if a frame is missing or damaged; OSError passes through.
     """
-    return _windows(path, start, count, decode_frame, window)
+    return _windows(path, start, count, decode_frame)
 
 
 def passed_frames(path: Path, start: int, count: int) -> Iterator[int]:
     """Yield the offsets after `count` frames of a segment, reading only their headers. Raises as `stored_frames`."""
-    return (end for end, _ in _windows(path, start, count, frame_passed, _WINDOW_BYTES))
+    return (end for end, _ in _windows(path, start, count, frame_passed))
 
 
 def _windows(
-    path: Path, start: int, count: int, read: Callable[[bytes, int], _Found | None], window: int
+    path: Path, start: int, count: int, read: Callable[[bytes, int], _Found | None]
 ) -> Iterator[tuple[int, _Found]]:
     """Yield the results of `read` at successive offsets. If `read` returns None or a frame is cut off, more bytes are
     read."""
     if count <= 0:
         return
+    window = FIRST_WINDOW_BYTES
     with open_plain(path) as opened:
         opened.seek(start)
         base, at, held = start, 0, b""
@@ -67,6 +67,7 @@ def _windows(
             if not more:
                 raise corrupt(path, base + at, fault)
             base, at, held = base + at, 0, held[at:] + more
+            window = min(_GROWTH * window, WINDOW_BYTES_MAX)
 
 
 def corrupt(path: Path, offset: int, fault: str, *, index: int | None = None) -> Broken:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from answerable.adapters.tlog_files.opening import port_errors
 from answerable.adapters.tlog_files.places import offset_of, segment_of
-from answerable.adapters.tlog_files.reading import ONE_WINDOW_BYTES, corrupt, stored_frames
+from answerable.adapters.tlog_files.reading import corrupt, stored_frames
 from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES
 from answerable.core.ledger.entry import StoredEntry
 from answerable.core.ledger.open_intents import tag_of
@@ -50,7 +50,7 @@ class Replay:
             raise LEDGER_NO_ENTRY(f"there is no entry {index}: the log holds {extent.size}")
         place = self._places[segment_of(self._places, index)]
         with port_errors("cannot read the log"):
-            frames = stored_frames(place.path, offset_of(place, index), 1, window=ONE_WINDOW_BYTES)
+            frames = stored_frames(place.path, offset_of(place, index), 1)
             return _stored(index, next(frames)[1])
 
     def at(self, intent: OpenIntent) -> StoredEntry:

@@ -3,53 +3,73 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from answerable import __version__
-from answerable.apps.cli import (
-    agent_manifest,
-    agents,
-    approvals,
-    channels,
-    checks,
-    credentials,
-    decisions,
-    drills,
-    duties,
-    evidence,
-    holds,
-    keys,
-    leases,
-    ledger,
-    mandates,
-    panic,
-    people,
-    policy,
-    registry,
-    revocations,
-    secrets,
-    stats,
-    stop_rules,
-    streams,
-    tools,
-    trust,
-)
 from answerable.apps.cli.command import RootOptions
 from answerable.apps.cli.exit_codes import EXIT_CODES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.apps.cli.control import Offline
 
+NOUNS: Final = {
+    "answerable.apps.cli.registry": ("apply", "diff", "validate", "registry", "capability", "server"),
+    "answerable.apps.cli.tools": ("tool",),
+    "answerable.apps.cli.agent_noun": ("agent",),
+    "answerable.apps.cli.trust": ("trust",),
+    "answerable.apps.cli.people": ("person",),
+    "answerable.apps.cli.mandates": ("mandate",),
+    "answerable.apps.cli.holds": ("stop", "hold"),
+    "answerable.apps.cli.panic": ("panic",),
+    "answerable.apps.cli.drills": ("drill",),
+    "answerable.apps.cli.leases": ("lease",),
+    "answerable.apps.cli.revocations": ("revoke",),
+    "answerable.apps.cli.streams": ("streams",),
+    "answerable.apps.cli.stop_rules": ("stop-rule",),
+    "answerable.apps.cli.approvals": ("approval",),
+    "answerable.apps.cli.duties": ("duty",),
+    "answerable.apps.cli.channels": ("channel",),
+    "answerable.apps.cli.ledger": ("timeline", "ledger"),
+    "answerable.apps.cli.stats": ("stats",),
+    "answerable.apps.cli.evidence": ("evidence",),
+    "answerable.apps.cli.policy": ("policy",),
+    "answerable.apps.cli.decisions": ("why", "could", "can", "decision"),
+    "answerable.apps.cli.keys": ("key",),
+    "answerable.apps.cli.secrets": ("secret",),
+    "answerable.apps.cli.credentials": ("credential",),
+    "answerable.apps.cli.checks": ("status", "check-config", "doctor"),
+}
+"""Modules with the commands and nouns that each registers, in the order of the help page."""
+_VALUED: Final = ("--data", "--config")
+_FLAGS: Final = ("--quiet", "-q", "--no-color")
+"""Options that may come before the noun, with a value and without."""
 _EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
 
-def command_line(offline: Offline) -> typer.Typer:
+def first_word(line: Sequence[str]) -> str:
+    """Return the command or noun that a line begins with, after options that may come before it; else an empty text."""
+    rest = iter(line)
+    for word in rest:
+        if word in _VALUED:
+            next(rest, None)
+        elif not word.startswith("-"):
+            return word
+        elif word not in _FLAGS and word.partition("=")[0] not in _VALUED:
+            break
+    return ""
+
+
+def command_line(offline: Offline, word: str = "") -> typer.Typer:
     """Return the command line with every command that opens no listener of its own.
 
-    offline: opens the control application on a data directory, for when no server runs.
+    offline: opens the control application on a data directory, for when no server runs. word: if not empty, only the
+    module that registers it is imported, and no module if none does.
     """
     app = typer.Typer(
         name="answerable",
@@ -91,34 +111,9 @@ def command_line(offline: Offline) -> typer.Typer:
         ctx.obj = RootOptions(offline=offline, data=data, config=config, quiet=quiet, plain=plain)
 
     app.callback()(root_options)
-    registry.register(app)
-    tools.register(app)
-    agent = typer.Typer(no_args_is_help=True, help="Agents: autonomous processes with a responsible owner.")
-    agents.register(agent)
-    agent_manifest.register(agent)
-    app.add_typer(agent, name="agent")
-    trust.register(app)
-    people.register(app)
-    mandates.register(app)
-    holds.register(app)
-    panic.register(app)
-    drills.register(app)
-    leases.register(app)
-    revocations.register(app)
-    streams.register(app)
-    stop_rules.register(app)
-    approvals.register(app)
-    duties.register(app)
-    channels.register(app)
-    ledger.register(app)
-    stats.register(app)
-    evidence.register(app)
-    policy.register(app)
-    decisions.register(app)
-    keys.register(app)
-    secrets.register(app)
-    credentials.register(app)
-    checks.register(app)
+    for module, words in NOUNS.items():
+        if not word or word in words:
+            import_module(module).register(app)
     return app
 
 

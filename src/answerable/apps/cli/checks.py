@@ -177,7 +177,8 @@ def _target_plugins() -> Iterator[Finding]:
     installed = installed_kinds()
     by: dict[str, list[str]] = {}
     for kind, plugins in installed.items():
-        for one in plugins:
+        # What two distributions claim is refused: each is told below.
+        for one in plugins if len(plugins) == 1 else ():
             by.setdefault(one.distribution, []).append(kind)
     for distribution, kinds in sorted(by.items()):
         yield Finding(name="target plug-ins", state="ok", says=f"{distribution}: {', '.join(kinds)}")

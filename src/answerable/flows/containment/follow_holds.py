@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.errors import AnswerableError
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.cut_held import cut_held
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ async def follow_holds(
     seen = -1
     while True:
         while not (walk.calls or walk.streams):
-            await walk.opened.heard(seconds_max=rest_seconds)
+            await walk.opened.heard(seconds_max=until_round(rest_seconds))
         try:
             # Read the epoch before cutting: a hold placed after that read changes the epoch again.
             epoch = walk.holds.epoch()

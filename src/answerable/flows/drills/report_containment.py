@@ -36,6 +36,7 @@ from answerable.errors.codes.containment import HOLD_UNKNOWN
 from answerable.flows.containment.scan_stop import SCANS_MAX, is_instance_under, scanned, stop_part
 from answerable.flows.leases.list_outstanding_access import outstanding_of
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.end_instance import written
 from answerable.flows.revocation.end_leases import LeasesWithin, leases_within
 from answerable.flows.revocation.place_hold import open_mandates
@@ -222,7 +223,7 @@ async def follow_reports(walk: Walk, *, workloads: Workloads | None = None) -> N
                 rest = RETRY_SECONDS if len(turns.waited) <= SCANS_MAX else REST_SECONDS
         except AnswerableError as failed:
             _log.warning("the effects of a hold cannot be recorded at the moment: %s", failed.message)
-        await anyio.sleep(rest)
+        await anyio.sleep(until_round(rest))
 
 
 def told(report: ContainmentReport) -> dict[str, JSONValue]:

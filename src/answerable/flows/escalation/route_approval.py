@@ -21,6 +21,7 @@ from answerable.core.ledger.records_duties import TOLD_NAMED_MAX, approval_escal
 from answerable.errors import Unavailable
 from answerable.flows.escalation.end_invalid_deputies import end_invalid_deputies
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.end_instance import written
 from answerable.flows.validity.deputy_validity import cannot_say_yes, standing_in
 from answerable.flows.validity.mandate_validity import shard_elsewhere
@@ -71,7 +72,7 @@ async def follow_duties(walk: Walk) -> None:
                 continue
         except Unavailable as failed:
             _log.warning("people on call cannot be determined at the moment: %s", failed.message)
-        with anyio.move_on_after(LOOK_SECONDS_MAX):
+        with anyio.move_on_after(until_round(LOOK_SECONDS_MAX)):
             await walk.duties.woken.wait()
         walk.duties.woken = anyio.Event()
 

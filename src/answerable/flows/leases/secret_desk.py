@@ -16,6 +16,7 @@ from anyio import to_thread
 
 from answerable.core.lease.secret_watch import SecretWatch
 from answerable.errors import AnswerableError, Refused
+from answerable.flows.recording.rounds import until_round
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,7 +89,7 @@ async def keep_looking(desk: SecretState) -> None:
                 _log.error(
                     "the store of secrets cannot be read, what was known of it stays in force: %s", said
                 )
-        await anyio.sleep(LOOK_SECONDS)
+        await anyio.sleep(until_round(LOOK_SECONDS))
 
 
 def _look(desk: SecretState) -> None:

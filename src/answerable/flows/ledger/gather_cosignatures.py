@@ -29,6 +29,7 @@ from answerable.errors.codes.tlog import (
     WITNESS_WENT_BACK,
 )
 from answerable.flows.ledger.starting_witnesses import StartingWitnesses
+from answerable.flows.recording.rounds import until_round
 from answerable.ports.ledger import TAKES_NOTHING_NOW
 from answerable.ports.witness import Cosigned, Denied
 
@@ -178,7 +179,7 @@ class Cosigning:
         """Run rounds until cancelled. Raises as `gather`."""
         while True:
             await self.gather()
-            await anyio.sleep(self.starting.round_seconds(self._limits.round_seconds))
+            await anyio.sleep(until_round(self.starting.round_seconds(self._limits.round_seconds)))
 
     async def _ask(self, witness: Witness, note: Note, failures: list[AnswerableError]) -> None:
         """Query one witness. Raises only on cancellation: an error that must end the round is added to `failures`."""

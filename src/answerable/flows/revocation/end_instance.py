@@ -24,6 +24,7 @@ from answerable.core.ledger.subject import operator_subject
 from answerable.errors import AnswerableError, Unavailable, shown
 from answerable.errors.codes.workloads import INSTANCE_UNKNOWN
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.end_leases import end_leases
 from answerable.ports.instance_register import UNRECORDED_MAX
 
@@ -185,7 +186,7 @@ async def follow_standing(
             seen = await _record_waiting(workloads, seen)
         except AnswerableError as error:
             _log.warning("instances cannot be tended right now: %s", error.message)
-        await anyio.sleep(poll_seconds)
+        await anyio.sleep(until_round(poll_seconds))
 
 
 async def written(change: Callable[[], T]) -> T:

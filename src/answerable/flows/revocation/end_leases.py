@@ -23,6 +23,7 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import REVOCATION_KINDS, RevocationTarget
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.recording.record_entry import record_entry, sealing_for
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.look_at_leases import all_leases
 from answerable.flows.revocation.recall_leases import recall_leases
 from answerable.flows.state.stop_rules import Bell
@@ -246,7 +247,7 @@ async def _hear(walk: Walk, side: LeaseSide) -> None:
     while True:
         try:
             if not uses_broker(walk):
-                await bell.heard(seconds_max=UNUSED_SECONDS)
+                await bell.heard(seconds_max=until_round(UNUSED_SECONDS))
                 continue
             last, changes = await side.asks.changes(walk.ledger.origin, after, wait_seconds=WAIT_SECONDS)
             if last < (1 if after is None else after):

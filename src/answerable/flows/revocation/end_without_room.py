@@ -17,6 +17,7 @@ import anyio.to_thread
 
 from answerable.errors import Refused, Unavailable
 from answerable.errors.codes.ledger import REGISTER_BEHIND, REGISTER_NO_ROOM, REGISTER_UNRECORDED
+from answerable.flows.recording.rounds import until_round
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -104,4 +105,4 @@ async def follow_room(
                 del left[0]
         except Unavailable as failed:
             _log.warning("the registers still lack what was ended: %s", failed.message)
-        await anyio.sleep(seconds)
+        await anyio.sleep(until_round(seconds))

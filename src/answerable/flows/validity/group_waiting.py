@@ -8,6 +8,7 @@ import anyio
 
 from answerable.errors import Unavailable, shown
 from answerable.errors.codes.approval import APPROVAL_GROUP_UNKNOWN
+from answerable.flows.recording.rounds import until_round
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
@@ -37,7 +38,7 @@ async def follow_waiting(walk: Walk) -> None:
             except Unavailable:
                 # The person who opens the queue gets the error; the next turn tries again.
                 more = False
-        await anyio.sleep(0 if more else FOLLOW_SECONDS)
+        await anyio.sleep(0 if more else until_round(FOLLOW_SECONDS))
 
 
 def group_named(walk: Walk, name: str) -> Group:

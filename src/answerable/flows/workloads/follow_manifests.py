@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.errors import AnswerableError, Refused
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.workloads.enrol_workload import compare_again
 
@@ -27,7 +28,7 @@ async def follow_manifests(workloads: Workloads, *, poll_seconds: float = POLL_S
     """
     compared: dict[AgentId, str] = {}
     while True:
-        await anyio.sleep(poll_seconds)
+        await anyio.sleep(until_round(poll_seconds))
         try:
             await compare_running(workloads, compared)
         except AnswerableError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from typer.main import get_command, get_command_from_info
 
 from answerable.apps.cli import on_demand
-from answerable.apps.cli.application import command_line
+from answerable.apps.cli.application import command_line, first_word
 from answerable.main.commands import application
 
 
@@ -52,3 +54,45 @@ def test_a_command_that_there_is_not_is_told_with_the_nearest(line, capsys):
         application()(line, prog_name="answerable")
     assert ended.value.code == 2
     assert "Did you mean" in capsys.readouterr().err
+
+
+@pytest.mark.requirement("HOUSE-38")
+def test_what_a_line_begins_with_is_the_same_where_it_alone_is_put_together():
+    whole = application()
+    assert len(whole.commands) > 40
+    assert [(name, [*application([name]).commands]) for name in whole.commands if name == "up"] == [
+        ("up", ["up"])
+    ]
+    for name, command in whole.commands.items():
+        alone = application(["--data", "up", name])
+        assert dict(told(alone.commands[name])) == dict(told(command))
+        assert len(alone.commands) < 10
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("hold list", "hold"),
+        ("--data d --config=c -q --no-color hold list", "hold"),
+        ("--data=d hold --help", "hold"),
+        ("--help hold", ""),
+        ("--version", ""),
+        ("--quiet --nonsense hold", ""),
+        ("--data", ""),
+        ("-- hold", ""),
+        ("", ""),
+    ],
+)
+def test_the_word_that_a_line_begins_with_comes_after_what_may_precede_it(line, word):
+    assert first_word(line.split()) == word
+
+
+@pytest.mark.requirement("HOUSE-38")
+def test_a_line_imports_the_module_of_its_noun_and_of_no_other():
+    script = (
+        "import sys; from answerable.main.commands import application; application(sys.argv[1:])\n"
+        "from answerable.apps.cli.application import NOUNS; print(*sorted({*NOUNS} & {*sys.modules}))"
+    )
+    line = [sys.executable, "-P", "-c", script, "streams", "--json"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["answerable.apps.cli.streams"]
