@@ -41,7 +41,7 @@ from answerable.core.action.request import action_request
 from answerable.core.identity.keys.keys import verifying_key
 from answerable.flows.tokens.exchange_token import exchange_token
 from answerable.flows.validity.refuse_revoked import judged_now
-from answerable.flows.validity.verify_lineage import verify_lineage
+from answerable.flows.validity.verify_lineage import presented, verify_lineage
 from answerable.flows.walk.verify_request import verify_request
 
 if TYPE_CHECKING:
@@ -123,9 +123,8 @@ def known_call(world: HandedOn, hops: int, text: str) -> Callable[[], object]:
     now = here.clock.now()
 
     def once() -> None:
-        verify_lineage(
-            here, caller, mandate_id=MANDATE, delegation=field.decode("ascii"), server="crm", now=now
-        )
+        by = presented(here, MANDATE, field.decode("ascii"), now)
+        verify_lineage(here, caller, by, server="crm")
         judged_now(here, verified)
 
     return once
@@ -135,14 +134,8 @@ def unknown_call(world: HandedOn, hops: int, text: str) -> None:
     """The same for a chain that nobody has shown before, of agents whose keys were."""
     here = world.made.walk
     here.delegations.forget()
-    verify_lineage(
-        here,
-        world.caller(hops - 1),
-        mandate_id=MANDATE,
-        delegation=text,
-        server="crm",
-        now=here.clock.now(),
-    )
+    by = presented(here, MANDATE, text, here.clock.now())
+    verify_lineage(here, world.caller(hops - 1), by, server="crm")
 
 
 def stranger_call(world: HandedOn, hops: int, text: str) -> None:

@@ -10,6 +10,7 @@ from answerable.extras import INSTALL_REPLAY, INSTALL_SERVER
 from wire_tables import markdown_table
 
 _PLAIN: Final = (str, int, float, type(None), tuple)
+_STARS: Final = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}
 _SECTIONS: Final = {
     "answerable.errors": "Errors",
     "answerable.verify": "Verifying",
@@ -37,41 +38,44 @@ def python_page(made: str) -> str:
         mine = [(name, one) for name, one in found if one.__module__.startswith(start)]
         lines += markdown_table(
             ("Name", "What it is", "Defined in"),
-            [(f"`{name}`", _first(one), f"`{one.__module__}`") for name, one in mine],
+            [(f"`{name}`", first(one), f"`{one.__module__}`") for name, one in mine],
         )
         for name, one in mine:
             if not (inspect.isclass(one) and issubclass(one, Exception)):
-                lines += _told(name, one)
+                lines += part_about(name, one)
     return "\n".join(lines) + "\n"
 
 
-def _told(name: str, one: Any) -> list[str]:
+def part_about(name: str, one: Any) -> list[str]:
+    """The part about one class or function."""
     lines = [
         "",
         f"### {name}",
         "",
         "```",
-        f"{name}{_signature(one)}",
+        f"{name}{signature_of(one)}",
         "```",
         "",
-        *_cleaned(one).splitlines(),
+        *cleaned(one).splitlines(),
     ]
     methods = vars(one).items() if inspect.isclass(one) else ()
     rows = [
-        (f"`{method}({', '.join([*inspect.signature(function).parameters][1:])})`", _first(function))
+        (f"`{method}({', '.join([*inspect.signature(function).parameters][1:])})`", first(function))
         for method, function in methods
         if not method.startswith("_") and inspect.isfunction(function) and function.__doc__
     ]
     return [*lines, "", *markdown_table(("Method", "What it does"), rows)] if rows else lines
 
 
-def _signature(one: Any) -> str:
-    """As it is written, with defaults that are objects told as `...`."""
+def signature_of(one: Any, *, leaves_out: str = "") -> str:
+    """As it is written, with defaults that are objects told as `...`. leaves_out: the name of a parameter."""
     signature = inspect.signature(one)
-    told: list[str] = []
+    parts: list[str] = []
     for parameter in signature.parameters.values():
-        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in told:
-            told.append("*")
+        if parameter.name == leaves_out:
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in parts:
+            parts.append("*")
         default = parameter.default
         given = (
             ""
@@ -80,19 +84,22 @@ def _signature(one: Any) -> str:
             if isinstance(default, _PLAIN)
             else " = ..."
         )
-        told.append(f"{parameter.name}: {_type(parameter.annotation)}{given}")
+        parts.append(
+            f"{_STARS.get(parameter.kind.name, '')}{parameter.name}: {_type(parameter.annotation)}{given}"
+        )
     returned = "" if inspect.isclass(one) else f" -> {_type(signature.return_annotation)}"
-    return f"({', '.join(told)}){returned}"
+    return f"({', '.join(parts)}){returned}"
 
 
 def _type(annotation: Any) -> str:
     return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
 
 
-def _first(one: Any) -> str:
+def first(one: Any) -> str:
     """The first sentence of its docstring, on one line."""
-    return " ".join(_cleaned(one).split("\n\n")[0].split()).split(". ")[0].removesuffix(".")
+    return " ".join(cleaned(one).split("\n\n")[0].split()).split(". ")[0].removesuffix(".")
 
 
-def _cleaned(one: Any) -> str:
+def cleaned(one: Any) -> str:
+    """Its docstring without the indentation."""
     return inspect.cleandoc(one.__doc__ or "")

@@ -33,6 +33,7 @@ from answerable.main.commands import application
 from answerable.wiring.problem_details import TYPE_PREFIX
 from answerable.wiring.setting_tree import SECTIONS, listed_settings
 from python_page import python_page
+from targets_page import targets_page
 from wire_tables import markdown_table, wire_pages
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +62,7 @@ def pages() -> dict[str, str]:
         "conformance.md": conformance_page,
         "aarm.md": aarm_page,
         "python.md": lambda: python_page(MADE),
+        "targets.md": lambda: targets_page(MADE),
         "openapi.json": lambda: json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n",
     }
     return {name: make() for name, make in makers.items()} | wire_pages(FOLDER)

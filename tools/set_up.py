@@ -65,8 +65,10 @@ class Environment:
         return DEV / "stamps" / self.path.replace("/", "-")
 
     def footing(self) -> str:
-        """What is written into the environment all over: a change means making it from nothing."""
-        return f"{GENERATION} {os.path.realpath(self.python)} {ROOT}"
+        """What is written into the environment all over: a change means making it from nothing. The project's own is
+        made for the Python that runs this."""
+        python = sys.executable if self.holds_project else self.python
+        return f"{GENERATION} {os.path.realpath(python)} {ROOT}"
 
     def fingerprint(self) -> str:
         """What decides the content: the footing, the lock, and for the project its entry points."""

@@ -1,5 +1,5 @@
 """End the command line at Ctrl-C while it is still being imported, as a command that runs ends: in one line, with the
-documented exit code."""
+documented exit code; and keep Ctrl-C from a process whose end is decided."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def raise_at_interrupt() -> None:
     """From here on, Ctrl-C raises KeyboardInterrupt again."""
     if signal.getsignal(signal.SIGINT) is _end:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def ignore_interrupts() -> None:
+    """From here on, Ctrl-C does nothing: the process ends by itself, with an exit code that it has already."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

@@ -11,8 +11,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.registry.follow_registers import follow_registers
 from answerable.flows.walk import await_documents
+from answerable.flows.walk.find_plan import find_plan
 from answerable.flows.walk.govern_action import govern_action
-from answerable.flows.walk.plan import find_plan
 from answerable.ports.worlds import ANYTHING
 from tests.worlds.authority_source import SOURCES, Source, Sourced, apply_elsewhere, sourced
 

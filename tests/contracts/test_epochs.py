@@ -106,6 +106,28 @@ def test_a_change_that_nobody_told_of_is_another_epoch_once_the_file_is_asked(tm
 
 
 @pytest.mark.requirement("HOUSE-11")
+def test_a_change_that_nobody_told_of_is_another_epoch_at_once_where_the_file_is_read_again(tmp_path: Path):
+    here = Opened(tmp_path)
+    written(here.file, *OTHERS_ROWS)
+    before = here.later()
+    assert here.epochs.reread() == before
+    written(here.file, "UPDATE mandates SET state = 'closed'")
+    assert here.epochs.epoch() == before
+    assert here.epochs.reread() != before
+    assert sorted(here.epochs.changed(before) or ()) == ["mandate/m-1"]
+
+
+@pytest.mark.requirement("HOUSE-63")
+def test_beside_a_row_that_cannot_be_read_a_change_may_hit_anything(tmp_path: Path):
+    here = Opened(tmp_path)
+    before = here.later()
+    # It is taken for a revocation of whatever has that name.
+    written(here.file, f"{REVOKE} VALUES ('nothing known', 'scout', 1, '', '', 0)")
+    assert here.later() != before
+    assert here.epochs.changed(before) is None
+
+
+@pytest.mark.requirement("HOUSE-11")
 @pytest.mark.parametrize("statement", NO_AUTHORITY)
 def test_what_takes_nothing_from_anybody_is_the_same_epoch(tmp_path: Path, statement: str):
     here = Opened(tmp_path)

@@ -16,7 +16,11 @@ def made() -> dict[str, str]:
 
 @pytest.mark.requirement("CLI-07")
 @pytest.mark.parametrize(
-    "name", ["cli.md", "settings.md", "errors.md", "api.md", "conformance.md", "aarm.md", "openapi.json"]
+    "name",
+    [
+        *("cli.md", "settings.md", "errors.md", "api.md", "conformance.md", "aarm.md", "openapi.json"),
+        *("python.md", "targets.md"),
+    ],
 )
 def test_a_reference_page_is_what_the_code_says(name: str, made: dict[str, str]) -> None:
     written = (FOLDER / name).read_text(encoding="utf-8")

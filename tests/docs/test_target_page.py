@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import tomllib
 from pathlib import Path
@@ -56,3 +57,12 @@ def test_the_example_imports_the_public_face_and_nothing_else_of_the_product() -
                 names |= {one.name for one in node.names}
     assert names
     assert names <= {*answerable.targets.__all__}
+
+
+@pytest.mark.requirement("TARGET-11")
+def test_the_reference_has_every_public_name_with_a_sentence() -> None:
+    page = (ROOT / "docs/reference/targets.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE))
+    assert rows.keys() == {*answerable.targets.__all__}
+    assert [name for name, says in rows.items() if not says.strip()] == []
+    assert [name for name in answerable.targets.__all__ if not hasattr(answerable.targets, name)] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from functools import partial
 from weakref import WeakKeyDictionary
@@ -11,20 +12,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.core.containment.hold import EVERYTHING, holdable
-from answerable.core.mandate.revocation import revocable
+from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, HoldTarget, holdable
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocation, RevocationTarget, revocable
 from answerable.core.mandate.token_life import ActingLimits
+from answerable.core.registry.manifests.tools_seen import ToolsSeen
+from answerable.core.registry.tools.tool_fit import ToolFits
 from answerable.errors import AnswerableError
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.revocation.revoke_authority import revoke_authority
-from answerable.flows.state.walk import ToolsPinned, ToolsSeen
 from answerable.flows.state.worlds import Plans
+from answerable.flows.walk.find_plan import find_plan
 from answerable.flows.walk.govern_action import facts_under, govern_action
-from answerable.flows.walk.plan import find_plan
+from answerable.flows.walk.plan import _scopes
 from answerable.flows.walk.verify_request import verify
 from answerable.testing.builders import POLICIES, Bench
+from answerable.testing.samples import signing_key
 from tests.worlds.authority_source import (
     CLOSED,
     LIMITS,
@@ -75,6 +80,34 @@ async def acted(of: Sourced) -> None:
     await govern_action(of.walk, *of.bench.request("refund", {"case": "4711", "amount": 10}))
 
 
+async def tripped(of: Sourced, what: HoldTarget) -> None:
+    """For a minute, here alone at first: what is said of it is its own name."""
+    now = of.bench.clock.now()
+    number = len(of.walk.tripped.tripped)
+    hold = Hold(
+        id=HoldId(f"hold_{now + number:022d}"), what=what, at=now, by="uid:0", expires_at=now + 60_000
+    )
+    of.walk.tripped.trip(hold)
+
+
+async def revoked(of: Sourced, what: RevocationTarget) -> None:
+    of.walk.revocations.add(Revocation(what=what, at=UnixMillis(of.bench.clock.now()), by="uid:0"))
+
+
+NAMES = (
+    *(("agent", one) for one in ("scout", "rover", "nobody")),
+    *(("mandate", one) for one in ("m-1", "m-2", "m-4")),
+    *(("tool", one) for one in ("crm/get_case", "crm/refund")),
+    *(("capability", one) for one in ("crm.read", "crm.refund")),
+    *(("owner", one) for one in ("alice", "bob", "carol")),
+    *(("key", signing_key(one).public.thumbprint) for one in ("alice", "bob", "scout", "rover")),
+    ("server", "crm"), ("environment", "production"), ("tenant", "none"), ("everything", ""),
+)  # fmt: skip
+REVOCABLE = (
+    *(one for one in NAMES if one[0] in REVOCATION_KINDS), ("token", "hop-scout"), ("token", "hop-rover"),
+)  # fmt: skip
+"""What an action may act under, and what none does."""
+
 STEPS = {
     "act": acted,
     "apply the same": lambda of: applied(of, documents()),
@@ -109,6 +142,11 @@ STEPS = {
     "a moment later": partial(later, seconds=7.0),
     "a minute later": partial(later, seconds=61.0),
     "hours later": partial(later, seconds=4_000.0),
+    **{f"hold {kind}/{name}": partial(tripped, what=HoldTarget(kind, name)) for kind, name in NAMES},
+    **{
+        f"revoke {kind}/{name}": partial(revoked, what=RevocationTarget(kind, name))
+        for kind, name in REVOCABLE
+    },
 }
 
 
@@ -138,7 +176,7 @@ def _told(of: Sourced, ask) -> object:
     except AnswerableError as fault:
         return type(fault), getattr(fault, "code", ""), fault.message
     told_of_plan = (plan.epoch, plan.identity, plan.capability, plan.resolved, plan.delegation_lineage)
-    seen = (plan.principals, plan.session, plan.judged, plan.accounts, plan.definition.digest)
+    seen = (plan.principals, plan.session, plan.judged, plan.accounts, plan.definition.digest, plan.by_clock)
     return told_of_plan, seen, verified.caller.identity, facts, decision
 
 
@@ -161,7 +199,7 @@ async def lived(history: list[str]) -> None:
         kept = told(of, of.walk.plans)
         # Nothing of what was found out before, wherever it is kept.
         of.walk.judged_in = of.walk.standing_of = None
-        of.walk.tools_pinned, of.walk.tools_seen = ToolsPinned(), ToolsSeen()
+        of.walk.fits, of.walk.tools_seen, of.walk.worlds._world = ToolFits(), ToolsSeen(), None
         assert kept == told(of, Plans(0)), step
 
 
@@ -169,3 +207,33 @@ async def lived(history: list[str]) -> None:
 @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=10))
 def test_a_kept_plan_equals_one_made_anew(history: list[str]):
     asyncio.run(lived(history))
+
+
+LEFT_OUT = {
+    "agent": ("hold agent/rover", "a manifest"),
+    "mandate": ("hold mandate/m-2", "revoke mandate/m-4"),
+    "tool": ("hold tool/crm/refund", "repin"),
+    "capability": ("hold capability/crm.read",),
+    "key": (f"revoke key/{signing_key('alice').public.thumbprint}",),
+    "owner": ("hold owner/alice",),
+    "token": ("revoke token/hop-rover",),
+    "server": ("hold server/crm",),
+    "environment": ("hold environment/production",),
+    "everything": ("hold everything/",),
+}
+"""Kinds of scopes, and changes that no plan is told of without them."""
+
+
+@pytest.mark.requirement("HOUSE-63")
+@pytest.mark.parametrize(("kind", "step"), [(kind, one) for kind, steps in LEFT_OUT.items() for one in steps])
+def test_a_plan_without_scopes_of_one_kind_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, kind: str, step: str
+):
+    monkeypatch.setattr(
+        "answerable.flows.walk.plan._scopes",
+        lambda *of: frozenset(one for one in _scopes(*of) if not one.startswith(f"{kind}/")),
+    )
+    with pytest.raises(AssertionError, match=re.escape(step)):
+        asyncio.run(lived([step]))
+    monkeypatch.undo()
+    asyncio.run(lived([step]))

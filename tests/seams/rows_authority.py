@@ -315,4 +315,46 @@ class Instances(Feature):
         return there
 
 
-ROWS = (Mandates(), Hops(), Budgets(), Prepared(), Leases(), Instances())
+class KeptPlans(Feature):
+    name = "kept plan"
+    claim = (
+        "What was found out for an earlier call lets no later one through once its ground is gone, and what ends "
+        "under one mandate ends under no other."
+    )
+    doors = ("mandate show {mandate}", "/v1/mandates/{mandate}", 0)
+    asked = ("mandate show {mandate}", "{mandate}")
+    holds = Answers({"ended": "held.mandate", "beside it": "ok", "alarms": "0"})
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        kept |= {"mandate": life.mandate(), "beside": life.mandate()}
+        # What is found out for the first call is kept for the second.
+        assert [life.reads("worker", kept[name]) for name in ("mandate", "beside") * 2] == ["ok"] * 4
+
+    def finish(self, life: Life, kept: Kept) -> None:
+        self.hold(life, kept["mandate"])
+
+    @staticmethod
+    def hold(life: Life, mandate: str) -> str:
+        placed = life.told(
+            "/v1/holds", {"kind": "mandate", "name": mandate, "reason": "looks odd", "seconds": 0}
+        )
+        return str(placed["hold"]["id"])
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        found = (life.reads("worker", kept[name]) for name in ("mandate", "beside"))
+        return dict(zip(self.holds, (*found, str(len(life.told("/v1/status")["alarms"]))), strict=True))
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        mandate = kept[f"written {number}"] = life.mandate()
+        assert [life.reads("worker", mandate) for _ in range(2)] == ["ok"] * 2
+        return self.hold(life, mandate)
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        name = kept.get(f"written {number}", "")
+        found = [one["id"] for one in life.items("/v1/holds") if one["name"] == name]
+        assert said is None or found == [said]
+        assert not name or life.reads("worker", name) == ("held.mandate" if found else "ok")
+        return bool(found)
+
+
+ROWS = (Mandates(), Hops(), Budgets(), Prepared(), Leases(), Instances(), KeptPlans())

@@ -81,6 +81,7 @@ ONLY_MAKERS = {
         "src/answerable/core/mandate/",
         "src/answerable/flows/walk/verify_request.py",
     ),
+    "Plan": ("src/answerable/flows/walk/plan.py",),
     "VerifiedCaller": (
         "src/answerable/core/identity/",
         "src/answerable/flows/tokens/verify_caller.py",

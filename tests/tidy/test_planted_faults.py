@@ -45,6 +45,7 @@ CAUGHT: list[tuple[Callable[[Module], list[str]], str, str]] = [
     (faults.makers, ADAPTER, "warrant.Warrant(index=1)"),
     (faults.makers, FLOW, "VerifiedRequest(action=1)"),
     (faults.makers, FLOW, "VerifiedCaller(agent=1)"),
+    (faults.makers, FLOW, "Plan(epoch=1)"),
     (faults.sizes, CORE, "def long():\n" + "    pass\n" * rules.FUNCTION_LINES_MAX),
     (faults.sizes, CORE, "x = 1\n" * (rules.MODULE_LINES_MAX + 1)),
     (faults.ports, PORT, "from typing import Protocol\nclass Clock(Protocol):\n    x: int"),

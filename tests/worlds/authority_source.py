@@ -45,6 +45,7 @@ from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.contracts.manifest_register import sample_signed
 from answerable.testing.registers import elsewhere
+from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from tests.worlds.duty import delegate, duty_document
 from tests.worlds.instance import Authority
@@ -175,10 +176,10 @@ async def close_elsewhere(of: Sourced) -> None:
     SqliteMandateRegister(elsewhere(of.bench.store)).close(MandateId("m-1"))
 
 
-async def revoke_elsewhere(of: Sourced) -> None:
-    """Another process revokes the agent."""
+async def revoke_elsewhere(of: Sourced, kind: str = "agent", name: str = "scout") -> None:
+    """Another process revokes the agent, or something else."""
     register = SqliteRevocationRegister(elsewhere(of.bench.store), clock=of.bench.clock)
-    register.add(Revocation(what=revocable("agent", "scout"), at=UnixMillis(0), by="uid:0"))
+    register.add(Revocation(what=revocable(kind, name), at=UnixMillis(0), by="uid:0"))
 
 
 async def hold_elsewhere(of: Sourced) -> None:
@@ -313,7 +314,7 @@ async def approve_by_passkey(of: Sourced) -> None:
 
 SOURCES: Final = (
     Source(
-        "a capability goes", ("registry", "capabilities"), lambda of: apply(of, without_reading()), "*",
+        "a capability goes", ("registry",), lambda of: apply(of, without_reading()), "*",
         "`get_case` on server `crm` has no active capability",
     ),
     Source(
@@ -324,34 +325,41 @@ SOURCES: Final = (
         "an agent is suspended", ("registry",), lambda of: apply(of, documents(status="suspended")), "*",
         "the agent was stopped before the start",
     ),
-    Source("policies forbid", ("policies",), lambda of: apply(of, documents(POLICIES + CLOSED)), "*", CLOSED_SAID),
-    Source("another process applies documents", ("registry", "policies"), apply_elsewhere, "*", COMING_SAID),
     Source(
-        "what another process applied comes into force", ("registry", "policies"), apply_and_follow, "*", CLOSED_SAID
+        "policies forbid", ("decision_point",), lambda of: apply(of, documents(POLICIES + CLOSED)), "*", CLOSED_SAID
     ),
-    Source("a server describes its tool otherwise", ("definition",), redefine, "*", OTHER_SAID),
-    Source("another definition is let through", ("pin",), repin, "tool/crm/get_case", OTHER_SAID),
-    Source("a manifest comes into force", ("manifest",), put_manifest, "agent/scout", "was revoked", revoke_manifest),
+    Source("another process applies documents", ("registry", "decision_point"), apply_elsewhere, "*", COMING_SAID),
     Source(
-        "a mandate is closed", ("mandate", "mandate_state"), lambda of: close_mandate(of.walk, "m-1", by="operator"),
+        "what another process applied comes into force", ("registry", "decision_point"), apply_and_follow, "*",
+        CLOSED_SAID,
+    ),
+    Source("a server describes its tool otherwise", ("upstream",), redefine, "*", OTHER_SAID),
+    Source("another definition is let through", ("pins",), repin, "tool/crm/get_case", OTHER_SAID),
+    Source("a manifest comes into force", ("manifests",), put_manifest, "agent/scout", "was revoked", revoke_manifest),
+    Source(
+        "a mandate is closed", ("mandates",), lambda of: close_mandate(of.walk, "m-1", by="operator"),
         "mandate/m-1", "the mandate was closed before the start",
     ),
     Source(
-        "another process closes a mandate", ("mandate_state",), close_elsewhere, "mandate/m-1",
+        "another process closes a mandate", ("mandates",), close_elsewhere, "mandate/m-1",
         "the mandate was closed before the start",
     ),
     Source(
-        "an agent is revoked", ("revoked",),
+        "an agent is revoked", ("revocations",),
         lambda of: revoke_authority(of.walk, revocable("agent", "scout"), by="operator", reason="x"),
         "agent/scout", REVOKED_SAID,
     ),
     Source(
-        "another process revokes", ("revoked",), revoke_elsewhere, "agent/scout", REVOKED_SAID
+        "another process revokes", ("revocations",), revoke_elsewhere, "agent/scout", REVOKED_SAID
     ),
     Source(
-        "who approved is revoked", ("revoked",),
+        "who approved is revoked", ("revocations",),
         lambda of: revoke_authority(of.walk, revocable("owner", "bob"), by="operator", reason="x"),
         "*", WAITS_SAID, approve,
+    ),
+    Source(
+        "the key of who approved is revoked", ("revocations",),
+        partial(revoke_elsewhere, kind="key", name=signing_key("bob").public.thumbprint), "key/", WAITS_SAID, approve,
     ),
     Source(
         "an agent is held", ("holds",), lambda of: place_hold(of.walk, holdable("agent", "scout"), by="uid:0"),
@@ -360,7 +368,7 @@ SOURCES: Final = (
     Source("another process holds everything", ("holds",), hold_elsewhere, "everything/", "was held before the start"),
     Source("a hold is lifted", ("holds",), lift, "agent/rover", "", hold_another),
     Source("a stop rule trips", ("holds",), trip, "agent/scout", "agent `scout` was held before the start"),
-    Source("a quota is used up", ("flooding",), flood, "agent/scout", "agent `scout` is held"),
+    Source("a quota is used up", ("quota",), flood, "agent/scout", "agent `scout` is held"),
     Source(
         "another process ends an instance", ("stands",), end_elsewhere, "instance/", ENDED_SAID,
         enrol,

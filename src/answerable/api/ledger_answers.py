@@ -34,6 +34,7 @@ class Status(Component, frozen=True, kw_only=True):
     shards: tuple[Shard, ...]
     unreadable: tuple[UnreadableRow, ...]
     registers: Texts
+    alarms: Texts
 
 
 class Shard(Component, frozen=True, kw_only=True):

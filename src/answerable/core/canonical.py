@@ -28,6 +28,7 @@ from answerable.errors import Malformed, MalformedCode, shown
 from answerable.errors.codes import documents as codes
 
 JSONValue: TypeAlias = "dict[str, JSONValue] | list[JSONValue] | str | int | float | bool | None"
+"""A value that JSON can express, as its parser returns it."""
 Octets: TypeAlias = bytes
 
 DEPTH_MAX: Final = 64

@@ -101,13 +101,17 @@ class UnavailableCode(Code):
 
 
 class BrokenCode(Code):
-    """A code for a violated invariant."""
+    """A code for a violated invariant. effect: of every error with this code."""
 
-    __slots__ = ()
+    __slots__ = ("effect",)
+
+    def __init__(self, identifier: str, says: str, *, effect: Effect = "unknown") -> None:
+        super().__init__(identifier, says)
+        self.effect: Final[Effect] = effect
 
     def __call__(self, message: str | None = None) -> Broken:
         """Return the error to raise."""
-        return Broken(self.says if message is None else message, code=self.id)
+        return Broken(self.says if message is None else message, code=self.id, effect=self.effect)
 
 
 class DecisionCode(Code):

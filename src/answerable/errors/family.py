@@ -102,6 +102,8 @@ class Unavailable(AnswerableError):
 
 
 class Broken(AnswerableError):
-    """An invariant of ours was violated: stop, do not continue."""
+    """An invariant of ours was violated: stop, do not continue. `effect` says whether something may have been done."""
 
-    effect: Effect = "unknown"
+    def __init__(self, message: str, *, code: str, effect: Effect = "unknown") -> None:
+        super().__init__(message, code=code)
+        self.effect = effect

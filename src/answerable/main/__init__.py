@@ -9,6 +9,7 @@ from answerable.apps.cli.exit_codes import ERROR, USAGE
 from answerable.apps.cli.terminal import Terminal, print_nowhere
 from answerable.errors import Malformed
 from answerable.extras import SERVER, is_here
+from answerable.interruption import INTERRUPTED, ignore_interrupts
 from answerable.main.standard_streams import open_closed, print_any_text, text_of
 
 
@@ -37,9 +38,14 @@ def run() -> None:
             from answerable.apps.cli.light import run_light
 
             raise SystemExit(run_light(sys.argv[1:]))
+    except KeyboardInterrupt:
+        # The second one, while the command reported the first.
+        raise SystemExit(INTERRUPTED) from None
     except OSError as failed:
         # A usage error or a help page that a full stream did not take.
         print_nowhere()
         with suppress(OSError):
             terminal.fault(f"the output takes nothing ({failed.strerror})")
         raise SystemExit(getattr(failed.__context__, "exit_code", ERROR)) from None
+    finally:
+        ignore_interrupts()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import Capability
 
 Progress = Callable[[float, float | None, str | None], Awaitable[None]]
+"""Reports progress to the caller: how much is done, of how much, and a sentence."""
 
 
 class Upstream(Protocol):

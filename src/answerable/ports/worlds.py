@@ -1,31 +1,43 @@
 """Port: a snapshot of everything in force in this process, with an epoch number that changes whenever the snapshot
 does.
 
-Laws: a fact found under one epoch is valid while `epoch` returns the same number, and no longer; the passage of time
-does not change the epoch: whatever begins or ends at a set time must be checked against the clock.
+Laws: a fact found under one epoch is valid while `epoch` returns the same number, and beyond it only if no change since
+then has a scope that the fact depends on; the passage of time does not change the epoch: whatever begins or ends at a
+set time must be checked against the clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Final, NewType, Protocol
 
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from answerable.core.action.tool_definition import ToolDefinition
-    from answerable.core.containment.hold import Hold, HoldTarget
-    from answerable.core.identity.names.principal import AgentId, UnixMillis
+    from answerable.core.containment.reach import Judged
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
     from answerable.core.identity.workload.evidence import CallerIdentity
-    from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
-    from answerable.core.mandate.revocation import Revocation, RevocationTarget
+    from answerable.core.mandate.authority import Authority
+    from answerable.core.mandate.budget import Account
+    from answerable.core.mandate.delegation_lineage import DelegationLineage
     from answerable.core.registry.documents.capability import Capability
-    from answerable.core.registry.manifests.manifest_token import SignedManifest
-    from answerable.core.registry.snapshot.resolve import CapabilityIndex
+    from answerable.core.registry.manifests.tools_seen import ToolsSeen
+    from answerable.core.registry.snapshot.resolve import CapabilityIndex, Resolved
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.core.registry.tools.tool_pin import ToolPin
+    from answerable.core.registry.tools.tool_fit import ToolFits
     from answerable.errors import Refused
     from answerable.ports.decision_point import DecisionPoint
+    from answerable.ports.parts_in_force import (
+        CurrentPins,
+        Held,
+        KnownMandates,
+        OfferedTools,
+        Quotas,
+        ReadManifests,
+        Revoked,
+    )
 
 Epoch = NewType("Epoch", int)
 """Comparable only with another epoch of the same process."""
@@ -39,30 +51,66 @@ SCOPES_KEPT_MAX: Final = 10_000
 """Number of changes whose scopes are stored; earlier changes may have affected anything."""
 
 
+class RegistryInForce(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A registry and the index of its capabilities."""
+
+    current: RegistrySnapshot
+    index: CapabilityIndex
+
+
 class World(msgspec.Struct, frozen=True, kw_only=True):
     """All authority in force in this process, under one epoch. Replaced whole, never changed.
 
-    registry, capabilities, policies: belong together. trusted: trust domains that have a bundle. late: why no action is
-    accepted when witnesses do not cosign in time, else None. The functions read the indexes of the registers, without
-    copies and without I/O; their answers are valid for the epoch. `revoked` and `holds` raise Unavailable where the
-    state is uncertain.
+    trusted: trust domains that have a bundle. late: why no action is accepted when witnesses do not cosign in time,
+    else None. The other parts are the registers themselves, to be read without copies and without I/O; what they answer
+    is valid for the epoch.
+
+    fits, tools_seen: cached results about parts of the world, each checked against these parts.
     """
 
     epoch: Epoch
-    registry: RegistrySnapshot
-    capabilities: CapabilityIndex
-    policies: DecisionPoint
+    registry: RegistryInForce
+    decision_point: DecisionPoint
+    upstream: OfferedTools
+    pins: CurrentPins
+    manifests: ReadManifests
+    mandates: KnownMandates
+    revocations: Revoked
+    holds: Held
+    quota: Quotas
+    stands: Callable[[CallerIdentity, UnixMillis], bool]
     trusted: frozenset[str]
     late: Refused | None
-    definition: Callable[[Capability], ToolDefinition | None]
-    pin: Callable[[str, str], ToolPin | None]
-    manifest: Callable[[AgentId], SignedManifest | None]
-    mandate: Callable[[MandateId], Mandate | None]
-    mandate_state: Callable[[MandateId], MandateState]
-    stands: Callable[[CallerIdentity, UnixMillis], bool]
-    flooding: Callable[[AgentId, UnixMillis, str], bool]
-    revoked: Callable[[Collection[RevocationTarget]], Revocation | None]
-    holds: Callable[[Collection[HoldTarget]], tuple[Hold, ...]]
+    fits: ToolFits
+    tools_seen: ToolsSeen
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an action is verified against: found in one world, for a caller, a task and a capability.
+
+    `identity`: of the caller, with what was observed of its tools. `capability`: as registered; `resolved` has it at
+    the tier that its server's hints raise it to. `judged`: names the action acts under. `accounts`: where it is
+    counted. `by_clock`: whether a hold on the tool's approver is recorded, so that the tool may be blocked from one
+    moment to the next. `scopes`: of every change that may make it another plan. The other fields are as in
+    `VerifiedRequest`.
+    """
+
+    epoch: Epoch
+    identity: CallerIdentity
+    capability: Capability
+    resolved: Resolved
+    delegation_lineage: DelegationLineage
+    definition: ToolDefinition
+    principals: tuple[PrincipalId, ...]
+    session: tuple[Authority, ...]
+    judged: Judged
+    accounts: tuple[Account, ...]
+    by_clock: bool
+    scopes: frozenset[ChangeScope]
+
+    def outlives(self, changed: frozenset[ChangeScope] | None) -> bool:
+        """Whether it is the same plan after changes of these scopes; None stands for any."""
+        return changed is not None and changed.isdisjoint(self.scopes)
 
 
 class Epochs(Protocol):
@@ -77,6 +125,10 @@ class Epochs(Protocol):
 
     def epoch(self) -> Epoch:
         """Return the current epoch."""
+        ...
+
+    def reread(self) -> Epoch:
+        """As `epoch`, but read the registers first, however recently that was done."""
         ...
 
     def changed(self, since: Epoch) -> frozenset[ChangeScope] | None:
@@ -96,4 +148,8 @@ class Worlds(Epochs, Protocol):
 
     def current(self) -> World:
         """Return the current World; the same object while the epoch is unchanged. Raises as `epoch`."""
+        ...
+
+    def anew(self) -> World:
+        """As `current`, but made of the parts again, even if the epoch is unchanged."""
         ...

@@ -56,7 +56,11 @@ class BuiltTarget:
 class TargetKind:
     """One kind. api: the `API` for which it was written. name: as in target files. settings: a frozen dataclass whose
     fields are made by `setting_fields`; secrets are references. build: from such settings to the target; connects to
-    nothing. faults: faults of settings beyond their types and bounds."""
+    nothing. faults: faults of settings beyond their types and bounds.
+
+    `build` may raise errors of the family, such as for a secret that cannot be read. Whatever else the two raise is
+    refused with the distribution; so is a call that takes longer than 20 s.
+    """
 
     api: int
     name: str

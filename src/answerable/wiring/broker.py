@@ -9,6 +9,7 @@ import os
 import pwd
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -18,8 +19,8 @@ from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import FrontLimits, listen, run, serve, set_collector_apart
 from answerable.core.identity.keys.keys import public_key
-from answerable.errors import AnswerableError, Unavailable
-from answerable.errors.codes.leases import BROKER_KEYS, BROKER_USER
+from answerable.errors import AnswerableError
+from answerable.errors.codes.leases import BROKER_KEYS, BROKER_USER, TARGET_FAULTS
 from answerable.flows.leases.lease_desk import BrokerState, DeskTarget, LeaseLimits
 from answerable.flows.leases.lease_writer import LeaseWriter
 from answerable.flows.leases.revoke_lease import begin, told
@@ -28,9 +29,10 @@ from answerable.flows.leases.secret_desk import keep_looking, look
 from answerable.flows.leases.settle_leases import keep_settling, reopen
 from answerable.flows.recording.rounds import until_round
 from answerable.plain_file import read_plain
-from answerable.wiring.broker_secrets import broker_secrets, secret_desk, target_context
+from answerable.wiring.broker_secrets import broker_secrets, built_targets, secret_desk
 from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
+from answerable.wiring.left_threads import run_left
 from answerable.wiring.own_files import broker_faults, require_own
 from answerable.wiring.target_files import SUFFIX, checked_targets, read_targets
 
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
     from answerable.adapters.uvicorn_front import Listeners
     from answerable.core.identity.keys.keys import PublicKey
     from answerable.flows.leases.secret_desk import SecretState
+    from answerable.targets.kind import BuiltTarget
     from answerable.wiring.setting_tree import Settings
+    from answerable.wiring.target_files import TargetFile
 
 __all__ = ["Broker", "opened_broker", "run", "serve_broker", "set_collector_apart"]
 
@@ -66,17 +70,23 @@ class Broker:
     kinds: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class ReadyTargets:
+    """The targets of one state of the target files, built. seen: fingerprint of that state."""
+
+    seen: object
+    built: list[tuple[TargetFile, BuiltTarget]]
+
+
 @contextmanager
-def opened_broker(settings: Settings) -> Iterator[Broker]:
+def opened_broker(settings: Settings, ready: ReadyTargets) -> Iterator[Broker]:
     """Open the broker over its own directory. No target is contacted yet.
 
-    Raises Malformed (`target.faults`) that names the first fault of the target files and counts the others,
-    Unavailable: `register.*`, `target.files`, `broker.user`, `files.not_own`.
+    Raises Unavailable: `register.*`, `broker.user`, `files.not_own`.
     """
-    found = checked_targets(settings.broker.targets)
     clock, entropy = SystemClock(), SystemEntropy()
     limits = _limits(settings)
-    built = [(one, one.kind.build(one.settings, target_context(settings, one.name))) for one in found]
+    built, found = ready.built, [one for one, _ in ready.built]
     targets = {one.name: DeskTarget.of(its.issuer, its.target, limits, its.rights) for one, its in built}
     settings.broker.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     require_own(broker_faults(settings))
@@ -117,13 +127,14 @@ async def serve_broker(
     started: called with the number of leases that an earlier process left. Raises as `opened_broker`, and `front.*`.
     """
     stop = anyio.Event()
+    stop_on_signal(stop)
     try:
         async with anyio.create_task_group() as listening:
-            listening.start_soon(stop_on_signal, stop)
             if until_eof:
                 listening.start_soon(stop_at_eof, stop)
-            while not stop.is_set():
-                await _serve_once(settings, door, stop, started)
+            ready = await _before(stop, partial(_first_targets, settings))
+            while ready is not None:
+                ready = await _serve_once(settings, ready, door, stop, started)
             listening.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         ours = first_of_ours(group)
@@ -132,22 +143,44 @@ async def serve_broker(
         raise ours from group
 
 
+async def _before(stop: anyio.Event, read: Callable[[], ReadyTargets]) -> ReadyTargets | None:
+    """Return the targets, or None if the stop comes first: code of plug-ins may take long."""
+    ready: ReadyTargets | None = None
+    async with anyio.create_task_group() as reading:
+        reading.start_soon(_cancel_at, stop, reading.cancel_scope)
+        ready = await run_left(read)
+        reading.cancel_scope.cancel()
+    return ready
+
+
+async def _cancel_at(stop: anyio.Event, scope: anyio.CancelScope) -> None:
+    await stop.wait()
+    scope.cancel()
+
+
+def _first_targets(settings: Settings) -> ReadyTargets:
+    directory = settings.broker.targets
+    seen = _fingerprint(directory)
+    return ReadyTargets(seen, built_targets(settings, checked_targets(directory)))
+
+
 async def _serve_once(
     settings: Settings,
+    ready: ReadyTargets,
     door: Callable[[Broker], Any],
     stop: anyio.Event,
     started: Callable[[Listeners, Broker, int], None],
-) -> None:
-    """Serve until stopped, or until the target files change."""
-    seen = _fingerprint(settings.broker.targets)
-    with opened_broker(settings) as broker:
+) -> ReadyTargets | None:
+    """Serve until stopped, or until the target files change: then return their targets."""
+    changed: list[ReadyTargets] = []
+    with opened_broker(settings, ready) as broker:
         listeners = listen(uds=settings.broker.socket, uds_mode=SOCKET_MODE)
         ending, desk = anyio.Event(), broker.desk
         async with anyio.create_task_group() as beside:
             desk.tasks = beside
             beside.start_soon(_set_with, stop, ending)
             beside.start_soon(_let_go, desk, ending)
-            beside.start_soon(_end_when_changed, settings.broker.targets, seen, ending)
+            beside.start_soon(_end_when_changed, settings, ready.seen, ending, changed)
             beside.start_soon(broker.writer.run)
             beside.start_soon(keep_settling, desk)
             if desk.secrets is not None:
@@ -166,6 +199,7 @@ async def _serve_once(
             await _ended(desk, settings.front.grace_seconds)
             beside.cancel_scope.cancel()
         await _disconnected(desk)
+    return changed[0] if changed and not stop.is_set() else None
 
 
 async def _looked(secrets: SecretState) -> None:
@@ -186,23 +220,32 @@ async def _let_go(desk: BrokerState, ending: anyio.Event) -> None:
     told(desk)
 
 
-async def _end_when_changed(directory: Path, seen: object, ending: anyio.Event) -> None:
-    """End when the target files have changed and all can be read. Unreadable files change nothing."""
+async def _end_when_changed(
+    settings: Settings, seen: object, ending: anyio.Event, changed: list[ReadyTargets]
+) -> None:
+    """End when the target files have changed and all of their targets are built. Anything less changes nothing."""
     while True:
         await anyio.sleep(until_round(LOOK_SECONDS))
-        now = await to_thread.run_sync(_fingerprint, directory)
+        now = await to_thread.run_sync(_fingerprint, settings.broker.targets)
         if now == seen:
             continue
         seen = now
         try:
-            _, faults = await to_thread.run_sync(read_targets, directory)
-        except Unavailable as failed:
-            faults = [failed.message]
-        if not faults:
-            _log.warning("the target files have changed: restarting with them")
-            ending.set()
-            return
-        _log.error("the target files have changed but are not used: %s", "; ".join(faults))
+            changed.append(await run_left(partial(_changed_targets, settings, seen)))
+        except AnswerableError as failed:
+            _log.error("the target files have changed but are not used: %s", failed.message)
+            continue
+        _log.warning("the target files have changed: restarting with them")
+        ending.set()
+        return
+
+
+def _changed_targets(settings: Settings, seen: object) -> ReadyTargets:
+    """Raises Malformed (`target.faults`) that names every fault, and as `built_targets`."""
+    found, faults = read_targets(settings.broker.targets)
+    if faults:
+        raise TARGET_FAULTS("; ".join(faults))
+    return ReadyTargets(seen, built_targets(settings, found))
 
 
 def _fingerprint(directory: Path) -> object:

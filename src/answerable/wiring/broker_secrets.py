@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.errors import AnswerableError, shown
-from answerable.errors.codes.leases import SECRET_UNROTATABLE, TARGET_UNKNOWN
+from answerable.errors import AnswerableError, Malformed, shown
+from answerable.errors.codes.leases import SECRET_UNROTATABLE, TARGET_KIND, TARGET_UNKNOWN
 from answerable.flows.leases.rotate_account import OwnSecret, rotate_account
 from answerable.flows.leases.secret_desk import SecretState
 from answerable.targets.kind import OWN_SETTING, TargetContext
 from answerable.wiring.secret_store import STORE, has_store, open_secrets, others_of, secrets_of
-from answerable.wiring.target_files import checked_targets, secrets_named
+from answerable.wiring.target_files import SUFFIX, checked_targets, faulty_targets, secrets_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,6 +37,20 @@ def target_context(settings: Settings, name: str) -> TargetContext:
         secret_of=secrets_of(settings, by=by),
         others_of=others_of(settings, by=by),
     )
+
+
+def built_targets(settings: Settings, found: Iterable[TargetFile]) -> list[tuple[TargetFile, BuiltTarget]]:
+    """Build every target; none is contacted. Raises Malformed (`target.faults`) that names the file whose plug-in
+    cannot build it, and whatever a kind raises itself, such as for a secret that cannot be read."""
+    built = []
+    for one in found:
+        try:
+            built.append((one, one.kind.build(one.settings, target_context(settings, one.name))))
+        except Malformed as fault:
+            if fault.code != TARGET_KIND.id:
+                raise
+            raise faulty_targets([f"{one.name}{SUFFIX}: {fault.message}"]) from None
+    return built
 
 
 @dataclass(slots=True)
@@ -124,8 +138,7 @@ def own_secret_of(settings: Settings, target: str) -> OwnSecret:
             f"target {shown(target)} has no `{OWN_SETTING}` in the store: keep it there (`answerable secret put NAME`) "
             f'and refer to it (`{OWN_SETTING} = "store:NAME"`)'
         )
-    built = [(one, one.kind.build(one.settings, target_context(settings, one.name))) for one in found]
-    return broker_secrets(built)[reference.removeprefix(STORE)]
+    return broker_secrets(built_targets(settings, found))[reference.removeprefix(STORE)]
 
 
 async def rotate_at(settings: Settings, target: str) -> StoredSecret:

@@ -12,13 +12,15 @@ from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import SqliteDrillRegister
 from answerable.core.containment.shadow import TOOL
 from answerable.core.decision.history import History
+from answerable.core.registry.manifests.tools_seen import ToolsSeen
+from answerable.core.registry.tools.tool_fit import ToolFits
 from answerable.core.registry.tools.tool_pin import ToolPin
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.state.delegations import Delegations
 from answerable.flows.state.drill_desk import DrillState
 from answerable.flows.state.figures_desk import StatisticsState
 from answerable.flows.state.policy_desk import PolicyState
-from answerable.flows.state.walk import InProgress, ToolsPinned, ToolsSeen
+from answerable.flows.state.walk import InProgress
 from answerable.wiring.containment_settings import REQUIRED
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ def drill_ground(walk: Walk, shadow: Shadow, tool: Tool) -> Walk:
         link=None,
         delegations=Delegations(),
         tools_seen=ToolsSeen(),
-        tools_pinned=ToolsPinned(),
+        fits=ToolFits(),
         under_way=InProgress(),
         judged={},
         judged_in=None,

@@ -3,11 +3,13 @@ parent's end."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +21,7 @@ from answerable.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from types import FrameType
 
     from anyio.abc import Process
 
@@ -99,12 +102,20 @@ def _is_listening(path: Path) -> bool:
         return probe.connect_ex(os.fspath(path)) == 0
 
 
-async def stop_on_signal(stop: anyio.Event) -> None:
-    """Set the event at SIGINT or SIGTERM."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            stop.set()
-            return
+def stop_on_signal(stop: anyio.Event) -> None:
+    """From here to the end of the process, set the event at SIGINT or SIGTERM. Call it in the loop of the event.
+
+    Not by a receiver that ends with the loop: the signal after it would raise KeyboardInterrupt anywhere in what stops.
+    """
+    loop = asyncio.get_running_loop()
+
+    def set_stop(_number: int, _frame: FrameType | None) -> None:
+        # A loop that is closed has stopped.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(stop.set)
+
+    signal.signal(signal.SIGINT, set_stop)
+    signal.signal(signal.SIGTERM, set_stop)
 
 
 async def stop_at_eof(stop: anyio.Event) -> None:

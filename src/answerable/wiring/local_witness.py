@@ -109,8 +109,8 @@ async def serve_witness(
             setting="local_witness.port",
         )
         stop = anyio.Event()
+        stop_on_signal(stop)
         async with anyio.create_task_group() as beside:
-            beside.start_soon(stop_on_signal, stop)
             if until_eof:
                 beside.start_soon(stop_at_eof, stop)
             await serve(

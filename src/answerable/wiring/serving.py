@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -30,7 +29,7 @@ from answerable.wiring.console import open_console, serve_console
 from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.identity import require_open
 from answerable.wiring.identity_doors import by_path, let_svids_in, listen_for_workloads, serve_bundle
-from answerable.wiring.kept_process import KeptProcess
+from answerable.wiring.kept_process import KeptProcess, stop_on_signal
 from answerable.wiring.leases import kept_broker
 from answerable.wiring.policies import say_who_publishes
 from answerable.wiring.settings import secret
@@ -175,9 +174,9 @@ async def _serve(
     started: Callable[[Product, Listeners], Coroutine[Any, Any, None]],
 ) -> None:
     stop = anyio.Event()
+    stop_on_signal(stop)
     answering = [anyio.Event(), anyio.Event()]
     async with anyio.create_task_group() as beside:
-        beside.start_soon(_stop_on_signal, stop)
         beside.start_soon(end_listening, product.walk, stop)
         await _first_round(beside, product, settings, doors.witness)
         beside.start_soon(kept_broker, settings, doors.broker)
@@ -292,13 +291,6 @@ async def _last_round(product: Product, settings: Settings) -> None:
         if product.heads is not None:
             await product.heads.last_round()
         await product.cosigning.gather()
-
-
-async def _stop_on_signal(stop: anyio.Event) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            stop.set()
-            return
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.identity.names.principal import checked_name
-from answerable.errors import Malformed, shown
+from answerable.errors import AnswerableError, Malformed, shown
 from answerable.errors.codes.leases import TARGET_FAULTS, TARGET_FILES, TARGET_KIND
 from answerable.errors.codes.services import SETTINGS_VALUE
 from answerable.plain_file import read_plain
@@ -20,6 +20,7 @@ from answerable.wiring.target_kinds import installed_kinds, kind_named
 from answerable.wiring.toml_text import TOMLDecodeError, toml_in
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from answerable.targets.kind import TargetKind
@@ -100,9 +101,14 @@ def checked_targets(directory: Path) -> list[TargetFile]:
     Unavailable (`target.files`)."""
     found, faults = read_targets(directory)
     if faults:
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise TARGET_FAULTS(f"targets: {faults[0]}{more}")
+        raise faulty_targets(faults)
     return found
+
+
+def faulty_targets(faults: Sequence[str]) -> Malformed:
+    """Return the error (`target.faults`) that names the first fault and counts the others."""
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return TARGET_FAULTS(f"targets: {faults[0]}{more}")
 
 
 def _read(path: Path, kinds: Installed) -> tuple[TargetFile | None, list[SettingFault]]:
@@ -149,6 +155,9 @@ def _read(path: Path, kinds: Installed) -> tuple[TargetFile | None, list[Setting
             )
         except Malformed as fault:
             faults.append(SettingFault(line=lines.get(key, 0), key=key, message=fault.message))
-    settings = kind.settings(**values)
-    faults += [SettingFault(line=0, key="", message=message) for message in kind.faults(settings)]
+    try:
+        settings = kind.settings_from(values)
+        faults += [SettingFault(line=0, key="", message=message) for message in kind.faults(settings)]
+    except AnswerableError as fault:
+        return None, [*faults, SettingFault(line=lines.get("kind", 0), key="kind", message=fault.message)]
     return TargetFile(name=name, kind=kind, settings=settings), faults

@@ -2,27 +2,38 @@
 names them.
 
 Laws: what is installed is inert until a target file names it; finding out what is installed imports none of it; of two
-distributions that claim one kind neither is imported.
+distributions that claim one kind neither is imported; code of a plug-in has bounded time, and what it raises is refused
+with its distribution.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from answerable.errors import shown
+from answerable.errors import AnswerableError, Malformed, shown
 from answerable.errors.codes.leases import TARGET_KIND
-from answerable.targets.kind import API, TargetKind
+from answerable.targets.kind import API, BuiltTarget, TargetKind
+from answerable.wiring.left_threads import begin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
 
-    from answerable.errors import Malformed
+    from answerable.targets.kind import TargetContext
 
 GROUP: Final = "answerable.targets"
 """The group of entry points: each is named as its kind and leads to a `TargetKind`."""
+CALL_SECONDS_MAX: Final = 20.0
+"""Longest time for an import of a plug-in, and for each call of its code while targets are built."""
 SAID_CHARS_MAX: Final = 200
+
+Result = TypeVar("Result")
+
+_LEFT: Final[dict[tuple[str, str], Future[Any]]] = {}
+"""The last call of each plug-in that did not end in time: while it goes on, no other thread waits behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +46,19 @@ class TargetPlugin:
     package: str
     extras: frozenset[str]
     entry: EntryPoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginKind(TargetKind):
+    """The kind of a plug-in. Its `build` and `faults` raise Malformed (`target.kind`) where the plug-in fails, does not
+    end in time or returns something else. Errors of the family that `build` raises pass."""
+
+    plugin: TargetPlugin
+
+    def settings_from(self, values: Mapping[str, object]) -> Any:
+        """Return an instance of the settings class. Raises Malformed (`target.kind`)."""
+        settings: Callable[..., Any] = self.settings
+        return _called(self.plugin, "making its settings", lambda: settings(**values))
 
 
 Installed = dict[str, tuple[TargetPlugin, ...]]
@@ -59,7 +83,7 @@ def installed_kinds() -> Installed:
     return found
 
 
-def kind_named(name: str, among: Mapping[str, tuple[TargetPlugin, ...]] | None = None) -> TargetKind:
+def kind_named(name: str, among: Mapping[str, tuple[TargetPlugin, ...]] | None = None) -> PluginKind:
     """Import and return the kind with this name. among: what is installed, for a caller that asks for several kinds.
 
     Raises Malformed (`target.kind`): unknown, claimed by two distributions, its libraries are not installed, or the
@@ -75,9 +99,9 @@ def kind_named(name: str, among: Mapping[str, tuple[TargetPlugin, ...]] | None =
     return _imported(claimed[0])
 
 
-def _imported(plugin: TargetPlugin) -> TargetKind:
+def _imported(plugin: TargetPlugin) -> PluginKind:
     try:
-        kind = plugin.entry.load()
+        kind = _called(plugin, "importing it", plugin.entry.load, passes=ModuleNotFoundError)
     except ModuleNotFoundError as missing:
         # An extra that brings the libraries of a kind is named as the kind.
         extra = plugin.kind.replace("-", "_")
@@ -87,10 +111,6 @@ def _imported(plugin: TargetPlugin) -> TargetKind:
             f"targets of kind {shown(plugin.kind)} need {shown(missing.name or 'a library')}: "
             f'pip install "{plugin.package}[{plugin.kind}]"'
         ) from None
-    except (Exception, SystemExit) as failed:
-        # Code of a stranger: what it does to end a program of its own must not end the broker.
-        said = f"{type(failed).__name__}: {failed}"
-        raise _unusable(plugin, f"importing it failed: {shown(said, SAID_CHARS_MAX)}") from None
     if not isinstance(kind, TargetKind):
         raise _unusable(plugin, f"expected a TargetKind, got {shown(type(kind).__name__)}")
     if kind.api != API:
@@ -99,7 +119,90 @@ def _imported(plugin: TargetPlugin) -> TargetKind:
         raise _unusable(plugin, f"its kind calls itself {shown(kind.name)}")
     if not is_dataclass(kind.settings) or any("unit" not in one.metadata for one in fields(kind.settings)):
         raise _unusable(plugin, "its settings are no dataclass of declared settings")
-    return kind
+    return PluginKind(
+        api=kind.api,
+        name=kind.name,
+        settings=kind.settings,
+        build=partial(_built, plugin, kind),
+        faults=partial(_faults, plugin, kind),
+        plugin=plugin,
+    )
+
+
+def _built(plugin: TargetPlugin, kind: TargetKind, settings: Any, context: TargetContext) -> BuiltTarget:
+    # What is raised there may quote a secret that the plug-in has just read.
+    call = partial(_with_tools, kind, settings, context)
+    built, tools = _called(plugin, "building a target", call, passes=AnswerableError, quotes=False)
+    if not isinstance(built, BuiltTarget):
+        raise _unusable(plugin, f"expected a BuiltTarget, got {shown(type(built).__name__)}")
+    if not all(
+        isinstance(one.get("name"), str) and isinstance(one.get("inputSchema"), dict) for one in tools
+    ):
+        raise _unusable(plugin, "its target describes a tool without `name` or `inputSchema`")
+    return built
+
+
+def _with_tools(
+    kind: TargetKind, settings: Any, context: TargetContext
+) -> tuple[object, list[dict[str, object]]]:
+    """Build the target and ask for its tools, which the broker does when it starts."""
+    built: object = kind.build(settings, context)
+    return built, [dict(one) for one in built.target.tools()] if isinstance(built, BuiltTarget) else []
+
+
+def _faults(plugin: TargetPlugin, kind: TargetKind, settings: Any) -> tuple[str, ...]:
+    found: tuple[object, ...] = _called(plugin, "checking settings", lambda: tuple(kind.faults(settings)))
+    if odd := [one for one in found if not isinstance(one, str)]:
+        raise _unusable(plugin, f"expected texts from its `faults`, got {shown(type(odd[0]).__name__)}")
+    return tuple(map(str, found))
+
+
+def _called(
+    plugin: TargetPlugin,
+    what: str,
+    call: Callable[[], Result],
+    *,
+    passes: type[Exception] | tuple[()] = (),
+    quotes: bool = True,
+) -> Result:
+    """Return the result of a plug-in's code: code of a stranger, which must neither end the broker nor keep it waiting.
+
+    passes: errors that go on to the caller. quotes: whether to repeat the text of others, and not only type and place.
+    Raises Malformed (`target.kind`).
+    """
+    key = (plugin.distribution, plugin.kind)
+    left = _LEFT.get(key)
+    if left is not None and not left.done():
+        raise _unusable(plugin, "an earlier call of its code has not ended")
+    going = begin(call)
+    try:
+        failed = going.exception(CALL_SECONDS_MAX)
+    except TimeoutError:
+        _LEFT[key] = going
+        raise _unusable(plugin, f"{what} took more than {CALL_SECONDS_MAX:g} s") from None
+    if failed is None:
+        return going.result()
+    if isinstance(failed, passes):
+        raise failed
+    said = shown(_text_of(failed), SAID_CHARS_MAX) if quotes else _place_of(failed)
+    raise _unusable(plugin, f"{what} failed: {said}")
+
+
+def _text_of(failed: BaseException) -> str:
+    try:
+        return f"{type(failed).__name__}: {failed}"
+    except Exception:
+        return type(failed).__name__
+
+
+def _place_of(failed: BaseException) -> str:
+    """Return the type of an error with the line that raised it."""
+    at = failed.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    module = at.tb_frame.f_globals.get("__name__", "") if at is not None else ""
+    line = at.tb_lineno if at is not None else 0
+    return f"{shown(type(failed).__name__)} in line {line} of {shown(str(module))}"
 
 
 def _unusable(plugin: TargetPlugin, why: str) -> Malformed:

@@ -136,7 +136,7 @@ def _acting(settings: OpenBaoSettings) -> tuple[TargetKind, Any]:
             )
         except Malformed as wrong:
             raise Malformed(f"`acts_with`: `{name}`: {wrong.message}", code=wrong.code) from None
-    return kind, kind.settings(**values)
+    return kind, kind.settings_from(values)
 
 
 KIND = TargetKind(api=1, name="openbao", settings=OpenBaoSettings, build=build, faults=faults)

@@ -80,14 +80,8 @@ class HandedOn:
             at=NOW,
             key=signing_key(key or agent).public.thumbprint,
         )
-        return verify_lineage.verify_lineage(
-            self.walk,
-            caller,
-            mandate_id=mandate,
-            delegation=chain or self.chain,
-            server=server,
-            now=NOW,
-        )
+        by = verify_lineage.presented(self.walk, mandate, chain or self.chain, NOW)
+        return verify_lineage.verify_lineage(self.walk, caller, by, server=server)
 
     def refused(self, **changes: str) -> str:
         with pytest.raises(Refused) as no:

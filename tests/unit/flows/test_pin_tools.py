@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -371,14 +372,14 @@ async def test_of_a_new_tool_all_is_told_beside_its_neighbours():
 
 @pytest.mark.requirement("TOOL-07")
 async def test_what_is_remembered_of_definitions_is_bounded(monkeypatch):
-    monkeypatch.setattr("answerable.flows.walk.pin_tools.REMEMBERED_MAX", 1)
+    monkeypatch.setattr("answerable.core.registry.tools.tool_fit.REMEMBERED_MAX", 1)
     bench = await bench_with()
     await approve_tool(bench.walk, approval(described()), by="operator")
-    bench.walk.tools_pinned.fits["another"] = (
-        bench.walk.registry.current.capabilities["crm.read"],
-        "",
-        "",
-        "",
-    )
+    read = bench.walk.registry.current.capabilities["crm.read"]
+    fits, definition = bench.walk.fits, bench.walk.upstream.definition(read)
+    fits.of(replace(read, name="another"), definition.text, definition.digest)
     await bench.act()
-    assert list(bench.walk.tools_pinned.fits) == ["crm.read"]
+    assert len(fits) == 1
+    known = fits.of(read, definition.text, definition.digest)
+    assert known.capability is read
+    assert fits.of(read, definition.text, definition.digest) is known

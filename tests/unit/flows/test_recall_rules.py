@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
-from answerable.adapters.sqlite import SqliteTokenRegister, SqliteToolPinRegister
+from answerable.adapters.sqlite import SqliteHistoryRegister, SqliteTokenRegister, SqliteToolPinRegister
 from answerable.core.action.outcome import Outcome
 from answerable.core.containment.stop_rule_signal import tracker_of
 from answerable.core.decision.history import History
@@ -23,6 +24,7 @@ from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from tests.worlds.delegation_lineage import asked
 from tests.worlds.enrolment import enrolling, evidence_of, key_of
+from tests.worlds.hold import lift
 from tests.worlds.rule import HUGE, act_as, again, code_of, denied, retried, rule, ruled
 from tests.worlds.tool import approval, described, describing
 from tests.worlds.tree import tree_world
@@ -89,6 +91,82 @@ async def test_a_rule_that_fires_after_a_restart_names_the_entries_that_were_cou
     await place_triggered_holds(new.walk)
     [leaf] = new.entries(Tag.RULE_FIRED)
     assert leaf["value"] == len(leaf["entries"]) == 3
+
+
+@pytest.mark.requirement("RULE-10")
+async def test_an_action_that_was_not_started_is_no_retry_by_the_log_either():
+    bench = await ruled(retried(2))
+    bench.upstream.answer = lambda _: Outcome(status="not_started", detail="the server cannot be reached")
+    assert {await code_of(bench.act()) for _ in range(6)} == {"not_started"}
+    assert counted(bench)["loops"] == recounted(bench)["loops"] == {}
+    assert not any(bench.walk.stop_rules.entries.values())
+    await keep_history(bench.walk)
+    new = again(bench)
+    assert counted(new)["loops"] == {}
+    new.upstream.answer = lambda _: Outcome(status="succeeded", result={})
+    assert [await code_of(new.act()) for _ in range(3)] == ["succeeded", "succeeded", "held.agent"]
+
+
+@pytest.mark.requirement("RULE-10")
+async def test_an_end_after_the_stored_counts_takes_back_what_they_have():
+    bench = await ruled(retried(3))
+    await code_of(bench.act())
+    begun, may_end = anyio.Event(), anyio.Event()
+
+    async def hold_on(_effect: Any) -> None:
+        begun.set()
+        await may_end.wait()
+
+    bench.upstream.before = hold_on
+    bench.upstream.answer = lambda _: Outcome(status="not_started", detail="the server cannot be reached")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(code_of, bench.act())
+        await begun.wait()
+        assert [one.total for one in counted(bench)["loops"].values()] == [2]
+        await keep_history(bench.walk)
+        may_end.set()
+    assert [one.total for one in counted(bench)["loops"].values()] == [1]
+    assert counted(again(bench))["loops"] == counted(bench)["loops"] == recounted(bench)["loops"]
+
+
+@pytest.mark.requirement("RULE-10")
+async def test_a_rule_that_fires_after_a_restart_with_stored_counts_names_what_they_came_from():
+    bench = await Bench(history=fresh(SqliteHistoryRegister)).registered([*bench_documents(), denied(3)])
+    await bench.issue()
+    for _ in range(3):
+        await code_of(bench.refund(HUGE))
+    await code_of(bench.act())
+    await keep_history(bench.walk)
+    new = again(bench)
+    assert not new.walk.stop_rules.entries, "nothing was read again: the counts were stored"
+    await code_of(new.refund(HUGE))
+    await place_triggered_holds(new.walk)
+    [leaf] = new.entries(Tag.RULE_FIRED)
+    refusals = [one["index"] for one in new.entries(Tag.REFUSAL) if one["code"] == "refund-never"]
+    assert leaf["entries"] == refusals
+    assert leaf["value"] == len(refusals) == 4
+
+
+@pytest.mark.requirement("RULE-10")
+async def test_what_was_reset_or_is_out_of_the_window_is_not_named_after_a_restart():
+    bench = await ruled(denied(2))
+    await code_of(bench.refund(HUGE))
+    bench.clock.advance(1_200)
+    for _ in range(3):
+        await code_of(bench.refund(HUGE))
+        await place_triggered_holds(bench.walk)
+    [hold] = bench.walk.holds.all()
+    assert (await lift(bench, hold, "bob")).lifted_at
+    for _ in range(2):
+        assert await code_of(bench.refund(HUGE)) == "refund-never"
+    await keep_history(bench.walk)
+    new = again(bench)
+    await code_of(new.refund(HUGE))
+    await place_triggered_holds(new.walk)
+    [*_, leaf] = new.entries(Tag.RULE_FIRED)
+    refusals = [one["index"] for one in new.entries(Tag.REFUSAL) if one["code"] == "refund-never"]
+    assert leaf["entries"] == refusals[-3:]
+    assert leaf["value"] == 3
 
 
 @pytest.mark.requirement("RULE-02")

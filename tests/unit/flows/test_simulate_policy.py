@@ -13,6 +13,7 @@ from msgspec import structs
 from answerable.core.decision import compared as comparison
 from answerable.core.decision.asked import CannotTell
 from answerable.core.decision.compared import Past, Tally
+from answerable.core.decision.decision import Decision
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
@@ -256,5 +257,20 @@ def test_names_past_the_bound_are_counted_together(monkeypatch):
     tally = Tally()
     was = Past(index=0, at=0, agent="a", capability="c", effect="allow", by=(), policy_set="")
     for name in ("one", "two", "three"):
-        tally.add(was, CannotTell(code="question.tracker_new", text=name))
-    assert tally.untold == {"one": 1, "others": 2}
+        tally.add(was, Decision(effect="deny", reasons=(), determined_by=(name,), policy_set=""))
+    assert tally.by_policy == {"one": 1, "others": 2}
+
+
+@pytest.mark.requirement("PUB-20")
+def test_a_reason_with_many_texts_is_counted_by_its_code_and_hides_no_other():
+    tally = Tally()
+    was = Past(index=0, at=0, agent="a", capability="c", effect="allow", by=(), policy_set="")
+    for number in range(5_000):
+        text = f"the question has no `action a{number}` as policies see it now"
+        tally.add(was, CannotTell(code="question.fact_missing", text=text))
+    for _ in range(3):
+        tally.add(was, CannotTell(code="question.tracker_new", text="tracker `calls` did not count yet"))
+    assert len(tally.untold) == comparison.TEXTS_MAX + 2
+    assert tally.untold["question.fact_missing"] == 5_000 - comparison.TEXTS_MAX
+    assert tally.untold["question.tracker_new"] == 3
+    assert sum(tally.untold.values()) == 5_003

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from answerable.core.action.outcome import Outcome
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed
@@ -48,6 +49,21 @@ async def test_it_says_what_would_have_been_held_by_which_entry_and_what_that_wo
     # Nothing was counted, held or written for it.
     assert bench.walk.ledger.size == size + 1
     assert [*bench.walk.holds.all()] == []
+
+
+@pytest.mark.requirement("RULE-10")
+async def test_what_was_not_started_would_have_been_no_retry():
+    bench = await ruled()
+    bench.upstream.answer = lambda _: Outcome(status="not_started", detail="the server cannot be reached")
+    for _ in range(5):
+        await code_of(bench.act())
+    await apply_registry(bench.walk, [retried(2, dryRun=True)], by="operator")
+    assert (await simulate_rule(bench.walk, "loops")).firings == []
+    bench.upstream.answer = lambda _: Outcome(status="succeeded", result={})
+    for _ in range(3):
+        await code_of(bench.act())
+    [firing] = (await simulate_rule(bench.walk, "loops")).firings
+    assert firing.value == 3
 
 
 async def test_what_would_have_ended_by_itself_is_held_again_and_a_grace_that_calms_down_is_none():

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from answerable.errors import Malformed
+from answerable.adapters.system import SystemClock, SystemEntropy
+from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.leases import LEASE_TARGET
+from answerable.targets import TargetContext
+from answerable.wiring import target_kinds
+from answerable.wiring.broker_secrets import built_targets
+from answerable.wiring.settings import parse_settings
 from answerable.wiring.target_files import checked_targets, read_targets
 from answerable.wiring.target_kinds import installed_kinds, kind_named
 from tests.worlds.plugin_installation import plugin
@@ -119,6 +126,120 @@ def test_a_plug_in_that_cannot_be_used_is_refused_with_its_distribution_and_the_
     (tmp_path / "t/mine.toml").write_text('kind = "odd"\n')
     with pytest.raises(Malformed, match=r"mine\.toml.*odd-one 2\.5"):
         checked_targets(tmp_path / "t")
+
+
+@pytest.mark.requirement("TARGET-09")
+def test_an_import_that_does_not_end_is_refused_and_no_second_one_waits_behind_it(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(threading, "odd_released", released, raising=False)
+    monkeypatch.setattr(target_kinds, "CALL_SECONDS_MAX", 0.2)
+    plugin(installed, "odd-one", "odd", f"import threading\nthreading.odd_released.wait()\n{NOTHING}")
+    try:
+        assert refusal("odd").endswith("of odd-one 2.5 cannot be used: importing it took more than 0.2 s")
+        threads = threading.active_count()
+        assert refusal("odd").endswith("cannot be used: an earlier call of its code has not ended")
+        assert threading.active_count() == threads
+    finally:
+        released.set()
+        target_kinds._LEFT.pop(("odd-one 2.5", "odd")).result()
+    assert kind_named("odd").name == "odd", "what has ended since is used"
+
+
+FAULTY = "def faults(settings): {}\n"
+SETTING = 'text("here", "Where it is.")'
+AFTER_INIT = f"{SETTING}\n    def __post_init__(self): raise KeyError('odd')"
+
+
+@pytest.mark.requirement("TARGET-10")
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (FAULTY.format("raise RuntimeError('no luck')"), "checking settings failed: `RuntimeError: no luck`"),
+        (FAULTY.format("raise SystemExit(0)"), "checking settings failed: `SystemExit: 0`"),
+        (FAULTY.format("raise KeyboardInterrupt"), "checking settings failed: `KeyboardInterrupt: `"),
+        (FAULTY.format("return None"), "checking settings failed: `TypeError: "),
+        (FAULTY.format("return (1,)"), "expected texts from its `faults`, got `int`"),
+        ("", "making its settings failed: `KeyError: 'odd'`"),
+    ],
+    ids=["fails", "ends", "interrupts", "nothing", "numbers", "settings"],
+)
+def test_what_a_plug_in_raises_on_settings_is_refused_with_file_distribution_and_reason(
+    installed: Path, tmp_path: Path, code: str, why: str
+) -> None:
+    kind = NOTHING.replace("build=None", "build=None, faults=faults") if code else NOTHING
+    kind = kind if code else kind.replace(SETTING, AFTER_INIT)
+    plugin(installed, "odd-one", "odd", kind.replace("KIND =", f"{code}\nKIND ="))
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/mine.toml").write_text('kind = "odd"\n')
+    (tmp_path / "t/well.toml").write_text('kind = "http"\nbase_url = "https://a.example"\nmode = "x"\n')
+    found, faults = read_targets(tmp_path / "t")
+    assert not [one for one in found if one.name == "mine"]
+    assert [one for one in faults if one.startswith("well.toml")], "every fault is told, of every file"
+    (said,) = [one for one in faults if one.startswith("mine.toml")]
+    assert said.startswith("mine.toml:1: kind: the plug-in `odd` of odd-one 2.5 cannot be used: ")
+    assert why in said
+
+
+BUILDS = NOTHING.replace("build=None", "build=build")
+
+
+@pytest.mark.requirement("TARGET-10")
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("int(context.secret_of('file:x'))", "building a target failed: `ValueError` in line "),
+        ("raise SystemExit(context.secret_of('file:x'))", "building a target failed: `SystemExit` in line "),
+        ("return 'odd'", "expected a BuiltTarget, got `str`"),
+        (
+            "return BuiltTarget(issuer=None, target=None)",
+            "building a target failed: `AttributeError` in line ",
+        ),
+        ("return BuiltTarget(issuer=None, target=Toolless())", "a tool without `name` or `inputSchema`"),
+    ],
+    ids=["fails", "ends", "type", "no target", "no tool"],
+)
+def test_a_plug_in_that_cannot_build_is_refused_with_file_and_distribution_and_no_secret_is_said(
+    installed: Path, tmp_path: Path, code: str, why: str
+) -> None:
+    made = f"""from answerable.targets import BuiltTarget
+class Toolless:
+    def tools(self): return ({{"title": "odd"}},)
+def build(settings, context): {code}
+KIND ="""
+    plugin(installed, "odd-one", "odd", BUILDS.replace("KIND =", made))
+    targets = tmp_path / "targets"
+    targets.mkdir()
+    (targets / "mine.toml").write_text('kind = "odd"\n')
+    settings, _ = parse_settings(b"", data=tmp_path)
+    assert settings is not None
+    context = TargetContext(
+        clock=SystemClock(), entropy=SystemEntropy(), secret_of=lambda _: b"the secret value"
+    )
+    with pytest.raises(Malformed) as refused:
+        kind_named("odd").build(None, context)
+    assert refused.value.code == "target.kind"
+    said = refused.value.message
+    assert said.startswith("the plug-in `odd` of odd-one 2.5 cannot be used: ")
+    assert why in said
+    assert "secret value" not in said
+    if "secret_of" not in code:
+        with pytest.raises(
+            Malformed, match=r"^targets: mine\.toml: the plug-in `odd` of odd-one 2\.5"
+        ) as named:
+            built_targets(settings, checked_targets(targets))
+        assert named.value.code == "target.faults"
+
+
+def test_an_error_of_the_family_from_a_build_says_itself_what_is_wrong(installed: Path) -> None:
+    code = "from answerable.targets import LEASE_TARGET\ndef build(settings, context): raise LEASE_TARGET('away')\n"
+    plugin(installed, "odd-one", "odd", BUILDS.replace("KIND =", f"{code}KIND ="))
+    with pytest.raises(Unavailable, match=r"^away$") as raised:
+        kind_named("odd").build(
+            None, TargetContext(clock=SystemClock(), entropy=SystemEntropy(), secret_of=bytes)
+        )
+    assert raised.value.code == LEASE_TARGET.id
 
 
 @pytest.mark.requirement("TARGET-04")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from answerable.ports.worlds import ANYTHING, SCOPES_KEPT_MAX
@@ -34,5 +35,5 @@ class ChangeLog:
             count = self.number - number
             if not 0 <= count <= len(self._scopes):
                 return None
-            hit: frozenset[ChangeScope] = frozenset().union(*list(self._scopes)[len(self._scopes) - count :])
+            hit: frozenset[ChangeScope] = frozenset().union(*islice(reversed(self._scopes), count))
         return None if ANYTHING in hit else hit

@@ -29,12 +29,16 @@ class SqliteEpochs:
         """revocations: the register of the same file. Raises Unavailable (`register.unavailable`)."""
         self._store, self._reader = revocations.store, revocations.reader
         self._log = self._store.changes
-        self._look = revocations.epoch
+        self._look, self._reread = revocations.epoch, revocations.reread
         self._read = whole(self._reader.rows(_LAST)[0][0])
         revocations.follow(self._take_news)
 
     def epoch(self) -> Epoch:
         self._look()
+        return Epoch(self._log.number)
+
+    def reread(self) -> Epoch:
+        self._reread()
         return Epoch(self._log.number)
 
     def changed(self, since: Epoch) -> frozenset[ChangeScope] | None:
@@ -49,7 +53,9 @@ class SqliteEpochs:
         rows = self._reader.rows(_NEWS, (self._read,))
         if rows:
             self._store.refresh_registers({text(row[1]) for row in rows})
-            self._log.add(_hit_by(rows, after=self._read))
+            # An unreadable row decides about more names than it was recorded with.
+            is_known = not self._store.unreadable.all()
+            self._log.add(_hit_by(rows, after=self._read) if is_known else frozenset({ANYTHING}))
             self._read = whole(rows[-1][0])
         return False
 

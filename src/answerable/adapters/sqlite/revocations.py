@@ -72,6 +72,10 @@ class SqliteRevocationRegister:
             self._catch_up()
         return self._epoch
 
+    def reread(self) -> None:
+        """Take over what the file has, even if it was queried a moment ago. Raises Unavailable."""
+        self._catch_up()
+
     def follow(self, reload: Callable[[], bool]) -> None:
         """Include another register of the same file in this epoch. reload: takes over new rows, and returns whether
         there were any; called now, and at every change. Raises the exceptions of `reload`."""

@@ -14,6 +14,7 @@ from msgspec import structs
 
 from answerable.apps.cli import registry
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.ending import ends_authority
 from answerable.errors import Unavailable, shown
 from answerable.errors.codes.registry import AGENT_UNKNOWN
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_OUT, CLI_PROJECT
@@ -110,6 +111,7 @@ def show(shell: Shell, name: Name) -> int | None:
     return None
 
 
+@ends_authority("the agent may still act")
 def suspend(shell: Shell, name: Name) -> int | None:
     """Stop an agent until it is resumed.
 
@@ -126,6 +128,7 @@ def resume(shell: Shell, name: Name) -> int | None:
     return _set(shell, name, "active", f"Resume agent {name}?")
 
 
+@ends_authority("the agent may still act")
 def retire(shell: Shell, name: Name) -> int | None:
     """Retire an agent permanently.
 
@@ -147,6 +150,7 @@ def instances(shell: Shell, agent: OnlyAgent = "") -> int | None:
     return None
 
 
+@ends_authority("the instance may still act")
 def end(shell: Shell, instance: InstanceId) -> int | None:
     """End one running instance and its sub-agents.
 

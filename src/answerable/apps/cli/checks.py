@@ -69,6 +69,7 @@ def status(shell: Shell) -> int | None:
             ("witnesses", [_witness(one) for one in found.witnesses] or ["none"]),
             *([("secrets due", [f"{one.name}: {one.why}" for one in due])] if due else []),
             *([("shards", [_shard(one) for one in found.shards])] if found.shards else []),
+            *([("alarms", [*found.alarms])] if found.alarms else []),
         ]
     )
     return None
@@ -176,7 +177,8 @@ def _target_plugins() -> Iterator[Finding]:
     installed = installed_kinds()
     by: dict[str, list[str]] = {}
     for kind, plugins in installed.items():
-        for one in plugins:
+        # What two distributions claim is refused: each is told below.
+        for one in plugins if len(plugins) == 1 else ():
             by.setdefault(one.distribution, []).append(kind)
     for distribution, kinds in sorted(by.items()):
         yield Finding(name="target plug-ins", state="ok", says=f"{distribution}: {', '.join(kinds)}")
@@ -269,6 +271,9 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
 
     status = ledger_calls.show_status(control)
     yield Finding(name="ledger", state="ok", says=f"{status.origin}, {status.entries} entries")
+    for said in status.alarms:
+        advice = "report it with the log of `answerable up`: actions are verified anew from then on"
+        yield Finding(name="plans", state="fault", says=said, advice=advice)
     for one in status.unreadable:
         says = f"{one.what} {one.name} cannot be read and is out of use: {one.why}"
         advice = "restart, which restores it from the ledger; otherwise restore the registers from a backup"

@@ -143,7 +143,7 @@ class Control:
                 if method == "GET"
                 else "it may be done or not, so look before it is repeated"
             )
-            raise CONTROL_NO_ANSWER(f"{what}: {known}; {NEEDS_NO_ANSWER}", effect=effect) from None
+            raise CONTROL_NO_ANSWER(f"{what}: {known}; {NEEDS_NO_ANSWER}", effect=effect) from error
         try:
             value = json.loads(response.content)
         except (ValueError, RecursionError):
@@ -255,7 +255,7 @@ def _somebody_listens(path: Path) -> bool:
 def error_of(problem: Any) -> AnswerableError:
     """Return the error that problem details (RFC 9457) describe."""
     if not isinstance(problem, dict):
-        return CONTROL_ANSWER()
+        return _strange()
     code, message = str(problem.get("code", "control.answer")), str(problem.get("detail", "no detail"))
     match problem.get("branch"):
         case "malformed":
@@ -272,5 +272,11 @@ def error_of(problem: Any) -> AnswerableError:
         case "unavailable":
             effect: Effect = "unknown" if problem.get("effect") == "unknown" else "none"
             return Unavailable(message, code=code, port=str(problem.get("port", "")), effect=effect)
-        case _:
+        case "broken":
             return Broken(message, code=code)
+        case _:
+            return _strange()
+
+
+def _strange() -> Broken:
+    return CONTROL_ANSWER(f"the server answered with something else than problem details: {STRANGE}")

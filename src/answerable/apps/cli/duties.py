@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.ending import ends_authority
 from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.apps.cli.holds import seconds_in
 from answerable.errors import shown
@@ -242,6 +243,7 @@ def delegate(
     return None
 
 
+@ends_authority("the delegation of duty may still count")
 def end(shell: Shell, id: Id) -> int | None:
     """End a delegation of duty early: approvals given under it that have not run yet no longer count."""
     from answerable.client import duty_calls

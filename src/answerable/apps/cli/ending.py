@@ -2,22 +2,26 @@
 to do.
 
 Laws: the user is told that the authority was ended, or that it was not; a disk's error message alone says neither. A
-running server is called whatever the settings say now: it started with others.
+running server is called whatever the settings say now: it started with others. Whatever strange answer comes, the user
+is told what may be in force and which command needs no answer.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
+from functools import wraps
 from typing import TYPE_CHECKING, Final
 
+from answerable.apps.cli.control import NEEDS_NO_ANSWER
+from answerable.apps.cli.exit_codes import is_of_a_command, strange_answer
 from answerable.errors import Broken, Malformed, Unavailable, shown
 from answerable.errors.codes.ledger import REGISTER_UNRECORDED
-from answerable.errors.codes.services import CONTROL_NOT_ENDED
+from answerable.errors.codes.services import CONTROL_ANSWER, CONTROL_FAILED, CONTROL_NOT_ENDED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from answerable.apps.cli.command import Shell
+    from answerable.apps.cli.command import Run, Shell
     from answerable.apps.cli.control import Control
 
 WITHOUT_SERVER: Final = (
@@ -25,6 +29,33 @@ WITHOUT_SERVER: Final = (
     "identity documents) lives to its own end: revoke it at its targets. End every process that still runs on it, keep "
     "it down until its disk can be written, and end this again before agents are let in"
 )
+
+
+def ends_authority(unsure: str) -> Callable[[Run], Run]:
+    """Decorate a command that ends authority: when the server's answer is none of this product's, the command adds what
+    may be in force (`unsure`) and names `answerable panic`."""
+    after = unsure if NEEDS_NO_ANSWER in unsure else f"{unsure}: {NEEDS_NO_ANSWER}"
+
+    def with_unsure(message: str) -> str:
+        return f"{message.removesuffix(f'; {NEEDS_NO_ANSWER}')}; {after}"
+
+    def decorate(run: Run) -> Run:
+        @wraps(run)
+        def answered(*given: object, **named: object) -> int | None:
+            try:
+                return run(*given, **named)
+            except Broken as failed:
+                if failed.code not in (CONTROL_ANSWER.id, CONTROL_FAILED.id):
+                    raise
+                raise Broken(with_unsure(failed.message), code=failed.code) from None
+            except (KeyError, TypeError, ValueError, AttributeError, IndexError) as odd:
+                if not is_of_a_command(odd):
+                    raise
+                raise CONTROL_ANSWER(with_unsure(strange_answer(odd))) from None
+
+        return answered
+
+    return decorate
 
 
 @contextmanager

@@ -51,13 +51,14 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
                     terminal.warn(f"  {reason}")
         return code_of(error)
     except KeyError as missing:
-        if not _is_of_a_command(missing):
+        if not is_of_a_command(missing):
             raise
-        from answerable.apps.cli.control import STRANGE
-
-        terminal.fault(f"the server's answer has no `{missing.args[0]}`: {STRANGE}")
+        terminal.fault(strange_answer(missing))
         return ERROR
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BaseExceptionGroup) as ended:
+        # Raised in a task, it comes in the group of the tasks that it ended.
+        if isinstance(ended, BaseExceptionGroup) and ended.split(KeyboardInterrupt)[1] is not None:
+            raise
         terminal.fault("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
@@ -71,12 +72,20 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
     return OK if code is None else code
 
 
-def _is_of_a_command(missing: KeyError) -> bool:
-    """Whether a command itself looked for this member: what it takes apart is what the control API answered."""
-    frame = missing.__traceback__
+def is_of_a_command(failed: Exception) -> bool:
+    """Whether a command itself raised this: what it takes apart is what the control API answered."""
+    frame = failed.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     return frame is not None and frame.tb_frame.f_globals.get("__package__") == __package__
+
+
+def strange_answer(failed: Exception) -> str:
+    """Say what a command could not take apart."""
+    from answerable.apps.cli.control import STRANGE
+
+    what = f"has no `{failed.args[0]}`" if isinstance(failed, KeyError) else "is not understood"
+    return f"the server's answer {what}: {STRANGE}"
 
 
 def code_of_status(status: Status) -> int | None:

@@ -12,14 +12,14 @@ import typer
 from msgspec import UNSET, structs
 
 from answerable.apps.cli.command import Shell, command
-from answerable.apps.cli.control import NEEDS_NO_ANSWER
-from answerable.apps.cli.ending import ending
+from answerable.apps.cli.control import NEEDS_NO_ANSWER, STRANGE
+from answerable.apps.cli.ending import ending, ends_authority
 from answerable.apps.cli.exit_codes import CHECK_FAILED, PENDING
 from answerable.apps.cli.stop_report import ReportView
 from answerable.core.containment.hold import HOLD_KINDS, Hold, HoldId, described, holdable
-from answerable.errors import Unavailable
+from answerable.errors import Malformed, Unavailable
 from answerable.errors.codes.containment import LIFT_OTHER, STOP_NO_ANSWER
-from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_TIME
+from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_TIME, CONTROL_ANSWER
 from answerable.interruption import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="hold")
 
 
+@ends_authority(UNKNOWN)
 def stop(
     shell: Shell, name: Name, kind: Kind = "", reason: Reason = "", lasting: For = "", no_wait: NoWait = False
 ) -> int | None:
@@ -101,6 +102,7 @@ def stop(
     ends the output, not the hold; the exit code is then 130. `answerable stop everything` stops every action.
     """
     from answerable.api.hold_answers import StopRequest
+    from answerable.apps.cli.control_socket import NoAnswerError
     from answerable.client import hold_calls
     from answerable.core.containment.hold import legible_reason
 
@@ -119,9 +121,11 @@ def stop(
         shell.terminal.fault(f"interrupted before the server answered: {UNKNOWN}")
         return INTERRUPTED
     except Unavailable as failed:
-        if failed.code != "control.no_answer":
+        lost = failed.__cause__
+        if not isinstance(lost, NoAnswerError):
             raise
-        raise STOP_NO_ANSWER(f"the server did not answer within {STOP_SECONDS_MAX:g} s: {UNKNOWN}") from None
+        how = f"within {STOP_SECONDS_MAX:g} s" if lost.is_late else f"({lost.failure})"
+        raise STOP_NO_ANSWER(f"the server did not answer {how}: {UNKNOWN}") from None
 
 
 def _show_stop(shell: Shell, control: Control, answer: answers.Stop, *, waits: bool) -> int | None:
@@ -271,7 +275,10 @@ def _patience(report: answers.ContainmentReport) -> float:
 
 def _say_placed(shell: Shell, answer: answers.Stop) -> None:
     hold, terminal = answer.hold, shell.terminal
-    what = described(holdable(hold.kind, hold.name))
+    try:
+        what = described(holdable(hold.kind, hold.name))
+    except Malformed as odd:
+        raise CONTROL_ANSWER(f"the server's answer is no hold ({odd.message}): {STRANGE}") from None
     until = f" until {hold.expires_at}" if hold.expires_at else ""
     if answer.new:
         terminal.say(f"{what} is held since {hold.at}{until}: no further action in its reach is started")

@@ -8,6 +8,7 @@ import typer
 
 from answerable.apps.cli import lease_use
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.ending import ends_authority
 from answerable.apps.cli.exit_codes import CHECK_FAILED
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def list_leases(
     return CHECK_FAILED if unrevoked and items else None
 
 
+@ends_authority("the leases may still be live")
 def end(shell: Shell, name: Name) -> int | None:
     """End a lease now, with its sessions, or every lease at a target. Exit code 5 if something could not be revoked."""
     from answerable.api.lease_answers import LeaseEndRequest

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from answerable.apps.cli.command import Shell, command
-from answerable.apps.cli.ending import ending
+from answerable.apps.cli.ending import ending, ends_authority
 from answerable.apps.cli.mandate_tree import tree
 from answerable.core.identity.names.principal import SCHEDULE_PREFIX
 from answerable.errors import shown
@@ -214,6 +214,7 @@ def show(shell: Shell, id: Id) -> int | None:
     return None
 
 
+@ends_authority("the mandate may still be open")
 def close(shell: Shell, id: Id) -> int | None:
     """Close a mandate, at once.
 

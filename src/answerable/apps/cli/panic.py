@@ -10,7 +10,8 @@ import typer
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.ending import WITHOUT_SERVER
-from answerable.errors import AnswerableError, Unavailable
+from answerable.errors import AnswerableError, Broken, Unavailable
+from answerable.errors.codes.services import CONTROL_ANSWER
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
@@ -68,15 +69,23 @@ def panic(shell: Shell, reason: Reason = "") -> int | None:
 def _ask_server(shell: Shell, reason: str, unwritten: Unavailable) -> None:
     """Ask the server to hold everything. Raises Unavailable: `panic.not_written` when no server answered, otherwise the
     server's error."""
-    from answerable.apps.cli.control import running
+    from answerable.apps.cli.control import NEEDS_NO_ANSWER, running
 
     body: dict[str, JSONValue] = {"kind": "everything", **({"reason": reason} if reason else {})}
-    answer: Answer | None = None
+    hold: Answer | None = None
     failed = unwritten
     try:
         with running(shell.settings()) as control:
             if control is not None:
-                answer = control.post("/v1/holds", body, seconds_max=SEEN_SECONDS_MAX)
+                hold = _hold_in(control.post("/v1/holds", body, seconds_max=SEEN_SECONDS_MAX))
+    except Broken as strange:
+        said = strange.message.removesuffix(f"; {NEEDS_NO_ANSWER}")
+        failed = Unavailable(
+            f"{unwritten.message}; {said}; everything may be held or not",
+            code=unwritten.code,
+            port=unwritten.port,
+            effect="unknown",
+        )
     except Unavailable as told:
         if not told.code.startswith("control."):
             message = f"{unwritten.message}; the server was asked: {told.message}"
@@ -87,17 +96,26 @@ def _ask_server(shell: Shell, reason: str, unwritten: Unavailable) -> None:
             port=unwritten.port,
             effect=told.effect,
         )
-    if answer is None:
+    if hold is None:
         message = f"{failed.message}. {WITHOUT_SERVER}"
         raise Unavailable(message, code=failed.code, port=failed.port, effect=failed.effect)
     if shell.terminal.as_json:
-        hold = answer["hold"]
         shell.terminal.json(
             {"file": None, "how": "held by the server", "again": False, "hold": hold, "standing": []}
         )
         return
     shell.terminal.warn(f"{unwritten.message}: the server that runs was asked instead")
-    _say_held(shell, _Seen(hold=answer["hold"], standing=()))
+    _say_held(shell, _Seen(hold=hold, standing=()))
+
+
+def _hold_in(answer: Answer) -> Answer:
+    """Return the hold that the server placed. Raises Broken (`control.answer`)."""
+    hold = answer.get("hold")
+    if not (isinstance(hold, dict) and {"id", "at"} <= hold.keys()):
+        raise CONTROL_ANSWER(
+            "the server's answer has no hold: another program or release listens on its socket"
+        )
+    return hold
 
 
 def _say_unseen(shell: Shell, *, is_again: bool) -> None:
@@ -150,7 +168,7 @@ def _seen(shell: Shell, press: str) -> _Seen | None:
                     if one["rule"] == press:
                         return _Seen(hold=one, standing=tuple(other for other in presses if other is not one))
                 time.sleep(POLL_SECONDS)
-    except (AnswerableError, KeyboardInterrupt, LookupError, TypeError):
-        # LookupError and TypeError: what answers is not this product's server.
+    except (AnswerableError, KeyboardInterrupt, LookupError, TypeError, ValueError):
+        # LookupError, TypeError and ValueError: what answers is not this product's server.
         return None
     return None

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.ending import ends_authority
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED
 
 Person = Annotated[str, typer.Argument(help="Registered name of the person.", metavar="NAME")]
@@ -100,6 +101,7 @@ def passkeys(shell: Shell, name: AnyPerson = "") -> int | None:
     return None
 
 
+@ends_authority("the passkey may still count")
 def remove_passkey(shell: Shell, id: PasskeyId) -> int | None:
     """Remove a passkey permanently: sessions that it opened end, and its signatures no longer count."""
     from answerable.client import person_calls

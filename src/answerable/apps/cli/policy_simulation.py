@@ -38,6 +38,8 @@ Limit = Annotated[int, typer.Option("--limit", min=0, help="How many changes to 
 
 KEPT_MAX: Final = 100_000
 """Differences listed in --json; further ones are only counted."""
+REASONS_SHOWN_MAX: Final = 20
+"""Reasons why something cannot be told that are listed; further ones are counted together, and --json has them."""
 _ALL: Final = "all"
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SINCE: Final = re.compile(r"([1-9][0-9]{0,8})([smhd])")
@@ -189,7 +191,10 @@ def show_changes(shell: Shell, found: dict[str, Any], limit: int | None = None) 
         shell.terminal.say(f"and {more} more; --json lists all")
     counted = [(how, count) for how, count in sorted(found["changes"].items())]
     counted += [(f"by {name}", count) for name, count in sorted(found["by_policy"].items())]
-    counted += [(f"cannot tell: {why}", count) for why, count in sorted(found["untold"].items())]
+    untold = sorted(found["untold"].items())
+    counted += [(f"cannot tell: {why}", count) for why, count in untold[:REASONS_SHOWN_MAX]]
+    if rest := untold[REASONS_SHOWN_MAX:]:
+        counted.append((f"cannot tell, for {len(rest)} other reasons", sum(count for _, count in rest)))
     counted += [
         (f"not asked: {_UNASKED.get(why, why)}", count) for why, count in sorted(found["unasked"].items())
     ]

@@ -8,7 +8,7 @@ import typer
 from msgspec import UNSET
 
 from answerable.apps.cli.command import Shell, command
-from answerable.apps.cli.ending import ending
+from answerable.apps.cli.ending import ending, ends_authority
 from answerable.core.mandate.revocation import REVOCATION_KINDS, described, revocable
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_REVOKE
 
@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     command(app, "revoke", reads=True, asks=True)(revoke)
 
 
+@ends_authority("the revocation may or may not be in force")
 def revoke(
     shell: Shell, kind: Kind = None, name: Name = None, reason: Reason = "", listed: Listed = False
 ) -> int | None:

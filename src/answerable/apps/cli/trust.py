@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.ending import ends_authority
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def rotate(shell: Shell, now: Now = False) -> int | None:
     return None
 
 
+@ends_authority("what the authority signed may still count")
 def remove(shell: Shell, authority: AuthorityId) -> int | None:
     """Revoke everything that one authority signed: it leaves the bundle, and its keys are destroyed.
 

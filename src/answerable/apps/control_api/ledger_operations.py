@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.call import Call
     from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.ledger.gather_cosignatures import WitnessState
+    from answerable.flows.state.worlds import PlanDifference
 
 _MADE_OF: Final = (
     ("manifest", DIGEST, "under this manifest"),
@@ -70,6 +71,16 @@ async def show_status(call: Call) -> answers.Status:
             for what, name, why in call.product.unreadable_rows()
         ),
         registers=tuple(call.product.registers_told()),
+        alarms=_alarms(walk.plans.difference),
+    )
+
+
+def _alarms(difference: PlanDifference | None) -> tuple[str, ...]:
+    if difference is None:
+        return ()
+    return (
+        f"{difference.count} of the plans kept of actions differed from one made anew, last at "
+        f"{instant(difference.at)} in {difference.what}: each time all plans were dropped and the action was not done",
     )
 
 

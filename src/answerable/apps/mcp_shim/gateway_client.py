@@ -25,7 +25,7 @@ SESSION_FIELD: Final = "mcp-session-id"
 OPENING_SECONDS_MAX: Final = 30.0
 """Longest wait for an answer that the gateway gives by itself, so that a program that never answers is noticed."""
 
-_OPENING: Final = frozenset({"initialize", "server/discover", "ping"})
+OPENING: Final = frozenset({"initialize", "server/discover", "ping"})
 _NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _PLAIN_FIELD: Final = re.compile(r"[\x20-\x7e]*")
 _WRAPPED_FIELD: Final = re.compile(r"=\?base64\?.*\?=")
@@ -38,11 +38,12 @@ class SessionGoneError(Exception):
 @dataclass(slots=True, kw_only=True)
 class Session:
     """A session of the session-based era. opening: the client's `initialize` message, to open another session with
-    it."""
+    it. is_answered: whether the gateway has answered anything, in either era."""
 
     id: str = ""
     version: str = ""
     opening: bytes = b""
+    is_answered: bool = False
 
 
 def is_modern(message: dict[str, JSONValue]) -> str:
@@ -94,9 +95,10 @@ async def send(
     """
     fields = fields_of(message, session)
     timeout = client.timeout
-    if message.get("method") in _OPENING:
+    if message.get("method") in OPENING:
         timeout = httpx2.Timeout(OPENING_SECONDS_MAX, connect=timeout.connect)
     async with client.stream("POST", url, content=body, headers=fields, timeout=timeout) as response:
+        session.is_answered = True
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if response.status_code == 404 and SESSION_FIELD in fields:
             raise SessionGoneError
@@ -112,6 +114,16 @@ async def send(
         elif "id" in message:
             text = f"the gateway answered HTTP {response.status_code}"
             await write(error_line(message["id"], INTERNAL_ERROR, text, effect="unknown"))
+
+
+async def is_there(client: httpx2.AsyncClient, url: str) -> bool:
+    """Whether a program at the gateway's address speaks HTTP. Asks for nothing and proves nothing."""
+    timeout = httpx2.Timeout(OPENING_SECONDS_MAX, connect=client.timeout.connect)
+    try:
+        await client.request("OPTIONS", url, auth=None, timeout=timeout)
+    except httpx2.HTTPError:
+        return False
+    return True
 
 
 async def _pass(

@@ -13,11 +13,14 @@ import anyio
 import httpx2
 import msgspec
 
+from answerable.apps.mcp_shim import gateway_client
 from answerable.apps.mcp_shim.gateway_client import (
+    OPENING,
     SESSION_FIELD,
     Session,
     SessionGoneError,
     is_modern,
+    is_there,
     send,
 )
 from answerable.apps.mcp_shim.lines import (
@@ -52,11 +55,13 @@ _INITIALIZED: Final[dict[str, JSONValue]] = {"jsonrpc": "2.0", "method": "notifi
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Asked:
-    """A running request. cancelled: the client no longer wants its answer."""
+    """A running request. cancelled: the client no longer wants its answer. is_unanswered: there is no program at the
+    gateway's address that answers."""
 
     modern: bool
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     cancelled: bool = False
+    is_unanswered: bool = False
 
 
 async def run_shim(
@@ -120,8 +125,10 @@ class _Relay:
                 )
             )
         else:
-            self._asked[request_id] = _Asked(modern=bool(is_modern(message)))
+            asked = self._asked[request_id] = _Asked(modern=bool(is_modern(message)))
             tasks.start_soon(self._ask, request_id, line, message)
+            if not self._session.is_answered and message["method"] not in OPENING:
+                tasks.start_soon(self._end_unanswered, request_id, asked)
 
     async def _ask(self, request_id: str | int, line: bytes, message: dict[str, JSONValue]) -> None:
         asked = self._asked[request_id]
@@ -133,6 +140,8 @@ class _Relay:
         try:
             with asked.scope:
                 await self._answered(request_id, line, message, write)
+            if asked.is_unanswered:
+                await write(error_line(request_id, INTERNAL_ERROR, self._nobody(), effect="unknown"))
         finally:
             if self._asked.get(request_id) is asked:
                 del self._asked[request_id]
@@ -161,8 +170,7 @@ class _Relay:
             text = "the gateway's session has ended; nothing was done"
             await write(error_line(request_id, INTERNAL_ERROR, text))
         except httpx2.ReadTimeout:
-            text = f"nothing at {self._address} answers: is the gateway there? It may have been done"
-            await write(error_line(request_id, INTERNAL_ERROR, text, effect="unknown"))
+            await write(error_line(request_id, INTERNAL_ERROR, self._nobody(), effect="unknown"))
         except httpx2.HTTPError as fault:
             text = (
                 f"the connection to the gateway was lost ({connection_fault(fault)}); it may have been done"
@@ -181,6 +189,21 @@ class _Relay:
         except Exception as fault:
             text = f"the shim failed: {type(fault).__name__}"
             await write(error_line(request_id, INTERNAL_ERROR, text, effect="unknown"))
+
+    async def _end_unanswered(self, request_id: str | int, asked: _Asked) -> None:
+        """End a request at an address where nothing has ever answered, and nothing does when asked. A call may take an
+        hour: how long it takes says nothing about who listens."""
+        await anyio.sleep(gateway_client.OPENING_SECONDS_MAX)
+        if self._asked.get(request_id) is not asked or self._session.is_answered:
+            return
+        if await is_there(self._client, self._url):
+            self._session.is_answered = True
+        elif self._asked.get(request_id) is asked and not self._session.is_answered:
+            asked.is_unanswered = True
+            asked.scope.cancel()
+
+    def _nobody(self) -> str:
+        return f"nothing at {self._address} answers: is the gateway there? It may have been done"
 
     async def _notify(self, tasks: TaskGroup, line: bytes, message: dict[str, JSONValue]) -> None:
         """Forward a notification before the next message is read, so that the client's next message finds it

@@ -23,6 +23,8 @@ refused before any policy was evaluated; it cannot be read."""
 
 NAMES_MAX: Final = 1_000
 """Names counted separately; the rest is counted together."""
+TEXTS_MAX: Final = 20
+"""Reasons counted by their text; the rest is counted by their code, so that no reason hides another."""
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -66,7 +68,8 @@ class Tally(msgspec.Struct, kw_only=True):
     def add(self, was: Past, found: Decision | CannotTell) -> Difference | None:
         """Count one evaluation; return the difference, if any."""
         if isinstance(found, CannotTell):
-            _count(self.untold, found.text)
+            is_known = found.text in self.untold or len(self.untold) < TEXTS_MAX
+            _count(self.untold, found.text if is_known else found.code)
             return None
         self.asked += 1
         alike = sorted(found.obligations) == sorted(was.obligations) or found.effect == "deny"

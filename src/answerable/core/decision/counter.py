@@ -168,6 +168,22 @@ class Counter:
             return
         self.changed.add(place)
 
+    def take_back(self, event: Event) -> None:
+        """Remove an event that was counted permanently, as far as its piece of the window is still there."""
+        place, amount = self._place(event), self._amount(event)
+        cells = self.cells.get(place[0], {}) if place is not None else {}
+        cell = cells.get(place[1]) if place is not None else None
+        if place is None or not amount or not isinstance(cell, Tally):
+            return
+        left = cell.less(piece_of(event.at, self.within_ms), amount)
+        if left is cell:
+            return
+        if left is None:
+            del cells[place[1]]
+        else:
+            cells[place[1]] = left
+        self.changed.add(place)
+
     def lose(self, owner: str, piece: int, because: BlindBecause) -> None:
         """Note that an event of this owner is not counted: the owner's values are unknown while it would be inside the
         window."""

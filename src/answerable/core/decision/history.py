@@ -150,6 +150,11 @@ class History:
         for counter, steps in self._hit(event):
             counter.fold(event, steps)
 
+    def take_back(self, event: Event) -> None:
+        """Remove a counted event of which nothing came. Not for trackers whose past events are being read."""
+        for counter, _ in self._hit(event):
+            counter.take_back(event)
+
     def missing(self, trackers: Iterable[Tracker]) -> tuple[Tracker, ...]:
         """Return the trackers whose past events are not counted here."""
         read = {counter.digest for counter in self._counters if counter.is_read}

@@ -59,6 +59,18 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, tag="t", gc=False):
         total = self.total - sum(amounts[:gone]) + amount
         return Tally((*pieces[gone:], piece), (*amounts[gone:], amount), total)
 
+    def less(self, piece: int, amount: int) -> Tally | None:
+        """Return the tally without an amount that was added in a piece; None if nothing is left. The same tally where
+        that piece is gone, or its amount is not exact: rather too much is counted than too little."""
+        at = bisect_left(self.pieces, piece)
+        if piece not in self.pieces[at : at + 1] or not amount <= self.amounts[at] < INTEGER_MAX:
+            return self
+        left = self.amounts[at] - amount
+        kept, after = slice(at), slice(at + 1, None)
+        pieces = (*self.pieces[kept], *([piece] if left else []), *self.pieces[after])
+        amounts = (*self.amounts[kept], *([left] if left else []), *self.amounts[after])
+        return Tally(pieces, amounts, self.total - amount) if pieces else None
+
     def value(self, oldest: int, ahead: Sequence[int] = ()) -> int:
         """Return the sum of the pieces from `oldest` on. ahead: amounts that have no index in the log yet."""
         total = self.total

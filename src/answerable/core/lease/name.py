@@ -15,6 +15,7 @@ from answerable.errors import shown
 from answerable.errors.codes.leases import LEASE_NAME
 
 LeaseName = NewType("LeaseName", str)
+"""The name of a lease: 26 letters and digits of base 32, made from 16 octets."""
 
 NAME_BYTES: Final = 16
 NAME_CHARS: Final = 26

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 VALUE_CHARS_MAX: Final = 512
 
 Scope = FrozenJSON
+"""What a lease may do at its target: grants, their holes filled with the values of one action."""
 
 
 def filled(grants: JSONValue, values: Mapping[str, str]) -> Scope:

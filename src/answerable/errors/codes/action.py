@@ -18,6 +18,11 @@ ARGUMENTS_TOKEN = RefusedCode(
 )
 ARGUMENTS_UNMAPPABLE = DecisionCode("arguments.unmappable", "argument … cannot be mapped: …")
 
+PLAN_DIFFERS = BrokenCode(
+    "plan.differs",
+    "a kept plan differs from one made anew in …: all plans were dropped, and nothing was done",
+    effect="none",
+)
 PREPARED_ALTERED = MalformedCode(
     "prepared.altered",
     "part of the prepared object is hidden from the agent, and such an object cannot be executed",

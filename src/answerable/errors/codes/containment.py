@@ -97,7 +97,7 @@ PANIC_NOT_WRITTEN = UnavailableCode(
 )
 
 STOP_NO_ANSWER = UnavailableCode(
-    "stop.no_answer", "the server did not answer within … s: …", port="control", effect="unknown"
+    "stop.no_answer", "the server did not answer …: …", port="control", effect="unknown"
 )
 
 STOP_RULE_OWNERSHIP = FindingCode("stop_rule.ownership", "ownership lacks …")

@@ -3,11 +3,12 @@
 Laws: counts that fired a placed hold are not counted again, nor is anything from before that hold was lifted; a hold
 that no register has was not placed durably, so its counts still pass the limit; a refusal under such a hold belongs to
 the attempt that tripped the rule right before a crash, and counts; events without an entry, such as refusals past a
-quota, are not counted again.
+quota, are not counted again; an action that was not started is no retry: its end takes it back.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.approval import ApprovalId
@@ -29,10 +30,10 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.registry.documents.stop_rule import TARGETS
 from answerable.core.registry.tools.tool_pin import TOOLS_CALL
-from answerable.errors import Malformed
+from answerable.errors import Malformed, Unavailable
 from answerable.flows.counters.count_history import fields_of, registered
 from answerable.flows.counters.keep_history import restore_counted, rules_origin
-from answerable.flows.counters.trigger_rules import name_source, rules_now, trip_restored
+from answerable.flows.counters.trigger_rules import name_source, rules_now, trip_restored, unname_source
 from answerable.flows.counters.watch_denials import is_new_round, no_said
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from answerable.flows.state.stop_rules import StopRules
     from answerable.flows.state.walk import Walk
 
+RETRY: Final = "identical_retry"
 HOPS_MAX: Final = 20_000
 """Hops kept in memory while reading."""
 
@@ -67,11 +69,24 @@ def restore_rules(walk: Walk) -> int:
 
 def _fold(walk: Walk, history: History, start: int) -> None:
     names = {one.name for one in history.trackers}
+    walk.stop_rules.named_from.update(dict.fromkeys(names, start))
     rules = [rule for rule, _ in rules_now(walk) if rule.name in names]
     if rules:
         reader = RuleReader(walk, history, rules, sources=walk.stop_rules)
         for stored in walk.ledger.replay(start):
             reader.fold(stored)
+
+
+def take_back_retry(walk: Walk, intent: int) -> None:
+    """Count the action of this intent no longer as a retry: it was not started. Never raises: what cannot be read stays
+    counted."""
+    rules = [rule for rule, _ in rules_now(walk) if rule.watches == RETRY]
+    if not rules:
+        return
+    state = walk.stop_rules
+    reader = RuleReader(walk, state.history, rules, sources=state)
+    with suppress(Malformed, Unavailable):
+        reader.take_back(walk.ledger.entry(intent))
 
 
 class RuleReader:
@@ -84,26 +99,28 @@ class RuleReader:
         self._walk, self._history, self._rules, self._sources = walk, history, rules, sources
         self._with_fields = any(one.canary.values or one.canary.resources for one in rules)
         self._with_targets = any(one.holds in TARGETS or one.canary.capabilities for one in rules)
+        self._watches_retries = any(one.watches == RETRY for one in rules)
         self._hops: dict[str, tuple[str, str]] = {}
         self._enrolled: set[str] = set()
         self._noes: dict[tuple[str, str], int] = {}
 
     def fold(self, stored: StoredEntry) -> None:
         """Count the event of an entry."""
-        if stored.tag == Tag.RULE_FIRED:
-            leaf = leaf_of(stored)
-            if leaf.get("fired") == "held" and self._knows(leaf.get("hold")):
-                counted = leaf.get("counted")
-                keys = [str(one) for one in counted] if isinstance(counted, list) else []
-                self._history.forget(str(leaf.get("rule")), str(leaf.get("owner")), keys)
-                self._forget_sources(leaf.get("rule"), leaf.get("owner"))
+        reset = self.reset_by(stored)
+        if reset is not None:
+            name, owner, keys = reset
+            if keys is None:
+                self._history.forget_owner(name, owner)
+            else:
+                self._history.forget(name, owner, keys)
+            if self._sources is not None:
+                self._sources.entries.pop((name, owner), None)
+        if stored.tag in (Tag.RULE_FIRED, Tag.HOLD_LIFTED):
             return
-        if stored.tag == Tag.HOLD_LIFTED:
-            leaf = leaf_of(stored)
-            if leaf.get("rule_owner"):
-                self._history.forget_owner(str(leaf.get("rule")), str(leaf["rule_owner"]))
-                self._forget_sources(leaf.get("rule"), leaf["rule_owner"])
-            return
+        intent = not_started(stored)
+        if intent is not None and self._watches_retries:
+            with suppress(Malformed):
+                self.take_back(self._walk.ledger.entry(intent))
         stop_rule_signal = self.told(stored)
         for rule in self._rules if stop_rule_signal is not None else ():
             for event in events_of(rule, stop_rule_signal) if stop_rule_signal is not None else ():
@@ -111,9 +128,25 @@ class RuleReader:
                 if self._sources is not None:
                     name_source(self._sources, rule.name, event.agent, stored.index)
 
-    def _forget_sources(self, rule: JSONValue, owner: JSONValue) -> None:
-        if self._sources is not None:
-            self._sources.entries.pop((str(rule), str(owner)), None)
+    def take_back(self, intent: StoredEntry) -> None:
+        """Count the action of this intent no longer as a retry. Raises Unavailable."""
+        attempt = self.told(intent) if intent.tag == Tag.INTENT else None
+        for rule in self._rules if attempt is not None else ():
+            for event in events_of(rule, attempt) if attempt is not None and rule.watches == RETRY else ():
+                self._history.take_back(event)
+                if self._sources is not None:
+                    unname_source(self._sources, rule.name, event.agent, intent.index)
+
+    def reset_by(self, stored: StoredEntry) -> tuple[str, str, list[str] | None] | None:
+        """Return which count an entry resets, by rule, owner and keys; None as keys for all of them."""
+        leaf = leaf_of(stored) if stored.tag in (Tag.RULE_FIRED, Tag.HOLD_LIFTED) else {}
+        if stored.tag == Tag.RULE_FIRED and leaf.get("fired") == "held" and self._knows(leaf.get("hold")):
+            counted = leaf.get("counted")
+            keys = [str(one) for one in counted] if isinstance(counted, list) else []
+            return str(leaf.get("rule")), str(leaf.get("owner")), keys
+        if stored.tag == Tag.HOLD_LIFTED and leaf.get("rule_owner"):
+            return str(leaf.get("rule")), str(leaf["rule_owner"]), None
+        return None
 
     def told(self, stored: StoredEntry) -> StopRuleSignal | None:
         """Return the signal of an entry; None if stop rules do not watch it."""
@@ -254,6 +287,14 @@ class RuleReader:
             agents=(str(leaf.get("agent")),),
             instances=instances_of(str(leaf.get("parent"))),
         )
+
+
+def not_started(stored: StoredEntry) -> int | None:
+    """Return the intent of an action whose end says that it was not started; None for any other entry."""
+    if stored.tag != Tag.OUTCOME:
+        return None
+    leaf = leaf_of(stored)
+    return whole(leaf, "intent") if leaf.get("status") == "not_started" else None
 
 
 def _agents(leaf: Mapping[str, JSONValue]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Actions that the rule would have held are not counted, because they would not ha
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.containment.stop_rule_signal import (
@@ -26,7 +26,7 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.flows.counters.count_history import fields_of, registered
 from answerable.flows.counters.keep_history import HistoryReader, first_entry
-from answerable.flows.counters.recall_rules import RuleReader
+from answerable.flows.counters.recall_rules import RETRY, RuleReader, not_started
 from answerable.flows.recording.paced_reading import begins_at
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.stop_rule import StopRule
     from answerable.flows.state.walk import Walk
 
+BEGUN_MAX: Final = 1_000
+"""Counted actions kept until their end is read, which may take them back."""
 Place = tuple[str, tuple[str, ...]]
 """Owner, and the keys that are counted separately."""
 
@@ -85,13 +87,19 @@ class _OwnCount:
         self._rule, self._history = rule, History([tracker])
         self._counter = self._history.counters[0]
         self._reader = RuleReader(walk, self._history, [rule])
+        self._begun: dict[int, StoredEntry] = {}
         self.start = begins_at(walk, max(0, since - tracker.within_seconds * 1000))
 
     def told(self, stored: StoredEntry) -> Sequence[StopRuleSignal]:
+        intent = not_started(stored)
+        if intent is not None and intent in self._begun:
+            self._reader.take_back(self._begun.pop(intent))
         stop_rule_signal = self._reader.told(stored)
         return (stop_rule_signal,) if stop_rule_signal is not None else ()
 
-    def counted(self, _stored: StoredEntry, stop_rule_signal: StopRuleSignal) -> Sequence[Place]:
+    def counted(self, stored: StoredEntry, stop_rule_signal: StopRuleSignal) -> Sequence[Place]:
+        if stored.tag == Tag.INTENT and self._rule.watches == RETRY:
+            self._keep(stored)
         events = events_of(self._rule, stop_rule_signal)
         for event in events:
             self._history.happened(event)
@@ -100,8 +108,13 @@ class _OwnCount:
         keys = keys_of(self._rule, stop_rule_signal)
         return tuple((owner, keys) for owner in owners_of(self._rule, stop_rule_signal))
 
-    def passed_over(self, _stored: StoredEntry) -> None:
-        return
+    def passed_over(self, stored: StoredEntry) -> None:
+        self._begun.pop(stored.index, None)
+
+    def _keep(self, intent: StoredEntry) -> None:
+        if len(self._begun) >= BEGUN_MAX:
+            del self._begun[next(iter(self._begun))]
+        self._begun[intent.index] = intent
 
     def value(self, place: Place, _happening: StopRuleSignal, now: int) -> int | None:
         owner, keys = place

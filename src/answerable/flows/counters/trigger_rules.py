@@ -332,3 +332,10 @@ def name_source(state: StopRules, rule: str, owner: str, index: int) -> None:
         found = state.entries[place] = deque(maxlen=ENTRIES_NAMED_MAX)
     if not found or found[-1] != index:
         found.append(index)
+
+
+def unname_source(state: StopRules, rule: str, owner: str, index: int) -> None:
+    """Name an entry no longer: its event was taken back."""
+    found = state.entries.get((rule, owner))
+    if found is not None and index in found:
+        found.remove(index)

@@ -13,6 +13,7 @@ from answerable.core.ledger import records
 from answerable.core.mandate.budget import NOTHING
 from answerable.errors import Unavailable
 from answerable.flows.counters.count_history import count_ended, started_by
+from answerable.flows.counters.recall_rules import take_back_retry
 from answerable.flows.counters.watch_rules import count_overrun
 from answerable.flows.recording.record_entry import record_entry, record_in_run, sealing_of_entry
 
@@ -145,6 +146,8 @@ async def _recorded(
         if opened is not None and (outcome.returned or outcome.overrun):
             _count(walk, opened.reserved, outcome, placed)
         count_ended(walk, of, outcome, at=at, index=placed.index)
+        if outcome.status == "not_started":
+            take_back_retry(walk, intent.index)
         if outcome.overrun and opened is not None and opened.verified is not None:
             count_overrun(walk, opened.verified, at=at, index=placed.index)
 

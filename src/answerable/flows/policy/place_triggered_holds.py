@@ -21,6 +21,7 @@ import anyio.to_thread
 from answerable.core.containment.hold import described, placed_by
 from answerable.core.ledger.records_rules import rule_fired
 from answerable.errors import AnswerableError, Unavailable
+from answerable.flows.counters.rule_sources import sources_of
 from answerable.flows.counters.trigger_rules import sweep
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry
 from answerable.flows.revocation.place_hold import carry_out, hold_everywhere
@@ -254,7 +255,7 @@ async def _written(walk: Walk, trip: RuleTrigger, hold: str) -> None:
         value=trip.value,
         what=trip.what,
         hold=hold,
-        entries=trip.entries,
+        entries=await sources_of(walk, trip),
     )
     _, left = await record_entry(walk, entry)
     if left is not None:

@@ -158,7 +158,8 @@ class StopRules:
     `to_place`, `to_write`: bells of `held`, and of `placed` and `said`. `held`: trips whose hold is not in the shared
     register yet. `placed`: trips whose hold is, to be carried out and recorded. `said`: warnings and dry runs, to be
     recorded. `by_hold`: trips of `held` and `placed`. `unsaid`: number of trips dropped because the queue was full.
-    `entries`: sources of the numbers. `noes`: time of the last denial by people that counts, by agent and capability.
+    `entries`: sources of the numbers. `named_from`: the first entry from which a rule's are in memory, by rule. `noes`:
+    time of the last denial by people that counts, by agent and capability.
     """
 
     snapshot: RegistrySnapshot | None = None
@@ -172,6 +173,7 @@ class StopRules:
     said: TripQueue = field(init=False)
     by_hold: dict[str, RuleTrigger] = field(default_factory=dict)
     entries: dict[tuple[str, str], deque[int]] = field(default_factory=dict)
+    named_from: dict[str, int] = field(default_factory=dict)
     unsaid: int = 0
     noes: dict[tuple[str, str], int] = field(default_factory=dict)
 

@@ -15,7 +15,9 @@ from answerable.core.identity.proof.door_refusals import DoorRefusals
 from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
+from answerable.core.registry.manifests.tools_seen import ToolsSeen
 from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
+from answerable.core.registry.tools.tool_fit import ToolFits
 from answerable.flows.state.canary_desk import AttentionCheckState
 from answerable.flows.state.delegations import Delegations
 from answerable.flows.state.drill_desk import DrillState
@@ -51,11 +53,7 @@ if TYPE_CHECKING:
     from answerable.core.mandate.budget import Reserved
     from answerable.core.mandate.mandate import MandateId
     from answerable.core.mandate.revocation import RevocationTarget
-    from answerable.core.registry.documents.capability import Capability
-    from answerable.core.registry.manifests.manifest_drift import ObservedTools
-    from answerable.core.registry.manifests.manifest_token import SignedManifest
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.core.registry.tools.tool_pin import ToolPin
     from answerable.errors import Refused
     from answerable.flows.state.click_desk import ChatAnswerState
     from answerable.flows.state.lease_side import LeaseSide
@@ -140,41 +138,6 @@ class InProgress:
     lifting: set[str] = field(default_factory=set)
 
 
-@dataclass(slots=True, kw_only=True)
-class ToolsSeen:
-    """Cached measurements of tools, for one registry, one policy set and one generation of the upstreams.
-
-    `by_agent`: with the manifest they were compared with.
-    """
-
-    snapshot: RegistrySnapshot | None = None
-    decision_point: DecisionPoint | None = None
-    generation: int = -1
-    by_agent: dict[AgentId, tuple[SignedManifest, ObservedTools]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolFit:
-    """How a capability fits a tool definition. `kind_fault`, `type_fault`: what does not fit, if anything. `raised`:
-    the capability at the tier that the definition requires at least."""
-
-    capability: Capability
-    definition: str
-    kind_fault: str
-    type_fault: str
-    raised: Capability
-
-
-@dataclass(slots=True, kw_only=True)
-class ToolsPinned:
-    """Cached results on pinned tools. `revoked`: whether each approver was revoked, in one epoch, and the holds on
-    them. `fits`: how each capability fits its tool's definition."""
-
-    epoch: int = -1
-    revoked: dict[tuple[str, str], tuple[ToolPin, bool, tuple[Hold, ...]]] = field(default_factory=dict)
-    fits: dict[str, ToolFit] = field(default_factory=dict)
-
-
 @dataclass(slots=True, weakref_slot=True, kw_only=True)
 class Walk:
     """The ports, limits and state of one process. Publishing a policy set replaces `decision_point`; every other port
@@ -208,7 +171,7 @@ class Walk:
     `stands`: whether the instance behind a caller may act at a time; checked again right before the effect. `trust`:
       the bundles that it depends on; None without a trust domain.
     `epochs`: of the registers. `worlds`: all authority in force in this process under one epoch, compared right
-      before the effect. `plans`: cached results of verification for callers, tasks and capabilities in one epoch.
+      before the effect. `plans`: cached results of verification for callers, tasks and capabilities.
     `tokens`: issued by this process; None if it issues none. `acting`: how long tokens may be used for actions.
     `delegations`: chains of hops that callers present. `sessions`: what the logins behind mandates allow; immutable.
     `admitted`: receivers already counted among those that a mandate was handed on to; never undone.
@@ -218,7 +181,8 @@ class Walk:
       trips.
 
     Tools and other processes:
-    `pins`: definitions of tools that are let through. `tools_pinned`, `tools_seen`: cached results on them.
+    `pins`: definitions of tools that are let through. `fits`: how capabilities fit them; `tools_seen`: measurements of
+      them; both cached.
     `leases`: the broker; None if there is none. `prepared`: objects waiting to be executed; None if not stored, and
       then no prepared object is executed.
     `link`: to the processes of other shards, if any. `owners`: the logs that own mandates, where not this one.
@@ -284,7 +248,7 @@ class Walk:
     figures: StatisticsState = field(default_factory=StatisticsState)
     drills: DrillState[Walk] = field(default_factory=DrillState)
     canaries: AttentionCheckState = field(default_factory=AttentionCheckState)
-    tools_pinned: ToolsPinned = field(default_factory=ToolsPinned)
+    fits: ToolFits = field(default_factory=ToolFits)
     link: ShardLink | None = None
     leases: LeaseSide | None = None
     prepared: PreparedRegister | None = None
@@ -299,7 +263,7 @@ class Walk:
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
     judged_in: tuple[int, int, RegistrySnapshot] | None = None
     standing_of: RegistrySnapshot | None = None
-    standing: dict[MandateId, tuple[Refused | None, Refused | None]] = field(default_factory=dict)
+    standing: dict[MandateId, Refused | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.runs = Runs(self.entropy.bytes)

@@ -3,8 +3,9 @@
 A plan is the result of verifying a caller, its mandate and its capability, without the arguments.
 
 Laws: the epoch is read before the parts, so that a change meanwhile belongs to another epoch. Parts with an identity or
-a number of their own are compared at every read, so that nobody has to report their change. A plan is valid for one
-epoch only. Nothing in a plan depends on a clock, a counter or an argument; those are checked for each action.
+a number of their own are compared at every read, so that nobody has to report their change. A plan is valid in its
+epoch, and in a later one if no change since has a scope in common with it. Nothing in a plan depends on a clock, a
+counter or an argument; those are checked for each action.
 """
 
 from __future__ import annotations
@@ -13,26 +14,22 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from weakref import ref
 
 import msgspec
+from msgspec import structs
 
-from answerable.ports.worlds import ANYTHING, ChangeScope, World
+from answerable.ports.worlds import ANYTHING, ChangeScope, RegistryInForce, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from answerable.core.action.quota import RefusalQuota
-    from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.containment.hold import HoldTarget
-    from answerable.core.containment.reach import Judged
-    from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
     from answerable.core.identity.names.spiffe_id import TrustDomain
     from answerable.core.identity.svid.trust_bundle import TrustBundle
     from answerable.core.identity.workload.evidence import CallerIdentity
-    from answerable.core.mandate.authority import Authority
-    from answerable.core.mandate.budget import Account
-    from answerable.core.mandate.delegation_lineage import DelegationLineage
-    from answerable.core.registry.documents.capability import Capability
-    from answerable.core.registry.snapshot.resolve import Resolved
+    from answerable.core.registry.manifests.tools_seen import ToolsSeen
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.core.registry.tools.tool_fit import ToolFits
     from answerable.errors import Refused
     from answerable.ports.decision_point import DecisionPoint
     from answerable.ports.hold_register import HoldRegister
@@ -43,14 +40,17 @@ if TYPE_CHECKING:
     from answerable.ports.tool_pins import ToolPinRegister
     from answerable.ports.trust_source import TrustSource
     from answerable.ports.upstream import Upstream
-    from answerable.ports.worlds import Epoch, Epochs
+    from answerable.ports.worlds import Epoch, Epochs, Plan
 
 PLANS_MAX: Final = 10_000
+CHECKED_EACH: Final = 1_024
+"""Each time that so many plans were found in the cache, the last one is made anew and compared."""
 
 PlanKey: TypeAlias = "tuple[str, bytes, str, str, str, AgentId, str, str, str, CallerIdentity]"
 """Named mandate, digest of the chain (empty for none), server, method, target; agent, key, certificate and process of
 the caller, and its identity as proved."""
 
+Changed: TypeAlias = "Callable[[Epoch], frozenset[ChangeScope] | None]"
 _ANYTHING: Final = frozenset({ANYTHING})
 
 
@@ -67,6 +67,8 @@ class Parts(Protocol):
     holds: HoldRegister
     quota: RefusalQuota
     trust: TrustSource | None
+    fits: ToolFits
+    tools_seen: ToolsSeen
 
     @property
     def unwitnessed(self) -> Callable[[], Refused | None]:
@@ -109,10 +111,18 @@ class KnownWorlds:
             self._compare(parts)
         return self._epochs.epoch()
 
+    def reread(self) -> Epoch:
+        self.epoch()
+        return self._epochs.reread()
+
     def current(self) -> World:
         epoch = self.epoch()
         if self._world is None or self._world.epoch != epoch:
             self._world = self._made(epoch)
+        return self._world
+
+    def anew(self) -> World:
+        self._world = self._made(self.epoch())
         return self._world
 
     def change_of(self, what: HoldTarget) -> None:
@@ -131,59 +141,78 @@ class KnownWorlds:
         assert parts is not None  # noqa: S101 - as above
         return World(
             epoch=epoch,
-            registry=parts.registry.current,
-            capabilities=parts.registry.index,
-            policies=parts.decision_point,
+            registry=RegistryInForce(current=parts.registry.current, index=parts.registry.index),
+            decision_point=parts.decision_point,
+            upstream=parts.upstream,
+            pins=parts.pins,
+            manifests=parts.manifests,
+            mandates=parts.mandates,
+            revocations=parts.revocations,
+            holds=parts.holds,
+            quota=parts.quota,
+            stands=parts.stands,
             trusted=frozenset(map(str, parts.trust.bundles())) if parts.trust is not None else frozenset(),
             late=parts.unwitnessed(),
-            definition=parts.upstream.definition,
-            pin=parts.pins.current,
-            manifest=parts.manifests.current,
-            mandate=parts.mandates.find,
-            mandate_state=parts.mandates.state,
-            stands=parts.stands,
-            flooding=parts.quota.is_held,
-            revoked=parts.revocations.find,
-            holds=parts.holds.standing,
+            fits=parts.fits,
+            tools_seen=parts.tools_seen,
         )
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What an action is verified against.
+class PlanDifference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A cached plan that differed from one made anew. count: how many did so far. what: fields of the plan that differ,
+    or the code of the refusal. at: when it was found."""
 
-    `identity`: of the caller, with what was observed of its tools. `capability`: as registered; `resolved` has it at
-    the tier that its server's hints raise it to. `judged`: names the action acts under. `accounts`: where it is
-    counted. The other fields are as in `VerifiedRequest`.
-    """
-
-    epoch: Epoch
-    identity: CallerIdentity
-    capability: Capability
-    resolved: Resolved
-    delegation_lineage: DelegationLineage
-    definition: ToolDefinition
-    principals: tuple[PrincipalId, ...]
-    session: tuple[Authority, ...]
-    judged: Judged
-    accounts: tuple[Account, ...]
+    count: int
+    what: str
+    at: UnixMillis
 
 
 class Plans:
-    """Cached plans of one epoch. When full, the cache is cleared. For one walk and one event loop; not thread-safe."""
+    """Cached plans, each found in some epoch. When full, the cache is cleared. For one walk and one event loop; not
+    thread-safe.
 
-    def __init__(self, most: int = PLANS_MAX) -> None:
-        """`most`: most plans cached; 0 for none."""
-        self._most = most
+    difference: the last plan that differed from one made anew; None while none did.
+    """
+
+    def __init__(self, most: int = PLANS_MAX, *, checked_each: int = CHECKED_EACH) -> None:
+        """`most`: most plans cached; 0 for none. `checked_each`: how many plans are found for each that is checked."""
+        self._most, self._checked_each = most, checked_each
+        self._found = 0
         self._epoch: Epoch | None = None
         self._kept: dict[PlanKey, Plan] = {}
+        self.difference: PlanDifference | None = None
 
-    def find(self, key: PlanKey, epoch: Epoch) -> Plan | None:
-        """Return the plan cached in this epoch, or None."""
-        return self._kept.get(key) if epoch == self._epoch else None
+    def find(self, key: PlanKey, epoch: Epoch, changed: Changed) -> Plan | None:
+        """Return the cached plan if it is valid in this epoch, the current one; else None. `changed`: scopes of the
+        changes since an epoch."""
+        if epoch != self._epoch:
+            # Drop what holds documents that are not in force any more.
+            if self._epoch is not None and changed(self._epoch) is None:
+                self._kept = {}
+            self._epoch = epoch
+        plan = self._kept.get(key)
+        if plan is None or plan.epoch == epoch:
+            return plan
+        if not plan.outlives(changed(plan.epoch)):
+            del self._kept[key]
+            return None
+        plan = self._kept[key] = structs.replace(plan, epoch=epoch)
+        return plan
 
     def keep(self, key: PlanKey, plan: Plan) -> None:
-        """Cache a plan; drop plans of earlier epochs."""
-        if plan.epoch != self._epoch or len(self._kept) >= self._most:
-            self._epoch, self._kept = plan.epoch, {}
+        """Cache a plan."""
+        if len(self._kept) >= self._most:
+            self._kept = {}
         if self._most:
             self._kept[key] = plan
+
+    def is_check_due(self) -> bool:
+        """Count one more action under a cached plan, and return whether this plan is to be made anew and compared."""
+        self._found += 1
+        return self._found % self._checked_each == 0
+
+    def drop(self, what: str, at: UnixMillis) -> None:
+        """Drop all plans, because one differed from one made anew."""
+        before = self.difference.count if self.difference is not None else 0
+        self.difference = PlanDifference(count=before + 1, what=what, at=at)
+        self._kept = {}

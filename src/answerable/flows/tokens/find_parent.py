@@ -92,7 +92,7 @@ def parent_of(
         )
     tokens = [one for one in (wanted.chain, wanted.subject_token) if one]
     chain = verified_claim(desk.walk, SEPARATOR.join(tokens), now)
-    mandate = chain_mandate(desk.walk, chain)
+    mandate = chain_mandate(desk.walk, chain, origin=desk.walk.ledger.origin)
     if _is_for(chain.leaf, client, confirmation):
         return Parent(
             mandate=mandate,
@@ -107,7 +107,7 @@ def parent_of(
             "this agent signed for you"
         )
     consent = verified_claim(desk.walk, SEPARATOR.join((*tokens, wanted.consent)), now)
-    chain_mandate(desk.walk, consent)
+    chain_mandate(desk.walk, consent, origin=desk.walk.ledger.origin)
     if consent.leaf.form != "offline" or not _is_for(consent.leaf, client, confirmation):
         raise OAUTH_INVALID_GRANT("the consent is for another agent or key than yours")
     return Parent(
@@ -136,7 +136,7 @@ def _from_mandate(desk: TokenState, client: TokenClient, wanted: Exchange) -> Pa
     mandate = desk.walk.mandates.find(MandateId(wanted.subject_token))
     if mandate is None or mandate.agent != client.agent:
         raise MANDATE_UNKNOWN(f"mandate {shown(wanted.subject_token)} is not known")
-    still_stands(desk.walk, mandate)
+    still_stands(mandate, desk.walk.registry.current, origin=desk.walk.ledger.origin)
     try:
         within = within_session(authority_of(mandate), known_session(desk.walk, mandate))
     except Malformed as fault:

@@ -68,7 +68,7 @@ def standing_chain(desk: TokenState, text: str) -> Chain:
     """Return a chain that could act now. Raises Refused if it could not, Unavailable if that is not known."""
     walk = desk.walk
     chain = verified_claim(walk, text, walk.clock.now())
-    mandate = chain_mandate(walk, chain)
+    mandate = chain_mandate(walk, chain, origin=walk.ledger.origin)
     if walk.mandates.state(mandate.id) != "open":
         raise MANDATE_CLOSED("the mandate for this task has been closed")
     refuse_names(walk, mandate_names(walk, mandate))

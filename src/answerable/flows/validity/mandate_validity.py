@@ -198,28 +198,21 @@ def shard_elsewhere(mandate: Mandate, origin: str) -> str | None:
     return None if audience == origin else audience
 
 
-def still_stands(walk: Walk, mandate: Mandate) -> None:
-    """Raise Refused as `shard_fault` and `standing_fault` say."""
-    for fault in _faults_now(walk, mandate):
-        if fault is not None:
-            raise Refused(fault.message, code=fault.code)
+def still_stands(mandate: Mandate, current: RegistrySnapshot, *, origin: str) -> None:
+    """Raise Refused as `shard_fault` and `standing_fault` say. `origin`: the log in which the mandate would be used."""
+    fault = shard_fault(mandate, origin) or standing_fault(mandate, current)
+    if fault is not None:
+        raise fault
 
 
 def fallen(walk: Walk, mandate: Mandate) -> Refused | None:
-    """Return the result of `standing_fault` in the registry in force, for lists and reports."""
-    return _faults_now(walk, mandate)[1]
-
-
-def _faults_now(walk: Walk, mandate: Mandate) -> tuple[Refused | None, Refused | None]:
-    """Return `shard_fault` and `standing_fault`, cached for each mandate and registry."""
+    """Return the result of `standing_fault`, cached for each mandate and registry, for lists and reports."""
     current = walk.registry.current
     if walk.standing_of is not current:
         walk.standing_of, walk.standing = current, {}
-    found = walk.standing.get(mandate.id)
-    if found is None:
-        found = shard_fault(mandate, walk.ledger.origin), standing_fault(mandate, current)
-        walk.standing[mandate.id] = found
-    return found
+    if mandate.id not in walk.standing:
+        walk.standing[mandate.id] = standing_fault(mandate, current)
+    return walk.standing[mandate.id]
 
 
 def is_signed_by(token: str, keys: tuple[PublicKey, ...]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from answerable.core.registry.manifests.manifest_token import standing_fault
 from answerable.errors import shown
@@ -11,24 +11,38 @@ from answerable.errors.codes.registry import MANIFEST_UNREADABLE
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import AgentId
     from answerable.core.registry.manifests.manifest_token import SignedManifest
-    from answerable.flows.state.walk import Walk
+    from answerable.ports.parts_in_force import CurrentRegistry, ReadManifests
 
 
-def standing_manifest(walk: Walk, agent: AgentId) -> SignedManifest | None:
+class ManifestSources(Protocol):
+    """What manifests are read from: the walk as it is now, or a World."""
+
+    @property
+    def registry(self) -> CurrentRegistry:
+        """The registry."""
+        ...
+
+    @property
+    def manifests(self) -> ReadManifests:
+        """The manifests of agents."""
+        ...
+
+
+def standing_manifest(of: ManifestSources, agent: AgentId) -> SignedManifest | None:
     """Return the agent's manifest if it is valid in the current registry; None if the agent has none. Does no I/O.
 
     Raises Refused as `standing_fault` says if a manifest was registered and is no longer valid: such an agent must not
     pass as one without a manifest.
     """
-    signed = walk.manifests.current(agent)
+    signed = of.manifests.current(agent)
     if signed is None:
-        if walk.manifests.is_unreadable(agent):
+        if of.manifests.is_unreadable(agent):
             raise MANIFEST_UNREADABLE(
                 f"the stored manifest of agent {shown(agent)} cannot be read: have its owner sign it "
                 "again, and see `answerable doctor`"
             )
         return None
-    fault = standing_fault(signed, walk.registry.current)
+    fault = standing_fault(signed, of.registry.current)
     if fault is not None:
         raise fault
     return signed

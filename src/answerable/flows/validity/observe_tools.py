@@ -9,32 +9,53 @@ Measured once for each registry, policy set and generation of the upstreams; for
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from answerable.core.registry.manifests.manifest_drift import ObservedTools
 from answerable.core.registry.tools.tool_digest import tools_digest
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.validity.manifest_standing import standing_manifest
+from answerable.flows.validity.manifest_standing import ManifestSources, standing_manifest
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.names.principal import AgentId
     from answerable.core.identity.workload.evidence import Grade
     from answerable.core.registry.manifests.manifest_token import SignedManifest
-    from answerable.flows.state.walk import Walk
+    from answerable.core.registry.manifests.tools_seen import ToolsSeen
+    from answerable.ports.decision_point import DecisionPoint
+    from answerable.ports.parts_in_force import OfferedTools
 
 TOOLS_CALL: Final = "tools/call"
 TOOLS_FIELD: Final = "tools_digest"
 GATEWAY: Final[Grade] = "gateway"
 
 
-def tools_fault(walk: Walk, agent: AgentId) -> str:
+class ToolSources(ManifestSources, Protocol):
+    """What tools are measured by: the walk as it is now, or a World."""
+
+    @property
+    def decision_point(self) -> DecisionPoint:
+        """The policies."""
+        ...
+
+    @property
+    def upstream(self) -> OfferedTools:
+        """What servers offer."""
+        ...
+
+    @property
+    def tools_seen(self) -> ToolsSeen:
+        """The measurements so far."""
+        ...
+
+
+def tools_fault(of: ToolSources, agent: AgentId) -> str:
     """Return how the tools offered to an agent differ from its manifest; empty if they match, or if its manifest lists
     no tools or is not valid. Does no I/O. Never raises."""
-    signed = walk.manifests.current(agent)
+    signed = of.manifests.current(agent)
     if signed is None or not signed.manifest.tools_digest:
         return ""
-    seen = _remembered(walk, agent, signed)
+    seen = _remembered(of, agent, signed)
     if not seen.drifted:
         return ""
     if seen.why:
@@ -47,35 +68,35 @@ def with_tools(fields: tuple[tuple[str, Grade], ...]) -> tuple[tuple[str, Grade]
     return tuple(sorted({**dict(fields), TOOLS_FIELD: GATEWAY}.items()))
 
 
-def observed_tools(walk: Walk, agent: AgentId) -> ObservedTools:
+def observed_tools(of: ToolSources, agent: AgentId) -> ObservedTools:
     """Measure the tools that the gateway offers an agent now. Does no I/O. Never raises."""
     try:
-        signed = standing_manifest(walk, agent)
+        signed = standing_manifest(of, agent)
     except Refused:
         signed = None
-    return _observed(walk, agent, signed.manifest.tools_digest if signed is not None else "")
+    return _observed(of, agent, signed.manifest.tools_digest if signed is not None else "")
 
 
-def _remembered(walk: Walk, agent: AgentId, signed: SignedManifest) -> ObservedTools:
-    memory, current, generation = walk.tools_seen, walk.registry.current, walk.upstream.generation
+def _remembered(of: ToolSources, agent: AgentId, signed: SignedManifest) -> ObservedTools:
+    memory, current, generation = of.tools_seen, of.registry.current, of.upstream.generation
     if (
         memory.generation != generation
         or memory.snapshot is not current
-        or memory.decision_point is not walk.decision_point
+        or memory.policies is not of.decision_point
     ):
-        memory.snapshot, memory.decision_point = current, walk.decision_point
+        memory.snapshot, memory.policies = current, of.decision_point
         memory.generation = generation
         memory.by_agent = {}
     known = memory.by_agent.get(agent)
     if known is not None and known[0] is signed:
         return known[1]
-    seen = observed_tools(walk, agent)
+    seen = observed_tools(of, agent)
     memory.by_agent[agent] = (signed, seen)
     return seen
 
 
-def _observed(walk: Walk, agent: AgentId, expected: str) -> ObservedTools:
-    current = walk.registry.current
+def _observed(of: ToolSources, agent: AgentId, expected: str) -> ObservedTools:
+    current = of.registry.current
     listed: dict[str, list[JSONValue]] = {}
     pairs: list[tuple[str, str]] = []
     unseen: set[str] = set()
@@ -83,9 +104,9 @@ def _observed(walk: Walk, agent: AgentId, expected: str) -> ObservedTools:
         server, target = capability.server, capability.target
         if capability.method != TOOLS_CALL or server not in current.servers:
             continue
-        if not walk.decision_point.may_list(agent, capability.name):
+        if not of.decision_point.may_list(agent, capability.name):
             continue
-        tools = walk.upstream.tools(server)
+        tools = of.upstream.tools(server)
         if tools is None:
             unseen.add(server)
         elif target in tools:

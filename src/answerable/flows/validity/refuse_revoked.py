@@ -29,17 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Set
 
     from answerable.core.action.request import VerifiedRequest
-    from answerable.core.containment.hold import Hold
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.identity.workload.evidence import CallerIdentity
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.mandate.revocation import Revocation
     from answerable.core.registry.documents.capability import Capability
-    from answerable.core.registry.manifests.manifest_token import SignedManifest
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.errors import Refused
     from answerable.flows.state.walk import Walk
+    from answerable.ports.parts_in_force import CurrentManifests, CurrentRegistry, Held, Revoked
     from answerable.ports.worlds import Epoch
 
 JUDGED_MAX: Final = 10_000
@@ -49,41 +47,8 @@ _OF_AGENTS: Final = frozenset({"key", "manifest", "owner", "vendor"})
 """Kinds of names that an agent acts under because of the registry and its manifest, not because of its own name."""
 
 
-class CurrentRegistry(Protocol):
-    """Provides a registry."""
-
-    @property
-    def current(self) -> RegistrySnapshot:
-        """Everything that is active in the registry."""
-        ...
-
-
-class CurrentManifests(Protocol):
-    """Provides the manifests in force."""
-
-    def current(self, agent: AgentId) -> SignedManifest | None:
-        """Return the manifest of an agent, or None."""
-        ...
-
-
-class Revoked(Protocol):
-    """Provides revocations."""
-
-    def find(self, names: Collection[RevocationTarget]) -> Revocation | None:
-        """Return the first revocation of any of these names, in the order of the names."""
-        ...
-
-
-class Held(Protocol):
-    """Provides holds."""
-
-    def standing(self, names: Collection[HoldTarget]) -> tuple[Hold, ...]:
-        """Return the holds on these names that are not lifted, expired or not."""
-        ...
-
-
 class InForce(Protocol):
-    """What names are derived from: the walk as it is now, or an earlier moment rebuilt from a ledger."""
+    """What names are derived from: the walk as it is now, a World, or an earlier moment rebuilt from a ledger."""
 
     @property
     def registry(self) -> CurrentRegistry:
@@ -213,7 +178,7 @@ def signer_fault(walk: Walk, person: str, key: str) -> Refused | None:
 
 
 def revocable_names(
-    walk: Walk, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...], capability: Capability
+    walk: InForce, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...], capability: Capability
 ) -> tuple[RevocationTarget, ...]:
     """Return every name under which this caller uses the capability for this task, nearest first. Does no I/O."""
     names = (
@@ -224,7 +189,7 @@ def revocable_names(
 
 
 def task_names(
-    walk: Walk, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...]
+    walk: InForce, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...]
 ) -> tuple[RevocationTarget, ...]:
     """Return the names that everything this caller does for this task acts under, nearest first. Does no I/O."""
     names = (
@@ -267,7 +232,7 @@ def agent_names(walk: InForce, agent: AgentId) -> tuple[RevocationTarget, ...]:
     return tuple(names)
 
 
-def names_of_hop(walk: Walk, hop: Hop) -> tuple[RevocationTarget, ...]:
+def names_of_hop(walk: InForce, hop: Hop) -> tuple[RevocationTarget, ...]:
     """Return the names that everything through this hop acts under: the hop's own, and those of its agent now."""
     return tuple(
         dict.fromkeys(

@@ -6,7 +6,7 @@ Hops signed by the token service and hops signed by the delegating agent are tre
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import anyio.to_thread
 
@@ -42,22 +42,53 @@ if TYPE_CHECKING:
     from answerable.core.mandate.delegation_chain import Chain, Hop
     from answerable.core.mandate.hop_token import Confirmation
     from answerable.core.mandate.mandate import Mandate
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.delegations import KnownChain
     from answerable.flows.state.walk import Walk
+    from answerable.ports.parts_in_force import CurrentRegistry, KnownMandates
 
 ADMITTED_MAX: Final = 100_000
 """Pairs of giver and receiver known to be counted; when full, the cache is cleared and the register is asked again."""
 
 
+class MandateSources(Protocol):
+    """What mandates are read from: the walk as it is now, or a World."""
+
+    @property
+    def registry(self) -> CurrentRegistry:
+        """The registry."""
+        ...
+
+    @property
+    def mandates(self) -> KnownMandates:
+        """The mandates."""
+        ...
+
+
+class Presented(NamedTuple):
+    """What a caller presents to act under. `mandate_id`: as it names it, or empty. `chain`: the verified chain of hops,
+    or why it does not verify; None for a mandate of its own. `issuer`: name of the token service, which hops must be
+    issued for. `origin`: of our log."""
+
+    mandate_id: str
+    chain: KnownChain | Refused | None
+    issuer: str
+    origin: str
+
+
+def presented(walk: Walk, mandate_id: str, delegation: str, now: UnixMillis) -> Presented:
+    """Verify the chain, if there is one. Never raises: other faults of a request are told before those of its chain."""
+    chain: KnownChain | Refused | None = None
+    if delegation:
+        try:
+            chain = _known(walk, delegation, now)
+        except Refused as fault:
+            chain = fault
+    return Presented(mandate_id, chain, walk.delegations.audience() if delegation else "", walk.ledger.origin)
+
+
 def verify_lineage(
-    walk: Walk,
-    caller: VerifiedCaller,
-    *,
-    mandate_id: str,
-    delegation: str,
-    server: str,
-    now: UnixMillis,
-    anywhere: bool = False,
+    of: MandateSources, caller: VerifiedCaller, by: Presented, *, server: str, anywhere: bool = False
 ) -> DelegationLineage:
     """Return the verified mandate and hops that this caller acts under.
 
@@ -68,17 +99,19 @@ def verify_lineage(
     last hop is another's, that is for another server, or that exceeds what its mandate may be handed on to. The number
     of receivers is checked by `admit_receivers`, which waits.
     """
-    if not delegation:
-        return DelegationLineage(mandate=_own_mandate(walk, caller, mandate_id))
-    known, current = _known(walk, delegation, now), walk.registry.current
+    known, current, mandate_id = by.chain, of.registry.current, by.mandate_id
+    if known is None:
+        return DelegationLineage(mandate=_own_mandate(of, caller, mandate_id, origin=by.origin))
+    if isinstance(known, Refused):
+        raise known
     # Check the holder at every call: the cached result below is about the chain alone.
     _check_holder(known.chain.leaf, caller)
     delegation_lineage = known.delegation_lineage(current, mandate_id, server)
     if delegation_lineage is None:
         chain = known.chain
         _check_recordable(chain)
-        mandate = chain_mandate(walk, chain, mandate_id, anywhere=anywhere)
-        _check_resource(chain, walk.delegations.audience(), server)
+        mandate = chain_mandate(of, chain, mandate_id, origin=by.origin, anywhere=anywhere)
+        _check_resource(chain, by.issuer, server)
         delegation_lineage = DelegationLineage(mandate=mandate, hops=chain.hops)
         # A mandate's terms never change, and everything else was checked in this registry. List requests cache nothing.
         if not anywhere:
@@ -98,44 +131,46 @@ def _known(walk: Walk, delegation: str, now: UnixMillis) -> KnownChain:
         raise Refused(f"the delegation chain is invalid: {fault.message}", code=fault.code) from None
 
 
-def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "", *, anywhere: bool = False) -> Mandate:
+def chain_mandate(
+    of: MandateSources, chain: Chain, mandate_id: str = "", *, origin: str, anywhere: bool = False
+) -> Mandate:
     """Return the mandate that a verified chain starts at, checked to be valid and to allow the chain.
 
-    `mandate_id`: as the caller names it, or empty. `anywhere`: as for `verify_lineage`. Raises Refused (`mandate.*`,
-    `delegation.*`).
+    `mandate_id`: as the caller names it, or empty. `origin`: of our log. `anywhere`: as for `verify_lineage`. Raises
+    Refused (`mandate.*`, `delegation.*`).
     """
     root = chain.root
     named = root.mission.id if root.mission is not None else ""
     if mandate_id and mandate_id != named:
         raise DELEGATION_MISSION_ALTERED_REFUSED()
-    mandate = walk.mandates.find(MandateId(named))
+    mandate = of.mandates.find(MandateId(named))
     if mandate is None:
         raise MANDATE_UNKNOWN(f"mandate {shown(named)} is not known")
     if (mandate.principal, mandate.agent) != (root.principal, root.agent):
         raise DELEGATION_PRINCIPAL_ALTERED_REFUSED()
-    if not anywhere or shard_elsewhere(mandate, walk.ledger.origin) is None:
-        still_stands(walk, mandate)
+    if not anywhere or shard_elsewhere(mandate, origin) is None:
+        still_stands(mandate, of.registry.current, origin=origin)
     try:
         wider = narrower(root.authority, authority_of(mandate))
     except Malformed as fault:
         raise Refused(fault.message, code=fault.code) from None
     if wider is not None:
         raise DELEGATION_NOT_NARROWER_REFUSED(f"the first hop exceeds the mandate, its parent: it {wider}")
-    _check_handing_on(walk, chain, mandate)
+    _check_handing_on(chain, mandate, of.registry.current)
     return mandate
 
 
-def _own_mandate(walk: Walk, caller: VerifiedCaller, mandate_id: str) -> Mandate:
+def _own_mandate(of: MandateSources, caller: VerifiedCaller, mandate_id: str, *, origin: str) -> Mandate:
     if not mandate_id:
         raise MANDATE_MISSING()
-    mandate = walk.mandates.find(MandateId(mandate_id))
+    mandate = of.mandates.find(MandateId(mandate_id))
     # Same wording for both cases, so that an agent cannot probe for other agents' mandates.
     unknown = f"mandate {shown(mandate_id)} is not known, and the request has no delegation chain"
     if mandate is None:
         raise MANDATE_UNKNOWN(unknown)
     if mandate.agent != caller.agent:
         raise MANDATE_OTHER_AGENT(unknown)
-    still_stands(walk, mandate)
+    still_stands(mandate, of.registry.current, origin=origin)
     return mandate
 
 
@@ -218,9 +253,9 @@ def _check_resource(chain: Chain, issuer: str, server: str) -> None:
             )
 
 
-def _check_handing_on(walk: Walk, chain: Chain, mandate: Mandate) -> None:
+def _check_handing_on(chain: Chain, mandate: Mandate, current: RegistrySnapshot) -> None:
     """Check depth and receivers by the current registry: an inactive agent blocks everything below it."""
-    allowed, current = mandate.delegability, walk.registry.current
+    allowed = mandate.delegability
     below = len(chain.hops) - 1
     if below > allowed.depth_max:
         raise DELEGATION_DEPTH_INVALID_REFUSED(

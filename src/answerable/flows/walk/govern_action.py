@@ -27,7 +27,7 @@ from answerable.core.ledger.leaves import HopLeaf
 from answerable.core.ledger.warrant import Warrant
 from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.registry.documents.budget_name import WALL_MS
-from answerable.errors import AnswerableError, Refused, Unavailable
+from answerable.errors import AnswerableError, Broken, Refused, Unavailable
 from answerable.flows.counters.count_history import Starting, history_of
 from answerable.flows.counters.watch_rules import watched
 from answerable.flows.entries.cite_statement import cite_statements, found_references
@@ -44,12 +44,12 @@ from answerable.flows.validity.refuse_revoked import judged_now
 from answerable.flows.validity.verify_lineage import admit_receivers
 from answerable.flows.walk.await_documents import await_documents
 from answerable.flows.walk.decide_action import decide_action, duties_in_force
+from answerable.flows.walk.find_plan import find_plan
 from answerable.flows.walk.hide_tokens import hidden_progress
 from answerable.flows.walk.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
 from answerable.flows.walk.keep_prepared import log_prepared
 from answerable.flows.walk.last_look import Grounds, why_not_start
 from answerable.flows.walk.pin_tools import pin_first_seen
-from answerable.flows.walk.plan import find_plan
 from answerable.flows.walk.preview_effect import Governing, preview_effect
 from answerable.flows.walk.spend_budget import (
     accounts_of,
@@ -71,9 +71,9 @@ if TYPE_CHECKING:
     from answerable.core.mandate.budget import Account, Reserved
     from answerable.flows.entries.cite_statement import References
     from answerable.flows.state.walk import Walk
-    from answerable.flows.state.worlds import Plan
     from answerable.flows.validity.lease_terms import ActionNames
     from answerable.ports.upstream import Progress
+    from answerable.ports.worlds import Plan
 
 
 async def govern_action(
@@ -329,6 +329,8 @@ async def act(
     except Unavailable as failed:
         # Nothing was started: end the intent, and raise the failure to the caller.
         return Outcome(status="not_started", detail="what has been revoked or is held cannot be told"), failed
+    except Broken as failed:
+        return Outcome(status="not_started", detail=failed.message), failed
     if stopped:
         return Outcome(status="not_started", detail=stopped), None
     broken_off: BaseException | None = None

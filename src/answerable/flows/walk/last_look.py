@@ -1,8 +1,8 @@
 """Check right before the effect that everything the action was decided on is still valid.
 
-Laws: no await between this check and the start. If the epoch differs from the plan's epoch, everything that changed is
-checked again, and an action that would not be allowed now is not started. Time-dependent conditions are checked every
-time. If a check cannot be made, the action is not started.
+Laws: no await between this check and the start. If something changed since the plan's epoch on which the action may
+depend, everything is checked again, and an action that would not be allowed now is not started. Time-dependent
+conditions are checked every time. If a check cannot be made, the action is not started.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from answerable.flows.revocation.end_without_room import no_room
 from answerable.flows.validity.answers_standing import groups_now
 from answerable.flows.validity.refuse_revoked import judged_now
 from answerable.flows.walk.await_documents import are_coming
+from answerable.flows.walk.find_plan import find_plan
 from answerable.flows.walk.pin_tools import pin_outdated
-from answerable.flows.walk.plan import find_plan
 from answerable.flows.walk.verify_request import verify_again
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.facts import ApprovalFact, Facts
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.flows.state.walk import Walk
-    from answerable.flows.state.worlds import Plan
-    from answerable.ports.worlds import World
+    from answerable.ports.worlds import Plan, World
 
 
 class Grounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -49,16 +48,29 @@ class Grounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def why_not_start(walk: Walk, grounds: Grounds) -> str:
     """Return why an action with a durable intent must not start now; an empty string if it may.
 
-    Raises Unavailable.
+    Raises Unavailable, and Broken as `find_plan`.
     """
     plan, verified = grounds.plan, grounds.verified
-    moved = walk.worlds.epoch() != plan.epoch
+    changed = _is_changed(walk, grounds)
     if are_coming(walk):
         return "another process applied documents that are not in force here yet"
-    ended = _ended(walk, verified, judged_now(walk, verified) if moved else plan.judged)
-    if ended or not moved:
+    ended = _ended(walk, verified, judged_now(walk, verified) if changed else plan.judged)
+    if ended or not changed:
         return ended
     return _withdrawn(walk, verified) or _otherwise(walk, grounds)
+
+
+def _is_changed(walk: Walk, grounds: Grounds) -> bool:
+    """Whether anything that the action was decided on may have changed since its plan. Raises Unavailable.
+
+    Whoever approved the action, or prepared what it executes, acted under names that its plan does not have.
+    """
+    plan = grounds.plan
+    if walk.worlds.epoch() == plan.epoch:
+        return False
+    if grounds.facts.approval is not None or grounds.verified.prepared is not None:
+        return True
+    return not plan.outlives(walk.worlds.changed(plan.epoch))
 
 
 def _ended(walk: Walk, verified: VerifiedRequest, judged: Judged) -> str:
@@ -115,12 +127,12 @@ def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
     hold = plan.judged.hold(walk.clock.now())
     facts = structs.replace(
         grounds.facts,
-        registry_digest=world.registry.digest,
-        mandate_state=world.mandate_state(fresh.mandate.id),
+        registry_digest=world.registry.current.digest,
+        mandate_state=world.mandates.state(fresh.mandate.id),
         approval=_approved_now(walk, grounds.facts),
         hold=hold.fact() if hold is not None else None,
     )
-    decision = world.policies.decide(fresh, facts)
+    decision = world.decision_point.decide(fresh, facts)
     if before.wider is not None:
         if decision.policy_set != before.policy_set:
             return "policy narrowed the action, and other policies are in force now"

@@ -11,9 +11,9 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.validity.mandate_validity import fallen, known_session, shard_elsewhere
 from answerable.flows.validity.refuse_revoked import refuse_names, task_names
-from answerable.flows.validity.verify_lineage import verify_lineage
+from answerable.flows.validity.verify_lineage import presented, verify_lineage
 from answerable.flows.walk.may_act import agent_fault, given_fault
-from answerable.flows.walk.pin_tools import pin_fault
+from answerable.flows.walk.pin_tools import pin_fault, pinning_now
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
@@ -87,15 +87,8 @@ def shown_lineage(
             else None
         )
     try:
-        return verify_lineage(
-            walk,
-            caller,
-            mandate_id=mandate_id,
-            delegation=delegation,
-            server=server,
-            now=now,
-            anywhere=True,
-        )
+        by = presented(walk, mandate_id, delegation, now)
+        return verify_lineage(walk, caller, by, server=server, anywhere=True)
     except Refused:
         return None
 
@@ -126,7 +119,7 @@ def _is_let_through(walk: Walk, capability: Capability) -> bool:
     """
     definition = walk.upstream.definition(capability)
     try:
-        return definition is None or pin_fault(walk, capability, definition) is None
+        return definition is None or pin_fault(walk, capability, definition, pinning_now(walk)) is None
     except Unavailable:
         return False
 

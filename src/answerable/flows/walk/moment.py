@@ -18,7 +18,7 @@ from answerable.errors import Refused, shown
 from answerable.errors.codes.policy import ANSWERS_UNKNOWN_NAME
 from answerable.flows.revocation.end_without_room import no_room
 from answerable.flows.walk.may_act import agent_fault, offered_definition
-from answerable.flows.walk.pin_tools import at_hinted_tier
+from answerable.flows.walk.pin_tools import at_hinted_tier, pinning_now
 from answerable.verify.partial_asking import unknown
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.policy_sets.policy_statement import PolicyStatement
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
-    from answerable.flows.validity.refuse_revoked import CurrentManifests, Held, Revoked
+    from answerable.ports.parts_in_force import CurrentManifests, Held, Revoked
 
 AT_ONCE: Final = 64
 """Agents checked in one turn before the event loop runs other tasks."""
@@ -135,7 +135,7 @@ def _tool(walk: Walk, capability: Capability) -> Mapping[str, Any] | Refused:
         pin = walk.pins.current(capability.server, capability.target)
         return unoffered(capability, parse(pin.text) if pin is not None else None)
     try:
-        definition = offered_definition(walk, capability)
+        definition = offered_definition(walk, capability, pinning_now(walk))
     except Refused as fault:
         return fault
-    return capability_facts(at_hinted_tier(walk, capability, definition))
+    return capability_facts(at_hinted_tier(walk.fits, capability, definition))

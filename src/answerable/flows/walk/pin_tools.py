@@ -9,22 +9,20 @@ from __future__ import annotations
 
 from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from answerable.core.containment.hold import HoldTarget, first_in_force
 from answerable.core.ledger.records_tools import tool_approved, tool_first_seen
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import RevocationTarget
 from answerable.core.registry.tools.tool_approval import capabilities_of, verified_approval
-from answerable.core.registry.tools.tool_hints import hint_fault, raised
+from answerable.core.registry.tools.tool_hints import raised
 from answerable.core.registry.tools.tool_pin import (
     ToolPin,
     check_order,
     definition_text,
     is_pinned,
-    read_definition,
 )
-from answerable.core.registry.tools.tool_types import type_fault
 from answerable.errors import Malformed, Refused, RefusedCode, shown
 from answerable.errors.codes.registry import (
     TOOL_APPROVER_REVOKED,
@@ -40,7 +38,6 @@ from answerable.errors.codes.registry import (
 )
 from answerable.flows.recording.name_keys import key_file
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.state.walk import ToolFit
 from answerable.flows.validity.refuse_revoked import signer_fault
 
 if TYPE_CHECKING:
@@ -49,15 +46,54 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.tools.tool_approval import ToolApproval
+    from answerable.core.registry.tools.tool_fit import ToolFits
     from answerable.flows.state.walk import Walk
+    from answerable.ports.parts_in_force import CurrentPins, Held, Revoked
 
 CLOCK_AHEAD_MS_MAX: Final = 60_000
 """How far a signer's clock may run ahead of the gateway's."""
-REMEMBERED_MAX: Final = 10_000
-"""Capabilities whose fit with a definition is cached."""
 
 
-def pin_fault(walk: Walk, capability: Capability, definition: ToolDefinition) -> Refused | None:
+class Pinning(NamedTuple):
+    """What pins are checked with, beside what is in force. `at_first_sight`: whether the settings pin a definition at
+    first sight."""
+
+    at_first_sight: bool
+    now: UnixMillis
+
+
+class PinSources(Protocol):
+    """What pins and those who signed them are read from: the walk, or a World."""
+
+    @property
+    def pins(self) -> CurrentPins:
+        """The definitions that are let through."""
+        ...
+
+    @property
+    def revocations(self) -> Revoked:
+        """The revocations."""
+        ...
+
+    @property
+    def holds(self) -> Held:
+        """The holds."""
+        ...
+
+    @property
+    def fits(self) -> ToolFits:
+        """How capabilities fit definitions, cached."""
+        ...
+
+
+def pinning_now(walk: Walk) -> Pinning:
+    """Return the settings of the walk, and the present time."""
+    return Pinning(walk.limits.pin_tools_at_first_sight, walk.clock.now())
+
+
+def pin_fault(
+    of: PinSources, capability: Capability, definition: ToolDefinition, pinning: Pinning
+) -> Refused | None:
     """Return why this definition of a capability's tool is not let through, or None. Does no I/O.
 
     Codes: `tool.not_pinned`, `tool.changed`, `tool.approver_revoked`, `tool.riskier`, `tool.mapping`,
@@ -68,8 +104,8 @@ def pin_fault(walk: Walk, capability: Capability, definition: ToolDefinition) ->
     """
     if not is_pinned(capability):
         return None
-    fault = _unlike_pinned(walk, capability, definition.digest)
-    return fault if fault is not None else _misdescribed(walk, capability, definition)
+    fault = _unlike_pinned(of, capability, definition.digest, pinning)
+    return fault if fault is not None else _misdescribed(of.fits, capability, definition)
 
 
 async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> bool:
@@ -102,7 +138,7 @@ async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> bool:
                 walk.pins.put(pin, over="")
             if left is not None:
                 raise left
-    fault = _unlike_pinned(walk, capability, definition.digest)
+    fault = _unlike_pinned(walk, capability, definition.digest, pinning_now(walk))
     if fault is not None:
         raise fault
     return walk.pins.current(*place) is not None
@@ -196,7 +232,7 @@ def _approved(walk: Walk, approval: ToolApproval, now: UnixMillis) -> ToolPin:
     )
 
 
-def _unlike_pinned(walk: Walk, capability: Capability, digest: str) -> Refused | None:
+def _unlike_pinned(of: PinSources, capability: Capability, digest: str, pinning: Pinning) -> Refused | None:
     server, tool = capability.server, capability.target
     if capability.definition:
         if capability.definition == digest:
@@ -206,14 +242,14 @@ def _unlike_pinned(walk: Walk, capability: Capability, digest: str) -> Refused |
             f"capability {shown(capability.name)} declares: it is blocked until its owner has "
             "reviewed it"
         )
-    pin = walk.pins.current(server, tool)
+    pin = of.pins.current(server, tool)
     if pin is None:
-        if walk.pins.is_unreadable(server, tool):
+        if of.pins.is_unreadable(server, tool):
             return TOOL_UNREADABLE(
                 f"the stored approval of tool {shown(tool)} of server {shown(server)} cannot be read: the "
                 "tool is blocked until its owner approves it again, see `answerable doctor`"
             )
-        if walk.limits.pin_tools_at_first_sight:
+        if pinning.at_first_sight:
             return None
         return TOOL_NOT_PINNED(
             f"tool {shown(tool)} of server {shown(server)} is not approved yet: it is blocked until "
@@ -224,7 +260,7 @@ def _unlike_pinned(walk: Walk, capability: Capability, digest: str) -> Refused |
             f"tool {shown(tool)} of server {shown(server)} has changed since it was approved: it is "
             "blocked until its owner approves it again"
         )
-    if pin.signed_by and _is_revoked(walk, pin):
+    if pin.signed_by and _is_revoked(of, pin, pinning.now):
         return TOOL_APPROVER_REVOKED(
             f"the approver of tool {shown(tool)} of server {shown(server)} is revoked or held: the "
             "tool is blocked until its owner approves it again"
@@ -232,36 +268,31 @@ def _unlike_pinned(walk: Walk, capability: Capability, digest: str) -> Refused |
     return None
 
 
-def _is_revoked(walk: Walk, pin: ToolPin) -> bool:
-    """Whether the approver is revoked or held. Looked up once per epoch; hold times are checked on each call."""
-    memory = walk.tools_pinned
-    epoch = walk.holds.epoch()
-    if memory.epoch != epoch:
-        memory.epoch, memory.revoked = epoch, {}
-    known = memory.revoked.get((pin.server, pin.tool))
-    if known is None or known[0] is not pin:
-        found = walk.revocations.find(
-            (RevocationTarget("key", pin.key), RevocationTarget("owner", pin.signed_by))
-        )
-        holds = walk.holds.standing((HoldTarget("key", pin.key), HoldTarget("owner", pin.signed_by)))
-        known = memory.revoked[pin.server, pin.tool] = (pin, found is not None, holds)
-    return known[1] or (bool(known[2]) and first_in_force(known[2], walk.clock.now()) is not None)
+def _is_revoked(of: PinSources, pin: ToolPin, now: UnixMillis) -> bool:
+    """Whether the approver is revoked, or held at this time."""
+    key, owner = pin.key, pin.signed_by
+    if of.revocations.find((RevocationTarget("key", key), RevocationTarget("owner", owner))) is not None:
+        return True
+    holds = of.holds.standing((HoldTarget("key", key), HoldTarget("owner", owner)))
+    return bool(holds) and first_in_force(holds, now) is not None
 
 
-def is_pin_by_clock(walk: Walk, capability: Capability) -> bool:
-    """Whether a hold is recorded on the approver of a tool that was just let through.
+def approver_names(of: PinSources, capability: Capability) -> tuple[HoldTarget, ...]:
+    """Return the names under which a capability's tool is let through: those of the person who approved it; empty where
+    no approval counts."""
+    if not is_pinned(capability) or capability.definition:
+        return ()
+    pin = of.pins.current(capability.server, capability.target)
+    if pin is None or not pin.signed_by:
+        return ()
+    return HoldTarget("key", pin.key), HoldTarget("owner", pin.signed_by)
 
-    Such a tool changes between allowed and blocked when the hold begins or ends, so a plan with it must not be cached.
-    """
-    known = walk.tools_pinned.revoked.get((capability.server, capability.target))
-    return known is not None and bool(known[2])
 
-
-def at_hinted_tier(walk: Walk, capability: Capability, definition: ToolDefinition) -> Capability:
+def at_hinted_tier(fits: ToolFits, capability: Capability, definition: ToolDefinition) -> Capability:
     """Return the capability at the tier that the server's hints, or missing hints, raise it to; never lower."""
     if not is_pinned(capability):
         return capability
-    return _fit(walk, capability, definition).raised
+    return fits.of(capability, definition.text, definition.digest).raised
 
 
 def tier_in_force(walk: Walk, capability: Capability) -> int:
@@ -274,7 +305,7 @@ def tier_in_force(walk: Walk, capability: Capability) -> int:
     definition = walk.upstream.definition(capability)
     if definition is not None:
         with suppress(Malformed):
-            return _fit(walk, capability, definition).raised.tier
+            return walk.fits.of(capability, definition.text, definition.digest).raised.tier
     return raised(capability, None).tier
 
 
@@ -286,12 +317,12 @@ def pin_outdated(walk: Walk, verified: VerifiedRequest) -> Refused | None:
     capability = verified.resolved.capability
     if not is_pinned(capability):
         return None
-    return _unlike_pinned(walk, capability, verified.definition.digest)
+    return _unlike_pinned(walk, capability, verified.definition.digest, pinning_now(walk))
 
 
-def _misdescribed(walk: Walk, capability: Capability, definition: ToolDefinition) -> Refused | None:
+def _misdescribed(fits: ToolFits, capability: Capability, definition: ToolDefinition) -> Refused | None:
     try:
-        fit = _fit(walk, capability, definition)
+        fit = fits.of(capability, definition.text, definition.digest)
     except Malformed as error:
         # The gateway wrote this text itself, so it can only exceed the reader's limits on size or depth.
         return _blocked(capability, error.message, TOOL_UNREADABLE)
@@ -303,21 +334,3 @@ def _misdescribed(walk: Walk, capability: Capability, definition: ToolDefinition
 def _blocked(capability: Capability, why: str, code: RefusedCode) -> Refused:
     tool = f"tool {shown(capability.target)} of server {shown(capability.server)}"
     return code(f"{tool} is blocked: {why}")
-
-
-def _fit(walk: Walk, capability: Capability, definition: ToolDefinition) -> ToolFit:
-    """Return how a definition fits a capability, computed once for each definition. Raises Malformed."""
-    kept = walk.tools_pinned.fits
-    known = kept.get(capability.name)
-    if known is None or known.capability is not capability or known.definition != definition.digest:
-        if len(kept) >= REMEMBERED_MAX:
-            kept.clear()
-        said = read_definition(definition.text)
-        known = kept[capability.name] = ToolFit(
-            capability=capability,
-            definition=definition.digest,
-            kind_fault=hint_fault(capability, said),
-            type_fault=type_fault(capability, said),
-            raised=raised(capability, said),
-        )
-    return known

@@ -1,176 +1,146 @@
-"""Plan an action: verify agent, mandate, capability, tool and budget accounts (step 2, without the arguments).
+"""Make a plan: verify agent, mandate, capability, tool and budget accounts (step 2, without the arguments).
 
-A plan is made once for each caller, task and capability in one epoch, and cached. What depends on a clock or a counter
-is checked for each action: quotas, the age of hops, and what the upstream offers now.
+Laws: a plan is made of a World, the request and the caller, and of nothing else: what ends authority and is not in the
+World cannot be in a plan, and whatever is in the World moves the epoch. Nothing is waited for, and nothing is written.
 """
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import structs
 
 from answerable.core.identity.names.principal import PrincipalId
+from answerable.core.mandate.session_claims import session_of
 from answerable.core.mandate.token_life import check_age
 from answerable.errors import Malformed, Refused, shown
 from answerable.errors.codes.registry import AGENT_DRIFTED, CAPABILITY_UNKNOWN
-from answerable.errors.codes.tlog import PROOF_OTHER_MESSAGE
-from answerable.flows.state.worlds import Plan
-from answerable.flows.validity.mandate_validity import known_session, schedule_owner
+from answerable.flows.validity.mandate_validity import schedule_owner
 from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.validity.observe_tools import tools_fault, with_tools
-from answerable.flows.validity.refuse_revoked import judged_task
-from answerable.flows.validity.verify_lineage import verified_claim, verify_lineage
-from answerable.flows.walk.await_documents import require_none_coming
+from answerable.flows.validity.refuse_revoked import judged_under, revocable_names
+from answerable.flows.validity.verify_lineage import verify_lineage
 from answerable.flows.walk.may_act import (
     active_agent,
     check_quota,
     check_tools,
     given_fault,
-    listed_definition,
     offered_definition,
 )
-from answerable.flows.walk.note_unregistered import note_unregistered
-from answerable.flows.walk.pin_tools import at_hinted_tier, is_pin_by_clock
+from answerable.flows.walk.pin_tools import approver_names, at_hinted_tier
 from answerable.flows.walk.spend_budget import task_accounts
+from answerable.ports.worlds import ChangeScope, Plan, World
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.action.tool_definition import ToolDefinition
+    from answerable.core.containment.hold import HoldTarget
+    from answerable.core.containment.reach import Judged
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.identity.workload.evidence import Grade
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.delegation_lineage import DelegationLineage
     from answerable.core.mandate.mandate import Mandate
+    from answerable.core.mandate.token_life import ActingLimits
+    from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.snapshot.resolve import Resolved
-    from answerable.flows.state.walk import Walk
-    from answerable.flows.state.worlds import PlanKey
-    from answerable.ports.worlds import Epoch
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.flows.validity.verify_lineage import Presented
+    from answerable.flows.walk.pin_tools import Pinning
 
 
-def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Plan:
-    """Return the plan that this request is verified against, in the current epoch.
+class PlanTerms(NamedTuple):
+    """What a plan is made by beside the world. `by`: what the caller acts under, as presented. `acting`: how long
+    tokens may be used for actions. `pinning`: how tools are pinned, and the present time."""
 
-    Raises Unverified (`proof.other_message`) if the proof covers other bytes. Raises Refused: `agent.inactive`,
-    `agent.drifted`, `manifest.*`, `held.agent`, `held.mandate`, `capability.unknown`, `capability.ceiling`,
-    `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`, `mandate.session`,
-    `delegation.*`, `upstream.unknown`, and as `pin_fault` says. Raises Unavailable if the state in force cannot be
-    read, and `registry.coming` while documents of another process are not in force yet.
-    """
-    if not hmac.compare_digest(request.message_digest, caller.message_digest):
-        raise PROOF_OTHER_MESSAGE()
-    # Read the epoch before anything the plan is made of: any later change then belongs to another epoch.
-    epoch = walk.worlds.epoch()
-    require_none_coming(walk)
-    key = _key_of(walk, request, caller)
-    known = walk.plans.find(key, epoch) if key is not None else None
-    if known is not None:
-        _check_by_clock(walk, known, caller)
-        # The server may have announced meanwhile that its tool list is outdated.
-        if listed_definition(walk, known.capability).digest == known.definition.digest:
-            return known
-    plan = _made(walk, request, caller, epoch)
-    if key is not None and not is_pin_by_clock(walk, plan.capability):
-        walk.plans.keep(key, plan)
-    return plan
+    by: Presented
+    acting: ActingLimits
+    pinning: Pinning
 
 
-def _key_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> PlanKey | None:
-    """Return the cache key; None for a chain that does not verify, because refusals are not cached."""
-    chain = b""
-    if request.delegation:
-        try:
-            # The last hop names all hops above it by hash, so its digest identifies the whole chain.
-            chain = verified_claim(walk, request.delegation, walk.clock.now()).leaf.digest
-        except Refused:
-            return None
-    return (
-        request.mandate_id, chain, request.server, request.method, request.target,
-        caller.agent, caller.key, caller.certificate, caller.process, caller.identity,
-    )  # fmt: skip
-
-
-def _check_by_clock(walk: Walk, plan: Plan, caller: VerifiedCaller) -> None:
-    mandate, hops = plan.delegation_lineage.mandate, plan.delegation_lineage.hops
-    check_quota(walk, caller.agent, caller.at, mandate.id)
-    if hops:
-        # Check the registered tier and the tier raised by hints: settings may allow the lower tier less time.
-        for tier in (plan.capability.tier, plan.resolved.capability.tier):
-            check_age(hops, tier=tier, limits=walk.acting, now=walk.clock.now())
-
-
-def _made(walk: Walk, request: ActionRequest, caller: VerifiedCaller, epoch: Epoch) -> Plan:
-    if active_agent(walk, caller.agent).drift == "refuse":
-        _check_drift(walk, caller)
-    caller = _with_tools_seen(walk, caller)
-    check_quota(walk, caller.agent, caller.at, request.mandate_id or "")
-    resolved = walk.registry.index.resolve(request.server, request.method, request.target)
+def plan_of(world: World, request: ActionRequest, caller: VerifiedCaller, terms: PlanTerms) -> Plan:
+    """Return the plan of this request in this world. Raises Refused as `find_plan` says, and Unavailable."""
+    current = world.registry.current
+    if active_agent(current, caller.agent).drift == "refuse":
+        _check_drift(world, caller)
+    caller = _with_tools_seen(world, caller)
+    check_quota(world, caller.agent, caller.at, request.mandate_id or "")
+    resolved = world.registry.index.resolve(request.server, request.method, request.target)
     if resolved is None:
-        note_unregistered(walk, caller, request.server, request.target)
         raise CAPABILITY_UNKNOWN(
             f"{shown(request.target)} on server {shown(request.server)} has no active capability"
         )
     capability = resolved.capability
-    lineage = verify_lineage(
-        walk,
-        caller,
-        mandate_id=request.mandate_id,
-        delegation=request.delegation,
-        server=request.server,
-        now=walk.clock.now() if request.delegation else caller.at,
-    )
+    lineage = verify_lineage(world, caller, terms.by, server=request.server)
     mandate, hops = lineage.mandate, lineage.hops
-    check_quota(walk, caller.agent, caller.at, mandate.id)
-    check_age(hops, tier=capability.tier, limits=walk.acting, now=walk.clock.now())
+    check_quota(world, caller.agent, caller.at, mandate.id)
+    check_age(hops, tier=capability.tier, limits=terms.acting, now=terms.pinning.now)
     agents = (caller.agent, *(hop.agent for hop in hops))
-    fault = given_fault(mandate, capability.name, agents, walk.registry.current)
+    fault = given_fault(mandate, capability.name, agents, current)
     if fault is not None:
         raise fault
-    definition = offered_definition(walk, capability)
-    resolved = _at_hinted_tier(walk, resolved, definition, lineage)
-    session = _session(walk, mandate)
+    definition = offered_definition(world, capability, terms.pinning)
+    resolved = _at_hinted_tier(world, resolved, definition, lineage, terms)
+    session = _session(mandate)
+    approver = approver_names(world, capability)
+    names = revocable_names(world, caller, mandate, hops, resolved.capability)
+    judged = judged_under(world, names, resolved.capability)
     return Plan(
-        epoch=epoch,
+        epoch=world.epoch,
         identity=caller.identity,
         capability=capability,
         resolved=resolved,
         delegation_lineage=lineage,
         definition=definition,
-        principals=_principals(mandate, walk),
+        principals=_principals(mandate, current),
         session=session,
-        judged=judged_task(walk, caller, mandate, hops, resolved.capability),
+        judged=judged,
         accounts=task_accounts(mandate, session, hops, resolved.capability.tier),
+        by_clock=bool(approver and world.holds.standing(approver)),
+        scopes=_scopes(judged, approver, capability),
     )
 
 
+def _scopes(
+    judged: Judged, approver: tuple[HoldTarget, ...], capability: Capability
+) -> frozenset[ChangeScope]:
+    """Return the scopes of every change that may make a plan another one: each name that the action acts under or may
+    be held under, the tool, whose pin may change, and whoever approved it.
+
+    Changes of documents, policies, offered tools and trust bundles have no scope: they may affect any plan.
+    """
+    named = {f"{kind}/{name}" for kind, name in (*judged.names, *judged.reach, *approver)}
+    return frozenset(map(ChangeScope, {*named, f"tool/{capability.server}/{capability.target}"}))
+
+
 def _at_hinted_tier(
-    walk: Walk, resolved: Resolved, definition: ToolDefinition, delegation_lineage: DelegationLineage
+    world: World, resolved: Resolved, definition: ToolDefinition, lineage: DelegationLineage, terms: PlanTerms
 ) -> Resolved:
     """Raise the tier to the server's hints if they are riskier than the owner's document, and check hop ages again."""
-    hinted = at_hinted_tier(walk, resolved.capability, definition)
+    hinted = at_hinted_tier(world.fits, resolved.capability, definition)
     if hinted is resolved.capability:
         return resolved
-    check_age(delegation_lineage.hops, tier=hinted.tier, limits=walk.acting, now=walk.clock.now())
+    check_age(lineage.hops, tier=hinted.tier, limits=terms.acting, now=terms.pinning.now)
     return replace(resolved, capability=hinted)
 
 
-def _session(walk: Walk, mandate: Mandate) -> tuple[Authority, ...]:
+def _session(mandate: Mandate) -> tuple[Authority, ...]:
+    """Return what the login behind a mandate allows."""
     try:
-        return known_session(walk, mandate)
+        return session_of(mandate) if mandate.id_token else ()
     except Malformed as fault:
         # A mandate accepted before this check existed. An unreadable session may be a bound, so refuse.
         raise Refused(fault.message, code=fault.code) from None
 
 
-def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
+def _check_drift(world: World, caller: VerifiedCaller) -> None:
     """Raise Refused: `agent.drifted` if the instance differs from its manifest, if another manifest came into force
     since the proof, or if the offered tools differ; `manifest.*` if nobody answers for the manifest any more.
 
     An agent without a manifest passes.
     """
-    standing = standing_manifest(walk, caller.agent)
+    standing = standing_manifest(world, caller.agent)
     identity = caller.identity
     outdated = standing is not None and identity.instance and identity.manifest != standing.digest
     if identity.drifted or outdated:
@@ -178,16 +148,16 @@ def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
             f"agent {shown(caller.agent)} differs from its manifest: run what the manifest states, or "
             "have its owner sign a new manifest"
         )
-    check_tools(walk, caller.agent)
+    check_tools(world, caller.agent)
 
 
-def _with_tools_seen(walk: Walk, caller: VerifiedCaller) -> VerifiedCaller:
+def _with_tools_seen(world: World, caller: VerifiedCaller) -> VerifiedCaller:
     """Add what the gateway observes of the tools to the caller's identity, for policy and ledger."""
-    signed = walk.manifests.current(caller.agent)
+    signed = world.manifests.current(caller.agent)
     if signed is None or not signed.manifest.tools_digest:
         return caller
     identity = caller.identity
-    if tools_fault(walk, caller.agent):
+    if tools_fault(world, caller.agent):
         grade: Grade | Literal[""] = "claimed" if identity.manifest else ""
         identity = structs.replace(identity, drifted=True, manifest_grade=grade)
     elif identity.manifest == signed.digest:
@@ -197,7 +167,7 @@ def _with_tools_seen(walk: Walk, caller: VerifiedCaller) -> VerifiedCaller:
     return structs.replace(caller, identity=identity)
 
 
-def _principals(mandate: Mandate, walk: Walk) -> tuple[PrincipalId, ...]:
+def _principals(mandate: Mandate, current: RegistrySnapshot) -> tuple[PrincipalId, ...]:
     """Return the mandate's principals, the answerable person first: a schedule's owner answers for its mandates."""
-    owner = schedule_owner(mandate.principal, walk.registry.current)
+    owner = schedule_owner(mandate.principal, current)
     return (PrincipalId(owner), mandate.principal) if owner else (mandate.principal,)

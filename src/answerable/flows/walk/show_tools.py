@@ -12,7 +12,7 @@ from answerable.core.registry.tools.tool_hints import told_weight
 from answerable.core.registry.tools.tool_pin import TOOLS_CALL, read_definition
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.registry import SERVER_UNKNOWN, TOOL_UNKNOWN
-from answerable.flows.walk.pin_tools import offered_text, pin_fault, tier_in_force
+from answerable.flows.walk.pin_tools import offered_text, pin_fault, pinning_now, tier_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +112,8 @@ def _state(walk: Walk, server: str, tool: str) -> ToolState:
     blocked = ""
     for capability in found:
         definition = walk.upstream.definition(capability)
-        fault = pin_fault(walk, capability, definition) if definition is not None else None
+        pinning = pinning_now(walk)
+        fault = pin_fault(walk, capability, definition, pinning) if definition is not None else None
         blocked = blocked or (fault.message if fault is not None else "")
     return ToolState(
         server=server,

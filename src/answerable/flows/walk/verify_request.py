@@ -12,8 +12,8 @@ from answerable.core.registry.documents.destination import destinations_of
 from answerable.core.registry.documents.pointing import named_arguments
 from answerable.errors import Malformed, Refused, shown
 from answerable.errors.codes.action import ARGUMENTS_INVALID, RESOURCE_UNKNOWN_REFUSED
+from answerable.flows.walk.find_plan import find_plan
 from answerable.flows.walk.find_prepared import check_executed, with_prepared
-from answerable.flows.walk.plan import find_plan
 
 if TYPE_CHECKING:
     from answerable.core.action.prepared import Executed
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.snapshot.resolve import Resolved
     from answerable.flows.state.walk import Walk
-    from answerable.flows.state.worlds import Plan
+    from answerable.ports.worlds import Plan
 
 
 def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> VerifiedRequest:

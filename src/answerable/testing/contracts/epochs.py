@@ -29,6 +29,7 @@ class EpochsContract:
         epochs = self.opened(tmp_path)
         seen = [epochs.epoch()]
         claim(epochs.epoch() == seen[0], "it stays")
+        claim(epochs.reread() == seen[0], "also where the registers are read again")
         for _ in range(3):
             epochs.change(frozenset({SCOUT}))
             seen.append(epochs.epoch())

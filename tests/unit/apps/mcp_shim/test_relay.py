@@ -96,8 +96,13 @@ async def test_a_page_of_whatever_else_listens_there_is_told_as_an_error_with_th
     assert "HTTP 401" in answer["error"]["message"]
 
 
+CALL = b'{"jsonrpc":"2.0","id":"open","method":"tools/call","params":{"name":"read"}}\n'
+
+
+@pytest.mark.requirement("GATE-19")
+@pytest.mark.parametrize("first", [OPENING, CALL], ids=["opening", "call"])
 async def test_a_program_that_listens_there_and_says_nothing_is_told_by_its_address(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, first: bytes
 ) -> None:
     monkeypatch.setattr(gateway_client, "OPENING_SECONDS_MAX", 0.2)
     out = io.BytesIO()
@@ -108,12 +113,44 @@ async def test_a_program_that_listens_there_and_says_nothing_is_told_by_its_addr
             async with anyio.create_task_group() as tasks:
                 shim = partial(run_shim, server="crm", gateway=address, auth=httpx2.Auth())
                 tasks.start_soon(partial(shim, stdin=stdin, stdout=out))
-                typed.write(OPENING)
+                typed.write(first)
                 await until(lambda: b"open" in out.getvalue())
                 typed.close()
     (answer,) = map(json.loads, out.getvalue().splitlines())
     assert (answer["id"], answer["error"]["data"]["effect"]) == ("open", "unknown")
     assert f"nothing at {address} answers" in answer["error"]["message"]
+
+
+@pytest.mark.requirement("GATE-19")
+async def test_a_first_call_that_takes_long_goes_on_where_a_gateway_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gateway_client, "OPENING_SECONDS_MAX", 0.05)
+    asked, may_end = list[str](), anyio.Event()
+
+    async def busy(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.method)
+        if request.method != "POST":
+            return httpx2.Response(405)
+        await may_end.wait()
+        return httpx2.Response(200, json={"jsonrpc": "2.0", "id": "open", "result": {}})
+
+    out = io.BytesIO()
+    reading, writing = os.pipe()
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(busy)) as client:
+        relay = _Relay(client, "http://gateway.test/mcp/crm", Writer(out))
+        with anyio.fail_after(20), os.fdopen(reading, "rb") as stdin, os.fdopen(writing, "wb", 0) as typed:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(relay.run, stdin)
+                typed.write(CALL)
+                await until(lambda: relay._session.is_answered)
+                assert not out.getvalue()
+                may_end.set()
+                await until(lambda: b"open" in out.getvalue())
+                typed.close()
+    (answer,) = map(json.loads, out.getvalue().splitlines())
+    assert answer["result"] == {}
+    assert asked == ["POST", "OPTIONS"]
 
 
 @pytest.mark.parametrize("port", ["65536", "99999999999", "-1", "0", "x"])

@@ -14,6 +14,7 @@ from answerable.errors.codes.documents import NAME_INVALID
 AgentId = NewType("AgentId", str)
 PrincipalId = NewType("PrincipalId", str)
 UnixMillis = NewType("UnixMillis", int)
+"""A time in milliseconds since 1970-01-01 UTC."""
 
 SCHEDULE_PREFIX: Final = "schedule:"
 """Prefix of a schedule that gives mandates, in fields that otherwise hold a person's name: no person's name contains a

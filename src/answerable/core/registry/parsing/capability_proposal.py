@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.capability import ArgumentType
     from answerable.core.registry.tools.coaz_mapping import CoazMapping
-    from answerable.core.registry.tools.tool_arguments import ToolArgument
+    from answerable.core.registry.tools.tool_arguments import ToolArgument, ToolArguments
 
 TITLE_CHARS_MAX: Final = 120
 DESTINATIONS_MAX: Final = 8
@@ -184,7 +184,7 @@ def _tier(tool: Mapping[str, JSONValue], kind: ActionKind, notes: list[str]) -> 
     return tier
 
 
-def _arguments(known: Mapping[str, ToolArgument], notes: list[str]) -> tuple[list[JSONValue], dict[str, str]]:
+def _arguments(known: ToolArguments, notes: list[str]) -> tuple[list[JSONValue], dict[str, str]]:
     """Return the argument mappings, and the name of each mapped path."""
     found: list[JSONValue] = []
     names: dict[str, str] = {}
@@ -214,6 +214,9 @@ def _arguments(known: Mapping[str, ToolArgument], notes: list[str]) -> tuple[lis
         notes.append(f"policies cannot see {listed}: no type of theirs fits")
     if len(known) >= ARGUMENTS_MAX:
         notes.append(f"it has more than {ARGUMENTS_MAX} arguments: the rest is not looked at")
+    elif known.cut:
+        below = ", ".join(shown(path or "/") for path in sorted(known.cut)[:8])
+        notes.append(f"its arguments are nested too deep: what is below {below} is not looked at")
     return found, names
 
 

@@ -31,6 +31,8 @@ _BOUNDS: Final = (
 _JSON_TYPES: Final = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 NO_TYPE: Final = "no type of JSON"
 _BRANCHES: Final = ("anyOf", "oneOf", "allOf")
+_WITH_MEMBERS: Final = ("properties", "items", *_BRANCHES)
+"""Keywords under which a schema has members."""
 _ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf", "not", "if", "patternProperties", "$dynamicRef")
 
 
@@ -50,13 +52,27 @@ class ToolArgument:
     open: bool = False
 
 
-def arguments_in(schema: JSONValue) -> dict[str, ToolArgument]:
-    """Return the arguments by path, in the order of the schema, at most ARGUMENTS_MAX. Never raises."""
-    found: dict[str, ToolArgument] = {}
+class ToolArguments(dict[str, ToolArgument]):
+    """Arguments by path, in the order of the schema. cut: paths below which the schema may have more than is listed;
+    empty if everything is listed, and with the path `""` if anything may be missing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cut: set[str] = set()
+
+    def is_cut_at(self, path: str) -> bool:
+        """Whether an argument with this path may be missing because of a cut."""
+        return any(path.startswith(f"{above}/") for above in self.cut)
+
+
+def arguments_in(schema: JSONValue) -> ToolArguments:
+    """Return the arguments of a tool, at most ARGUMENTS_MAX. Never raises."""
+    found = ToolArguments()
     root = schema if isinstance(schema, dict) else {}
-    for argument in _Reader(root).members(root, "", depth=0):
+    for argument in _Reader(root, found.cut).members(root, "", depth=0):
         found.setdefault(argument.path, argument)
         if len(found) >= ARGUMENTS_MAX:
+            found.cut.add("")
             break
     return found
 
@@ -64,17 +80,24 @@ def arguments_in(schema: JSONValue) -> dict[str, ToolArgument]:
 class _Reader:
     """Reads one schema. A schema may refer to itself, so the visited subschemas are counted."""
 
-    __slots__ = ("_left", "_root")
+    __slots__ = ("_cut", "_left", "_root")
 
-    def __init__(self, root: dict[str, JSONValue]) -> None:
-        self._root = root
+    def __init__(self, root: dict[str, JSONValue], cut: set[str]) -> None:
+        """cut: takes the paths at which the reading ends early."""
+        self._root, self._cut = root, cut
         self._left = SCHEMAS_MAX
 
     def members(self, schema: dict[str, JSONValue], path: str, *, depth: int) -> Iterator[ToolArgument]:
         self._left -= 1
-        if depth > DEPTH_MAX or self._left < 0:
+        if self._left < 0:
+            self._cut.add("")
             return
         own = self._resolved(schema)
+        is_deep = depth > DEPTH_MAX
+        if "$ref" in own or (is_deep and any(own.get(name) for name in _WITH_MEMBERS)):
+            self._cut.add(path)
+        if is_deep:
+            return
         properties, required = own.get("properties"), own.get("required")
         needed = required if isinstance(required, list) else []
         for name, below in properties.items() if isinstance(properties, dict) else ():

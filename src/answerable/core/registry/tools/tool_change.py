@@ -163,6 +163,13 @@ def _argument_changes(before: JSONValue, after: JSONValue, *, is_new: bool) -> I
         for change in _argument_change(path, had.get(path), has.get(path), is_new=is_new):
             told = True
             yield change
+    if had.cut or has.cut:
+        told = True
+        yield ToolChange(
+            kind="argument",
+            text="it has more arguments, or deeper ones, than are compared: read its schema",
+            grave=not is_new,
+        )
     was = before.get("x-authzen-mapping") if isinstance(before, dict) else None
     now = after.get("x-authzen-mapping") if isinstance(after, dict) else None
     if was != now:

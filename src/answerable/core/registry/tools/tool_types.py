@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.registry.documents.fields import pointer
 from answerable.core.registry.documents.pointing import AT_THE_END, COUNT, JSON
-from answerable.core.registry.tools.tool_arguments import ANYTHING, ARGUMENTS_MAX, ITEM, arguments_in
+from answerable.core.registry.tools.tool_arguments import ANYTHING, ITEM, arguments_in
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.capability import ArgumentMapping, ArgumentType, Capability
-    from answerable.core.registry.tools.tool_arguments import ToolArgument
+    from answerable.core.registry.tools.tool_arguments import ToolArgument, ToolArguments
 
 _JSON_TYPES: Final[dict[ArgumentType, frozenset[str]]] = {
     "string": frozenset({"string"}),
@@ -45,7 +45,7 @@ def type_fault(capability: Capability, tool: JSONValue) -> str:
         return ""
     known = arguments_in(schema)
     for mapping in capability.arguments:
-        fault = _fault(mapping, known, takes_any=_takes_any(schema) or len(known) >= ARGUMENTS_MAX)
+        fault = _fault(mapping, known, takes_any=_takes_any(schema))
         if fault and mapping.name not in capability.open_members:
             return f"{fault}: correct `arguments` of capability `{capability.name}`"
     return _execute_fault(capability, known)
@@ -67,7 +67,7 @@ def _execute_fault(capability: Capability, known: Mapping[str, ToolArgument]) ->
     return ""
 
 
-def _fault(mapping: ArgumentMapping, known: Mapping[str, ToolArgument], *, takes_any: bool) -> str:
+def _fault(mapping: ArgumentMapping, known: ToolArguments, *, takes_any: bool) -> str:
     steps = (mapping.pointer or pointer("", mapping.name)).split("/")
     word = steps.pop() if steps[-1] in AT_THE_END else ""
     inside = JSON in steps
@@ -77,7 +77,7 @@ def _fault(mapping: ArgumentMapping, known: Mapping[str, ToolArgument], *, takes
     path = _place("/".join(steps), known)
     found = known.get(path)
     if found is None:
-        if takes_any or _is_below_anything(path, known):
+        if takes_any or known.is_cut_at(path) or _is_below_anything(path, known):
             return ""
         close = get_close_matches(path, known, n=1, cutoff=0.6)
         hint = f"did you mean {shown(close[0])}?" if close else f"it has {_listed(known)}"

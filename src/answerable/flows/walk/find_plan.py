@@ -1,0 +1,120 @@
+"""Find the plan of an action (step 2, without the arguments), from the cache or anew.
+
+A plan is made once for each caller, task and capability, and cached until a change that it may depend on. What depends
+on a clock or a counter is checked for each action: quotas, the age of hops, and what the upstream offers now.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from answerable.core.mandate.token_life import check_age
+from answerable.errors import Refused, shown
+from answerable.errors.codes.action import PLAN_DIFFERS
+from answerable.errors.codes.registry import CAPABILITY_UNKNOWN
+from answerable.errors.codes.tlog import PROOF_OTHER_MESSAGE
+from answerable.flows.validity.verify_lineage import presented, verified_claim
+from answerable.flows.walk.await_documents import require_none_coming
+from answerable.flows.walk.may_act import check_quota, listed_definition
+from answerable.flows.walk.note_unregistered import note_unregistered
+from answerable.flows.walk.pin_tools import pinning_now
+from answerable.flows.walk.plan import PlanTerms, plan_of
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import ActionRequest
+    from answerable.core.identity.proof.caller import VerifiedCaller
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.worlds import PlanKey
+    from answerable.ports.worlds import Plan, World
+
+
+def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Plan:
+    """Return the plan that this request is verified against, in the current epoch.
+
+    Raises Unverified (`proof.other_message`) if the proof covers other bytes. Raises Refused: `agent.inactive`,
+    `agent.drifted`, `manifest.*`, `held.agent`, `held.mandate`, `capability.unknown`, `capability.ceiling`,
+    `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`, `mandate.session`,
+    `delegation.*`, `upstream.unknown`, and as `pin_fault` says. Raises Unavailable if the state in force cannot be
+    read, and `registry.coming` while documents of another process are not in force yet. Raises Broken (`plan.differs`)
+    if a cached plan that was checked differs from one made anew.
+    """
+    if not hmac.compare_digest(request.message_digest, caller.message_digest):
+        raise PROOF_OTHER_MESSAGE()
+    # Read the epoch before anything the plan is made of: any later change then belongs to another epoch.
+    world = walk.worlds.current()
+    require_none_coming(walk)
+    key = _key_of(walk, request, caller)
+    known = walk.plans.find(key, world.epoch, walk.worlds.changed) if key is not None else None
+    if known is not None:
+        _check_by_clock(walk, known, caller)
+        # The server may have announced meanwhile that its tool list is outdated.
+        if listed_definition(walk.upstream, known.capability).digest == known.definition.digest:
+            if not walk.plans.is_check_due() or _is_as_anew(walk, known, request, caller):
+                return known
+            return find_plan(walk, request, caller)
+    try:
+        plan = _made(walk, world, request, caller)
+    except Refused as fault:
+        if fault.code == CAPABILITY_UNKNOWN.id:
+            note_unregistered(walk, caller, request.server, request.target)
+        raise
+    if key is not None and not plan.by_clock:
+        walk.plans.keep(key, plan)
+    return plan
+
+
+def _made(walk: Walk, world: World, request: ActionRequest, caller: VerifiedCaller) -> Plan:
+    by = presented(walk, request.mandate_id, request.delegation, walk.clock.now())
+    return plan_of(world, request, caller, PlanTerms(by, walk.acting, pinning_now(walk)))
+
+
+def _is_as_anew(walk: Walk, plan: Plan, request: ActionRequest, caller: VerifiedCaller) -> bool:
+    """Whether a cached plan equals one made anew; False if what is in force changed meanwhile, so that they may differ.
+
+    Raises Broken (`plan.differs`), after dropping all plans: whatever changed did not start another epoch.
+    """
+    try:
+        what = ", ".join(_differing(plan, _made(walk, walk.worlds.anew(), request, caller)))
+    except Refused as fault:
+        what = fault.code
+    if not what:
+        return True
+    if walk.worlds.reread() != plan.epoch:
+        return False
+    walk.plans.drop(what, walk.clock.now())
+    raise PLAN_DIFFERS(
+        f"a kept plan differs from one made anew in {shown(what)}: all plans were dropped, and nothing was done"
+    )
+
+
+def _differing(kept: Plan, anew: Plan) -> list[str]:
+    """Return the names of the fields in which these plans differ."""
+    one, other = ({**structs.asdict(plan), "definition": plan.definition.digest} for plan in (kept, anew))
+    return [name for name in one if name != "epoch" and one[name] != other[name]]
+
+
+def _key_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> PlanKey | None:
+    """Return the cache key; None for a chain that does not verify, because refusals are not cached."""
+    chain = b""
+    if request.delegation:
+        try:
+            # The last hop names all hops above it by hash, so its digest identifies the whole chain.
+            chain = verified_claim(walk, request.delegation, walk.clock.now()).leaf.digest
+        except Refused:
+            return None
+    return (
+        request.mandate_id, chain, request.server, request.method, request.target,
+        caller.agent, caller.key, caller.certificate, caller.process, caller.identity,
+    )  # fmt: skip
+
+
+def _check_by_clock(walk: Walk, plan: Plan, caller: VerifiedCaller) -> None:
+    mandate, hops = plan.delegation_lineage.mandate, plan.delegation_lineage.hops
+    check_quota(walk, caller.agent, caller.at, mandate.id)
+    if hops:
+        # Check the registered tier and the tier raised by hints: settings may allow the lower tier less time.
+        for tier in (plan.capability.tier, plan.resolved.capability.tier):
+            check_age(hops, tier=tier, limits=walk.acting, now=walk.clock.now())

@@ -1,0 +1,92 @@
+"""A server that is sent more than one signal ends as at one: people press Ctrl-C until something happens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.probes.warm_starts import COLD
+from tests.worlds.up import WAIT_SECONDS_MAX, House, until
+
+pytestmark = pytest.mark.anyio
+
+SERVES = {"broker": "broker  ", "up": "ledger  ", "witness": "witness  "}
+"""How the line begins that each prints when it answers."""
+
+
+@pytest.mark.requirement("HOUSE-90")
+@pytest.mark.parametrize(
+    ("what", "milliseconds"), [("broker", 2), ("broker", 7), ("broker", 20), ("up", 5), ("witness", 5)]
+)
+async def test_signals_one_after_the_other_end_a_server_in_order_and_without_a_traceback(
+    tmp_path: Path, what: str, milliseconds: int
+) -> None:
+    said = tmp_path / "said"
+    process = _started(House(tmp_path), said, *(("witness", "serve") if what == "witness" else (what,)))
+    try:
+        begins = f"\n{SERVES[what]}"
+        await until(lambda: begins in f"\n{said.read_text()}" or process.poll() is not None, what)
+        assert process.poll() is None, said.read_text()
+        await asyncio.to_thread(_pressed, process, milliseconds / 1000)
+        assert process.returncode == 0, said.read_text()
+        assert "Traceback" not in said.read_text()
+        assert "interrupted" not in said.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _started(home: House, said: Path, *words: str) -> subprocess.Popen[bytes]:
+    with said.open("wb") as file:
+        return subprocess.Popen(
+            home.line(*words),
+            # How an interpreter ends is looked at: one that was forked does not do that by itself.
+            env=home.environment | {COLD: "yes"},
+            stdout=file,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+def _pressed(process: subprocess.Popen[bytes], pause: float) -> None:
+    """Send signals until it has ended."""
+    give_up_at = time.monotonic() + WAIT_SECONDS_MAX
+    while process.poll() is None and time.monotonic() < give_up_at:
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(pause)
+
+
+RAISED_IN_A_TASK = """
+import os, signal, sys, anyio
+from answerable.apps.cli.exit_codes import exit_code_of
+from answerable.apps.cli.terminal import Terminal
+
+async def interrupted():
+    async with anyio.create_task_group():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+sys.exit(exit_code_of(Terminal(), lambda: anyio.run(interrupted)))
+"""
+
+
+@pytest.mark.requirement("HOUSE-90")
+def test_a_second_signal_that_is_raised_in_a_task_ends_in_one_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RAISED_IN_A_TASK],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (130, "answerable: interrupted\n")
