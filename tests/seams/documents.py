@@ -73,7 +73,8 @@ def _capability(name: str, kind: str, target: str, **spec: Any) -> Any:
 
 
 def capabilities() -> list[Any]:
-    """Of the bank, whose tools `bank.py` offers, and of the cases behind a login of others."""
+    """Of the bank, whose tools `bank.py` offers, of the cases behind a login of others, and of the notes that a package
+    of others brings."""
     text = {"name": "text", "type": "string", "required": True}
     amount = {"name": "amount", "type": "minor_units", "required": True}
     to = {"name": "to", "type": "string", "required": True}
@@ -117,6 +118,15 @@ def capabilities() -> list[Any]:
             executes={"preparedBy": "bank.prepare", "argument": "run", "digestArgument": "digest"},
         ),
         document(
+            "Capability", "notes.read",
+            {
+                **COMMON, "server": "notes", "target": "read", "kind": "read", "amount": {"fixed": 0},
+                "lease": {"window": "task", "grants": {"folder": "case-7", "verbs": ["read"]}},
+                "resource": {"type": "Note", "argument": "note"},
+                "arguments": [{"name": "note", "type": "string", "required": True}],
+            },
+        ),
+        document(
             "Capability", "cases.read",
             {
                 **COMMON, "server": "cases", "target": "read", "kind": "read", "lease": lease, "amount": {"fixed": 0},
@@ -157,6 +167,7 @@ def company(keys: Mapping[str, str], journal: Path) -> list[Any]:
         document("Agent", "scout", {**attested, "ownership": OWNERSHIP}),
         document("Server", "bank", {"command": sys.executable, "args": [str(BANK), str(journal)]}),
         document("Server", "cases", {"target": "cases", "vendor": "others"}),
+        document("Server", "notes", {"target": "notes", "vendor": "others"}),
         *capabilities(),
         document("StopRule", "trap", rule),
         document(

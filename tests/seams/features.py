@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.seams import rows_answers, rows_authority, rows_ends
+from tests.seams import rows_answers, rows_authority, rows_ends, rows_targets
 from tests.seams.grid import LATER, WAITING
 
 if TYPE_CHECKING:
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from tests.seams.feature import Feature
     from tests.seams.life import Life
 
-FEATURES: tuple[Feature, ...] = (*rows_authority.ROWS, *rows_answers.ROWS, *rows_ends.ROWS)
+FEATURES: tuple[Feature, ...] = (
+    *rows_authority.ROWS,
+    *rows_targets.ROWS,
+    *rows_answers.ROWS,
+    *rows_ends.ROWS,
+)
 
 
 def column(name: str) -> pytest.MarkDecorator:

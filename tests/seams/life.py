@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from copy import copy
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,34 +33,25 @@ from answerable.testing.soft_passkey import SoftPasskey
 from tests.probes.console_client import challenge_of, registration_members, sent_by_script
 from tests.probes.full_disk import small_disk
 from tests.probes.read_only_disk import FailingDisk
+from tests.seams import notes
 from tests.seams.documents import AGENTS, PEOPLE, RULES, SPARE_TOOLS, company, policy_set
 from tests.seams.home import SETTINGS, TARGET, Home
 from tests.seams.login import SECRET, Login
+from tests.seams.notes import Notes
+from tests.seams.said import Said, read_answer
 from tests.seams.wall import Wall
+from tests.worlds.base_installation import BaseInstallation, base_installation
 from tests.worlds.gateway import modern, modern_headers
 from tests.worlds.up import environment
 
 GRANTS = (
     "bank.read", "bank.pay", "bank.note", "bank.tell", "bank.wipe", "bank.prepare", "bank.execute", "cases.read",
+    "notes.read",
     *(f"bank.spare{number}" for number in range(SPARE_TOOLS)),
 )  # fmt: skip
 HOUR_MS = 3_600_000
 WAIT_SECONDS_MAX = 60
 """It bounds a test that hangs, and is no claim."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What the gateway answered an agent. code: `ok`, or of what stood in the way."""
-
-    code: str
-    text: str
-    found: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def approval(self) -> str:
-        """Whom it waits for."""
-        return str(self.found["approvalId"])
 
 
 class Life:
@@ -83,7 +73,13 @@ class Life:
         targets.mkdir(mode=0o700, parents=True)
         (targets.parent).chmod(0o700)
         tokens = self.home.data / "broker/cases-tokens"
-        for name, text in (("cases.toml", TARGET.format(url=login.url, tokens=tokens)), ("secret", SECRET)):
+        self.notes = Notes(root / "notes")
+        for name, text in (
+            ("cases.toml", TARGET.format(url=login.url, tokens=tokens)),
+            ("secret", SECRET),
+            ("notes.toml", notes.TARGET.format(port=self.notes.port)),
+            ("password", self.notes.password),
+        ):
             (targets / name).touch(mode=0o600)
             (targets / name).write_text(text)
 
@@ -93,7 +89,7 @@ class Life:
         for name in ("control", "gateway"):
             other.__dict__.pop(name, None)
         # Its output has names of its own.
-        other.home = Home(self.root, self.home.settings, starts=100, shard=shard)
+        other.home = Home(self.root, self.home.settings, starts=100, shard=shard, more=self.home.more)
         return other
 
     # --- its server ---
@@ -247,6 +243,11 @@ class Life:
             "/sign-in/finish", {"ceremony": begun["ceremony"], "assertion": answered, "next": "/"}
         ).status_code
 
+    @cached_property
+    def light(self) -> BaseInstallation:
+        """What `pip install answerable` installs, with no extra."""
+        return base_installation(self.root / f"light-{self.home.shard}")
+
     def apply(self, *documents: Any) -> Any:
         return self.told("/v1/registry/apply", {"documents": [*documents], "prune": False})
 
@@ -347,22 +348,6 @@ class Life:
         return self.lines().count({"tool": tool, **arguments})
 
 
-def read_answer(answer: httpx2.Response) -> Said:
-    """Of a result, a refusal, or an error of the protocol."""
-    lines = [line.removeprefix("data: ") for line in answer.text.splitlines() if line.startswith("data: {")]
-    found = json.loads(lines[-1] if lines else answer.text)
-    if "result" not in found:
-        data = found.get("error", {}).get("data") or {}
-        code = data.get("code") if isinstance(data, dict) else None
-        return Said(str(code or answer.status_code), answer.text)
-    result = found["result"]
-    structured = result.get("structuredContent") or {}
-    text = " ".join(one.get("text", "") for one in result.get("content", ()))
-    if not result.get("isError"):
-        return Said("ok", text, {**structured, **result.get("_meta", {})})
-    return Said(str(structured.get("code") or structured.get("state") or "failed"), text, structured)
-
-
 @contextlib.contextmanager
 def life(settings: str = SETTINGS, *, shard: str = "", clock: bool = False, disk: str = "") -> Iterator[Life]:
     """clock: its wall clock can be set. disk: `small`, one of its own; `failing`, one that can become read-only. It is
@@ -376,6 +361,7 @@ def life(settings: str = SETTINGS, *, shard: str = "", clock: bool = False, disk
         if clock:
             one.wall = Wall(one.root / "clock")
             one.home.more = one.wall.environment
+        one.home.more = one.notes.beside(one.home.more)
         try:
             one.start()
             found(one)
@@ -384,6 +370,7 @@ def life(settings: str = SETTINGS, *, shard: str = "", clock: bool = False, disk
             if one.home.process is not None:
                 one.stop(signal.SIGKILL)
             login.stop()
+            one.notes.stop()
 
 
 def found(one: Life) -> None:
@@ -396,3 +383,5 @@ def found(one: Life) -> None:
         one.approve_tool(tool)
     one.until(lambda: one.told("/v1/status")["servers"].get("cases") == "up", "the place of cases")
     one.approve_tool("read", "cases")
+    one.until(lambda: one.told("/v1/status")["servers"].get("notes") == "up", "the note service")
+    one.approve_tool("read", "notes")

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.delegability import Delegability
@@ -259,10 +259,14 @@ class Leases(Feature):
         if said is None:
             return False
         life.until(
-            lambda: len(life.login.live) <= len(life.items("/v1/leases")),
+            lambda: len(life.login.live) <= len(leases_at(life, "cases")),
             "what nobody holds to be taken back",
         )
         return self.case(life, str(said)) == "ok"
+
+
+def leases_at(life: Life, target: str) -> list[Any]:
+    return [one for one in life.items("/v1/leases") if one["target"] == target]
 
 
 class Instances(Feature):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from typing import TYPE_CHECKING
 
 from answerable.core.ledger.tags import Tag
@@ -10,7 +12,10 @@ from tests.seams.feature import Answers, Feature, Kept, names
 from tests.seams.home import REFUSALS_MAX
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.seams.life import Life
+    from tests.seams.said import Said
 
 
 class Holds(Feature):
@@ -258,4 +263,50 @@ class Checks(Feature):
         return said in [one["id"] for one in life.items("/v1/drills")]
 
 
-ROWS = (Holds(), Revocations(), Rules(), Refusals(), Stories(), Checks())
+class Light(Feature):
+    name = "light installation"
+    claim = "What the installation without a server finds in a ledger and in evidence is what the whole product finds."
+    doors = ("timeline {mandate}", "/v1/timeline/{mandate}", 0)
+    asked = ("timeline {mandate}", "worker")
+    holds = Answers({"ledger": "valid_but", "evidence": "valid_but", "as the whole": "True", "server": "2"})
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        kept["mandate"] = life.mandate()
+        kept["key"] = life.told("/v1/ledger")["key"]
+
+    def finish(self, life: Life, kept: Kept) -> None:
+        kept["bundle"] = self.bundle(life, kept, life.pays("worker", kept["mandate"], "light", 10))
+
+    @staticmethod
+    def bundle(life: Life, kept: Kept, done: Said) -> Path:
+        """Evidence of one action, as a file."""
+        life.told("/v1/ledger/seal", {})
+        intent = done.found["answerable/intent"]
+        wanted = {"about": {}, "entries": [intent], "reveal": [], "replay": False}
+        path = life.root / f"light-{intent}.bundle"
+        path.write_bytes(b64decode(life.told("/v1/evidence", wanted)["bundle"]))
+        return path
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        # Of several processes, the log of logs has a key of its own.
+        lines = (
+            ("ledger", "verify", str(life.home.data / "ledger"), "--json"),
+            ("evidence", "verify", str(kept["bundle"]), "--key", kept["key"], "--json"),
+        )
+        light = [json.loads(life.light.answerable(*words, cwd=life.root).stdout)["status"] for words in lines]
+        whole = [json.loads(life.printed(*words))["status"] for words in lines]
+        refused = life.light.answerable("stop", "worker", cwd=life.root)
+        return dict(zip(self.holds, (*light, str(light == whole), str(refused.returncode)), strict=True))
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        return self.bundle(life, kept, life.pays("worker", kept["mandate"], f"light {number}", 10))
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        if said is None:
+            return False
+        words = ("evidence", "verify", str(said), "--key", kept["key"], "--json")
+        done = life.light.answerable(*words, cwd=life.root)
+        return str(json.loads(done.stdout)["status"]) == "valid_but"
+
+
+ROWS = (Holds(), Revocations(), Rules(), Refusals(), Stories(), Checks(), Light())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -114,6 +115,22 @@ def test_differences_past_the_bound_are_counted(
     monkeypatch.setattr(policy_simulation, "KEPT_MAX", 1)
     found = json.loads(command("policy", "simulate", candidate, "--since", "all", "--json").stdout)
     assert (len(found["differences"]), found["unlisted"], found["changed"]) == (1, 1, 2)
+
+
+@pytest.mark.requirement("PUB-20")
+def test_reasons_past_the_first_few_are_counted_together(
+    command: Command, candidate: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ask = policy_trial_calls.simulate_policy
+
+    def many(control: Any, body: Any) -> Any:
+        return structs.replace(ask(control, body), untold={f"reason {n:02}": 3 for n in range(30)})
+
+    monkeypatch.setattr(policy_trial_calls, "simulate_policy", many)
+    shown = command("policy", "simulate", candidate, "--since", "all").stdout
+    assert "cannot tell: reason 19" in shown
+    assert "reason 20" not in shown
+    assert re.search(r"cannot tell, for 10 other reasons\s+30", shown)
 
 
 @pytest.mark.requirement("PUB-09")
