@@ -14,7 +14,7 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
-from answerable.flows.counters.keep_budgets import keep_budgets
+from answerable.flows.recording.keep_budgets import keep_budgets
 from answerable.flows.recovery.settle_open_intents import recover_from_ledger, settle_open_intents
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.builders import Bench, bench_documents, with_spending

@@ -17,7 +17,7 @@ from answerable.adapters.sqlite import SqliteRegistryStore
 from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.entry import StoredEntry
 from answerable.errors import AnswerableError
-from answerable.flows.counters.keep_budgets import keep_budgets
+from answerable.flows.recording.keep_budgets import keep_budgets
 from answerable.flows.recovery.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,

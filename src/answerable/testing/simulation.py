@@ -20,9 +20,9 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Broken, Refused, Unavailable
-from answerable.flows.counters.keep_budgets import keep_budgets
 from answerable.flows.counters.keep_history import keep_history
 from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.recording.keep_budgets import keep_budgets
 from answerable.flows.recovery.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,

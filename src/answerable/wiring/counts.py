@@ -9,8 +9,8 @@ import anyio
 
 from answerable.errors import Unavailable
 from answerable.flows.approval.keep_figures import keep_figures, read_figures
-from answerable.flows.counters.keep_budgets import keep_budgets
 from answerable.flows.counters.keep_history import keep_history, read_unread_history
+from answerable.flows.recording.keep_budgets import keep_budgets
 from answerable.flows.recording.rounds import until_round
 
 if TYPE_CHECKING:

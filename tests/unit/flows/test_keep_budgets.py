@@ -9,7 +9,7 @@ from answerable.core.ledger.budget_counts import UNKEPT_ENTRIES_MAX, BudgetCount
 from answerable.core.mandate.budget import ONE_CALL, Reserved
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Broken, Refused
-from answerable.flows.counters.keep_budgets import keep_budgets
+from answerable.flows.recording.keep_budgets import keep_budgets
 from answerable.flows.recovery.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench, memory_ledger
 from answerable.testing.clock import ManualClock

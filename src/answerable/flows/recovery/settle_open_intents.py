@@ -16,11 +16,11 @@ from answerable.core.ledger.entry import Receipt
 from answerable.core.ledger.opened import leaf_of
 from answerable.errors import Unavailable
 from answerable.errors.codes.ledger import LEDGER_LEAF_MALFORMED
-from answerable.flows.counters.keep_budgets import restore_budgets
 from answerable.flows.counters.keep_history import restore_history
 from answerable.flows.entries.keep_citations import recall_citations
 from answerable.flows.entries.log_outcome import end_intent
 from answerable.flows.people.sign_in import record_refused_sign_ins
+from answerable.flows.recording.keep_budgets import restore_budgets
 from answerable.flows.recording.record_entry import record_entry
 from answerable.flows.state.walk import OpenIntent
 
