@@ -20,7 +20,6 @@ from answerable.flows.counters.keep_history import restore_history
 from answerable.flows.entries.keep_citations import recall_citations
 from answerable.flows.entries.log_outcome import end_intent
 from answerable.flows.people.sign_in import record_refused_sign_ins
-from answerable.flows.recording.keep_budgets import restore_budgets
 from answerable.flows.recording.record_entry import record_entry
 from answerable.flows.state.walk import OpenIntent
 
@@ -39,7 +38,7 @@ def recover_from_ledger(walk: Walk) -> None:
     For the start of a process, before anything is in flight. Raises Broken (`ledger.leaf_malformed`) for an intent or
     an end that this version did not write.
     """
-    restore_budgets(walk)
+    walk.intents.restore_budgets()
     recall_citations(walk)
     restore_history(walk)
     for stored in walk.ledger.open_intents():
