@@ -85,8 +85,7 @@ def sibling() -> int:
     """As `os.fork`, but that the new process is a child of our parent (CLONE_PARENT of clone(2))."""
     python = ctypes.PyDLL(None)
     python.syscall.restype = ctypes.c_long
-    # The members of `struct clone_args`: flags are the first, and the signal at its end is our own.
-    how = (ctypes.c_uint64 * 8)(CLONE_PARENT)
+    how = (ctypes.c_uint64 * 8)(CLONE_PARENT)  # `struct clone_args`, which begins with the flags
     python.PyOS_BeforeFork()
     process: int = python.syscall(SYS_CLONE3, ctypes.byref(how), ctypes.c_size_t(ctypes.sizeof(how)))
     if process:
@@ -303,7 +302,8 @@ def run(given: dict[str, Any], found_before: list[str]) -> None:
     more = [one for one in given["environment"].get("PYTHONPATH", "").split(os.pathsep) if one]
     sys.path[:] = [*more, *found_before]
     if any((Path(one) / "sitecustomize.py").exists() for one in more if one not in found_before):
-        # As `site` does, but late: it changes what is called through its module from here on.
+        # As `site` does, but late: it changes what is called through its module from here on. Debian's own was read.
+        sys.modules.pop("sitecustomize", None)
         importlib.import_module("sitecustomize")
     del sys.modules["__main__"]
     if words[0] == "-m":

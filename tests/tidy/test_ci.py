@@ -42,7 +42,7 @@ def test_every_test_by_which_others_judge_us_is_run_for_every_change(place: str)
 @pytest.mark.requirement("CI-01", "CI-03")
 def test_ci_runs_all_that_is_not_slow_and_every_night_the_rest() -> None:
     lines = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
-    assert {"PYTHON=$oldest part ./dev check --all", "part ./dev test"} <= set(lines)
+    assert {"DEV_PYTHON=$oldest part ./dev check --all", "part ./dev test"} <= set(lines)
     assert 'tools/run_tests.py tests -- -m "not slow"\n' in commands_of("test")
     prove = commands_of("prove")
     assert 'tools/run_tests.py "${@:-tests}" -- --hypothesis-profile=prove\n' in prove
