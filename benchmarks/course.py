@@ -65,6 +65,7 @@ from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTe
 from answerable.core.mandate.token import signed
 from answerable.core.registry.parsing.active import stored_form
 from answerable.core.tlog.note import VerifierKey
+from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.state.walk import Walk
@@ -218,26 +219,16 @@ def course(
     answers = KeptAnswers() if keeps_answers else KeptAnswers(most=0)
     policy_set = published(policy_text(registry.current), registry.current)
     walk = Walk(
-        clock=clock,
-        entropy=entropy,
-        ledger=ledger,
-        registry=registry,
-        mandates=mandates,
-        approvals=fresh(SqliteApprovalRegister),
-        openings=fresh(SqliteOpeningRegister),
-        channel=MemoryApprovalChannel(),
-        upstream=upstream,
-        decision_point=CedarDecisionPoint(policy_set, answers=answers),
-        compile_policies=compiled,
-        manifests=fresh(SqliteManifestRegister),
-        pins=ApprovedAsSeen(registry, upstream),
-        revocations=revocations,
-        holds=holds,
-        epochs=SqliteEpochs(revocations),
+        log_intents=EmbeddedIntentLog, clock=clock, entropy=entropy, ledger=ledger, registry=registry,
+        mandates=mandates, approvals=fresh(SqliteApprovalRegister), openings=fresh(SqliteOpeningRegister),
+        channel=MemoryApprovalChannel(), upstream=upstream,
+        decision_point=CedarDecisionPoint(policy_set, answers=answers), compile_policies=compiled,
+        manifests=fresh(SqliteManifestRegister), pins=ApprovedAsSeen(registry, upstream),
+        revocations=revocations, holds=holds, epochs=SqliteEpochs(revocations),
         subject_keys=SqliteSubjectKeys.open(
             directory / "subject-keys.db", root=entropy.bytes(32), entropy=entropy
         ),
-    )
+    )  # fmt: skip
     walk.history = History(registry.current.parts.trackers)
     limits = ProofLimits(authorities=frozenset((AUTHORITY.decode(),)), nonces_per_agent_max=1_000_000)
     verifier = CallerVerifier(registry=registry, clock=clock, entropy=entropy, limits=limits)

@@ -40,7 +40,6 @@ from answerable.core.ledger.batch_head import BatchHead, ReceivedHead
 from answerable.core.ledger.codec import FRAME_HEADER_BYTES, SEGMENT_BYTES_MAX
 from answerable.core.ledger.entry import Entry
 from answerable.core.ledger.tags import Tag
-from answerable.flows.recording.record_entry import record_in_run
 from answerable.verify.ledger_history import verify_ledger
 
 CALLERS = (1, 16, 64, 256)
@@ -154,10 +153,10 @@ def whole(callers: int, seconds: float) -> Measured:
 
 async def _recorded_action(made: Course, ready: Prepared, marks: list[float]) -> None:
     action_id = os.urandom(16).hex()
-    intent, _ = await record_in_run(made.walk, ready.mandate, partial(ready.intent, action_id))
+    intent, _ = await made.walk.intents.record(ready.mandate, partial(ready.intent, action_id))
     marks.append(time.perf_counter())
     _signed(intent.head)
-    end, _ = await record_in_run(made.walk, ready.mandate, partial(ready.outcome, action_id, intent))
+    end, _ = await made.walk.intents.record(ready.mandate, partial(ready.outcome, action_id, intent))
     _signed(end.head)
 
 

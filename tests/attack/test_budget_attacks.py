@@ -14,7 +14,6 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
-from answerable.flows.counters.keep_budgets import keep_budgets
 from answerable.flows.recovery.settle_open_intents import recover_from_ledger, settle_open_intents
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.builders import Bench, bench_documents, with_spending
@@ -267,7 +266,7 @@ async def test_an_outcome_after_the_kept_counts_of_its_intent_gives_back_at_the_
     bench = await ready(money_eur=100)
 
     async def keep(_: object) -> None:
-        keep_budgets(bench.walk)
+        bench.walk.intents.keep_budgets()
 
     bench.upstream.after = keep
     bench.upstream.answer = lambda _: Outcome(status="failed")
@@ -275,7 +274,7 @@ async def test_an_outcome_after_the_kept_counts_of_its_intent_gives_back_at_the_
     kept = bench.walk.mandates.kept_used(bench.walk.ledger.origin)
     assert kept[M1] == {"calls": 1, "money:EUR": 80}
     assert used(await reopened(bench)) == 0
-    keep_budgets(bench.walk)
+    bench.walk.intents.keep_budgets()
     assert bench.walk.mandates.kept_used(bench.walk.ledger.origin)[M1] == {"calls": 1, "money:EUR": 0}
     assert used(await reopened(bench)) == 0
 

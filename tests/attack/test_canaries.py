@@ -17,7 +17,6 @@ from answerable.flows.approval.keep_figures import read_figures
 from answerable.flows.approval.notify_attention_check import notify_attention_check, tell_ended_canaries
 from answerable.flows.approval.report_oversight import report_oversight
 from answerable.flows.approval.send_attention_check import asked_canary, send_attention_check
-from answerable.flows.escalation import request_approval
 from answerable.flows.policy.simulate_policy import simulate_policy
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, bench_documents
@@ -315,7 +314,7 @@ async def test_a_canary_whose_entry_could_not_be_written_is_told_all_the_same(mo
         raise Unavailable("no room", code="ledger.full", port="ledger")
 
     with monkeypatch.context() as broken:
-        broken.setattr(request_approval, "record_in_run", no_room)
+        broken.setattr(bench.walk.intents, "record", no_room)
         with pytest.raises(Unavailable):
             await canary_on(bench)
     (kept,) = [one for one in bench.walk.approvals.all(pending_only=True, now=0) if one.canary]

@@ -206,7 +206,7 @@ async def test_what_could_not_be_recorded_is_no_answer_and_says_so(monkeypatch):
         async def full(*_, **__):
             raise Unavailable("the ledger is full", code="ledger.full", port="ledger")
 
-        monkeypatch.setattr("answerable.flows.approval.answer_approval.record_in_run", full)
+        monkeypatch.setattr(world.bench.walk.intents, "record", full)
         assert "The ledger is full; this click does not count" in await refused(world)
         assert world.now(asked).state == "pending"
 

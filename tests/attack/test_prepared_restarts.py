@@ -110,6 +110,9 @@ class TroubledPrepared:
     def waiting(self, agent: AgentId, now: UnixMillis) -> int:
         return self.trouble.call("prepared.waiting", lambda: self.inner.waiting(agent, now))
 
+    def give_back(self, prepared: Prepared, *, by: str) -> None:
+        self.trouble.call("prepared.give_back", lambda: self.inner.give_back(prepared, by=by))
+
     def use(self, identity: str, *, by: str, now: UnixMillis) -> bool:
         return self.trouble.call("prepared.use", lambda: self.inner.use(identity, by=by, now=now))
 

@@ -17,7 +17,6 @@ from answerable.adapters.sqlite import SqliteRegistryStore
 from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.entry import StoredEntry
 from answerable.errors import AnswerableError
-from answerable.flows.counters.keep_budgets import keep_budgets
 from answerable.flows.recovery.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
@@ -75,7 +74,7 @@ async def _close(bench: Bench) -> None:
 async def _settle(bench: Bench) -> None:
     await settle_open_intents(bench.walk)
     await record_counted_refusals(bench.walk)
-    keep_budgets(bench.walk)
+    bench.walk.intents.keep_budgets()
 
 
 # Steps come twice where a person or an agent would try again.

@@ -19,6 +19,7 @@ from answerable.adapters.system import SystemClock
 from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import JSONValue, freeze
 from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.ledger.commit import Committed
 from answerable.core.ledger.entry import Receipt
 from answerable.core.ledger.warrant import Warrant
 from answerable.core.registry.documents.documents import Server
@@ -41,7 +42,7 @@ def warrant(target: str, arguments: dict[str, JSONValue] | None = None, server: 
         {"arguments": arguments or {}, "method": "tools/call", "server": server, "target": target}
     )
     return Warrant(
-        receipt=Receipt(index=1, leaf_hash=bytes(32)),
+        committed=Committed(receipt=Receipt(index=1, leaf_hash=bytes(32)), call=1),
         action_id="action-1",
         action=frozen,
         server=server,

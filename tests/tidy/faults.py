@@ -84,6 +84,17 @@ def makers(module: Module) -> list[str]:
     return faults
 
 
+def takers(module: Module) -> list[str]:
+    """Budgets, approvals and prepared objects taken, or given back, by anything but a commit and its end."""
+    return [
+        f"{module.path}:{node.lineno}: only a commit calls `{owner}.{node.func.attr}`: {rules.ONLY_TAKER}"
+        for node in module.nodes
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        for owner in [_last_name(node.func.value)]
+        if (owner, node.func.attr) in rules.TAKES and module.path != rules.ONLY_TAKER
+    ]
+
+
 def function_lines(node: FunctionNode) -> int:
     """Length of a function without decorators and docstring."""
     length = (node.end_lineno or node.lineno) - node.lineno + 1

@@ -74,7 +74,11 @@ FORBIDDEN_ROOMS = {"ports": frozenset({"sdk", "verify"})}
 ONLY_MAKERS = {
     "Warrant": (
         "src/answerable/core/ledger/warrant.py",
-        "src/answerable/flows/walk/govern_action.py",
+        "src/answerable/flows/walk/commit_intent.py",
+    ),
+    "Committed": (
+        "src/answerable/core/ledger/commit.py",
+        "src/answerable/flows/recording/intent_log.py",
     ),
     "VerifiedRequest": (
         "src/answerable/core/action/",
@@ -93,6 +97,19 @@ ONLY_MAKERS = {
         "src/answerable/testing/",
     ),
 }
+
+# What only a commit may call, by port and method, and where that is.
+TAKES = frozenset(
+    {
+        ("approvals", "use"),
+        ("mandates", "give_back"),
+        ("mandates", "reserve"),
+        ("mandates", "take_more"),
+        ("prepared", "give_back"),
+        ("prepared", "use"),
+    }
+)
+ONLY_TAKER = "src/answerable/flows/recording/intent_log.py"
 
 # --- sizes ----------------------------------------------------------------------------------------
 

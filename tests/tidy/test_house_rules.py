@@ -64,6 +64,11 @@ def test_values_of_the_walk_are_made_in_one_place():
     none([fault for module in modules(*SOURCE) for fault in faults.makers(module)])
 
 
+@pytest.mark.requirement("HOUSE-72")
+def test_only_a_commit_takes_budgets_approvals_and_prepared_objects():
+    none([fault for module in modules(*SOURCE) for fault in faults.takers(module)])
+
+
 def test_functions_fit_a_screen_and_modules_hold_one_idea():
     found = [fault for module in modules(*EVERYTHING) for fault in faults.sizes(module)]
     listed = {*rules.LONG_MODULES, *(entry.partition(":")[0] for entry in rules.LONG_FUNCTIONS)}

@@ -11,6 +11,8 @@ from tests.tidy.tree import Module, parsed
 
 CORE = "src/answerable/core/action/digest.py"
 FLOW = "src/answerable/flows/walk/govern_action.py"
+COMMIT = "src/answerable/flows/walk/commit_intent.py"
+INTENTS = "src/answerable/flows/recording/intent_log.py"
 ADAPTER = "src/answerable/adapters/sqlite/ledger.py"
 PORT = "src/answerable/ports/clock.py"
 TEST = "tests/system/test_clock.py"
@@ -43,9 +45,14 @@ CAUGHT: list[tuple[Callable[[Module], list[str]], str, str]] = [
     (faults.room_imports, PORT, "from answerable import sdk"),
     (faults.makers, ADAPTER, "Warrant(index=1)"),
     (faults.makers, ADAPTER, "warrant.Warrant(index=1)"),
+    (faults.makers, FLOW, "Warrant(committed=1)"),
+    (faults.makers, COMMIT, "Committed(receipt=1, call=1)"),
     (faults.makers, FLOW, "VerifiedRequest(action=1)"),
     (faults.makers, FLOW, "VerifiedCaller(agent=1)"),
     (faults.makers, FLOW, "Plan(epoch=1)"),
+    (faults.takers, FLOW, "walk.mandates.reserve(accounts, amounts)"),
+    (faults.takers, COMMIT, "x = walk.approvals.use(approval, now)"),
+    (faults.takers, ADAPTER, "def f(prepared):\n    return prepared.use('p-1', by='a', now=1)"),
     (faults.sizes, CORE, "def long():\n" + "    pass\n" * rules.FUNCTION_LINES_MAX),
     (faults.sizes, CORE, "x = 1\n" * (rules.MODULE_LINES_MAX + 1)),
     (faults.ports, PORT, "from typing import Protocol\nclass Clock(Protocol):\n    x: int"),
@@ -96,7 +103,10 @@ PASSES: list[tuple[Callable[[Module], list[str]], str, str]] = [
     ),
     (faults.core_imports, ADAPTER, "import sqlite3"),
     (faults.room_imports, PORT, "from answerable.core import action"),
-    (faults.makers, FLOW, "Warrant(index=1)"),
+    (faults.makers, COMMIT, "Warrant(committed=1)"),
+    (faults.makers, INTENTS, "Committed(receipt=1, call=1)"),
+    (faults.takers, INTENTS, "parts.mandates.reserve(accounts, amounts)"),
+    (faults.takers, FLOW, "walk.mandates.lack(accounts, amounts)\nspending.reserve(accounts)"),
     (faults.makers, "src/answerable/core/mandate/verify.py", "VerifiedRequest(action=1)"),
     (
         faults.sizes,

@@ -25,15 +25,21 @@ PORTS = {
 SUITE = re.compile(r"^class \w+\((?:Durable|Shared)?(\w+)Contract\)", re.MULTILINE)
 
 
+EMBEDDED = "answerable.flows.recording"
+"""Where a port is implemented over other ports, by what knows no storage."""
+
+
 def adapters() -> dict[str, set[str]]:
-    """Packages of adapters, by the ports that their classes say they implement, in name or words."""
+    """Packages of adapters, and modules in EMBEDDED, by the ports that their classes say they implement, in name or
+    words."""
     found: dict[str, set[str]] = {}
-    for module in modules("src/answerable/adapters"):
+    for module in modules("src/answerable/adapters", f"src/{EMBEDDED.replace('.', '/')}"):
         for node in module.nodes:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 said = PORT_OF.findall(ast.get_docstring(node) or "")
                 for port in {*said, *(one for one in PORTS if node.name.endswith(one))}:
-                    found.setdefault(port, set()).add(".".join(module.name.split(".")[:3]))
+                    package = ".".join(module.name.split(".")[:3])
+                    found.setdefault(port, set()).add(module.name if package == EMBEDDED else package)
     return found
 
 

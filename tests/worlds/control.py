@@ -48,6 +48,7 @@ from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.core.ledger.answer import Answer
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.ledger.gather_cosignatures import WitnessState
+from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.state.policy_desk import PolicyState
 from answerable.flows.state.walk import Walk
@@ -250,9 +251,10 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
         upstream = _upstream(clock)
         revocations = SqliteRevocationRegister(store, clock=clock)
         walk = Walk(
-            clock=clock, entropy=entropy, ledger=ledger, registry=registry, channel=MemoryApprovalChannel(),
+            log_intents=EmbeddedIntentLog, clock=clock, entropy=entropy, ledger=ledger, registry=registry,
             mandates=SqliteMandateRegister(store), approvals=SqliteApprovalRegister(store),
-            openings=SqliteOpeningRegister(store), policies=policy_desk(settings, store), upstream=upstream,
+            openings=SqliteOpeningRegister(store), channel=MemoryApprovalChannel(), upstream=upstream,
+            policies=policy_desk(settings, store),
             pins=ApprovedAsSeen(registry, upstream), compile_policies=compiled, manifests=fresh(SqliteManifestRegister),
             decision_point=compiled(policy_text(registry.current), registry.current), limits=settings.walk,
             revocations=revocations, holds=SqliteHoldRegister(store, revocations), subject_keys=subject_keys,
@@ -273,7 +275,7 @@ def memory_product() -> Product:
     ledger = MemoryLedger(key=log_key, sign=key.sign, clock=clock)
     upstream, (revocations, holds) = _upstream(clock), fresh_ends(clock)
     walk = Walk(
-        clock=clock, entropy=SystemEntropy(), ledger=ledger, registry=registry,
+        log_intents=EmbeddedIntentLog, clock=clock, entropy=SystemEntropy(), ledger=ledger, registry=registry,
         mandates=fresh(SqliteMandateRegister), approvals=fresh(SqliteApprovalRegister),
         openings=fresh(SqliteOpeningRegister),
         channel=MemoryApprovalChannel(), upstream=upstream, pins=ApprovedAsSeen(registry, upstream),

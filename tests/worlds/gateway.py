@@ -47,6 +47,7 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.flows.approval.answer_approval import still_waits, was_asked_by
 from answerable.flows.containment.refuse_held import open_stream, refuse_held
 from answerable.flows.counters.door_desk import DoorDesk
+from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.state.walk import Walk
@@ -310,8 +311,7 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
     assert public is not None
     revocations, holds = fresh_ends(clock)
     return Walk(
-        clock=clock,
-        entropy=SystemEntropy(),
+        log_intents=EmbeddedIntentLog, clock=clock, entropy=SystemEntropy(),
         ledger=MemoryLedger(key=VerifierKey.ed25519("example.test/log", public), sign=key.sign, clock=clock),
         registry=store,
         mandates=fresh(SqliteMandateRegister), approvals=fresh(SqliteApprovalRegister),

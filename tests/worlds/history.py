@@ -5,7 +5,6 @@ from __future__ import annotations
 from answerable.adapters.sqlite import SqliteHistoryRegister, SqliteMandateRegister
 from answerable.core.decision.counter import resource_key
 from answerable.core.decision.history import History
-from answerable.flows.counters.keep_budgets import keep_budgets
 from answerable.flows.counters.keep_history import HistoryReader, keep_history
 from answerable.flows.recovery.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench, bench_documents
@@ -61,7 +60,7 @@ def restarted(bench, *, register=None, ledger=None, keep_register=True):
 
 
 async def kept(bench):
-    keep_budgets(bench.walk)
+    bench.walk.intents.keep_budgets()
     await keep_history(bench.walk)
 
 

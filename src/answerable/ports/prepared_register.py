@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class PreparedRegister(Protocol):
-    """Promises: what `add` and `use` did is on stable storage when they return; an object is used at most once, also
-    among racing callers in any process; the content of a used object is deleted, and its use stays known until KEPT_MS
-    after it expired. All calls may read.
+    """Promises: what `add`, `use` and `give_back` did is on stable storage when they return; an object is used at most
+    once, also among racing callers in any process; the content of a used object is deleted, and its use stays known
+    until KEPT_MS after it expired. All calls may read.
 
     Raises only Unavailable (`register.*`) and, from `add`, Malformed (`prepared.duplicate`) for a stored id.
     """
@@ -35,6 +35,11 @@ class PreparedRegister(Protocol):
 
     def waiting(self, agent: AgentId, now: UnixMillis) -> int:
         """Return how many of this agent's objects can still be executed."""
+        ...
+
+    def give_back(self, prepared: Prepared, *, by: str) -> None:
+        """Undo the use of this object, as it was before, by the action `by`, which does not start. Does nothing where
+        that action did not use it."""
         ...
 
     def use(self, identity: str, *, by: str, now: UnixMillis) -> bool:

@@ -45,6 +45,7 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.flows.approval.answer_approval import answer_approval
 from answerable.flows.approval.typed_names import name_wanted
 from answerable.flows.escalation.approval_nonces import give_nonce
+from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.registry.apply_registry import apply_registry, policy_text
 from answerable.flows.state.duty_desk import OnCallState
 from answerable.flows.state.policy_desk import PolicyState
@@ -218,6 +219,7 @@ class Bench:
         self.upstream = RecordingUpstream(clock=self.clock, ledger=ledger, subject_keys=subject_keys)
         self.sequence = 0
         self.walk = Walk(
+            log_intents=EmbeddedIntentLog,
             clock=self.clock,
             entropy=entropy,
             ledger=ledger,

@@ -157,6 +157,13 @@ class TroubledLedger:
         await asyncio.sleep(0)
         await self._ledger.room(entry)
 
+    def require_room(self, entry: Entry) -> None:
+        if self.trouble.dead:
+            raise Crash
+        if self.poisoned:
+            raise LEDGER_POISONED("the log is poisoned")
+        self._ledger.require_room(entry)
+
     def submit(self, entry: Entry) -> Submitted:
         fault = self.trouble.next("ledger.submit")
         if self.poisoned:

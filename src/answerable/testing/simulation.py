@@ -20,7 +20,6 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Broken, Refused, Unavailable
-from answerable.flows.counters.keep_budgets import keep_budgets
 from answerable.flows.counters.keep_history import keep_history
 from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.recovery.settle_open_intents import (
@@ -344,7 +343,7 @@ class Simulation:
     async def _settle(self, bench: Bench) -> None:
         await settle_open_intents(bench.walk)
         await record_counted_refusals(bench.walk)
-        keep_budgets(bench.walk)
+        bench.walk.intents.keep_budgets()
         await keep_history(bench.walk, elsewhere=kept_here)
 
     async def _time(self, _: Bench) -> None:

@@ -32,6 +32,7 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.errors import Unavailable
 from answerable.flows.counters.door_desk import DoorDesk
 from answerable.flows.ledger.witness_intent import intent_witness
+from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.recovery.restore_ended_authority import restore_ended_authority
 from answerable.flows.recovery.settle_open_intents import (
     recover_from_ledger,
@@ -210,6 +211,7 @@ async def assembled(
             upstream = _upstream(settings, clock, own.origin, entropy)
             revocations = SqliteRevocationRegister(store, clock=clock)
             walk = Walk(
+                log_intents=EmbeddedIntentLog,
                 clock=clock, entropy=entropy,
                 ledger=ledger,
                 registry=registry,

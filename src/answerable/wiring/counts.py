@@ -9,7 +9,6 @@ import anyio
 
 from answerable.errors import Unavailable
 from answerable.flows.approval.keep_figures import keep_figures, read_figures
-from answerable.flows.counters.keep_budgets import keep_budgets
 from answerable.flows.counters.keep_history import keep_history, read_unread_history
 from answerable.flows.recording.rounds import until_round
 
@@ -32,7 +31,7 @@ async def keep_counts(walk: Walk) -> None:
     """Store the counts. A register that accepts no writes, on a full disk for example, ends nothing: the next start
     counts again."""
     try:
-        keep_budgets(walk)
+        walk.intents.keep_budgets()
         await keep_history(walk)
         await keep_figures(walk)
     except Unavailable as failed:

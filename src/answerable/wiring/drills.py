@@ -60,6 +60,8 @@ def drill_ground(walk: Walk, shadow: Shadow, tool: Tool) -> Walk:
         pins.put(pin, over="")
     return replace(
         walk,
+        # One intent log for one ledger: it counts all entries in their order.
+        log_intents=lambda _: walk.intents,
         registry=registry,
         upstream=upstream,
         pins=pins,

@@ -65,7 +65,7 @@ async def test_what_may_have_been_recorded_is_not_said_to_be_lost(monkeypatch):
         async def unknown(*_, **__):
             raise Unavailable("no answer", code="ledger.slow", port="ledger", effect="unknown")
 
-        monkeypatch.setattr("answerable.flows.approval.answer_approval.record_in_run", unknown)
+        monkeypatch.setattr(walk.intents, "record", unknown)
         clicked = await take_click(walk, world.desk, click_of(nonce))
         assert "check in the console whether it counts" in clicked.why
 
@@ -78,7 +78,7 @@ async def test_where_an_invariant_fell_it_is_said_and_not_covered_up(monkeypatch
         async def broken(*_, **__):
             raise Broken("the log is not what it was", code="ledger.broken")
 
-        monkeypatch.setattr("answerable.flows.approval.answer_approval.record_in_run", broken)
+        monkeypatch.setattr(walk.intents, "record", broken)
         with pytest.raises(Broken):
             await take_click(walk, world.desk, click_of(nonce))
 

@@ -82,7 +82,9 @@ async def test_nobody_hides_behind_the_name_of_a_shadow(kind):
 @pytest.mark.parametrize("kind", DRILL_KINDS)
 async def test_a_drill_passes_while_another_process_sweeps_all_the_time(kind):
     bench, workloads = await bench_to_drill()
-    other = replace(workloads, walk=replace(bench.walk, drills=DrillState()))
+    other = replace(
+        workloads, walk=replace(bench.walk, log_intents=lambda _: bench.walk.intents, drills=DrillState())
+    )
     swept = 0
 
     async def sweep() -> None:

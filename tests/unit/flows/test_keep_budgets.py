@@ -9,7 +9,6 @@ from answerable.core.ledger.budget_counts import UNKEPT_ENTRIES_MAX, BudgetCount
 from answerable.core.mandate.budget import ONE_CALL, Reserved
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Broken, Refused
-from answerable.flows.counters.keep_budgets import keep_budgets
 from answerable.flows.recovery.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench, memory_ledger
 from answerable.testing.clock import ManualClock
@@ -62,7 +61,7 @@ async def test_a_start_counts_only_the_intents_after_those_that_were_kept():
     await bench.issue("m-1", calls_max=5)
     for _ in range(3):
         await bench.act()
-    keep_budgets(bench.walk)
+    bench.walk.intents.keep_budgets()
     kept_to = bench.walk.mandates.used_up_to(ORIGIN)
     await bench.act()
     again = restarted(bench, emptied(bench.walk.mandates))
@@ -91,11 +90,11 @@ async def test_counts_kept_again_and_again_stay_right():
     await bench.issue("m-1", calls_max=50)
     for _ in range(4):
         await bench.act()
-        keep_budgets(bench.walk)
+        bench.walk.intents.keep_budgets()
     bench = restarted(bench, emptied(bench.walk.mandates))
     for _ in range(3):
         await bench.act()
-        keep_budgets(bench.walk)
+        bench.walk.intents.keep_budgets()
     again = restarted(bench, emptied(bench.walk.mandates))
     assert again.walk.mandates.calls_used(M1) == 7
 
@@ -110,7 +109,7 @@ async def test_what_a_start_counted_is_not_lost_when_another_mandates_count_is_k
     # The process ends before anything is kept; the next one keeps the count of another mandate.
     bench = restarted(bench, emptied(bench.walk.mandates))
     await bench.act(mandate="m-2")
-    keep_budgets(bench.walk)
+    bench.walk.intents.keep_budgets()
     again = restarted(bench, emptied(bench.walk.mandates))
     assert again.walk.mandates.calls_used(M1) == 2
     with pytest.raises(Refused, match="budget"):
@@ -132,7 +131,7 @@ async def test_a_log_that_is_shorter_than_what_was_counted_is_not_opened():
 async def test_nothing_is_kept_where_nothing_was_begun():
     bench = await Bench().registered()
     await bench.issue("m-1")
-    keep_budgets(bench.walk)
+    bench.walk.intents.keep_budgets()
     assert bench.walk.mandates.used_up_to(ORIGIN) == 0
 
 

@@ -79,6 +79,13 @@ class SqlitePreparedRegister:
             ).fetchone()
         return row is not None
 
+    def give_back(self, prepared: Prepared, *, by: str) -> None:
+        with self._store.write() as connection:
+            connection.execute(
+                "UPDATE prepared SET used_by = '', content = ? WHERE id = ? AND used_by = ?",
+                (prepared.content.text.encode(), prepared.id, by),
+            )
+
 
 def _prepared(row: tuple[object, ...]) -> Prepared:
     identity, used_by = text(row[0]), text(row[3])

@@ -1,6 +1,6 @@
 """A warrant: the right to perform one recorded intent, once, before its deadline.
 
-Laws: a warrant is made only from the receipt of a durable intent; it is redeemed at most once and never after its
+Laws: a warrant is made only from a commit, whose intent is durable; it is redeemed at most once and never after its
 deadline; it yields the frozen action of that intent and nothing else.
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import FrozenJSON
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.lease import Under
-    from answerable.core.ledger.entry import Receipt
+    from answerable.core.ledger.commit import Committed
     from answerable.core.ledger.warrant_token import LeaseTerms
 
 
@@ -34,7 +34,7 @@ class BrokeredAction:
 
 
 class Warrant:
-    """The right to perform one intent. intent: index of the durable intent. idempotency_key and lease_name: chosen
+    """The right to perform one intent. intent: receipt of the durable intent. idempotency_key and lease_name: chosen
     before the intent was written.
 
     brokered: data for the broker, where one acts; its terms contain the lease's name.
@@ -57,7 +57,7 @@ class Warrant:
     def __init__(
         self,
         *,
-        receipt: Receipt,
+        committed: Committed,
         action_id: str,
         action: FrozenJSON,
         server: str,
@@ -66,7 +66,7 @@ class Warrant:
         deadline: UnixMillis,
         brokered: BrokeredAction | None = None,
     ) -> None:
-        self.intent = receipt
+        self.intent = committed.receipt
         self.action_id = action_id
         self.server = server
         self.idempotency_key = idempotency_key

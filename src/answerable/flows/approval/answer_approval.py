@@ -41,7 +41,7 @@ from answerable.flows.escalation.approval_nonces import give_nonce, used_nonce
 from answerable.flows.escalation.propose_narrower import with_proposal
 from answerable.flows.people.sign_in import check_passkey
 from answerable.flows.recording.name_keys import key_on_record
-from answerable.flows.recording.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
+from answerable.flows.recording.record_entry import key_of, pseudonym_of, sealing_for
 from answerable.flows.revocation.deny_waiting import names_of_approval
 from answerable.flows.validity.deputy_validity import agent_owners, in_place_of
 from answerable.flows.validity.mandate_validity import schedule_owner, shard_elsewhere
@@ -352,7 +352,7 @@ async def answer_on_record(
         count_answered(walk, after, at=now, index=receipt.index)
         count_no(walk, after, at=now, index=receipt.index)
 
-    receipt, left = await record_in_run(walk, approval.mandate, entry, then=placed)
+    receipt, left = await walk.intents.record(approval.mandate, entry, then=placed)
     return OnRecord(was=approval, after=after, index=receipt.index, left=left)
 
 

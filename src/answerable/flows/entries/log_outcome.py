@@ -15,7 +15,7 @@ from answerable.errors import Unavailable
 from answerable.flows.counters.count_history import count_ended, started_by
 from answerable.flows.counters.recall_rules import take_back_retry
 from answerable.flows.counters.watch_rules import count_overrun
-from answerable.flows.recording.record_entry import record_entry, record_in_run, sealing_of_entry
+from answerable.flows.recording.record_entry import sealing_of_entry
 
 if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.core.ledger.warrant import Warrant
-    from answerable.core.mandate.budget import Reserved
     from answerable.flows.state.walk import OpenIntent, Walk
 
 RESULT_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -101,13 +100,6 @@ def _still_open(walk: Walk, taken: OpenIntent, outcome: Outcome, failed: Unavail
     return msgspec.structs.replace(taken, known=outcome, due_at=walk.clock.now())
 
 
-def _count(walk: Walk, reserved: Reserved, outcome: Outcome, receipt: Receipt) -> None:
-    """Return unspent amounts at the outcome's place in the log, so that later actions in the log can spend them."""
-    walk.mandates.give_back(reserved.accounts, outcome.returned)
-    walk.mandates.take_more(reserved.accounts, outcome.overrun)
-    walk.budget_counts.ended(reserved, outcome.returned, outcome.overrun, receipt.index)
-
-
 async def _recorded(
     walk: Walk,
     opened: OpenIntent | None,
@@ -143,17 +135,21 @@ async def _recorded(
         )
 
     def count(placed: Receipt) -> None:
-        if opened is not None and (outcome.returned or outcome.overrun):
-            _count(walk, opened.reserved, outcome, placed)
         count_ended(walk, of, outcome, at=at, index=placed.index)
         if outcome.status == "not_started":
             take_back_retry(walk, intent.index)
         if outcome.overrun and opened is not None and opened.verified is not None:
             count_overrun(walk, opened.verified, at=at, index=placed.index)
 
-    if opened is not None and opened.mandate:
-        return await record_in_run(walk, opened.mandate, entry, patient=patient, then=count)
-    return await record_entry(walk, entry(None), patient=patient, then=count)
+    return await walk.intents.finish(
+        opened.mandate if opened is not None else "",
+        entry,
+        reserved=opened.reserved if opened is not None else None,
+        returned=outcome.returned,
+        overrun=outcome.overrun,
+        patient=patient,
+        placed=count,
+    )
 
 
 def result_bytes(result: dict[str, JSONValue] | None) -> bytes:

@@ -14,7 +14,7 @@ from answerable.errors.codes.policy import POLICY_UNEXPLAINED
 from answerable.flows.counters.count_history import count_denied
 from answerable.flows.counters.watch_rules import Denying
 from answerable.flows.entries.cite_statement import UNDER_NOTHING, decided_under
-from answerable.flows.recording.record_entry import record_entry, record_in_run, sealing_for
+from answerable.flows.recording.record_entry import record_entry, sealing_for
 from answerable.flows.revocation.hold_flooding import hold_flooding
 
 if TYPE_CHECKING:
@@ -173,5 +173,5 @@ async def _recorded(
         )
 
     if mandate is not None:
-        return await record_in_run(walk, mandate.id, entry, waits=waits, then=placed)
+        return await walk.intents.record(mandate.id, entry, waits=waits, then=placed)
     return await record_entry(walk, entry(None), waits=waits, then=placed)

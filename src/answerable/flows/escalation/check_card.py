@@ -17,7 +17,7 @@ from answerable.core.decision.asked import read_question
 from answerable.core.ledger.records_approvals import approval_void
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.spend import money_moved
-from answerable.flows.recording.record_entry import key_of, record_in_run
+from answerable.flows.recording.record_entry import key_of
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
@@ -91,7 +91,7 @@ async def void(walk: Walk, approval: Approval, because: tuple[str, ...]) -> None
 
     try:
         # 1. The ledger says so. After a crash here, the next request voids it again.
-        _, left = await record_in_run(walk, approval.mandate, entry)
+        _, left = await walk.intents.record(approval.mandate, entry)
         # 2. The register says so.
         walk.approvals.replace(replace(approval, state="void", void_because=because), was=approval)
         if left is not None:

@@ -27,7 +27,7 @@ from answerable.flows.escalation.asking_budget import too_many
 from answerable.flows.escalation.check_card import card_mismatch, void
 from answerable.flows.escalation.propose_narrower import proposed_before
 from answerable.flows.escalation.route_approval import tell_asked
-from answerable.flows.recording.record_entry import pseudonym_of, record_in_run, sealing_for
+from answerable.flows.recording.record_entry import pseudonym_of, sealing_for
 from answerable.flows.validity.answers_standing import lost_its_yes
 from answerable.flows.validity.refuse_revoked import judged_now
 
@@ -157,7 +157,7 @@ async def ask_people(
             commits=commits,
         )
 
-    _, left = await record_in_run(walk, mandate.id, entry)
+    _, left = await walk.intents.record(mandate.id, entry)
     # 2. It waits, unless it was revoked or held meanwhile by a caller who did not find it in the register to deny it.
     if canary is None:
         walk.approvals.add(approval)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from anyio import CancelScope, get_cancelled_exc_class
 
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.core.ledger.entry import Entry, Receipt
-    from answerable.core.ledger.runs import Run
     from answerable.core.ledger.subject_key import SubjectKey
     from answerable.flows.state.walk import Walk
-    from answerable.ports.ledger import Submitted
+    from answerable.ports.ledger import Ledger, Submitted
 
 PSEUDONYMS_MAX = 10_000
 """People whose pseudonyms are cached in memory."""
@@ -33,61 +32,12 @@ async def record_entry(
     waits: Callable[[], None] | None = None,
     then: Callable[[Receipt], None] | None = None,
 ) -> tuple[Receipt, BaseException | None]:
-    """Make `entry`, which is in no run, durable even if the caller leaves. Parameters and result as `record_in_run`."""
-    submitted, left = await _submitted(walk, lambda: entry, patient=patient, waits=waits)
+    """Make `entry`, which is in no run, durable even if the caller leaves. Parameters and result as those of
+    `IntentLog.record`."""
+    submitted, left = await placed_entry(walk, lambda: entry, patient=patient, waits=waits)
     if then is not None:
         then(submitted.receipt)
-    return await _durable(submitted, left)
-
-
-async def record_in_run(
-    walk: Walk,
-    mandate: str,
-    make: Callable[[Run], Entry],
-    *,
-    patient: bool = True,
-    waits: Callable[[], None] | None = None,
-    then: Callable[[Receipt], None] | None = None,
-) -> tuple[Receipt, BaseException | None]:
-    """Make the next entry of a mandate's run durable even if the caller leaves.
-
-    Returns its receipt, and the cancellation if the caller left; raise it again after doing what follows from the
-    entry.
-
-    `make`: returns the entry for a place in the run; called again if the place was lost while waiting for room.
-    `patient`: wait for room; otherwise the entry gets its place before anything else runs, or the call fails. `waits`,
-    `then`: called before anything else runs, when there is no place yet, and when there is one. Raises Unavailable,
-    never a cancellation.
-    """
-    runs = walk.runs
-    place = runs.place(mandate)
-    try:
-        submitted = walk.ledger.submit(make(place))
-    except Unavailable as busy:
-        if busy.code != "ledger.busy" or not patient:
-            raise
-        if waits is not None:
-            waits()
-    else:
-        runs.taken(mandate, place, submitted.receipt.leaf_hash)
-        if then is not None:
-            then(submitted.receipt)
-        try:
-            return await submitted.durable(), None
-        except get_cancelled_exc_class() as gone:
-            return await _durable(submitted, gone)
-    placed = place
-
-    def again() -> Entry:
-        nonlocal placed
-        placed = runs.place(mandate)
-        return make(placed)
-
-    submitted, left = await _submitted(walk, again, patient=True)
-    runs.taken(mandate, placed, submitted.receipt.leaf_hash)
-    if then is not None:
-        then(submitted.receipt)
-    return await _durable(submitted, left)
+    return await durable_entry(submitted, left)
 
 
 def key_of(walk: Walk, subject: str) -> SubjectKey:
@@ -124,19 +74,32 @@ def pseudonym_of(walk: Walk, person: str) -> str:
     return known
 
 
-async def _submitted(
-    walk: Walk,
+class LedgerOwner(Protocol):
+    """Whatever has the ledger of the process."""
+
+    ledger: Ledger
+
+
+async def placed_entry(
+    parts: LedgerOwner,
     make: Callable[[], Entry],
     *,
     patient: bool,
     waits: Callable[[], None] | None = None,
+    take: Callable[[Entry], None] | None = None,
 ) -> tuple[Submitted, BaseException | None]:
-    """Get a place in the log. The cancel shield is built only if needed: it costs more than the record."""
+    """Get a place in the log. Return it, and the cancellation if the caller left. Raises Unavailable.
+
+    take: called with each entry right before it gets its place; it may raise, as the log may. The cancel shield is
+    built only if needed: it costs more than the record.
+    """
     left: BaseException | None = None
     while True:
         entry = make()
         try:
-            return walk.ledger.submit(entry), left
+            if take is not None:
+                take(entry)
+            return parts.ledger.submit(entry), left
         except Unavailable as busy:
             if busy.code != "ledger.busy" or not patient:
                 raise
@@ -145,12 +108,15 @@ async def _submitted(
             waits = None
         try:
             with CancelScope(shield=True):
-                await walk.ledger.room(entry)
+                await parts.ledger.room(entry)
         except get_cancelled_exc_class() as gone:
             left = gone
 
 
-async def _durable(submitted: Submitted, left: BaseException | None) -> tuple[Receipt, BaseException | None]:
+async def durable_entry(
+    submitted: Submitted, left: BaseException | None
+) -> tuple[Receipt, BaseException | None]:
+    """Wait until the entry is on stable storage, even if the caller leaves. Raises Unavailable."""
     if left is None:
         try:
             return await submitted.durable(), None

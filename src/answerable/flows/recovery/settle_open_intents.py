@@ -16,7 +16,6 @@ from answerable.core.ledger.entry import Receipt
 from answerable.core.ledger.opened import leaf_of
 from answerable.errors import Unavailable
 from answerable.errors.codes.ledger import LEDGER_LEAF_MALFORMED
-from answerable.flows.counters.keep_budgets import restore_budgets
 from answerable.flows.counters.keep_history import restore_history
 from answerable.flows.entries.keep_citations import recall_citations
 from answerable.flows.entries.log_outcome import end_intent
@@ -39,7 +38,7 @@ def recover_from_ledger(walk: Walk) -> None:
     For the start of a process, before anything is in flight. Raises Broken (`ledger.leaf_malformed`) for an intent or
     an end that this version did not write.
     """
-    restore_budgets(walk)
+    walk.intents.restore_budgets()
     recall_citations(walk)
     restore_history(walk)
     for stored in walk.ledger.open_intents():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -12,8 +12,6 @@ from answerable.core.action.quota import RefusalQuota
 from answerable.core.containment.hold import HoldTarget
 from answerable.core.decision.history import History
 from answerable.core.identity.proof.door_refusals import DoorRefusals
-from answerable.core.ledger.budget_counts import BudgetCounts
-from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.core.registry.manifests.tools_seen import ToolsSeen
 from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
@@ -70,6 +68,7 @@ if TYPE_CHECKING:
     from answerable.ports.entropy import Entropy
     from answerable.ports.history_register import HistoryRegister
     from answerable.ports.hold_register import HoldRegister
+    from answerable.ports.intent_log import IntentLog
     from answerable.ports.ledger import Ledger, Submitted
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.manifest_register import ManifestRegister
@@ -144,6 +143,7 @@ class Walk:
     stays.
 
     Actions in flight:
+    `intents`: commits actions and records their ends; made by `log_intents` of this walk.
     `open_intents`: by ledger index; the task that ends an intent removes it before the end is written.
     `calls`: tasks of upstream calls, by the same index; `cut`: those that a hold ended. `streams`: of events to
       callers.
@@ -205,6 +205,7 @@ class Walk:
     subject_keys: SubjectKeys
     manifests: ManifestRegister
     pins: ToolPinRegister
+    log_intents: InitVar[Callable[[Walk], IntentLog]]
     people: PersonVerifier | None = None
     passkeys: PasskeyState | None = None
     reach: NotificationState | None = None
@@ -220,10 +221,9 @@ class Walk:
     trust: TrustSource | None = None
     limits: WalkLimits = field(default_factory=WalkLimits)
     acting: ActingLimits = field(default_factory=ActingLimits)
+    intents: IntentLog = field(init=False)
     quota: RefusalQuota = field(init=False)
-    runs: Runs = field(init=False)
     delegations: Delegations = field(default_factory=Delegations)
-    budget_counts: BudgetCounts = field(default_factory=BudgetCounts)
     cited: dict[tuple[str, str], Reference] = field(default_factory=dict)
     citations: CitationRegister | None = None
     history: History = field(default_factory=History)
@@ -265,8 +265,8 @@ class Walk:
     standing_of: RegistrySnapshot | None = None
     standing: dict[MandateId, Refused | None] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.runs = Runs(self.entropy.bytes)
+    def __post_init__(self, log_intents: Callable[[Walk], IntentLog]) -> None:
+        self.intents = log_intents(self)
         self.plans = Plans()
         worlds = self.worlds = KnownWorlds(self.epochs, self)
         self.holds = self.tripped = TriggeredHolds(self.holds, changed=worlds.change_of)

@@ -98,19 +98,6 @@ def check_executed(
     _check_unchanged(walk, found, caller, delegation_lineage)
 
 
-def use_prepared(walk: Walk, executed: Executed | None, *, by: str) -> None:
-    """Mark a prepared object as used by action `by`, for good, before the effect.
-
-    If the process crashes after this call, the object stays used and must be prepared again. Raises Refused
-    (`prepared.used`), Unavailable.
-    """
-    if executed is None:
-        return
-    now = walk.clock.now()
-    if walk.prepared is None or not walk.prepared.use(executed.id, by=by, now=now):
-        raise PREPARED_USED("the prepared object was just used or has just expired: prepare again")
-
-
 def _check_room(walk: Walk, caller: VerifiedCaller, capability: Capability) -> None:
     if walk.prepared is None or not walk.registry.index.executing(capability.name):
         return

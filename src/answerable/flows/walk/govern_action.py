@@ -1,8 +1,9 @@
-"""Govern one action: parse → verify → gather → decide → (defer) → log intent → act → log outcome → answer.
+"""Govern one action: parse → verify → gather → decide → (defer) → commit → act → log outcome → answer.
 
 Each step takes the result of the step before, so that the steps cannot run in another order. The five laws:
 
-1. No effect without a durable intent: only step 6 makes a warrant, and only `Upstream.perform` redeems it, once.
+1. No effect without a durable intent: only a commit (step 6) gives a warrant, and only `Upstream.perform` redeems
+   it, once.
 2. Names before effects: the idempotency key and the lease name are in the intent.
 3. Every intent ends: in this flow, or by `settle_open_intents`.
 4. What was approved is what runs: an approval is matched by action digest, and is a fact in the final decision.
@@ -21,29 +22,25 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.facts import Facts
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.ledger import records
 from answerable.core.ledger.answer import Answer, with_narrowing
-from answerable.core.ledger.leaves import HopLeaf
 from answerable.core.ledger.warrant import Warrant
 from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.registry.documents.budget_name import WALL_MS
-from answerable.errors import AnswerableError, Broken, Refused, Unavailable
-from answerable.flows.counters.count_history import Starting, history_of
+from answerable.errors import Broken, Refused, Unavailable
+from answerable.flows.counters.count_history import history_of
 from answerable.flows.counters.watch_rules import watched
 from answerable.flows.entries.cite_statement import cite_statements, found_references
 from answerable.flows.entries.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.escalation.check_card import stale_approval, void, void_denied
 from answerable.flows.escalation.request_approval import request_approval
-from answerable.flows.recording.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.revocation.cut_held import perform_warrant
 from answerable.flows.revocation.end_without_room import no_room
-from answerable.flows.state.walk import OpenIntent
 from answerable.flows.validity.answers_standing import groups_now
-from answerable.flows.validity.lease_terms import UNNAMED, name_action
 from answerable.flows.validity.refuse_revoked import judged_now
 from answerable.flows.validity.verify_lineage import admit_receivers
 from answerable.flows.walk.await_documents import await_documents
-from answerable.flows.walk.decide_action import decide_action, duties_in_force
+from answerable.flows.walk.commit_intent import commit_intent
+from answerable.flows.walk.decide_action import decide_action
 from answerable.flows.walk.find_plan import find_plan
 from answerable.flows.walk.hide_tokens import hidden_progress
 from answerable.flows.walk.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
@@ -51,14 +48,7 @@ from answerable.flows.walk.keep_prepared import log_prepared
 from answerable.flows.walk.last_look import Grounds, why_not_start
 from answerable.flows.walk.pin_tools import pin_first_seen
 from answerable.flows.walk.preview_effect import Governing, preview_effect
-from answerable.flows.walk.spend_budget import (
-    accounts_of,
-    require_left,
-    reserve,
-    spend_on,
-    unreserve,
-    with_rest,
-)
+from answerable.flows.walk.spend_budget import accounts_of, require_left, spend_on, with_rest
 from answerable.flows.walk.verify_request import verify
 
 if TYPE_CHECKING:
@@ -66,12 +56,8 @@ if TYPE_CHECKING:
     from answerable.core.containment.reach import Judged
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.proof.caller import VerifiedCaller
-    from answerable.core.ledger.entry import Entry, Receipt
-    from answerable.core.ledger.runs import Run
-    from answerable.core.mandate.budget import Account, Reserved
-    from answerable.flows.entries.cite_statement import References
+    from answerable.core.mandate.budget import Account
     from answerable.flows.state.walk import Walk
-    from answerable.flows.validity.lease_terms import ActionNames
     from answerable.ports.upstream import Progress
     from answerable.ports.worlds import Plan
 
@@ -86,7 +72,7 @@ async def govern_action(
     recorded the end as indeterminate.
     """
     # 2 verify, again after each wait: a failure has no effect; the refusal of a verified principal is recorded.
-    verified, call, amounts, reserved, references, names = None, 0, ONE_CALL, None, None, UNNAMED
+    verified, amounts, references = None, ONE_CALL, None
     try:
         while True:
             await await_documents(walk)
@@ -108,11 +94,6 @@ async def govern_action(
                 break
             references = found_references(walk, verified, decision.policy_set)
             if references is not None:
-                names = name_action(walk, verified, at=facts.at)
-                # No await between the decision and this reservation, so that no other action spends the same budget.
-                call, reserved = reserve(
-                    walk, facts, accounts, amounts, executed=verified.prepared, action=names.action
-                )
                 break
             # The log lacks a statement that the intent will cite. Writing it takes time, so decide again.
             await cite_statements(walk, verified, decision.policy_set)
@@ -126,11 +107,14 @@ async def govern_action(
     # 5 defer: a durable approval record waits for people; a repeated request finds the same record.
     if decision.effect == "defer":
         return await _asked_people(walk, asked, verified, decision, at=facts.at)
-    # 6 log intent: choose the names, write the intent to disk, then make the warrant.
-    assert references is not None and reserved is not None  # noqa: S101, PT018 - only an allow comes here
+    # 6 commit what the action takes and its intent, to disk, and make the warrant. No await between the decision and
+    # the place of the intent, so that no other action spends the same budget.
+    assert references is not None  # noqa: S101 - only an allow comes here
     grounds = Grounds(plan=plan, caller=caller, verified=verified, facts=facts, decision=decision)
-    warrant, left = await log_intent(walk, grounds, references, names, call=call, reserved=reserved)
-    opened = walk.open_intents.get(warrant.intent.index)
+    try:
+        warrant, opened, left = await commit_intent(walk, grounds, references, accounts, amounts)
+    except Refused as refused:
+        raise await refuse_action(walk, verified.request, caller, no_from(refused, verified)) from None
     # 7 act: a crash between this line and step 9 leaves an open intent, which settlement ends as indeterminate.
     began = walk.clock.monotonic() if WALL_MS in amounts else 0.0
     told = hidden_progress(verified, progress)
@@ -139,7 +123,7 @@ async def govern_action(
     # 9 log outcome, with the part of the reservation that is given back
     if amounts is not ONE_CALL or outcome.status == "not_started":
         elapsed_ms = ceil((walk.clock.monotonic() - began) * 1000) if WALL_MS in amounts else 0
-        outcome = with_rest(outcome, reserved, verified, elapsed_ms=elapsed_ms)
+        outcome = with_rest(outcome, opened.reserved, verified, elapsed_ms=elapsed_ms)
     answered, outcome = outcome, await show_outcome(verified, decision, outcome, told)
     try:
         outcome, receipt = await log_prepared(walk, verified, warrant, answered, outcome, opened)
@@ -205,101 +189,6 @@ def _facts(walk: Walk, verified: VerifiedRequest, judged: Judged, accounts: tupl
         history=history_of(walk, verified, now),
         hold=hold.fact() if hold is not None else None,
     )
-
-
-async def log_intent(
-    walk: Walk,
-    grounds: Grounds,
-    references: References,
-    names: ActionNames,
-    *,
-    call: int,
-    reserved: Reserved,
-) -> tuple[Warrant, BaseException | None]:
-    """Step 6: write the intent with its decision to disk, and make the warrant from the receipt.
-
-    Returns the warrant, and the exception to raise if the caller left meanwhile. No await between the decision and its
-    place in the log or in the queue for it. Raises Unavailable with effect `none`, even if the entry was written:
-    without a warrant nothing is performed.
-    """
-    verified, decision, facts = grounds.verified, grounds.decision, grounds.facts
-    deadline = UnixMillis(facts.at + walk.limits.intent_ttl_ms)
-    mandate = verified.mandate
-    starting = Starting(walk, verified, at=facts.at)
-    try:
-        sealing = sealing_for(walk, verified.subject)
-        starting.prepare()
-        principal = pseudonym_of(walk, mandate.principal)
-
-        def entry(run: Run) -> Entry:
-            return records.intent(
-                verified,
-                decision,
-                at=facts.at,
-                sealing=sealing,
-                run=run,
-                principal=principal,
-                mandate_ref=references.mandate,
-                policy_ref=references.policy_set,
-                tool_ref=references.tool,
-                action_id=names.action,
-                idempotency_key=names.action,
-                lease_name=names.lease,
-                lease_target=names.lease_target,
-                deadline=deadline,
-                call=call,
-                approval_id=facts.approval.id if facts.approval is not None else "",
-                reserved=reserved,
-                hops=_hops(verified, references),
-            )
-
-        def counted(placed: Receipt) -> None:
-            walk.budget_counts.took(reserved, placed.index)
-            starting.placed(placed.index)
-
-        receipt, left = await record_in_run(walk, mandate.id, entry, waits=starting.waits, then=counted)
-    except AnswerableError as failed:
-        if not isinstance(failed, Unavailable) or failed.effect == "none":
-            unreserve(walk, reserved)
-            starting.withdraw()
-        if not isinstance(failed, Unavailable):
-            raise
-        raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
-    walk.open_intents[receipt.index] = OpenIntent(
-        action_id=names.action,
-        receipt=receipt,
-        due_at=UnixMillis(deadline + walk.limits.upstream_ms_max),
-        reserved=reserved,
-        mandate=mandate.id,
-        sealing=sealing,
-        names=grounds.plan.judged.names,
-        reach=grounds.plan.judged.reach,
-        log=duties_in_force(decision).log,
-        verified=verified,
-    )
-    return _warrant(verified, receipt, names, deadline), left
-
-
-def _warrant(
-    verified: VerifiedRequest, receipt: Receipt, names: ActionNames, deadline: UnixMillis
-) -> Warrant:
-    return Warrant(
-        receipt=receipt,
-        action_id=names.action,
-        action=verified.request.action,
-        server=verified.request.server,
-        idempotency_key=names.action,
-        lease_name=names.lease,
-        deadline=deadline,
-        brokered=names.brokered,
-    )
-
-
-def _hops(verified: VerifiedRequest, references: References) -> list[HopLeaf]:
-    return [
-        HopLeaf(agent=hop.agent, entry=where.entry, id=hop.jti, leaf=where.leaf)
-        for hop, where in zip(verified.hops, references.hops, strict=True)
-    ]
 
 
 async def act(

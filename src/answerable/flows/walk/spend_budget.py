@@ -1,4 +1,4 @@
-"""Reserve budgets before an action, and give back what it did not use.
+"""Find out what an action may spend at most, and what it gives back.
 
 The reservation is in the intent and the returned amounts are in the outcome, so that a restart recounts both from the
 log.
@@ -10,29 +10,24 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from answerable.core.approval.approval import ApprovalId
-from answerable.core.mandate.budget import NOTHING, ONE_CALL, Lack, Reserved
+from answerable.core.mandate.budget import NOTHING, ONE_CALL
 from answerable.core.mandate.delegation_lineage import hop_accounts
 from answerable.core.mandate.mandate import account_of
 from answerable.core.mandate.session_claims import session_account
 from answerable.core.mandate.spend import rest_of, spend_of
 from answerable.core.mandate.token_life import own_use
 from answerable.core.registry.documents.budget_name import BYTES
-from answerable.errors import AnswerableError, Refused
-from answerable.errors.codes.approval import APPROVAL_USED
-from answerable.errors.codes.mandate import MANDATE_BUDGET_SPENT, MANDATE_CLOSED
+from answerable.errors.codes.mandate import MANDATE_BUDGET_SPENT
 from answerable.flows.entries.log_outcome import result_bytes
-from answerable.flows.walk.find_prepared import use_prepared
 
 if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
-    from answerable.core.action.prepared import Executed
     from answerable.core.action.request import VerifiedRequest
-    from answerable.core.decision.facts import Facts
     from answerable.core.mandate.authority import Authority
-    from answerable.core.mandate.budget import Account, Amounts
+    from answerable.core.mandate.budget import Account, Amounts, Lack, Reserved
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
+    from answerable.errors import Refused
     from answerable.flows.state.walk import Walk
 
 
@@ -70,45 +65,7 @@ def require_left(walk: Walk, accounts: tuple[Account, ...], amounts: Amounts) ->
     """Check the budget before people are asked for approval. Raises Refused (`mandate.budget_spent`)."""
     lack = walk.mandates.lack(accounts, amounts)
     if lack is not None:
-        raise _spent(lack)
-
-
-def reserve(
-    walk: Walk,
-    facts: Facts,
-    accounts: tuple[Account, ...],
-    amounts: Amounts,
-    *,
-    executed: Executed | None = None,
-    action: str = "",
-) -> tuple[int, Reserved]:
-    """Take the amounts from all accounts, and use up the prepared object and the approval, for good, before the effect.
-
-    `executed`: the prepared object. `action`: id of the action that uses it. Returns the number of calls of the mandate
-    used so far. If the process crashes after this call, the approval stays used and people are asked again. Raises
-    Refused.
-    """
-    call = walk.mandates.reserve(accounts, amounts)
-    if call is None:
-        raise MANDATE_CLOSED("the mandate for this task was just closed")
-    if isinstance(call, Lack):
-        raise _spent(call)
-    reserved = Reserved(accounts=tuple(one.id for one in accounts), amounts=amounts)
-    try:
-        # Take the prepared object before the approval. In the other order, two racing callers could each take one and
-        # both fail.
-        use_prepared(walk, executed, by=action)
-        if facts.approval is not None and not walk.approvals.use(ApprovalId(facts.approval.id), facts.at):
-            raise APPROVAL_USED()
-    except AnswerableError:
-        unreserve(walk, reserved)
-        raise
-    return call, reserved
-
-
-def unreserve(walk: Walk, reserved: Reserved) -> None:
-    """Give back a reservation that no durable intent records."""
-    walk.mandates.give_back(reserved.accounts, reserved.amounts)
+        raise budget_spent(lack)
 
 
 def with_rest(outcome: Outcome, reserved: Reserved, verified: VerifiedRequest, *, elapsed_ms: int) -> Outcome:
@@ -127,5 +84,6 @@ def with_rest(outcome: Outcome, reserved: Reserved, verified: VerifiedRequest, *
     return msgspec.structs.replace(outcome, returned=rest.returned, overrun=rest.overrun)
 
 
-def _spent(lack: Lack) -> Refused:
+def budget_spent(lack: Lack) -> Refused:
+    """Return the refusal of an action for which a budget lacks."""
     return MANDATE_BUDGET_SPENT(lack.text())

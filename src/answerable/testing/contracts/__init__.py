@@ -41,6 +41,7 @@ from answerable.testing.contracts.instance_register import (
     DurableInstanceRegisterContract,
     InstanceRegisterContract,
 )
+from answerable.testing.contracts.intent_log import IntentLogContract
 from answerable.testing.contracts.join_tokens import DurableJoinTokensContract, JoinTokensContract
 from answerable.testing.contracts.lease_register import DurableLeaseRegisterContract, LeaseRegisterContract
 from answerable.testing.contracts.ledger import DurableLedgerContract, LedgerContract
@@ -115,6 +116,7 @@ __all__ = [
     "HistoryRegisterContract",
     "HoldRegisterContract",
     "InstanceRegisterContract",
+    "IntentLogContract",
     "IssuerBench",
     "JoinTokensContract",
     "LeaseRegisterContract",

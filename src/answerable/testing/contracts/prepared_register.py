@@ -96,6 +96,20 @@ class PreparedRegisterContract:
         claim(list(register.named(SCOUT, one.digest)) == [used], "it is still known by its digest")
         claim(not register.use("nobody's", by="a-1", now=START), "nothing of that id")
 
+    def test_a_use_of_an_action_that_does_not_start_is_given_back_by_it_alone(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        one, other = sample_prepared(), sample_prepared(1)
+        for prepared in (one, other):
+            register.add(prepared, waiting_max=9)
+            claim(register.use(prepared.id, by="a-1", now=START), "both are used")
+        register.give_back(one, by="a-2")
+        claim(not register.use(one.id, by="a-2", now=START), "nobody else gives it back")
+        register.give_back(one, by="a-1")
+        claim(register.get(one.id) == one, "then it waits as before, whole")
+        found = register.get(other.id)
+        claim(found is not None and found.used_by == "a-1", "the other stays used")
+        claim(register.use(one.id, by="a-2", now=START), "and it can be used again")
+
     def test_what_has_expired_cannot_be_used(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
         one = sample_prepared()

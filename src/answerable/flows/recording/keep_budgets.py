@@ -16,56 +16,57 @@ from answerable.errors.codes.ledger import LEDGER_ENTRIES_MISSING, LEDGER_LEAF_M
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.budget_counts import BudgetCounts
     from answerable.core.mandate.budget import Reserved
-    from answerable.flows.state.walk import Walk
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.mandate_register import MandateRegister
 
 
-def keep_budgets(walk: Walk) -> None:
+def keep_budgets(ledger: Ledger, mandates: MandateRegister, counts: BudgetCounts) -> None:
     """Store the counts whose entries are on stable storage. Raises Unavailable; unstored counts are made again at the
     start."""
-    due = walk.budget_counts.due(walk.ledger.size)
+    due = counts.due(ledger.size)
     if due is not None:
-        walk.mandates.keep_used(walk.ledger.origin, *due)
-        walk.budget_counts.kept()
+        mandates.keep_used(ledger.origin, *due)
+        counts.kept()
 
 
-def restore_budgets(walk: Walk) -> None:
+def restore_budgets(ledger: Ledger, mandates: MandateRegister, counts: BudgetCounts) -> None:
     """At a start, load the stored counts and add the intents and outcomes after them.
 
     Raises Broken (`ledger.entries_missing`) when more was counted than the log holds, and `ledger.leaf_malformed`.
     """
-    counted = walk.mandates.used_up_to(walk.ledger.origin)
-    if counted > walk.ledger.size:
+    counted = mandates.used_up_to(ledger.origin)
+    if counted > ledger.size:
         raise LEDGER_ENTRIES_MISSING(
-            f"the log holds {walk.ledger.size} entries, and budgets were counted up to entry {counted}: it was cut or "
+            f"the log holds {ledger.size} entries, and budgets were counted up to entry {counted}: it was cut or "
             "replaced by an older copy"
         )
-    counts = walk.budget_counts
-    counts.restored(walk.mandates.kept_used(walk.ledger.origin))
-    _count_on(walk, counted)
+    counts.restored(mandates.kept_used(ledger.origin))
+    _count_on(ledger, counts, counted)
     # Everything up to here is counted, also if the last entries change no budget.
-    counts.entries = walk.ledger.size
+    counts.entries = ledger.size
     for account, amounts in counts.used().items():
-        walk.mandates.restore_used(account, amounts)
+        mandates.restore_used(account, amounts)
 
 
-def _count_on(walk: Walk, counted: int) -> None:
+def _count_on(ledger: Ledger, counts: BudgetCounts, counted: int) -> None:
     """Count the entries from `counted` on, in order."""
     began: dict[int, Reserved] = {}
-    for stored in walk.ledger.replay(counted):
+    for stored in ledger.replay(counted):
         if stored.tag == Tag.INTENT:
             began[stored.index] = reserved_by(leaf_of(stored))
-            walk.budget_counts.took(began[stored.index], stored.index)
+            counts.took(began[stored.index], stored.index)
         elif stored.tag == Tag.OUTCOME:
             leaf = leaf_of(stored)
             returned, overrun = amounts_in(leaf, "returned"), amounts_in(leaf, "overrun")
             if returned or overrun:
-                reserved = _reserved(walk, leaf.get("intent"), began)
-                walk.budget_counts.ended(reserved, returned, overrun, stored.index)
+                reserved = _reserved(ledger, leaf.get("intent"), began)
+                counts.ended(reserved, returned, overrun, stored.index)
 
 
-def _reserved(walk: Walk, intent: JSONValue, began: dict[int, Reserved]) -> Reserved:
+def _reserved(ledger: Ledger, intent: JSONValue, began: dict[int, Reserved]) -> Reserved:
     """Return the amounts reserved by the intent of an outcome, which may have been counted before this start."""
     if not isinstance(intent, int):
         raise LEDGER_LEAF_MALFORMED("an outcome does not name its intent")
-    return began.get(intent) or reserved_by(leaf_of(walk.ledger.entry(intent)))
+    return began.get(intent) or reserved_by(leaf_of(ledger.entry(intent)))
