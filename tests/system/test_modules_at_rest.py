@@ -28,7 +28,8 @@ run()
 OF_ITS_COMMAND = {
     f"answerable.apps.cli{name}"
     for name in (
-        "", ".application", ".command", ".dashed_ids", ".exit_codes", ".on_demand", ".terminal", ".typed_ids"
+        "", ".application", ".command", ".dashed_ids", ".exit_codes", ".on_demand", ".terminal", ".typed_ids",
+        ".typed_values",
     )
 }  # fmt: skip
 """What reads the command line of `answerable up`."""
