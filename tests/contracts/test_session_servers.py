@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -14,6 +15,7 @@ from tests.stand_ins.postgres_server import PostgresServer, session_postgres
 from tests.stand_ins.rabbitmq_server import VHOST, RunningRabbit, session_rabbitmq
 
 Left = dict[str, set[str]]
+SECONDS_MAX = 120
 
 
 def on_postgres(server: PostgresServer) -> Left:
@@ -98,6 +100,11 @@ def test_who_gets_a_server_after_somebody_else_finds_the_same_process_and_nothin
         assert left_on(first) != clean
         with lent() as beside:
             assert beside.port != first.port, "it is lent to one at a time"
-    with lent() as second:
-        assert second.port == first.port
-        assert left_on(second) == clean
+    ends = time.monotonic() + SECONDS_MAX
+    while time.monotonic() < ends:
+        with lent() as second:
+            # Somebody else may have got it meanwhile: then we ask until it is given back.
+            if second.port == first.port:
+                assert left_on(second) == clean
+                return
+    pytest.fail("nobody gave it back")
