@@ -11,9 +11,7 @@ from answerable.api import agent_answers as answers
 from answerable.api.members import Page
 from answerable.apps.control_api.call import instant, page_of
 from answerable.apps.control_api.operation import Operation, operation
-from answerable.apps.control_api.schemas import (
-    TEXT,
-)
+from answerable.apps.control_api.schemas import TEXT
 from answerable.core.identity.names.principal import AgentId, UnixMillis, agent_id
 from answerable.core.identity.names.spiffe_id import ID_BYTES_MAX, spiffe_id
 from answerable.core.identity.workload.join_token import LIFETIME_SECONDS

@@ -11,9 +11,7 @@ from answerable.api import hold_answers as answers
 from answerable.api.members import Page
 from answerable.apps.control_api.call import instant, page_of
 from answerable.apps.control_api.operation import Operation, operation
-from answerable.apps.control_api.schemas import (
-    choice,
-)
+from answerable.apps.control_api.schemas import choice
 from answerable.core.containment.hold import (
     REASON_CHARS_MAX,
     HoldId,

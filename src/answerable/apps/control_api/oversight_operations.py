@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.api import oversight_answers as answers
 from answerable.apps.control_api.call import instant
 from answerable.apps.control_api.operation import Operation, operation
-from answerable.apps.control_api.schemas import (
-    TEXT,
-)
+from answerable.apps.control_api.schemas import TEXT
 from answerable.core.ledger.figure_cells import Cell
 from answerable.errors import shown
 from answerable.errors.codes.services import REQUEST_QUERY

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 from answerable.api import suggestion_answers as answers
 from answerable.apps.control_api.call import instant
 from answerable.apps.control_api.operation import Operation, operation
-from answerable.apps.control_api.schemas import (
-    TEXT,
-)
+from answerable.apps.control_api.schemas import TEXT
 from answerable.errors import shown
 from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.approval.suggest_rules import APPROVED_MIN, DAYS_MAX, suggest_rules

@@ -8,9 +8,7 @@ from answerable.api import tool_answers as answers
 from answerable.api.members import Page, Token
 from answerable.apps.control_api.call import instant, page_of
 from answerable.apps.control_api.operation import Operation, operation
-from answerable.apps.control_api.schemas import (
-    TEXT,
-)
+from answerable.apps.control_api.schemas import TEXT
 from answerable.core.identity.keys.compact_jws import TOKEN_CHARS_MAX
 from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.walk.pin_tools import approve_tool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -169,16 +170,16 @@ def committed(found: Committed | Conflict) -> Committed:
     return found
 
 
-class IntentLogContract:
+class IntentLogContract(ABC):
     """Contract cases for any intent log. `tmp_path` is an empty directory of the test."""
 
+    @abstractmethod
     async def opened(self, tmp_path: Path) -> Opened:
         """Open an intent log that stores its state in that directory; opening again is a restart."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def opened_full(self, tmp_path: Path) -> Opened:
         """Open one whose log has room for nothing but what is owed; `ready` can still be called on it."""
-        raise NotImplementedError
 
     def run(self, tmp_path: Path, case: Callable[[Opened], Coroutine[object, object, None]]) -> None:
         """Run a case on a fresh intent log."""
