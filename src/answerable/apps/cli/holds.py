@@ -233,14 +233,18 @@ def lift(shell: Shell, id: Id, person: Person, key: KeyFile, reason: LiftReason)
             at=UnixMillis(time.time_ns() // 1_000_000),
             key=signing_key,
         )
+        others = sum(one.id != id for one in hold_calls.list_holds(control, state="in_force"))
         after = hold_calls.lift_hold(control, id, Lift(token=token))
     if shell.terminal.as_json:
         shell.terminal.json(after)
     elif after.lifted_at:
-        shell.terminal.say(
-            f"lifted: {described(hold.what)} may act again; what was denied stays denied, "
-            "and instances must attest again"
-        )
+        # Which of them reach what this one reached, the server finds out for each action.
+        told = f"the hold of {described(hold.what)}" if others else f"{described(hold.what)} may act again"
+        shell.terminal.say(f"lifted: {told}; what was denied stays denied, and instances must attest again")
+        if others:
+            shell.terminal.warn(
+                f"{others} other hold(s) are in force, and nothing in their reach acts: `answerable hold list`"
+            )
     else:
         missing = after.persons_to_lift - len(after.agreed)
         shell.terminal.say(f"signed: {missing} more signature(s) needed to lift it, each with another key")

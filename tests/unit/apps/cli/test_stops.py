@@ -141,6 +141,17 @@ def test_two_persons_lift_what_a_user_of_the_machine_placed_and_what_was_denied_
 
 
 @pytest.mark.requirement("STOP-02")
+def test_who_lifts_one_of_several_holds_is_told_that_others_stand(applied: Command, world: World) -> None:
+    hold = stopped(applied, "support-agent")["hold"]["id"]
+    stopped(applied, "everything")
+    lift(applied, world, hold, "bela", code=4)
+    said = lift(applied, world, hold, "chen").stderr
+    assert "may act again" not in said
+    assert "lifted: the hold of agent `support-agent`" in said
+    assert "1 other hold(s) are in force" in said
+
+
+@pytest.mark.requirement("STOP-02")
 def test_whoever_placed_it_as_a_person_does_not_lift_it_and_one_other_does(
     applied: Command, world: World, product: Product
 ) -> None:
