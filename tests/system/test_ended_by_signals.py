@@ -44,6 +44,21 @@ async def test_signals_one_after_the_other_end_a_server_in_order_and_without_a_t
         process.wait()
 
 
+@pytest.mark.requirement("HOUSE-90")
+@pytest.mark.parametrize("what", SERVES)
+async def test_a_closed_terminal_ends_a_server_in_order(tmp_path: Path, what: str) -> None:
+    said = tmp_path / "said"
+    process = _started(House(tmp_path), said, *(("witness", "serve") if what == "witness" else (what,)))
+    try:
+        begins = f"\n{SERVES[what]}"
+        await until(lambda: begins in f"\n{said.read_text()}" or process.poll() is not None, what)
+        process.send_signal(signal.SIGHUP)
+        assert await asyncio.to_thread(process.wait, WAIT_SECONDS_MAX) == 0, said.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
 def _started(home: House, said: Path, *words: str) -> subprocess.Popen[bytes]:
     with said.open("wb") as file:
         return subprocess.Popen(

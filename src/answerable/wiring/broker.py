@@ -120,9 +120,9 @@ async def serve_broker(
     until_eof: bool,
     started: Callable[[Listeners, Broker, int], None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM, or the end of standard input; then begin nothing new and end the open leases as
-    far as the grace period allows: the next start ends the rest. When target files change, restart within this process,
-    once all of them can be read.
+    """Serve until SIGINT, SIGTERM or SIGHUP, or the end of standard input; then begin nothing new and end the open
+    leases as far as the grace period allows: the next start ends the rest. When target files change, restart within
+    this process, once all of them can be read.
 
     started: called with the number of leases that an earlier process left. Raises as `opened_broker`, and `front.*`.
     """

@@ -103,7 +103,8 @@ def _is_listening(path: Path) -> bool:
 
 
 def stop_on_signal(stop: anyio.Event) -> None:
-    """From here to the end of the process, set the event at SIGINT or SIGTERM. Call it in the loop of the event.
+    """From here to the end of the process, set the event at SIGINT, SIGTERM or SIGHUP. Call it in the loop of the
+    event. SIGHUP comes when the terminal is closed; `nohup` has it ignored, and it stays so.
 
     Not by a receiver that ends with the loop: the signal after it would raise KeyboardInterrupt anywhere in what stops.
     """
@@ -116,6 +117,8 @@ def stop_on_signal(stop: anyio.Event) -> None:
 
     signal.signal(signal.SIGINT, set_stop)
     signal.signal(signal.SIGTERM, set_stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, set_stop)
 
 
 async def stop_at_eof(stop: anyio.Event) -> None:

@@ -92,7 +92,7 @@ async def serve_witness(
     until_eof: bool,
     started: Callable[[Listeners, CosigningState], None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM, or the end of standard input, then stop gracefully.
+    """Serve until SIGINT, SIGTERM or SIGHUP, or the end of standard input, then stop gracefully.
 
     logs: to watch, unless their names are watched under other keys. Raises as `opened_desk`, and `front.*`.
     """

@@ -105,7 +105,7 @@ class Doors:
 async def serve_product(
     settings: Settings, doors: Doors, *, started: Callable[[Product, Listeners], Coroutine[Any, Any, None]]
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then stop gracefully. `started` runs once, when both listeners answer.
+    """Serve until SIGINT, SIGTERM or SIGHUP, then stop gracefully. `started` runs once, when both listeners answer.
 
     Raises as `assembled`, Unavailable (`front.*`), and whatever made the log unusable: of several errors at once, the
     first of this product. Witnesses are asked before the listeners open; one that knows a longer or a different log
