@@ -31,7 +31,7 @@ SUBSCRIBED = """([endpoint, key, secret]) => {
     return { endpoint, getKey: (name) => given[name] };
   };
 }"""
-SHOWN = """async () => (await (await navigator.serviceWorker.ready).getNotifications())
+DISPLAYED = """async () => (await (await navigator.serviceWorker.ready).getNotifications())
   .map((one) => [one.title, one.body, one.tag, one.data])"""
 
 
@@ -62,14 +62,17 @@ async def delivered(person: Any, worker: str, text: str) -> None:
     )
 
 
-async def shown(person: Any, title: str = "") -> list[list[Any]]:
-    """What the device shows, once that is one of this title; one of any title, where none is given."""
+async def displayed(person: Any, worker: str, text: str, title: str) -> list[list[Any]]:
+    """What the device displays, once something of this title is among it. DevTools do not say whether a message reached
+    the worker, and one in thousands did not: a push service, too, delivers again."""
     async with asyncio.timeout(WAIT_MS / 1000):
         while True:
-            found: list[list[Any]] = await person.page.evaluate(SHOWN)
-            if any(title in (one[0], "") for one in found):
-                return found
-            await asyncio.sleep(0.05)
+            await delivered(person, worker, text)
+            for _ in range(100):
+                found: list[list[Any]] = await person.page.evaluate(DISPLAYED)
+                if any(title == one[0] for one in found):
+                    return found
+                await asyncio.sleep(0.05)
 
 
 @pytest.mark.requirement("CHANNEL-12")
@@ -100,13 +103,12 @@ async def test_a_person_has_a_phone_told_and_what_comes_leads_to_our_page_alone(
             (_, pushed) = service.taken[0]
             assert pushed["id"] == waiting["id"]
             worker = await worker_of(bob)
-            await delivered(bob, worker, json.dumps(pushed))
             ours = [pushed["title"], pushed["body"], pushed["tag"], {"id": waiting["id"]}]
-            assert await shown(bob) == [ours]
+            assert await displayed(bob, worker, json.dumps(pushed), pushed["title"]) == [ours]
             # No address and no markup is taken from what is pushed, whoever pushed it.
-            await delivered(bob, worker, json.dumps(HOSTILE))
             # A browser under load says something of its own where ours comes late, and may take ours back at once.
-            assert ["<b>x</b>", "", "answerable", {"id": ""}] in await shown(bob, "<b>x</b>")
+            found = await displayed(bob, worker, json.dumps(HOSTILE), "<b>x</b>")
+            assert ["<b>x</b>", "", "answerable", {"id": ""}] in found
             assert said == []
             with pytest.raises(Error, match="TrustedScriptURL"):
                 # What is no script of ours does not become a worker of ours.

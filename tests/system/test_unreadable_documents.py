@@ -49,7 +49,7 @@ def test_a_document_that_cannot_be_read_is_made_again_from_the_ledger_and_named(
         damage(house, damaged)
         assert documents(house) != before, what
         with house.up("a") as a:
-            assert "could not be read and were restored from the ledger" in a.said(), what
+            a.says("could not be read and were restored from the ledger")
             a.acted(house.issue("a"))
         assert documents(house) == before, what
 
@@ -70,7 +70,7 @@ def test_a_row_of_the_trust_domain_that_cannot_be_read_is_made_again_and_named(h
         damage(house, damaged)
         with house.up("a") as a:
             told = "of the trust domain could not be read and was restored from the ledger"
-            assert told in a.said(), what
+            a.says(told)
             assert authorities(house) == before, what
             assert bundle(house)["keys"] == published["keys"], what
 

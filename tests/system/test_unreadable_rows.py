@@ -102,7 +102,7 @@ def test_rows_that_cannot_be_read_are_named_at_start_and_by_doctor_and_their_nei
     )
     with house.up("a") as a:
         for name in (spoilt, third):
-            assert f"`{name}` cannot be read and is out of use" in a.said()
+            a.says(f"`{name}` cannot be read and is out of use")
         approvals = house.command("a", "approval", "list", "--state", "all", "--json").stdout
         assert waiting in approvals
         assert spoilt not in approvals

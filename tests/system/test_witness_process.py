@@ -192,7 +192,7 @@ def test_a_witness_that_cannot_run_is_an_alarm_and_no_obstacle(world: World) -> 
         assert one["size"] == 0
         assert one["reason"]
         assert one["since"]
-        assert "does not cosign" in server.said()
+        until(lambda: "does not cosign" in server.said(), "the alarm, said")
         assert "ALARM" in command(world, "status").stdout
         assert "witness local" in command(world, "doctor", code=5).stdout
         command(world, "apply", "-f", str(world.registry))

@@ -176,6 +176,10 @@ class Shard:
     def said(self) -> str:
         return self.errors.read_text()
 
+    def says(self, text: str) -> None:
+        """Wait until it has: it says what it found line by line, while it serves already."""
+        until(lambda: text in self.said(), f"{text!r} from {self.name}")
+
     def call(self, mandate: str, *, tool: str = "customer_read", **more: str) -> dict[str, Any]:
         """Read the customer of the case, or use another tool on it, as the agent."""
         body = modern("tools/call", {"name": tool, "arguments": {"case_id": "4711", **more}})
