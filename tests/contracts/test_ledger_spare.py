@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from answerable.adapters.tlog_files.directory import SPARE, WAL
 from answerable.adapters.tlog_files.segments import Segments, Stretch
+from answerable.errors import Unavailable
 from answerable.testing.contracts.ledger import log_key, refusal_entry
 from answerable.verify.ledger_history import verify_ledger
 from tests.probes.waiting import until
@@ -50,3 +54,38 @@ def test_a_spare_that_is_being_taken_is_no_spare(
     report = verify_ledger(tmp_path / "log", key=log_key()[0])
     assert (report.errors, report.size) == (0, 201)
     assert SMALL.segment_bytes * 4 < 200 * 1_500
+
+
+@pytest.mark.requirement("LEDGER-05")
+def test_the_first_entry_after_an_opening_waits_for_the_spare_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a word from the keeper it waits until its time is over: nothing else is written that would wake it."""
+    spare, may_make = Segments._spare, threading.Event()
+    settings = replace(SMALL, segment_bytes=16_384, append_wait_seconds_max=600)
+
+    def held_up(segments: Segments, size: int) -> int:
+        if threading.current_thread() is not threading.main_thread():
+            may_make.wait()
+        return spare(segments, size)
+
+    async def filled() -> None:
+        async with small_log(tmp_path / "log", replace(settings, append_wait_seconds_max=0.05)) as ledger:
+            with suppress(Unavailable):
+                for number in range(100):
+                    await ledger.append(refusal_entry(number, b"x" * 700))
+            assert 0 < ledger.size < 100, "the segment is full"
+            may_make.set()
+        may_make.clear()
+
+    async def goes_on() -> int:
+        async with small_log(tmp_path / "log", settings) as ledger:
+            first = asyncio.create_task(ledger.append(refusal_entry(1, b"x" * 700)))
+            await until(lambda: bool(ledger._commit._room_waiters))
+            may_make.set()
+            async with asyncio.timeout(60):
+                return (await first).index
+
+    monkeypatch.setattr(Segments, "_spare", held_up)
+    asyncio.run(filled())
+    assert asyncio.run(goes_on()) > 0

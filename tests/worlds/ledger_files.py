@@ -19,7 +19,7 @@ from answerable.testing.contracts.ledger import (
     refusal_entry,
 )
 
-SMALL = TlogFilesSettings(segment_bytes=65_536, append_wait_seconds_max=0.2, allocation_retry_seconds=0.02)
+SMALL = TlogFilesSettings(segment_bytes=65_536, append_wait_seconds_max=30, allocation_retry_seconds=0.02)
 
 
 def small_log(path: Path, settings: TlogFilesSettings = SMALL) -> TlogFilesLedger:

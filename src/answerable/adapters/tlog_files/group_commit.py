@@ -215,11 +215,8 @@ class GroupCommit:
 
     def poison(self, error: BaseException, lost: list[Future[None]]) -> None:
         """Stop this log until it is reopened: the disk's content is unknown. lost: callers of the failed write."""
-        cause = (
-            os.strerror(error.errno).lower()
-            if isinstance(error, OSError) and error.errno
-            else "internal fault"
-        )
+        number = error.errno if isinstance(error, OSError) else None
+        cause = os.strerror(number).lower() if number else "internal fault"
         message = f"the log failed and accepts no entries until it is opened again: {cause}"
         never_written, self._waiting = self._waiting, []
         self._unwritten_from = self._first if self._pieces else self._next
@@ -237,8 +234,6 @@ class GroupCommit:
         if self._loop is not None:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._room_changed)
-                return
-        self._recount()
 
     def _schedule(self) -> None:
         """Schedule the write of the batch that begins now, for the end of this turn or soon after."""
@@ -348,6 +343,7 @@ class GroupCommit:
     def _has_room(self, entry: Entry, length: int) -> bool:
         """Whether the entry fits now; False if waiting may help. Raises Unavailable, `ledger.full` among others."""
         self.require_open()
+        self._recount()
         room = self._room_owed if entry.tag in OWED else self._room_new
         if self._queued_bytes + length <= room and len(self._pieces) < self._pieces_max:
             return True
@@ -364,6 +360,8 @@ class GroupCommit:
         """Wait until an entry fits, for a limited time. Raises Unavailable (`ledger.full`, `ledger.busy`)."""
         length = FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment)
         loop = asyncio.get_running_loop()
+        # Before the first look: from here on, a new spare segment wakes who waits.
+        self._loop = loop
         give_up_at = loop.time() + self._settings.append_wait_seconds_max
         while not self._has_room(entry, length):
             left = give_up_at - loop.time()
