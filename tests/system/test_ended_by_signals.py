@@ -60,15 +60,20 @@ async def test_a_closed_terminal_ends_a_server_in_order(tmp_path: Path, what: st
 
 
 def _started(home: House, said: Path, *words: str) -> subprocess.Popen[bytes]:
-    with said.open("wb") as file:
-        return subprocess.Popen(
-            home.line(*words),
-            # How an interpreter ends is looked at: one that was forked does not do that by itself.
-            env=home.environment | {COLD: "yes"},
-            stdout=file,
-            stderr=file,
-            stdin=subprocess.DEVNULL,
-        )
+    # Under `nohup`, a server goes on where its terminal is closed: what these tests began under is not asked.
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with said.open("wb") as file:
+            return subprocess.Popen(
+                home.line(*words),
+                # How an interpreter ends is looked at: one that was forked does not do that by itself.
+                env=home.environment | {COLD: "yes"},
+                stdout=file,
+                stderr=file,
+                stdin=subprocess.DEVNULL,
+            )
+    finally:
+        signal.signal(signal.SIGHUP, inherited)
 
 
 def _pressed(process: subprocess.Popen[bytes], pause: float) -> None:
