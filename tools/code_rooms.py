@@ -1,7 +1,9 @@
-"""`./dev house [ROOM]`: the rooms of the code, what each is for, its size, and which rooms it imports.
+"""`./dev house [ROOM | WORDS]`: the rooms of the code, what each is for, its size, and which rooms it imports.
 
 Without a room: all of them, as the import contracts order them, so that a room imports what stands below it. With one,
-such as `flows/walk`: its modules, what each is for, and which rooms import it. Imports for types alone are left out.
+such as `flows/walk`: its modules, what each is for, and which rooms import it. With other words, such as `stop rule`:
+the rooms and modules that have all of them in their name or in what they are for. Imports for types alone and of
+`errors`, which every room imports, are left out.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from imports import ROOT, Imports
 
 PACKAGE = "answerable"
 COLUMNS = 120
+TOP = "(top level)"
+EVERYWHERE = "errors"
 
 
 class House:
@@ -34,7 +38,7 @@ class House:
     def rooms(self) -> list[str]:
         """Packages, such as `flows/walk`, top first."""
         found = [_path(name) for name, path in self._modules.items() if path.name == "__init__.py"]
-        return sorted((one for one in found if one), key=self._place)
+        return [*sorted((one for one in found if one), key=self._place), TOP]
 
     def _place(self, room: str) -> tuple[tuple[int, str], ...]:
         parts = room.split("/")
@@ -62,7 +66,7 @@ class House:
 
     def modules(self, room: str) -> list[str]:
         """Those that lie in the room itself."""
-        whole = ".".join([PACKAGE, *room.split("/")])
+        whole = _package(room)
         return sorted(
             name
             for name, path in self._modules.items()
@@ -76,7 +80,9 @@ class House:
 
     def purpose(self, room: str) -> str:
         """The first sentence of its docstring."""
-        return re.split(r"(?<=[.;]) ", self.says(".".join([PACKAGE, *room.split("/")])))[0].rstrip(";")
+        if room == TOP:
+            return "What several packages need and none of them owns."
+        return re.split(r"(?<=[.]) ", self.says(_package(room)))[0]
 
     def lines(self, room: str) -> int:
         """Of its modules."""
@@ -84,18 +90,37 @@ class House:
 
     def room_of(self, module: str) -> str:
         """The innermost package that it lies in."""
-        return _path(module if self._modules[module].name == "__init__.py" else module.rpartition(".")[0])
+        return (
+            _path(module if self._modules[module].name == "__init__.py" else module.rpartition(".")[0]) or TOP
+        )
 
     def imported(self, room: str) -> list[str]:
         """Rooms that hold what its modules import."""
         found = {
-            self.room_of(other)
+            self.room_of(owner)
             for module in self.modules(room)
-            for other in self._imports.imported(module)
-            # With each module its packages are read, which hold nothing but what they are for.
-            if other in self._modules and self._modules[other].name != "__init__.py"
+            for name in self._imports.names(module)
+            if (owner := self._owner(name))
         }
-        return [one for one in self.rooms if one in found - {room}]
+        return [one for one in self.rooms if one in found - {room, EVERYWHERE}]
+
+    def _owner(self, name: str) -> str:
+        """The module that has this name; empty for none of ours, and for a package of which nothing is named."""
+        owner = name
+        while owner and owner not in self._modules:
+            owner = owner.rpartition(".")[0]
+        is_package = owner in self._modules and self._modules[owner].name == "__init__.py"
+        return "" if is_package and owner in (name, PACKAGE) else owner
+
+    def about(self, words: list[str]) -> list[tuple[str, str]]:
+        """Rooms and then modules, each with what it is for, that have all these words in one of both."""
+        rooms = [(room, self.purpose(room)) for room in self.rooms]
+        modules = [(_path(one), self.says(one)) for room in self.rooms for one in self.modules(room)]
+        return [
+            (place, says)
+            for place, says in (*rooms, *modules)
+            if all(word.lower() in f"{place.replace('_', ' ')} {says}".lower() for word in words)
+        ]
 
     def importing(self, room: str) -> list[str]:
         """Rooms that import it."""
@@ -104,6 +129,10 @@ class House:
 
 def _path(module: str) -> str:
     return "/".join(module.split(".")[1:])
+
+
+def _package(room: str) -> str:
+    return PACKAGE if room == TOP else ".".join([PACKAGE, *room.split("/")])
 
 
 def told_all(house: House) -> str:
@@ -117,6 +146,8 @@ def told_all(house: House) -> str:
         told += [row + first, *(" " * len(row) + line for line in more)]
         if imported := house.imported(room):
             told += _wrapped(f"-> {', '.join(imported)}", f"{'':{width}} {'':15} ")
+    told += ["", "`./dev house ROOM` lists a room's modules, `./dev house WORDS` what is about these words."]
+    told.append("docs/explanation/follow-one-action.md says where a change goes.")
     return "\n".join(told)
 
 
@@ -134,28 +165,40 @@ def told_one(house: House, room: str) -> str:
     return "\n".join(told)
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
+def told_about(house: House, words: list[str]) -> str:
+    """Rooms and modules that have these words, a paragraph each."""
+    found = house.about(words)
+    width = min(max((len(place) for place, _ in found), default=0), 60)
+    return "\n".join(
+        line for place, says in found for line in _wrapped(f"{place:{width}}  {says}", "", width + 2)
+    )
+
+
+def _wrapped(text: str, indent: str, more: int = 3) -> list[str]:
     return textwrap.wrap(
-        text, COLUMNS, initial_indent=indent, subsequent_indent=f"{indent}   ", break_on_hyphens=False
+        text, COLUMNS, initial_indent=indent, subsequent_indent=indent + " " * more, break_on_hyphens=False
     )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev house", description=__doc__, allow_abbrev=False)
-    parser.add_argument("room", nargs="?", help="such as flows/walk")
-    wanted, house = parser.parse_args().room, House()
-    if wanted is None:
+    parser.add_argument("words", nargs="*", metavar="ROOM | WORDS", help="such as flows/walk, or stop rule")
+    words, house = parser.parse_args().words, House()
+    if not words:
         print(told_all(house))
         return 0
+    wanted = " ".join(words)
     room = wanted.strip("/").removeprefix("src/answerable/")
-    if room not in house.rooms:
-        near = difflib.get_close_matches(room, house.rooms, n=3, cutoff=0.4)
-        print(
-            f"dev: no room `{wanted}`{'; did you mean ' + ', '.join(near) if near else ''}", file=sys.stderr
-        )
-        return 2
-    print(told_one(house, room))
-    return 0
+    if room in house.rooms:
+        print(told_one(house, room))
+        return 0
+    if "/" not in wanted and (found := told_about(house, words)):
+        print(found)
+        return 0
+    near = difflib.get_close_matches(room, house.rooms, n=3, cutoff=0.4)
+    hint = f"; did you mean {', '.join(near)}" if near else ""
+    print(f"dev: no room `{wanted}`, and nothing about these words{hint}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ class Imports:
             for path in (root / name).rglob("*.py")
         }
         self._octets: dict[str, bytes] = {}
+        self._names: dict[str, frozenset[str]] = {}
         self._edges: dict[str, list[str]] = {}
 
     def read(self, module: str) -> bytes:
@@ -28,10 +29,16 @@ class Imports:
             self._octets[module] = self.modules[module].read_bytes()
         return self._octets[module]
 
+    def names(self, module: str) -> frozenset[str]:
+        """What this module imports or names in a text: modules, and names in modules."""
+        if module not in self._names:
+            self._names[module] = frozenset(_named(ast.parse(self.read(module))))
+        return self._names[module]
+
     def imported(self, module: str) -> list[str]:
         """Modules of ours that this one imports, with the packages that they are in."""
         if module not in self._edges:
-            names = {*_named(ast.parse(self.read(module))), module}
+            names = {*self.names(module), module}
             whole = {part for name in names for part in _prefixes(name)}
             self._edges[module] = sorted(whole & self.modules.keys() - {module})
         return self._edges[module]

@@ -38,9 +38,8 @@ def told(now: code_rooms.House, capsys: pytest.CaptureFixture[str], monkeypatch:
 @pytest.mark.requirement("HOUSE-03")
 def test_every_package_of_the_product_is_a_room_and_says_what_it_is_for(now: code_rooms.House) -> None:
     sources = ROOT / "src/answerable"
-    assert set(now.rooms) == {
-        str(one.parent.relative_to(sources)) for one in sources.rglob("__init__.py") if one.parent != sources
-    }
+    packages = {str(one.parent.relative_to(sources)) for one in sources.rglob("__init__.py")}
+    assert set(now.rooms) == packages - {"."} | {code_rooms.TOP}
     assert [room for room in now.rooms if not now.purpose(room)] == []
 
 
@@ -76,6 +75,34 @@ def test_of_one_room_it_prints_modules_and_both_sides(told: Told) -> None:
     assert "  record_entry " in said
     (importing,) = (part for part in said.split("\n\n") if "imported by: " in part)
     assert "flows/walk" in importing
+
+
+@pytest.mark.requirement("HOUSE-03")
+def test_a_package_that_names_are_imported_from_is_imported(now: code_rooms.House) -> None:
+    assert "wiring" in now.importing("adapters/slack")
+    assert "wiring" in now.importing("adapters/system")
+    assert "errors" not in now.imported("core/action")
+
+
+@pytest.mark.requirement("HOUSE-03")
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (["why"], "verify/denial"),
+        (["Stop", "rule"], "core/containment/stop_rule_signal"),
+        (["doctor"], "apps/cli/checks"),
+        (["approval", "card"], "core/approval/card"),
+        (["proof", "possession"], "core/identity/proof"),
+        (["plug-in"], "targets"),
+    ],
+)
+def test_words_lead_to_rooms_and_modules_that_are_about_them(
+    told: Told, words: list[str], place: str
+) -> None:
+    code, said = told(*words)
+    assert code == 0
+    assert place in [line.split(" ")[0] for line in said.splitlines()]
+    assert max(map(len, said.splitlines())) <= 120
 
 
 @pytest.mark.requirement("HOUSE-03")

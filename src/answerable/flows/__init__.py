@@ -1,1 +1,1 @@
-"""Use cases, one per file, grouped in rooms. Flows import ports and core only."""
+"""Use cases, one per file, grouped in rooms. Flows import ports, core, verify and api."""

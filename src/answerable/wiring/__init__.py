@@ -1,1 +1,2 @@
-"""Assemble the product: from settings to adapters and ready flows. The only package that knows all the others."""
+"""Assemble the product: from settings to adapters and ready flows. The only package that imports
+adapters."""

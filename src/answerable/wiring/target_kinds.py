@@ -4,6 +4,8 @@ names them.
 Laws: what is installed is inert until a target file names it; finding out what is installed imports none of it; of two
 distributions that claim one kind neither is imported; code of a plug-in has bounded time, and what it raises is refused
 with its distribution.
+
+Our own kinds are declared in `pyproject.toml`, under `answerable.targets`.
 """
 
 from __future__ import annotations

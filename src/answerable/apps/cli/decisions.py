@@ -1,4 +1,5 @@
-"""Decisions on the command line: replay past ones, explain a denial, and say what an agent may do."""
+"""Decisions on the command line: `decision replay`, `why` a denial (see `verify/denial`), and what an agent `could`
+do."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 Laws: an event counts for the agent that caused it, for its mandate, and for an instance and the instance it is a
 sub-agent of: delegating a task does not extend its limits, and a delegate cannot cause holds on those above it; events
 under a hold count for no rule; every rule that fires holds something: without the rule's target, the agent.
+
+A new kind of rule begins with `Watched` in `core/registry/documents/stop_rule`; a rule of these kinds is a document.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
 """Permanent integer tags of ledger entries. Numbers are for ever: append, document, never reuse or reorder.
 
+A new tag needs a builder, a shape in `verify/leaf_shapes`, a sentence in `core/incident/timeline`, and a row in
+`tests/seams`.
+
 | tag | since      | entry           | meaning                                                                  |
 |-----|------------|-----------------|--------------------------------------------------------------------------|
 | 1   | 2026-11-24 | genesis         | first entry of a log: its origin and signing key                         |

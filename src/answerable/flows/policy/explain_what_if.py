@@ -1,7 +1,7 @@
 """Explain which agents could use a capability at a moment, now or earlier, by the checks of the walk without a request.
 
 Laws: what the walk would refuse for any request is a no, with the walk's own code. What depends on the single request
-is listed as conditions. This flow decides nothing.
+is listed as conditions. This flow decides nothing. `answerable could` asks it; `answerable why` asks `verify/denial`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""End mandates, instances, leases and authority; place holds, and cut calls in flight."""
+"""End mandates, instances, leases and authority, place holds, and cut calls in flight."""

@@ -1,1 +1,2 @@
-"""In-memory state of a process that the flows share: limits, caches, queues. Imports no other room."""
+"""In-memory state of a process that the flows share: limits, caches, queues. Imports no other
+room of flows."""

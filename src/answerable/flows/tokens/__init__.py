@@ -1,1 +1,1 @@
-"""Verify callers' proofs; issue, exchange, introspect and revoke mandate tokens."""
+"""Verify callers' proofs, and issue, exchange, introspect and revoke mandate tokens."""

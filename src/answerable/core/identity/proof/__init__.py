@@ -1,1 +1,2 @@
-"""Proofs that a caller possesses a key or uses a channel."""
+"""Proofs of possession of a key, or of the use of a channel: `ProofKind` in `caller` lists them, and
+`flows/tokens/verify_caller` checks them."""
