@@ -106,7 +106,7 @@ async def test_where_drift_is_marked_policy_and_ledger_see_it_whoever_calls() ->
     await acted_as(bench, REGISTERED)
 
 
-@pytest.mark.requirement("MANIFEST-12")
+@pytest.mark.requirement("MANIFEST-12", "NEIGHBOUR-22")
 async def test_what_cannot_be_seen_is_not_taken_for_what_was_signed() -> None:
     bench, _ = await world()
     await bench.issue()
@@ -114,7 +114,8 @@ async def test_what_cannot_be_seen_is_not_taken_for_what_was_signed() -> None:
     bench.upstream.lists("crm", None)
     assert "has not listed its tools yet" in tools_fault(bench.walk, SCOUT)
     assert observed_tools(bench.walk, SCOUT).verdict == "unmeasured"
-    assert await code_of(acted_as(bench, REGISTERED)) == "agent.drifted"
+    assert await code_of(acted_as(bench, REGISTERED)) == "upstream.unknown"
+    assert bench.entries(Tag.REFUSAL) == [], "it is not the agent that has drifted"
     # A manifest that says nothing of tools is compared with none.
     await manifest(bench, replace(MADE, tools_digest=""), at=1)
     assert tools_fault(bench.walk, SCOUT) == ""

@@ -79,7 +79,7 @@ class Nothing:
     async def entries(self, server, method):
         return []
 
-    async def settled(self, server):
+    async def settled(self, server, *, tools):
         return None
 
     def input_schema(self, server, tool):

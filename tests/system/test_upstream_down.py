@@ -1,6 +1,11 @@
-"""A server that cannot be started: the log says so, once, and where its own words are."""
+"""A server that cannot be started: the log says so, once, and where its own words are. And one that has not started
+yet: what is asked of it waits."""
 
 from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
@@ -9,9 +14,11 @@ from answerable.adapters.mcp_upstream.link import Link
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.api import registry_answers
 from answerable.apps.cli.checks import _server
+from answerable.core.action.quota import RefusalQuota
+from answerable.core.ledger.tags import Tag
 from answerable.core.registry.documents.documents import Server
 from tests.worlds.answers import filled
-from tests.worlds.gateway import until
+from tests.worlds.gateway import World, gateway_world, modern, modern_headers, until
 
 pytestmark = pytest.mark.anyio
 
@@ -46,3 +53,49 @@ def test_doctor_finds_a_server_that_is_down():
     )
     assert (found.name, found.state) == ("server crm", "fault")
     assert "`upstream-logs`" in found.advice
+
+
+@pytest.mark.requirement("NEIGHBOUR-22")
+async def test_calls_and_lists_that_come_before_the_first_list_was_read_wait_for_it(tmp_path):
+    async with gateway_world(tmp_path, "crm") as world:
+        world.mandate("crm.read", "crm.case")
+        said: list[Any] = []
+
+        async def asks(method: str, params: dict[str, Any], name: str = "") -> None:
+            said.append(
+                (await world.post("crm", modern(method, params), **modern_headers(method, name))).json()
+            )
+
+        starts_anew(world)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                case = {"name": "customer_read", "arguments": {"case_id": "4711"}}
+                tasks.start_soon(asks, "tools/call", case, "customer_read")
+            tasks.start_soon(asks, "resources/read", {"uri": "crm://case/4711"}, "crm://case/4711")
+            tasks.start_soon(asks, "tools/list", {})
+        assert [one for one in said if "error" in one or one["result"].get("isError")] == []
+        assert world.entries(Tag.REFUSAL) == []
+
+
+@pytest.mark.requirement("NEIGHBOUR-22")
+async def test_a_server_that_cannot_be_started_gets_no_agent_held(tmp_path):
+    settings = UpstreamSettings(connect_wait_seconds=0.2)
+    async with gateway_world(tmp_path, "crm", settings=settings) as world:
+        world.mandate("crm.read")
+        world.walk.quota = RefusalQuota(recorded_max=2, window_ms=60_000)
+        starts_anew(world, command=sys.executable, args=("-c", "import nosuch"))
+        case = {"name": "customer_read", "arguments": {"case_id": "4711"}}
+        for _ in range(5):
+            body, fields = modern("tools/call", case), modern_headers("tools/call", "customer_read")
+            said = (await world.post("crm", body, **fields)).json()
+            assert said["error"]["data"]["code"] == "upstream.unknown"
+            assert "is not connected" in said["error"]["message"]
+        assert world.entries(Tag.REFUSAL) == []
+        starts_anew(world)
+        assert "error" not in (await world.post("crm", body, **fields)).json()
+
+
+def starts_anew(world: World, **changed: Any) -> None:
+    """As after a start: nothing is known of what the server offers, and it is being connected."""
+    world.upstream.apply(())
+    world.upstream.apply([replace(one, **changed) for one in world.walk.registry.current.servers.values()])

@@ -182,12 +182,19 @@ class Link:
         """Whether the server has announced a change of its tools that `catalogue` does not yet include."""
         return self._changes != self._changes_read
 
-    async def settled(self, *, seconds_max: float) -> None:
-        """Wait, at most `seconds_max`, until announced changes of tools have been read."""
-        if self.is_stale:
-            with anyio.move_on_after(seconds_max):
-                while self.is_stale:
-                    await self._read.wait()
+    @property
+    def is_starting(self) -> bool:
+        """Whether the first attempt to connect goes on, so that nothing is known yet of what the server offers."""
+        return self.state == "connecting" and self.catalogue is None
+
+    async def settled(self, *, seconds_max: float, tools: bool = True) -> None:
+        """Wait, at most `seconds_max`, until the lists have been read once or the first attempt to connect has failed.
+        tools: also until announced changes of tools have been read."""
+        with anyio.move_on_after(seconds_max):
+            while self.is_starting:
+                await self._turn.wait()
+            while tools and self.is_stale:
+                await self._read.wait()
 
     async def refresh(self, *, seconds_max: float) -> None:
         """Read the lists again if they are older than `seconds_max`. A failure leaves the known lists."""

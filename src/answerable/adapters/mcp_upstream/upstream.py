@@ -215,13 +215,13 @@ class McpUpstream:
     async def entries(self, server: str, method: str) -> list[dict[str, JSONValue]] | None:
         """Return every entry that may be offered for a list method; None while the server is unknown.
 
-        This is the same list from which definitions are made. If the server does not announce changes and the list is
-        older than `catalogue_seconds_max`, the list is read again first.
+        Waits as `settled` does. This is the same list from which definitions are made. If the server does not announce
+        changes and the list is older than `catalogue_seconds_max`, the list is read again first.
         """
+        await self.settled(server, tools=True)
         link = self._links.get(server)
         if link is None or link.catalogue is None:
             return None
-        await link.settled(seconds_max=self._settings.connect_wait_seconds)
         if not _announces(link.capabilities, method):
             await link.refresh(seconds_max=self._settings.catalogue_seconds_max)
         return list(link.catalogue.entries[LIST_METHODS[method]].values())
@@ -234,11 +234,12 @@ class McpUpstream:
                 if link.state == "up" and not _announces(link.capabilities, "tools/list"):
                     tasks.start_soon(partial(link.refresh, seconds_max=self._settings.catalogue_seconds_max))
 
-    async def settled(self, server: str) -> None:
-        """Wait briefly until the tools that a server announced have been read: until then it offers none."""
+    async def settled(self, server: str, *, tools: bool) -> None:
+        """Wait, at most `connect_wait_seconds`, until the first reading of a server's lists has ended. tools: also
+        until tools that it announced have been read; until then it offers none."""
         link = self._links.get(server)
-        if link is not None and link.is_stale:
-            await link.settled(seconds_max=self._settings.connect_wait_seconds)
+        if link is not None and (link.is_starting or (tools and link.is_stale)):
+            await link.settled(seconds_max=self._settings.connect_wait_seconds, tools=tools)
 
     def input_schema(self, server: str, tool: str) -> JSONValue:
         """Return a tool's input schema as listed; None if the tool is not offered."""

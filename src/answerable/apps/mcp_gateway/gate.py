@@ -106,7 +106,7 @@ class Gate:
             raise MCPError(METHOD_NOT_FOUND, f"method {shown(method)} is not offered here")
         if method in _GOVERNED:
             if method == "tools/call":
-                self._check_param_headers(ctx.request, arrival)
+                await self._check_param_headers(ctx.request, arrival)
             progress = ctx.session.report_progress if _wants_progress(arrival) else None
             declared = ctx.session.client_capabilities
             return await self._governed(arrival, method, ctx.protocol_version, progress, declared)
@@ -137,8 +137,7 @@ class Gate:
         progress: Progress | None = None,
         declared: Any = None,
     ) -> dict[str, Any]:
-        if method == "tools/call":
-            await self._needs.offers.settled(self._server)
+        await self._needs.offers.settled(self._server, tools=method == "tools/call")
         frozen = partial(request_of, arrival, self._server, method)
         # Freezing costs as much as parsing.
         request = frozen() if arrival.aside is None else await arrival.aside(frozen)
@@ -163,10 +162,11 @@ class Gate:
                 return asked
         return translate.answered(answer, method=method, version=version, page=page)
 
-    def _check_param_headers(self, http: Any, arrival: Arrival) -> None:
+    async def _check_param_headers(self, http: Any, arrival: Arrival) -> None:
         """Check that `Mcp-Param-*` fields match the body: a router in front of the gateway may rely on them."""
         if not any(name.startswith(_PARAM_HEADER) for name, _ in http.scope["headers"]):
             return
+        await self._needs.offers.settled(self._server, tools=True)
         request = request_of(arrival, self._server, "tools/call")
         schema = self._needs.offers.input_schema(self._server, request.target)
         rejection = validate_mcp_param_headers(schema, request.arguments, http.headers)

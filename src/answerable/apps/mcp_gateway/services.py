@@ -164,8 +164,9 @@ class Offers(Protocol):
         """Return all entries of a list method whose names may be offered; None while the server is not known yet."""
         ...
 
-    async def settled(self, server: str) -> None:
-        """Wait briefly for tools that the server has announced and that are not read yet."""
+    async def settled(self, server: str, *, tools: bool) -> None:
+        """Wait briefly for the first lists of a server that is being connected. tools: also for tools that it has
+        announced and that are not read yet."""
         ...
 
     def input_schema(self, server: str, tool: str) -> JSONValue:

@@ -63,6 +63,15 @@ def tools_fault(of: ToolSources, agent: AgentId) -> str:
     return f"the tools offered to agent {shown(agent)} differ from its manifest"
 
 
+def unread_server(of: ToolSources, agent: AgentId) -> str:
+    """Return a server whose list this process must read before it can compare the agent's tools with its manifest;
+    empty if there is none. Does no I/O. Never raises."""
+    signed = of.manifests.current(agent)
+    if signed is None or not signed.manifest.tools_digest:
+        return ""
+    return _remembered(of, agent, signed).unread
+
+
 def with_tools(fields: tuple[tuple[str, Grade], ...]) -> tuple[tuple[str, Grade], ...]:
     """Add the tools field, at gateway grade, to the measured fields of an agent."""
     return tuple(sorted({**dict(fields), TOOLS_FIELD: GATEWAY}.items()))
@@ -112,11 +121,12 @@ def _observed(of: ToolSources, agent: AgentId, expected: str) -> ObservedTools:
         elif target in tools:
             listed.setdefault(server, []).append(tools[target])
             pairs.append((server, target))
-    why = f"server {shown(min(unseen))} has not listed its tools yet" if unseen else ""
+    unread = min(unseen, default="")
+    why = f"server {shown(unread)} has not listed its tools yet" if unread else ""
     digest = ""
     if not why:
         try:
             digest = tools_digest(listed)
         except Malformed as error:
             why = error.message
-    return ObservedTools(digest=digest, why=why, tools=tuple(sorted(pairs)), expected=expected)
+    return ObservedTools(digest=digest, why=why, tools=tuple(sorted(pairs)), expected=expected, unread=unread)

@@ -38,8 +38,9 @@ def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Pla
     `agent.drifted`, `manifest.*`, `held.agent`, `held.mandate`, `capability.unknown`, `capability.ceiling`,
     `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`, `mandate.session`,
     `delegation.*`, `upstream.unknown`, and as `pin_fault` says. Raises Unavailable if the state in force cannot be
-    read, and `registry.coming` while documents of another process are not in force yet. Raises Broken (`plan.differs`)
-    if a cached plan that was checked differs from one made anew.
+    read, `registry.coming` while documents of another process are not in force yet, and `upstream.unknown` while the
+    server's lists have not been read since the start. Raises Broken (`plan.differs`) if a cached plan that was checked
+    differs from one made anew.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise PROOF_OTHER_MESSAGE()

@@ -14,7 +14,8 @@ from answerable.core.identity.names.principal import AgentId
 from answerable.core.registry.policy_sets.policy_statement import read_statement
 from answerable.core.registry.tools.tool_hints import UNHINTED_TIER, raised
 from answerable.core.registry.tools.tool_pin import is_pinned
-from answerable.errors import Refused, shown
+from answerable.errors import Refused, Unavailable, shown
+from answerable.errors.codes.action import UPSTREAM_UNKNOWN, UPSTREAM_UNKNOWN_REFUSED
 from answerable.errors.codes.policy import ANSWERS_UNKNOWN_NAME
 from answerable.flows.revocation.end_without_room import no_room
 from answerable.flows.walk.may_act import agent_fault, offered_definition
@@ -138,4 +139,8 @@ def _tool(walk: Walk, capability: Capability) -> Mapping[str, Any] | Refused:
         definition = offered_definition(walk, capability, pinning_now(walk))
     except Refused as fault:
         return fault
+    except Unavailable as unread:
+        if unread.code != UPSTREAM_UNKNOWN.id:
+            raise
+        return UPSTREAM_UNKNOWN_REFUSED(unread.message)
     return capability_facts(at_hinted_tier(walk.fits, capability, definition))

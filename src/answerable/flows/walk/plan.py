@@ -18,7 +18,7 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.errors.codes.registry import AGENT_DRIFTED, CAPABILITY_UNKNOWN
 from answerable.flows.validity.mandate_validity import schedule_owner
 from answerable.flows.validity.manifest_standing import standing_manifest
-from answerable.flows.validity.observe_tools import tools_fault, with_tools
+from answerable.flows.validity.observe_tools import tools_fault, unread_server, with_tools
 from answerable.flows.validity.refuse_revoked import judged_under, revocable_names
 from answerable.flows.validity.verify_lineage import verify_lineage
 from answerable.flows.walk.may_act import (
@@ -27,6 +27,7 @@ from answerable.flows.walk.may_act import (
     check_tools,
     given_fault,
     offered_definition,
+    require_listed,
 )
 from answerable.flows.walk.pin_tools import approver_names, at_hinted_tier
 from answerable.flows.walk.spend_budget import task_accounts
@@ -60,7 +61,7 @@ class PlanTerms(NamedTuple):
 
 
 def plan_of(world: World, request: ActionRequest, caller: VerifiedCaller, terms: PlanTerms) -> Plan:
-    """Return the plan of this request in this world. Raises Refused as `find_plan` says, and Unavailable."""
+    """Return the plan of this request in this world. Raises Refused and Unavailable as `find_plan` says."""
     current = world.registry.current
     if active_agent(current, caller.agent).drift == "refuse":
         _check_drift(world, caller)
@@ -136,7 +137,8 @@ def _session(mandate: Mandate) -> tuple[Authority, ...]:
 
 def _check_drift(world: World, caller: VerifiedCaller) -> None:
     """Raise Refused: `agent.drifted` if the instance differs from its manifest, if another manifest came into force
-    since the proof, or if the offered tools differ; `manifest.*` if nobody answers for the manifest any more.
+    since the proof, or if the offered tools differ; `manifest.*` if nobody answers for the manifest any more. Raises
+    Unavailable (`upstream.unknown`) while the tools of a server have not been read since this process started.
 
     An agent without a manifest passes.
     """
@@ -148,6 +150,9 @@ def _check_drift(world: World, caller: VerifiedCaller) -> None:
             f"agent {shown(caller.agent)} differs from its manifest: run what the manifest states, or "
             "have its owner sign a new manifest"
         )
+    # A list that this process has not read yet is no drift of the agent: nothing is done, and nothing counts.
+    if server := unread_server(world, caller.agent):
+        require_listed(world.upstream, server)
     check_tools(world, caller.agent)
 
 

@@ -83,12 +83,14 @@ class ObservedTools:
 
     digest: as `tools_digest` makes it, empty if not all tools could be observed. why: the reason for that, else empty.
     tools: pairs of server and name that the digest covers. expected: the manifest's digest, empty if it states none.
+    unread: a server whose tools have not been listed yet; empty if all were.
     """
 
     digest: str
     why: str
     tools: tuple[tuple[str, str], ...]
     expected: str
+    unread: str = ""
 
     @property
     def verdict(self) -> Verdict:
