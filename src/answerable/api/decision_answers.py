@@ -4,9 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, UnsetType
 
-from answerable.api.members import AnyObject, Component, Count, Instant
+from answerable.api.members import Component, Count, Instant, Part, Texts, words
+
+
+class RecordedDecision(Part, frozen=True, kw_only=True):
+    """A decision, as far as an entry records it. by: rules and policies. lifted: deferrals that an approval lifted."""
+
+    by: Texts
+    effect: str
+    lifted: Texts
+
+
+class ReplayedDecision(Part, frozen=True, kw_only=True):
+    """A decision that is not as it was recorded. action: id of the action, or of the approval. derived: None where it
+    could not be asked again. unchecked: parts that were not asked again."""
+
+    action: str
+    derived: RecordedDecision | None
+    index: Count
+    recorded: RecordedDecision
+    text: str
+    unchecked: Texts
+    verdict: Annotated[str, words("same", "differs", "erased", "not_disclosed", "not_asked", "cannot_tell")]
 
 
 class Replayed(Component, frozen=True, kw_only=True):
@@ -16,7 +37,24 @@ class Replayed(Component, frozen=True, kw_only=True):
     next: Count | None
     reading: bool
     size: Count
-    told: tuple[Annotated[AnyObject, Meta(description="a decision that is not as it was recorded")], ...]
+    told: tuple[ReplayedDecision, ...]
+
+
+class PossibleWay(Part, frozen=True, kw_only=True):
+    """What an agent could do under some of its mandates. by: policies, or codes of refusals. conditions: sentences of
+    what depends on the single action."""
+
+    agent: str
+    by: Texts
+    conditions: Texts
+    effect: Annotated[str, words("allow", "depends", "deny")]
+    mandates: Texts
+
+
+class PossibleAgent(PossibleWay, frozen=True, kw_only=True):
+    """An agent, and what it could do. also: under its other mandates, where no answer is an unconditional yes."""
+
+    also: tuple[PossibleWay, ...] | UnsetType = UNSET
 
 
 class Possible(Component, frozen=True, kw_only=True):
@@ -27,4 +65,4 @@ class Possible(Component, frozen=True, kw_only=True):
     withheld: Count
     unfollowed: Count
     is_offered: bool
-    agents: tuple[Annotated[AnyObject, Meta(description="an agent, and what it could do")], ...]
+    agents: tuple[PossibleAgent, ...]

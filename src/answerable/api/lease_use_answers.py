@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 from msgspec import UNSET, Meta, UnsetType
 
@@ -11,7 +11,7 @@ from answerable.core.lease.use import UNTOLD
 from answerable.core.registry.documents.lease_template import LeaseWindow
 
 UntoldCounts: TypeAlias = Annotated[
-    dict[str, Any],
+    dict[str, Count],
     Meta(
         extra_json_schema={
             "properties": {why: {"type": "integer", "minimum": 0} for why in UNTOLD},

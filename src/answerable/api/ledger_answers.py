@@ -109,7 +109,8 @@ class Ledger(Component, frozen=True, kw_only=True):
 
 
 class Entry(Component, frozen=True, kw_only=True):
-    """One entry, opened. payload: None where it was erased."""
+    """One entry, opened. leaf, payload: their members follow from the kind of the entry, of which later releases add
+    more; payload is None where it was erased."""
 
     index: Count
     tag: Count

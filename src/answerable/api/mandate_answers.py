@@ -26,7 +26,8 @@ class LeftOut(Part, frozen=True, kw_only=True):
 
 
 class Draft(Component, frozen=True, kw_only=True):
-    """A mandate to read and to sign."""
+    """A mandate to read and to sign. claims: all that came, because a signature covers members that this release does
+    not know, too; who signs reads them with `core.mandate.token`."""
 
     audience: str
     claims: Annotated[AnyObject, Meta(description="what the principal signs, as canonical JSON members")]

@@ -29,6 +29,7 @@ Anchor: TypeAlias = Annotated[
 SignedText: TypeAlias = Annotated[str, Meta(description="JWS, compact serialisation")]
 Texts: TypeAlias = tuple[str, ...]
 AnyObject: TypeAlias = dict[str, Any]
+"""An object whose members something else than this API decides: who reads it must expect any."""
 Document: TypeAlias = Annotated[
     dict[str, Any], Meta(description="a registry document: apiVersion, kind, metadata, spec")
 ]

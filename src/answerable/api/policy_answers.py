@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from answerable.api.members import AnyObject, Component, Count, Digest, Instant, Part, Texts, words
+from answerable.api.members import AnyObject, Component, Count, Digest, Document, Instant, Part, Texts, words
 
 
 class Policies(Component, frozen=True, kw_only=True):
@@ -23,7 +23,7 @@ class Policies(Component, frozen=True, kw_only=True):
 class PolicySets(Component, frozen=True, kw_only=True):
     """Policy sets, and names of those to remove."""
 
-    documents: tuple[AnyObject, ...]
+    documents: tuple[Document, ...]
     removed: Texts | UnsetType = UNSET
 
 
@@ -53,21 +53,26 @@ class PolicyProposal(Component, frozen=True, kw_only=True):
     before: Digest
     after: Digest
     comment: str
-    attached: AnyObject
+    attached: Annotated[
+        AnyObject,
+        Meta(
+            description="what its author says of tests and a simulation; any members, and none of them checked"
+        ),
+    ]
 
 
 class ShownProposal(PolicyProposal, frozen=True, kw_only=True):
     """A proposal with its documents and those in force, by key."""
 
     superseded: bool
-    documents: AnyObject
-    present: AnyObject
+    documents: dict[str, Document]
+    present: dict[str, Document]
 
 
 class ProposalRequest(Component, frozen=True, kw_only=True):
     """A signed proposal. attached: what was tried before, as JSON text."""
 
-    documents: tuple[AnyObject, ...]
+    documents: tuple[Document, ...]
     removed: Texts | UnsetType = UNSET
     token: str
     attached: str | UnsetType = UNSET
@@ -95,7 +100,7 @@ class EarlierSet(Component, frozen=True, kw_only=True):
 
     digest: Digest
     policy_set: Digest
-    documents: AnyObject
+    documents: dict[str, Document]
 
 
 class RollbackRequest(Component, frozen=True, kw_only=True):

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from msgspec import UNSET, UnsetType
 
-from answerable.api.members import AnyObject, Component, Count, Digest, Instant, Part, Texts, words
+from answerable.api.members import Component, Count, Digest, Document, Instant, Part, Texts, words
 
 
 class SimulationRequest(Component, frozen=True, kw_only=True):
     """Policy sets, and which part of the ledger to read. tiers: other tiers by capability."""
 
-    documents: tuple[AnyObject, ...]
+    documents: tuple[Document, ...]
     removed: Texts | UnsetType = UNSET
     since: str | UnsetType = UNSET
     start: str | UnsetType = UNSET

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from answerable.api.members import AnyObject, Component, Count, Instant, Part, Texts
+from answerable.api.members import Component, Count, Document, Instant, Part, Texts
 
 
 class SuggestedRule(Part, frozen=True, kw_only=True):
@@ -18,7 +18,7 @@ class SuggestedRule(Part, frozen=True, kw_only=True):
     entries: tuple[Count, ...]
     until: Instant
     condition: str
-    document: AnyObject | None
+    document: Document | None
     notes: Texts
     why_not: str
 

@@ -247,6 +247,15 @@ async def test_what_is_attached_is_what_was_signed():
         await propose_policy(bench.walk, token, [house(STOP)], attached='{"tests": "green"}')
 
 
+@pytest.mark.requirement("WORDS-15")
+@pytest.mark.parametrize("attached", ["[1]", "7", "null", '"green"'])
+async def test_what_is_attached_is_an_object_so_that_every_proposal_can_be_shown(attached: str):
+    bench = await guarded()
+    with pytest.raises(Malformed, match="no JSON object"):
+        await propose(bench, attached=attached)
+    assert waiting_proposals(bench.walk) == ()
+
+
 @pytest.mark.requirement("PUB-03")
 async def test_a_policy_set_is_taken_away_by_two_people_too():
     bench = await guarded()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ from answerable.errors.codes.policy import DECISION_NONE
 from answerable.errors.codes.services import CLI_REPLAY
 
 if TYPE_CHECKING:
+    from answerable.api.decision_answers import ReplayedDecision
     from answerable.apps.cli.control import Control
 
 Name = Annotated[
@@ -190,23 +191,23 @@ def _possible(shell: Shell, *, action: str, resource: str, agent: str = "", at: 
         found = decision_calls.tell_possible(
             control, action=action or None, agent=agent or None, resource=resource or None, at=at or None
         )
-    is_known = found.is_offered or all(one["effect"] == "deny" for one in found.agents)
+    is_known = found.is_offered or all(one.effect == "deny" for one in found.agents)
     code = None if is_known else UNMET
     if shell.terminal.as_json:
         shell.terminal.json(found)
         return code
     for one in found.agents:
-        if one["effect"] == "deny" and not agent:
+        if one.effect == "deny" and not agent:
             continue
-        shell.terminal.line(f"{one['agent']}: {one['effect']}, by {', '.join(one['by'])}", "bold")
-        for way in (one, *one.get("also", ())):
+        shell.terminal.line(f"{one.agent}: {one.effect}, by {', '.join(one.by)}", "bold")
+        for way in (one, *(one.also or ())):
             if way is not one:
-                shell.terminal.line(f"or: {way['effect']}, by {', '.join(way['by'])}")
-            for condition in way["conditions"]:
+                shell.terminal.line(f"or: {way.effect}, by {', '.join(way.by)}")
+            for condition in way.conditions:
                 shell.terminal.line(f"  {condition}")
-            if way["mandates"]:
-                shell.terminal.line(f"  under {', '.join(way['mandates'])}")
-    denied = sum(one["effect"] == "deny" for one in found.agents)
+            if way.mandates:
+                shell.terminal.line(f"  under {', '.join(way.mandates)}")
+    denied = sum(one.effect == "deny" for one in found.agents)
     if not agent:
         shell.terminal.line(f"{denied} of {len(found.agents)} agents cannot")
     if found.withheld or found.unfollowed:
@@ -241,7 +242,7 @@ def _all(shell: Shell, first: int, end: int | None) -> int | None:
     from answerable.client import decision_calls
 
     counts: dict[str, int] = {}
-    told: list[dict[str, Any]] = []
+    told: list[ReplayedDecision] = []
     at: int | None = first
     stop = None if end is None else str(end)
     with shell.control() as control, shell.terminal.progress("asking again") as progress:
@@ -262,7 +263,7 @@ def _all(shell: Shell, first: int, end: int | None) -> int | None:
     else:
         shell.terminal.record(list(counts.items()))
         for one in told[:_SHOWN_MAX]:
-            shell.terminal.line(f"entry {one['index']}: {one['verdict']}: {one['text']}")
+            shell.terminal.line(f"entry {one.index}: {one.verdict}: {one.text}")
         if len(told) > _SHOWN_MAX:
             shell.terminal.line(f"and {len(told) - _SHOWN_MAX} more: --json lists them")
         if at is not None:

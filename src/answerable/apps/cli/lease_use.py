@@ -346,7 +346,9 @@ def _summary(one: Counted, since: str) -> str:
         told = f"no data since {since}"
     else:
         told = f"{tally.told} actions from {_instant(tally.first_at)} to {_instant(tally.last_at)}"
-    parts = [f"{count} {_UNTOLD[why]}, so nothing counts as unused" for why, count in tally.untold.items()]
+    parts = [
+        f"{count} {_UNTOLD.get(why, why)}, so nothing counts as unused" for why, count in tally.untold.items()
+    ]
     parts += [f"{tally.elsewise} under another template"] if tally.elsewise else []
     parts += [f"{tally.failed} failed"] if tally.failed else []
     parts += [f"{tally.unended} ended unknown"] if tally.unended else []

@@ -266,7 +266,7 @@ def _read_draft(draft: Draft, person: str) -> tuple[MandateTerms, tuple[str, ...
     from answerable.core.mandate.token import terms_of
 
     terms = terms_of(draft.claims)
-    if terms.principal != person or draft.claims["aud"] != draft.audience:
+    if terms.principal != person or draft.claims.get("aud") != draft.audience:
         raise CLI_DRAFT()
     beside = LeftOut(
         capabilities=draft.beside.capabilities,

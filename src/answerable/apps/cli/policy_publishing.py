@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from msgspec import UNSET
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import PENDING
+from answerable.apps.cli.policy_attached import attached_lines
 from answerable.apps.cli.policy_simulation import simulated
 from answerable.apps.cli.policy_sources import Removed, Sources, gathered
 from answerable.errors import Unverified
@@ -19,7 +20,7 @@ from answerable.errors.codes.policy import PUBLICATION_SUPERSEDED
 from answerable.errors.codes.services import CLI_DIGEST, CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from answerable.api.policy_answers import PolicyApplied, PolicySets, SetChange, ShownProposal
     from answerable.apps.cli.control import Control
@@ -312,7 +313,7 @@ def _signed(
     )
 
 
-def _digest_of(documents: dict[str, JSONValue]) -> str:
+def _digest_of(documents: Mapping[str, JSONValue]) -> str:
     from answerable.core.canonical import encode
     from answerable.core.registry.policy_sets.publication import documents_digest
 
@@ -344,7 +345,7 @@ def _show(shell: Shell, found: ShownProposal) -> None:
             ("comment", found.comment),
             ("from", found.before),
             ("to", found.after),
-            ("attached", _attached_told(found.attached)),
+            ("attached", attached_lines(found.attached)),
         ]
     )
     if found.superseded:
@@ -356,19 +357,6 @@ def _show(shell: Shell, found: ShownProposal) -> None:
         shell.terminal.line(f"{change.kind} {change.key}", "bold")
         for line in change.lines:
             shell.terminal.line(f"    {line}")
-
-
-def _attached_told(attached: dict[str, Any]) -> list[str]:
-    told = [
-        f"tests of {name}: {one['passed']} passed, {one['policies_untried']} policies in none"
-        for name, one in attached.get("tests", {}).items()
-    ]
-    simulated = attached.get("simulation")
-    if simulated:
-        told.append(
-            f"simulation since {simulated['since']}: {simulated['changed']} of {simulated['asked']} change"
-        )
-    return told or ["none: no test was run"]
 
 
 def _show_changes(shell: Shell, found: Sequence[SetChange]) -> None:

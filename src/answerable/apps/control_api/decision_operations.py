@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio.lowlevel
 from anyio import to_thread
+from msgspec import UNSET
 
 from answerable.api import decision_answers as answers
 from answerable.apps.control_api.call import instant
@@ -23,6 +24,8 @@ from answerable.verify.replayed import VERDICTS
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Call
+    from answerable.flows.policy.explain_what_if import Told
+    from answerable.verify.replayed import Replayed, Said
 
 RESOURCE_CHARS_MAX: Final = 1_024
 _AT_ONCE: Final = 256
@@ -69,7 +72,7 @@ async def replay_stretch(call: Call) -> answers.Replayed:
         next=found.end if found.end < last else None,
         reading=found.reading,
         size=found.size,
-        told=tuple(one.as_value() for one in found.told),
+        told=tuple(map(_replayed, found.told)),
     )
 
 
@@ -107,8 +110,38 @@ async def explain_what_if(call: Call) -> answers.Possible:
         withheld=then.withheld if then is not None else 0,
         unfollowed=then.unfollowed if then is not None else 0,
         is_offered=moment.is_offered,
-        agents=tuple(one.as_value() for one in found),
+        agents=tuple(map(_possible, found)),
     )
+
+
+def _replayed(one: Replayed) -> answers.ReplayedDecision:
+    return answers.ReplayedDecision(
+        action=one.action,
+        derived=_recorded(one.derived) if one.derived is not None else None,
+        index=one.index,
+        recorded=_recorded(one.recorded),
+        text=one.text,
+        unchecked=one.unchecked,
+        verdict=one.verdict,
+    )
+
+
+def _recorded(one: Said) -> answers.RecordedDecision:
+    return answers.RecordedDecision(by=one.by, effect=one.effect, lifted=one.lifted)
+
+
+def _possible(one: Told) -> answers.PossibleAgent:
+    def way(told: Told) -> dict[str, Any]:
+        return {
+            "agent": told.agent,
+            "by": told.by,
+            "conditions": told.conditions,
+            "effect": told.effect,
+            "mandates": told.mandates,
+        }
+
+    also = tuple(answers.PossibleWay(**way(other)) for other in one.also)
+    return answers.PossibleAgent(**way(one), also=also or UNSET)
 
 
 async def _then(call: Call, at: UnixMillis) -> Then:

@@ -25,6 +25,8 @@ from answerable.flows.policy.publish_policy import (
 from answerable.flows.registry.keep_policies import kept_set, kept_sets
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from answerable.api.members import AnyObject
     from answerable.apps.control_api.call import Call
     from answerable.core.canonical import JSONValue
@@ -101,8 +103,8 @@ async def show_proposal(call: Call) -> answers.ShownProposal:
     return answers.ShownProposal(
         **structs.asdict(_proposal(proposal)),
         superseded=documents_digest(present) != proposal.before,
-        documents={key: parse(text.encode()) for key, text in proposal.documents.items()},
-        present={key: parse(text) for key, text in present.items()},
+        documents=_parsed({key: text.encode() for key, text in proposal.documents.items()}),
+        present=_parsed(present),
     )
 
 
@@ -178,7 +180,7 @@ async def find_set(call: Call) -> answers.EarlierSet:
     return answers.EarlierSet(
         digest=kept.digest,
         policy_set=kept.policy_set,
-        documents={key: parse(text.encode()) for key, text in kept.documents.items()},
+        documents=_parsed({key: text.encode() for key, text in kept.documents.items()}),
     )
 
 
@@ -204,6 +206,10 @@ def given_sets(call: Call, *more: str) -> tuple[tuple[JSONValue, ...], tuple[str
     if len(names) < len(removed):
         raise REQUEST_BODY("/removed: names of policy sets must be text")
     return body.items("documents"), names
+
+
+def _parsed(documents: Mapping[str, bytes]) -> dict[str, AnyObject]:
+    return cast("dict[str, AnyObject]", {key: parse(text) for key, text in documents.items()})
 
 
 def _proposal(proposal: Proposal) -> answers.PolicyProposal:

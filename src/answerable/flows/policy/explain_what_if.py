@@ -58,17 +58,6 @@ class Told:
     mandates: tuple[str, ...] = ()
     also: tuple[Told, ...] = ()
 
-    def as_value(self) -> dict[str, Any]:
-        """Return the answer as JSON types."""
-        told: dict[str, Any] = {
-            "agent": self.agent,
-            "by": [*self.by],
-            "conditions": [*self.conditions],
-            "effect": self.effect,
-            "mandates": [*self.mandates],
-        }
-        return {**told, "also": [one.as_value() for one in self.also]} if self.also else told
-
 
 def possible(moment: Moment, *, agents: tuple[str, ...], resource: str) -> list[Told]:
     """Return the answer for each of these agents, or for all registered ones if none is named. `resource`: empty for

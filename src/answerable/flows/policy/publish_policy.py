@@ -56,6 +56,8 @@ async def propose_policy(
 ) -> Proposal:
     """Record a signed proposal. `documents`: new or changed policy sets. `removed`: names of sets to remove.
 
+    attached: JSON text of an object, with any members.
+
     Raises as `verified_step`; Malformed (`registry.faults`, `policy.*`, `publication.malformed`) for sets that could
     not come into force; Refused (`publication.changed`, `publication.nothing`, `publication.too_many`, `revoked.*`,
     `held.*`); Unavailable.
@@ -65,7 +67,10 @@ async def propose_policy(
         signed, signed_with = await _verified(walk, token, "propose")
         if signed.attached != (sha256(attached.encode()).hexdigest() if attached else ""):
             raise PUBLICATION_MALFORMED("the attachment is not the one that was signed")
-        said = encode(parse(attached.encode(), limits=ATTACHED_LIMITS)) if attached else b"{}"
+        given = parse(attached.encode(), limits=ATTACHED_LIMITS) if attached else {}
+        if not isinstance(given, dict):
+            raise PUBLICATION_MALFORMED("the attachment is no JSON object")
+        said = encode(given)
         plan = await _planned(walk, documents, removed)
         require_protection(plan.applied)
         proposal = _proposal(walk, signed, plan, attached=said)

@@ -230,6 +230,29 @@ def test_a_press_is_done_whatever_answers(tmp_path, body):
     assert (tmp_path / "panic").exists()
 
 
+POSSIBLE = {"at": "", "registry": "", "withheld": 0, "unfollowed": 0, "is_offered": True}
+WAY = {"agent": "scout", "by": [], "conditions": [], "effect": "depends", "mandates": []}
+REPLAYED = {"counts": {}, "next": None, "reading": False, "size": 0}
+ODD_MEMBERS = [
+    (("could", "scout", "crm.read"), {**POSSIBLE, "agents": [7]}),
+    (("could", "scout", "crm.read"), {**POSSIBLE, "agents": [{"agent": "scout", "by": 7}]}),
+    (("could", "scout", "crm.read"), {**POSSIBLE, "agents": [{**WAY, "by": None}]}),
+    (("could", "scout", "crm.read"), {**POSSIBLE, "agents": [{**WAY, "also": [{"by": []}]}]}),
+    (("can", "crm.read", "--json"), {**POSSIBLE, "agents": [{**WAY, "effect": 7}]}),
+    (("decision", "replay", "--all"), {**REPLAYED, "told": [{"index": 1}]}),
+    (("policy", "suggest"), {"rules": [{"document": 7}], "entries": 0, "size": 0}),
+]
+
+
+@pytest.mark.requirement("WORDS-15")
+@pytest.mark.parametrize(("words", "answer"), ODD_MEMBERS)
+def test_an_answer_whose_inner_members_are_not_ours_is_told_as_that(tmp_path, words, answer):
+    with answering(tmp_path / "control.sock", with_json(json.dumps(answer).encode())):
+        code, said = told(tmp_path, *words)
+    assert code == 1
+    assert "another program or release listens on its socket" in said
+
+
 def test_an_answer_without_an_end_is_not_read_to_it(tmp_path, monkeypatch):
     monkeypatch.setattr(control_socket, "ANSWER_BYTES_MAX", 1_000)
     path = tmp_path / "control.sock"

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from typer.testing import Result
 
+from answerable.apps.cli.policy_attached import attached_lines
 from answerable.apps.control_api.application import control_app
 from tests.probes.typed_lines import typed
 from tests.worlds.control import World, made_world, memory_product
@@ -168,3 +169,22 @@ def test_registry_documents_that_cannot_be_read_are_an_error(command: Command, s
     unread.write_text("a: [\n")
     assert "registry.yaml:2" in command("policy", "check", sound, "--registry", unread, code=1).stderr
     assert "is not a directory" in command("policy", "check", tmp_path / "none", *FILES, code=1).stderr
+
+
+@pytest.mark.requirement("WORDS-15")
+@pytest.mark.parametrize(
+    ("attached", "line"),
+    [
+        ({}, "none: no test was run"),
+        (
+            {"tests": {"house": {"failed": 0, "passed": 3, "policies_untried": 1}}},
+            "tests of house: 3 passed, 1 policies in none",
+        ),
+        ({"simulation": {"since": "2d", "changed": 1, "asked": 9}}, "simulation since 2d: 1 of 9 change"),
+        ({"tests": {"failed": 0, "passed": 3}}, "see --json"),
+        ({"tests": [], "simulation": 7}, "see --json"),
+    ],
+)
+def test_whatever_an_author_attached_is_told_to_who_publishes(attached, line):
+    (told,) = attached_lines(attached)
+    assert line in told
