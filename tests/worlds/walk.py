@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.ledger import records
 from answerable.core.ledger.disclosure import opened_fields
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.subject_key import key_id_of, sections_of
 from answerable.flows.entries.cite_statement import cite_statements
+from answerable.flows.recording.record_entry import sealing_of_entry
 from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.fault_injection import Trouble
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.answer import Answer
     from answerable.core.ledger.disclosure import Disclosure
     from answerable.core.ledger.entry import Entry, StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
@@ -47,6 +50,23 @@ async def cited(bench: Bench, *targets: str, mandate: str = "m-1", agent: str = 
         action, caller = bench.request(target, ARGUMENTS[target], mandate=mandate, agent=agent)
         verified = verify_request(bench.walk, action, caller)
         await cite_statements(bench.walk, verified, bench.walk.decision_point.policy_set)
+
+
+def ended_again(bench: Bench, answer: Answer) -> None:
+    """Put the end of an action into the log once more, as the product never does."""
+    assert answer.intent is not None
+    assert answer.outcome is not None
+    entry = records.outcome(
+        answer.outcome,
+        at=bench.clock.now(),
+        sealing=sealing_of_entry(bench.walk, answer.intent.index),
+        run=None,
+        action_id=answer.action_id,
+        intent=answer.intent,
+        result=b"",
+        result_digest="",
+    )
+    bench.walk.ledger.submit(entry)
 
 
 def stored_of(bench: Bench, *tags: Tag) -> list[StoredEntry]:

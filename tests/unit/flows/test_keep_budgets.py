@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.adapters.sqlite import SqliteMandateRegister
+from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.budget_counts import UNKEPT_ENTRIES_MAX, BudgetCounts
 from answerable.core.mandate.budget import ONE_CALL, Reserved
 from answerable.core.mandate.mandate import MandateId
@@ -13,6 +14,7 @@ from answerable.flows.recovery.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench, memory_ledger
 from answerable.testing.clock import ManualClock
 from answerable.testing.registers import fresh
+from tests.worlds.walk import ended_again
 
 M1 = MandateId("m-1")
 ORIGIN = memory_ledger(ManualClock()).origin
@@ -82,6 +84,21 @@ async def test_without_kept_counts_all_intents_are_counted():
     again = restarted(bench, emptied(bench.walk.mandates))
     assert again.walk.ledger.replayed_from == [0]
     assert again.walk.mandates.calls_used(M1) == 5
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("WALK-15")
+async def test_of_a_log_with_a_second_end_only_the_first_gives_back():
+    bench = await Bench().registered()
+    await bench.issue("m-1", calls_max=5)
+    for _ in range(3):
+        await bench.act()
+    bench.upstream.answer = lambda _: Outcome(status="not_started", detail="the server cannot be reached")
+    answer = await bench.act()
+    for _ in range(2):
+        ended_again(bench, answer)
+    again = restarted(bench, emptied(bench.walk.mandates))
+    assert again.walk.mandates.calls_used(M1) == 3
 
 
 @pytest.mark.anyio

@@ -12,10 +12,14 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.containment.stop_rule_signal import tracker_of
 from answerable.core.decision.history import History
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.budget import ONE_CALL, Reserved
+from answerable.core.mandate.mandate import MandateId
 from answerable.flows.counters.keep_history import keep_history, rules_origin
 from answerable.flows.counters.recall_rules import RuleReader
+from answerable.flows.entries.log_outcome import end_intent
 from answerable.flows.policy.place_triggered_holds import place_triggered_holds
 from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.walk import OpenIntent
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.walk.pin_tools import approve_tool
 from answerable.flows.workloads.enrol_workload import enrol
@@ -28,6 +32,7 @@ from tests.worlds.hold import lift
 from tests.worlds.rule import HUGE, act_as, again, code_of, denied, retried, rule, ruled
 from tests.worlds.tool import approval, described, describing
 from tests.worlds.tree import tree_world
+from tests.worlds.walk import ended_again
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("RULE-05")]
 
@@ -105,6 +110,43 @@ async def test_an_action_that_was_not_started_is_no_retry_by_the_log_either():
     assert counted(new)["loops"] == {}
     new.upstream.answer = lambda _: Outcome(status="succeeded", result={})
     assert [await code_of(new.act()) for _ in range(3)] == ["succeeded", "succeeded", "held.agent"]
+
+
+@pytest.mark.requirement("WALK-15")
+async def test_a_second_end_of_an_intent_adds_nothing_and_takes_nothing_back():
+    bench = await ruled(retried(1_000))
+    assert [await code_of(bench.act()) for _ in range(2)] == ["succeeded"] * 2
+    bench.upstream.answer = lambda _: Outcome(status="not_started", detail="the server cannot be reached")
+    answer = await bench.act()
+    assert answer.outcome is not None
+    assert answer.intent is not None
+    opened = OpenIntent(
+        action_id=answer.action_id,
+        receipt=answer.intent,
+        due_at=bench.clock.now(),
+        reserved=Reserved(accounts=("m-1",), amounts=ONE_CALL),
+    )
+    for _ in range(2):
+        told = await end_intent(
+            bench.walk,
+            intent=answer.intent,
+            action_id=answer.action_id,
+            outcome=answer.outcome,
+            opened=opened,
+        )
+        assert told is None
+    assert [one["status"] for one in bench.entries(Tag.OUTCOME)] == ["succeeded", "succeeded", "not_started"]
+    assert bench.walk.mandates.calls_used(MandateId("m-1")) == 2
+    assert [one.total for one in counted(bench)["loops"].values()] == [2]
+
+
+@pytest.mark.requirement("WALK-15")
+async def test_of_a_log_with_a_second_end_only_the_first_is_taken_back():
+    bench = await ruled(retried(1_000))
+    await code_of(bench.act())
+    bench.upstream.answer = lambda _: Outcome(status="not_started", detail="the server cannot be reached")
+    ended_again(bench, await bench.act())
+    assert [one.total for one in recounted(bench)["loops"].values()] == [1]
 
 
 @pytest.mark.requirement("RULE-10")

@@ -102,6 +102,7 @@ class RuleReader:
         self._watches_retries = any(one.watches == RETRY for one in rules)
         self._hops: dict[str, tuple[str, str]] = {}
         self._enrolled: set[str] = set()
+        self._taken_back: set[int] = set()
         self._noes: dict[tuple[str, str], int] = {}
 
     def fold(self, stored: StoredEntry) -> None:
@@ -118,7 +119,8 @@ class RuleReader:
         if stored.tag in (Tag.RULE_FIRED, Tag.HOLD_LIFTED):
             return
         intent = not_started(stored)
-        if intent is not None and self._watches_retries:
+        if intent is not None and self._watches_retries and intent not in self._taken_back:
+            self._taken_back.add(intent)
             with suppress(Malformed):
                 self.take_back(self._walk.ledger.entry(intent))
         stop_rule_signal = self.told(stored)

@@ -60,19 +60,27 @@ async def end_intent(
 ) -> Receipt | None:
     """Append the end of an intent. When there is no room for the answer's bytes, store only their digest.
 
-    The first caller removes the intent from the open ones. A second `indeterminate` adds nothing and returns None; any
-    other second status is the true outcome found later, and gets a new entry. opened: the intent as this process began
+    The first caller removes the intent from the open ones. A second end is the true outcome found later, and gets a new
+    entry, only if settlement ended the intent as indeterminate meanwhile, and only once; any other second end, and a
+    second `indeterminate`, adds nothing, gives nothing back and returns None. opened: the intent as this process began
     it, if it did. Raises Unavailable, and, once all is recorded, the cancellation of a caller who left.
     """
     taken = walk.open_intents.pop(intent.index, None)
-    if taken is None and outcome.status == "indeterminate":
-        return None
+    if taken is None:
+        if intent.index not in walk.unclear:
+            return None
+        walk.unclear.discard(intent.index)
+        if outcome.status == "indeterminate":
+            return None
     # A second caller uses `opened`: it must not need the subject's key, which may be unavailable by now, or lose its
     # place in the run.
     of = taken or opened
     if of is None:
         # The reserved amounts are unknown, so nothing of them is returned.
         outcome = msgspec.structs.replace(outcome, returned=NOTHING, overrun=NOTHING)
+    elif opened is None and of.verified is not None and outcome.status == "indeterminate":
+        # Settlement ends an intent of this process, whose action may still tell how it ended.
+        walk.unclear.add(intent.index)
     whole = result_bytes(outcome.result)
     kept = _kept(whole, of.log if of is not None else "", walk.limits.recorded_result_bytes_max)
     cut = hashlib.sha256(whole).hexdigest() if kept is not whole else ""
@@ -86,6 +94,7 @@ async def end_intent(
             receipt, left = await _recorded(walk, of, intent, action_id, outcome, b"", digest, patient=True)
     except Unavailable as failed:
         if taken is not None:
+            walk.unclear.discard(intent.index)
             walk.open_intents[intent.index] = _still_open(walk, taken, outcome, failed)
         raise
     if left is not None:

@@ -51,8 +51,9 @@ def restore_budgets(ledger: Ledger, mandates: MandateRegister, counts: BudgetCou
 
 
 def _count_on(ledger: Ledger, counts: BudgetCounts, counted: int) -> None:
-    """Count the entries from `counted` on, in order."""
+    """Count the entries from `counted` on, in order. Of several ends of one intent only the first gives back."""
     began: dict[int, Reserved] = {}
+    ended: set[JSONValue] = set()
     for stored in ledger.replay(counted):
         if stored.tag == Tag.INTENT:
             began[stored.index] = reserved_by(leaf_of(stored))
@@ -60,7 +61,8 @@ def _count_on(ledger: Ledger, counts: BudgetCounts, counted: int) -> None:
         elif stored.tag == Tag.OUTCOME:
             leaf = leaf_of(stored)
             returned, overrun = amounts_in(leaf, "returned"), amounts_in(leaf, "overrun")
-            if returned or overrun:
+            if (returned or overrun) and leaf.get("intent") not in ended:
+                ended.add(leaf.get("intent"))
                 reserved = _reserved(ledger, leaf.get("intent"), began)
                 counts.ended(reserved, returned, overrun, stored.index)
 

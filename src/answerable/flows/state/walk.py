@@ -144,7 +144,8 @@ class Walk:
 
     Actions in flight:
     `intents`: commits actions and records their ends; made by `log_intents` of this walk.
-    `open_intents`: by ledger index; the task that ends an intent removes it before the end is written.
+    `open_intents`: by ledger index; the task that ends an intent removes it before the end is written. `unclear`:
+      indexes of those that settlement ended as indeterminate while their action is under way in this process.
     `calls`: tasks of upstream calls, by the same index; `cut`: those that a hold ended. `streams`: of events to
       callers.
     `opened`: rings for each new call and stream, to wake the task that cuts what is held.
@@ -233,6 +234,7 @@ class Walk:
     pseudonyms: dict[str, str] = field(default_factory=dict)
     keys_named: dict[str, NamedKeys] = field(default_factory=dict)
     open_intents: dict[int, OpenIntent] = field(default_factory=dict)
+    unclear: set[int] = field(default_factory=set)
     calls: dict[int, Task[object]] = field(default_factory=dict)
     cut: dict[int, Hold] = field(default_factory=dict)
     streams: set[Stream] = field(default_factory=set)
