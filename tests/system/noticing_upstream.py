@@ -3,6 +3,8 @@ variable QUIET in its environment it does not announce changes.
 
 Touching `describe:TEXT` has the tool `touch` describe itself so from then on. `silently:TEXT` does so, too, but ends
 all streams first and announces nothing; so does the text of the variable AT_LISTEN when the first stream is asked for.
+A stream is not confirmed before the file of the variable CONFIRM_AFTER exists. With AT_NEXT_LISTEN it announces other
+resources right before the second stream begins.
 """
 
 import os
@@ -12,12 +14,19 @@ import anyio
 import mcp_types as types
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.stdio import stdio_server
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ToolsListChanged
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ListenHandler,
+    ResourcesListChanged,
+    ResourceUpdated,
+    ToolsListChanged,
+)
 
 bus = InMemorySubscriptionBus()
 followed: dict[str, Any] = {}
 names = ["touch", "grow"]
 described: dict[str, str] = {}
+listened_to: list[int] = []
 
 
 async def announce(ctx: Any) -> None:
@@ -74,6 +83,14 @@ async def unsubscribe(ctx: Any, params: Any) -> types.EmptyResult:
 
 
 async def listened(ctx: Any, params: Any) -> Any:
+    if place := os.environ.get("CONFIRM_AFTER"):
+        for _ in range(3_000):
+            if await anyio.Path(place).exists():
+                break
+            await anyio.sleep(0.02)
+    listened_to.append(1)
+    if "AT_NEXT_LISTEN" in os.environ and len(listened_to) == 2:
+        await bus.publish(ResourcesListChanged())
     if text := os.environ.pop("AT_LISTEN", ""):
         described["touch"] = text
     return await streams(ctx, params)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from answerable.adapters.mcp_upstream.following import RESOURCES_CHANGED
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.core.ledger.tags import Tag
@@ -125,6 +126,56 @@ async def test_a_change_while_the_announcements_of_a_server_were_lost_is_read(tm
         await approve_offered(world.walk, "noticing", "touch")
         await called(world, "2026-07-28", "touch", f"silently:{POISON}")
         await until(lambda: tool_state(world.walk, "noticing", "touch").standing == "changed", seconds=20)
+
+
+@pytest.mark.requirement("NEIGHBOUR-12")
+async def test_what_is_announced_while_another_resource_comes_to_be_followed_is_told(
+    tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr("tests.worlds.gateway.registry", told(registry, AT_NEXT_LISTEN="1"))
+    async with gateway_world(tmp_path, "noticing") as world:
+        heard: list[str] = []
+        watch = world.upstream.watch("noticing", lambda method, _uri: heard.append(method))
+        assert watch is not None
+        watch.add("thing://a")
+        await until(lambda: RESOURCES_CHANGED in heard)
+        watch.close()
+
+
+@pytest.mark.requirement("NEIGHBOUR-12")
+async def test_a_server_that_confirms_no_stream_delays_no_connection_and_is_read_again_once_it_does(
+    tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr("answerable.adapters.mcp_upstream.link.FOLLOW_SECONDS", 0.2)
+    confirming = tmp_path / "confirm"
+    environment = {"AT_LISTEN": "other", "CONFIRM_AFTER": str(confirming)}
+    monkeypatch.setattr("tests.worlds.gateway.registry", told(registry, **environment))
+    # The world is up within 20 s, or not at all.
+    monkeypatch.setattr("answerable.adapters.mcp_upstream.following.ANSWER_SECONDS_MAX", 60.0)
+    async with gateway_world(tmp_path, "noticing") as world:
+        assert described(world) is None
+        confirming.touch()
+        await until(lambda: described(world) == "other")
+
+
+@pytest.mark.requirement("NEIGHBOUR-12")
+async def test_a_server_that_never_confirms_a_stream_is_asked_again(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("answerable.adapters.mcp_upstream.link.FOLLOW_SECONDS", 0.2)
+    nowhere = {"CONFIRM_AFTER": str(tmp_path / "nothing")}
+    monkeypatch.setattr("tests.worlds.gateway.registry", told(registry, **nowhere))
+    settings = UpstreamSettings(catalogue_seconds_max=0)
+    async with gateway_world(tmp_path, "noticing", settings=settings) as world:
+        world.mandate("thing.touch")
+        assert await called(world, "2026-07-28", "touch", f"silently:{POISON}") == ""
+        await world.upstream.relist()
+        assert described(world) == POISON
+
+
+def described(world: World) -> Any:
+    """What the tool says of itself as it was read last."""
+    found = world.upstream.tools("noticing")
+    assert found is not None
+    return found["touch"].get("description")
 
 
 async def test_a_server_that_does_not_announce_changes_is_asked_again(tmp_path: Path, monkeypatch):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -22,6 +23,7 @@ from answerable.adapters.mcp_upstream.asking import ask
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from anyio.abc import TaskStatus
     from mcp.client.session import ClientSession, IncomingMessage
     from mcp.client.subscriptions import Subscription
 
@@ -36,6 +38,8 @@ RESOURCES_CHANGED: Final = "notifications/resources/list_changed"
 RESOURCE_UPDATED: Final = "notifications/resources/updated"
 ANSWER_SECONDS_MAX: Final = 10.0
 RETRY_SECONDS: Final = 5.0
+OVERLAP_SECONDS: Final = 0.5
+"""How long a stream is still read once the next one is open."""
 
 
 def notification_of(message: IncomingMessage) -> tuple[str, str] | None:
@@ -86,10 +90,13 @@ async def _tell(session: ClientSession, method: str, uri: str) -> bool:
 
 
 async def _follow_stream(live: Live, watches: Watches, changed: Changed) -> None:
-    """Hold one `subscriptions/listen` stream at a time. When the wanted set changes, open the next stream before
-    closing the last. A stream that follows a lost one reports every list as changed."""
+    """Hold one `subscriptions/listen` stream. When the wanted set changes, the last stream is read until the next one
+    is open, and its announcements a moment longer: what the server sent on it meanwhile is nowhere else. A stream that
+    follows a lost one reports every list as changed."""
     missed = False
-    async with AsyncExitStack() as last:
+    last: _Stream | None = None
+    ending: _Stream | None = None
+    async with anyio.create_task_group() as streams:
         while True:
             watches.changed = anyio.Event()
             wish = watches.changed
@@ -97,23 +104,29 @@ async def _follow_stream(live: Live, watches: Watches, changed: Changed) -> None
             flags = _flags(live.session)
             if not wanted and not any(flags.values()):
                 _settle(live, frozenset(), wanted)
-                await last.aclose()
+                if last is not None:
+                    last.scope.cancel()
+                last, live.is_followed = None, False
                 await wish.wait()
                 continue
-            async with AsyncExitStack() as opening:
-                stream = await _open(live.session, opening, wanted, flags)
-                if stream is not None:
-                    await last.aclose()
-                    last.push_async_exit(opening.pop_all())
-                    if missed:
-                        # What changed while no stream was open was announced to nobody.
-                        _report_all(flags, changed)
-                    missed = False
-            honored = frozenset(stream.honored.resource_subscriptions or ()) if stream else frozenset()
-            _settle(live, honored, wanted)
-            if stream is None or not await _passed_on(stream, wish, changed):
+            stream: _Stream | None = await streams.start(_hold, live.session, wanted, flags, changed)
+            if stream is not None:
+                if ending is not None:
+                    ending.scope.cancel()
+                if last is not None:
+                    last.is_last = False
+                    streams.start_soon(_end_later, last)
+                ending, last = last, stream
+                if missed or live.is_behind or (ending is not None and ending.ended.is_set()):
+                    # What changed while no stream was open was announced to nobody.
+                    _report_all(flags, changed)
+                missed = live.is_behind = False
+            live.is_followed = last is not None and not last.ended.is_set()
+            _settle(live, stream.honored if stream is not None else frozenset(), wanted)
+            if stream is None or not await _until(wish, stream.ended):
                 # Not served or lost: retry after a pause, or when the wanted set changes.
                 missed = True
+                live.is_followed = last is not None and not last.ended.is_set()
                 with anyio.move_on_after(RETRY_SECONDS):
                     await wish.wait()
 
@@ -126,6 +139,42 @@ def _report_all(flags: dict[str, bool], changed: Changed) -> None:
     ):
         if flags[name]:
             changed(method, "")
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """An open stream. honored: resources whose updates it carries. ended: set once it carries nothing any more.
+    is_last: whether no other one has followed, which tells of updates from then on."""
+
+    honored: frozenset[str]
+    scope: anyio.CancelScope
+    ended: anyio.Event
+    is_last: bool = True
+
+
+async def _hold(
+    session: ClientSession,
+    wanted: frozenset[str],
+    flags: dict[str, bool],
+    changed: Changed,
+    *,
+    task_status: TaskStatus[_Stream | None],
+) -> None:
+    """Open a stream and report its events until it ends or is cancelled. Starts with None if it is not served."""
+    scope, ended = anyio.CancelScope(), anyio.Event()
+    try:
+        with scope:
+            async with AsyncExitStack() as opening:
+                stream = await _open(session, opening, wanted, flags)
+                if stream is None:
+                    task_status.started(None)
+                    return
+                honored = frozenset(stream.honored.resource_subscriptions or ())
+                opened = _Stream(honored, scope, ended)
+                task_status.started(opened)
+                await _pass_on(stream, opened, changed)
+    finally:
+        ended.set()
 
 
 async def _open(
@@ -146,33 +195,38 @@ async def _open(
     return None
 
 
-async def _passed_on(stream: Subscription, wish: anyio.Event, changed: Changed) -> bool:
-    """Report events until the wanted set changes (True) or the stream ends (False)."""
-    ended = False
-    async with anyio.create_task_group() as tasks:
+async def _pass_on(events: Subscription, stream: _Stream, changed: Changed) -> None:
+    with suppress(SubscriptionLost):
+        async for event in events:
+            match event:
+                case ToolsListChanged():
+                    changed(TOOLS_CHANGED, "")
+                case PromptsListChanged():
+                    changed(PROMPTS_CHANGED, "")
+                case ResourcesListChanged():
+                    changed(RESOURCES_CHANGED, "")
+                case ResourceUpdated(uri=uri) if stream.is_last:
+                    changed(RESOURCE_UPDATED, uri)
 
-        async def pass_on() -> None:
-            nonlocal ended
-            try:
-                async for event in stream:
-                    match event:
-                        case ToolsListChanged():
-                            changed(TOOLS_CHANGED, "")
-                        case PromptsListChanged():
-                            changed(PROMPTS_CHANGED, "")
-                        case ResourcesListChanged():
-                            changed(RESOURCES_CHANGED, "")
-                        case ResourceUpdated(uri=uri):
-                            changed(RESOURCE_UPDATED, uri)
-            except SubscriptionLost:
-                pass
-            ended = True
-            tasks.cancel_scope.cancel()
 
-        tasks.start_soon(pass_on)
-        await wish.wait()
-        tasks.cancel_scope.cancel()
-    return not ended
+async def _end_later(stream: _Stream) -> None:
+    """End a stream that another one has followed. Over HTTP what was sent on it before may still be under way."""
+    with anyio.move_on_after(OVERLAP_SECONDS):
+        await stream.ended.wait()
+    stream.scope.cancel()
+
+
+async def _until(wish: anyio.Event, ended: anyio.Event) -> bool:
+    """Wait until the wanted set changes (True) or the stream ends (False)."""
+
+    async def one(event: anyio.Event) -> None:
+        await event.wait()
+        either.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as either:
+        either.start_soon(one, wish)
+        either.start_soon(one, ended)
+    return not ended.is_set()
 
 
 def _flags(session: ClientSession) -> dict[str, bool]:

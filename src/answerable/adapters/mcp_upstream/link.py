@@ -9,45 +9,37 @@ from __future__ import annotations
 import logging
 import math
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
 import mcp_types
-from mcp.client.client import Client
-from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from answerable.adapters.mcp_upstream.asking import ask
-from answerable.adapters.mcp_upstream.direct import CLIENT_INFO, SessionOnlyError
+from answerable.adapters.mcp_upstream.connecting import connect
+from answerable.adapters.mcp_upstream.direct import SessionOnlyError
 from answerable.adapters.mcp_upstream.following import TOOLS_CHANGED, follow, notification_of
-from answerable.adapters.mcp_upstream.http_direct import http_direct
-from answerable.adapters.mcp_upstream.http_transport import closed_at_the_end, http_client
+from answerable.adapters.mcp_upstream.http_transport import closed_at_the_end
 from answerable.adapters.mcp_upstream.listing import read_catalogue
 from answerable.adapters.mcp_upstream.live import Live, NotSentError, TimedOutError
 from answerable.adapters.mcp_upstream.stderr_log import StderrLog
-from answerable.adapters.mcp_upstream.stdio_direct import StdioDirect
-from answerable.adapters.mcp_upstream.stdio_transport import stdio_transport
 from answerable.adapters.mcp_upstream.watches import Watches
-from answerable.core.lease.wire import HOST, MCP_PATH
 from answerable.errors import AnswerableError, shown
-from answerable.errors.codes.leases import BROKER_NONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mcp.client._transport import Transport
     from mcp.client.session import ClientSession, IncomingMessage
 
     from answerable.adapters.mcp_upstream.catalogue import Catalogue
-    from answerable.adapters.mcp_upstream.direct import Direct
     from answerable.adapters.mcp_upstream.settings import UpstreamSettings
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.documents import Server
     from answerable.ports.upstream import Progress
 
-READ_SLACK_SECONDS: Final = 30.0
+FOLLOW_SECONDS: Final = 2.0
+"""How long the lists wait for a stream of announcements."""
 REFRESH_PAUSE_SECONDS: Final = 0.2
 FAULT_CHARS_MAX: Final = 300
 SESSION_ENDED: Final = "Session terminated"
@@ -182,6 +174,12 @@ class Link:
         """Whether the server has announced a change of its tools that `catalogue` does not yet include."""
         return self._changes != self._changes_read
 
+    def announces(self, method: str) -> bool:
+        """Whether changes of what this list method lists are announced to us: the server declares it, and follows."""
+        declared = self.capabilities.get(method.partition("/")[0])
+        is_declared = isinstance(declared, dict) and declared.get("listChanged") is True
+        return is_declared and (self._live is None or not self._modern or self._live.is_followed)
+
     @property
     def is_starting(self) -> bool:
         """Whether the first attempt to connect goes on, so that nothing is known yet of what the server offers."""
@@ -234,14 +232,20 @@ class Link:
                 deadline=anyio.current_time() + self._settings.connect_seconds_max
             ) as connecting:
                 async with AsyncExitStack() as stack:
-                    live, contain = await self._connect(stack, lost)
+                    live, contain = await connect(
+                        self.server, self._settings, stack, lost,
+                        log=self.log, announced=self._announced, hear=self._hear,
+                    )  # fmt: skip
                     self._describe(live.session)
                     async with anyio.create_task_group() as tasks:
                         following = live.settled
                         tasks.start_soon(follow, live, self.watches, self._changed)
                         if self._modern:
-                            # What changes after the lists were read is announced only to who follows by then.
-                            await following.wait()
+                            # What changes after the lists were read is announced only to who follows by then. Where
+                            # the server takes longer to confirm that, the lists are read again once it has.
+                            with anyio.move_on_after(FOLLOW_SECONDS):
+                                await following.wait()
+                            live.is_behind = not live.is_followed
                         await self._list(live)
                         connecting.deadline = math.inf
                         contain()
@@ -261,63 +265,6 @@ class Link:
             lost.set()
             if live is not None:
                 live.settled.set()
-
-    async def _connect(self, stack: AsyncExitStack, lost: anyio.Event) -> tuple[Live, Callable[[], None]]:
-        transport: Transport
-        direct_of: Callable[[str], Direct | None]
-        url = self.server.url or (
-            f"http://{HOST}{MCP_PATH}{self.server.target}" if self.server.target else ""
-        )
-        if url:
-            if self.server.target and self._settings.broker_socket is None:
-                raise BROKER_NONE("no broker is configured", port="upstream")
-            client, contained = http_client(
-                seconds_max=self.server.call_seconds_max + READ_SLACK_SECONDS,
-                connections_max=self._settings.connections_max,
-                body_bytes_max=self._settings.message_bytes_max,
-                on_failure=lost.set,
-                socket=self._settings.broker_socket if self.server.target else None,
-            )
-            await stack.enter_async_context(client)
-            transport = streamable_http_client(
-                url, http_client=client, max_sse_event_size=self._settings.message_bytes_max
-            )
-
-            direct_of = partial(http_direct, url, client, contained, self._settings.message_bytes_max)
-
-            def contain() -> None:
-                contained.contained = True
-
-        else:
-            lines = StdioDirect()
-            transport = stdio_transport(
-                self.server,
-                settings=self._settings,
-                log=self.log,
-                lines=lines,
-                gone=lost.set,
-                announced=self._announced,
-            )
-            direct_of = lines.speaking
-
-            def contain() -> None:
-                return
-
-        entered = await stack.enter_async_context(
-            Client(
-                transport,
-                mode=self._settings.mode,
-                cache=None,
-                client_info=CLIENT_INFO,
-                message_handler=self._hear,
-            )
-        )
-        if self._settings.mode in MODERN_PROTOCOL_VERSIONS:
-            # A pinned revision skips discovery, which would report the server's capabilities.
-            said = await entered.session.send_discover(self._settings.mode)
-            entered.session.adopt(mcp_types.DiscoverResult.model_validate(said))
-        direct = direct_of(entered.session.protocol_version or "")
-        return Live(session=entered.session, lost=lost, direct=direct), contain
 
     def _describe(self, session: ClientSession) -> None:
         declared = session.server_capabilities or mcp_types.ServerCapabilities()

@@ -29,6 +29,8 @@ class Live:
     calls: number of unanswered requests. idle: set when `calls` reaches zero.
     acknowledged: resource URIs whose updates the server sends. tried: URIs of the last subscription attempt.
     settled: set after each attempt, and at the end.
+    is_followed: whether a stream of announcements is open; in the session-based era they come without one. is_behind:
+    whether the lists were read before the first one was, so that they are read again once it is.
     """
 
     session: ClientSession
@@ -39,3 +41,5 @@ class Live:
     acknowledged: frozenset[str] = frozenset()
     tried: frozenset[str] = frozenset()
     settled: anyio.Event = field(default_factory=anyio.Event)
+    is_followed: bool = False
+    is_behind: bool = False

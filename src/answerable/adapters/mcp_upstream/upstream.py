@@ -222,16 +222,16 @@ class McpUpstream:
         link = self._links.get(server)
         if link is None or link.catalogue is None:
             return None
-        if not _announces(link.capabilities, method):
+        if not link.announces(method):
             await link.refresh(seconds_max=self._settings.catalogue_seconds_max)
         return list(link.catalogue.entries[LIST_METHODS[method]].values())
 
     async def relist(self) -> None:
-        """Read the lists again of servers that do not announce changes, if they are older than `catalogue_seconds_max`,
-        so that changes are found even if no caller requests a list. Never raises."""
+        """Read the lists again of servers that do not announce changes to us, if they are older than
+        `catalogue_seconds_max`, so that changes are found even if no caller requests a list. Never raises."""
         async with anyio.create_task_group() as tasks:
             for link in list(self._links.values()):
-                if link.state == "up" and not _announces(link.capabilities, "tools/list"):
+                if link.state == "up" and not link.announces("tools/list"):
                     tasks.start_soon(partial(link.refresh, seconds_max=self._settings.catalogue_seconds_max))
 
     async def settled(self, server: str, *, tools: bool) -> None:
@@ -259,11 +259,6 @@ class McpUpstream:
 async def _run_in(scope: anyio.CancelScope, link: Link) -> None:
     with scope:
         await link.run()
-
-
-def _announces(capabilities: dict[str, JSONValue], method: str) -> bool:
-    declared = capabilities.get(method.partition("/")[0])
-    return isinstance(declared, dict) and declared.get("listChanged") is True
 
 
 def _state_of(link: Link) -> ServerState:
