@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,49 @@ async def test_a_closed_terminal_ends_a_server_in_order(tmp_path: Path, what: st
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.requirement("HOUSE-91")
+@pytest.mark.parametrize("what", SERVES)
+async def test_signals_that_mean_nothing_end_no_server_and_are_told(tmp_path: Path, what: str) -> None:
+    said = tmp_path / "said"
+    process = _started(House(tmp_path), said, *(("witness", "serve") if what == "witness" else (what,)))
+    try:
+        begins = f"\n{SERVES[what]}"
+        await until(lambda: begins in f"\n{said.read_text()}" or process.poll() is not None, what)
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            process.send_signal(number)
+            told = f"{number.name} means nothing here"
+            await until(partial(_is_told, told, said, process), told)
+            assert process.poll() is None, said.read_text()
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, WAIT_SECONDS_MAX) == 0, said.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+HANDED_DOWN = """
+import anyio, signal, subprocess, sys
+from answerable.wiring.kept_process import stop_on_signal
+
+async def serve():
+    stop_on_signal(anyio.Event())
+    asked = "import signal; print(*(signal.getsignal(one).name for one in (10, 12, 1, 15)))"
+    print(subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout)
+
+anyio.run(serve)
+"""
+
+
+@pytest.mark.requirement("HOUSE-91")
+def test_programs_that_a_server_starts_have_the_default_actions() -> None:
+    done = subprocess.run([sys.executable, "-c", HANDED_DOWN], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["SIG_DFL"] * 4
+
+
+def _is_told(line: str, said: Path, process: subprocess.Popen[bytes]) -> bool:
+    return line in said.read_text() or process.poll() is not None
 
 
 def _started(home: House, said: Path, *words: str) -> subprocess.Popen[bytes]:

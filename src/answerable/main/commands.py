@@ -106,7 +106,7 @@ def up(
     On an embedded default: registers in SQLite, the ledger in files.
 
     Opens the gateway for agents on loopback and on a Unix socket, and the control socket for people. Needs no other
-    server. Stops gracefully on Ctrl-C, SIGTERM or SIGHUP.
+    server. Stops gracefully on Ctrl-C, SIGTERM or SIGHUP. SIGUSR1 and SIGUSR2 are only logged.
     """
     from answerable.apps.console.provider_pages import callback_of
     from answerable.wiring.identity_settings import person_issuers

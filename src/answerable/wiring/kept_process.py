@@ -104,7 +104,9 @@ def _is_listening(path: Path) -> bool:
 
 def stop_on_signal(stop: anyio.Event) -> None:
     """From here to the end of the process, set the event at SIGINT, SIGTERM or SIGHUP. Call it in the loop of the
-    event. SIGHUP comes when the terminal is closed; `nohup` has it ignored, and it stays so.
+    event. SIGHUP comes when the terminal is closed; `nohup` has it ignored, and it stays so. SIGUSR1 and SIGUSR2, which
+    tools for logs and profiles send, mean nothing here: each is told in the log. Programs that this process starts have
+    the default actions.
 
     Not by a receiver that ends with the loop: the signal after it would raise KeyboardInterrupt anywhere in what stops.
     """
@@ -115,10 +117,16 @@ def stop_on_signal(stop: anyio.Event) -> None:
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(stop.set)
 
+    def tell(number: int, _frame: FrameType | None) -> None:
+        with suppress(RuntimeError):
+            # Not from here: the signal may come while a line is being written to the log.
+            loop.call_soon_threadsafe(_log.warning, "%s means nothing here", signal.Signals(number).name)
+
     signal.signal(signal.SIGINT, set_stop)
     signal.signal(signal.SIGTERM, set_stop)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, set_stop)
+    for number, act in ((signal.SIGHUP, set_stop), (signal.SIGUSR1, tell), (signal.SIGUSR2, tell)):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, act)
 
 
 async def stop_at_eof(stop: anyio.Event) -> None:
