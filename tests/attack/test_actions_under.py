@@ -225,10 +225,12 @@ async def test_one_command_answers_with_a_server_and_on_a_copy_without_any_key(t
             assert f"prompt_digest: {MADE.prompt_digest} (measured by its sidecar)" in text
             assert "(NOT what ran: the agent differed from it)" in text
             assert f"manifest {first}" in text
-        assert "registered" not in await run("--manifest", "b" * 64, code=3)
+        assert "registered" not in await run("--manifest", "b" * 64, code=1)
         assert "set out to" in await run(first, *copy)
-        for words in (("--manifest", "x"), ("--prompt", "x"), ("--model", "@"), (), ("1", "--model", "m")):
+        for words in (("--manifest", "x"), ("--prompt", "x"), ("--model", "@")):
             await run(*words, code=1)
+        for words in ((), ("1", "--model", "m")):
+            await run(*words, code=2)
         assert "checkpoint" in await run("--model", "m", "--ledger", str(home), code=1)
         (tmp_path / "ledger" / "checkpoint").write_text("nonsense")
         with pytest.raises((Malformed, Broken)):

@@ -45,7 +45,7 @@ def test_a_decision_is_derived_again_with_the_server_and_by_a_stranger_from_a_bu
         "the evidence bundle is invalid"
         in command("decision", "replay", "--bundle", str(bundle), code=1).stderr
     )
-    command("decision", "replay", code=1)
+    command("decision", "replay", code=2)
 
 
 def test_all_decisions_are_asked_again_and_a_deferral_is_explained(

@@ -44,4 +44,4 @@ def revoke_and_tell(applied: Any, mandate: str, act: Callable[[], Any]) -> None:
     assert "case closed" in applied("revoke", "--list").stdout
     assert "revoked mandate" in applied("timeline", mandate).stdout
     assert "cannot be revoked" in applied("revoke", "everything", "x", "--yes", code=1).stderr
-    assert "KIND and NAME" in applied("revoke", "agent", code=1).stderr
+    assert "KIND and NAME" in applied("revoke", "agent", code=2).stderr

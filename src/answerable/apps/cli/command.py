@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
-from answerable.apps.cli.exit_codes import ERROR, exit_code_of
+from answerable.apps.cli.exit_codes import ERROR, USAGE, exit_code_of
 from answerable.apps.cli.terminal import Terminal
 from answerable.apps.cli.typed_ids import IdCommand
 from answerable.errors import Malformed
@@ -124,7 +124,11 @@ class _Entry:
         except Malformed as fault:
             Terminal().fault(fault.message)
             raise typer.Exit(ERROR) from None
-        raise typer.Exit(exit_code_of(shell.terminal, lambda: self._run(shell, **given)))
+        code = exit_code_of(shell.terminal, lambda: self._run(shell, **given))
+        if code == USAGE:
+            shell.terminal.warn(ctx.get_usage())
+            shell.terminal.warn(f"Try '{ctx.command_path} --help' for help.")
+        raise typer.Exit(code)
 
     @cached_property
     def __signature__(self) -> inspect.Signature:

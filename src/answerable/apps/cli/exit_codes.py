@@ -7,6 +7,20 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.apps.cli.terminal import print_nowhere, printing
 from answerable.errors import AnswerableError, Refused, Unverified, shown
+from answerable.errors.codes.services import (
+    CLI_AGAINST,
+    CLI_ATTESTATION,
+    CLI_NAME,
+    CLI_NOT_UTF8,
+    CLI_PROJECT,
+    CLI_REPLAY,
+    CLI_REVOKE,
+    CLI_SET,
+    CLI_SINCE,
+    CLI_TIER,
+    CLI_TIME,
+    CLI_TIMELINE,
+)
 from answerable.interruption import INTERRUPTED, raise_at_interrupt
 
 if TYPE_CHECKING:
@@ -23,9 +37,20 @@ PENDING: Final = 4
 CHECK_FAILED: Final = 5
 UNMET: Final = 6
 
+_MISUSED: Final = frozenset(
+    one.id
+    for one in (
+        CLI_AGAINST, CLI_ATTESTATION, CLI_NAME, CLI_NOT_UTF8, CLI_PROJECT, CLI_REPLAY, CLI_REVOKE, CLI_SET, CLI_SINCE,
+        CLI_TIER, CLI_TIME, CLI_TIMELINE,
+    )
+)  # fmt: skip
+"""Codes of words of a command line that do not fit together, or are not of the form that an option takes."""
+_NOT_THERE: Final = (".unknown", ".none", ".log_unknown", ".manifest_unknown", "secret.missing")
+"""Ends of codes of refusals that say that there is nothing of a name: nothing was denied."""
+
 EXIT_CODES: Final = {
     OK: "done",
-    ERROR: "an error",
+    ERROR: "an error, or what was asked for is not there",
     USAGE: "the command line was not understood",
     DENIED: "refused, or an identity was not verified",
     PENDING: "waiting for a person or for witnesses",
@@ -95,8 +120,9 @@ def code_of_status(status: Status) -> int | None:
 
 def code_of(error: AnswerableError) -> int:
     """Return the exit code for an error."""
-    if isinstance(error, Unverified):
-        return DENIED
-    if isinstance(error, Refused):
-        return ERROR if error.code.endswith(".unknown") else DENIED
-    return ERROR
+    if error.code in _MISUSED:
+        return USAGE
+    is_denied = isinstance(error, Unverified) or (
+        isinstance(error, Refused) and not error.code.endswith(_NOT_THERE)
+    )
+    return DENIED if is_denied else ERROR

@@ -225,7 +225,7 @@ def test_a_listing_of_tools_that_is_none_is_an_error(command, project, tmp_path,
 
 
 def test_what_is_missing_is_said(command, project, tmp_path):
-    assert "--against" in command("agent", "manifest", "check", str(project), code=1).stderr
+    assert "--against" in command("agent", "manifest", "check", str(project), code=2).stderr
     assert "there is no manifest" in command("agent", "manifest", "show", "support-agent", code=1).stderr
     missing = command("agent", "manifest", "register", str(tmp_path / "nothing"), code=1)
     assert "cannot read `nothing`: no such file or directory" in missing.stderr

@@ -23,7 +23,7 @@ def test_a_part_of_the_ledger_is_asked_again(command: Command):
         for given in (("--to", "8"), ("--from", "8"), ("--from", "100"))
     ]
     assert (sum(parts), parts[2]) == (2, 0)
-    assert "--from and --to need --all" in command("decision", "replay", "7", "--from", "1", code=1).stderr
+    assert "--from and --to need --all" in command("decision", "replay", "7", "--from", "1", code=2).stderr
 
 
 def test_broken_off_it_tells_what_it_found_and_where_to_go_on(
@@ -42,3 +42,38 @@ def test_broken_off_it_tells_what_it_found_and_where_to_go_on(
     result = command("decision", "replay", "--all", code=1)
     assert "interrupted, so this is incomplete: continue with --from 8" in result.stderr
     assert pages[0].next == 8
+
+
+MISUSED = [
+    ("decision", "replay"),
+    ("decision", "replay", "--json"),
+    ("decision", "replay", "7", "--all"),
+    ("could", "scout", "crm.read", "--at", "soon"),
+    ("policy", "simulate", "--since", "soon"),
+    ("revoke", "agent"),
+]
+
+
+@pytest.mark.requirement("CLI-09")
+@pytest.mark.parametrize("words", MISUSED, ids=" ".join)
+def test_words_that_do_not_fit_together_are_a_usage_error(command: Command, words: tuple[str, ...]):
+    said = command(*words, code=2).stderr
+    assert "\nanswerable: " in f"\n{said}"
+    assert f"Usage: answerable {words[0]}" in said
+    assert "--help" in said
+
+
+ABSENT = [
+    ("why", "m-1"),
+    ("decision", "replay", "m-1"),
+    ("policy", "shadow", "status"),
+    ("lease", "list"),
+    ("mandate", "show", "m-9"),
+    ("duty", "show", "nobody"),
+]
+
+
+@pytest.mark.requirement("CLI-09")
+@pytest.mark.parametrize("words", ABSENT, ids=" ".join)
+def test_what_is_not_there_has_one_exit_code(command: Command, words: tuple[str, ...]):
+    assert "\nanswerable: " in f"\n{command(*words, code=1).stderr}"

@@ -64,7 +64,7 @@ def test_who_is_on_call_is_shown_now_and_at_another_time(command: Command) -> No
         command("duty", "show", "approvers", "--at", "2026-12-24T18:00+01:00", "--json").stdout
     )
     assert (found["first"], found["second"], found["covered"]) == (["bob"], ["carol"], True)
-    command("duty", "show", "nobody", code=3)
+    command("duty", "show", "nobody", code=1)
     command("duty", "show", "--at", "tomorrow", code=1)
     assert "somebody of each group with a duty is on call" in command("duty", "gaps").output
 
@@ -131,7 +131,7 @@ def test_times_that_cannot_be_meant_are_told_before_anything_is_signed(
 ) -> None:
     key = ("--as", "bob", "--key", tmp_path / "bob.jwk", "--reason", "away", "--yes")
     for until in ("tomorrow", "2026-12-27T08:00", "3w"):
-        said = command("duty", "delegate", "approvers", "--to", "dan", "--until", until, *key, code=1)
+        said = command("duty", "delegate", "approvers", "--to", "dan", "--until", until, *key, code=2)
         assert "time" in said.output + said.stderr
     command("duty", "delegate", "approvers", "--to", "frank", "--until", "1h", *key, code=3)
     assert not bench.walk.duties.register.delegations()

@@ -48,7 +48,7 @@ def test_a_cosignature_can_be_asked_for_that_is_not_older(verify: Verify) -> Non
     stale = json.loads(verify("--since", "2099-01-01T00:00:00Z", "--json", code=6))
     assert [one["code"] for one in stale["caveats"]] == ["stale"]
     for wrong in ("yesterday", "2026-11-24T18:00:00"):
-        verify("--since", wrong, code=1)
+        verify("--since", wrong, code=2)
 
 
 def test_files_that_are_not_there_are_told(verify: Verify, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_what_is_older_is_left_out(command: Command, candidate: Path, monkeypatc
     for since, asked in (("1s", 0), ("2h", 2)):
         found = json.loads(command("policy", "simulate", candidate, "--since", since, "--json").stdout)
         assert found["asked"] == asked
-    odd = command("policy", "simulate", candidate, "--since", "week", code=1)
+    odd = command("policy", "simulate", candidate, "--since", "week", code=2)
     assert "is not a duration such as" in odd.stderr
 
 
@@ -135,13 +135,13 @@ def test_reasons_past_the_first_few_are_counted_together(
 
 @pytest.mark.requirement("PUB-09")
 def test_a_set_is_put_into_the_shadow_looked_at_and_taken_out(command: Command, candidate: Path):
-    assert "no policy set is in shadow mode" in command("policy", "shadow", "status", code=3).stderr
+    assert "no policy set is in shadow mode" in command("policy", "shadow", "status", code=1).stderr
     assert "shadow mode started" in command("policy", "shadow", "start", candidate).stderr
     told = json.loads(command("policy", "shadow", "status", "--json").stdout)
     assert (told["state"], told["asked"], told["behind"]) == ("following", 0, 0)
     assert "0 of 0 decisions since" in command("policy", "shadow", "status").stderr
     assert json.loads(command("policy", "shadow", "stop", "--json").stdout)["state"] == "stopped"
-    command("policy", "shadow", "stop", code=3)
+    command("policy", "shadow", "stop", code=1)
 
 
 @pytest.mark.requirement("OVERSIGHT-08")
@@ -161,4 +161,4 @@ def test_people_read_how_many_questions_there_were_and_would_be(command: Command
 @pytest.mark.requirement("OVERSIGHT-08")
 @pytest.mark.parametrize("tier", ["crm.read", "=2", "crm.read=4", "crm.read=high"])
 def test_a_tier_that_is_none_is_said_before_anything_is_asked(command: Command, tier: str):
-    assert "capability=2" in command("policy", "simulate", "--tier", tier, code=1).stderr
+    assert "capability=2" in command("policy", "simulate", "--tier", tier, code=2).stderr

@@ -241,7 +241,7 @@ def test_a_file_of_another_version_that_is_whole_is_refused_too(house: House, tm
 
 @pytest.mark.requirement("STAT-08")
 def test_a_time_that_is_none_is_refused(house: House) -> None:
-    assert "not a duration" in house.run("--since", "yesterday", code=1).stderr
+    assert "not a duration" in house.run("--since", "yesterday", code=2).stderr
 
 
 @pytest.mark.requirement("STAT-08")

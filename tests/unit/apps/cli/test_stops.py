@@ -118,7 +118,7 @@ def test_a_hold_for_a_while_says_its_end_and_a_time_without_a_unit_is_refused(ap
     hold = stopped(applied, "crm", "--for", "2h")["hold"]
     assert hold["expires_at"] > hold["at"]
     for wrong in ("2", "2 h", "0h", "-1h", "soon", "2w"):
-        assert "expected a number with its unit" in applied("stop", "crm", "--for", wrong, code=1).stderr
+        assert "expected a number with its unit" in applied("stop", "crm", "--for", wrong, code=2).stderr
 
 
 @pytest.mark.requirement("STOP-02")
