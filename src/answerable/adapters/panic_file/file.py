@@ -29,8 +29,8 @@ GONE_MILLIS: Final = 1_000
 
 
 def press(directory: Path, *, reason: str, entropy: Entropy) -> str:
-    """Press now; return how it was done. On a full disk, the prepared press file is renamed into place; if that fails,
-    an empty file is created, which is a valid press.
+    """Press now; return how it was done. On a full disk, this press is written over the prepared one, which is renamed
+    into place; if that fails, an empty file is created, which is a valid press without the reason.
 
     Raises Malformed (`hold.reason`), Unavailable: `panic.no_data`, `panic.not_written`.
     """
@@ -44,7 +44,7 @@ def press(directory: Path, *, reason: str, entropy: Entropy) -> str:
         _put(text, place, draft=directory / f".{FILE}.{entropy.token()}")
     except OSError as first:
         try:
-            how = _without_room(directory)
+            how = _without_room(directory, text)
         except OSError:
             why = (first.strerror or "unknown error").lower()
             raise PANIC_NOT_WRITTEN(
@@ -55,15 +55,13 @@ def press(directory: Path, *, reason: str, entropy: Entropy) -> str:
 
 
 def keep_ready(directory: Path, entropy: Entropy) -> None:
-    """Prepare a press file for a full disk, if there is none. Errors are ignored, because `press` has other ways."""
+    """Prepare a press file for a full disk, if there is none, as long as any press. Errors are ignored, because `press`
+    has other ways."""
     place = directory / READY
     with contextlib.suppress(OSError):
         if not os.path.lexists(place):
-            _put(
-                pressed_text(entropy.bytes(ID_BYTES), ""),
-                place,
-                draft=directory / f".{READY}.{entropy.token()}",
-            )
+            text = pressed_text(entropy.bytes(ID_BYTES), "").ljust(BYTES_MAX)
+            _put(text, place, draft=directory / f".{READY}.{entropy.token()}")
 
 
 def pressed(directory: Path) -> Press | None:
@@ -122,9 +120,11 @@ def _put(text: bytes, place: Path, *, draft: Path) -> None:
     _sync(place.parent)
 
 
-def _without_room(directory: Path) -> str:
+def _without_room(directory: Path, text: bytes) -> str:
     """Rename the prepared file, or create an empty one: neither needs a free disk block."""
     place = directory / FILE
+    with contextlib.suppress(OSError):
+        _write_over(directory / READY, text)
     with contextlib.suppress(OSError):
         os.replace(directory / READY, place)
         _sync(directory)
@@ -138,6 +138,19 @@ def _without_room(directory: Path) -> str:
         os.close(descriptor)
     _sync(directory)
     return "written empty"
+
+
+def _write_over(place: Path, text: bytes) -> None:
+    """Write a press over a prepared one, in the blocks that it has. A file system that writes elsewhere has no room for
+    that, and the prepared press stays. Raises OSError."""
+    descriptor = os.open(place, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size >= len(text):
+            os.write(descriptor, text.ljust(size))
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _sync(directory: Path) -> None:

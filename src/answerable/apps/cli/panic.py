@@ -49,16 +49,28 @@ def panic(shell: Shell, reason: Reason = "") -> int | None:
         _ask_server(shell, reason, unwritten)
         return None
     file = shell.data / FILE
+    is_recorded = done.now is not None and done.now.reason == reason
     seen = _seen(shell, done.now.id) if done.now is not None else None
     if shell.terminal.as_json:
         hold, standing = (
             (seen.hold, [one["id"] for one in seen.standing]) if seen is not None else (None, None)
         )
         shell.terminal.json(
-            {"file": str(file), "how": done.how, "again": done.is_again, "hold": hold, "standing": standing}
+            {
+                "file": str(file),
+                "how": done.how,
+                "again": done.is_again,
+                "reason_recorded": is_recorded,
+                "hold": hold,
+                "standing": standing,
+            }
         )
         return None
     shell.terminal.say(f"{file} is {done.how}")
+    if not is_recorded:
+        shell.terminal.warn(
+            "the reason is not recorded: the disk took the press and nothing more. Tell those who will lift the hold"
+        )
     if seen is None:
         _say_unseen(shell, is_again=done.is_again)
     else:
@@ -101,7 +113,14 @@ def _ask_server(shell: Shell, reason: str, unwritten: Unavailable) -> None:
         raise Unavailable(message, code=failed.code, port=failed.port, effect=failed.effect)
     if shell.terminal.as_json:
         shell.terminal.json(
-            {"file": None, "how": "held by the server", "again": False, "hold": hold, "standing": []}
+            {
+                "file": None,
+                "how": "held by the server",
+                "again": False,
+                "reason_recorded": True,
+                "hold": hold,
+                "standing": [],
+            }
         )
         return
     shell.terminal.warn(f"{unwritten.message}: the server that runs was asked instead")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from functools import partial
 from typing import Any
@@ -206,6 +207,21 @@ def test_a_second_press_without_a_server_says_that_there_was_one_and_asks_nothin
     again = command("panic", "--yes")
     assert "no server has answered" in again.stderr
     assert "it had been pressed before: each press that became a hold is lifted by itself" in again.stderr
+
+
+@pytest.mark.requirement("STOP-13")
+def test_a_press_that_lost_its_reason_says_so(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = json.loads(command("panic", "--reason", "the keys are out", "--json").stdout)
+    assert told["reason_recorded"] is True
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("answerable.adapters.panic_file.file._put", full)
+    assert "the reason is not recorded" in command("panic", "--reason", "the keys are out").stderr
+    told = json.loads(command("panic", "--reason", "the keys are out", "--json").stdout)
+    assert (told["how"], told["reason_recorded"]) == ("written empty", False)
+    assert "the reason" not in command("panic").stderr
 
 
 @pytest.mark.requirement("STOP-07")
