@@ -111,7 +111,7 @@ class Server(Component, frozen=True, kw_only=True):
     """An upstream server and its state."""
 
     name: str
-    transport: Annotated[str, words("stdio", "http")]
+    transport: Annotated[str, words("stdio", "http", "broker")]
     target: str
     state: str
     active: bool

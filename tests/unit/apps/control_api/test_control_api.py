@@ -17,11 +17,13 @@ import pytest
 from answerable.apps.control_api.application import control_app
 from answerable.apps.control_api.openapi import openapi_document
 from answerable.apps.control_api.operations import OPERATIONS
+from answerable.core.canonical import JSONValue
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.core.mandate.token import terms_of
 from answerable.core.tlog.note import VerifierKey
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_mandate
+from answerable.testing import samples
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
 from tests.unit.apps.control_api.control_containment import use_containment
@@ -104,6 +106,19 @@ async def issued(client: Client, world: World, case: str = "4711") -> Any:
         terms_of(draft["claims"]), audience=draft["audience"], key=load_key(world.key("ada"))
     )
     return await client("issue_mandate", {"token": token})
+
+
+@pytest.mark.requirement("HOUSE-52")
+async def test_servers_of_every_kind_are_listed_as_the_document_says(client: Client):
+    kinds: dict[str, dict[str, JSONValue]] = {
+        "broker": {"target": "mail"},
+        "http": {"url": "http://127.0.0.1:9/mcp"},
+        "stdio": {"command": "python3"},
+    }
+    given = [samples.document("Server", name, spec) for name, spec in kinds.items()]
+    await client("apply_documents", {"documents": given})
+    listed = (await client("list_servers"))["items"]
+    assert [one["transport"] for one in listed] == [one["name"] for one in listed] == [*kinds]
 
 
 @pytest.mark.requirement("REVOKE-10", "HOUSE-52")
