@@ -19,7 +19,7 @@ from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import FrontLimits, listen, run, serve, set_collector_apart
 from answerable.core.identity.keys.keys import public_key
-from answerable.errors import AnswerableError
+from answerable.errors import AnswerableError, shown
 from answerable.errors.codes.leases import BROKER_KEYS, BROKER_USER, TARGET_FAULTS
 from answerable.flows.leases.lease_desk import BrokerState, DeskTarget, LeaseLimits
 from answerable.flows.leases.lease_writer import LeaseWriter
@@ -35,6 +35,7 @@ from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 from answerable.wiring.left_threads import run_left
 from answerable.wiring.own_files import broker_faults, require_own
 from answerable.wiring.target_files import SUFFIX, checked_targets, read_targets
+from answerable.wiring.target_kinds import PluginKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -87,7 +88,9 @@ def opened_broker(settings: Settings, ready: ReadyTargets) -> Iterator[Broker]:
     clock, entropy = SystemClock(), SystemEntropy()
     limits = _limits(settings)
     built, found = ready.built, [one for one, _ in ready.built]
-    targets = {one.name: DeskTarget.of(its.issuer, its.target, limits, its.rights) for one, its in built}
+    targets = {
+        one.name: DeskTarget.of(its.issuer, its.target, limits, its.rights, _by(one)) for one, its in built
+    }
     settings.broker.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     require_own(broker_faults(settings))
     register = SqliteLeaseRegister(settings.broker.directory / "leases.db")
@@ -274,6 +277,11 @@ async def _disconnected(desk: BrokerState) -> None:
         async with anyio.create_task_group() as tasks:
             for one in desk.targets.values():
                 tasks.start_soon(one.issuer.close)
+
+
+def _by(file: TargetFile) -> str:
+    """Return whose code acts on a target."""
+    return file.kind.by if isinstance(file.kind, PluginKind) else f"the kind {shown(file.kind.name)}"
 
 
 def _limits(settings: Settings) -> LeaseLimits:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from answerable.errors import AnswerableError, Malformed, shown
 from answerable.errors.codes.leases import TARGET_KIND
+from answerable.flows.state.target_calls import place_of
 from answerable.targets.kind import API, BuiltTarget, TargetKind
 from answerable.wiring.left_threads import begin
 
@@ -56,6 +57,11 @@ class PluginKind(TargetKind):
     end in time or returns something else. Errors of the family that `build` raises pass."""
 
     plugin: TargetPlugin
+
+    @property
+    def by(self) -> str:
+        """The plug-in and the distribution that brings it, for messages."""
+        return _by(self.plugin)
 
     def settings_from(self, values: Mapping[str, object]) -> Any:
         """Return an instance of the settings class. Raises Malformed (`target.kind`)."""
@@ -186,7 +192,7 @@ def _called(
         return going.result()
     if isinstance(failed, passes):
         raise failed
-    said = shown(_text_of(failed), SAID_CHARS_MAX) if quotes else _place_of(failed)
+    said = shown(_text_of(failed), SAID_CHARS_MAX) if quotes else place_of(failed)
     raise _unusable(plugin, f"{what} failed: {said}")
 
 
@@ -197,15 +203,9 @@ def _text_of(failed: BaseException) -> str:
         return type(failed).__name__
 
 
-def _place_of(failed: BaseException) -> str:
-    """Return the type of an error with the line that raised it."""
-    at = failed.__traceback__
-    while at is not None and at.tb_next is not None:
-        at = at.tb_next
-    module = at.tb_frame.f_globals.get("__name__", "") if at is not None else ""
-    line = at.tb_lineno if at is not None else 0
-    return f"{shown(type(failed).__name__)} in line {line} of {shown(str(module))}"
-
-
 def _unusable(plugin: TargetPlugin, why: str) -> Malformed:
-    return TARGET_KIND(f"the plug-in {shown(plugin.kind)} of {plugin.distribution} cannot be used: {why}")
+    return TARGET_KIND(f"{_by(plugin)} cannot be used: {why}")
+
+
+def _by(plugin: TargetPlugin) -> str:
+    return f"the plug-in {shown(plugin.kind)} of {plugin.distribution}"

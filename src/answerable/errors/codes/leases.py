@@ -171,6 +171,9 @@ TARGET_CUT = UnavailableCode(
     port="brokered_target",
     effect="unknown",
 )
+TARGET_FAILED = UnavailableCode(
+    "target.failed", "the plug-in … of … failed: … in line … of …", port="brokered_target"
+)
 TARGET_FAULTS = MalformedCode("target.faults", "targets: ……")
 TARGET_FILES = UnavailableCode("target.files", "the directory of targets cannot be read: …", port="settings")
 TARGET_GAVE_UP = UnavailableCode(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.lease.credential import LeaseOrder
+from answerable.core.lease.credential import Credential, LeaseOrder
 from answerable.core.lease.lease import Lease
 from answerable.errors import Refused, Unavailable, shown
 from answerable.errors.codes.leases import (
@@ -25,11 +25,10 @@ from answerable.errors.codes.leases import (
     WARRANT_SPENT,
 )
 from answerable.flows.leases.revoke_lease import begin, schedule, told
-from answerable.flows.state.stray_cancels import no_stray_cancels
+from answerable.flows.state.target_calls import calling, other_than
 from answerable.ports.lease_register import Redemption
 
 if TYPE_CHECKING:
-    from answerable.core.lease.credential import Credential
     from answerable.core.lease.name import LeaseName
     from answerable.core.ledger.warrant_token import SignedWarrant
     from answerable.flows.leases.lease_desk import BrokerState, DeskTarget
@@ -52,7 +51,8 @@ async def lease_credential(
     if now >= warrant.deadline:
         # It may have queued for the target: its end may be on record as indeterminate by now.
         raise WARRANT_LATE("the warrant has expired: the action was not performed in time")
-    faults = target.issuer.faults(terms.scope)
+    with calling(target.by, port=PORT, effect="none"):
+        faults = target.issuer.faults(terms.scope)
     if faults:
         raise LEASE_SCOPE(f"the scope of the lease cannot be granted: {faults[0]}", reasons=faults)
     if target.issuer.traits.boundary == "nobody" and warrant.tier > UNBOUND_TIER_MAX:
@@ -144,7 +144,7 @@ async def _renew(desk: BrokerState, target: DeskTarget, lease: Lease, expires_at
     """Extend the lease of a task that continues. If the target cannot renew, the lease ends at its time. Raises
     Refused, Unavailable."""
     try:
-        with anyio.fail_after(desk.limits.issue_seconds_max), no_stray_cancels(port=PORT, effect="none"):
+        with anyio.fail_after(desk.limits.issue_seconds_max), calling(target.by, port=PORT, effect="none"):
             await target.issuer.renew(lease.name, expires_at)
     except Refused as refused:
         if refused.code == "lease.renewal":
@@ -182,8 +182,11 @@ async def _redeem(desk: BrokerState, warrant: SignedWarrant, lease: Lease | None
 async def _minted(desk: BrokerState, target: DeskTarget, lease: Lease, warrant: SignedWarrant) -> Credential:
     order = LeaseOrder(name=lease.name, scope=warrant.lease.scope, expires_at=UnixMillis(lease.expires_at))
     try:
-        with anyio.fail_after(desk.limits.issue_seconds_max), no_stray_cancels(port=PORT, effect="none"):
-            return await target.issuer.issue(order)
+        with anyio.fail_after(desk.limits.issue_seconds_max), calling(target.by, port=PORT, effect="none"):
+            found: object = await target.issuer.issue(order)
+            if not isinstance(found, Credential):
+                raise other_than(target.by, "Credential", found)
+            return found
     except TimeoutError:
         raise LEASE_TARGET(
             f"the target issued no credential within {desk.limits.issue_seconds_max:g} s"

@@ -50,12 +50,13 @@ class LeaseLimits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskTarget:
     """A target of the broker. acting: limits concurrent actions. rights: lists the rights that grants give; None for a
-    kind of target without such a list."""
+    kind of target without such a list. by: whose code is called, for errors."""
 
     issuer: CredentialIssuer
     target: BrokeredTarget
     acting: CapacityLimiter
     rights: TargetRights | None = None
+    by: str = "the code of its kind"
 
     @classmethod
     def of(
@@ -64,10 +65,11 @@ class DeskTarget:
         target: BrokeredTarget,
         limits: LeaseLimits,
         rights: TargetRights | None = None,
+        by: str = "the code of its kind",
     ) -> DeskTarget:
         """Return a target with its own limiter for actions."""
         acting = CapacityLimiter(limits.actions_per_target)
-        return cls(issuer=issuer, target=target, acting=acting, rights=rights)
+        return cls(issuer=issuer, target=target, acting=acting, rights=rights, by=by)
 
 
 @dataclass(slots=True, kw_only=True)

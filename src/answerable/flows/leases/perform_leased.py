@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from answerable.core.lease.credential import Performed
 from answerable.errors import Refused, Unavailable, shown
 from answerable.errors.codes.leases import LEASE_LATE, TARGET_UNKNOWN
 from answerable.flows.leases.guard_secrets import (
@@ -19,14 +20,13 @@ from answerable.flows.leases.guard_secrets import (
 )
 from answerable.flows.leases.lease_credential import lease_credential
 from answerable.flows.leases.revoke_lease import begin, end_lease
-from answerable.flows.state.stray_cancels import no_stray_cancels
+from answerable.flows.state.target_calls import calling, other_than
 from answerable.ports.brokered_target import PORT as TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.lease.credential import Performed
     from answerable.core.lease.lease import Lease
     from answerable.core.lease.use import Used
     from answerable.core.ledger.warrant_token import SignedWarrant
@@ -82,12 +82,15 @@ async def _performed(
         name, why = lease.name, "its action was cut off"
         try:
             seconds = max(0.0, (lease.expires_at - desk.clock.now()) / 1000)
-            with anyio.fail_after(seconds), no_stray_cancels(port=TARGET, effect="unknown"):
+            with anyio.fail_after(seconds), calling(target.by, port=TARGET, effect="unknown"):
                 async with target.target.connected(credential) as session:
-                    performed = await session.perform(
+                    answered: object = await session.perform(
                         tool, arguments, tag=warrant.action_id, seconds_max=seconds, progress=progress
                     )
-            performed = replace(performed, used=_used(target, warrant, tool, arguments, performed))
+            if not isinstance(answered, Performed):
+                raise other_than(target.by, "Performed", answered)
+            used = _used(target, warrant, tool, arguments, answered)
+            performed = replace(answered, used=used)
             why = "its action ended"
             performed, held = await withheld(desk.secrets, performed, by=by)
             if held:

@@ -15,7 +15,7 @@ import anyio
 
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.leases.lease_desk import NO_TARGET
-from answerable.flows.state.stray_cancels import no_stray_cancels
+from answerable.flows.state.target_calls import calling
 from answerable.ports.credential_issuer import PORT as ISSUER
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ async def _ended(desk: BrokerState, lease: Lease, why: str) -> Lease:
         try:
             with (
                 anyio.fail_after(desk.limits.revoke_seconds_max),
-                no_stray_cancels(port=ISSUER, effect="unknown"),
+                calling(target.by, port=ISSUER, effect="unknown"),
             ):
                 revoked = await target.issuer.revoke(lease.name)
             return lease.ended(desk.clock.now(), revoked, why=why)

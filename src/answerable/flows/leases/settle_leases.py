@@ -12,6 +12,8 @@ from anyio import to_thread
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.leases.revoke_lease import begin, schedule
+from answerable.flows.state.target_calls import calling
+from answerable.ports.credential_issuer import PORT as ISSUER
 
 if TYPE_CHECKING:
     from answerable.core.lease.lease import Lease
@@ -83,8 +85,10 @@ async def find_strays(desk: BrokerState) -> tuple[list[Stray], dict[str, str]]:
     faults: dict[str, str] = {}
 
     async def ask(target: str) -> None:
+        asked = desk.targets[target]
         try:
-            live = await desk.targets[target].issuer.live()
+            with calling(asked.by, port=ISSUER, effect="none"):
+                live = await asked.issuer.live()
         except AnswerableError as failed:
             faults[target] = failed.message
             return
@@ -104,8 +108,10 @@ async def find_strays(desk: BrokerState) -> tuple[list[Stray], dict[str, str]]:
 async def _take_away(desk: BrokerState, lease: Lease, faults: dict[str, str]) -> None:
     """Revoke a lease that the register records as ended and the target still has, which is a fault."""
     _log.error("target %s still knows lease %s, which ended", lease.target, lease.name)
+    target = desk.targets[lease.target]
     try:
-        await desk.targets[lease.target].issuer.revoke(lease.name)
+        with calling(target.by, port=ISSUER, effect="unknown"):
+            await target.issuer.revoke(lease.name)
     except AnswerableError as failed:
         faults[lease.target] = failed.message
 
