@@ -71,7 +71,8 @@ async def worked(house: House, *shown: str, source: str, gateway: str = "") -> N
 async def refused(house: House, *shown: str, because: str) -> str:
     """Nothing was started, and the reason was said."""
     code, said, told = await agent_up(house, *shown)
-    assert (code, told) == (1, []) or (code, told) == (3, []), said
+    # 2 where the options do not fit together.
+    assert (code in (1, 2, 3), told) == (True, []), said
     assert because in said, said
     return said
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
-from answerable.apps.cli.exit_codes import ERROR, USAGE, exit_code_of
+from answerable.apps.cli.exit_codes import ERROR, exit_code_of
 from answerable.apps.cli.terminal import Terminal
 from answerable.apps.cli.typed_ids import IdCommand
 from answerable.errors import Malformed
@@ -124,11 +124,8 @@ class _Entry:
         except Malformed as fault:
             Terminal().fault(fault.message)
             raise typer.Exit(ERROR) from None
-        code = exit_code_of(shell.terminal, lambda: self._run(shell, **given))
-        if code == USAGE:
-            shell.terminal.warn(ctx.get_usage())
-            shell.terminal.warn(f"Try '{ctx.command_path} --help' for help.")
-        raise typer.Exit(code)
+        run = partial(self._run, shell, **given)
+        raise typer.Exit(exit_code_of(shell.terminal, run, ctx.command_path))
 
     @cached_property
     def __signature__(self) -> inspect.Signature:

@@ -10,7 +10,6 @@ from answerable.errors import AnswerableError, Refused, Unverified, shown
 from answerable.errors.codes.services import (
     CLI_AGAINST,
     CLI_ATTESTATION,
-    CLI_NAME,
     CLI_NOT_UTF8,
     CLI_PROJECT,
     CLI_REPLAY,
@@ -40,7 +39,7 @@ UNMET: Final = 6
 _MISUSED: Final = frozenset(
     one.id
     for one in (
-        CLI_AGAINST, CLI_ATTESTATION, CLI_NAME, CLI_NOT_UTF8, CLI_PROJECT, CLI_REPLAY, CLI_REVOKE, CLI_SET, CLI_SINCE,
+        CLI_AGAINST, CLI_ATTESTATION, CLI_NOT_UTF8, CLI_PROJECT, CLI_REPLAY, CLI_REVOKE, CLI_SET, CLI_SINCE,
         CLI_TIER, CLI_TIME, CLI_TIMELINE,
     )
 )  # fmt: skip
@@ -61,8 +60,9 @@ EXIT_CODES: Final = {
 }
 
 
-def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
-    """Run a command and return its exit code; an error of the family becomes one line."""
+def exit_code_of(terminal: Terminal, run: Callable[[], int | None], command: str = "") -> int:
+    """Run a command and return its exit code; an error of the family becomes one line. command: as typed, to say where
+    its help is to who gave words that do not fit together."""
     try:
         raise_at_interrupt()
         code = run()
@@ -74,6 +74,8 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
             for reason in error.reasons:
                 if reason not in error.message:
                     terminal.warn(f"  {reason}")
+        if command and error.code in _MISUSED:
+            terminal.warn(f"Try '{command} --help' for help.")
         return code_of(error)
     except KeyError as missing:
         if not is_of_a_command(missing):

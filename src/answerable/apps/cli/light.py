@@ -59,7 +59,7 @@ def run_light(words: Sequence[str]) -> int:
     rest = with_ids_last(given.words[len(named) :], _with_values(parser))
     options = parser.parse_args(rest, given)
     terminal = Terminal(as_json=options.as_json, quiet=getattr(options, "quiet", False), draws=False)
-    return exit_code_of(terminal, lambda: command.run(terminal, options))
+    return exit_code_of(terminal, lambda: command.run(terminal, options), parser.prog)
 
 
 def _refused(terminal: Terminal, told: str) -> int:
