@@ -107,6 +107,7 @@ async def test_an_argument_without_a_name_names_nobody():
         generation = 0
         is_running = True
         tools = bench.upstream.tools
+        is_unread = bench.upstream.is_unread
 
         def definition(self, capability: Capability) -> ToolDefinition | None:
             found = bench.upstream.definition(capability)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.revocation import RevocationTarget
-from answerable.errors import Refused, shown
+from answerable.errors import Refused, Unavailable, shown
 from answerable.errors.codes.action import UPSTREAM_UNKNOWN, UPSTREAM_UNKNOWN_REFUSED
 from answerable.errors.codes.containment import HELD_AGENT, HELD_MANDATE
 from answerable.errors.codes.registry import AGENT_DRIFTED, AGENT_INACTIVE, CAPABILITY_CEILING
@@ -150,20 +150,23 @@ def offered_definition(of: Offers, capability: Capability, pinning: Pinning) -> 
 def require_listed(upstream: OfferedTools, server: str) -> None:
     """Raise Unavailable (`upstream.unknown`) if this process has not read any list of this server since it started."""
     if upstream.tools(server) is None:
-        raise UPSTREAM_UNKNOWN(
-            f"server {shown(server)} is not connected: what it offers has not been read yet"
-        )
+        raise _unread(server)
+
+
+def _unread(server: str) -> Unavailable:
+    return UPSTREAM_UNKNOWN(f"what server {shown(server)} offers has not been read yet: try again")
 
 
 def listed_definition(upstream: OfferedTools, capability: Capability) -> ToolDefinition:
     """Return the definition that the server offers for a capability's tool now, let through or not.
 
-    Raises Refused (`upstream.unknown`), and Unavailable (`upstream.unknown`) while this process has not yet read what
+    Raises Refused (`upstream.unknown`), and Unavailable (`upstream.unknown`) while this process has yet to read what
     the server offers: that is no denial of the caller, and counts for no quota and no stop rule.
     """
     definition = upstream.definition(capability)
     if definition is None:
-        require_listed(upstream, capability.server)
+        if upstream.is_unread(capability):
+            raise _unread(capability.server)
         raise UPSTREAM_UNKNOWN_REFUSED(
             f"server {shown(capability.server)} does not offer {shown(capability.target)} right now"
         )
