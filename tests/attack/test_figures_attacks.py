@@ -255,18 +255,27 @@ async def test_what_was_erased_is_not_traced_and_counts_as_that():
 
 
 @pytest.mark.requirement("STAT-06")
-@pytest.mark.parametrize("broken", ["intent", "hash", "mandate", "log", "principal", "hop"])
+@pytest.mark.parametrize(
+    "broken", ["intent", "mandate", "another", "unsaid", "log", "principal", "hop", "hash"]
+)
 async def test_a_link_that_is_not_what_it_is_referred_to_as_ends_the_trace(broken):
     bench = await ready()
     answer = await bench.act()
     walk = bench.walk
-    intent = walk.ledger.entry(answer.intent.index)
+    at = answer.receipt.index if broken == "hash" else answer.intent.index
+    intent = walk.ledger.entry(at)
     leaf = msgspec.json.decode(intent.leaf)
     match broken:
+        case "hash":
+            leaf["intent_leaf"] = "0" * 64
         case "mandate":
-            leaf["mandate_ref"]["leaf"] = "0" * 64
+            leaf["mandate_ref"] = {"entry": leaf["mandate_ref"], "leaf": "0" * 64}
+        case "another":
+            leaf["mandate_ref"] = leaf["policy_ref"]
+        case "unsaid":
+            del leaf["mandate_ref"]
         case "log":
-            leaf["mandate_ref"]["log"] = "log.example/other"
+            leaf["mandate_ref"] = {"entry": leaf["mandate_ref"], "log": "log.example/other"}
         case "principal":
             leaf["principal"] = "0" * 64
         case "hop":
@@ -274,11 +283,10 @@ async def test_a_link_that_is_not_what_it_is_referred_to_as_ends_the_trace(broke
     spoilt = msgspec.structs.replace(
         intent,
         leaf=encode_ledger(leaf),
-        leaf_hash=bytes(32) if broken == "hash" else intent.leaf_hash,
         tag=int(Tag.REFUSAL) if broken == "intent" else intent.tag,
     )
     whole = walk.ledger.entry
-    walk.ledger.entry = lambda index: spoilt if index == intent.index else whole(index)
+    walk.ledger.entry = lambda index: spoilt if index == at else whole(index)
     try:
         assert person_behind(walk, answer.receipt.index) == ""
     finally:

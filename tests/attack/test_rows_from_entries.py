@@ -246,8 +246,6 @@ async def test_what_was_prepared_can_be_made_again_from_its_intent_and_outcome(t
                     made[place] = replace(made[place], used_by=leaf["action"], content=NO_CONTENT)
             elif stored.tag == Tag.OUTCOME and sealed.get("prepared", {}).get("kept"):
                 intent = begun[leaf["intent"]]
-                made[stored.index] = prepared_in(
-                    intent, cited[intent["tool_ref"]["entry"]], (stored, leaf, sealed)
-                )
+                made[stored.index] = prepared_in(intent, cited[intent["tool_ref"]], (stored, leaf, sealed))
         assert [one.used_by != "" for one in made.values()] == [True, False]
         assert [*made.values()] == [register.get(one.id) for one in made.values()]

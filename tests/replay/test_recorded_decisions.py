@@ -20,7 +20,7 @@ from answerable.verify.ledger_replay import replay_entries
 pytestmark = pytest.mark.requirement("HOUSE-40", "HOUSE-41", "ANSWER-01")
 
 RECORDED = Path(__file__).parent
-VERSIONS = {1: "decisions-question-1.json", 2: "decisions-question-2.json"}
+VERSIONS = {one: f"decisions-question-{one}.json" for one in (1, 2, 3)}
 SAID = {
     "as policy says": ["allow", "deny", "defer", "allow"],
     "as the mandate says": ["deny"],
@@ -91,3 +91,21 @@ def test_an_intent_says_what_it_uses_and_no_more_and_intents_of_before_said_when
         assert [(one["key"], one["lease"]) for one in said] == [(leaf["action"], "") for leaf in intents]
     else:
         assert said == [{}, {"approval": approvals[0]}, {}]
+    always = [{"method", "lifted"} & (leaf.keys() | leaf["decision"].keys()) for leaf in intents]
+    assert always == ([{"method", "lifted"}] * 3 if version < 3 else [set(), {"lifted"}, set()])
+
+
+@pytest.mark.requirement("HOUSE-43")
+@BY_VERSION
+def test_an_intent_refers_by_index_and_intents_of_before_by_leaf_hash_too(version: int) -> None:
+    for log in logs(version):
+        entries = stored(log)
+        for one in entries:
+            leaf = json.loads(one.leaf)
+            told = [leaf[name] for name in ("mandate_ref", "policy_ref", "tool_ref") if one.tag == Tag.INTENT]
+            if version == 3:
+                assert all(type(index) is int and entries[index].tag == Tag.CITED for index in told)
+            else:
+                assert all(entries[ref["entry"]].leaf_hash.hex() == ref["leaf"] for ref in told)
+            if one.tag == Tag.OUTCOME:
+                assert ("intent_leaf" in leaf) == (version < 3)

@@ -47,8 +47,9 @@ def test_every_version_is_read_as_the_same_question(name: str) -> None:
 
 
 @BY_NAME
-def test_what_is_said_counts_and_not_what_its_absence_would_mean(name: str) -> None:
-    asked = json.loads(TEXTS[2][name])
+@pytest.mark.parametrize("version", [2, 3])
+def test_what_is_said_counts_and_not_what_its_absence_would_mean(name: str, version: int) -> None:
+    asked = json.loads(TEXTS[version][name])
     asked |= {"mandate_state": "closed", "mapping": [["a", "string", True, ""]], "rule": "some.rule"}
     asked["context"] |= {"history": {"n": 1}, "destination": {"names": ["x"]}, "chain": {"depth": 2}}
     asked["context"]["agent"]["drifted"] = True
@@ -63,11 +64,36 @@ def test_what_is_said_counts_and_not_what_its_absence_would_mean(name: str) -> N
     assert "risk" not in context, "where a rule said no there was none, and none is made up"
 
 
-@pytest.mark.parametrize("version", [0, 3, 10**6])
+@pytest.mark.parametrize("version", [0, 4, 10**6])
 def test_a_version_that_this_release_does_not_know_is_said_to_be_one(version: int) -> None:
-    with pytest.raises(Malformed, match=f"has version {version}, expected at most 2") as told:
-        read_question(json.dumps({**json.loads(TEXTS[2]["trial 0"]), "v": version}).encode())
+    with pytest.raises(Malformed, match=f"has version {version}, expected at most 3") as told:
+        read_question(json.dumps({**json.loads(TEXTS[3]["trial 0"]), "v": version}).encode())
     assert told.value.code == "question.version"
+
+
+def test_version_3_says_what_differs_from_what_it_says_elsewhere() -> None:
+    asked = json.loads(TEXTS[3]["trial 0"])
+    own: dict[str, dict[str, Any]] = {
+        "agent": {"environment": "lab", "tier": 0},
+        "budget": {"calls_left": 1, "left_percent": 7, "rows_left": 2},
+        "capability": {"environment": "lab", "kind": "execute", "owner": "zoe", "reversible": True},
+        "task": {"use_case": "other"},
+    }
+    for member, said in own.items():
+        asked["context"][member] = {**asked["context"].get(member, {}), **said}
+    found = read_question(json.dumps(asked).encode())
+    for member, said in own.items():
+        assert {name: found.context[member][name] for name in said} == said
+
+
+@pytest.mark.parametrize(("member", "name"), [("agent", "owner"), ("task", "calls_max"), ("task", "calls_used")])
+def test_version_3_makes_up_nothing_where_what_it_would_repeat_is_missing(member: str, name: str) -> None:
+    asked = json.loads(TEXTS[3]["trial 0"])
+    asked["context"].pop("budget", None)
+    del asked["context"][member][name]
+    with pytest.raises(Malformed) as told:
+        read_question(json.dumps(asked).encode())
+    assert told.value.code == "question.malformed"
 
 
 @pytest.mark.parametrize("member", ["approval", "mandate_state", "rule"])

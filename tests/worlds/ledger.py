@@ -142,7 +142,8 @@ def end(
     run: Run | None = None,
     **changed: JSONValue,
 ) -> Entry:
-    """How an intent ended: tag and status fit unless told otherwise."""
+    """How an intent ended: tag and status fit unless told otherwise, and the leaf hash of the intent is stated, as
+    earlier versions did."""
     tag = Tag.INDETERMINATE if status == "indeterminate" else Tag.OUTCOME
     members: dict[str, JSONValue] = {
         "action": action,

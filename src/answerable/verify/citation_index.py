@@ -111,6 +111,8 @@ class StatedBefore:
         place = self._places.place(name)
         if place is None and isinstance(reference, dict) and "log" not in reference:
             place = reference.get("entry")
+        elif place is None and isinstance(reference, int):
+            place = reference
         return place if type(place) is int and 0 <= place < index else None
 
     def _take(self, place: int | None) -> None:

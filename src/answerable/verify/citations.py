@@ -1,7 +1,8 @@
 """Check that each entry which another entry refers to exists and is of the kind that the reference requires.
 
 Laws:
-- an intent refers to earlier entries, by their leaf hash, and each is of the kind it is used as;
+- an intent refers to earlier entries, by index in the same log, and each is of the kind it is used as; a stated leaf
+  hash is that of the entry;
 - the hops of an action belong to its mandate, each delegated from the one before, the last to the acting agent;
 - a statement that a person signed with a key file refers to an entry that names people's keys;
 - an answer for another person refers to a delegation of duty from that person to the answerer, in that group;
@@ -56,8 +57,24 @@ OUTSIDE_MAX: Final = 100_000
 """References to other logs that are stored, to be followed in a set of logs."""
 
 
+class _Place(NamedTuple):
+    """A reference. leaf: leaf hash, hex; empty if it states only an index. log: empty for the log of the reference."""
+
+    entry: int
+    leaf: str
+    log: str
+
+
+def _place(one: int | Reference | UnsetType) -> _Place | None:
+    if one is UNSET:
+        return None
+    if isinstance(one, int):
+        return _Place(one, "", "")
+    return _Place(one.entry, one.leaf, "" if one.log is UNSET else one.log)
+
+
 class _Wanted(NamedTuple):
-    """A reference and the expected kind of its target. name: empty if the entry does not state it."""
+    """A reference and the expected kind of its target. leaf, name: empty if the entry does not state it."""
 
     entry: int
     leaf: str
@@ -170,24 +187,15 @@ class Citations:
 
     def referred(self, index: int, leaf: IntentLeaf) -> Fault | None:
         """Take an entry that refers to others. References that were checked before are not checked again."""
-        mandate, policy, tool = leaf.mandate_ref, leaf.policy_ref, leaf.tool_ref
-        if mandate is UNSET or policy is UNSET or tool is UNSET:
+        mandate, policy, tool = _place(leaf.mandate_ref), _place(leaf.policy_ref), _place(leaf.tool_ref)
+        if mandate is None or policy is None or tool is None:
             return None
         hops_fault = self._hops_fault(index, leaf)
         digest = leaf.decision.policy_set
-        key = (
-            mandate.entry,
-            mandate.leaf,
-            policy.entry,
-            policy.leaf,
-            tool.entry,
-            tool.leaf,
-            leaf.mandate,
-            digest,
-        )
+        key = (*mandate, *policy, *tool, leaf.mandate, digest)
         if key in self._seen:
             return hops_fault
-        if mandate.log is policy.log is tool.log is UNSET:
+        if not (mandate.log or policy.log or tool.log):
             self._seen.add(key)
         found = None
         for one, kind, name in (
@@ -195,7 +203,7 @@ class Citations:
             (policy, "policy_set", digest),
             (tool, "tool", ""),
         ):
-            fault = self._followed(index, one, kind, name)
+            fault = self._at(index, one, kind, name)
             found = found or fault
         return found or hops_fault
 
@@ -275,7 +283,10 @@ class Citations:
         self._cited.update(later._cited)
 
     def _followed(self, index: int, one: Reference, kind: str, name: str) -> Fault | None:
-        if one.log is UNSET:
+        return self._at(index, _Place(one.entry, one.leaf, "" if one.log is UNSET else one.log), kind, name)
+
+    def _at(self, index: int, one: _Place, kind: str, name: str) -> Fault | None:
+        if not one.log:
             return self._one(index, _Wanted(one.entry, one.leaf, kind, name))
         self.elsewhere += 1
         self._left_open(Outside(one.log, one.entry, one.leaf), index)
@@ -301,7 +312,7 @@ class Citations:
         if cited is None:
             return Fault("reference.missing", f"it refers to entry {wanted.entry}, which is not a cited one")
         leaf_hash, kind, name = cited
-        if wanted.leaf != leaf_hash.hex():
+        if wanted.leaf and wanted.leaf != leaf_hash.hex():
             return Fault(
                 "reference.leaf_hash", f"it names another leaf hash than that of entry {wanted.entry}"
             )

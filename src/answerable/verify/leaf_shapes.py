@@ -2,7 +2,8 @@
 check.
 
 A digest that is compared with a computed digest is not checked for hex digits. Version 2 adds `_sd`, `run` and the
-references of an intent, and drops `proof.message` and `result`.
+references of an intent, and drops `proof.message` and `result`. Entries since 2026-12-01 leave out what is at its usual
+value, and refer to an entry of the same log by its index alone, which the tree binds to one leaf hash.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Decided(Struct, kw_only=True, gc=False):
     effect: str
     policy_set: str
     by: list[str]
-    lifted: list[str]
+    lifted: list[str] | UnsetType = UNSET
     obligations: Annotated[list[str], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
 
 
@@ -111,19 +112,19 @@ class IntentLeaf(Leaf):
     key: str | UnsetType = UNSET
     lease: str | UnsetType = UNSET
     lease_target: str | UnsetType = UNSET
-    mandate_ref: Reference | UnsetType = UNSET
+    mandate_ref: Count | Reference | UnsetType = UNSET
     manifest: Digest | UnsetType = UNSET
     manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
     method: str | UnsetType = UNSET
     narrowed: Annotated[list[str], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
-    policy_ref: Reference | UnsetType = UNSET
+    policy_ref: Count | Reference | UnsetType = UNSET
     preview_of: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     reserved: Amounts | UnsetType = UNSET
     server: str | UnsetType = UNSET
     tier: Count | UnsetType = UNSET
-    tool_ref: Reference | UnsetType = UNSET
+    tool_ref: Count | Reference | UnsetType = UNSET
     prepared_ref: Reference | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
 
@@ -133,8 +134,8 @@ class EndLeaf(Leaf):
 
     action: str
     intent: Count
-    intent_leaf: Compared
     status: str
+    intent_leaf: Compared | UnsetType = UNSET
     overrun: Amounts | UnsetType = UNSET
     result: str | UnsetType = UNSET
     returned: Amounts | UnsetType = UNSET

@@ -24,7 +24,8 @@ RunId = Annotated[str, Meta(min_length=16, max_length=16)]
 
 
 class RunPlace(Struct, kw_only=True, gc=False):
-    """The position of an entry in its run. prev: leaf hash of the entry before, empty for the first."""
+    """The position of an entry in its run. prev: leaf hash of the entry before, base64url or, earlier, hex; empty for
+    the first."""
 
     id: RunId
     prev: Annotated[str, Meta(max_length=64)]

@@ -1,7 +1,7 @@
 """Check how entries must fit together: intents with their ends, and runs.
 
 Laws:
-- every end refers to an earlier intent by index, leaf hash and action;
+- every end refers to an earlier intent by index and action, and by leaf hash where it states one;
 - an end returns no more than its intent reserved, and an indeterminate end returns nothing;
 - an intent has one end, and after an indeterminate end at most one correction;
 - only an action that was decided `allow` has an intent;
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec import UNSET, UnsetType
 
 from answerable.core.action.lifecycle import ENDS, TRANSITIONS
+from answerable.core.base64url import to_base64url
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.documents.budget_name import CALLS
 from answerable.errors import shown
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from answerable.verify.leaf_types import Leaf
 
+_HASH_CHARS: Final = 43
 _OPEN: Final = 1
 _INDETERMINATE: Final = 2
 _ENDED: Final = 3
@@ -132,7 +134,7 @@ class Pairing:
         if not allowed:
             return Fault("pair.second_end", f"the intent of entry {at} had an end before")
         leaf_hash, action, _, reserved = self._intents[at]
-        if leaf.intent_leaf != leaf_hash.hex():
+        if leaf.intent_leaf is not UNSET and leaf.intent_leaf != leaf_hash.hex():
             return Fault("pair.leaf_hash", f"it names another leaf hash than that of its intent, entry {at}")
         if leaf.action != action:
             return Fault("pair.action", f"it names another action than its intent, entry {at}")
@@ -197,7 +199,7 @@ class Runs:
             return None
         last, before, known = reached
         self._reached[run.id] = (seq, leaf_hash, known or mandate)
-        if seq != last + 1 or run.prev != before.hex():
+        if seq != last + 1 or not _is_hash(run.prev, before):
             return step_fault(seq, run.prev, reached)
         return _mandate_fault(known, mandate)
 
@@ -218,12 +220,17 @@ class Runs:
 def step_fault(seq: int, prev: str, reached: tuple[int, bytes, str] | None) -> Fault | None:
     """Check that an entry continues its run. reached: number, leaf hash and mandate of the run's last entry; None if
     none."""
-    expected, before = (reached[0] + 1, reached[1].hex()) if reached else (0, "")
+    expected = reached[0] + 1 if reached else 0
     if seq != expected:
         return Fault("run.gap", f"it is number {seq} of its run, expected {expected}")
-    if prev != before:
+    if not (_is_hash(prev, reached[1]) if reached else prev == ""):
         return Fault("run.previous", "the entry does not name the previous entry of its run")
     return None
+
+
+def _is_hash(stated: str, leaf_hash: bytes) -> bool:
+    """Whether it is this hash, in base64url or, as in entries from before 2026-12-01, in hex."""
+    return stated == to_base64url(leaf_hash) if len(stated) == _HASH_CHARS else stated == leaf_hash.hex()
 
 
 def _mandate_fault(known: str, mandate: str) -> Fault | None:

@@ -35,6 +35,11 @@ THROWN_MAX: Final = 16_777_216
 """The largest unread part of a body."""
 LOOK_SECONDS: Final = 0.05
 """Interval at which a waiting source checks whether the others have left."""
+SHORT_SECONDS: Final = 0.0005
+"""A step that took no longer is charged by the wall clock: to ask for the processor time of a thread is a system call,
+and a message has some twenty steps. A thread that loses its core loses it for longer than this."""
+MARKED_SECONDS: Final = 0.001
+"""Greatest age of the processor time from which a longer step is measured."""
 SOURCES_MAX: Final = 4_096
 """Sources remembered; above this number, those within their share are forgotten."""
 
@@ -64,7 +69,7 @@ class LoopShare:
     ) -> None:
         self._share = share
         self._now = now
-        self._worked = worked
+        self._stopwatch = _Stopwatch(now, worked)
         self._sleep = sleep
         self._sources: dict[str, _Source] = {}
         self._newest, self._newest_at, self._other_at = "", -PRESENT_SECONDS, -PRESENT_SECONDS
@@ -100,7 +105,7 @@ class LoopShare:
         def took(seconds: float) -> None:
             one.free_at += seconds / share
 
-        result: Result = await _Measured(message, self._worked, took)
+        result: Result = await _Measured(message, self._stopwatch, took)
         return result
 
     async def turn(self, source: str, *, bytes_thrown: int = 0) -> None:
@@ -140,28 +145,57 @@ class LoopShare:
         return one
 
 
+class _Stopwatch:
+    """Measures what a thread works in a step: never less, and more by at most `SHORT_SECONDS` in a short step, or by
+    `MARKED_SECONDS` of work before a longer one. Parameters as those of `LoopShare`."""
+
+    __slots__ = ("_marked_at", "_marked_worked", "_now", "_worked")
+
+    def __init__(self, now: Callable[[], float], worked: Callable[[], float]) -> None:
+        self._now, self._worked = now, worked
+        self._marked_at, self._marked_worked = -float("inf"), 0.0
+
+    def begin(self) -> float:
+        """Return the begin of a step, for `worked_since`."""
+        at = self._now()
+        if at - self._marked_at > MARKED_SECONDS:
+            self._marked_at, self._marked_worked = at, self._worked()
+        return at
+
+    def worked_since(self, begun: float) -> float:
+        """Return what the step took, in seconds."""
+        at = self._now()
+        span = at - begun
+        if span <= SHORT_SECONDS:
+            return span
+        worked = self._worked()
+        found = min(span, worked - self._marked_worked)
+        self._marked_at, self._marked_worked = at, worked
+        return found
+
+
 class _Measured:
     """A coroutine whose steps are measured one by one; time in which it waits costs nothing."""
 
-    __slots__ = ("_inner", "_took", "_worked")
+    __slots__ = ("_inner", "_stopwatch", "_took")
 
     def __init__(
-        self, inner: Coroutine[Any, Any, Result], worked: Callable[[], float], took: Callable[[float], None]
+        self, inner: Coroutine[Any, Any, Result], stopwatch: _Stopwatch, took: Callable[[float], None]
     ) -> None:
-        self._inner, self._worked, self._took = inner, worked, took
+        self._inner, self._stopwatch, self._took = inner, stopwatch, took
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        inner, worked, took = self._inner, self._worked, self._took
+        inner, stopwatch, took = self._inner, self._stopwatch, self._took
         value: Any = None
         error: BaseException | None = None
         while True:
-            begun = worked()
+            begun = stopwatch.begin()
             try:
                 awaited = inner.send(value) if error is None else inner.throw(error)
             except StopIteration as end:
                 return end.value
             finally:
-                took(worked() - begun)
+                took(stopwatch.worked_since(begun))
             value = error = None
             try:
                 value = yield awaited

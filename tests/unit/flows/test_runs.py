@@ -12,6 +12,7 @@ from anyio import CancelScope
 from answerable.adapters.tlog_files.ledger import TlogFilesLedger
 from answerable.adapters.tlog_files.settings import TlogFilesSettings
 from answerable.core.action.outcome import Outcome
+from answerable.core.base64url import to_base64url
 from answerable.core.ledger import runs as runs_of_core
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
@@ -53,7 +54,7 @@ def chains(bench: Bench) -> dict[str, list[tuple[int, JSONValue]]]:
         assert run["prev"] == before.get(name, "")
         chain.append((seq, entry["tag"]))
         stored = next(iter(bench.walk.ledger.replay(int(str(entry["index"])))))
-        before[name] = stored.leaf_hash.hex()
+        before[name] = to_base64url(stored.leaf_hash)
     return found
 
 

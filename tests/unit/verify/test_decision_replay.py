@@ -169,7 +169,7 @@ async def test_what_is_erased_or_not_shown_is_said_and_never_guessed():
     hidden = entry.fields["question"].replace(b'"4711"', b'"[hidden: jose]"')
     assert verdict(fields={**entry.fields, "question": hidden}) == "not_disclosed"
     assert replay(entry, policies=None, mandate=mandate).verdict == "not_disclosed"
-    later = entry.fields["question"].replace(b'"v":2}', b'"v":3}')
+    later = entry.fields["question"].replace(b'"v":3}', b'"v":4}')
     assert verdict(fields={**entry.fields, "question": later}) == "cannot_tell"
     without = replay(entry, policies=policies, mandate=None)
     assert (without.verdict, without.unchecked) == ("same", ("mandate",))

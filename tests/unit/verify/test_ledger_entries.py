@@ -47,6 +47,13 @@ SUCCEEDED_AND_NOT_KNOWN = entry(
     Tag.INDETERMINATE,
     {"action": "a-1", "intent": BEGIN, "intent_leaf": leaf_hash(BEGUN.leaf).hex(), "status": "succeeded"},
 )
+
+
+def by_index(action: str, index: int) -> Entry:
+    """An end that names its intent by index alone."""
+    return entry(Tag.OUTCOME, {"action": action, "intent": index, "status": "succeeded"})
+
+
 DENIED: JSONValue = {"by": [], "effect": "deny", "lifted": [], "policy_set": DIGEST}
 
 
@@ -66,6 +73,9 @@ DENIED: JSONValue = {"by": [], "effect": "deny", "lifted": [], "policy_set": DIG
         ),
         ("pair.leaf_hash", [BEGUN, end(BEGUN, BEGIN, "a-1", intent_leaf="ab" * 32)]),
         ("pair.action", [BEGUN, end(BEGUN, BEGIN, "a-2")]),
+        ("pair.action", [BEGUN, by_index("a-2", BEGIN)]),
+        ("pair.no_intent", [BEGUN, by_index("a-1", BEGIN - 1)]),
+        ("pair.second_end", [BEGUN, by_index("a-1", BEGIN), by_index("a-1", BEGIN)]),
         ("pair.status", [BEGUN, end(BEGUN, BEGIN, "a-1", "pending")]),
         ("pair.status", [BEGUN, SUCCEEDED_AND_NOT_KNOWN]),
         ("pair.not_allowed", [intent("a-1", decision=DENIED)]),

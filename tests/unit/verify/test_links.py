@@ -90,7 +90,7 @@ HASHES = [leaf_hash(one.leaf).hex() for one in CITED]
 OTHER_POLICY: JSONValue = {"by": [], "effect": "allow", "lifted": [], "policy_set": "00" * 32}
 
 
-@pytest.mark.requirement("LEDGER-35")
+@pytest.mark.requirement("LEDGER-35", "HOUSE-43")
 @pytest.mark.parametrize("cut", [False, True])
 @pytest.mark.parametrize(
     ("rule", "begun"),
@@ -100,6 +100,14 @@ OTHER_POLICY: JSONValue = {"by": [], "effect": "allow", "lifted": [], "policy_se
         ("reference.order", refers(tool_ref={"entry": BEGIN, "leaf": HASHES[2]})),
         ("reference.order", refers(tool_ref={"entry": BEGIN + 9, "leaf": HASHES[2]})),
         ("reference.leaf_hash", refers(policy_ref={"entry": 2, "leaf": HASHES[0]})),
+        ("", refers(mandate_ref=1, policy_ref=2, tool_ref=3)),
+        ("reference.missing", refers(mandate_ref=0)),
+        ("reference.order", refers(tool_ref=BEGIN)),
+        ("reference.order", refers(tool_ref=BEGIN + 9)),
+        ("reference.kind", refers(tool_ref=2)),
+        ("reference.kind", refers(mandate_ref=1, mandate="m-2")),
+        ("leaf.member", refers(policy_ref=-1)),
+        ("leaf.member", refers(policy_ref="2")),
         ("reference.kind", refers(tool_ref={"entry": 2, "leaf": HASHES[1]})),
         ("reference.kind", refers(mandate="m-2")),
         ("reference.kind", refers(decision=OTHER_POLICY)),

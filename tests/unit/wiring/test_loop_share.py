@@ -10,8 +10,10 @@ import pytest
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.wiring.loop_share import (
     BURST_SECONDS,
+    MARKED_SECONDS,
     PRESENT_SECONDS,
     REFUSED_SHARE,
+    SHORT_SECONDS,
     SOURCES_MAX,
     LoopShare,
     Pace,
@@ -92,6 +94,44 @@ async def test_who_does_not_stand_has_a_small_share_and_makes_nobody_wait() -> N
         await alone.turn("stranger")
         await alone.run("agent a", time.work(0.01))
     assert time.waited - waited <= 200 * 0.0005 / REFUSED_SHARE
+
+
+@pytest.mark.requirement("NEIGHBOUR-06")
+async def test_a_step_in_which_the_core_was_lost_is_charged_what_was_worked_in_it() -> None:
+    time = Time()
+    share = share_of(time)
+
+    async def preempted() -> None:
+        time.now += 1.0
+        time.worked += 0.002
+        await asyncio.sleep(0)
+
+    share.here("agent b")
+    for _ in range(10):
+        await share.run("agent a", preempted())
+    begun = time.now
+    share.here("agent b")
+    await share.run("agent a", time.work(0.0))
+    assert time.now - begun < 0.1, "and not ten seconds"
+
+
+@pytest.mark.requirement("NEIGHBOUR-06")
+async def test_the_processor_time_is_asked_for_once_a_millisecond_and_after_longer_steps() -> None:
+    time = Time()
+    asked: list[float] = []
+
+    def worked() -> float:
+        asked.append(time.now)
+        return time.worked
+
+    share = LoopShare(now=lambda: time.now, worked=worked, sleep=time.sleep)
+    begun = time.now
+    for _ in range(100):
+        await share.run("agent a", time.work(0.0008, steps=20))
+    assert 0 < len(asked) <= (time.now - begun) / MARKED_SECONDS + 1
+    before = len(asked)
+    await share.run("agent a", time.work(3 * SHORT_SECONDS, steps=1))
+    assert len(asked) > before
 
 
 @pytest.mark.requirement("NEIGHBOUR-06")

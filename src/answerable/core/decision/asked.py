@@ -14,7 +14,13 @@ import msgspec
 
 from answerable.core.decision.destination_class import classed_as
 from answerable.core.decision.facts import ApprovalFact
-from answerable.core.decision.question import QUESTION_VERSION, UNSAID, own_chain
+from answerable.core.decision.question import (
+    QUESTION_VERSION,
+    UNSAID,
+    own_calls,
+    own_chain,
+    unsaid_of,
+)
 from answerable.core.decision.risk import risk_of
 from answerable.core.decision.time_windows import windows_at
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
@@ -29,6 +35,8 @@ from answerable.errors.codes.policy import (
 from answerable.errors.codes.policy import QUESTION_VERSION as OTHER_VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from answerable.core.decision.policy_context import Context
     from answerable.core.registry.documents.policy_parts import PolicyParts
 
@@ -105,8 +113,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return ApprovalFact(id=self.approval.id, answered_by=answered, glass=glass)
 
 
-class _Version2(Asked, frozen=True, kw_only=True, tag_field="v", tag=QUESTION_VERSION):
+class _Version3(Asked, frozen=True, kw_only=True, tag_field="v", tag=QUESTION_VERSION):
     """A question as `question_of` writes it."""
+
+
+class _Version2(Asked, frozen=True, kw_only=True, tag_field="v", tag=2):
+    """A question of version 2, which omits only members that are at their defaults."""
 
 
 class _Version1(Asked, frozen=True, kw_only=True, tag_field="v", tag=1):
@@ -122,7 +134,8 @@ class _AnyVersion(msgspec.Struct, frozen=True, kw_only=True):
     v: int
 
 
-_DECODER: Final[msgspec.json.Decoder[_Version2 | _Version1]] = msgspec.json.Decoder(_Version2 | _Version1)
+_Versions = _Version3 | _Version2 | _Version1
+_DECODER: Final[msgspec.json.Decoder[_Versions]] = msgspec.json.Decoder(_Versions)
 _VERSION: Final = msgspec.json.Decoder(_AnyVersion)
 
 
@@ -136,24 +149,44 @@ def read_question(text: bytes) -> Asked:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             version = _VERSION.decode(text).v
-            if version not in (1, QUESTION_VERSION):
+            if not 1 <= version <= QUESTION_VERSION:
                 raise OTHER_VERSION(
                     f"the question has version {version}, expected at most {QUESTION_VERSION}: use a later "
                     "release"
                 ) from None
         raise QUESTION_MALFORMED(f"not a recorded question of a decision: {fault}") from None
-    if isinstance(asked, _Version2):
-        _fill(asked)
+    if isinstance(asked, _Version3):
+        _fill(asked, _unsaid_in(asked))
+        _fill_budget(asked)
+    elif isinstance(asked, _Version2):
+        _fill(asked, UNSAID)
     for member in ("arguments", "agent", "budget", "capability", "chain", "destination", "history", "task"):
         if not isinstance(asked.context.get(member), dict):
             raise QUESTION_MALFORMED(f"the question has no {shown(member)}")
     return asked
 
 
-def _fill(asked: Asked) -> None:
-    """Add the defaults that version 2 omits. Raises Malformed."""
+def _unsaid_in(asked: Asked) -> Mapping[str, Mapping[str, object]]:
+    """Return what version 3 omits. Raises Malformed for a question without the member that others repeat."""
+    agent, principal = asked.context.get("agent"), asked.principal
+    owner = agent.get("owner") if isinstance(agent, dict) else None
+    if not isinstance(owner, str):
+        raise QUESTION_MALFORMED(f"the question has no {shown('agent')} with an owner")
+    return unsaid_of(principal.environment, asked.action.kind, principal.use_case, owner)
+
+
+def _fill_budget(asked: Asked) -> None:
+    """Add the budget that version 3 omits, from a task that states calls."""
+    task = asked.context["task"]
+    calls = task.get("calls_max"), task.get("calls_used")
+    if "budget" not in asked.context and all(type(one) is int for one in calls):
+        asked.context["budget"] = own_calls(*calls)
+
+
+def _fill(asked: Asked, unsaid_here: Mapping[str, Mapping[str, object]]) -> None:
+    """Add the defaults that a version omits. Raises Malformed."""
     context = asked.context
-    for member, unsaid in UNSAID.items():
+    for member, unsaid in unsaid_here.items():
         if member == "risk" and asked.rule and member not in context:
             continue
         said = context.get(member, {})

@@ -7,18 +7,21 @@ the source of each part (`docs/reference/wire/ledger.md`): intents repeat neithe
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.facts import ApprovalFact, Facts
     from answerable.core.decision.policy_context import Context
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.documents import Agent
 
-QUESTION_VERSION: Final = 2
+QUESTION_VERSION: Final = 3
 UNMAPPABLE: Final = "arguments.unmappable"
 """The rule that denies an argument that cannot be converted to policy as declared."""
 UNSAID: Final[dict[str, dict[str, object]]] = {
@@ -35,9 +38,11 @@ UNSAID: Final[dict[str, dict[str, object]]] = {
     "risk": {"factors": [], "score": 0},
     "windows": {},
 }
-"""Defaults of omitted members, and of omitted members of those, in a question of this version. Part of the format:
-never changed. Where a rule denied, `risk` may be absent without meaning its default."""
+"""Defaults of omitted members, and of omitted members of those, in a question of version 2. Part of the format: never
+changed. Where a rule denied, `risk` may be absent without meaning its default."""
 
+_TIER_UNSAID: Final = 3
+"""Of an agent whose document states none. Part of the format, too."""
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -54,7 +59,7 @@ def question_of(
     capability = verified.resolved.capability
     asked: dict[str, object] = {
         "action": {"id": capability.name, "kind": capability.kind},
-        "context": _said(context, agent),
+        "context": _said(context, agent, capability.kind),
         "principal": {"environment": agent.environment, "id": agent.name, "use_case": agent.use_case},
         "registry": facts.registry_digest,
         "resource": {"id": verified.resource_id, "type": capability.resource.type},
@@ -79,10 +84,33 @@ def own_chain(agent: str, person: object) -> dict[str, object]:
     return {"agents": [agent], "depth": 0, "person": person, "root": agent}
 
 
-def _said(context: Context, agent: Agent) -> Context:
+@lru_cache(1024)
+def unsaid_of(environment: str, kind: str, use_case: str, owner: str) -> Mapping[str, Mapping[str, object]]:
+    """Return the defaults of omitted members in a question of version 3: those of version 2, and what the question says
+    elsewhere. Part of the format: never changed.
+
+    environment, use_case: of `principal`. kind: of `action`. owner: of `context.agent`.
+    """
+    return {
+        **UNSAID,
+        "agent": {**UNSAID["agent"], "environment": environment, "tier": _TIER_UNSAID},
+        "capability": {"environment": environment, "kind": kind, "owner": owner, "reversible": False},
+        "task": {"use_case": use_case},
+    }
+
+
+def own_calls(calls_max: int, calls_used: int) -> dict[str, int]:
+    """Return the default of an omitted `budget`: that of a mandate which limits calls alone. Parameters as in
+    `task`."""
+    rest = max(0, calls_max - calls_used)
+    return {"calls_left": rest, "left_percent": rest * 100 // calls_max if calls_max else 0}
+
+
+def _said(context: Context, agent: Agent, kind: str) -> Context:
     """Return the context without the members that have the defaults of this version."""
     said = {**context}
-    for member, unsaid in UNSAID.items():
+    unsaid_here = unsaid_of(agent.environment, kind, agent.use_case, agent.ownership.owner)
+    for member, unsaid in unsaid_here.items():
         told: Any = context.get(member)
         if told == unsaid:
             del said[member]
@@ -93,6 +121,8 @@ def _said(context: Context, agent: Agent) -> Context:
     task: Any = context["task"]
     if context["chain"] == own_chain(str(agent.name), task["principal"]):
         del said["chain"]
+    if context["budget"] == own_calls(task["calls_max"], task["calls_used"]):
+        del said["budget"]
     return said
 
 

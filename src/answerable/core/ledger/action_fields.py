@@ -21,16 +21,15 @@ if TYPE_CHECKING:
     from answerable.core.decision.decision import Decision, Reason
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.ledger.disclosure import Field
+    from answerable.core.mandate.mandate import Mandate
 
 
 def decided_fields(verified: VerifiedRequest, decision: Decision) -> list[Field]:
-    """Build the fields for the frozen action, its principal and purpose, and the decision about it."""
-    request, mandate = verified.request, verified.mandate
+    """Build the fields for the frozen action, and the decision about it."""
+    request = verified.request
     digest_only = _digest_only(decision)
     fields = [
         content_field("request", request.action.bytes, digest_only=digest_only),
-        (b"principal_name", encode(mandate.principal)),
-        (b"purpose", encode(mandate.purpose)),
         *claimed_fields(request, verified.caller),
         *internal_fields(decision.all_reasons),
     ]
@@ -54,6 +53,16 @@ def decided_fields(verified: VerifiedRequest, decision: Decision) -> list[Field]
         if wider.question:
             fields.append(content_field("asked_question", wider.question, digest_only=digest_only))
     return fields
+
+
+def task_fields(mandate: Mandate) -> list[Field]:
+    """Build the fields for whose task it is, and for what."""
+    return [(b"principal_name", encode(mandate.principal)), (b"purpose", encode(mandate.purpose))]
+
+
+def is_told_in_question(decision: Decision) -> bool:
+    """Whether the entry of the decision has the question, which says the same of the task as `task_fields`."""
+    return bool(decision.question) and not _digest_only(decision)
 
 
 def shown_fields(decision: Decision, approval: Approval) -> list[Field]:

@@ -108,11 +108,18 @@ def _asked_of(question: JSONValue) -> str | None:
 
 
 def _asked_about(question: JSONValue) -> Nature | None:
-    context = question.get("context") if isinstance(question, dict) else None
-    capability = context.get("capability") if isinstance(context, dict) else None
+    if not isinstance(question, dict) or not isinstance(context := question.get("context"), dict):
+        return None
+    capability = context.get("capability")
     if not isinstance(capability, dict):
         return None
-    found = [capability.get(name) for name in ("kind", "environment", "sensitivity")]
+    # Questions since version 3 state the first two only where they are not those of the action and the agent.
+    action, agent = question.get("action"), question.get("principal")
+    usual = {
+        "kind": action.get("kind") if isinstance(action, dict) else None,
+        "environment": agent.get("environment") if isinstance(agent, dict) else None,
+    }
+    found = [capability.get(name, usual.get(name)) for name in ("kind", "environment", "sensitivity")]
     kind, environment, sensitivity = (one if isinstance(one, str) else None for one in found)
     if kind is None or environment is None or sensitivity is None:
         return None

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class DecisionLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """The decision on an action. obligations: kinds of those that apply; absent where there are none."""
+    """The decision on an action. lifted, obligations: absent where there are none."""
 
     by: list[str]
     effect: str
-    lifted: list[str]
+    lifted: list[str] = []
     obligations: list[str] = []
     policy_set: str
 
@@ -44,6 +44,10 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaul
     entry: int
     leaf: str
     log: str = ""
+
+
+USUAL_METHOD: Final = "tools/call"
+"""An intent with this very object as `method` has no such member: the encoder compares defaults by identity."""
 
 
 class EvidenceLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -71,8 +75,11 @@ class HopLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Leaf of Tag.INTENT. approval: the one it uses; absent where none. key: idempotency key sent upstream; absent
-    where equal to `action`. lease, lease_target: its name, and where it may be live; absent where no broker acts. In
-    entries from before 2026-12-01 the first three are always present, empty or equal.
+    where equal to `action`. lease, lease_target: its name, and where it may be live; absent where no broker acts.
+    method: absent for `USUAL_METHOD`. In earlier entries (`docs/reference/wire/ledger.md`) all but `lease_target` are
+    always present, empty or equal.
+
+    mandate_ref, policy_ref, tool_ref: as `own_reference` returns them.
 
     evidence, instance, manifest: absent where nothing is known beyond the proof.
 
@@ -104,14 +111,14 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     lease: str = ""
     lease_target: str = ""
     mandate: str
-    mandate_ref: Reference
+    mandate_ref: int | Reference
     manifest: str = ""
     manifest_fields: dict[str, str] | None = None
     manifest_grade: str = ""
-    method: str
+    method: str = USUAL_METHOD
     narrowed: list[str] = []
     payload: str
-    policy_ref: Reference
+    policy_ref: int | Reference
     prepared_ref: Reference | None = None
     preview_of: str = ""
     principal: str
@@ -121,14 +128,14 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     server: str
     tag: int
     tier: int | None = None
-    tool_ref: Reference
+    tool_ref: int | Reference
     use_case: str
     v: int
 
 
 class OutcomeLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Leaf of Tag.OUTCOME and Tag.INDETERMINATE. run: None for the end of an intent from before the log was last
-    opened.
+    """Leaf of Tag.OUTCOME and Tag.INDETERMINATE. intent: index of its intent, in this log. run: None for the end of an
+    intent from before the log was last opened.
 
     returned: reserved amounts that were not used; overrun: amounts used beyond the reservation. Both absent where zero.
     session: the target's name of the broker's session; absent where no broker acted, or the target has none.
@@ -138,7 +145,6 @@ class OutcomeLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defa
     action: str
     at: int
     intent: int
-    intent_leaf: str
     overrun: dict[str, int] | None = None
     payload: str
     returned: dict[str, int] | None = None
@@ -150,6 +156,12 @@ class OutcomeLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defa
 
 
 _ENCODER: Final = msgspec.json.Encoder()
+
+
+def own_reference(reference: Reference) -> int | Reference:
+    """Return the short form of a reference: to an entry of the same log its index alone, because the tree binds each
+    index to one leaf hash."""
+    return reference if reference.log else reference.entry
 
 
 def encoded_leaf(leaf: IntentLeaf | OutcomeLeaf) -> bytes:

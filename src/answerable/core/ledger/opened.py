@@ -15,6 +15,7 @@ from answerable.core.canonical import parse
 from answerable.core.ledger.disclosure import INNER, opened_fields
 from answerable.core.ledger.entry import FIRST_LEAF_VERSION, opened_payload
 from answerable.core.ledger.subject_key import key_id_of, sections_of
+from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError
 from answerable.errors.codes.ledger import LEDGER_LEAF_MALFORMED
 
@@ -107,7 +108,8 @@ def payload_of(stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey) -
     """Return the fields by name, whatever version wrote them; None when they cannot be decrypted.
 
     Names of people and the action are returned under the names of the leaf members that represent them, and an `action`
-    is accompanied by its digest as `digest`.
+    is accompanied by its digest as `digest`. An intent that has its task only in its question is returned with
+    `principal` and `purpose` as if it had them as fields.
     """
     try:
         if leaf.get("v") == FIRST_LEAF_VERSION:
@@ -129,9 +131,17 @@ def payload_of(stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey) -
             payload["digest"] = hashlib.sha256(bytes(action)).hexdigest()
         elif "request_digest" in payload:
             payload["digest"] = payload["request_digest"]
-        return payload
+        return {**_task_in(payload.get("question")), **payload} if leaf.get("tag") == Tag.INTENT else payload
     except (AnswerableError, ValueError, TypeError, RecursionError):
         return None
+
+
+def _task_in(question: JSONValue) -> dict[str, JSONValue]:
+    context = question.get("context") if isinstance(question, dict) else None
+    task = context.get("task") if isinstance(context, dict) else None
+    return (
+        {one: task[one] for one in ("principal", "purpose") if one in task} if isinstance(task, dict) else {}
+    )
 
 
 def _first_payload(stored: StoredEntry, leaf: dict[str, JSONValue]) -> dict[str, JSONValue] | None:

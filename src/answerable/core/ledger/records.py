@@ -16,7 +16,9 @@ from answerable.core.ledger.action_fields import (
     claimed_fields,
     decided_fields,
     internal_fields,
+    is_told_in_question,
     shown_fields,
+    task_fields,
 )
 from answerable.core.ledger.decided import (
     SOURCES_MAX,
@@ -28,6 +30,7 @@ from answerable.core.ledger.decided import (
 from answerable.core.ledger.disclosure import sealed_fields
 from answerable.core.ledger.entry import LEAF_VERSION, entry_of, sealed_entry
 from answerable.core.ledger.leaves import (
+    USUAL_METHOD,
     HopLeaf,
     IntentLeaf,
     OutcomeLeaf,
@@ -36,6 +39,7 @@ from answerable.core.ledger.leaves import (
     encoded_leaf,
     evidence_leaf,
     identity_members,
+    own_reference,
     proof_members,
 )
 from answerable.core.ledger.mandate_fields import answering_fields, mandate_fields
@@ -88,9 +92,12 @@ def intent(
     hops: list[HopLeaf],
 ) -> Entry:
     """Build the intent, which must be durable before the effect, with decision, purpose and claimed reason. principal:
-    pseudonym. References are to earlier entries of the same log."""
+    pseudonym. References are to earlier entries. The task is in the question, or in fields of its own where that is not
+    sealed as it is."""
     request, mandate, caller = verified.request, verified.mandate, verified.caller
     fields = [*decided_fields(verified, decision), *answering_fields(verified)]
+    if not is_told_in_question(decision):
+        fields += task_fields(mandate)
     digests, attachment = sealed_fields(fields, sealing)
     leaf = IntentLeaf(
         sd=digests,
@@ -111,14 +118,14 @@ def intent(
         lease=lease_name,
         lease_target=lease_target,
         mandate=mandate.id,
-        mandate_ref=mandate_ref,
+        mandate_ref=own_reference(mandate_ref),
         manifest=caller.identity.manifest,
         manifest_fields=dict(caller.identity.manifest_fields) or None,
         manifest_grade=caller.identity.manifest_grade,
-        method=request.method,
+        method=USUAL_METHOD if request.method == USUAL_METHOD else request.method,
         narrowed=narrowed_kinds(decision),
         payload=sha256(attachment).hexdigest(),
-        policy_ref=policy_ref,
+        policy_ref=own_reference(policy_ref),
         preview_of=request.preview_of,
         prepared_ref=None
         if verified.prepared is None
@@ -131,7 +138,7 @@ def intent(
         server=request.server,
         tag=int(Tag.INTENT),
         tier=verified.resolved.capability.tier,
-        tool_ref=tool_ref,
+        tool_ref=own_reference(tool_ref),
         use_case=mandate.use_case,
         v=LEAF_VERSION,
     )
@@ -170,7 +177,6 @@ def outcome(
         action=action_id,
         at=at,
         intent=intent.index,
-        intent_leaf=intent.leaf_hash.hex(),
         overrun={**outcome.overrun} if outcome.overrun else None,
         payload=sha256(attachment).hexdigest(),
         returned={**outcome.returned} if outcome.returned else None,
@@ -307,6 +313,7 @@ def approval_asked(
         members["narrowed"] = [*narrowed_kinds(decision)]
     fields = [
         *decided_fields(verified, decision),
+        *task_fields(verified.mandate),
         *shown_fields(decision, approval),
         *answering_fields(verified),
     ]

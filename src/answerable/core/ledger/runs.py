@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from answerable.core.base64url import to_base64url
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,7 +21,8 @@ RUN_ID_BYTES: Final = 8
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The position of one entry in its run, as in the leaf. prev: hex, empty for the first."""
+    """The position of one entry in its run, as in the leaf. prev: base64url, empty for the first; hex in earlier
+    entries."""
 
     id: str
     prev: str
@@ -46,4 +49,4 @@ class Runs:
 
     def taken(self, mandate: str, place: Run, leaf_hash: bytes) -> None:
         """Note that the log accepted an entry with this position."""
-        self._next[mandate] = Run(id=place.id, prev=leaf_hash.hex(), seq=place.seq + 1)
+        self._next[mandate] = Run(id=place.id, prev=to_base64url(leaf_hash), seq=place.seq + 1)

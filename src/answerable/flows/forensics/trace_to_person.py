@@ -1,7 +1,7 @@
 """Trace an effect back to the accountable person: from outcome to intent, hops, mandate and the principal named there.
 
-Every step goes by index and leaf hash in this log, as an external auditor would go. No register is read, because
-registers have only the current state.
+Every step goes by index in this log, and by leaf hash where one is stated, as an external auditor would go. No register
+is read, because registers have only the current state.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ def person_behind(walk: Walk, index: int) -> str:
         leaf = leaf_of(intent)
         hops = leaf.get("hops")
         for hop in hops if isinstance(hops, list) else ():
-            if not isinstance(hop, dict) or _referred(walk, hop.get("entry"), hop.get("leaf")) is None:
+            if not isinstance(hop, dict) or _referred(walk, hop.get("entry"), hop.get("leaf", "")) is None:
                 return ""
         given = leaf.get("mandate_ref")
+        given = {"entry": given} if type(given) is int else given
         if not isinstance(given, dict) or given.get("log"):
             return ""
         mandate = _referred(walk, given.get("entry"), given.get("leaf"))
@@ -47,11 +48,14 @@ def person_behind(walk: Walk, index: int) -> str:
 
 
 def _referred(walk: Walk, index: JSONValue, leaf_hash: JSONValue) -> StoredEntry | None:
-    """Return the entry if its leaf hash matches the reference."""
-    if type(index) is not int or not 0 <= index < walk.ledger.size or not isinstance(leaf_hash, str):
+    """Return the entry if it matches the reference. leaf_hash: None where the reference is an index alone."""
+    if type(index) is not int or not 0 <= index < walk.ledger.size:
         return None
     stored = walk.ledger.entry(index)
-    return stored if hmac.compare_digest(stored.leaf_hash.hex(), leaf_hash) else None
+    if leaf_hash is None:
+        return stored
+    found = isinstance(leaf_hash, str) and hmac.compare_digest(stored.leaf_hash.hex(), leaf_hash)
+    return stored if found else None
 
 
 def _person_in(walk: Walk, stored: StoredEntry, intent: dict[str, JSONValue]) -> str:

@@ -318,6 +318,9 @@ def _referred(chosen: Iterable[StoredEntry]) -> set[int]:
 
 
 def _entry_of(reference: JSONValue) -> int | None:
+    """Return the index that a reference to an entry of the same log names, in either form."""
+    if type(reference) is int:
+        return reference
     if not isinstance(reference, dict) or "log" in reference:
         return None
     index = reference.get("entry")

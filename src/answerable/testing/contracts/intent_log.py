@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from answerable.core.approval.approval import ApprovalId
+from answerable.core.base64url import to_base64url
 from answerable.core.ledger.commit import CommitRequest, Committed, Conflict
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.opened import leaf_of
@@ -339,7 +340,7 @@ class IntentLogContract(ABC):
             )
             end = await ended(under, first, begun.receipt)
             runs = [leaf_of(under.ledger.entry(one.index))["run"] for one in (begun.receipt, noted, end)]
-            prev = ["", begun.receipt.leaf_hash.hex(), noted.leaf_hash.hex()]
+            prev = ["", *map(to_base64url, (begun.receipt.leaf_hash, noted.leaf_hash))]
             told = [(one["seq"], one["prev"]) for one in runs if isinstance(one, dict)]
             claim(told == [*enumerate(prev)], "each names the one before")
 

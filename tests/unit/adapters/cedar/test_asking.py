@@ -176,7 +176,7 @@ def test_what_is_no_question_is_refused(text, code):
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"v": 3}, "question.version"),
+        ({"v": 4}, "question.version"),
         ({"context": {}}, "question.malformed"),
     ],
 )

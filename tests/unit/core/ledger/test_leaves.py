@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from answerable.core.canonical import INTEGER_MAX, encode_ledger, parse
 from answerable.core.ledger.leaves import (
+    USUAL_METHOD,
     DecisionLeaf,
     EvidenceLeaf,
     IntentLeaf,
@@ -42,9 +43,10 @@ _LEAVES = st.one_of(
         IntentLeaf,
         sd=_TEXTS,
         run=_RUN,
-        mandate_ref=_REFERENCE,
-        policy_ref=_REFERENCE,
-        tool_ref=_REFERENCE,
+        mandate_ref=_NUMBER | _REFERENCE,
+        policy_ref=_NUMBER | _REFERENCE,
+        tool_ref=_NUMBER | _REFERENCE,
+        method=st.just(USUAL_METHOD) | _TEXT,
         decision=_filled(DecisionLeaf, by=_TEXTS, lifted=_TEXTS),
         proof=_filled(ProofLeaf),
         evidence=st.none() | _filled(EvidenceLeaf, drifted=st.booleans()),
@@ -74,6 +76,7 @@ def test_a_typed_leaf_says_the_members_that_it_was_given_and_no_others(leaf):
         "manifest": "",
         "manifest_grade": "",
         "preview_of": "",
+        "method": USUAL_METHOD,
     }
     expected -= {name for name, default in optional.items() if getattr(leaf, name, default) == default}
     assert set(members) == expected

@@ -157,10 +157,10 @@ ANSWER = Answer(
 HOPS = [HopLeaf(agent="a" * 63, entry=INTEGER_MAX, id="i" * HOP_ID_CHARS_MAX, leaf="f" * 64)] * HOPS_MAX
 
 
-def intent() -> Entry:
+def intent(decision: Decision = DECISION) -> Entry:
     return records.intent(
         VERIFIED,
-        structs.replace(DECISION, effect="allow"),
+        structs.replace(decision, effect="allow"),
         at=AT,
         sealing=SEALING,
         run=RUN,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from answerable.core.base64url import to_base64url
 from answerable.core.ledger.runs import RUNS_MAX, Run, Runs
 from answerable.testing.entropy import SeededEntropy
 
@@ -19,9 +20,9 @@ def test_places_count_from_nothing_and_each_names_the_leaf_hash_before():
     first = one.place("m-1")
     assert (first.seq, first.prev, len(first.id)) == (0, "", 16)
     one.taken("m-1", first, b"\x01" * 32)
-    assert one.place("m-1") == Run(id=first.id, prev="01" * 32, seq=1)
+    assert one.place("m-1") == Run(id=first.id, prev=to_base64url(b"\x01" * 32), seq=1)
     one.taken("m-1", one.place("m-1"), b"\x02" * 32)
-    assert one.place("m-1") == Run(id=first.id, prev="02" * 32, seq=2)
+    assert one.place("m-1") == Run(id=first.id, prev=to_base64url(b"\x02" * 32), seq=2)
 
 
 def test_asking_again_gives_the_same_place_until_it_is_taken():
