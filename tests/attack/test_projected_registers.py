@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from answerable.adapters.sqlite import (
     SqliteOpeningRegister,
@@ -17,8 +18,10 @@ from answerable.adapters.sqlite import (
     SqliteStore,
 )
 from answerable.adapters.sqlite.projected_tables import PROJECTED
+from answerable.core.canonical import encode_ledger
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger import records
+from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.records_approvals import approval_answer
 from answerable.core.ledger.records_workload import workload_enrolled
 from answerable.core.ledger.runs import Run
@@ -52,6 +55,22 @@ async def test_registers_from_before_any_step_or_from_nothing_are_caught_up_to_w
         with closing(again):
             assert not done.rows, f"{step}: an entry that is applied again changes nothing"
             assert rows(again) == live
+
+
+@pytest.mark.requirement("HOUSE-45")
+async def test_of_intents_those_alone_are_opened_that_use_an_approval_in_whichever_form(life: Life):
+    async with aclosing(steps(life)) as lived:
+        async for _ in lived:
+            life.bench.clock.advance(1)
+    registers, found = SqliteProjections(life.store, life.root / "live.db"), set()
+    for stored in life.bench.walk.ledger.replay():
+        if stored.tag == Tag.INTENT:
+            leaf = leaf_of(stored)
+            assert registers.wants(stored) == ("approval" in leaf)
+            found.add(registers.wants(stored))
+            before = encode_ledger({"approval": "", **leaf})
+            assert registers.wants(structs.replace(stored, leaf=before)) == ("approval" in leaf)
+    assert found == {True, False}
 
 
 @pytest.mark.requirement("PROJECT-09")

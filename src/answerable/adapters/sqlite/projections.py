@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.projected import Told
 
-_UNAPPROVED = b'"approval":""'
+_APPROVED, _UNAPPROVED = b'"approval":"', b'"approval":""'
+"""In the leaf of an intent that uses an approval; and of one from before 2026-12-01 that uses none."""
 _DOCUMENTS = "SELECT key, body FROM documents"
 _POSITION = "SELECT name, entries, leaf, last FROM projections WHERE log = ?"
 _RECALLED = ("budgets", "duty_delegations", "holds", "passkeys", "revocations")
@@ -72,7 +73,7 @@ class SqliteProjections:
 
     def wants(self, stored: StoredEntry) -> bool:
         if stored.tag == Tag.INTENT:
-            return _UNAPPROVED not in stored.leaf
+            return _APPROVED in stored.leaf and _UNAPPROVED not in stored.leaf
         return stored.tag in _WANTED
 
     def flush(
