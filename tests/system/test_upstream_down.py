@@ -106,7 +106,7 @@ async def test_a_server_that_announces_other_tools_and_does_not_list_them_gets_n
     settings = UpstreamSettings(connect_wait_seconds=0.1)
     async with gateway_world(tmp_path, "noticing", settings=settings) as world:
         world.mandate("thing.touch")
-        world.walk.quota = RefusalQuota(recorded_max=2, window_ms=60_000)
+        world.walk.counters.quota = RefusalQuota(recorded_max=2, window_ms=60_000)
         world.upstream._links["noticing"]._announced()
         thing = {"name": "touch", "arguments": {"uri": "thing://a"}}
         for _ in range(5):
