@@ -136,14 +136,22 @@ async def _served(pipe: Connection, folder: Path, port: int, waiting: int) -> No
         folder / "log", key=ledger_key(), sign=signing_key("ledger").sign, clock=clock
     )
     bench = await Bench(approvals=register, openings=openings, ledger=ledger, clock=clock).registered()
-    bench.walk.passkeys = PasskeyState(
+    bench.asking.passkeys = PasskeyState(
         register=fresh(SqlitePasskeyRegister), rp_id="localhost", origins=(origin,)
     )
-    invited = await invite_person(bench.walk, PERSON, by="uid:0")
-    begun = begin_enrolment(bench.walk, invited.code, browser="b")
+    invited = await invite_person(bench.recorder, bench.authority, bench.asking.passkeys, PERSON, by="uid:0")
+    begun = begin_enrolment(
+        bench.authority, bench.asking.passkeys, bench.walk.entropy, invited.code, browser="b"
+    )
     device = SoftPasskey(seed=PERSON, origin=origin, rp_id="localhost")
     await finish_enrolment(
-        bench.walk, begun.id, device.registration(begun.challenge), label="bench", browser="b"
+        bench.recorder,
+        bench.authority,
+        bench.asking.passkeys,
+        begun.id,
+        device.registration(begun.challenge),
+        label="bench",
+        browser="b",
     )
     await bench.issue()
     asked = [(await bench.refund(6_000 + number)).approval for number in range(20 if waiting else 0)]
@@ -154,7 +162,13 @@ async def _served(pipe: Connection, folder: Path, port: int, waiting: int) -> No
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ledger.seal_every, 1.0)
         if not waiting:
-            tasks.start_soon(follow_waiting, bench.walk)
+            tasks.start_soon(
+                follow_waiting,
+                bench.recorder.ledger,
+                bench.authority.approvals,
+                bench.asking.under_way,
+                bench.clock,
+            )
         await serve(cast("Any", app), tcp=("127.0.0.1", port))
         tasks.cancel_scope.cancel()
 
@@ -162,7 +176,7 @@ async def _served(pipe: Connection, folder: Path, port: int, waiting: int) -> No
 def _fill(bench: Bench, waiting: int) -> None:
     """As many more that wait; each with a card of its own."""
     for one in alike(waiting, at=bench.clock.now()):
-        bench.walk.approvals.add(one)
+        bench.authority.approvals.add(one)
 
 
 @asynccontextmanager
@@ -358,7 +372,7 @@ def _looked(bench: Bench) -> float:
     now, digest = bench.clock.now(), bytes(32)
     begun = time.perf_counter()
     for _ in range(LOOKS):
-        bench.walk.approvals.matching(AgentId("scout"), MandateId("m-1"), digest, now)
+        bench.authority.approvals.matching(AgentId("scout"), MandateId("m-1"), digest, now)
     return (time.perf_counter() - begun) / LOOKS * 1e6
 
 

@@ -127,14 +127,14 @@ def _opened(house: House, copy: Path) -> tuple[float, float]:
 def main(count: int, entries_up: int = ENTRIES_UP) -> None:
     """Measure, and print CPU times, and of the starts times as a clock shows them."""
     bench = asyncio.run(_lived())
-    find = bench.walk.subject_keys.find
-    entries = _long([*bench.walk.ledger.replay()], count)
+    find = bench.recorder.subject_keys.find
+    entries = _long([*bench.recorder.ledger.replay()], count)
 
     def log(until: int) -> Log:
         def replayed(start: int) -> Iterator[StoredEntry]:
             return iter(entries[start:until])
 
-        return Log(bench.walk.ledger.origin, replayed)
+        return Log(bench.recorder.ledger.origin, replayed)
 
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "registers.db"

@@ -20,5 +20,5 @@ def changing_messages(course: Course, *, each: int = ACTIONS_A_MANDATE) -> Itera
     for number in count(1):
         if number % each == 1 or each == 1:
             name = MandateId(f"{number:026}")
-            walk.mandates.add(mandate_of(course.person, walk.clock.now(), name))
+            walk.authority.mandates.add(mandate_of(course.person, walk.clock.now(), name))
         yield unsigned(mixed(number), name), Channel(connection=1, sequence=number, peer=peer)

@@ -185,7 +185,9 @@ def walks(share: int) -> list[Line]:
             (folder / name).mkdir()
             store = SqliteStore.open(folder / f"{name}.db")
             one = course(folder / name, shared=store)
-            one.walk.holds.put_back([_hold(HoldTarget("mandate", f"m-{n}")) for n in range(standing)])
+            one.walk.authority.holds.put_back(
+                [_hold(HoldTarget("mandate", f"m-{n}")) for n in range(standing)]
+            )
             made.append((one, channel_messages(one)))
 
         async def measure() -> list[tuple[float, float]]:

@@ -67,8 +67,11 @@ from answerable.core.registry.parsing.active import stored_form
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.registry.apply_registry import policy_text
-from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
+from answerable.flows.state.policy_desk import PolicyState
 from answerable.flows.state.walk import Walk
+from answerable.flows.state.worlds import Verification
+from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.walk.govern_action import govern_action
 from answerable.ports.hold_register import HoldRegister
@@ -219,17 +222,26 @@ def course(
     answers = KeptAnswers() if keeps_answers else KeptAnswers(most=0)
     policy_set = published(policy_text(registry.current), registry.current)
     walk = Walk(
-        log_intents=EmbeddedIntentLog, clock=clock, entropy=entropy, ledger=ledger, registry=registry,
-        mandates=mandates, approvals=fresh(SqliteApprovalRegister), openings=fresh(SqliteOpeningRegister),
-        channel=MemoryApprovalChannel(), upstream=upstream,
-        decision_point=CedarDecisionPoint(policy_set, answers=answers), compile_policies=compiled,
-        manifests=fresh(SqliteManifestRegister), pins=ApprovedAsSeen(registry, upstream),
-        revocations=revocations, holds=holds, epochs=SqliteEpochs(revocations),
-        subject_keys=SqliteSubjectKeys.open(
+        log_intents=EmbeddedIntentLog, clock=clock, entropy=entropy,
+        recorder=Recorder(
+            ledger=ledger,
+            subject_keys=SqliteSubjectKeys.open(
             directory / "subject-keys.db", root=entropy.bytes(32), entropy=entropy
         ),
+        ),
+        authority=AuthorityRegisters(
+            registry=registry, mandates=mandates, approvals=fresh(SqliteApprovalRegister),
+            manifests=fresh(SqliteManifestRegister), revocations=revocations, holds=holds,
+        ),
+        asking=AskingState(openings=fresh(SqliteOpeningRegister), channel=MemoryApprovalChannel()),
+        verification=Verification(
+            upstream=upstream, pins=ApprovedAsSeen(registry, upstream), epochs=SqliteEpochs(revocations),
+        ),
+        policies=PolicyState(
+            decision_point=CedarDecisionPoint(policy_set, answers=answers), compile_policies=compiled,
+        ),
     )  # fmt: skip
-    walk.history = History(registry.current.parts.trackers)
+    walk.counters.history = History(registry.current.parts.trackers)
     limits = ProofLimits(authorities=frozenset((AUTHORITY.decode(),)), nonces_per_agent_max=1_000_000)
     verifier = CallerVerifier(registry=registry, clock=clock, entropy=entropy, limits=limits)
     return Course(
@@ -247,18 +259,11 @@ def _stopped(shared: SqliteStore | None, clock: SystemClock) -> tuple[SqliteRevo
 def mandate_of(by: SigningKey, now: UnixMillis, name: MandateId) -> Mandate:
     """For the one agent and the one capability."""
     return signed_by(
-        by,
-        id=name,
-        principal=PrincipalId("ada"),
-        agent=AgentId("support-agent"),
-        use_case="support",
+        by, id=name, principal=PrincipalId("ada"), agent=AgentId("support-agent"), use_case="support",
         purpose="Answer the customer's question in case 4711",
-        grants=(Grant(capability=CAPABILITY, caveats=(KindIn(kinds=("read",)),)),),
-        caveats=(),
-        calls_max=10**9,
-        not_before=UnixMillis(now - 1000),
-        expires_at=UnixMillis(now + 3_600_000),
-    )
+        grants=(Grant(capability=CAPABILITY, caveats=(KindIn(kinds=("read",)),)),), caveats=(),
+        calls_max=10**9, not_before=UnixMillis(now - 1000), expires_at=UnixMillis(now + 3_600_000),
+    )  # fmt: skip
 
 
 def signed_by(key: SigningKey, **terms: Any) -> Mandate:

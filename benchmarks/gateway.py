@@ -194,7 +194,7 @@ async def founded(
             not_before=UnixMillis(now - 1000),
             expires_at=UnixMillis(now + 3_600_000),
         )
-        token = signed_mandate(terms, audience=product.walk.ledger.origin, key=ada)
+        token = signed_mandate(terms, audience=product.walk.recorder.ledger.origin, key=ada)
         await issue_mandate(product.walk, token)
 
 

@@ -84,16 +84,16 @@ class Prepared:
         """
         walk = self.product.walk
         template, now = _terms(walk.clock.now()), walk.clock.now()
-        token = signed_mandate(template, audience=walk.ledger.origin, key=self.ada)
-        sealing = sealing_for(walk, principal_subject(template.principal))
-        pseudonym = pseudonym_of(walk, template.principal)
+        token = signed_mandate(template, audience=walk.recorder.ledger.origin, key=self.ada)
+        sealing = sealing_for(walk.recorder, principal_subject(template.principal))
+        pseudonym = pseudonym_of(walk.recorder, template.principal)
 
         async def recorded(terms: MandateTerms) -> tuple[Mandate, int, str]:
             mandate = signed(terms, token)
             entry = records.mandate_issued(
-                mandate, at=now, sealing=sealing, principal=pseudonym, audience=walk.ledger.origin
+                mandate, at=now, sealing=sealing, principal=pseudonym, audience=walk.recorder.ledger.origin
             )
-            receipt, _ = await record_entry(walk, entry)
+            receipt, _ = await record_entry(walk.recorder, entry)
             return mandate, receipt.index, receipt.leaf_hash.hex()
 
         for start in range(0, count, BATCH):
@@ -109,7 +109,7 @@ class Prepared:
                 )
                 connection.executemany(
                     "INSERT INTO mandates_issued (mandate, origin, entry, leaf) VALUES (?, ?, ?, ?)",
-                    ((one.id, walk.ledger.origin, entry, leaf) for one, entry, leaf in made),
+                    ((one.id, walk.recorder.ledger.origin, entry, leaf) for one, entry, leaf in made),
                 )
 
 
@@ -120,10 +120,19 @@ async def prepared(house: House, *, shard: str = "") -> AsyncIterator[Prepared]:
     async with assembled(with_shard(settings, shard) if shard else settings) as product:
         key, ada = new_key("ed25519"), house.keys["ada"]
         # As the ledger says them, too: else nothing starts on them. Its policies name agents that there are not.
-        plan = await planned_aside(product.walk, list(_documents(key, ada)))
+        plan = await planned_aside(
+            product.walk.authority.registry,
+            product.walk.policies,
+            product.walk.drills,
+            product.walk.limits,
+            product.walk.clock,
+            list(_documents(key, ada)),
+        )
         await put_into_force(product.walk, plan, by="operator", published=Published(how="one_person"))
         terms = _terms(product.walk.clock.now())
-        await issue_mandate(product.walk, signed_mandate(terms, audience=product.walk.ledger.origin, key=ada))
+        await issue_mandate(
+            product.walk, signed_mandate(terms, audience=product.walk.recorder.ledger.origin, key=ada)
+        )
         yield Prepared(product=product, key=key, ada=ada)
 
 

@@ -62,7 +62,7 @@ class HandedOn:
         """So many hops, each for the next agent; below the first signed by the agents, or by the token service."""
         agents = tuple(self.keys)[:hops]
         authority = authority_of(self.mandate)
-        digest = authority_hash(self.mandate, audience=self.made.walk.ledger.origin)
+        digest = authority_hash(self.mandate, audience=self.made.walk.recorder.ledger.origin)
         tokens = [
             issue_root(
                 self._terms(FIRST, authority, depth_limit=self.mandate.delegability.depth_max + 1),
@@ -138,9 +138,9 @@ def handed_on(directory: Path, *, agents: int = 5, algorithm: Algorithm = "ed255
     documents = course.documents(keys[FIRST], ada)
     documents += [_agent(name, key) for name, key in keys.items() if name != FIRST]
     documents.append(_permits(names[1:]))
-    walk.registry.put(stored_form(documents))
-    current = walk.registry.current
-    walk.decision_point = compiled(policy_text(current), current)
+    walk.authority.registry.put(stored_form(documents))
+    current = walk.authority.registry.current
+    walk.policies.decision_point = compiled(policy_text(current), current)
     now = walk.clock.now()
     mandate = course.signed_by(
         ada,
@@ -156,7 +156,7 @@ def handed_on(directory: Path, *, agents: int = 5, algorithm: Algorithm = "ed255
         not_before=UnixMillis(now - 1000),
         expires_at=UnixMillis(now + 3_600_000),
     )
-    walk.mandates.add(mandate)
+    walk.authority.mandates.add(mandate)
     store = SqliteStore.open(directory / "registers.db")
     desk = TokenState(
         walk=walk,
@@ -165,10 +165,10 @@ def handed_on(directory: Path, *, agents: int = 5, algorithm: Algorithm = "ed255
         keys=(new_key(algorithm),),
         issuer=lambda: ISSUER,
     )
-    walk.tokens = desk.tokens
-    walk.revocations = revocations = SqliteRevocationRegister(store, clock=walk.clock)
-    walk.holds = SqliteHoldRegister(store, revocations)
-    walk.delegations = Delegations(keys_of=desk.public_keys, audience=desk.issuer)
+    walk.live.tokens = desk.tokens
+    walk.authority.revocations = revocations = SqliteRevocationRegister(store, clock=walk.clock)
+    walk.authority.holds = SqliteHoldRegister(store, revocations)
+    walk.verification.delegations = Delegations(keys_of=desk.public_keys, audience=desk.issuer)
     return HandedOn(made=made, desk=desk, keys=keys, mandate=mandate, store=store, at=now)
 
 

@@ -153,10 +153,10 @@ def whole(callers: int, seconds: float) -> Measured:
 
 async def _recorded_action(made: Course, ready: Prepared, marks: list[float]) -> None:
     action_id = os.urandom(16).hex()
-    intent, _ = await made.walk.intents.record(ready.mandate, partial(ready.intent, action_id))
+    intent, _ = await made.walk.recorder.intents.record(ready.mandate, partial(ready.intent, action_id))
     marks.append(time.perf_counter())
     _signed(intent.head)
-    end, _ = await made.walk.intents.record(ready.mandate, partial(ready.outcome, action_id, intent))
+    end, _ = await made.walk.recorder.intents.record(ready.mandate, partial(ready.outcome, action_id, intent))
     _signed(end.head)
 
 

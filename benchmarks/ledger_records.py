@@ -36,15 +36,15 @@ async def prepared(made: Course) -> Prepared:
     await one_action(made, next(channel_messages(made)))
     verified = _verified(made)
     walk, mandate = made.walk, verified.mandate
-    references = found_references(walk, verified, walk.decision_point.policy_set)
+    references = found_references(walk.recorder.cited, verified, walk.policies.decision_point.policy_set)
     assert references is not None
-    sealing = sealing_for(walk, verified.subject)
-    principal = pseudonym_of(walk, mandate.principal)
+    sealing = sealing_for(walk.recorder, verified.subject)
+    principal = pseudonym_of(walk.recorder, mandate.principal)
     decision = Decision(
         effect="allow",
         reasons=(),
         determined_by=("bench.allowed",),
-        policy_set=walk.decision_point.policy_set,
+        policy_set=walk.policies.decision_point.policy_set,
     )
     reserved = Reserved(accounts=(verified.mandate.id,), amounts=ONE_CALL)
     result = encode({"content": [{"type": "text", "text": "ok"}], "isError": False})

@@ -87,15 +87,15 @@ def row_of(policies: int, decisions: int) -> dict[str, Any]:
 def measured(policies: int, decisions: int) -> dict[str, float]:
     """One process: best of several rounds."""
     bench = asyncio.run(wrote(policies, decisions))
-    entries = list(bench.walk.ledger.replay())
-    find = bench.walk.subject_keys.find
+    entries = list(bench.recorder.ledger.replay())
+    find = bench.recorder.subject_keys.find
     wall, cpu = asked_again(entries, find, decisions)
     stated = [one for one in entries if one.tag in STATED]
     refunds = [one for one in entries if one.tag == Tag.INTENT and b'"crm.refund"' in one.leaf]
     _, new = asked_again([*stated, *refunds], find, len(refunds))
     asked = [decision_entry(one, find) for one in entries if one.tag == Tag.INTENT]
     questions = [read_question((one.fields or {})["question"]) for one in asked]
-    statement = msgspec.json.decode(bench.walk.decision_point.policy_statement)
+    statement = msgspec.json.decode(bench.walk.policies.decision_point.policy_statement)
     handle = cedarpy.PolicySet.from_str(statement["policies"])
     return {
         "per_second": decisions / wall,

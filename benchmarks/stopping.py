@@ -69,7 +69,7 @@ async def _live(pipe: Connection, folder: Path, name: str, rate: float) -> None:
     store = SqliteStore.open(folder / "registers.db")
     made = course(own, shared=store)
     # Whoever asks on and on is held for that alone once it has had its quota of refusals: no stop would be needed.
-    made.walk.quota = RefusalQuota(recorded_max=REFUSALS_MAX, window_ms=REFUSALS_MAX)
+    made.walk.counters.quota = RefusalQuota(recorded_max=REFUSALS_MAX, window_ms=REFUSALS_MAX)
     messages = channel_messages(made)
     pause = CALLERS / rate
 
@@ -83,7 +83,13 @@ async def _live(pipe: Connection, folder: Path, name: str, rate: float) -> None:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     tasks = [asyncio.create_task(caller(number)) for number in range(CALLERS)]
-    tasks.append(asyncio.create_task(follow_holds(made.walk)))
+    tasks.append(
+        asyncio.create_task(
+            follow_holds(
+                made.walk.recorder.open_intents, made.walk.authority, made.walk.live, made.walk.counters.cuts
+            )
+        )
+    )
     pipe.send("ready")
     holds: list[Hold] = []
     while True:
@@ -94,7 +100,7 @@ async def _live(pipe: Connection, folder: Path, name: str, rate: float) -> None:
                 pipe.send(await _press(made, holds))
             case ("lift",):
                 hold = holds.pop()
-                pipe.send(made.walk.holds.replace(_lifted(made, hold), was=hold))
+                pipe.send(made.walk.authority.holds.replace(_lifted(made, hold), was=hold))
             case ("effects",):
                 pipe.send(_starts(made))
 
@@ -102,7 +108,14 @@ async def _live(pipe: Connection, folder: Path, name: str, rate: float) -> None:
 async def _press(made: Course, holds: list[Hold]) -> tuple[float, float]:
     """When it was pressed and when everything of it was done, on the clock of all processes."""
     pressed = time.perf_counter()
-    placed = await place_hold(made.walk, holdable("mandate", MANDATE), by="bench")
+    placed = await place_hold(
+        made.walk.recorder,
+        made.walk.authority,
+        made.walk.live,
+        made.walk.counters.cuts,
+        holdable("mandate", MANDATE),
+        by="bench",
+    )
     holds.append(placed.hold)
     return pressed, time.perf_counter()
 

@@ -123,9 +123,9 @@ def known_call(world: HandedOn, hops: int, text: str) -> Callable[[], object]:
     now = here.clock.now()
 
     def once() -> None:
-        by = presented(here, MANDATE, field.decode("ascii"), now)
-        verify_lineage(here, caller, by, server="crm")
-        judged_now(here, verified)
+        by = presented(here.recorder.ledger, here.verification, MANDATE, field.decode("ascii"), now)
+        verify_lineage(here.authority, caller, by, server="crm")
+        judged_now(here.authority, verified)
 
     return once
 
@@ -133,9 +133,9 @@ def known_call(world: HandedOn, hops: int, text: str) -> Callable[[], object]:
 def unknown_call(world: HandedOn, hops: int, text: str) -> None:
     """The same for a chain that nobody has shown before, of agents whose keys were."""
     here = world.made.walk
-    here.delegations.forget()
-    by = presented(here, MANDATE, text, here.clock.now())
-    verify_lineage(here, world.caller(hops - 1), by, server="crm")
+    here.verification.delegations.forget()
+    by = presented(here.recorder.ledger, here.verification, MANDATE, text, here.clock.now())
+    verify_lineage(here.authority, world.caller(hops - 1), by, server="crm")
 
 
 def stranger_call(world: HandedOn, hops: int, text: str) -> None:

@@ -85,7 +85,7 @@ async def test_at_the_highest_tier_no_token_acts_twice_whoever_made_it_and_whate
 
 async def test_what_was_handed_on_is_not_used_up_by_whoever_handed_it_on():
     bench, root, _ = await world_of(3)
-    mandate = bench.walk.mandates.find("m-1")
+    mandate = bench.authority.mandates.find("m-1")
     assert await codes_of(bench, root, "scout") == ["acted"]
     for jti in ("first", "second"):
         assert await codes_of(bench, chain_of(bench, mandate, jti=jti), "rover") == ["acted"]

@@ -36,7 +36,16 @@ async def manifest(
 ) -> str:
     made = Manifest(agent=agent, model_name=model, prompt_digest=prompt, environment="production", tier=1)
     token = signed_manifest(made, owner=PrincipalId("alice"), key=signing_key("alice"), at=world.now())
-    return (await register_manifest(world.walk, token, by="operator")).digest
+    return (
+        await register_manifest(
+            world.walk.recorder,
+            world.walk.authority,
+            world.walk.asking.under_way,
+            world.walk.live,
+            token,
+            by="operator",
+        )
+    ).digest
 
 
 def claim_in(token: str, name: str = MANIFEST):
@@ -110,7 +119,12 @@ async def test_a_token_of_before_does_not_make_an_action_look_as_if_it_ran_under
         assert [one["manifest"] for one in world.entries(Tag.INTENT)] == [new]
         # And whoever withdraws the old one ends what was issued to it.
         await revoke_authority(
-            world.walk, RevocationTarget("manifest", old), by="operator", reason="bad model"
+            world.walk.recorder,
+            world.walk.authority,
+            world.walk.live,
+            RevocationTarget("manifest", old),
+            by="operator",
+            reason="bad model",
         )
         assert not succeeded(await world.call("orchestrator", chain=(other,)))
 

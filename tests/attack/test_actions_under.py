@@ -75,8 +75,8 @@ async def story(ledger: TlogFilesLedger | None = None) -> tuple[Bench, list[str]
 
 
 def found(bench: Bench, entries: list[StoredEntry] | None = None, **asked: str) -> FoundActions:
-    replayed = list(bench.walk.ledger.replay()) if entries is None else entries
-    return find_actions(replayed, wanted_manifest(**asked), bench.walk.subject_keys.find)
+    replayed = list(bench.recorder.ledger.replay()) if entries is None else entries
+    return find_actions(replayed, wanted_manifest(**asked), bench.recorder.subject_keys.find)
 
 
 def standings(one: Any) -> dict[str, tuple[str, str]]:
@@ -120,7 +120,7 @@ async def test_each_field_is_told_as_well_as_it_was_known_then_and_no_better() -
 async def test_an_entry_from_before_fields_were_told_is_not_told_as_measured() -> None:
     bench, (first, *_) = await story()
     entries: list[StoredEntry] = []
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         leaf = parse(stored.leaf)
         assert isinstance(leaf, dict)
         if stored.tag == Tag.INTENT:
@@ -145,7 +145,7 @@ async def test_a_form_that_is_not_the_one_of_its_digest_is_not_believed() -> Non
     """Somebody who writes leaves puts another prompt beside the digest of a manifest."""
     bench, (first, *_) = await story()
     entries: list[StoredEntry] = []
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         leaf = parse(stored.leaf)
         assert isinstance(leaf, dict)
         if stored.tag == Tag.MANIFEST_REGISTERED and leaf["manifest"] == first:
@@ -159,7 +159,7 @@ async def test_a_form_that_is_not_the_one_of_its_digest_is_not_believed() -> Non
 
 async def test_the_form_in_the_leaf_is_read_by_the_verifier_and_names_nobody() -> None:
     bench, _ = await story()
-    stored = next(one for one in bench.walk.ledger.replay() if one.tag == Tag.MANIFEST_REGISTERED)
+    stored = next(one for one in bench.recorder.ledger.replay() if one.tag == Tag.MANIFEST_REGISTERED)
     leaf = read_leaf(stored.leaf)
     assert isinstance(leaf, ManifestLeaf)
     assert b"alice" not in stored.leaf

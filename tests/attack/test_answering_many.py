@@ -36,7 +36,9 @@ pytestmark = pytest.mark.anyio
 
 def states(bench: Bench, approvals: Sequence[Approval]) -> list[str]:
     now = bench.clock.now()
-    return [one.state_at(now) for one in map(bench.walk.approvals.find, (a.id for a in approvals)) if one]
+    return [
+        one.state_at(now) for one in map(bench.authority.approvals.find, (a.id for a in approvals)) if one
+    ]
 
 
 def token_for(bench: Bench, approvals: Sequence[Approval], nonce: bytes, **other: Any) -> str:
@@ -47,9 +49,13 @@ def token_for(bench: Bench, approvals: Sequence[Approval], nonce: bytes, **other
 
 async def signed_by_hand(bench: Bench, approvals: Sequence[Approval], **other: Any) -> Any:
     """As whoever has a key and cares for no page would: any list at all, under a nonce that was given for it."""
-    nonce, _ = give_nonce(bench.walk, opening_of(batch_of(approvals)))
+    nonce, _ = give_nonce(
+        bench.asking.openings, bench.clock, bench.walk.entropy, opening_of(batch_of(approvals))
+    )
     token = token_for(bench, approvals, nonce, **other)
-    return await answer_many(bench.walk, [one.id for one in approvals], token)
+    return await answer_many(
+        bench.recorder, bench.authority, bench.asking, bench.counters, [one.id for one in approvals], token
+    )
 
 
 @pytest.mark.requirement("GROUP-02")
@@ -99,7 +105,9 @@ async def test_where_not_all_go_to_the_same_place_none_is_approved_with_others()
     bench = await paying_bench()
     waiting = [await pay(bench, number, f"payee {number}") for number in range(8)]
     with pytest.raises(Refused) as told:
-        open_many(bench.walk, seen(waiting), "approve")
+        open_many(
+            bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, seen(waiting), "approve"
+        )
     assert told.value.code == "approval.not_together"
     assert "payee" in told.value.message
     after = await answer_all(bench, waiting, verdict="deny", comment="one task for each payee, please")
@@ -111,11 +119,22 @@ async def test_what_is_critical_is_never_approved_with_others():
     bench = await paying_bench(tier=3)
     waiting = await asked_many(bench, 8)
     with pytest.raises(Refused) as told:
-        open_many(bench.walk, seen(waiting), "approve")
+        open_many(
+            bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, seen(waiting), "approve"
+        )
     assert told.value.code == "approval.none_alike"
     assert "tier" in told.value.reasons[0]
-    nonce = open_many(bench.walk, seen(waiting), "deny").nonce
-    after = await answer_many(bench.walk, [one.id for one in waiting], token_for(bench, waiting, nonce))
+    nonce = open_many(
+        bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, seen(waiting), "deny"
+    ).nonce
+    after = await answer_many(
+        bench.recorder,
+        bench.authority,
+        bench.asking,
+        bench.counters,
+        [one.id for one in waiting],
+        token_for(bench, waiting, nonce),
+    )
     assert not after.answered
     assert set(states(bench, waiting)) == {"pending"}
 
@@ -124,10 +143,14 @@ async def test_what_is_critical_is_never_approved_with_others():
 async def test_what_became_critical_after_it_was_shown_is_left_out():
     bench = await paying_bench()
     waiting = await asked_many(bench, 8)
-    opened = open_many(bench.walk, seen(waiting), "approve")
+    opened = open_many(
+        bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, seen(waiting), "approve"
+    )
     await bench.registered(paying_documents(tier=3))
     token = token_for(bench, opened.approvals, opened.nonce)
-    after = await answer_many(bench.walk, [one.id for one in waiting], token)
+    after = await answer_many(
+        bench.recorder, bench.authority, bench.asking, bench.counters, [one.id for one in waiting], token
+    )
     assert (after.answered, len(after.left_out)) == ((), 8)
 
 
@@ -144,7 +167,9 @@ async def test_settings_bound_what_one_signature_covers(limits: dict[str, int], 
     bench = await paying_bench(limits=WalkLimits(**limits))
     waiting = await asked_many(bench, 8)
     with pytest.raises((Refused, Malformed)) as told:
-        open_many(bench.walk, seen(waiting), "approve")
+        open_many(
+            bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, seen(waiting), "approve"
+        )
     assert told.value.code == code
 
 
@@ -152,10 +177,14 @@ async def test_settings_bound_what_one_signature_covers(limits: dict[str, int], 
 async def test_an_item_that_changed_meanwhile_is_left_out_and_the_others_count():
     bench = await paying_bench()
     waiting = await asked_many(bench, 8)
-    opened = open_many(bench.walk, seen(waiting), "approve")
+    opened = open_many(
+        bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, seen(waiting), "approve"
+    )
     await bench.answer(waiting[2], by="carol", verdict="deny")
     token = token_for(bench, opened.approvals, opened.nonce)
-    after = await answer_many(bench.walk, [one.id for one in waiting], token)
+    after = await answer_many(
+        bench.recorder, bench.authority, bench.asking, bench.counters, [one.id for one in waiting], token
+    )
     assert list(after.left_out) == [waiting[2].id]
     assert len(after.answered) == 7
     assert len(bench.entries(Tag.APPROVAL_ANSWER)) == 8
@@ -166,19 +195,21 @@ async def test_an_item_that_changed_meanwhile_is_left_out_and_the_others_count()
 async def test_who_may_not_answer_one_answers_none_of_many(by: str, why: str):
     bench = await paying_bench()
     waiting = await asked_many(bench, 5)
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     after = await answer_all(bench, waiting, by=by)
     assert not after.answered
     assert all(why in one for one in after.left_out.values())
-    assert (set(states(bench, waiting)), bench.walk.ledger.size) == ({"pending"}, size)
+    assert (set(states(bench, waiting)), bench.recorder.ledger.size) == ({"pending"}, size)
 
 
 @pytest.mark.requirement("GROUP-03")
 async def test_while_the_agent_stands_still_nobody_says_yes_to_many_and_no_is_possible():
     bench = await paying_bench()
     waiting = await asked_many(bench, 5)
-    opened = open_many(bench.walk, seen(waiting), "approve")
-    walk, register = bench.walk, bench.walk.approvals
+    opened = open_many(
+        bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, seen(waiting), "approve"
+    )
+    walk, register = bench.walk, bench.authority.approvals
 
     class Unseen:
         """A hold denies what waits; here what waits came at the same moment, and was not found."""
@@ -189,11 +220,21 @@ async def test_while_the_agent_stands_still_nobody_says_yes_to_many_and_no_is_po
         def all(self, **_: Any) -> tuple[Approval, ...]:
             return ()
 
-    walk.approvals = Unseen()
-    await place_hold(walk, holdable("agent", "scout"), reason="look first", by="operator")
-    walk.approvals = register
+    walk.authority.approvals = Unseen()
+    await place_hold(
+        walk.recorder,
+        walk.authority,
+        walk.live,
+        walk.counters.cuts,
+        holdable("agent", "scout"),
+        reason="look first",
+        by="operator",
+    )
+    walk.authority.approvals = register
     token = token_for(bench, opened.approvals, opened.nonce)
-    after = await answer_many(walk, [one.id for one in waiting], token)
+    after = await answer_many(
+        walk.recorder, walk.authority, walk.asking, walk.counters, [one.id for one in waiting], token
+    )
     assert not after.answered
     assert len(after.left_out) == 5
     assert len((await answer_all(bench, waiting, verdict="deny")).answered) == 5
@@ -225,8 +266,17 @@ async def test_no_glass_is_broken_for_many():
     bench = await paying_bench()
     waiting = await asked_many(bench, 5)
     with pytest.raises(Malformed):
-        open_many(bench.walk, seen(waiting), "break_glass")
-    nonce = open_many(bench.walk, seen(waiting), "approve").nonce
+        open_many(
+            bench.recorder.ledger,
+            bench.authority,
+            bench.asking,
+            bench.walk.entropy,
+            seen(waiting),
+            "break_glass",
+        )
+    nonce = open_many(
+        bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, seen(waiting), "approve"
+    ).nonce
     token = BATCH.sign(
         batch_claims(
             batch_of(waiting), nonce=nonce, by=PrincipalId("bob"), verdict="break_glass", words=NO_WORDS,
@@ -234,8 +284,15 @@ async def test_no_glass_is_broken_for_many():
         ), signing_key("bob"),
     )  # fmt: skip
     with pytest.raises(Malformed):
-        await answer_many(bench.walk, [one.id for one in waiting], token)
-    assert open_many(bench.walk, seen(waiting), "deny").batch.size == 5
+        await answer_many(
+            bench.recorder, bench.authority, bench.asking, bench.counters, [one.id for one in waiting], token
+        )
+    assert (
+        open_many(
+            bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, seen(waiting), "deny"
+        ).batch.size
+        == 5
+    )
     assert set(states(bench, waiting)) == {"pending"}
 
 
@@ -243,9 +300,11 @@ async def test_no_glass_is_broken_for_many():
 async def test_a_group_that_is_gone_says_so():
     bench = await paying_bench()
     waiting = await asked_many(bench, 4)
-    (group,) = groups_waiting(bench.walk).groups
-    assert group_named(bench.walk, group.id) is group, "nothing is compared anew while nothing changed"
+    (group,) = groups_waiting(bench.authority.approvals, bench.asking.under_way, bench.clock).groups
+    assert group_named(bench.authority.approvals, bench.asking.under_way, bench.clock, group.id) is group, (
+        "nothing is compared anew while nothing changed"
+    )
     await answer_all(bench, waiting)
     with pytest.raises(Refused) as told:
-        group_named(bench.walk, group.id)
+        group_named(bench.authority.approvals, bench.asking.under_way, bench.clock, group.id)
     assert told.value.code == "approval_group.unknown"

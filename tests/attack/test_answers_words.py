@@ -182,7 +182,7 @@ async def test_words_that_do_not_fit_the_verdict_are_no_answer(verdict, words, c
     with pytest.raises(Malformed) as told:
         await bench.answer(asked, verdict=verdict, **words)
     assert told.value.code == code
-    assert bench.walk.approvals.find(asked.id).state == "pending"
+    assert bench.authority.approvals.find(asked.id).state == "pending"
 
 
 @pytest.mark.requirement("REPLY-03")

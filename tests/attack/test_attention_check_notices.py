@@ -37,7 +37,7 @@ def _of(reach: Reach, canary: str) -> list[tuple[str, str]]:
 
 async def test_whoever_was_asked_hears_that_it_was_a_test():
     reach, canary = await _tested()
-    found = reach.bench.walk.approvals.find(canary)
+    found = reach.bench.authority.approvals.find(canary)
     await reach.bench.answer(found, verdict="deny")
     await reach.tell()
     told = _of(reach, canary)
@@ -50,7 +50,7 @@ async def test_a_test_that_nobody_answered_is_told_as_one_and_not_as_an_action_t
     reach.bench.clock.advance(reach.bench.walk.limits.approval_ttl_ms // 1000 + 1)
     await reach.tell()
     assert _of(reach, canary) == [], "it is not told yet what it was"
-    await tell_ended_canaries(reach.bench.walk)
+    await tell_ended_canaries(reach.bench.recorder, reach.bench.authority, reach.bench.asking)
     await reach.tell()
     told = _of(reach, canary)
     assert told

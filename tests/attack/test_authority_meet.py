@@ -69,7 +69,7 @@ async def test_nobody_gives_a_task_for_more_than_they_may_give_themselves():
     with pytest.raises(Refused, match="alice may not grant") as told:
         await bench.issue("m-1", grants=BOTH)
     assert told.value.code == "mandate.beyond_giver"
-    assert bench.walk.mandates.find("m-1") is None
+    assert bench.authority.mandates.find("m-1") is None
     await bench.issue("m-2", grants=BOTH[:1])
     assert (await bench.act(mandate="m-2")).outcome is not None
 
@@ -265,7 +265,7 @@ async def test_the_details_of_the_token_that_is_shown_narrow_the_action(tmp_path
 async def test_a_token_for_a_task_says_no_more_than_its_login(tmp_path):
     async with token_world(tmp_path) as world:
         walk, second = world.walk, world.now() // 1000
-        walk.people = PersonVerifier(
+        walk.asking.people = PersonVerifier(
             clock=walk.clock, keys=FixedKeys(), issuers=(PersonIssuer(issuer=ISSUER, audience=CLIENT),)
         )
         portal = {"useCases": ["support"], "keys": [jwk("portal")], "ownership": dict(OWNERSHIP)}
@@ -280,11 +280,11 @@ async def test_a_token_for_a_task_says_no_more_than_its_login(tmp_path):
             expires_at=UnixMillis(world.now() + 600_000),
             delegability=TO,
         )
-        nonce = terms_nonce(terms, audience=walk.ledger.origin)
+        nonce = terms_nonce(terms, audience=walk.recorder.ledger.origin)
         login = {"iat": second, "exp": second + 600, "auth_time": second - 60}
         proof = id_token(nonce, **login, authorization_details=detail("crm.read", rows={"max_subtree": 4}))
         token = signed_mandate(
-            replace(terms, id_token=proof), audience=walk.ledger.origin, key=signing_key("portal")
+            replace(terms, id_token=proof), audience=walk.recorder.ledger.origin, key=signing_key("portal")
         )
         await issue_mandate(walk, token)
         root = read_hop(await world.root())
@@ -297,7 +297,7 @@ async def test_a_token_for_a_task_says_no_more_than_its_login(tmp_path):
 @pytest.mark.requirement("MEET-01", "MEET-02")
 async def test_a_preview_says_what_its_person_may_not_give_and_what_the_login_leaves():
     bench = await Bench().registered(giving("alice", "crm.read"))
-    current = bench.walk.registry.current
+    current = bench.authority.registry.current
     terms = replace(for_alice(), grants=BOTH)
     beside = left_out(terms, current.capabilities, giver=current.principals["alice"])
     assert beside.beyond == ("crm.refund",)

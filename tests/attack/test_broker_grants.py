@@ -120,7 +120,7 @@ async def test_what_a_listed_broker_fetches_names_it_in_the_ledger(tmp_path, bro
     (through,) = {one["broker"] for one in issued}
     (own,) = [one for one in bench.entries(Tag.WORKLOAD_ENROLLED) if one["agent"] == "rover"]
     assert through == own["instance"]
-    leaves = [read_leaf(one.leaf) for one in bench.walk.ledger.replay() if one.tag == Tag.SVID_ISSUED]
+    leaves = [read_leaf(one.leaf) for one in bench.recorder.ledger.replay() if one.tag == Tag.SVID_ISSUED]
     assert [leaf.broker for leaf in leaves if isinstance(leaf, SvidLeaf)] == [through] * 2
 
 

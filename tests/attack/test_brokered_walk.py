@@ -29,6 +29,7 @@ from answerable.ports.lease_broker import EndedLeases
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed
 from tests.worlds.hold import stop
+from tests.worlds.parts import to_hold
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +68,7 @@ class Watching:
     def __init__(self, bench: Bench) -> None:
         self.warrants: list[Warrant] = []
         self._inner = bench.upstream
-        bench.walk.upstream = self
+        bench.walk.verification.upstream = self
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -91,7 +92,7 @@ def documents(**lease: Any) -> list[Any]:
 async def a_bench(**lease: Any) -> tuple[Bench, Watching, AskedBroker]:
     bench = await Bench().registered(documents(**lease))
     broker = AskedBroker()
-    bench.walk.leases = LeaseSide(broker="broker", asks=broker)
+    bench.live.leases = LeaseSide(broker="broker", asks=broker)
     await bench.issue()
     return bench, Watching(bench), broker
 
@@ -150,7 +151,7 @@ async def test_the_shortest_of_window_capability_tier_and_mandate_bounds_a_lease
     lease, tier_max, mandate_seconds, lives
 ):
     bench, watching, _ = await a_bench(**lease)
-    bench.walk.leases.lives = LeaseLives(tier_ms_max=(900_000, tier_max, 900_000, 300_000))
+    bench.live.leases.lives = LeaseLives(tier_ms_max=(900_000, tier_max, 900_000, 300_000))
     await bench.issue("m-2", seconds=mandate_seconds)
     began = bench.clock.now()
     await bench.act(mandate="m-2")
@@ -182,7 +183,14 @@ async def test_an_agent_asks_the_model_that_it_is_made_of_and_no_other(model, co
         await bench.act("get_case", {"case": model})
     assert unstated.value.code == "model.unstated"
     made_of = replace(sample_manifest(), tools_digest="")
-    await register_manifest(bench.walk, sample_signed(made_of).token, by="operator")
+    await register_manifest(
+        bench.recorder,
+        bench.authority,
+        bench.asking.under_way,
+        bench.live,
+        sample_signed(made_of).token,
+        by="operator",
+    )
     if not code:
         await bench.act("get_case", {"case": model})
         assert len(watching.warrants) == 1
@@ -196,20 +204,22 @@ async def test_an_agent_asks_the_model_that_it_is_made_of_and_no_other(model, co
 @pytest.mark.requirement("LEASE-14")
 async def test_what_ends_is_told_to_the_broker_and_owed_while_it_is_away():
     bench, _, broker = await a_bench(window="task")
-    await close_mandate(bench.walk, "m-1", by="alice")
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="alice")
     assert broker.asked[-1][0] == [("mandate", "m-1")]
-    await revoke_authority(bench.walk, RevocationTarget("agent", "scout"), by="alice")
+    await revoke_authority(
+        bench.recorder, bench.authority, bench.live, RevocationTarget("agent", "scout"), by="alice"
+    )
     assert ("agent", "scout") in broker.asked[-1][0]
     broker.away = True
-    told = await end_leases(bench.walk, [("vendor", "v")], why="held")
+    told = await end_leases(bench.authority.registry, bench.live.leases, [("vendor", "v")], why="held")
     assert told.unreached
-    assert bench.walk.leases.owed == {("vendor", "v"): "held"}
+    assert bench.live.leases.owed == {("vendor", "v"): "held"}
 
 
 @pytest.mark.requirement("LEASE-14")
 async def test_without_a_broker_nothing_that_needs_one_is_begun():
     bench, watching, _ = await a_bench()
-    bench.walk.leases = None
+    bench.live.leases = None
     with pytest.raises(Unavailable) as none:
         await bench.act()
     assert none.value.code == "broker.none"
@@ -223,7 +233,7 @@ async def a_lease_and_a_stop() -> tuple[Bench, AskedBroker, Lease, Hold]:
     brokered = watching.warrants[0].brokered
     now = bench.clock.now()
     lease = Lease(
-        name=brokered.terms.name, target="crm-db", window="task", log=bench.walk.ledger.origin, intent=0,
+        name=brokered.terms.name, target="crm-db", window="task", log=bench.recorder.ledger.origin, intent=0,
         mandate="m-1", agent="scout", capability="get_case", under=brokered.under, scope="", named_at=now,
         expires_at=brokered.terms.expires_at,
     ).issued(now, account="ans", expires_at=brokered.terms.expires_at)  # fmt: skip
@@ -239,14 +249,14 @@ def gone(bench: Bench, lease: Lease) -> Lease:
 @pytest.mark.requirement("LEASE-15")
 async def test_a_report_is_not_over_while_a_lease_is_being_ended_and_names_it_when_it_is():
     bench, broker, lease, hold = await a_lease_and_a_stop()
-    report = await report_containment(bench.walk, hold)
+    report = await report_containment(*to_hold(bench.walk), bench.walk.limits, hold)
     assert (report.is_complete, report.leases, [one.name for one in report.live]) == (False, (), [lease.name])
     assert report.due_at > bench.clock.now(), "somebody who waits is told how long"
-    assert await record_reports(bench.walk) == 0
+    assert await record_reports(*to_hold(bench.walk), bench.walk.limits) == 0
     broker.held = [gone(bench, lease)]
-    report = await report_containment(bench.walk, hold)
+    report = await report_containment(*to_hold(bench.walk), bench.walk.limits, hold)
     assert (report.is_complete, report.leases, report.live) == (True, (lease.name,), ())
-    assert await record_reports(bench.walk) == 1
+    assert await record_reports(*to_hold(bench.walk), bench.walk.limits) == 1
 
 
 @pytest.mark.requirement("LEASE-15")
@@ -254,7 +264,7 @@ async def test_a_report_is_not_over_while_a_lease_is_being_ended_and_names_it_wh
 async def test_a_lease_that_ends_while_it_is_looked_for_is_not_passed_over(which):
     bench, broker, lease, hold = await a_lease_and_a_stop()
     broker.ends_after = {which: [(lease, gone(bench, lease))]}
-    report = await report_containment(bench.walk, hold)
+    report = await report_containment(*to_hold(bench.walk), bench.walk.limits, hold)
     assert lease.name in (*report.leases, *(one.name for one in report.live))
     assert len({*report.leases, *(one.name for one in report.live)}) == 1
     assert not set(report.leases) & {one.name for one in report.live}, "it is not both"
@@ -264,7 +274,7 @@ async def test_a_lease_that_ends_while_it_is_looked_for_is_not_passed_over(which
 async def test_a_lease_that_could_not_be_revoked_keeps_no_report_waiting_and_is_told_as_live():
     bench, broker, lease, hold = await a_lease_and_a_stop()
     broker.held = [lease.unrevoked(bench.clock.now(), "the target is down", why="held", jitter=0.5)]
-    report = await report_containment(bench.walk, hold)
+    report = await report_containment(*to_hold(bench.walk), bench.walk.limits, hold)
     assert report.is_complete
     [live] = report.live
     assert "the target is down" in live.why
@@ -274,10 +284,10 @@ async def test_a_lease_that_could_not_be_revoked_keeps_no_report_waiting_and_is_
 async def test_a_lease_that_nobody_hears_of_any_more_keeps_a_report_waiting_for_so_long_only():
     bench, _, lease, hold = await a_lease_and_a_stop()
     bench.clock.advance(LEASES_ENDING_MILLIS / 1000)
-    report = await report_containment(bench.walk, hold)
+    report = await report_containment(*to_hold(bench.walk), bench.walk.limits, hold)
     assert report.is_complete
     assert [one.name for one in report.live] == [lease.name]
-    assert await record_reports(bench.walk) == 1
+    assert await record_reports(*to_hold(bench.walk), bench.walk.limits) == 1
 
 
 @pytest.mark.requirement("LEASE-15")
@@ -288,9 +298,9 @@ async def test_what_a_lease_left_live_before_the_stop_is_told_until_it_has_run_o
     broker.held = [lease.ended(now, left, why="its action ended")]
     bench.clock.advance(1)
     hold = (await stop(bench, holdable("credential", "crm-db"))).hold
-    report = await report_containment(bench.walk, hold)
+    report = await report_containment(*to_hold(bench.walk), bench.walk.limits, hold)
     [live] = report.live
     assert (report.leases, live.name, live.until) == ((), lease.name, now + 600_000)
     assert report.is_complete
     bench.clock.advance(600)
-    assert (await report_containment(bench.walk, hold)).live == ()
+    assert (await report_containment(*to_hold(bench.walk), bench.walk.limits, hold)).live == ()

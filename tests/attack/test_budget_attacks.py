@@ -19,6 +19,7 @@ from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.builders import Bench, bench_documents, with_spending
 from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.registers import fresh
+from tests.worlds.parts import to_settle
 
 pytestmark = pytest.mark.anyio
 
@@ -39,24 +40,26 @@ async def ready(policies: str = PERMIT, **budgets: int) -> Bench:
 async def reopened(bench: Bench) -> Bench:
     """A new process over the same log and registers; what was only in memory is gone."""
     walk, mandates = bench.walk, fresh(SqliteMandateRegister)
-    for mandate in walk.mandates.all():
+    for mandate in walk.authority.mandates.all():
         mandates.add(mandate)
-    origin = walk.ledger.origin
-    mandates.keep_used(origin, walk.mandates.kept_used(origin), walk.mandates.used_up_to(origin))
+    origin = walk.recorder.ledger.origin
+    mandates.keep_used(
+        origin, walk.authority.mandates.kept_used(origin), walk.authority.mandates.used_up_to(origin)
+    )
     again = Bench(
         clock=bench.clock,
-        ledger=walk.ledger,
-        registry=walk.registry,
+        ledger=walk.recorder.ledger,
+        registry=walk.authority.registry,
         mandates=mandates,
-        approvals=walk.approvals,
-        subject_keys=walk.subject_keys,
+        approvals=walk.authority.approvals,
+        subject_keys=walk.recorder.subject_keys,
     )
-    recover_from_ledger(again.walk)
+    recover_from_ledger(*to_settle(again.walk))
     return again
 
 
 def used(bench: Bench, name: str = "money:EUR") -> int:
-    return bench.walk.mandates.used(M1).get(name, 0)
+    return bench.authority.mandates.used(M1).get(name, 0)
 
 
 async def refused(bench: Bench, amount: object, code: str = "mandate.budget_spent") -> Refused:
@@ -116,7 +119,7 @@ async def test_what_a_capability_does_not_declare_is_refused_and_recorded_before
     [refusal] = bench.entries(Tag.REFUSAL)
     assert told.value.entry_index == refusal["index"]
     assert not bench.upstream.effects
-    assert not bench.walk.mandates.used(M1)
+    assert not bench.authority.mandates.used(M1)
 
 
 @pytest.mark.requirement("BUDGET-02")
@@ -142,7 +145,7 @@ async def test_a_refused_or_deferred_action_takes_nothing_and_people_are_not_ask
         await bench.answer(one)
     await bench.refund(60)
     await refused(bench, 50)
-    kept = bench.walk.approvals.find(second.id)
+    kept = bench.authority.approvals.find(second.id)
     assert kept is not None
     assert kept.state == "approved"
 
@@ -156,7 +159,7 @@ async def test_what_failed_gives_its_money_back_and_keeps_its_call():
     for _ in range(3):
         await bench.refund(100)
     size = len(msgspec.json.encode({"isError": True, "structuredContent": {"rows": 2}}))
-    assert bench.walk.mandates.used(M1) == {"calls": 3, "money:EUR": 0, "bytes": 3 * size, "rows": 6}
+    assert bench.authority.mandates.used(M1) == {"calls": 3, "money:EUR": 0, "bytes": 3 * size, "rows": 6}
     [first, *_] = bench.entries(Tag.OUTCOME)
     assert first["returned"] == {"bytes": 1_200 - size, "money:EUR": 100, "rows": 7}
     [intent, *_] = bench.entries(Tag.INTENT)
@@ -169,15 +172,15 @@ async def test_what_is_not_known_gives_nothing_back_and_a_truth_that_turns_up_la
 
     async def late(_: object) -> None:
         bench.clock.advance(200)
-        assert await settle_open_intents(bench.walk) == 1
+        assert await settle_open_intents(*to_settle(bench.walk)) == 1
         assert used(bench) == 100
         await refused(bench, 1)
 
     bench.upstream.after = late
     bench.upstream.answer = lambda _: Outcome(status="failed")
     await bench.refund(100)
-    assert (used(bench), bench.walk.mandates.calls_used(M1)) == (0, 1)
-    await settle_open_intents(bench.walk)
+    assert (used(bench), bench.authority.mandates.calls_used(M1)) == (0, 1)
+    await settle_open_intents(*to_settle(bench.walk))
     assert used(bench) == 0
     [settled] = bench.entries(Tag.INDETERMINATE)
     assert "returned" not in settled
@@ -189,17 +192,17 @@ async def test_what_is_not_known_gives_nothing_back_and_a_truth_that_turns_up_la
 async def test_a_mandate_closed_before_the_start_gives_all_of_it_back():
     bench = await ready(money_eur=100)
     await bench.refund(0)
-    raw = bench.walk.ledger
+    raw = bench.recorder.ledger
 
     def close(_number: int, method: str) -> None:
         if method == "ledger.submit":
-            bench.walk.mandates.close(M1)
+            bench.authority.mandates.close(M1)
 
-    bench.walk.ledger = TroubledLedger(raw, Trouble(close))
+    bench.recorder.ledger = TroubledLedger(raw, Trouble(close))
     answer = await bench.refund(100)
     assert answer.outcome is not None
     assert answer.outcome.status == "not_started"
-    assert bench.walk.mandates.used(M1) == {"calls": 1, "money:EUR": 0}, (
+    assert bench.authority.mandates.used(M1) == {"calls": 1, "money:EUR": 0}, (
         "the first call is the one that was made"
     )
     [_, outcome] = bench.entries(Tag.OUTCOME)
@@ -220,7 +223,7 @@ async def test_an_answer_larger_than_was_reserved_counts_and_ends_the_budget():
     with pytest.raises(Refused) as told:
         await bench.act()
     assert told.value.code == "mandate.budget_spent"
-    assert (await reopened(bench)).walk.mandates.used(M1)["bytes"] == size
+    assert (await reopened(bench)).walk.authority.mandates.used(M1)["bytes"] == size
 
 
 @pytest.mark.requirement("BUDGET-03")
@@ -245,16 +248,16 @@ async def test_a_process_that_ends_between_intent_and_outcome_keeps_the_reservat
 
     async def die(_: object) -> None:
         # What the process does after this is not seen by the next one.
-        bench.walk.ledger = TroubledLedger(bench.walk.ledger, Trouble(lambda _n, method: "undone"))
+        bench.recorder.ledger = TroubledLedger(bench.recorder.ledger, Trouble(lambda _n, method: "undone"))
 
-    raw = bench.walk.ledger
+    raw = bench.recorder.ledger
     bench.upstream.after = die
     with pytest.raises(Unavailable):
         await bench.refund(70)
-    bench.walk.ledger = raw
+    bench.recorder.ledger = raw
     again = await reopened(bench)
     assert used(again) == 70
-    await settle_open_intents(again.walk, overdue_only=False)
+    await settle_open_intents(*to_settle(again.walk), overdue_only=False)
     assert used(again) == 70
     await refused(again, 31)
     await again.refund(30)
@@ -266,16 +269,19 @@ async def test_an_outcome_after_the_kept_counts_of_its_intent_gives_back_at_the_
     bench = await ready(money_eur=100)
 
     async def keep(_: object) -> None:
-        bench.walk.intents.keep_budgets()
+        bench.recorder.intents.keep_budgets()
 
     bench.upstream.after = keep
     bench.upstream.answer = lambda _: Outcome(status="failed")
     await bench.refund(80)
-    kept = bench.walk.mandates.kept_used(bench.walk.ledger.origin)
+    kept = bench.authority.mandates.kept_used(bench.recorder.ledger.origin)
     assert kept[M1] == {"calls": 1, "money:EUR": 80}
     assert used(await reopened(bench)) == 0
-    bench.walk.intents.keep_budgets()
-    assert bench.walk.mandates.kept_used(bench.walk.ledger.origin)[M1] == {"calls": 1, "money:EUR": 0}
+    bench.recorder.intents.keep_budgets()
+    assert bench.authority.mandates.kept_used(bench.recorder.ledger.origin)[M1] == {
+        "calls": 1,
+        "money:EUR": 0,
+    }
     assert used(await reopened(bench)) == 0
 
 
@@ -297,5 +303,5 @@ async def test_who_leaves_again_and_again_neither_wins_nor_loses_anything():
 async def test_closing_the_mandate_ends_what_is_left_of_it():
     bench = await ready(money_eur=100)
     await bench.refund(10)
-    await close_mandate(bench.walk, M1, by="bob")
+    await close_mandate(bench.recorder, bench.authority, bench.live, M1, by="bob")
     await refused(bench, 1, "mandate.closed")

@@ -13,7 +13,6 @@ from answerable.core.approval.attention_check import AttentionCheck
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.approval.keep_figures import read_figures
 from answerable.flows.approval.notify_attention_check import notify_attention_check, tell_ended_canaries
 from answerable.flows.approval.report_oversight import report_oversight
 from answerable.flows.approval.send_attention_check import asked_canary, send_attention_check
@@ -26,8 +25,9 @@ from answerable.verify.check_attention_checks import ToldCanaries
 from answerable.verify.leaf_rules import Fault, read_leaf
 from tests.attack.test_passkey_answers import answered
 from tests.worlds.answers import as_sent
-from tests.worlds.canary import TESTED, bench_with_tests, canary_on, drawn
+from tests.worlds.canary import TESTED, bench_with_tests, canary_on, counted, drawn
 from tests.worlds.figures import PAY
+from tests.worlds.parts import to_oversee, to_simulate
 from tests.worlds.passkey import enrolled, passkey_bench
 
 pytestmark = pytest.mark.anyio
@@ -65,11 +65,11 @@ async def test_a_no_to_a_canary_says_no_to_no_real_action():
 async def test_even_a_canary_that_somebody_wrote_approved_into_the_register_lifts_nothing():
     bench = await bench_with_tests()
     canary = await canary_on(bench)
-    assert bench.walk.approvals.replace(replace(canary, state="approved"), was=canary)
+    assert bench.authority.approvals.replace(replace(canary, state="approved"), was=canary)
     asked = await bench.refund(60_000)
     assert asked.outcome is None
     assert asked.approval.id != canary.id
-    assert not bench.walk.approvals.use(canary.id, bench.clock.now())
+    assert not bench.authority.approvals.use(canary.id, bench.clock.now())
 
 
 @pytest.mark.requirement("OVERSIGHT-04")
@@ -88,9 +88,9 @@ async def test_one_answer_ends_a_canary_and_it_takes_no_second():
 @pytest.mark.requirement("OVERSIGHT-04")
 async def test_a_canary_takes_nothing_of_what_its_agent_has():
     bench = await bench_with_tests(replace(TESTED, approvals_pending_per_agent_max=2))
-    used = bench.walk.mandates.calls_used("m-1")
+    used = bench.authority.mandates.calls_used("m-1")
     await canary_on(bench)
-    assert bench.walk.mandates.calls_used("m-1") == used
+    assert bench.authority.mandates.calls_used("m-1") == used
     assert (await bench.refund(6_001)).approval is not None
     assert (await bench.refund(6_002)).approval is not None
     with pytest.raises(Refused) as third:
@@ -101,18 +101,18 @@ async def test_a_canary_takes_nothing_of_what_its_agent_has():
 @pytest.mark.requirement("OVERSIGHT-04")
 async def test_once_told_it_is_in_no_figure_but_those_of_tests():
     bench = await bench_with_tests()
-    before = (await read_figures(bench.walk, seconds_max=60)).within(0, bench.clock.now())[PAY]
-    rules = (await report_oversight(bench.walk)).figures.rules
+    before = (await counted(bench))[PAY]
+    rules = (await report_oversight(*to_oversee(bench.walk))).figures.rules
     asked, answered = before.asked, rules["refund-large"].answered
     canary = await canary_on(bench)
-    waiting = (await read_figures(bench.walk, seconds_max=60)).within(0, bench.clock.now())[PAY]
+    waiting = (await counted(bench))[PAY]
     assert waiting.asked == asked + 1, "until it is told it is a question like any other"
     bench.clock.advance(5)
     await bench.answer(canary, verdict="deny")
-    after = (await read_figures(bench.walk, seconds_max=60)).within(0, bench.clock.now() + 10**9)[PAY]
+    after = (await counted(bench, 10**9))[PAY]
     assert (after.asked, after.denied, after.unanswered) == (asked, before.denied, 0)
     assert after.waits.count == before.waits.count
-    told = await report_oversight(bench.walk)
+    told = await report_oversight(*to_oversee(bench.walk))
     assert told.figures.rules["refund-large"].answered == answered
     assert (told.figures.tests, told.figures.caught, told.figures.unseen) == (1, 1, 0)
     (bob,) = told.figures.approvers.values()
@@ -124,11 +124,11 @@ async def test_a_simulation_asks_no_policy_about_a_canary_that_was_told():
     bench = await bench_with_tests()
     documents = [one for one in bench_documents(POLICIES) if one["kind"] == "PolicySet"]
     documents[0]["spec"]["policies"] += '\n@id("none") forbid (principal, action, resource);\n'
-    plain = (await simulate_policy(bench.walk, documents)).tally.asked
+    plain = (await simulate_policy(*to_simulate(bench.walk), documents)).tally.asked
     canary = await canary_on(bench)
-    assert (await simulate_policy(bench.walk, documents)).tally.asked == plain + 1
+    assert (await simulate_policy(*to_simulate(bench.walk), documents)).tally.asked == plain + 1
     await bench.answer(canary, verdict="deny")
-    assert (await simulate_policy(bench.walk, documents)).tally.asked == plain
+    assert (await simulate_policy(*to_simulate(bench.walk), documents)).tally.asked == plain
 
 
 # --- to find out which one it is -------------------------------------------------------------------------------------
@@ -214,12 +214,12 @@ async def test_channels_announce_a_canary_as_any_other():
 def faults_in(bench, change=None):
     """What a stranger finds. change: of leaves, before they are read."""
     canaries, answers = ToldCanaries(), ShownAnswers()
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         leaf = read_leaf(stored.leaf)
         assert not isinstance(leaf, Fault), leaf
         leaf = change(leaf) if change is not None else leaf
         canaries.take(stored.index, leaf)
-        answers.take(stored.index, leaf, disclosures_of(stored, bench.walk.subject_keys.find) or ())
+        answers.take(stored.index, leaf, disclosures_of(stored, bench.recorder.subject_keys.find) or ())
     return [fault.rule for _, fault in (*canaries.faults(), *answers.faults())]
 
 
@@ -244,8 +244,10 @@ async def test_a_real_question_cannot_be_called_a_test_afterwards():
     bench = await bench_with_tests()
     real = (await bench.refund(6_500)).approval
     claimed = replace(real, canary=AttentionCheck(nonce=bytes(32), wrong="amount", argument="amount"))
-    assert bench.walk.approvals.replace(claimed, was=real)
-    await notify_attention_check(bench.walk, claimed, at=bench.clock.now())
+    assert bench.authority.approvals.replace(claimed, was=real)
+    await notify_attention_check(
+        bench.recorder, bench.authority, bench.asking.canaries, claimed, at=bench.clock.now()
+    )
     assert faults_in(bench) == ["canary.commitment"]
 
 
@@ -270,18 +272,18 @@ async def test_what_was_a_test_and_ran_all_the_same_is_found():
 async def test_a_canary_that_ran_out_or_was_held_is_told_and_nobody_is_blamed():
     bench = await bench_with_tests()
     first = await canary_on(bench)
-    await tell_ended_canaries(bench.walk)
+    await tell_ended_canaries(bench.recorder, bench.authority, bench.asking)
     assert bench.entries(Tag.CANARY_TOLD) == []
     bench.clock.advance(bench.walk.limits.approval_ttl_ms / 1000)
-    await tell_ended_canaries(bench.walk)
+    await tell_ended_canaries(bench.recorder, bench.authority, bench.asking)
     second = await canary_on(bench)
     held = replace(second, state="denied", ended_by="h-1")
-    assert bench.walk.approvals.replace(held, was=second)
-    await tell_ended_canaries(bench.walk)
+    assert bench.authority.approvals.replace(held, was=second)
+    await tell_ended_canaries(bench.recorder, bench.authority, bench.asking)
     told = bench.entries(Tag.CANARY_TOLD)
     assert [(one["approval"], one["ended"]) for one in told] == [(first.id, "unseen"), (second.id, "unseen")]
     assert all("person" not in one for one in told)
-    figures = (await report_oversight(bench.walk)).figures
+    figures = (await report_oversight(*to_oversee(bench.walk))).figures
     assert (figures.tests, figures.caught, figures.unseen) == (2, 0, 2)
     assert all(one.tests == 0 for one in figures.approvers.values())
     assert faults_in(bench) == []
@@ -293,33 +295,32 @@ async def test_after_a_restart_what_was_not_told_is_told_and_what_was_told_twice
     canary = await canary_on(bench)
     await bench.answer(canary, verdict="deny")
     # As after a crash between the entry and the register, in a new process that knows nothing.
-    told = bench.walk.approvals.find(canary.id)
-    assert bench.walk.approvals.replace(canary, was=told)
-    bench.walk.canaries.waiting = None
+    told = bench.authority.approvals.find(canary.id)
+    assert bench.authority.approvals.replace(canary, was=told)
+    bench.asking.canaries.waiting = None
     bench.clock.advance(bench.walk.limits.approval_ttl_ms / 1000)
-    await tell_ended_canaries(bench.walk)
+    await tell_ended_canaries(bench.recorder, bench.authority, bench.asking)
     assert [one["ended"] for one in bench.entries(Tag.CANARY_TOLD)] == ["caught", "unseen"]
-    figures = (await report_oversight(bench.walk)).figures
+    figures = (await report_oversight(*to_oversee(bench.walk))).figures
     assert (figures.tests, figures.caught, figures.unseen) == (1, 1, 0)
-    cells = (await read_figures(bench.walk, seconds_max=60)).within(0, bench.clock.now())
-    assert cells[PAY].asked == 1
+    assert (await counted(bench))[PAY].asked == 1
 
 
 @pytest.mark.requirement("OVERSIGHT-06")
 async def test_a_canary_whose_entry_could_not_be_written_is_told_all_the_same(monkeypatch):
     bench = await bench_with_tests()
-    await tell_ended_canaries(bench.walk)
+    await tell_ended_canaries(bench.recorder, bench.authority, bench.asking)
 
     async def no_room(*_, **__):
         raise Unavailable("no room", code="ledger.full", port="ledger")
 
     with monkeypatch.context() as broken:
-        broken.setattr(bench.walk.intents, "record", no_room)
+        broken.setattr(bench.recorder.intents, "record", no_room)
         with pytest.raises(Unavailable):
             await canary_on(bench)
-    (kept,) = [one for one in bench.walk.approvals.all(pending_only=True, now=0) if one.canary]
+    (kept,) = [one for one in bench.authority.approvals.all(pending_only=True, now=0) if one.canary]
     bench.clock.advance(bench.walk.limits.approval_ttl_ms / 1000)
-    await tell_ended_canaries(bench.walk)
+    await tell_ended_canaries(bench.recorder, bench.authority, bench.asking)
     assert [one["approval"] for one in bench.entries(Tag.CANARY_TOLD)] == [kept.id]
     assert faults_in(bench) == []
 
@@ -327,7 +328,7 @@ async def test_a_canary_whose_entry_could_not_be_written_is_told_all_the_same(mo
 @pytest.mark.requirement("OVERSIGHT-06")
 async def test_an_answer_by_passkey_to_a_canary_is_kept_and_checks_years_later():
     bench = await passkey_bench()
-    bench.walk.limits = TESTED
+    bench.walk.limits = bench.asking.limits = TESTED
     await bench.issue("m-1", calls_max=100)
     await bench.answer((await bench.refund(6_000)).approval, verdict="deny")
     device = SoftPasskey(seed="bob")
@@ -355,24 +356,24 @@ async def test_there_are_never_more_than_so_many_at_once_or_in_a_day():
     bench = await bench_with_tests(replace(TESTED, canaries_pending_max=1, approval_ttl_ms=3_600_000))
     (first,) = await drawn(bench, hours=0.9)
     assert await send_attention_check(bench.walk) is None
-    assert bench.walk.approvals.find(first.id).state_at(bench.clock.now()) == "pending"
+    assert bench.authority.approvals.find(first.id).state_at(bench.clock.now()) == "pending"
     bench = await bench_with_tests(replace(TESTED, canaries_per_day=2))
     await drawn(bench, hours=3.9, every_seconds=20)
-    canaries = [one for one in bench.walk.approvals.all(pending_only=False, now=0) if one.canary]
+    canaries = [one for one in bench.authority.approvals.all(pending_only=False, now=0) if one.canary]
     assert len(canaries) <= 2
 
 
 @pytest.mark.requirement("OVERSIGHT-07")
 async def test_whoever_asks_often_whether_it_is_time_asks_no_more_canaries():
     bench = await bench_with_tests()
-    bench.walk.canaries.looked_at = bench.clock.now()
+    bench.asking.canaries.looked_at = bench.clock.now()
     assert not [turn for turn in range(5_000) if await send_attention_check(bench.walk)]
 
 
 @pytest.mark.requirement("OVERSIGHT-07")
 async def test_while_a_critical_question_waits_and_long_after_the_last_real_one_nobody_is_tested():
     bench = await bench_with_tests()
-    bench.walk.canaries.looked_at = bench.clock.now()
+    bench.asking.canaries.looked_at = bench.clock.now()
     await bench.refund(6_001)
     assert await drawn(bench, hours=0.2) == [], "a refund is critical, and it waits"
     bench = await bench_with_tests()
@@ -393,7 +394,7 @@ async def test_what_policy_would_not_ask_people_about_is_no_canary():
     asked = (await bench.refund(200_000)).approval
     await bench.answer(asked, verdict="deny")
     # Ten times of that nobody may refund at all.
-    (_, pattern) = bench.walk.canaries.patterns[-1]
-    before = bench.walk.ledger.size
+    (_, pattern) = bench.asking.canaries.patterns[-1]
+    before = bench.recorder.ledger.size
     assert await asked_canary(bench.walk, pattern, bench.clock.now()) is None
-    assert bench.walk.ledger.size == before, "and nothing of it is on record"
+    assert bench.recorder.ledger.size == before, "and nothing of it is on record"

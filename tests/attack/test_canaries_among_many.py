@@ -19,7 +19,7 @@ async def among_many():
     )
     bench = await paying_bench(limits=limits)
     waiting = await asked_many(bench, 12)
-    _, pattern = bench.walk.canaries.patterns[-1]
+    _, pattern = bench.asking.canaries.patterns[-1]
     canary = await asked_canary(bench.walk, pattern, bench.clock.now())
     assert canary is not None
     return bench, waiting, canary
@@ -29,14 +29,14 @@ async def test_a_yes_to_many_that_are_alike_covers_no_canary():
     bench, waiting, canary = await among_many()
     after = await answer_all(bench, [*waiting, canary])
     assert {one.id for one in after.answered} == {one.id for one in waiting}
-    assert bench.walk.approvals.find(canary.id) == canary
+    assert bench.authority.approvals.find(canary.id) == canary
     assert bench.entries(Tag.CANARY_TOLD) == []
 
 
 async def test_a_no_to_many_catches_the_canary_among_them():
     bench, waiting, canary = await among_many()
     await answer_all(bench, [*waiting, canary], verdict="deny")
-    found = bench.walk.approvals.find(canary.id)
+    found = bench.authority.approvals.find(canary.id)
     assert (found.state, found.canary.ended) == ("void", "caught")
     assert [one["approval"] for one in bench.entries(Tag.CANARY_TOLD)] == [canary.id]
     answered = {one["approval"] for one in bench.entries(Tag.APPROVAL_ANSWER)}

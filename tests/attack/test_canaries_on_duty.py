@@ -28,7 +28,7 @@ async def on_duty(**duty: Any) -> Bench:
 
 
 async def tried(bench: Bench) -> Any:
-    return await asked_canary(bench.walk, bench.walk.canaries.patterns[-1][1], bench.clock.now())
+    return await asked_canary(bench.walk, bench.asking.canaries.patterns[-1][1], bench.clock.now())
 
 
 async def test_a_test_is_told_to_who_is_on_duty_and_passed_on_as_any_question():

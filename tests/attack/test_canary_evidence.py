@@ -36,7 +36,7 @@ async def test_a_bundle_about_a_question_has_what_opens_it_and_its_answer_checks
             reveal=("object", "card", "token", "signer"),
             entry=entries.__getitem__,
             published=PublishedFiles(tmp_path),
-            find=bench.walk.subject_keys.find,
+            find=bench.recorder.subject_keys.find,
             policy="",
         )
     tags = {entries[index].tag for index in found.entries}

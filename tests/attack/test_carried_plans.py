@@ -23,6 +23,7 @@ from answerable.testing.builders import Bench
 from tests.attack.test_last_look import BY_NAME, acted_while
 from tests.worlds.authority_source import Sourced, sourced
 from tests.worlds.delegation_lineage import asked, believing, chain_of, mandated
+from tests.worlds.parts import to_hold
 from tests.worlds.tool import approval, described, describing
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-63")]
@@ -54,15 +55,15 @@ async def test_a_change_costs_those_their_plans_whom_it_may_concern_and_nobody_e
     asks = {"scout": of.asked, "rover": refund}
     before = {who: found(of, ask) for who, ask in asks.items()}
     await source.change(of)
-    of.walk.worlds.epoch()
-    hit = of.walk.worlds.changed(before["scout"].epoch)
+    of.walk.verification.worlds.epoch()
+    hit = of.walk.verification.worlds.changed(before["scout"].epoch)
     after = {who: found(of, ask) for who, ask in asks.items()}
     for who in asks:
         survives = who in SURVIVORS[source.scope]
         assert before[who].outlives(hit) is survives, who
         # What is made anew is another object, or nothing.
         assert (after[who] is not None and after[who].judged is before[who].judged) is survives, who
-        assert not survives or after[who].epoch == of.walk.worlds.epoch()
+        assert not survives or after[who].epoch == of.walk.verification.worlds.epoch()
 
 
 async def test_what_others_did_is_not_decided_again_before_the_start(monkeypatch: pytest.MonkeyPatch):
@@ -75,13 +76,17 @@ async def test_what_others_did_is_not_decided_again_before_the_start(monkeypatch
 
     monkeypatch.setattr(last_look, "_otherwise", noted)
     of = await sourced(BY_NAME["an agent is held"])
-    answer = await acted_while(of, lambda: place_hold(of.walk, holdable("agent", "rover"), by="uid:0"))
+    answer = await acted_while(
+        of, lambda: place_hold(*to_hold(of.walk), holdable("agent", "rover"), by="uid:0")
+    )
     assert (answer.outcome.status, again) == ("succeeded", [])
-    answer = await acted_while(of, lambda: place_hold(of.walk, holdable("tenant", "x"), by="uid:0"))
+    answer = await acted_while(of, lambda: place_hold(*to_hold(of.walk), holdable("tenant", "x"), by="uid:0"))
     assert (answer.outcome.status, again) == ("succeeded", [])
     # Who approved acts under names that the plan does not have.
     of = await sourced(BY_NAME["who approved is revoked"])
-    answer = await acted_while(of, lambda: place_hold(of.walk, holdable("agent", "rover"), by="uid:0"))
+    answer = await acted_while(
+        of, lambda: place_hold(*to_hold(of.walk), holdable("agent", "rover"), by="uid:0")
+    )
     assert (answer.outcome.status, len(again)) == ("succeeded", 1)
 
 
@@ -94,7 +99,7 @@ class Delegated:
         self.number = 0
 
     async def opened(self) -> Delegated:
-        self.walk.pins = SqliteToolPinRegister(self.bench.store)
+        self.walk.verification.pins = SqliteToolPinRegister(self.bench.store)
         describing(self.bench, get_case=described())
         await self.bench.registered()
         await approve_tool(self.walk, approval(described(), by="bob"), by="operator")
@@ -115,7 +120,7 @@ class Delegated:
 
     def anew(self) -> object:
         """The same, with nothing kept."""
-        self.walk.plans = Plans(0)
+        self.walk.verification.plans = Plans(0)
         return self.told()
 
     def change(self, scope: str) -> Hold | None:
@@ -123,17 +128,17 @@ class Delegated:
         kind, _, name = scope.partition("/")
         if kind not in HOLD_KINDS:
             what = RevocationTarget(kind, name)
-            self.walk.revocations.add(Revocation(what=what, at=UnixMillis(0), by="uid:0"))
+            self.walk.authority.revocations.add(Revocation(what=what, at=UnixMillis(0), by="uid:0"))
             return None
         self.number += 1
         at = UnixMillis(self.bench.clock.now())
         hold = Hold(id=HoldId(f"hold_{self.number:022d}"), what=HoldTarget(kind, name), at=at, by="uid:0")
-        assert self.walk.tripped.trip(hold)
+        assert self.walk.authority.tripped.trip(hold)
         return hold
 
     def undo(self, hold: Hold | None) -> None:
         if hold is not None:
-            self.walk.tripped.placed(hold)
+            self.walk.authority.tripped.placed(hold)
 
 
 async def test_no_scope_of_a_plan_can_be_left_out():
@@ -149,7 +154,7 @@ async def test_no_scope_of_a_plan_can_be_left_out():
             if scope.startswith("token/"):
                 # A revocation stays.
                 of = await Delegated().opened()
-            of.walk.plans = plans = Plans()
+            of.walk.verification.plans = plans = Plans()
             of.plan()
             if left_out:
                 for key, plan in plans._kept.items():
@@ -160,7 +165,7 @@ async def test_no_scope_of_a_plan_can_be_left_out():
 
 
 def approval_key(of: Delegated) -> str:
-    return of.walk.pins.current("crm", "get_case").key
+    return of.walk.verification.pins.current("crm", "get_case").key
 
 
 def test_plans_that_no_change_hits_are_bounded_and_those_of_older_documents_are_dropped():

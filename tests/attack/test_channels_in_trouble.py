@@ -12,7 +12,8 @@ from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.core.approval.delivery import DigestLimits
 from answerable.core.approval.route import Route
 from answerable.errors import Unavailable
-from answerable.flows.approval.notify_people import AT_A_TIME, notify_people, reach_always
+from answerable.flows.approval.notify_people import notify_people, reach_always
+from answerable.flows.approval.sort_deliveries import AT_A_TIME
 from answerable.flows.state.reach_desk import ReachLimits
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.ports.message_channel import Sent
@@ -87,7 +88,14 @@ async def test_a_channel_that_hangs_keeps_up_neither_the_walk_nor_another_channe
         limits=ReachLimits(try_seconds_max=3_600),
     )
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(reach_always, reach.bench.walk)
+        tasks.start_soon(
+            reach_always,
+            reach.bench.recorder.ledger,
+            reach.bench.authority,
+            reach.bench.asking,
+            reach.bench.live.link,
+            reach.bench.walk.entropy,
+        )
         await asked(reach)
         await until(lambda: len(quick.told) == 2, seconds=60)
         read = await reach.bench.act()
@@ -118,7 +126,14 @@ class Unwritable(SqliteDeliveryRegister):
 async def test_a_register_that_fails_keeps_nobody_from_asking_or_answering(caplog):
     reach = await reach_bench(register=fresh(Unwritable))
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(reach_always, reach.bench.walk)
+        tasks.start_soon(
+            reach_always,
+            reach.bench.recorder.ledger,
+            reach.bench.authority,
+            reach.bench.asking,
+            reach.bench.live.link,
+            reach.bench.walk.entropy,
+        )
         waiting = await asked(reach)
         await until(lambda: "messages wait" in caplog.text and "not forgotten" in caplog.text, seconds=60)
         assert (await reach.bench.answer(waiting)).state == "approved"
@@ -177,7 +192,15 @@ async def test_a_crash_after_a_channel_took_it_tells_it_once_more_under_the_same
 
     reach.desk.register = Crashing()
     with pytest.raises(Unavailable):
-        await notify_people(reach.bench.walk, reach.desk, "email")
+        await notify_people(
+            reach.bench.recorder.ledger,
+            reach.bench.authority,
+            reach.bench.asking,
+            reach.bench.live.link,
+            reach.bench.walk.entropy,
+            reach.desk,
+            "email",
+        )
     before = {(address, message.id) for address, message in reach.channel.told}
     reach.desk.register = register
     await reach.restarted().tell()
@@ -198,7 +221,15 @@ async def test_however_many_wait_what_can_still_be_answered_is_told_before_what_
     reach.bench.clock.advance(2)
     await asked(reach, 9_000)
     reach.channel.told.clear()
-    await notify_people(reach.bench.walk, reach.desk, "email")
+    await notify_people(
+        reach.bench.recorder.ledger,
+        reach.bench.authority,
+        reach.bench.asking,
+        reach.bench.live.link,
+        reach.bench.walk.entropy,
+        reach.desk,
+        "email",
+    )
     assert [kind for _, kind in reach.channel.kinds()][:2] == ["asked", "asked"]
     assert len(reach.channel.told) == AT_A_TIME
     await reach.tell()
@@ -234,11 +265,28 @@ async def test_a_slow_register_has_no_channel_tell_a_notice_twice():
 
     async def other() -> None:
         with anyio.move_on_after(1):
-            await notify_people(reach.bench.walk, reach.desk, "other")
+            await notify_people(
+                reach.bench.recorder.ledger,
+                reach.bench.authority,
+                reach.bench.asking,
+                reach.bench.live.link,
+                reach.bench.walk.entropy,
+                reach.desk,
+                "other",
+            )
         slow.set()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(notify_people, reach.bench.walk, reach.desk, "email")
+        tasks.start_soon(
+            notify_people,
+            reach.bench.recorder.ledger,
+            reach.bench.authority,
+            reach.bench.asking,
+            reach.bench.live.link,
+            reach.bench.walk.entropy,
+            reach.desk,
+            "email",
+        )
         tasks.start_soon(other)
     await reach.tell("email")
     await reach.tell("other")
@@ -254,7 +302,18 @@ async def test_more_than_is_planned_in_one_round_is_planned_in_the_next(monkeypa
     reach = await reach_bench(limits=limits)
     for number in range(12):
         await asked(reach, 6_000 + number)
-    assert await notify_people(reach.bench.walk, reach.desk, "email") == 10
+    assert (
+        await notify_people(
+            reach.bench.recorder.ledger,
+            reach.bench.authority,
+            reach.bench.asking,
+            reach.bench.live.link,
+            reach.bench.walk.entropy,
+            reach.desk,
+            "email",
+        )
+        == 10
+    )
     await reach.tell()
     assert len({message.id for _, message in reach.channel.told}) == 12
     assert len(reach.channel.told) == 24

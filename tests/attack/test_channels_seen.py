@@ -21,7 +21,7 @@ async def test_the_first_page_says_which_channel_is_down_and_nothing_while_all_w
     browser = await house.signed_in()
     register = fresh(SqliteDeliveryRegister)
     assert "Some people cannot be notified" not in (await browser.page("/")).text
-    house.bench.walk.reach = NotificationState(register=register, routes=ROUTES)
+    house.bench.asking.reach = NotificationState(register=register, routes=ROUTES)
     assert "Some people cannot be notified" not in (await browser.page("/")).text
     register.release("email", attempts=1, next_at=0, error="<script>alert(1)</script> is gone")
     page = (await browser.page("/")).text
@@ -38,7 +38,7 @@ class Unreadable(SqliteDeliveryRegister):
 async def test_a_register_that_cannot_be_read_leaves_the_page_standing():
     house = await console_house()
     browser = await house.signed_in()
-    house.bench.walk.reach = NotificationState(register=fresh(Unreadable), routes=ROUTES)
+    house.bench.asking.reach = NotificationState(register=fresh(Unreadable), routes=ROUTES)
     page = await browser.page("/")
     assert page.status_code == 200
     assert "every channel is down" in page.text
@@ -49,7 +49,7 @@ async def test_metrics_say_how_each_channel_is_and_name_nobody():
     text = await MetricsText(house.bench.walk).text()
     assert b"answerable_channel" not in text
     register = fresh(SqliteDeliveryRegister)
-    house.bench.walk.reach = NotificationState(register=register, routes=ROUTES)
+    house.bench.asking.reach = NotificationState(register=register, routes=ROUTES)
     register.open("email", now=0)
     register.release("email", attempts=1, next_at=0, error="bob@example.com is gone", sent=3, missed=2)
     text = await MetricsText(house.bench.walk).text()

@@ -55,7 +55,7 @@ def found(
 ) -> tuple[list[str], ShownAnswers]:
     """The rules that are broken. fields: values of them as JSON, None hides one. leaf: members of the answer's."""
     check = ShownAnswers()
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         if stored.tag not in ABOUT:
             continue
         read = read_leaf(stored.leaf)
@@ -63,7 +63,7 @@ def found(
         if leaf and isinstance(read, AnswerLeaf):
             read = msgspec.structs.replace(read, **leaf)
         shown = []
-        for one in disclosures_of(stored, bench.walk.subject_keys.find) or ():
+        for one in disclosures_of(stored, bench.recorder.subject_keys.find) or ():
             if (stored.tag, one.name) in (fields or {}):
                 value = fields[stored.tag, one.name]
                 if value is None:
@@ -76,8 +76,8 @@ def found(
 
 
 def field_of(bench: Bench, tag: Tag, name: str) -> Any:
-    stored = next(one for one in bench.walk.ledger.replay() if one.tag == tag)
-    shown = disclosures_of(stored, bench.walk.subject_keys.find) or ()
+    stored = next(one for one in bench.recorder.ledger.replay() if one.tag == tag)
+    shown = disclosures_of(stored, bench.recorder.subject_keys.find) or ()
     return parse(next(bytes(one.value) for one in shown if one.name == name))
 
 
@@ -215,7 +215,7 @@ async def test_a_bundle_says_how_many_answers_are_signed_and_how_many_are_not(tm
             reveal=("object", "card", "token", "signer", "person_name"),
             entry=entries.__getitem__,
             published=PublishedFiles(tmp_path),
-            find=world.bench.walk.subject_keys.find,
+            find=world.bench.recorder.subject_keys.find,
             policy="",
         )
     report = verify_evidence(bundle.bundle, key=key, answers=ShownAnswers())

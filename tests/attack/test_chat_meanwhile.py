@@ -73,7 +73,7 @@ async def test_a_capability_that_is_critical_by_now_takes_no_click():
 async def test_settings_of_the_click_count_and_not_those_of_the_message(limits):
     async with clicking() as world:
         await world.asked()
-        world.bench.walk.limits = limits
+        world.bench.walk.limits = world.bench.asking.limits = limits
         assert "This approval cannot be answered by a click" in await refused(world)
 
 
@@ -172,7 +172,7 @@ async def test_after_a_restart_buttons_of_before_answer_nothing():
     async with clicking() as world:
         await world.asked()
         again = ChatAnswerState(chat=world.desk.chat)
-        world.bench.walk.clicks = again
+        world.bench.asking.clicks = again
         world.app = chat_app(ChatServices(walk=world.bench.walk, desk=again, secret=SECRET))
         assert "before a restart" in await refused(world)
 
@@ -206,7 +206,7 @@ async def test_what_could_not_be_recorded_is_no_answer_and_says_so(monkeypatch):
         async def full(*_, **__):
             raise Unavailable("the ledger is full", code="ledger.full", port="ledger")
 
-        monkeypatch.setattr(world.bench.walk.intents, "record", full)
+        monkeypatch.setattr(world.bench.recorder.intents, "record", full)
         assert "The ledger is full; this click does not count" in await refused(world)
         assert world.now(asked).state == "pending"
 
@@ -226,9 +226,9 @@ async def test_a_yes_by_click_that_would_not_be_taken_any_more_lets_nothing_run(
         assert world.now(asked).state == "approved"
         walk = world.bench.walk
         if what == "settings":
-            walk.limits = WalkLimits(signatures=("chat", "chat", "any", "any"))
+            walk.limits = walk.asking.limits = WalkLimits(signatures=("chat", "chat", "any", "any"))
         elif what == "looks":
-            walk.limits = replace(CLICKS, look_seconds_min=(0, 0, 9, 0))
+            walk.limits = walk.asking.limits = replace(CLICKS, look_seconds_min=(0, 0, 9, 0))
         elif what == "held":
             await stop(world.bench, HoldTarget("owner", "bob"))
         elif what != "nothing":
@@ -281,7 +281,7 @@ async def test_who_stands_in_for_somebody_clicks_in_their_place_while_that_lasts
         asked = await world.asked()
         assert world.buttons("dan"), "it is dan's turn now"
         if ended:
-            assert world.bench.walk.duties.register.end(one.id, world.bench.clock.now())
+            assert world.bench.asking.duties.register.end(one.id, world.bench.clock.now())
         await world.press("dan")
         after = world.now(asked)
         if ended:

@@ -35,7 +35,9 @@ class Calling:
 async def test_console_terminal_and_api_call_a_click_a_click(by_click):
     async with clicking() as world:
         walk = world.bench.walk
-        walk.passkeys = PasskeyState(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
+        walk.asking.passkeys = PasskeyState(
+            register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,)
+        )
         await enrolled(world.bench, "carol", device := SoftPasskey(seed="carol"))
         asked = await world.asked()
         if by_click:
@@ -62,7 +64,7 @@ async def test_the_timeline_and_the_live_page_call_a_click_a_click(by_click):
         else:
             await world.bench.answer(asked)
         assert (await world.bench.refund(6_000)).outcome is not None
-        lines = recent_lines(world.bench.walk, lines_max=50, kind="approvals")
+        lines = recent_lines(world.bench.recorder, lines_max=50, kind="approvals")
     told = [" ".join((one.text, *one.details)) for one in lines if "approved approval" in one.text]
     assert len(told) == 1
     assert ("attributed, not signed" in told[0]) is by_click
@@ -79,6 +81,6 @@ async def test_a_test_that_was_answered_by_a_click_is_told_as_that(verdict):
         await world.reach.tell("slack")
         await world.press(verdict=verdict)
         assert world.now(canary).state == "void"
-        lines = recent_lines(world.bench.walk, lines_max=50, kind="approvals")
+        lines = recent_lines(world.bench.recorder, lines_max=50, kind="approvals")
     (told,) = [" ".join((one.text, *one.details)) for one in lines if "was a test" in one.text]
     assert "attributed, not signed" in told

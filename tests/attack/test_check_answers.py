@@ -60,12 +60,12 @@ def found(
 ) -> tuple[list[str], int]:
     """The rules that are broken, and what could not be compared. change: a field's value, as JSON; None hides it."""
     check = ShownAnswers()
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         if stored.tag not in about:
             continue
         leaf = read_leaf(stored.leaf)
         assert not isinstance(leaf, Fault)
-        shown = disclosures_of(stored, bench.walk.subject_keys.find) or ()
+        shown = disclosures_of(stored, bench.recorder.subject_keys.find) or ()
         check.take(
             stored.index,
             leaf_change(leaf),
@@ -121,8 +121,8 @@ CHANGES: dict[str, Any] = {
 
 
 def _with_purpose(bench: Bench, purpose: str) -> Any:
-    stored = next(one for one in bench.walk.ledger.replay() if one.tag == Tag.APPROVAL_ASKED)
-    shown = disclosures_of(stored, bench.walk.subject_keys.find) or ()
+    stored = next(one for one in bench.recorder.ledger.replay() if one.tag == Tag.APPROVAL_ASKED)
+    shown = disclosures_of(stored, bench.recorder.subject_keys.find) or ()
     envelope: Any = parse(next(bytes(one.value) for one in shown if one.name == "object"))
     envelope["value"]["purpose"] = purpose
     return freeze(envelope)
@@ -172,7 +172,7 @@ async def test_an_answer_by_the_passkey_of_somebody_else_is_found():
     after = await answered(bench, asked, device, person="carol")
     token = json.dumps({**json.loads(after.answers[0].token), "iss": "bob"})
     changed = {(Tag.APPROVAL_ANSWER, "token"): token, (Tag.APPROVAL_ANSWER, "person_name"): "bob"}
-    bob = pseudonym_of(bench.walk, "bob")
+    bob = pseudonym_of(bench.recorder, "bob")
 
     def forged(leaf: Any) -> Any:
         return msgspec.structs.replace(leaf, person=bob) if isinstance(leaf, AnswerLeaf) else leaf
@@ -208,11 +208,11 @@ async def test_a_bundle_about_what_a_passkey_answered_says_whose_passkey_it_was(
             reveal=("object", "card", "token"),
             entry=entries.__getitem__,
             published=PublishedFiles(tmp_path),
-            find=bench.walk.subject_keys.find,
+            find=bench.recorder.subject_keys.find,
             policy="",
         )
     added = [entries[index] for index in bundle.entries if entries[index].tag == Tag.PASSKEY]
-    assert [leaf_of(one)["person"] for one in added] == [pseudonym_of(bench.walk, "bob")]
+    assert [leaf_of(one)["person"] for one in added] == [pseudonym_of(bench.recorder, "bob")]
     answers = ShownAnswers()
     report = verify_evidence(bundle.bundle, key=key, answers=answers)
     assert {one.rule for one in report.findings if one.severity == "error"} == set()
@@ -226,8 +226,8 @@ def _without_webauthn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _answer_with(bench: Bench, **members: Any) -> dict[tuple[Tag, str], Any]:
-    (stored,) = (one for one in bench.walk.ledger.replay() if one.tag == Tag.APPROVAL_ANSWER)
-    shown = disclosures_of(stored, bench.walk.subject_keys.find) or ()
+    (stored,) = (one for one in bench.recorder.ledger.replay() if one.tag == Tag.APPROVAL_ANSWER)
+    shown = disclosures_of(stored, bench.recorder.subject_keys.find) or ()
     token = next(msgspec.json.decode(one.value, type=str) for one in shown if one.name == "token")
     return {(Tag.APPROVAL_ANSWER, "token"): encode({**json.loads(token), **members}).decode()}
 
@@ -239,10 +239,10 @@ async def test_without_the_extra_a_signature_by_passkey_is_counted_and_nothing_o
     bench = await ran("passkey")
     _without_webauthn(monkeypatch)
     check = ShownAnswers()
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         leaf = read_leaf(stored.leaf)
         assert not isinstance(leaf, Fault)
-        check.take(stored.index, leaf, disclosures_of(stored, bench.walk.subject_keys.find) or ())
+        check.take(stored.index, leaf, disclosures_of(stored, bench.recorder.subject_keys.find) or ())
     assert [*check.faults()] == []
     assert (check.unchecked, check.signed) == (1, 0)
 

@@ -47,7 +47,7 @@ async def test_an_answer_that_was_signed_with_another_persons_key_is_found():
 async def test_an_answer_that_is_said_to_be_another_persons_is_found():
     """The signature is carol's, in bob's name; the entry names carol by pseudonym, whose key it is."""
     bench = await answered_and_ran()
-    carol = pseudonym_of(bench.walk, "carol")
+    carol = pseudonym_of(bench.recorder, "carol")
 
     def named(_index: int, leaf: Any) -> Any:
         return msgspec.structs.replace(leaf, person=carol) if isinstance(leaf, AnswerLeaf) else leaf
@@ -87,7 +87,7 @@ async def test_a_key_that_was_swapped_and_swapped_back_counts_only_while_it_was_
     bench.clock.advance(LATER)
     await answered(bench, amount=6002)
     assert found(bench) == ([], 3, 0)
-    _, between, _ = [one.index for one in bench.walk.ledger.replay() if one.tag == Tag.APPROVAL_ANSWER]
+    _, between, _ = [one.index for one in bench.recorder.ledger.replay() if one.tag == Tag.APPROVAL_ANSWER]
     before = reference(bench, index_of(bench, Tag.REGISTRY_CHANGE, 0))
 
     def of_before(index: int, leaf: Any) -> Any:
@@ -108,7 +108,9 @@ async def test_an_answer_after_its_person_had_lost_the_key_is_found(gone):
     named = reference(bench, index_of(bench, Tag.REGISTRY_CHANGE))
     if gone == "removed":
         kept = [
-            parse(text) for key, text in bench.walk.registry.documents().items() if key != "Principal/erin"
+            parse(text)
+            for key, text in bench.authority.registry.documents().items()
+            if key != "Principal/erin"
         ]
         await apply_registry(bench.walk, kept, by="operator", prune=True)
     else:
@@ -116,7 +118,7 @@ async def test_an_answer_after_its_person_had_lost_the_key_is_found(gone):
         await apply_registry(bench.walk, [after], by="operator")
     bench.clock.advance(LATER)
     await answered(bench, by="frank", amount=6001)
-    erin, late = pseudonym_of(bench.walk, "erin"), index_of(bench, Tag.APPROVAL_ANSWER)
+    erin, late = pseudonym_of(bench.recorder, "erin"), index_of(bench, Tag.APPROVAL_ANSWER)
 
     def as_erin(index: int, leaf: Any) -> Any:
         return msgspec.structs.replace(leaf, person=erin, keys_ref=named) if index == late else leaf
@@ -216,21 +218,21 @@ async def test_a_person_whose_data_was_erased_and_who_signs_on_is_not_taken_for_
     """Their key is in the ledger twice then, under a pseudonym that is nobody's any more and under a new one."""
     bench = await registered()
     await answered(bench)
-    before = pseudonym_of(bench.walk, "bob")
+    before = pseudonym_of(bench.recorder, "bob")
     erased_and_started_anew(bench, "bob")
     await answered(bench, amount=6001)
-    assert pseudonym_of(bench.walk, "bob") != before
+    assert pseudonym_of(bench.recorder, "bob") != before
     rules, shown, unread = found(bench)
     assert (rules, shown + unread) == ([], 1), "the answer of before can be read no more"
 
 
 def erased_and_started_anew(bench: Any, name: str) -> None:
     """As whoever runs the product does it, with the product down: the key of this person is destroyed."""
-    keys: Any = bench.walk.subject_keys
+    keys: Any = bench.recorder.subject_keys
     gone = keys.of(principal_subject(name))
     with keys._store.write() as connection:
         assert connection.execute("DELETE FROM subject_keys WHERE id = ?", (gone.id,)).rowcount == 1
     keys._by_subject.clear()
     keys._by_id.clear()
-    bench.walk.pseudonyms.clear()
-    bench.walk.keys_named.clear()
+    bench.recorder.pseudonyms.clear()
+    bench.recorder.keys_named.clear()

@@ -43,12 +43,12 @@ def found(
     """What is broken, and how much could not be compared. change: of tag, name and value makes another value as JSON;
     None hides it. referring: of the reference of an intent to what prepared something makes another."""
     check = ShownPrepared()
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         leaf = read_leaf(stored.leaf)
         assert not isinstance(leaf, Fault)
         if stored.index in leave_out:
             continue
-        shown = disclosures_of(stored, bench.walk.subject_keys.find) or ()
+        shown = disclosures_of(stored, bench.recorder.subject_keys.find) or ()
         kept = [_changed(one, change, Tag(stored.tag)) for one in shown]
         if referring is not None and isinstance(leaf, IntentLeaf) and leaf.prepared_ref is not UNSET:
             leaf.prepared_ref = referring(leaf.prepared_ref)
@@ -196,7 +196,7 @@ async def test_what_another_agent_had_prepared_is_found():
     await prepared(bench, agent="rover", mandate="m-2")
     await execute(bench, await prepared(bench))
     theirs = bench.entries(Tag.OUTCOME)[0]
-    (stored,) = (one for one in bench.walk.ledger.replay() if one.index == theirs["index"])
+    (stored,) = (one for one in bench.recorder.ledger.replay() if one.index == theirs["index"])
     reference = Reference(entry=stored.index, leaf=leaf_hash(stored.leaf).hex())
     faults, _ = found(
         bench, setting(Tag.INTENT, "prepared", entry=stored.index), referring=lambda _: reference

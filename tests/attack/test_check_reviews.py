@@ -42,12 +42,12 @@ def found(bench: Bench, change: Any = None, *, leaf_change: Any = None) -> tuple
     """The rules that are broken, and what could not be compared. change: of tag, name and value, gives another value,
     or None to hide it. leaf_change: of a leaf."""
     check = ShownAnswers()
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         leaf: Any = read_leaf(stored.leaf)
         assert not isinstance(leaf, Fault)
         leaf = leaf_change(stored.tag, leaf) if leaf_change else leaf
         fields = []
-        for one in disclosures_of(stored, bench.walk.subject_keys.find) or ():
+        for one in disclosures_of(stored, bench.recorder.subject_keys.find) or ():
             value = parse(bytes(one.value))
             value = change(stored.tag, one.name, value) if change else value
             if value is not None:

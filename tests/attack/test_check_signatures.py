@@ -46,7 +46,14 @@ async def lifted() -> Bench:
 async def with_manifest() -> Bench:
     """An agent whose manifest alice signed."""
     bench = await Bench().registered()
-    await register_manifest(bench.walk, sample_signed().token, by="operator")
+    await register_manifest(
+        bench.recorder,
+        bench.authority,
+        bench.asking.under_way,
+        bench.live,
+        sample_signed().token,
+        by="operator",
+    )
     return bench
 
 
@@ -90,7 +97,7 @@ def signed_anew(
     """What an insider makes of it: signed with another key file, or with other claims."""
 
     def change(index: int, name: str, value: Any) -> Any:
-        if bench.walk.ledger.entry(index).tag != tag:
+        if bench.recorder.ledger.entry(index).tag != tag:
             return value
         if name == "signer":
             return signing_key(key).public.jwk
@@ -162,9 +169,9 @@ async def test_what_has_no_key_beside_it_is_counted(what):
 
 async def test_a_manifest_of_which_something_was_changed_is_found():
     bench = await with_manifest()
-    (stored,) = [one for one in bench.walk.ledger.replay() if one.tag == Tag.MANIFEST_REGISTERED]
+    (stored,) = [one for one in bench.recorder.ledger.replay() if one.tag == Tag.MANIFEST_REGISTERED]
     token = next(
-        one for one in disclosures_of(stored, bench.walk.subject_keys.find) or () if one.name == "token"
+        one for one in disclosures_of(stored, bench.recorder.subject_keys.find) or () if one.name == "token"
     )
     said: Any = parse(read_compact(str(parse(bytes(token.value))), malformed=STATEMENT_MALFORMED).payload)
     other = {**said["manifest"], "model_name": "another"}
@@ -190,13 +197,13 @@ async def test_it_refers_to_an_entry_that_names_keys_and_to_nothing_else(what):
     bench = await make()
     assert references(bench, tag, None) == []
     assert set(references(bench, tag, 0)) == {"reference.missing"}
-    assert pseudonym_of(bench.walk, by) in str(bench.entries(tag)[-1])
+    assert pseudonym_of(bench.recorder, by) in str(bench.entries(tag)[-1])
 
 
 def references(bench: Bench, tag: Tag, entry: int | None) -> list[str]:
     """What is wrong with what entries refer to. entry: to which those of this tag are made to refer."""
     check, rules = Citations(), []
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         leaf: Any = read_leaf(stored.leaf)
         assert not isinstance(leaf, Fault)
         if leaf.tag == tag and entry is not None and leaf.keys_ref is not msgspec.UNSET:

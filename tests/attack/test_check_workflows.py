@@ -34,13 +34,13 @@ def found(bench: Bench, change: Any = None) -> tuple[list[str], int]:
     """The rules that are broken, and what could not be compared. change: of tag, name and value, gives another value
     as JSON, or None to hide it."""
     check = ShownAnswers()
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         if stored.tag not in ABOUT:
             continue
         leaf = read_leaf(stored.leaf)
         assert not isinstance(leaf, Fault)
         fields = []
-        for one in disclosures_of(stored, bench.walk.subject_keys.find) or ():
+        for one in disclosures_of(stored, bench.recorder.subject_keys.find) or ():
             value = parse(bytes(one.value))
             value = change(stored.tag, one.name, value) if change else value
             if value is not None:
@@ -104,7 +104,7 @@ async def test_evidence_of_an_action_takes_the_document_of_its_workflow_along():
     await apply_registry(bench.walk, [workflow("other", uid=3009)], by="operator")
     (intent,) = bench.entries(Tag.INTENT)
     picked = Selection(action=str(intent["action"]))
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         picked.take(stored)
     (first, *_) = [one for one in bench.entries(Tag.REGISTRY_CHANGE) if CHECK in one.get("workflows", ())]
     assert first["index"] in picked.belonging()
@@ -119,7 +119,9 @@ async def test_an_answer_by_documents_that_another_shards_log_has_is_left_open()
     """Its key was changed elsewhere: this log says of it only what was before, and the answer is honest."""
     bench, approval = await waiting(given=documents())
     elsewhere = workflow(keys=[parse(signing_key("another").public.jwk.encode())])
-    bench.walk.registry.put({**bench.walk.registry.documents(), f"Workflow/{CHECK}": encode(elsewhere)})
+    bench.authority.registry.put(
+        {**bench.authority.registry.documents(), f"Workflow/{CHECK}": encode(elsewhere)}
+    )
     assert (await answered(bench, approval, key="another")).state == "approved"
     assert (await bench.refund(6000)).outcome is not None
     assert found(bench) == ([], 1)

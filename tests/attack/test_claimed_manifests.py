@@ -49,7 +49,7 @@ MEASURED_ONLY: JSONValue = {
 
 def known_to(bench: Bench, digest: str) -> KnownCallers:
     return KnownCallers(
-        registry=bench.walk.registry, manifest_of=lambda agent: digest if agent == SCOUT else ""
+        registry=bench.authority.registry, manifest_of=lambda agent: digest if agent == SCOUT else ""
     )
 
 

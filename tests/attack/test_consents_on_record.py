@@ -34,8 +34,8 @@ pytestmark = pytest.mark.anyio
 
 async def settled(world) -> None:
     """A hop has its place in the log before its token is answered; on the disk it is a moment later."""
-    newest = max(place.entry for place in world.walk.cited.values())
-    await until(lambda: world.walk.ledger.size > newest)
+    newest = max(place.entry for place in world.walk.recorder.cited.values())
+    await until(lambda: world.walk.recorder.ledger.size > newest)
 
 
 def in_the_log(world) -> set[str]:
@@ -51,14 +51,14 @@ def bundle(world, reveal=("token",)) -> bytes:
     product, walk = world.product, world.walk
     product.seal()
     selection = Selection(mandate="m-1")
-    for stored in walk.ledger.replay():
+    for stored in walk.recorder.ledger.replay():
         selection.take(stored)
     return assemble_evidence(
         selection,
         reveal=reveal,
-        entry=walk.ledger.entry,
+        entry=walk.recorder.ledger.entry,
         published=product.published,
-        find=walk.subject_keys.find,
+        find=walk.recorder.subject_keys.find,
         policy="",
     ).bundle
 
@@ -157,7 +157,7 @@ async def test_a_token_that_refers_to_the_consent_of_another_agent_is_found_in_t
 
         def swapped(desk, client, wanted, confirmation, now):
             parent = parent_of(desk, client, wanted, confirmation, now)
-            hop = world.walk.delegations.verified(f"{root}~{other}", now).leaf
+            hop = world.walk.verification.delegations.verified(f"{root}~{other}", now).leaf
             return msgspec.structs.replace(parent, consent=hop)
 
         monkeypatch.setattr(exchange_token, "parent_of", swapped)

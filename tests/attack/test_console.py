@@ -15,6 +15,7 @@ from answerable.errors import AnswerableError
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.soft_passkey import ORIGIN
 from tests.probes.console_client import Client, console_house
+from tests.worlds.parts import to_hold
 from tests.worlds.passkey import ADMIN
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +76,7 @@ async def test_what_another_site_sends_changes_nothing_even_with_the_token(heade
     await client.page("/passkeys")
     fields = {"csrf": client.csrf, "kind": "everything", "name": ""}
     assert (await client.ask("POST", "/stop", data=fields, headers=headers)).status_code == 403
-    assert not list(house.bench.walk.holds.all())
+    assert not list(house.bench.authority.holds.all())
     for path in ("/sign-out", "/passkeys/remove", "/sessions/end"):
         assert (await client.ask("POST", path, data=fields, headers=headers)).status_code == 403
     for path in ("/sign-in/begin", "/enrol/begin", "/confirm/begin"):
@@ -93,7 +94,7 @@ async def test_a_form_without_the_token_of_its_session_changes_nothing():
         assert (await client.form("/sign-out", csrf=token)).status_code == 403
     answer = await client.script("/confirm/begin", {}, signed_in=False)
     assert (answer.status_code, answer.json()["code"]) == (403, "console.csrf")
-    assert not list(house.bench.walk.holds.all())
+    assert not list(house.bench.authority.holds.all())
     assert (await client.page("/")).status_code == 200
 
 
@@ -176,8 +177,8 @@ async def test_what_an_agent_writes_is_text_and_shows_what_it_hides():
         await bench.act("refund", {"case": HOSTILE, "amount": 6_000})
     assert len(bench.entries(Tag.INTENT, Tag.REFUSAL, Tag.APPROVAL_ASKED)) == 2
     client = await house.signed_in()
-    await place_hold(bench.walk, holdable("agent", "scout"), by=ADMIN, reason=HOSTILE[:80])
-    [hold] = bench.walk.holds.all()
+    await place_hold(*to_hold(bench.walk), holdable("agent", "scout"), by=ADMIN, reason=HOSTILE[:80])
+    [hold] = bench.authority.holds.all()
     for path in ("/", "/live", "/live?agent=" + "%3Cscript%3E", "/agents/scout", f"/holds/{hold.id}"):
         text = (await client.page(path)).text
         assert "alert(1)</script>" not in text

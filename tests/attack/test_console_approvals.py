@@ -13,6 +13,7 @@ from answerable.core.containment.hold import holdable
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
 from tests.probes.console_client import Client, House, challenge_of, console_house
+from tests.worlds.parts import to_hold
 from tests.worlds.passkey import ADMIN, enrolled
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +63,7 @@ async def answered(
 
 
 def state_of(house: House, approval: Any) -> str:
-    found = house.bench.walk.approvals.find(approval.id)
+    found = house.bench.authority.approvals.find(approval.id)
     assert found is not None
     return found.state
 
@@ -96,7 +97,7 @@ async def test_a_persons_passkey_approves_at_the_page_and_exactly_that_runs_once
     house, approval, bob, device = await asked()
     answer = await answered(bob, approval, device)
     assert (answer.status_code, answer.json()) == (200, {"state": "approved"})
-    found = house.bench.walk.approvals.find(approval.id)
+    found = house.bench.authority.approvals.find(approval.id)
     assert found is not None
     kept = verify_kept(found.answers[0].token)
     assert (kept.by, kept.verdict, kept.rendering) == ("bob", "approve", approval.card.hex)
@@ -176,7 +177,7 @@ async def answered_raw(client: Client, approval: Any) -> Any:
 async def test_after_a_hold_no_yes_counts_at_the_page():
     house, approval, bob, device = await asked()
     begun = (await opened(bob, approval)).json()
-    await place_hold(house.bench.walk, holdable("agent", "scout"), by=ADMIN)
+    await place_hold(*to_hold(house.bench.walk), holdable("agent", "scout"), by=ADMIN)
     sent = {
         "verdict": "approve", "comment": "", "typed": "4711", "nonce": begun["nonce"],
         "assertion": device.assertion(challenge_of(begun)).members(),

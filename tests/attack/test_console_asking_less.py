@@ -32,7 +32,7 @@ async def house_with(tier: int = 2, **limits: Any) -> House:
         if one["metadata"]["name"] == "crm.refund":
             one["spec"]["tier"] = tier
     await apply_registry(house.bench.walk, documents, by="operator")
-    house.bench.walk.limits = replace(house.bench.walk.limits, **limits)
+    house.bench.walk.limits = house.bench.asking.limits = replace(house.bench.walk.limits, **limits)
     await house.bench.issue("m-1", calls_max=1_000, seconds=80_000)
     return house
 
@@ -52,7 +52,7 @@ async def test_what_was_approved_again_and_again_is_shown_with_its_evidence_and_
     house = await house_with(answers_per_hour_max=1_000)
     await approved(house, APPROVED_MIN)
     client = await house.signed_in()
-    before = house.bench.walk.ledger.size, house.bench.walk.decision_point.policy_set
+    before = house.bench.recorder.ledger.size, house.bench.walk.policies.decision_point.policy_set
     page = await client.page("/asking-less")
     told = words(page.text)
     assert "up to 40 questions , and 20.0 min of waiting" in told
@@ -64,7 +64,7 @@ async def test_what_was_approved_again_and_again_is_shown_with_its_evidence_and_
     (first,) = re.findall(r"answerable timeline (\d+)", told)
     assert house.bench.opened(int(first))[0]["approval"]
     assert "<form" not in page.text.partition("<main")[2]
-    assert (house.bench.walk.ledger.size, house.bench.walk.decision_point.policy_set) == before
+    assert (house.bench.recorder.ledger.size, house.bench.walk.policies.decision_point.policy_set) == before
     for method in ("POST", "PUT", "DELETE"):
         assert (await client.ask(method, "/asking-less")).status_code in (400, 403, 405)
     assert len(page.content) < 60_000
@@ -119,18 +119,18 @@ async def test_to_look_again_at_once_opens_nothing_anew(monkeypatch: pytest.Monk
     await approved(house, APPROVED_MIN)
     client = await house.signed_in()
     read: list[int] = []
-    entry = type(house.bench.walk.ledger).entry
+    entry = type(house.bench.recorder.ledger).entry
 
     def counted(ledger: Any, index: int) -> Any:
         read.append(index)
         return entry(ledger, index)
 
-    monkeypatch.setattr(type(house.bench.walk.ledger), "entry", counted)
+    monkeypatch.setattr(type(house.bench.recorder.ledger), "entry", counted)
 
-    async def while_others_act(walk: Any, **given: Any) -> Any:
-        found = await suggest_rules(walk, **given)
+    async def while_others_act(*given: Any, **more: Any) -> Any:
+        found = await suggest_rules(*given, **more)
         await house.bench.issue("m-2")
-        return replace(found, size=walk.ledger.size)
+        return replace(found, size=house.bench.recorder.ledger.size)
 
     monkeypatch.setattr(asking_less_pages, "suggest_rules", while_others_act)
     await client.page("/asking-less")

@@ -86,7 +86,7 @@ async def test_what_one_session_began_no_other_session_finishes_though_it_is_of_
     ):
         answer = await client.script("/enrol/finish", sent, signed_in=signed_in)
         assert answer.json()["code"] == code
-    assert len(house.bench.walk.passkeys.register.of("alice")) == 1
+    assert len(house.bench.asking.passkeys.register.of("alice")) == 1
 
 
 @pytest.mark.requirement("CEREMONY-02")
@@ -98,13 +98,15 @@ async def test_what_one_browser_began_no_other_browser_finishes(way):
         begun = (await here.script("/sign-in/begin", {})).json()
         sent = {**answered(begun, house.device), "next": "/"}
     else:
-        invited = await invite_person(house.bench.walk, "bob", by=ADMIN)
+        invited = await invite_person(
+            house.bench.recorder, house.bench.authority, house.bench.asking.passkeys, "bob", by=ADMIN
+        )
         begun = (await here.script("/enrol/begin", {"code": invited.code})).json()
         made = registration_members(SoftPasskey(seed="bob").registration(challenge_of(begun)))
         sent = {"ceremony": begun["ceremony"], "registration": made, "label": "mine"}
     answer = await there.script(f"/{way}/finish", sent)
     assert (answer.json()["code"], there.cookie) == ("passkey.holder", "")
-    assert not house.bench.walk.passkeys.register.of("bob")
+    assert not house.bench.asking.passkeys.register.of("bob")
 
 
 @pytest.mark.requirement("CEREMONY-03")
@@ -126,7 +128,7 @@ async def test_who_is_not_the_person_of_a_session_is_on_record_and_a_few_end_it(
     found = refusals(house)
     assert [one["code"] for one in found] == ["passkey.other"] * REFUSED_MAX
     leaf, payload = house.bench.opened(next(
-        one.index for one in house.bench.walk.ledger.replay()
+        one.index for one in house.bench.recorder.ledger.replay()
         if json.loads(one.leaf).get("change") == "session_refused"
     ))  # fmt: skip
     assert (payload["person"], payload["shown_by"]) == ("alice", "bob")
@@ -182,26 +184,28 @@ async def test_a_second_invitation_ends_the_first_in_a_restored_register_too(tmp
     store = SqliteStore.open(tmp_path / "registers.db")
     house = await console_house(register=SqlitePasskeyRegister(store))
     walk = house.bench.walk
-    first = await invite_person(walk, "bob", by=ADMIN)
+    first = await invite_person(walk.recorder, walk.authority, walk.asking.passkeys, "bob", by=ADMIN)
     begun = (await Client(house.app).script("/enrol/begin", {"code": first.code})).json()
     copy = SqliteStore.open(tmp_path / "copy.db")
     older = SqlitePasskeyRegister(copy)
     older.invite(first.invitation)
-    second = await invite_person(walk, "bob", by=ADMIN)
+    second = await invite_person(walk.recorder, walk.authority, walk.asking.passkeys, "bob", by=ADMIN)
     thief = Client(house.app)
     answer = await thief.script("/enrol/begin", {"code": first.code})
     assert (answer.status_code, answer.json()["code"]) == (401, "invitation.refused")
     made = registration_members(SoftPasskey(seed="thief").registration(challenge_of(begun)))
     sent = {"ceremony": begun["ceremony"], "registration": made, "label": "mine"}
     assert (await thief.script("/enrol/finish", sent)).json()["code"] == "invitation.refused"
-    recalled = RecalledPasskeys(walk=walk)
-    for stored in walk.ledger.replay():
+    recalled = RecalledPasskeys(
+        subject_keys=walk.recorder.subject_keys, passkeys=walk.asking.passkeys, clock=walk.clock
+    )
+    for stored in walk.recorder.ledger.replay():
         if stored.tag == Tag.PASSKEY:
             recalled.note(stored)
-    walk.passkeys.register = older
+    walk.asking.passkeys.register = older
     await recalled.restored()
     assert (await thief.script("/enrol/begin", {"code": first.code})).json()["code"] == "invitation.refused"
-    walk.passkeys.register = SqlitePasskeyRegister(store)
+    walk.asking.passkeys.register = SqlitePasskeyRegister(store)
     assert (await Client(house.app).script("/enrol/begin", {"code": second.code})).status_code == 200
     for one in (store, copy):
         one.close()

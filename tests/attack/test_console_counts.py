@@ -19,6 +19,7 @@ from answerable.testing.builders import POLICIES, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.probes.console_client import Client, console_house
 from tests.worlds.duty import READS_WAIT, duty_document, waiting
+from tests.worlds.parts import to_hold
 from tests.worlds.passkey import enrolled
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +39,7 @@ async def test_an_agent_that_stands_still_is_not_counted_as_active(kind):
     await enrolled(house.bench, "carol", device)
     client = Client(house.app)
     await client.sign_in(device)
-    agents = house.bench.walk.registry.current.agents
+    agents = house.bench.authority.registry.current.agents
     scout = agents[AgentId("scout")]
     names = {"agent": "scout", "owner": scout.ownership.owner, "environment": scout.environment}
     name = names.get(kind, "")
@@ -49,7 +50,7 @@ async def test_an_agent_that_stands_still_is_not_counted_as_active(kind):
         for one, agent in agents.items()
         if kind == "everything" or name in (one, agent.ownership.owner, agent.environment)
     ]
-    await place_hold(house.bench.walk, holdable(kind, name), by="uid:1000")
+    await place_hold(*to_hold(house.bench.walk), holdable(kind, name), by="uid:1000")
     page = (await client.page("/")).text
     assert figure(page, "agents active") == before - len(in_reach)
     assert f"{len(in_reach)} stopped" in page
@@ -76,7 +77,7 @@ async def test_the_page_of_an_agent_gives_way_while_thousands_of_mandates_are_lo
     for where in (trace_mandate, agent_pages):
         monkeypatch.setattr(where, "mandate_state", state, raising=False)
     held = SimpleNamespace(agent="scout")
-    monkeypatch.setattr(type(house.bench.walk.mandates), "all", lambda _: [held] * 10_000)
+    monkeypatch.setattr(type(house.bench.authority.mandates), "all", lambda _: [held] * 10_000)
     seen = []
 
     async def beside():
@@ -124,8 +125,10 @@ async def test_the_page_of_a_stop_has_what_the_command_has():
     await house.bench.issue("m-1")
     await house.bench.act()
     asked = await waiting(house.bench)
-    placed = await place_hold(house.bench.walk, holdable("agent", "scout"), by="uid:1000", reason="odd")
-    await record_reports(house.bench.walk)
+    placed = await place_hold(
+        *to_hold(house.bench.walk), holdable("agent", "scout"), by="uid:1000", reason="odd"
+    )
+    await record_reports(*to_hold(house.bench.walk), house.bench.walk.limits)
     text = " ".join(re.sub(r"<[^>]*>", " ", (await client.page(f"/holds/{placed.hold.id}")).text).split())
     for piece in (
         "why odd",

@@ -45,7 +45,7 @@ async def test_a_person_sees_rules_groups_tiers_and_themselves_and_nobody_else()
 @pytest.mark.requirement("OVERSIGHT-05")
 async def test_the_page_counts_no_test_before_it_is_over():
     house = await console_house()
-    house.bench.walk.limits = replace(TESTED)
+    house.bench.walk.limits = house.bench.asking.limits = replace(TESTED)
     await house.bench.issue("m-1", calls_max=100)
     asked = (await house.bench.refund(6_000)).approval
     await house.bench.answer(asked, verdict="deny")

@@ -101,7 +101,7 @@ async def test_a_provider_that_says_who_answers_must_say_it_and_only_its_own_way
     assert await back(house, twice, cookie) == "sign_in.state"
     assert provider.asked == []
     assert await back(house, f"state={state}&code=c&iss={ISSUER}", cookie) == "sign_in.code"
-    assert house.bench.walk.passkeys.refused["sign_in.issuer"] == 4
+    assert house.bench.asking.passkeys.refused["sign_in.issuer"] == 4
 
 
 async def test_nobody_is_sent_to_a_provider_that_is_not_listed():

@@ -106,7 +106,7 @@ async def test_a_cookie_that_somebody_planted_is_not_taken_over_at_sign_in():
 
 async def ended_by(house: Any, how: str, client: Client) -> None:
     walk = house.bench.walk
-    passkey = walk.passkeys.register.all()[0]
+    passkey = walk.asking.passkeys.register.all()[0]
     match how:
         case "idle":
             house.wait(900)
@@ -116,15 +116,29 @@ async def ended_by(house: Any, how: str, client: Client) -> None:
                 await client.page("/agents")
             house.wait(40)
         case "removed":
-            await remove_passkey(walk, passkey.name, by=ADMIN)
+            await remove_passkey(walk.recorder, walk.asking.passkeys, passkey.name, by=ADMIN)
         case "held person":
-            await place_hold(walk, holdable("owner", "alice"), by=ADMIN)
+            await place_hold(
+                walk.recorder,
+                walk.authority,
+                walk.live,
+                walk.counters.cuts,
+                holdable("owner", "alice"),
+                by=ADMIN,
+            )
         case "held key":
-            await place_hold(walk, holdable("key", passkey.key), by=ADMIN)
+            await place_hold(
+                walk.recorder,
+                walk.authority,
+                walk.live,
+                walk.counters.cuts,
+                holdable("key", passkey.key),
+                by=ADMIN,
+            )
         case "signed out":
             await client.form("/sign-out")
         case "group":
-            walk.passkeys.groups = ("nobody-is-in-it",)
+            walk.asking.passkeys.groups = ("nobody-is-in-it",)
 
 
 @pytest.mark.requirement("CONSOLE-04")
@@ -159,18 +173,18 @@ async def test_a_stolen_cookie_stops_and_removes_nothing_once_its_person_is_away
     answer = await client.form("/stop", kind="agent", name="scout")
     assert answer.status_code == 401
     assert "console.not_fresh" in answer.text
-    passkey = house.bench.walk.passkeys.register.all()[0]
+    passkey = house.bench.asking.passkeys.register.all()[0]
     assert (await client.form("/passkeys/remove", id=passkey.name)).status_code == 401
     answer = await client.script("/enrol/begin", {}, signed_in=True)
     assert answer.json()["code"] == "console.not_fresh"
-    assert not list(house.bench.walk.holds.all())
+    assert not list(house.bench.authority.holds.all())
     await enrolled(house.bench, "bob", SoftPasskey(seed="bob"))
     assert (await client.confirm(SoftPasskey(seed="bob"))).json()["code"] == "passkey.other"
     assert (await client.form("/stop", kind="agent", name="scout")).status_code == 401
     assert (await client.confirm(house.device)).status_code == 200
     answer = await client.form("/stop", kind="agent", name="scout", reason="odd mails")
     assert answer.status_code == 303
-    [hold] = house.bench.walk.holds.all()
+    [hold] = house.bench.authority.holds.all()
     assert (hold.what, hold.by, hold.reason) == (holdable("agent", "scout"), "alice", "odd mails")
     shown = await client.page(answer.headers["location"])
     assert "odd mails" in shown.text
@@ -190,7 +204,7 @@ async def test_only_what_a_page_offers_is_stopped_from_it():
     ):
         assert (await client.form("/stop", kind=kind, name=name)).status_code == 400
     assert (await client.form("/stop", kind="agent", name="scout", reason="x" * 5000)).status_code == 400
-    assert not list(house.bench.walk.holds.all())
+    assert not list(house.bench.authority.holds.all())
 
 
 @pytest.mark.requirement("CONSOLE-06")
@@ -272,7 +286,9 @@ async def test_a_form_is_read_strictly():
 @pytest.mark.requirement("CONSOLE-08")
 async def test_an_invitation_brings_in_one_passkey_and_opens_a_session_of_its_person():
     house = await console_house()
-    invited = await invite_person(house.bench.walk, "bob", by=ADMIN)
+    invited = await invite_person(
+        house.bench.recorder, house.bench.authority, house.bench.asking.passkeys, "bob", by=ADMIN
+    )
     client, thief = Client(house.app), Client(house.app)
     begun, late = [
         (await one.script("/enrol/begin", {"code": invited.code})).json() for one in (client, thief)
@@ -302,7 +318,7 @@ async def test_a_person_sees_and_ends_their_own_passkeys_and_sessions_and_nobody
     assert (await bob.form("/sessions/end", name=name)).status_code == 404
     assert (await alice.form("/sessions/end", name=name)).status_code == 303
     assert (await other.page("/")).status_code == 303
-    hers = house.bench.walk.passkeys.register.all()[0]
+    hers = house.bench.asking.passkeys.register.all()[0]
     assert (await alice.form("/passkeys/remove", id=hers.name)).status_code == 303
     assert (await alice.page("/")).status_code == 303
 

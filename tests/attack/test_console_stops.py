@@ -12,6 +12,7 @@ import pytest
 from answerable.core.containment.hold import holdable
 from answerable.flows.revocation.place_hold import place_hold
 from tests.probes.console_client import console_house
+from tests.worlds.parts import to_hold
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +37,9 @@ async def test_the_page_of_a_stop_follows_until_nothing_is_on_its_way_and_then_r
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(house.bench.act)
         await begun.wait()
-        placed = await place_hold(house.bench.walk, holdable("agent", "scout"), by="uid:1000", reason="odd")
+        placed = await place_hold(
+            *to_hold(house.bench.walk), holdable("agent", "scout"), by="uid:1000", reason="odd"
+        )
         path = f"/holds/{placed.hold.id}"
         whole = await client.page(path)
         assert 'data-news="/news"' in whole.text

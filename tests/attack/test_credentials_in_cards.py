@@ -51,7 +51,7 @@ async def waits(*questions: Approval) -> tuple[House, Client]:
     """The questions, and bob at the console."""
     house = await console_house()
     for one in questions:
-        house.bench.walk.approvals.add(one)
+        house.bench.authority.approvals.add(one)
     device = SoftPasskey(seed="bob")
     await enrolled(house.bench, "bob", device)
     bob = Client(house.app)
@@ -90,7 +90,9 @@ async def test_many_that_are_alike_show_none_in_what_differs_either():
         for number in range(5)
     ]
     house, bob = await waits(*every)
-    [group] = groups_waiting(house.bench.walk).groups
+    [group] = groups_waiting(
+        house.bench.authority.approvals, house.bench.asking.under_way, house.bench.clock
+    ).groups
     assert {one.pointer for one in group.differs} == {"/arguments/api_key", "/arguments/note"}
     page = (await bob.page(f"/groups/{group.id}")).text
     assert page.count("[credential: by its name") >= 5

@@ -38,9 +38,9 @@ async def bench_with(**credentials):
 def everything(bench):
     """Every leaf and every opened field."""
     parts = []
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         leaf = json.loads(stored.leaf)
-        parts += [stored.leaf.decode(), repr(payload_of(stored, leaf, bench.walk.subject_keys.find))]
+        parts += [stored.leaf.decode(), repr(payload_of(stored, leaf, bench.recorder.subject_keys.find))]
     return "\n".join(parts)
 
 
@@ -122,7 +122,7 @@ async def test_a_credential_in_what_a_tool_says_of_its_progress_is_hidden_and_co
     async def hear(_progress: float, _total: float | None, message: str | None) -> None:
         heard.append(message)
 
-    bench.walk.upstream = Talking()
+    bench.walk.verification.upstream = Talking()
     action, caller = bench.request("get_case", {"case": "4711"})
     answer = await govern_action(bench.walk, action, caller, progress=hear)
     hidden = "x" * 80_000 + " [hidden: github] [hidden: jose]"

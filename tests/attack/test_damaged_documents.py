@@ -37,12 +37,12 @@ class Applied:
     def caught_up(self, *, erased: str = "", is_complete: bool = True) -> CaughtUp:
         """erased: a subject whose key is gone."""
         walk = self.bench.walk
-        gone = walk.subject_keys.of(erased).id if erased else b""
-        log = Log(walk.ledger.origin, walk.ledger.replay)
+        gone = walk.recorder.subject_keys.of(erased).id if erased else b""
+        log = Log(walk.recorder.ledger.origin, walk.recorder.ledger.replay)
         return catch_up(
             SqliteProjections(self.store, self.path),
             [log],
-            lambda key: None if key == gone else walk.subject_keys.find(key),
+            lambda key: None if key == gone else walk.recorder.subject_keys.find(key),
             is_complete=is_complete,
         )
 
@@ -95,10 +95,10 @@ async def test_one_that_cannot_be_made_again_is_named_and_nothing_is_written(app
 
 async def test_while_a_process_runs_all_stays_in_force_and_the_next_change_writes_it_again(applied: Applied):
     walk = applied.bench.walk
-    before, in_force = applied.rows(), walk.registry.current
+    before, in_force = applied.rows(), walk.authority.registry.current
     applied.damaged(POLICIES)
     assert applied.store.refresh()
-    assert (walk.registry.coming, walk.registry.current) == (None, in_force)
+    assert (walk.authority.registry.coming, walk.authority.registry.current) == (None, in_force)
     assert [one.what for one in applied.store.unreadable.all()] == ["document"]
     await apply_registry(walk, [document("Principal", "fay", {"groups": ["sales"]})], by="operator")
     assert set(before) < set(applied.rows())

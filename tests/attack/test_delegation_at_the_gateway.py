@@ -127,7 +127,7 @@ async def test_what_stops_anybody_above_stops_everybody_below_at_the_next_call(t
                 rest = [one for one in documents(tmp_path) if one != agent_document("researcher")]
                 await apply_registry(world.walk, rest, by="operator", prune=True)
             case "closed":
-                world.walk.mandates.close(MandateId("m-1"))
+                world.walk.authority.mandates.close(MandateId("m-1"))
             case _:
                 what = {
                     "revoked": RevocationTarget("agent", "researcher"),
@@ -135,7 +135,9 @@ async def test_what_stops_anybody_above_stops_everybody_below_at_the_next_call(t
                     "mandate": RevocationTarget("mandate", "m-1"),
                     "hop": RevocationTarget("hop", read_hop(second).raw.hash),
                 }[how]
-                await revoke_authority(world.walk, what, by="operator")
+                await revoke_authority(
+                    world.walk.recorder, world.walk.authority, world.walk.live, what, by="operator"
+                )
         why_not(await world.call("writer", chain=(root, second, third)))
         assert len(world.entries(Tag.INTENT)) == 1
         answer = await world.exchange("writer", third, delegation=f"{root}~{second}")
@@ -195,7 +197,9 @@ async def test_an_approval_is_for_the_agent_that_asked_for_it(tmp_path):
         asked = [await world.call(agent, "note_add", note, chain=chain) for agent, chain in chains.items()]
         assert [succeeded(one) for one in asked] == [False] * 3
         assert [one["agent"] for one in world.entries(Tag.APPROVAL_ASKED)] == [*chains]
-        waiting = {one.agent: one for one in world.walk.approvals.all(pending_only=True, now=world.now())}
+        waiting = {
+            one.agent: one for one in world.walk.authority.approvals.all(pending_only=True, now=world.now())
+        }
         await world.approve(waiting["researcher"])
         assert not succeeded(await world.call("writer", "note_add", note, chain=chains["writer"]))
         assert succeeded(await world.call("researcher", "note_add", note, chain=chains["researcher"]))

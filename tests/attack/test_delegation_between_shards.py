@@ -23,7 +23,7 @@ async def two_shards(directory, *, calls_max=20):
     a = await shard("a").registered()
     mandate = await mandated(a, calls_max=calls_max)
     b = shard("b", a)
-    b.walk.link = link_of(directory, "b")
+    b.walk.live.link = link_of(directory, "b")
     believing(a, b)
     return a, b, chain_of(a, mandate)
 
@@ -63,12 +63,12 @@ async def test_a_chain_of_somebody_else_is_refused_and_recorded_where_it_arrived
 
 async def test_the_owner_asks_everything_again_and_believes_no_chain_of_another_service(tmp_path):
     a, b, chain = await two_shards(tmp_path / "links")
-    a.walk.delegations = Delegations(audience=lambda: ISSUER)
+    a.walk.verification.delegations = Delegations(audience=lambda: ISSUER)
     async with door(tmp_path / "links", "a", a):
         with pytest.raises(Refused) as told:
             await forward_action(b.walk, *asked(b, chain))
         assert (told.value.code, told.value.log) == ("delegation.signature_invalid", A)
-        a.walk.delegations = Delegations(keys_of=trusted, audience=lambda: ISSUER)
+        a.walk.verification.delegations = Delegations(keys_of=trusted, audience=lambda: ISSUER)
         with pytest.raises(Refused) as told:
             await forward_action(b.walk, *asked(b, chain, mandate="m-9"))
     assert told.value.code == "delegation.mission_altered"

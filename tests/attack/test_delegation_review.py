@@ -88,7 +88,7 @@ async def test_whoever_was_revoked_is_shown_nothing_any_more(kind):
     names = {"agent": "scout", "key": caller.key, "mandate": "m-1", "owner": "alice"}
     assert list_capabilities(bench.walk, caller, "m-1", "crm")
     what = RevocationTarget(kind, names[kind])
-    bench.walk.revocations.add(Revocation(what=what, at=bench.clock.now(), by="operator"))
+    bench.authority.revocations.add(Revocation(what=what, at=bench.clock.now(), by="operator"))
     assert list_capabilities(bench.walk, caller, "m-1", "crm") == frozenset()
 
 

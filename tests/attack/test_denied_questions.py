@@ -41,7 +41,7 @@ async def test_a_question_that_policy_denies_by_now_is_denied_and_void_with_why(
     assert "wait for an approver" not in no.message
     (told,) = possible(await moment_now(bench.walk, "crm.refund"), agents=("scout",), resource="")
     assert (told.effect, told.by[0]) == ("deny", code)
-    found = bench.walk.approvals.find(asked.id)
+    found = bench.authority.approvals.find(asked.id)
     assert found is not None
     assert (found.state, found.void_because) == ("void", ("what policy says",))
     [leaf] = bench.entries(Tag.APPROVAL_VOID)
@@ -49,7 +49,7 @@ async def test_a_question_that_policy_denies_by_now_is_denied_and_void_with_why(
     with pytest.raises(Refused) as late:
         await bench.answer(asked)
     assert late.value.code == "approval.not_pending"
-    counts = (await replay_decisions(bench.walk, bench.walk.policies.asked, start=0)).counts
+    counts = (await replay_decisions(bench.recorder, bench.walk.policies.asked, start=0)).counts
     assert set(counts) == {"same"}
     # Once policy asks again, people are asked again.
     await published(bench, POLICIES)
@@ -66,7 +66,7 @@ async def test_what_people_have_approved_stays_approved_while_policy_denies_it()
     await bench.answer(asked)
     await published(bench, NEVER)
     assert (await refused(bench)).code == "none"
-    found = bench.walk.approvals.find(asked.id)
+    found = bench.authority.approvals.find(asked.id)
     assert found is not None
     assert found.state == "approved"
 
@@ -82,7 +82,7 @@ async def test_a_question_that_cannot_be_made_void_takes_no_refusal_off_the_reco
     def full(*_: object, **__: object) -> bool:
         raise Unavailable("the disk is full", code="register.unavailable", port="register")
 
-    monkeypatch.setattr(bench.walk.approvals, "replace", full)
+    monkeypatch.setattr(bench.authority.approvals, "replace", full)
     with pytest.raises(Unavailable):
         await bench.refund(10_000)
     [leaf] = bench.entries(Tag.REFUSAL)

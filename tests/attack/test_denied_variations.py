@@ -79,7 +79,7 @@ async def test_who_always_asks_the_next_one_before_the_no_to_the_last_is_counted
         if restarts:
             entropy = bench.walk.entropy
             bench = again(bench, forgetting=number % 2 == 0)
-            bench.walk.entropy = entropy
+            bench.walk.entropy = bench.recorder.entropy = entropy
     assert await is_held(bench)
 
 
@@ -113,7 +113,11 @@ async def test_what_people_denied_counts_after_a_restart_and_a_lost_memory():
     await denied(bench, 6_001)
     for forgetting in (False, True):
         bench = again(bench, forgetting=forgetting)
-        (counted,) = [counter for found, counter in rules_now(bench.walk) if found.name == "asks-again"]
+        (counted,) = [
+            counter
+            for found, counter in rules_now(bench.authority.registry, bench.counters.stop_rules)
+            if found.name == "asks-again"
+        ]
         assert counted is not None
         assert counted.value("scout", "", "crm.refund", bench.clock.now()) == 2
     await denied(bench, 6_002)

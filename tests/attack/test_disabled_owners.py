@@ -59,13 +59,13 @@ async def test_a_policy_that_names_a_capability_does_not_keep_its_owner_in_offic
     bench = await Bench().registered(documents)
     await bench.issue()
     await bench.act("refund", {"case": "4711", "amount": 1})
-    before = bench.walk.decision_point.policy_set
+    before = bench.walk.policies.decision_point.policy_set
     await disable(bench, "carol")
     # The next call of what she answered for is refused, what others answer for goes on, under the same policies.
     assert await code_of(bench.act("refund", {"case": "4711", "amount": 1})) == "capability.unknown"
     await bench.act("get_case", {"case": "4711"})
     assert len(bench.upstream.effects) == 2
-    assert bench.walk.decision_point.policy_set == before
+    assert bench.walk.policies.decision_point.policy_set == before
     # And with her it comes back, without anybody publishing policies.
     await apply_registry(bench.walk, documents, by="operator")
     await bench.act("refund", {"case": "4711", "amount": 1})
@@ -92,10 +92,10 @@ async def test_with_the_owner_of_an_agent_every_use_of_it_ends() -> None:
     bench, workloads = await enrolling(owned_by_carol(attested_documents(), "Agent", "scout"))
     await bench.issue()
     one = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
-    known = KnownCallers(registry=bench.walk.registry, instances=workloads.instances)
+    known = KnownCallers(registry=bench.authority.registry, instances=workloads.instances)
 
     async def act() -> None:
-        now = bench.walk.clock.now()
+        now = bench.clock.now()
         identity = known.by_key(key_of("i-1").thumbprint, now).identity
         action, caller = bench.request("get_case", {"case": "4711"})
         await govern_action(bench.walk, action, structs.replace(caller, identity=identity))

@@ -45,14 +45,14 @@ class World:
         self.desk.refused("mcp", error, Sender(address=address, port=1), agent=agent)
 
     async def written(self) -> list[dict[str, Any]]:
-        await record_door_refusals(self.bench.walk)
+        await record_door_refusals(self.bench.recorder, self.bench.authority.registry, self.bench.counters)
         return self.bench.entries(Tag.DOOR_REFUSAL)
 
     @property
     def stored_bytes(self) -> int:
         return sum(
             len(one.leaf) + len(one.attachment)
-            for one in self.bench.walk.ledger.replay()
+            for one in self.bench.recorder.ledger.replay()
             if one.tag == Tag.DOOR_REFUSAL
         )
 
@@ -68,9 +68,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         approvals=stores.approvals, subject_keys=stores.subject_keys,
     )  # fmt: skip
     await bench.registered()
-    desk = DoorDesk(walk=bench.walk, known=KnownCallers(registry=bench.walk.registry))
+    desk = DoorDesk(walk=bench.walk, known=KnownCallers(registry=bench.authority.registry))
     yield World(bench, desk, disk.place / "log")
-    await record_door_refusals(bench.walk, closing=True)
+    await record_door_refusals(bench.recorder, bench.authority.registry, bench.counters, closing=True)
     await disk.closed()
     report = verify_ledger(disk.place / "log", key=ledger_key())
     assert report.errors == 0, report.as_lines()
@@ -86,7 +86,9 @@ async def test_a_hundred_thousand_strangers_cost_the_stated_bytes_and_all_are_co
             number,
             address=f"10.{number % sources >> 16}.{number % sources >> 8 & 255}.{number % sources & 255}",
         )
-    await record_door_refusals(world.bench.walk, closing=True)
+    await record_door_refusals(
+        world.bench.recorder, world.bench.authority.registry, world.bench.counters, closing=True
+    )
     written = world.bench.entries(Tag.DOOR_REFUSAL)
     counts = [one["count"] for one in written]
     assert sum(counts) == FLOOD, "none is dropped silently"
@@ -109,13 +111,15 @@ async def test_a_flood_that_goes_on_for_hours_is_bounded_by_the_hour(world: Worl
     for minute in range(HOURS * 60):
         for number in range(20):
             world.refused(minute * 20 + number, address=f"10.0.{minute % 256}.{number}")
-        await record_door_refusals(world.bench.walk)
+        await record_door_refusals(world.bench.recorder, world.bench.authority.registry, world.bench.counters)
         world.bench.clock.advance(60)
     written = world.bench.entries(Tag.DOOR_REFUSAL)
     hourly = 3_600_000 // bounds.TOTAL_REFILL_MILLIS
     others = HOURS * 3_600_000 // bounds.AGAIN_MILLIS
     assert len(written) <= bounds.TOTAL_ENTRIES + HOURS * hourly + others + 1
-    await record_door_refusals(world.bench.walk, closing=True)
+    await record_door_refusals(
+        world.bench.recorder, world.bench.authority.registry, world.bench.counters, closing=True
+    )
     counts = [one["count"] for one in world.bench.entries(Tag.DOOR_REFUSAL)]
     assert sum(counts) == HOURS * 60 * 20
 
@@ -150,7 +154,9 @@ async def test_repetitions_are_counted_with_first_and_last_time(world: World):
     assert again["first"] == first["last"] + 1_000
     assert again["last"] == first["last"] + 40_000
     (line,) = reconstruct_timeline(
-        [world.bench.walk.ledger.entry(again["index"])], again["key"], world.bench.walk.subject_keys.find
+        [world.bench.recorder.ledger.entry(again["index"])],
+        again["key"],
+        world.bench.recorder.subject_keys.find,
     )
     assert line.text.startswith("40 messages were refused at door mcp: proof.key")
 
@@ -172,12 +178,12 @@ async def test_what_comes_again_is_written_soon_at_first_so_that_a_crash_loses_a
 async def test_what_a_full_log_does_not_take_is_written_once_there_is_room(world: World):
     world.refused(1)
     world.refused(2)
-    raw = world.bench.walk.ledger
+    raw = world.bench.recorder.ledger
     troubled: Any = TroubledLedger(raw, Trouble(lambda _n, method: "full" if "submit" in method else None))
-    world.bench.walk.ledger = troubled
+    world.bench.recorder.ledger = troubled
     with pytest.raises(Unavailable):
-        await record_door_refusals(world.bench.walk)
-    world.bench.walk.ledger = raw
+        await record_door_refusals(world.bench.recorder, world.bench.authority.registry, world.bench.counters)
+    world.bench.recorder.ledger = raw
     assert [one["count"] for one in await world.written()] == [1, 1]
 
 
@@ -189,17 +195,17 @@ async def test_a_stop_rule_counts_whom_a_door_knew_and_no_claim(world: World):
     for number in range(10):
         error = Unverified("no", code="proof.replay", step="replay", key=rovers_key(world))
         world.desk.refused("mcp", error, Sender(address=HERE, port=number))
-    assert not walk.stop_rules.by_hold, "by a key that somebody merely named nobody is held"
+    assert not walk.counters.stop_rules.by_hold, "by a key that somebody merely named nobody is held"
     for _ in range(3):
         world.desk.refused("mcp", Malformed("no", code="rpc.shape"), Sender(address=HERE), agent="scout")
-    assert not walk.stop_rules.by_hold
+    assert not walk.counters.stop_rules.by_hold
     world.desk.refused("mcp", Malformed("no", code="rpc.batch"), Sender(address=HERE), agent="scout")
-    (trip,) = walk.stop_rules.by_hold.values()
+    (trip,) = walk.counters.stop_rules.by_hold.values()
     assert (trip.rule.name, trip.what.name) == ("knocking", "scout")
     with pytest.raises(Refused):
         await world.bench.act()
-    await record_door_refusals(walk, closing=True)
-    found = await simulate_rule(walk, "knocking")
+    await record_door_refusals(walk.recorder, walk.authority.registry, walk.counters, closing=True)
+    found = await simulate_rule(walk.recorder, walk.authority, walk.limits, "knocking")
     assert [one.what.name for one in found.firings] == ["scout"], "and the same is counted from the entries"
 
 
@@ -218,4 +224,4 @@ async def test_what_a_stranger_claims_is_told_as_a_claim_without_its_credentials
 
 
 def rovers_key(world: World) -> str:
-    return world.bench.walk.registry.current.agents["rover"].keys[0].thumbprint
+    return world.bench.authority.registry.current.agents["rover"].keys[0].thumbprint

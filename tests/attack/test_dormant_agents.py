@@ -44,14 +44,14 @@ async def test_an_agent_that_another_shard_alone_saw_is_not_dormant() -> None:
     await world.passed(DAYS + 3, scout_at=world.b)
     # To a it looks dormant until b has told.
     assert await world.round(world.a, dormancy) == ()
-    assert dormancy.waiting == (world.b.walk.ledger.origin,)
-    await note_uses(world.b.walk, world.uses, days=DAYS)
+    assert dormancy.waiting == (world.b.walk.recorder.ledger.origin,)
+    await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
     assert await world.round(world.a, dormancy) == ()
     assert [*dormancy.waiting, dormancy.asked] == [None]
-    assert "scout" in world.bench.walk.registry.current.agents
+    assert "scout" in world.bench.authority.registry.current.agents
     # And when b does not see it any more either, it is dormant.
     await world.passed(DAYS + 1)
-    await note_uses(world.b.walk, world.uses, days=DAYS)
+    await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
     assert await world.round(world.a, dormancy) == ("scout",)
 
 
@@ -69,20 +69,20 @@ async def test_a_shard_that_keeps_what_it_saw_to_itself_is_waited_for_and_named(
                 )
 
             tasks.start_soon(follow)
-            await until(lambda: world.b.walk.ledger.origin in caplog.text)
-            assert "scout" in world.bench.walk.registry.current.agents
+            await until(lambda: world.b.walk.recorder.ledger.origin in caplog.text)
+            assert "scout" in world.bench.authority.registry.current.agents
             assert caplog.text.count("start their processes") == 1
-            await note_uses(world.b.walk, world.uses, days=DAYS)
-            await until(lambda: "scout" not in world.bench.walk.registry.current.agents)
+            await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
+            await until(lambda: "scout" not in world.bench.authority.registry.current.agents)
             tasks.cancel_scope.cancel()
     assert "agent scout was not used for 5 days and is suspended" in caplog.text
 
 
 async def test_a_shard_that_ended_in_order_is_waited_for_no_more() -> None:
     world = await shards()
-    await note_uses(world.b.walk, world.uses, days=DAYS)
+    await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
     await world.used(world.b, 2000)
-    await note_last_uses(world.b.walk, world.uses, days=DAYS)
+    await note_last_uses(world.b.walk.recorder, world.uses, days=DAYS)
     dormancy = await begun(world)
     await world.passed(DAYS + 1)
     assert await world.round(world.a, dormancy) == ("scout",)
@@ -94,17 +94,17 @@ async def test_a_shard_that_looks_back_less_far_does_not_hide_what_it_saw() -> N
     # Its log is long, and it was told to look back one day only.
     await world.passed(3)
     await world.used(world.b, 2000)
-    await note_uses(world.b.walk, world.uses, days=1)
+    await note_uses(world.b.walk.recorder, world.uses, days=1)
     dormancy = await begun(world)
     await world.passed(2)
     assert await world.round(world.a, dormancy) == ()
     assert await world.round(world.a, dormancy) == ()
     await world.passed(2)
-    await note_uses(world.b.walk, world.uses, days=1)
+    await note_uses(world.b.walk.recorder, world.uses, days=1)
     assert await world.round(world.a, dormancy) == ()
-    assert dormancy.waiting == (world.b.walk.ledger.origin,)
+    assert dormancy.waiting == (world.b.walk.recorder.ledger.origin,)
     # Set alike, it reads its log again from where the rule looks.
-    await note_uses(world.b.walk, world.uses, days=DAYS)
+    await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
     assert await world.round(world.a, dormancy) == ("scout",)
 
 
@@ -112,18 +112,18 @@ async def test_whoever_is_resumed_while_others_are_waited_for_stays() -> None:
     world = await shards()
     dormancy = await begun(world)
     await set_agent_status(world.b, SCOUT, "suspended", by="operator")
-    await note_uses(world.b.walk, world.uses, days=DAYS)
+    await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
     for _ in range(DAYS + 1):
         world.bench.clock.advance(DAY)
-        await note_uses(world.a.walk, world.uses, days=DAYS, today=True)
-    await world.b.walk.ledger.append(sealed_entry(Tag.GAP, at=world.bench.clock.now(), members={}))
+        await note_uses(world.a.walk.recorder, world.uses, days=DAYS, today=True)
+    await world.b.walk.recorder.ledger.append(sealed_entry(Tag.GAP, at=world.bench.clock.now(), members={}))
     assert await world.round(world.a, dormancy) == ()
-    assert dormancy.waiting == (world.b.walk.ledger.origin,)
+    assert dormancy.waiting == (world.b.walk.recorder.ledger.origin,)
     # b tells, and resumes scout before a has judged: a cannot know from any log that scout is wanted.
-    await note_uses(world.b.walk, world.uses, days=DAYS)
+    await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
     await set_agent_status(world.b, SCOUT, "active", by="operator")
     assert await world.round(world.a, dormancy) == ("rover",)
-    assert "scout" in world.bench.walk.registry.current.agents
+    assert "scout" in world.bench.authority.registry.current.agents
 
 
 async def test_of_two_processes_one_judges() -> None:
@@ -131,16 +131,16 @@ async def test_of_two_processes_one_judges() -> None:
     ours, theirs = await begun(world), Dormancy()
     assert await world.round(world.b, theirs) == ()
     await world.passed(DAYS + 1)
-    await note_uses(world.a.walk, world.uses, days=DAYS)
+    await note_uses(world.a.walk.recorder, world.uses, days=DAYS)
     await world.passed(1)
     assert await world.round(world.b, theirs) == ()
-    assert theirs.waiting == (world.a.walk.ledger.origin,)
+    assert theirs.waiting == (world.a.walk.recorder.ledger.origin,)
     assert await world.round(world.a, ours) == ("scout",)
     assert await world.round(world.b, theirs) == ()
     assert len([one for one in world.bench.entries(Tag.REGISTRY_CHANGE) if one.get("because")]) == 1
     # Where a is gone, and all that it published is known, b judges.
     await set_agent_status(world.b, SCOUT, "active", by="operator")
-    await note_uses(world.a.walk, world.uses, days=DAYS)
+    await note_uses(world.a.walk.recorder, world.uses, days=DAYS)
     for _ in range(DAYS + 1):
         world.bench.clock.advance(DAY)
         await world.used(world.b, 2000)
@@ -169,13 +169,15 @@ async def test_a_failing_register_suspends_nobody_and_is_asked_again() -> None:
             await follow_dormancy(workloads, uses, days=DAYS, round_seconds=0.01)
 
         tasks.start_soon(follow)
-        await until(lambda: uses.logs()[bench.walk.ledger.origin].told > PATIENCE if uses.logs() else False)
-        assert "scout" in bench.walk.registry.current.agents
+        await until(
+            lambda: uses.logs()[bench.recorder.ledger.origin].told > PATIENCE if uses.logs() else False
+        )
+        assert "scout" in bench.authority.registry.current.agents
         uses.fails = False
-        await until(lambda: "scout" not in bench.walk.registry.current.agents)
+        await until(lambda: "scout" not in bench.authority.registry.current.agents)
         tasks.cancel_scope.cancel()
     # Rover runs.
-    assert set(bench.walk.registry.current.agents) == {"rover"}
+    assert set(bench.authority.registry.current.agents) == {"rover"}
 
 
 async def test_the_ledger_says_which_rule_suspended_an_agent_and_why_and_it_is_refused() -> None:
@@ -184,9 +186,9 @@ async def test_the_ledger_says_which_rule_suspended_an_agent_and_why_and_it_is_r
     await suspend_dormant(workloads, uses, dormancy, days=DAYS)
     for _ in range(DAYS + 1):
         bench.clock.advance(DAY)
-        await note_uses(bench.walk, uses, days=DAYS, today=True)
+        await note_uses(bench.recorder, uses, days=DAYS, today=True)
     assert await suspend_dormant(workloads, uses, dormancy, days=DAYS) == ("rover", "scout")
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     told = [bench.opened(index) for index in range(size)]
     mine = [(leaf, payload) for leaf, payload in told if leaf["tag"] == Tag.REGISTRY_CHANGE][-1]
     assert mine[0]["because"] == "it was not used for 5 days"

@@ -58,8 +58,11 @@ UNDIGESTED = replace(MADE, prompt_digest="", code_digest="", tools_digest="")
 
 
 async def manifest(bench: Bench, made: Manifest = MADE, *, at: int = 0) -> str:
-    await register_manifest(bench.walk, sample_signed(made, at=at).token, by="operator")
-    standing = standing_manifest(bench.walk, SCOUT)
+    await register_manifest(
+        bench.recorder, bench.authority, bench.asking.under_way, bench.live, sample_signed(made, at=at).token,
+        by="operator",
+    )  # fmt: skip
+    standing = standing_manifest(bench.authority, SCOUT)
     assert standing is not None
     return standing.digest
 
@@ -93,13 +96,13 @@ def seen(workloads: Workloads, name: str) -> CallerIdentity:
 
     def manifest_of(agent: AgentId) -> str:
         try:
-            standing = standing_manifest(workloads.walk, agent)
+            standing = standing_manifest(workloads.walk.authority, agent)
         except Refused:
             return ""
         return standing.digest if standing is not None else ""
 
     known = KnownCallers(
-        registry=workloads.walk.registry, instances=workloads.instances, manifest_of=manifest_of
+        registry=workloads.walk.authority.registry, instances=workloads.instances, manifest_of=manifest_of
     )
     return known.by_key(key_of(name).thumbprint, workloads.walk.clock.now()).identity
 

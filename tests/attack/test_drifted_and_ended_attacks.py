@@ -96,8 +96,8 @@ async def test_disabling_the_owner_ends_every_use() -> None:
     await bench.issue("m-2", principal="bob")
     await acted(bench, KNOWN)
     await bench.registered(documents("disabled"))
-    assert bench.walk.registry.current.capabilities
-    assert not bench.walk.registry.current.agents
+    assert bench.authority.registry.current.capabilities
+    assert not bench.authority.registry.current.agents
     for identity in (KNOWN, CallerIdentity()):
         for mandate in ("m-1", "m-2"):
             with pytest.raises(Refused) as told:
@@ -116,7 +116,7 @@ async def test_what_is_asked_for_and_not_registered_is_noted_without_a_write() -
     for target, server in (("drop_all", "crm"), ("get_case", "shadow")):
         with pytest.raises(Refused):
             await acted(bench, KNOWN, target=target, server=server)
-    assert {(one.kind, one.name) for one in bench.walk.sightings.take()} == {
+    assert {(one.kind, one.name) for one in bench.walk.verification.sightings.take()} == {
         ("tool", "crm/drop_all"),
         ("server", "shadow"),
     }
@@ -138,7 +138,7 @@ async def test_an_instance_that_ends_while_its_intent_is_on_its_way_to_the_disk_
         asked.append(instance_stands(world.instances, world.trust, identity, now))
         return asked[-1]
 
-    bench.walk.stands = stands
+    bench.walk.verification.stands = stands
     await acted(bench, identity)
     assert asked == [False]
     assert not bench.upstream.effects
@@ -151,7 +151,7 @@ async def test_an_instance_that_ends_while_its_intent_is_on_its_way_to_the_disk_
 async def test_an_instance_that_ended_or_drifted_is_shown_nothing_any_more(world: InstanceWorld) -> None:
     bench = await Bench(clock=world.clock).registered()
     await bench.issue()
-    bench.walk.stands = partial(instance_stands, world.instances, world.trust)
+    bench.walk.verification.stands = partial(instance_stands, world.instances, world.trust)
     _, caller = bench.request("get_case", {"case": "4711"})
     identity = CallerIdentity(instance=str(world.instance.id), source="unix", grade="kernel")
     alive = structs.replace(caller, identity=identity)

@@ -49,7 +49,7 @@ async def test_a_raise_is_refused_with_the_very_commands_and_passes_after_them()
     told = refused(raised)
     for kind in DRILL_KINDS:
         assert f"`answerable drill {kind} scout --kind agent`" in told
-    assert bench.walk.registry.current.agents["scout"].tier == 1
+    assert bench.authority.registry.current.agents["scout"].tier == 1
     await drill(workloads, "stop")
     await drill(workloads, "trace")
     with pytest.raises(Refused) as raised:
@@ -58,7 +58,7 @@ async def test_a_raise_is_refused_with_the_very_commands_and_passes_after_them()
     assert "drill stop scout" not in raised.value.message
     await drill(workloads, "revocation")
     await raise_to(bench, 2)
-    assert bench.walk.registry.current.agents["scout"].tier == 2
+    assert bench.authority.registry.current.agents["scout"].tier == 2
 
 
 async def test_drills_of_a_capability_raise_that_capability_and_nothing_else():
@@ -75,7 +75,7 @@ async def test_drills_of_a_capability_raise_that_capability_and_nothing_else():
         for one in documents_with("Agent", "scout", tier=1)
     ]
     await apply_registry(bench.walk, documents, by="operator")
-    assert bench.walk.registry.current.capabilities["crm.read"].tier == 2
+    assert bench.authority.registry.current.capabilities["crm.read"].tier == 2
 
 
 async def test_an_older_document_of_a_higher_tier_is_a_raise_too():
@@ -148,7 +148,7 @@ async def test_a_drill_counts_for_ninety_days_and_none_from_the_future_does(age,
 
 async def test_a_failed_drill_and_one_that_was_only_claimed_count_for_nothing():
     bench, workloads = await drilled_bench()
-    real = bench.walk.holds
+    real = bench.authority.holds
 
     class Deaf(SqliteHoldRegister):
         """Takes holds and tells nobody."""
@@ -157,12 +157,12 @@ async def test_a_failed_drill_and_one_that_was_only_claimed_count_for_nothing():
             return ()
 
     store = fresh_store()
-    bench.walk.holds = Deaf(store, SqliteRevocationRegister(store, clock=bench.clock))
+    bench.authority.holds = Deaf(store, SqliteRevocationRegister(store, clock=bench.clock))
     found = await run_drill(workloads, "stop", drilled("agent", "scout"), by="uid:0")
     assert not found.passed
     [leaf] = bench.entries(Tag.DRILL)
     assert leaf["passed"] is False
-    bench.walk.holds = real
+    bench.authority.holds = real
     await drill(workloads, "revocation")
     await drill(workloads, "trace")
     with pytest.raises(Refused) as raised:
@@ -201,18 +201,20 @@ async def test_where_drills_are_only_told_a_raise_is_in_force_and_on_record():
 async def test_a_drill_stops_nobody_else_and_leaves_nothing_open():
     bench, workloads = await bench_to_drill()
     await bench.issue("m-1")
-    agents = bench.walk.registry.current
+    agents = bench.authority.registry.current
     await drill_all(workloads)
-    assert bench.walk.registry.current is agents
+    assert bench.authority.registry.current is agents
     assert (await bench.act()).outcome.status == "succeeded"
-    assert bench.walk.mandates.calls_used("m-1") == 1
-    assert not bench.walk.open_intents
-    assert not bench.walk.calls
+    assert bench.authority.mandates.calls_used("m-1") == 1
+    assert not bench.recorder.open_intents
+    assert not bench.live.calls
     assert not [*workloads.instances.live()]
-    assert not list(bench.walk.approvals.all(pending_only=True, now=bench.clock.now()))
-    open_ones = [one.id for one in bench.walk.mandates.all() if bench.walk.mandates.state(one.id) == "open"]
+    assert not list(bench.authority.approvals.all(pending_only=True, now=bench.clock.now()))
+    open_ones = [
+        one.id for one in bench.authority.mandates.all() if bench.authority.mandates.state(one.id) == "open"
+    ]
     assert open_ones == ["m-1"]
-    for hold in bench.walk.holds.all():
+    for hold in bench.authority.holds.all():
         assert hold.source == "drill"
         assert hold.expires_at
     [told] = bench.entries(Tag.HOLD_PLACED)

@@ -39,7 +39,9 @@ HOW = pytest.mark.parametrize("how", ["key", "passkey"])
 
 async def ready() -> tuple[Bench, SoftPasskey]:
     bench = await duty_bench()
-    bench.walk.passkeys = PasskeyState(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
+    bench.asking.passkeys = PasskeyState(
+        register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,)
+    )
     device = SoftPasskey(seed="bob")
     await enrolled(bench, "bob", device)
     return bench, device
@@ -59,9 +61,13 @@ def asked_for(bench: Bench, **changes: Any) -> dict[str, Any]:
 
 
 async def by_passkey(bench: Bench, device: SoftPasskey, *, signed_in: str = "bob", **changes: Any) -> Any:
-    terms, nonce, challenge = open_duty(bench.walk, asked_for(bench, **changes))
+    terms, nonce, challenge = open_duty(
+        bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, asked_for(bench, **changes)
+    )
     return await delegate_by_passkey(
-        bench.walk,
+        bench.recorder,
+        bench.authority,
+        bench.asking,
         terms.claims(),
         person=person(signed_in),
         nonce=nonce,
@@ -76,19 +82,23 @@ async def test_a_device_signs_exactly_the_terms_and_the_deputy_may_answer_then()
     assert (one.of, one.to, one.strength) == ("bob", "dan", "passkey")
     assert verify_kept_duty(one.token)[0].id == one.id
     assert (await bench.answer(await waiting(bench), by="dan")).state == "approved"
-    await remove_passkey(bench.walk, one.credential, by="operator")
+    await remove_passkey(bench.recorder, bench.asking.passkeys, one.credential, by="operator")
     assert (await bench.refund(6000)).outcome is None, "what it was signed with is gone"
 
 
 @pytest.mark.requirement("DUTY-05")
 async def test_terms_that_were_changed_after_they_were_opened_are_refused():
     bench, device = await ready()
-    terms, nonce, challenge = open_duty(bench.walk, asked_for(bench))
+    terms, nonce, challenge = open_duty(
+        bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, asked_for(bench)
+    )
     for change in ({"to": "erin"}, {"until_ms": terms.until + 1}, {"group": "sales"}, {"reason": "x"}):
         claims = {**terms.claims(), **change}
         with pytest.raises(AnswerableError) as raised:
             await delegate_by_passkey(
-                bench.walk,
+                bench.recorder,
+                bench.authority,
+                bench.asking,
                 claims,
                 person=person("bob"),
                 nonce=nonce,
@@ -101,21 +111,43 @@ async def test_terms_that_were_changed_after_they_were_opened_are_refused():
 @pytest.mark.requirement("DUTY-05")
 async def test_a_nonce_is_good_once_and_for_five_minutes():
     bench, device = await ready()
-    terms, nonce, challenge = open_duty(bench.walk, asked_for(bench))
-    other, other_nonce, _ = open_duty(bench.walk, asked_for(bench, to="erin"))
+    terms, nonce, challenge = open_duty(
+        bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, asked_for(bench)
+    )
+    other, other_nonce, _ = open_duty(
+        bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, asked_for(bench, to="erin")
+    )
     assertion = device.assertion(challenge)
     await delegate_by_passkey(
-        bench.walk, terms.claims(), person=person("bob"), nonce=nonce, assertion=assertion
+        bench.recorder,
+        bench.authority,
+        bench.asking,
+        terms.claims(),
+        person=person("bob"),
+        nonce=nonce,
+        assertion=assertion,
     )
     with pytest.raises(Unverified):
         await delegate_by_passkey(
-            bench.walk, terms.claims(), person=person("bob"), nonce=nonce, assertion=assertion
+            bench.recorder,
+            bench.authority,
+            bench.asking,
+            terms.claims(),
+            person=person("bob"),
+            nonce=nonce,
+            assertion=assertion,
         )
     late = device.assertion(duty_challenge(other, other_nonce))
     bench.clock.advance(301)
     with pytest.raises(Unverified):
         await delegate_by_passkey(
-            bench.walk, other.claims(), person=person("bob"), nonce=other_nonce, assertion=late
+            bench.recorder,
+            bench.authority,
+            bench.asking,
+            other.claims(),
+            person=person("bob"),
+            nonce=other_nonce,
+            assertion=late,
         )
 
 
@@ -141,14 +173,22 @@ async def test_what_would_be_refused_is_refused_before_anybody_signs():
         ({"from_ms": "now"}, "duty.malformed"),
     ):
         with pytest.raises(AnswerableError) as raised:
-            open_duty(bench.walk, asked_for(bench, **changes))
+            open_duty(
+                bench.recorder.ledger,
+                bench.authority,
+                bench.asking,
+                bench.walk.entropy,
+                asked_for(bench, **changes),
+            )
         assert raised.value.code == code
 
 
 @pytest.mark.requirement("DUTY-05")
 async def test_a_signature_for_an_answer_is_none_for_a_delegation():
     bench, device = await ready()
-    terms, nonce, _ = open_duty(bench.walk, asked_for(bench))
+    terms, nonce, _ = open_duty(
+        bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, asked_for(bench)
+    )
     from answerable.core.approval.challenge import challenge as answer_challenge
 
     forged = device.assertion(
@@ -156,7 +196,13 @@ async def test_a_signature_for_an_answer_is_none_for_a_delegation():
     )
     with pytest.raises(Unverified):
         await delegate_by_passkey(
-            bench.walk, terms.claims(), person=person("bob"), nonce=nonce, assertion=forged
+            bench.recorder,
+            bench.authority,
+            bench.asking,
+            terms.claims(),
+            person=person("bob"),
+            nonce=nonce,
+            assertion=forged,
         )
 
 
@@ -167,7 +213,7 @@ async def ran(how: str, *, ended: bool = False) -> Bench:
     await bench.answer(await waiting(bench), by="dan")
     assert (await bench.refund(6000)).outcome is not None
     if ended:
-        await end_duty(bench.walk, one.id, by="bob")
+        await end_duty(bench.recorder, bench.asking.duties, one.id, by="bob")
     return bench
 
 
@@ -176,13 +222,13 @@ def found(bench: Bench, change: Any = None, *, fields: dict[str, Any] | None = N
     None hides one."""
     check, citations = ShownAnswers(), Citations()
     rules: list[str] = []
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         leaf = read_leaf(stored.leaf)
         assert not isinstance(leaf, Fault)
         leaf = change(leaf) if change is not None else leaf
         fault = citations.fault(stored.index, leaf, leaf_hash(stored.leaf))
         rules += [fault.rule] if fault is not None else []
-        shown = list(disclosures_of(stored, bench.walk.subject_keys.find) or ())
+        shown = list(disclosures_of(stored, bench.recorder.subject_keys.find) or ())
         if stored.tag == Tag.DUTY and fields:
             shown = [
                 msgspec.structs.replace(one, value=msgspec.Raw(encode(fields[one.name])))
@@ -251,7 +297,7 @@ async def test_after_a_change_it_is_found(how, what):
 @pytest.mark.requirement("DUTY-06")
 async def test_an_answer_after_the_end_is_found():
     bench = await ran("key", ended=True)
-    moved: list[Any] = list(bench.walk.ledger.replay())
+    moved: list[Any] = list(bench.recorder.ledger.replay())
     check = ShownAnswers()
     # As if the end had come first, and long before.
     leaves = [(one.index, read_leaf(one.leaf)) for one in moved]
@@ -269,15 +315,15 @@ async def test_an_answer_that_was_on_its_way_while_what_it_was_given_by_was_ende
     bench = await duty_bench()
     one = await delegate(bench)
     asked = await waiting(bench)
-    plain = bench.walk.ledger
+    plain = bench.recorder.ledger
     submitted = asyncio.Event()
     trouble = Trouble(lambda _n, _method: submitted.set())
-    bench.walk.ledger = TroubledLedger(plain, trouble, latency=lambda: 50)
-    ending = asyncio.create_task(end_duty(bench.walk, one.id, by="bob"))
+    bench.recorder.ledger = TroubledLedger(plain, trouble, latency=lambda: 50)
+    ending = asyncio.create_task(end_duty(bench.recorder, bench.asking.duties, one.id, by="bob"))
     await submitted.wait()
     await bench.answer(asked, by="dan")
     await ending
-    bench.walk.ledger = plain
+    bench.recorder.ledger = plain
     assert [one["change"] for one in bench.entries(Tag.DUTY)] == ["given", "ended"]
     ended, answer = bench.entries(Tag.DUTY)[-1], bench.entries(Tag.APPROVAL_ANSWER)[-1]
     assert answer["index"] > ended["index"]
@@ -317,5 +363,5 @@ async def test_what_is_kept_of_a_passkey_is_one_reading():
 async def test_whoever_opens_again_and_again_fills_no_memory():
     bench, _ = await ready()
     for _ in range(100):
-        open_duty(bench.walk, asked_for(bench))
+        open_duty(bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, asked_for(bench))
     assert bench.store.rows("SELECT count(*) FROM nonces WHERE about LIKE 'duty %'", ()) == [(32,)]

@@ -84,7 +84,7 @@ async def test_of_one_risk_what_is_mine_stands_before_what_is_others():
 async def test_opening_the_card_counts_as_seen_and_looking_at_the_list_does_not():
     house, browsers = await on_duty("alice", "bob")
     asked = await waiting(house.bench)
-    register = house.bench.walk.duties.register
+    register = house.bench.asking.duties.register
     await browsers["bob"][0].page("/approvals")
     await browsers["bob"][0].page("/")
     await browsers["alice"][0].page(f"/approvals/{asked.id}")
@@ -167,7 +167,7 @@ async def test_without_the_token_of_the_session_or_from_another_site_nothing_is_
     stranger = Client(house.app)
     assert (await stranger.script("/duty/open", body)).status_code == 401
     assert (await stranger.page("/duty")).status_code == 303
-    assert not house.bench.walk.duties.register.find(one.id).ended_at
+    assert not house.bench.asking.duties.register.find(one.id).ended_at
     assert device
 
 

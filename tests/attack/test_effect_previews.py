@@ -104,7 +104,9 @@ async def test_the_story_of_a_task_says_that_it_was_not_the_agent_who_looked():
     asked = (await house.refund(6000)).approval
     assert asked is not None
     await house.act()
-    lines = reconstruct_timeline(house.walk.ledger.replay(), "m-1", house.walk.subject_keys.find)
+    lines = reconstruct_timeline(
+        house.walk.recorder.ledger.replay(), "m-1", house.walk.recorder.subject_keys.find
+    )
     told = [line.text for line in lines if line.kind == "intent"]
     said = f"asked by the gateway for the card of approval {asked.id}"
     assert [said in text for text in told] == [True, False]
@@ -145,7 +147,7 @@ async def test_what_policy_does_not_let_through_at_once_is_told_and_not_tried(ru
     house = await bench(policies=POLICIES + rule)
     assert told in why_none(await asked_with(house))
     assert not house.upstream.effects
-    assert len(house.walk.approvals.all(pending_only=True, now=house.clock.now())) == 1, (
+    assert len(house.walk.authority.approvals.all(pending_only=True, now=house.clock.now())) == 1, (
         "no question about a question"
     )
 
@@ -182,7 +184,7 @@ async def test_a_server_that_hangs_is_left_alone_and_its_end_is_on_record():
     # A machine that is too busy to begin within the second begins nothing.
     assert len(begun) == len(ended)
     assert all(one["status"] in ("indeterminate", "not_started") for one in ended)
-    assert not house.walk.open_intents
+    assert not house.walk.recorder.open_intents
 
 
 @pytest.mark.requirement("PREVIEW-03")
@@ -246,8 +248,8 @@ async def test_a_caller_who_leaves_while_it_is_looked_up_left_no_question_and_ma
         await house.refund(6000)
     assert not house.entries(Tag.APPROVAL_ASKED)
     assert [one["status"] for one in house.entries(Tag.INDETERMINATE)] == ["indeterminate"]
-    assert not house.walk.open_intents
-    assert not house.walk.under_way.asking
+    assert not house.walk.recorder.open_intents
+    assert not house.walk.asking.under_way.asking
     house.upstream.before = None
     assert (await asked_with(house))[0][0] == "dry run"
 
@@ -314,7 +316,7 @@ async def test_what_a_preview_says_changes_neither_what_is_bound_nor_what_runs()
         {"case": "4711"},
         {"amount": 6000, "case": "4711"},
     ]
-    used = house.walk.approvals.find(asked.id)
+    used = house.walk.authority.approvals.find(asked.id)
     assert used is not None
     assert (used.state, used.void_because) == ("used", ())
 

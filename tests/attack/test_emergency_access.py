@@ -50,7 +50,7 @@ async def test_what_ran_so_is_decided_again_alike_by_a_stranger():
     bench, approval = await waiting()
     await broken(bench, approval)
     assert (await bench.refund(6000)).outcome is not None
-    found = list(replay_entries(bench.walk.ledger.replay(), bench.walk.subject_keys.find))
+    found = list(replay_entries(bench.recorder.ledger.replay(), bench.recorder.subject_keys.find))
     assert {one.verdict for one in found} == {"same"}
 
 
@@ -140,16 +140,32 @@ async def test_no_yes_is_turned_into_it():
     """By key the verdict is signed; by passkey it is in the challenge, and so is the reason."""
     bench, approval = await waiting()
     token = signed_answer(
-        approval, nonce=nonce_for(bench.walk, approval), by=PrincipalId("dan"), verdict="approve",
-        comment=REASON, audience=AUDIENCE, at=bench.clock.now(), key=signing_key("dan"),
-    )  # fmt: skip
+        approval,
+        nonce=nonce_for(bench.asking.openings, bench.clock, bench.walk.entropy, approval),
+        by=PrincipalId("dan"),
+        verdict="approve",
+        comment=REASON,
+        audience=AUDIENCE,
+        at=bench.clock.now(),
+        key=signing_key("dan"),
+    )
     with pytest.raises(Refused) as told:
-        await answer_approval(bench.walk, approval.id, token, typed=name_to_type(approval))
+        await answer_approval(
+            bench.recorder,
+            bench.authority,
+            bench.asking,
+            bench.counters,
+            approval.id,
+            token,
+            typed=name_to_type(approval),
+        )
     assert told.value.code == "approval.not_asked", "dan's yes is none, and no broken glass"
     header, body, signature = token.split(".")
     turned = ".".join((header, body.replace(body[40:44], "AAAA"), signature))
     with pytest.raises((Unverified, Malformed)):
-        await answer_approval(bench.walk, approval.id, turned)
+        await answer_approval(
+            bench.recorder, bench.authority, bench.asking, bench.counters, approval.id, turned
+        )
 
 
 @pytest.mark.requirement("GLASS-03")
@@ -162,7 +178,9 @@ async def test_a_passkey_signs_the_verdict_and_the_reason(signed: str):
     assert approval is not None
     device = SoftPasskey(seed="dan")
     await enrolled(bench, "dan", device)
-    nonce, shown, _ = open_to_answer(bench.walk, approval.id)
+    nonce, shown, _ = open_to_answer(
+        bench.recorder.ledger, bench.authority, bench.asking.openings, bench.walk.entropy, approval.id
+    )
     parts: dict[str, Any] = {"nonce": nonce, "action": shown.shown.digest, "rendering": shown.card.digest}
     over = {
         "approve": {"verdict": "approve"},
@@ -171,9 +189,18 @@ async def test_a_passkey_signs_the_verdict_and_the_reason(signed: str):
     }[signed]
     assertion = device.assertion(challenge(**parts, **over))
     given = answer_by_passkey(
-        bench.walk, approval.id, person=PrincipalId("dan"), verdict="break_glass", comment=REASON,
-        nonce=nonce, assertion=assertion, typed=name_to_type(approval),
-    )  # fmt: skip
+        bench.recorder,
+        bench.authority,
+        bench.asking,
+        bench.counters,
+        approval.id,
+        person=PrincipalId("dan"),
+        verdict="break_glass",
+        comment=REASON,
+        nonce=nonce,
+        assertion=assertion,
+        typed=name_to_type(approval),
+    )
     if signed == "as it is":
         assert (await given).state == "approved"
         assert (await bench.refund(6000)).outcome is not None
@@ -250,11 +277,19 @@ async def test_no_agent_breaks_a_glass():
     bench, approval = await waiting()
     for by in ("scout", "workflow:scout"):
         token = signed_answer(
-            approval, nonce=nonce_for(bench.walk, approval), by=PrincipalId(by), verdict="break_glass",
-            comment=REASON, audience=AUDIENCE, at=bench.clock.now(), key=signing_key("scout"),
-        )  # fmt: skip
+            approval,
+            nonce=nonce_for(bench.asking.openings, bench.clock, bench.walk.entropy, approval),
+            by=PrincipalId(by),
+            verdict="break_glass",
+            comment=REASON,
+            audience=AUDIENCE,
+            at=bench.clock.now(),
+            key=signing_key("scout"),
+        )
         with pytest.raises(Unverified) as told:
-            await answer_approval(bench.walk, approval.id, token)
+            await answer_approval(
+                bench.recorder, bench.authority, bench.asking, bench.counters, approval.id, token
+            )
         assert told.value.code == "approval.key"
 
 
@@ -284,7 +319,7 @@ async def test_the_ledger_and_the_timeline_say_who_and_why():
     await broken(bench, approval)
     (leaf,) = bench.entries(Tag.APPROVAL_ANSWER)
     assert leaf["verdict"] == "break_glass"
-    found = reconstruct_timeline(bench.walk.ledger.replay(), "m-1", bench.walk.subject_keys.find)
+    found = reconstruct_timeline(bench.recorder.ledger.replay(), "m-1", bench.recorder.subject_keys.find)
     (line,) = [one for one in found if "broke the glass" in one.text]
     assert line.text.startswith("dan broke the glass of approval")
     assert f"comment: {REASON}" in line.details

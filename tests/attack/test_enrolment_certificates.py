@@ -116,15 +116,15 @@ async def test_no_document_leaves_that_the_ledger_does_not_hold_or_whose_instanc
     assert [entry["kind"] for entry in issued] == ["x509", "jwt", "wit"]
     assert all(entry["instance"] == str(one.id) for entry in issued)
     assert [bool(entry["key"]) for entry in issued] == [True, False, True]
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def full(entry):
         raise Unavailable("the disk is full", code="ledger.full", port="ledger")
 
-    monkeypatch.setattr(bench.walk.ledger, "submit", full)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", full)
     with pytest.raises(Unavailable):
         await x509_svid(workloads, one.id, key)
-    monkeypatch.setattr(bench.walk.ledger, "submit", submit)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", submit)
     await end_instance(workloads, one.id, because="asked")
     with pytest.raises(Refused):
         await jwt_svid(workloads, one.id, ("them",))

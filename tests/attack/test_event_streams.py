@@ -17,13 +17,13 @@ from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.events import manage_streams as streams
 from answerable.flows.events.poll_events import Poll, poll_events, poll_in
 from answerable.flows.ledger.announce import announce_new
-from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.ports.event_post import ANSWER_BYTES_MAX
 from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
 from tests.stand_ins.bundle_server import OurEndpoint
 from tests.worlds.event import EventClient, announcing, desk_on, stream, waiting
 from tests.worlds.federation import Authority
+from tests.worlds.parts import revoked
 from tests.worlds.token import token_world
 from tests.worlds.token_server import Said, serving
 
@@ -79,7 +79,7 @@ async def test_no_receiver_reads_changes_polls_or_ends_the_stream_of_another_one
         mine = (await EventClient(world, "researcher").made())["stream_id"]
         thief = EventClient(world, "writer")
         own = (await thief.made())["stream_id"]
-        await revoke_authority(world.walk, revocable("token", "t-1"), by="alice", reason="")
+        await revoked(world.walk, revocable("token", "t-1"), by="alice")
         (jti,) = await EventClient(world, "researcher").events(mine)
         before = world.product.events.register.find(mine)
         for name in (mine, "A" * 22):
@@ -268,7 +268,7 @@ async def test_acknowledgements_that_are_repeated_foreign_or_made_up_take_nothin
         desk.register.put(stream(name, receiver=receiver))
     await announce_new(desk)
     for token in ("t-1", "t-2", "t-3"):
-        await revoke_authority(made.walk, revocable("token", token), by="alice", reason="")
+        await revoked(made.walk, revocable("token", token), by="alice")
     await announce_new(desk)
     ids = [one.id for one in desk.register.waiting("s-1", count_max=9)]
     # Never given: whoever knows its id cannot make it go.

@@ -34,7 +34,7 @@ CHANGES = {
 
 
 def standing(bench: Bench, mandate: Mandate) -> str:
-    return mandate_state(bench.walk, mandate)[0]
+    return mandate_state(bench.authority, mandate)[0]
 
 
 def listed(bench: Bench) -> frozenset[tuple[str, str]]:
@@ -52,7 +52,7 @@ async def test_what_a_changed_document_takes_away_is_neither_listed_nor_called_o
     assert await code_of(bench.act()) == "succeeded"
     assert ("tools/call", "get_case") in listed(bench)
     assert standing(bench, mandate) == "open"
-    document: Any = parse(bench.walk.registry.documents()[key])
+    document: Any = parse(bench.authority.registry.documents()[key])
     changed = {**document, "spec": {**document["spec"], **spec}}
     await apply_registry(bench.walk, [changed], by="operator")
     assert await code_of(bench.act()) == code

@@ -36,14 +36,14 @@ async def told(*, twice: bool = False) -> tuple[Any, Lease]:
         await bench.act("get_case", {"case": "4712"})
     warrant = watching.warrants[0]
     (intent, *_) = [
-        one for one in range(bench.walk.ledger.size) if bench.walk.ledger.entry(one).tag == Tag.INTENT
+        one for one in range(bench.recorder.ledger.size) if bench.recorder.ledger.entry(one).tag == Tag.INTENT
     ]
     now = bench.clock.now()
     lease = Lease(
         name=warrant.brokered.terms.name,
         target="crm-db",
         window="action",
-        log=bench.walk.ledger.origin,
+        log=bench.recorder.ledger.origin,
         intent=intent,
         mandate="m-1",
         agent="scout",
@@ -58,17 +58,17 @@ async def told(*, twice: bool = False) -> tuple[Any, Lease]:
 
 async def written(bench: Any, lease: Lease, change: int) -> None:
     entry = lease_stands(
-        lease, change=change, at=bench.clock.now(), sealing=sealing_for(bench.walk, LOG_SUBJECT)
+        lease, change=change, at=bench.clock.now(), sealing=sealing_for(bench.recorder, LOG_SUBJECT)
     )
-    _, left = await record_entry(bench.walk, entry)
+    _, left = await record_entry(bench.recorder, entry)
     assert left is None
 
 
 async def rules(bench: Any, tmp_path: Any) -> list[str]:
     """What the offline verifier says of these entries, once they are in the files of a log."""
     ledger = small_log(tmp_path / "log")
-    for number in range(1, bench.walk.ledger.size):
-        stored = bench.walk.ledger.entry(number)
+    for number in range(1, bench.recorder.ledger.size):
+        stored = bench.recorder.ledger.entry(number)
         await ledger.append(entry_of(stored.tag, stored.leaf, stored.attachment))
     await ledger.close()
     report = await asyncio.to_thread(verify_ledger, tmp_path / "log", key=log_key()[0])
@@ -144,7 +144,7 @@ async def test_stretches_that_are_read_apart_say_the_same_as_one(tmp_path):
     bench, lease = await told()
     await written(bench, gone(lease), 5)
     await written(bench, lease, 6)
-    leaves = [read_leaf(bench.walk.ledger.entry(one).leaf) for one in range(bench.walk.ledger.size)]
+    leaves = [read_leaf(bench.recorder.ledger.entry(one).leaf) for one in range(bench.recorder.ledger.size)]
     assert not any(isinstance(one, Fault) for one in leaves)
     for cut in range(1, len(leaves)):
         before, behind = LeaseEntries(), LeaseEntries(cut)

@@ -44,6 +44,7 @@ from tests.worlds.figures import (
     folded,
     ready,
 )
+from tests.worlds.parts import to_oversee
 from tests.worlds.walk import customers_bench
 
 pytestmark = pytest.mark.anyio
@@ -118,7 +119,7 @@ async def test_a_flood_of_refusals_is_counted_whole_and_dilutes_no_use_case():
     for _ in range(300):
         with pytest.raises(Refused):
             await bench.refund(2_000_000)
-    await record_counted_refusals(bench.walk)
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
     cells = await cells_of(bench)
     assert (cells[READ].actions, cells[READ].refused) == (1, 0)
     assert cells[PAY].refused + cells[UNSAID].counted == 300
@@ -160,12 +161,12 @@ async def test_past_the_limit_of_hours_the_oldest_are_in_the_total_alone_and_it_
     assert len(rows) <= CELLS_MAX + groups + 1 + BEGUN_MAX
     first = figures.from_hour * HOUR_MS
     assert first > START
-    bench.walk.figures.figures = figures
-    figures.entries = bench.walk.ledger.size
-    told = await report_statistics(bench.walk, since=first)
+    bench.asking.figures.figures = figures
+    figures.entries = bench.recorder.ledger.size
+    told = await report_statistics(*to_oversee(bench.walk), since=first)
     assert sum(cell.alone for cell in told.groups.values()) == (hours - 5) * groups
     with pytest.raises(Refused) as refused:
-        await report_statistics(bench.walk, since=first - 1)
+        await report_statistics(*to_oversee(bench.walk), since=first - 1)
     assert refused.value.code == "stats.since"
     # Neither a restart nor a clock that was set back makes a forgotten hour of a part of what was in it.
     again = restored(rows, figures.entries)
@@ -216,7 +217,7 @@ async def test_an_effect_under_a_schedule_is_traced_to_who_answers_for_it():
     bench = await at_eleven()
     mandate = await issue_mandate(bench.walk, signed(scheduled(bench)))
     answer = await bench.act("send", MAIL, mandate=mandate.id)
-    assert person_behind(bench.walk, answer.receipt.index) == "alice"
+    assert person_behind(bench.recorder, answer.receipt.index) == "alice"
 
 
 @pytest.mark.requirement("STAT-06")
@@ -225,8 +226,8 @@ async def test_an_effect_that_was_handed_on_is_traced_by_every_hop():
     believing(bench)
     mandate = await mandated(bench)
     answer = await govern_action(bench.walk, *asked(bench, chain_of(bench, mandate)))
-    assert person_behind(bench.walk, answer.receipt.index) == "alice"
-    (hops,) = [one for one in bench.walk.ledger.replay() if one.tag == Tag.INTENT]
+    assert person_behind(bench.recorder, answer.receipt.index) == "alice"
+    (hops,) = [one for one in bench.recorder.ledger.replay() if one.tag == Tag.INTENT]
     assert b'"hops":[{' in hops.leaf
 
 
@@ -234,7 +235,7 @@ async def test_an_effect_that_was_handed_on_is_traced_by_every_hop():
 async def test_an_effect_about_a_customer_is_traced_to_the_person_and_not_to_the_customer():
     bench = await customers_bench()
     answer = await bench.refund(100)
-    assert person_behind(bench.walk, answer.receipt.index) == "alice"
+    assert person_behind(bench.recorder, answer.receipt.index) == "alice"
 
 
 @pytest.mark.requirement("STAT-06")
@@ -244,12 +245,12 @@ async def test_what_was_erased_is_not_traced_and_counts_as_that():
         await bench.act()
 
     class Erased:
-        of = bench.walk.subject_keys.of
+        of = bench.recorder.subject_keys.of
 
         def find(self, _key):
             return None
 
-    bench.walk.subject_keys = Erased()
+    bench.recorder.subject_keys = Erased()
     cell = (await cells_of(bench))[READ]
     assert (cell.traced, cell.untraced) == (0, 3)
 
@@ -263,7 +264,7 @@ async def test_a_link_that_is_not_what_it_is_referred_to_as_ends_the_trace(broke
     answer = await bench.act()
     walk = bench.walk
     at = answer.receipt.index if broken == "hash" else answer.intent.index
-    intent = walk.ledger.entry(at)
+    intent = walk.recorder.ledger.entry(at)
     leaf = msgspec.json.decode(intent.leaf)
     match broken:
         case "hash":
@@ -285,13 +286,13 @@ async def test_a_link_that_is_not_what_it_is_referred_to_as_ends_the_trace(broke
         leaf=encode_ledger(leaf),
         tag=int(Tag.REFUSAL) if broken == "intent" else intent.tag,
     )
-    whole = walk.ledger.entry
-    walk.ledger.entry = lambda index: spoilt if index == at else whole(index)
+    whole = walk.recorder.ledger.entry
+    walk.recorder.ledger.entry = lambda index: spoilt if index == at else whole(index)
     try:
-        assert person_behind(walk, answer.receipt.index) == ""
+        assert person_behind(walk.recorder, answer.receipt.index) == ""
     finally:
-        del walk.ledger.entry
-    assert person_behind(walk, answer.receipt.index) == "alice"
+        del walk.recorder.ledger.entry
+    assert person_behind(walk.recorder, answer.receipt.index) == "alice"
 
 
 @pytest.mark.requirement("STAT-06")
@@ -300,14 +301,14 @@ async def test_keys_that_cannot_be_had_just_now_are_no_missing_trace():
     answer = await bench.act()
 
     class Away:
-        of = bench.walk.subject_keys.of
+        of = bench.recorder.subject_keys.of
 
         def find(self, _key):
             raise Unavailable("no keys", code="subject_keys.unavailable", port="subject_keys")
 
-    bench.walk.subject_keys = Away()
+    bench.recorder.subject_keys = Away()
     with pytest.raises(Unavailable):
-        person_behind(bench.walk, answer.receipt.index)
+        person_behind(bench.recorder, answer.receipt.index)
 
 
 @pytest.mark.requirement("STAT-02")
@@ -321,7 +322,7 @@ async def test_a_clock_that_was_set_back_or_far_ahead_loses_nothing():
     with pytest.raises(Refused):
         await bench.act()
     figures, now = await figures_of(bench), bench.clock.now()
-    assert comparable(figures, now) == comparable(counted_again(bench.walk.ledger), now)
+    assert comparable(figures, now) == comparable(counted_again(bench.recorder.ledger), now)
     pay = figures.within(0, now)[PAY]
     assert (pay.approved, pay.waits.exact) == (1, [0])
 
@@ -335,6 +336,6 @@ async def test_a_reader_that_is_broken_off_anywhere_counts_each_entry_once():
         await bench.act()
     for _ in range(30):
         with anyio.move_on_after(0):
-            await read_figures(bench.walk, seconds_max=1.0)
+            await read_figures(bench.recorder, bench.asking.figures, seconds_max=1.0)
     figures, now = await figures_of(bench), bench.clock.now()
-    assert comparable(figures, now) == comparable(counted_again(bench.walk.ledger), now)
+    assert comparable(figures, now) == comparable(counted_again(bench.recorder.ledger), now)

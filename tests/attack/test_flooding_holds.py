@@ -27,7 +27,7 @@ async def flooding() -> Bench:
 
 
 def held(bench: Bench) -> list[HoldTarget]:
-    return [one.what for one in bench.walk.holds.all() if one.is_in_force(bench.clock.now())]
+    return [one.what for one in bench.authority.holds.all() if one.is_in_force(bench.clock.now())]
 
 
 async def test_refusals_under_one_mandate_hold_that_mandate_alone_and_are_listed_and_on_record():
@@ -35,14 +35,14 @@ async def test_refusals_under_one_mandate_hold_that_mandate_alone_and_are_listed
     assert held(bench) == [FIRST]
     assert await code_of(bench.act(mandate="m-3")) == "succeeded"
     [leaf] = bench.entries(Tag.HOLD_PLACED)
-    [hold] = bench.walk.holds.all()
+    [hold] = bench.authority.holds.all()
     assert (leaf["kind"], leaf["name"], leaf["expires_at"]) == ("mandate", "m-1", hold.expires_at)
     assert hold.by == "rule:refusal-quota"
 
 
 async def test_it_ends_when_it_says_and_not_before():
     bench = await flooding()
-    [hold] = bench.walk.holds.all()
+    [hold] = bench.authority.holds.all()
     bench.clock.advance((hold.expires_at - bench.clock.now()) / 1000 - 1)
     assert await code_of(bench.act()) == "held.mandate"
     bench.clock.advance(1)
@@ -83,7 +83,7 @@ async def test_refusals_under_several_mandates_hold_the_agent():
 
 async def test_people_lift_it_and_the_agent_has_its_whole_quota_again():
     bench = await flooding()
-    [hold] = bench.walk.holds.all()
+    [hold] = bench.authority.holds.all()
     assert (await lift(bench, hold, "bob")).lifted_at
     assert await code_of(bench.act()) == "succeeded"
     ends = [await code_of(bench.refund(HUGE)) for _ in range(4)]

@@ -32,17 +32,20 @@ HOURS_48_MS = 48 * 3_600_000
 @pytest.mark.requirement("GLASS-06")
 async def test_a_broken_glass_owes_a_review_by_another_person():
     bench, approval = await waiting()
-    assert reviews(bench.walk) == []
+    assert reviews(bench.authority.approvals, bench.walk.limits, bench.clock) == []
     await broken(bench, approval)
-    (owed,) = reviews(bench.walk)
+    (owed,) = reviews(bench.authority.approvals, bench.walk.limits, bench.clock)
     assert (owed.approval.id, owed.answer.by) == (approval.id, "dan")
     assert owed.due_at == owed.answer.at + HOURS_48_MS
     assert owed.state(owed.answer.at) == "owed"
     after = await reviewed(bench, now(bench, approval))
     assert after.review is not None
     assert (after.review.by, after.review.verdict) == ("bob", "justified")
-    assert reviews(bench.walk) == []
-    assert [one.approval.id for one in reviews(bench.walk, open_only=False)] == [approval.id]
+    assert reviews(bench.authority.approvals, bench.walk.limits, bench.clock) == []
+    assert [
+        one.approval.id
+        for one in reviews(bench.authority.approvals, bench.walk.limits, bench.clock, open_only=False)
+    ] == [approval.id]
 
 
 @pytest.mark.requirement("GLASS-06")
@@ -69,7 +72,7 @@ async def test_who_broke_it_or_gave_the_task_does_not_review_it(by: str):
     with pytest.raises(Refused) as told:
         await reviewed(bench, now(bench, approval), by=by)
     assert told.value.code == "review.own"
-    assert len(reviews(bench.walk)) == 1
+    assert len(reviews(bench.authority.approvals, bench.walk.limits, bench.clock)) == 1
 
 
 @pytest.mark.requirement("GLASS-06")
@@ -105,7 +108,7 @@ async def test_only_a_signed_review_of_this_very_thing_counts(more: dict[str, An
     with pytest.raises((Malformed, Refused, Unverified)) as told:
         await reviewed(bench, now(bench, approval), **more)
     assert told.value.code == code
-    assert len(reviews(bench.walk)) == 1
+    assert len(reviews(bench.authority.approvals, bench.walk.limits, bench.clock)) == 1
 
 
 @pytest.mark.requirement("GLASS-06")
@@ -115,7 +118,7 @@ async def test_a_review_is_given_once_and_fresh():
     token = review_token(bench, now(bench, approval))
     bench.clock.advance(5 * 60)
     with pytest.raises(Unverified) as stale:
-        await review_emergency_access(bench.walk, approval.id, token)
+        await review_emergency_access(bench.recorder, bench.authority, bench.asking, approval.id, token)
     assert stale.value.code == "review.stale"
     await reviewed(bench, now(bench, approval))
     with pytest.raises(Refused) as twice:
@@ -124,7 +127,7 @@ async def test_a_review_is_given_once_and_fresh():
     bench, approval = await waiting()
     approved = await bench.answer(approval)
     with pytest.raises(Refused) as nothing:
-        await review_emergency_access(bench.walk, approved.id, token)
+        await review_emergency_access(bench.recorder, bench.authority, bench.asking, approved.id, token)
     assert nothing.value.code == "review.not_owed"
 
 
@@ -133,7 +136,7 @@ async def test_past_its_time_it_is_overdue_and_late_when_it_comes():
     bench, approval = await waiting(limits=WalkLimits(glass_review_ms=600_000))
     await broken(bench, approval)
     bench.clock.advance(600)
-    (owed,) = reviews(bench.walk)
+    (owed,) = reviews(bench.authority.approvals, bench.walk.limits, bench.clock)
     assert owed.state(bench.clock.now()) == "overdue"
     await reviewed(bench, now(bench, approval))
     (leaf,) = bench.entries(Tag.GLASS_REVIEWED)
@@ -145,12 +148,14 @@ async def test_the_ledger_and_the_timeline_say_who_found_what():
     bench, approval = await waiting()
     await broken(bench, approval)
     await reviewed(bench, now(bench, approval), verdict="unjustified", comment="two approvers were awake")
-    (stored,) = [one for one in bench.walk.ledger.replay() if one.tag == Tag.GLASS_REVIEWED]
+    (stored,) = [one for one in bench.recorder.ledger.replay() if one.tag == Tag.GLASS_REVIEWED]
     assert not isinstance(read_leaf(stored.leaf), Fault)
     assert "bob" not in stored.leaf.decode()
-    names = {one.name for one in disclosures_of(stored, bench.walk.subject_keys.find) or ()}
+    names = {one.name for one in disclosures_of(stored, bench.recorder.subject_keys.find) or ()}
     assert names == {"comment", "person_name", "signer", "token"}
-    found = reconstruct_timeline(bench.walk.ledger.replay(), approval.id, bench.walk.subject_keys.find)
+    found = reconstruct_timeline(
+        bench.recorder.ledger.replay(), approval.id, bench.recorder.subject_keys.find
+    )
     (line,) = [one for one in found if "found the broken glass" in one.text]
     assert "unjustified" in line.text
     assert "comment: two approvers were awake" in line.details

@@ -58,7 +58,7 @@ async def answered(
 
 
 def group_of(bench: Bench) -> str:
-    return groups_waiting(bench.walk).groups[0].id
+    return groups_waiting(bench.authority.approvals, bench.asking.under_way, bench.clock).groups[0].id
 
 
 async def test_many_are_one_line_with_the_odd_one_first_and_each_can_be_opened():
@@ -87,9 +87,9 @@ async def test_one_tap_answers_the_alike_ones_and_leaves_the_odd_one():
     answer = await answered(bob, device, waiting)
     assert answer.json() == {"answered": 29, "left_out": {}}
     for one in waiting:
-        found = bench.walk.approvals.find(one.id)
+        found = bench.authority.approvals.find(one.id)
         assert found.state == ("pending" if one is waiting[17] else "approved")
-    said = verify_kept_batch(bench.walk.approvals.find(waiting[0].id).answers[0].token)
+    said = verify_kept_batch(bench.authority.approvals.find(waiting[0].id).answers[0].token)
     assert (said.by, said.size) == ("bob", 29)
 
 
@@ -169,10 +169,10 @@ async def test_no_foreign_page_no_other_list_and_no_second_use_gets_an_answer_to
     ).status_code == 400
     stranger = Client(bob.app)
     assert (await stranger.page(f"/groups/{group_of(bench)}")).status_code in (303, 307, 401)
-    assert {bench.walk.approvals.find(one.id).state for one in waiting} == {"pending"}
+    assert {bench.authority.approvals.find(one.id).state for one in waiting} == {"pending"}
     assert (await bob.script("/groups/answer", sent, signed_in=True)).json()["answered"] == 5
     assert (await bob.script("/groups/answer", sent, signed_in=True)).status_code == 401, "the nonce is used"
-    assert bench.walk.approvals.find(waiting[5].id).state == "pending"
+    assert bench.authority.approvals.find(waiting[5].id).state == "pending"
 
 
 async def test_what_agents_write_is_never_markup_on_the_page_of_a_group():

@@ -52,7 +52,7 @@ async def test_who_hands_on_and_lets_others_be_denied_is_held_with_all_that_act_
     assert "held.mandate" not in ends
     request, caller = asked(bench, nodes[0].chain, agent="rover")
     assert await code_of(govern_action(bench.walk, request, caller)) == "held.mandate"
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     # Each of them was denied once; all of it was for one task.
     assert fired(bench) == [("denials", "held", "mandate", "m-1")]
 
@@ -78,7 +78,7 @@ async def test_whoever_was_handed_a_part_has_nobody_above_it_held(ruling: Any):
     for _ in range(4):
         for acting in rovers(bench, node):
             await code_of(acting)
-    stands = bench.walk.tripped.tripped
+    stands = bench.authority.tripped.tripped
     assert stands
     assert "scout" not in {one.name for one in stands}
     # A tool or server that is to stand still for whoever has a right to it does so for all.

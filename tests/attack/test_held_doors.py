@@ -23,6 +23,7 @@ from tests.attack.test_revocation_races import NAMES, chained, named
 from tests.worlds.delegation_lineage import asked
 from tests.worlds.enrolment import enrolling, evidence_of, key_of
 from tests.worlds.hold import lift, stop
+from tests.worlds.parts import to_hold
 from tests.worlds.publication import STOP, guarded, propose, publish
 from tests.worlds.tree import tree_world
 
@@ -43,21 +44,21 @@ IN_CHAINS = [which for which, (kind, _) in NAMES.items() if kind != "token"]
 async def test_a_hold_on_anything_that_a_chain_came_by_stops_what_was_decided_and_all_that_comes_after(which):
     world, node, consent = await chained()
     what, bench = held_name(named(*NAMES[which], node, consent)), world.bench
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def held_meanwhile(entry: Entry) -> object:
         if entry.tag == Tag.INTENT:
-            bench.walk.holds.place(
+            bench.authority.holds.place(
                 Hold(id=HoldId("hold_" + "x" * 22), what=what, at=bench.clock.now(), by="uid:0")
             )
         return submit(entry)
 
-    bench.walk.ledger.submit = held_meanwhile
+    bench.recorder.ledger.submit = held_meanwhile
     answer = await govern_action(bench.walk, *asked(bench, node.chain))
     assert answer.outcome.status == "not_started"
     assert "was held before the start" in answer.outcome.detail
     assert bench.upstream.effects == []
-    bench.walk.ledger.submit = submit
+    bench.recorder.ledger.submit = submit
     with pytest.raises(Refused) as raised:
         await govern_action(bench.walk, *asked(bench, node.chain))
     assert raised.value.code == f"held.{what.kind}"
@@ -78,7 +79,7 @@ async def test_what_is_in_flight_below_anything_that_is_held_is_cut_and_named(wh
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(govern_action, bench.walk, *asked(bench, node.chain))
         await started.wait()
-        placed = await place_hold(bench.walk, what, by="uid:0")
+        placed = await place_hold(*to_hold(bench.walk), what, by="uid:0")
     [flying] = placed.in_flight
     assert placed.cut == 1
     assert [leaf["intent"] for leaf in bench.entries(Tag.INDETERMINATE)] == [flying.index]
@@ -128,7 +129,9 @@ async def test_instances_end_with_their_sub_agents_and_come_back_only_after_the_
     other = await enrol(
         workloads, evidence=evidence_of("unix:uid:2000"), key=key_of("i-2"), process="boot:2:1"
     )
-    placed = await place_hold(bench.walk, holdable("agent", "scout"), by="alice", workloads=workloads)
+    placed = await place_hold(
+        *to_hold(bench.walk), holdable("agent", "scout"), by="alice", workloads=workloads
+    )
     assert set(placed.instances) == {parent.id, sub.id}
     assert placed.instances_count == 2
     assert [one.id for one in workloads.instances.live()] == [other.id]
@@ -160,7 +163,7 @@ async def test_an_instance_that_is_held_by_name_gets_no_document_and_no_sub_agen
     first = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
     second = await enrol(workloads, evidence=evidence_of(), key=key_of("i-2"), process="boot:2:1")
     # Not ended, as where the process that placed it died right after.
-    await place_hold(bench.walk, holdable("instance", str(first.id)), by="uid:0")
+    await place_hold(*to_hold(bench.walk), holdable("instance", str(first.id)), by="uid:0")
     for attempt in (
         renew(workloads, first.id),
         jwt_svid(workloads, first.id, ("spiffe://example.test/x",)),

@@ -25,6 +25,7 @@ from answerable.errors import Refused
 from answerable.flows.revocation.place_hold import place_hold, resume_holds
 from answerable.testing.builders import Bench
 from tests.worlds.hold import lift
+from tests.worlds.parts import to_hold
 
 pytestmark = pytest.mark.anyio
 
@@ -115,7 +116,7 @@ async def test_a_process_that_slept_during_the_stop_refuses_its_very_first_actio
         agent.say()
         assert agent.hear() == "succeeded"
         os.kill(agent.child.pid, signal.SIGSTOP)
-        placed = await place_hold(bench.walk, holdable("agent", "scout"), by="alice")
+        placed = await place_hold(*to_hold(bench.walk), holdable("agent", "scout"), by="alice")
         # The action waits in the pipe: it is the very first thing that the process does.
         agent.say()
         os.kill(agent.child.pid, signal.SIGCONT)
@@ -143,10 +144,10 @@ async def test_a_process_that_dies_right_after_it_has_placed_a_hold_leaves_one_t
         await bench.act()
     assert raised.value.code == "held.everything"
     again = await here(file)
-    assert await resume_holds(again.walk, overdue_only=False) == 1
-    assert again.walk.approvals.find(waiting.id).state == "denied"
+    assert await resume_holds(again.walk.recorder, again.walk.authority, overdue_only=False) == 1
+    assert again.walk.authority.approvals.find(waiting.id).state == "denied"
     [leaf] = again.entries(Tag.HOLD_PLACED)
     assert (leaf["kind"], leaf["hold"]) == ("everything", "hold_" + "x" * 22)
-    pressed = await place_hold(again.walk, EVERYTHING, by="uid:1000")
+    pressed = await place_hold(*to_hold(again.walk), EVERYTHING, by="uid:1000")
     assert not pressed.is_new
     assert len(again.entries(Tag.HOLD_PLACED)) == 1

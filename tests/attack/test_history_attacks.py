@@ -20,6 +20,7 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.registers import fresh
 from tests.worlds.history import ONE_REFUND, PERMIT, REFUNDS, documents_with, kept, ready, restarted, seen
+from tests.worlds.parts import to_settle
 from tests.worlds.walk import striking
 
 pytestmark = pytest.mark.anyio
@@ -61,13 +62,13 @@ async def test_callers_who_race_past_a_sum_exceed_it_by_no_unit_under_several_ma
 @pytest.mark.requirement("HIST-03")
 async def test_what_gets_no_intent_was_not_started_however_it_was_prevented():
     bench = await ready(REFUNDS, policies=ONE_REFUND)
-    raw = bench.walk.ledger
+    raw = bench.recorder.ledger
     for fault in ("undone", "full"):
-        bench.walk.ledger = TroubledLedger(raw, striking("ledger.submit", fault))
+        bench.recorder.ledger = TroubledLedger(raw, striking("ledger.submit", fault))
         with pytest.raises(Unavailable):
             await bench.refund(1)
         assert seen(bench, "refunds") == 0
-    bench.walk.ledger = raw
+    bench.recorder.ledger = raw
     await bench.refund(1)
     assert seen(bench, "refunds") == 1
     await refused(bench.refund(1), "one")
@@ -151,10 +152,10 @@ async def test_a_process_that_ends_between_intent_and_outcome_leaves_it_started_
         for event in ("started", "failed", "succeeded")
     ]
     bench = await ready(*ends)
-    raw = bench.walk.ledger
+    raw = bench.recorder.ledger
 
     async def die(_):
-        bench.walk.ledger = TroubledLedger(raw, Trouble(lambda _number, _method: "undone"))
+        bench.recorder.ledger = TroubledLedger(raw, Trouble(lambda _number, _method: "undone"))
 
     bench.upstream.after = die
     with pytest.raises(Unavailable):
@@ -162,7 +163,7 @@ async def test_a_process_that_ends_between_intent_and_outcome_leaves_it_started_
     bench = restarted(bench, ledger=raw)
     assert seen(bench) == {"started": 1, "failed": 0, "succeeded": 0}
     bench.clock.advance(600)
-    assert await settle_open_intents(bench.walk, overdue_only=False) == 1
+    assert await settle_open_intents(*to_settle(bench.walk), overdue_only=False) == 1
     assert seen(bench) == {"started": 1, "failed": 1, "succeeded": 0}
     assert seen(restarted(bench)) == {"started": 1, "failed": 1, "succeeded": 0}
 
@@ -219,7 +220,7 @@ async def test_erasing_a_subject_forgets_nothing_that_a_limit_needs():
     on_case = {**REFUNDS, "name": "on_case", "sameResource": True}
     bench = await ready(REFUNDS)
     await bench.refund(5)
-    bench.walk.subject_keys.find = lambda _key_id: None
+    bench.recorder.subject_keys.find = lambda _key_id: None
     assert seen(restarted(bench, register=fresh(SqliteHistoryRegister)), "refunds") == 1
     await bench.issue("m-2", agent="rover")
     for tracker, case in ((summed, "4711"), (on_case, "4712")):

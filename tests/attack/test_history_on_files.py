@@ -15,6 +15,7 @@ from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.disks import FileDisk
 from tests.worlds.history import ONE_REFUND, REFUNDS, documents_with, seen
+from tests.worlds.parts import to_settle
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HIST-06")]
 
@@ -41,7 +42,7 @@ async def opened(disk, clock):
         subject_keys=stores.subject_keys,
         history=stores.history,
     )
-    recover_from_ledger(bench.walk)
+    recover_from_ledger(*to_settle(bench.walk))
     return bench
 
 
@@ -72,10 +73,10 @@ async def test_after_a_crash_the_values_are_those_of_the_ledger_whatever_was_tak
     await apply_registry(bench.walk, documents_with(*TRACKERS, policies=ONE_REFUND), by="operator")
     await bench.issue(calls_max=50)
     await bench.act()
-    await keep_history(bench.walk)
+    await keep_history(bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock)
     await bench.refund(70)
     if kept == "after it":
-        await keep_history(bench.walk)
+        await keep_history(bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock)
     assert seen(bench) == EXPECTED
     await disk.crashed()
     if taken:
@@ -86,7 +87,9 @@ async def test_after_a_crash_the_values_are_those_of_the_ledger_whatever_was_tak
     with pytest.raises(Refused) as told:
         await again.refund(1)
     assert told.value.code == "one"
-    await keep_history(again.walk)
+    await keep_history(
+        again.walk.recorder.ledger, again.walk.authority.mandates, again.walk.counters, again.walk.clock
+    )
     await disk.crashed()
     assert seen(await opened(disk, clock)) == EXPECTED
     await disk.closed()

@@ -58,15 +58,15 @@ async def test_names_of_others_hold_nobody():
 async def test_what_was_decided_and_has_not_started_when_it_is_held_does_not_start(which):
     bench = await bench_to_hold()
     await act_as_instance(bench)
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
     hold = sample(bench, REACHING[which])
 
     def held_meanwhile(entry):
         if entry.tag == Tag.INTENT:
-            bench.walk.holds.place(hold)
+            bench.authority.holds.place(hold)
         return submit(entry)
 
-    bench.walk.ledger.submit = held_meanwhile
+    bench.recorder.ledger.submit = held_meanwhile
     answer = await act_as_instance(bench)
     assert answer.outcome.status == "not_started"
     assert "was held before the start" in answer.outcome.detail
@@ -88,8 +88,8 @@ class Steps:
         self.at = -1
         self.run = lambda: None
         self.effect_at: list[int] = []
-        submit, epoch = bench.walk.ledger.submit, bench.walk.revocations.epoch
-        standing, perform = bench.walk.holds.standing, bench.walk.upstream.perform
+        submit, epoch = bench.recorder.ledger.submit, bench.authority.revocations.epoch
+        standing, perform = bench.authority.holds.standing, bench.walk.verification.upstream.perform
 
         def stepped(call):
             def step(*given, **named):
@@ -102,11 +102,11 @@ class Steps:
             self.effect_at.append(self.count)
             return await perform(warrant, progress=progress)
 
-        bench.walk.ledger.submit = stepped(submit)
-        bench.walk.worlds.epoch = stepped(bench.walk.worlds.epoch)
-        bench.walk.revocations.epoch = stepped(epoch)
-        bench.walk.holds.standing = stepped(standing)
-        bench.walk.upstream = type(
+        bench.recorder.ledger.submit = stepped(submit)
+        bench.walk.verification.worlds.epoch = stepped(bench.walk.verification.worlds.epoch)
+        bench.authority.revocations.epoch = stepped(epoch)
+        bench.authority.holds.standing = stepped(standing)
+        bench.walk.verification.upstream = type(
             "Noting",
             (),
             {
@@ -128,7 +128,7 @@ async def test_at_whichever_step_a_hold_comes_nothing_starts_that_had_not_starte
         await cited(bench)
         steps = Steps(bench)
         steps.at = at
-        steps.run = lambda: bench.walk.holds.place(sample(bench, holdable("agent", "scout")))
+        steps.run = lambda: bench.authority.holds.place(sample(bench, holdable("agent", "scout")))
         end = ""
         try:
             end = (await bench.act()).outcome.status
@@ -195,7 +195,7 @@ async def test_a_held_agent_gets_no_list_no_stream_no_mandate_and_no_approval():
     waiting = (await bench.refund(6_000)).approval
     placed = await stop(bench, holdable("agent", "scout"))
     assert cut == ["stream"]
-    assert not bench.walk.streams
+    assert not bench.live.streams
     assert placed.approvals == (waiting.id,)
     assert list_capabilities(bench.walk, caller, "m-1", "crm") == frozenset()
     for ask in (
@@ -206,12 +206,12 @@ async def test_a_held_agent_gets_no_list_no_stream_no_mandate_and_no_approval():
         with pytest.raises(Refused) as raised:
             ask()
         assert raised.value.code == "held.agent"
-    assert not bench.walk.streams
+    assert not bench.live.streams
     for attempt in (bench.issue("m-2"), bench.refund(6_001), bench.answer(waiting)):
         with pytest.raises(Refused) as raised:
             await attempt
         assert raised.value.code in ("held.agent", "approval.not_pending")
-    assert bench.walk.mandates.find("m-2") is None
+    assert bench.authority.mandates.find("m-2") is None
 
 
 @pytest.mark.requirement("HOLD-04")
@@ -228,14 +228,14 @@ async def test_a_held_tool_is_in_no_list_and_its_neighbour_still_is(what):
 @pytest.mark.requirement("HOLD-04")
 async def test_an_approval_that_is_written_while_the_hold_comes_is_denied_too():
     bench = await bench_to_hold()
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def held_meanwhile(entry):
         if entry.tag == Tag.APPROVAL_ASKED:
-            bench.walk.holds.place(sample(bench, EVERYTHING))
+            bench.authority.holds.place(sample(bench, EVERYTHING))
         return submit(entry)
 
-    bench.walk.ledger.submit = held_meanwhile
+    bench.recorder.ledger.submit = held_meanwhile
     answer = await bench.refund(6_000)
     assert answer.approval.state == "denied"
     assert bench.channel.announced == []
@@ -269,8 +269,8 @@ async def test_a_call_on_its_way_is_cut_and_its_end_is_recorded_as_not_known():
     [leaf] = bench.entries(Tag.HOLD_PLACED)
     assert leaf["in_flight"] == [flying.index]
     assert [leaf["intent"] for leaf in bench.entries(Tag.INDETERMINATE)] == [flying.index]
-    assert not bench.walk.calls
-    assert not bench.walk.cut
+    assert not bench.live.calls
+    assert not bench.live.cut
 
 
 @pytest.mark.requirement("HOLD-05")

@@ -22,7 +22,10 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOLD-16")]
 async def on_one_register(directory: Path) -> tuple[Bench, Bench]:
     """a, which owns the mandate and acts, and b, which the agent talks to and through which is stopped."""
     a, b = await two_shards(directory)
-    b.walk.revocations, b.walk.holds = a.walk.revocations, a.walk.holds
+    b.walk.authority.revocations, b.walk.authority.holds = (
+        a.walk.authority.revocations,
+        a.walk.authority.holds,
+    )
     return a, b
 
 
@@ -53,7 +56,16 @@ async def test_a_forwarded_action_in_flight_is_cut_by_the_process_that_does_it(t
         answers.append(await sent(b, "refund", {"case": "4711", "amount": 100}))
 
     async with door(tmp_path / "links", "a", a), anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(follow_holds, a.walk, poll_seconds=0.001))
+        tasks.start_soon(
+            partial(
+                follow_holds,
+                a.walk.recorder.open_intents,
+                a.walk.authority,
+                a.walk.live,
+                a.walk.counters.cuts,
+                poll_seconds=0.001,
+            )
+        )
         async with anyio.create_task_group() as calling:
             calling.start_soon(agent)
             await started.wait()

@@ -107,7 +107,7 @@ def test_the_registry_takes_no_preview_that_could_have_an_effect_or_tell_too_muc
 async def test_a_tool_is_not_asked_unless_its_server_says_now_that_it_only_reads(hints, told):
     house = await bench(unhinted="accepted") if not hints else await bench()
     house.upstream.hints = {**house.upstream.hints, "get_case": hints}
-    house.walk.pins = ApprovedAsSeen(house.walk.registry, house.upstream)
+    house.walk.verification.pins = ApprovedAsSeen(house.walk.authority.registry, house.upstream)
     assert told in why_none(await asked_with(house))
     assert not house.upstream.effects
 
@@ -154,7 +154,7 @@ async def test_whatever_a_server_says_stands_quoted_under_a_label_of_ours(what):
 async def test_on_the_page_and_in_the_terminal_what_a_server_says_is_text():
     house = await console_house()
     bench = house.bench
-    bench.walk.limits = PATIENT
+    bench.walk.limits = bench.asking.limits = PATIENT
     await bench.registered(documents())
     await bench.issue()
     bench.upstream.answer = says({"recipients": ["<b>a@x.example</b>"], "<script>": "\x1b[2Jgone"})

@@ -72,12 +72,12 @@ async def test_a_fork_loop_is_slowed_down_and_holds_up_nobody_else():
     first = await forked(workloads, 0)
     await forked(workloads, 1)
     await forked(workloads, 2)
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     for number in range(3, 100):
         error = await refused(forked(workloads, number))
         assert error.code == "workloads.pace"
         assert error.message.endswith("try again in 20000 ms")
-    assert bench.walk.ledger.size == size
+    assert bench.recorder.ledger.size == size
     assert len(list(workloads.instances.live())) == 3
     # Who is enrolled already is not asked again; another agent has a pace of its own.
     assert await forked(workloads, 0) == first
@@ -93,12 +93,12 @@ async def test_sub_agents_and_new_keys_are_new_instances_too():
     parent = await enrol(workloads, evidence=evidence_of(), key=key_of("i-0"))
     for number in (1, 2):
         await enrol(workloads, evidence=parent.evidence, key=key_of(f"i-{number}"), parent=parent.id)
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     below = enrol(workloads, evidence=parent.evidence, key=key_of("i-3"), parent=parent.id)
     assert (await refused(below)).code == "workloads.pace"
     beside = enrol(workloads, evidence=evidence_of(), key=key_of("i-4"))
     assert (await refused(beside)).code == "workloads.pace"
-    assert bench.walk.ledger.size == size
+    assert bench.recorder.ledger.size == size
     # What was refused used nothing up.
     bench.clock.advance(20)
     await enrol(workloads, evidence=evidence_of(), key=key_of("i-4"))
@@ -112,7 +112,7 @@ async def test_documents_without_end_are_refused_before_they_are_signed_or_recor
     for _ in range(4):
         await hand_out_svid.jwt_svid(workloads, one.id, ("x",))
     await hand_out_svid.x509_svid(workloads, one.id, key)
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     for fetch in (
         partial(hand_out_svid.jwt_svid, workloads, one.id, ("x",)),
         partial(hand_out_svid.x509_svid, workloads, one.id, key),
@@ -121,7 +121,7 @@ async def test_documents_without_end_are_refused_before_they_are_signed_or_recor
         error = await refused(fetch())
         assert error.code == "workloads.pace"
         assert "try again in 12000 ms" in error.message
-    assert bench.walk.ledger.size == size
+    assert bench.recorder.ledger.size == size
     await hand_out_svid.jwt_svid(workloads, other.id, ("x",))
     bench.clock.advance(12)
     await hand_out_svid.jwt_svid(workloads, one.id, ("x",))
@@ -133,11 +133,11 @@ async def test_a_process_that_becomes_another_program_again_and_again_fills_no_l
     one = await forked(workloads, 0)
     for number in range(5):
         await renew(workloads, one.id, evidence=evidence_of(PATH, UID, f"unix:cgroup:/{number}"))
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     for number in range(5, 50):
         changed = renew(workloads, one.id, evidence=evidence_of(PATH, UID, f"unix:cgroup:/{number}"))
         assert (await refused(changed)).code == "workloads.pace"
-    assert bench.walk.ledger.size == size
+    assert bench.recorder.ledger.size == size
     assert len(bench.entries(Tag.WORKLOAD_ENROLLED)) == 6
 
 

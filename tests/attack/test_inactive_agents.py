@@ -32,7 +32,7 @@ CODE = "agent.inactive"
 
 
 def document_of(world: World, **changes: JSONValue) -> JSONValue:
-    found: Any = parse(world.walk.registry.documents()["Agent/scout"])
+    found: Any = parse(world.walk.authority.registry.documents()["Agent/scout"])
     return {**found, "spec": {**found["spec"], **changes}}
 
 

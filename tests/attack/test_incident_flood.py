@@ -91,7 +91,7 @@ async def test_the_odd_one_comes_first_gets_no_yes_with_the_others_and_asking_ag
     # Whatever a page of his sends: the one that differs gets no yes with the others.
     answer = (await answered(bob, device, waiting)).json()
     assert (answer["answered"], answer["left_out"]) == (199, {})
-    assert bench.walk.approvals.find(odd.id).state == "pending"
+    assert bench.authority.approvals.find(odd.id).state == "pending"
     for number in (0, 136, 138, 199):
         assert (await bench.act("pay", arguments(number), mandate="m-pay")).outcome is not None
     assert await code_of(bench.act("pay", arguments(ODD, "Acme Holdings Ltd"), mandate="m-pay")) == "deferred"
@@ -113,7 +113,7 @@ async def test_the_odd_one_comes_first_gets_no_yes_with_the_others_and_asking_ag
         "the third no is the last that anybody is asked for"
     )
 
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     (fired,) = bench.entries(Tag.RULE_FIRED)
     assert (fired["rule"], fired["fired"], fired["owner"]) == (RULE["metadata"]["name"], "held", "scout")
     assert len(bench.entries(Tag.HOLD_PLACED)) == 1

@@ -90,10 +90,13 @@ async def test_one_signature_does_not_count_for_two_people():
     await enrolled(bench, "bob", device := SoftPasskey(seed="bob"))
     after = await answered(bench, approval, device)
     kept: Any = parse(after.answers[0].token.encode())
-    nonce, _ = give_nonce(bench.walk, approval.id)
+    nonce, _ = give_nonce(bench.asking.openings, bench.clock, bench.walk.entropy, approval.id)
     with pytest.raises(Exception, match="challenge"):
         await answer_by_passkey(
-            bench.walk,
+            bench.recorder,
+            bench.authority,
+            bench.asking,
+            bench.counters,
             approval.id,
             person=PrincipalId("dan"),
             verdict="approve",

@@ -276,16 +276,16 @@ async def test_an_end_whose_record_was_lost_with_the_process_is_recorded_by_the_
     workloads.instances = SqliteInstanceRegister(store)
     one = await enrol(workloads, evidence=evidence_of(), key=None, process="boot:1:1")
     await enrol(workloads, evidence=one.evidence, key=key_of("s-1"), parent=one.id)
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def full(entry: Any) -> Any:
         raise Unavailable("the disk is full", code="ledger.full", port="ledger")
 
-    monkeypatch.setattr(bench.walk.ledger, "submit", full)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", full)
     with pytest.raises(Unavailable):
         await end_instance(workloads, one.id, because="operator.ended")
     store.close()
-    monkeypatch.setattr(bench.walk.ledger, "submit", submit)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", submit)
     assert bench.entries(Tag.WORKLOAD_ENDED) == []
     # The next process knows nothing but the file.
     again = workloads_over(bench.walk)
@@ -305,7 +305,7 @@ async def test_a_ledger_that_fills_up_in_between_loses_no_end_and_records_none_t
     bench, workloads = await enrolling()
     for number in range(5):
         await enrol(workloads, evidence=evidence_of(), key=None, process=f"boot:{number}:1")
-    submit, room = bench.walk.ledger.submit, [3]
+    submit, room = bench.recorder.ledger.submit, [3]
 
     def filling(entry: Any) -> Any:
         if not room[0]:
@@ -313,11 +313,11 @@ async def test_a_ledger_that_fills_up_in_between_loses_no_end_and_records_none_t
         room[0] -= 1
         return submit(entry)
 
-    monkeypatch.setattr(bench.walk.ledger, "submit", filling)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", filling)
     with pytest.raises(Unavailable):
         await end_agent(workloads, SCOUT, because="agent.retired")
     assert len(workloads.instances.unrecorded()) == 2
-    monkeypatch.setattr(bench.walk.ledger, "submit", submit)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", submit)
     assert await record_ends(workloads) == 2
     told = [entry["instance"] for entry in bench.entries(Tag.WORKLOAD_ENDED)]
     assert len(told) == len(set(told)) == 5

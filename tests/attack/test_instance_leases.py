@@ -34,7 +34,7 @@ async def brokered() -> tuple[Bench, Workloads, AskedBroker, Watching]:
         [one for one in documents if one["kind"] != "Capability" or "lease" in one["spec"]]
     )
     broker = AskedBroker()
-    bench.walk.leases = LeaseSide(broker="broker", asks=broker)
+    bench.live.leases = LeaseSide(broker="broker", asks=broker)
     await bench.issue()
     return bench, workloads, broker, Watching(bench)
 
@@ -66,7 +66,7 @@ async def test_a_full_ledger_leaves_no_lease_of_an_instance_that_ended(monkeypat
     def full(_: Any) -> Any:
         raise Unavailable("the disk is full", code="ledger.full", port="ledger")
 
-    monkeypatch.setattr(bench.walk.ledger, "submit", full)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", full)
     with pytest.raises(Unavailable):
         await end_instance(workloads, first, because="asked")
     assert broker.asked[-1][0] == [("instance", str(first))]

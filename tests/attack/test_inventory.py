@@ -59,8 +59,8 @@ class Offering:
 
 async def offering(**tools: list[str]) -> tuple[Bench, Offering]:
     bench = await Bench().registered(attested_documents())
-    upstream: Any = Offering(bench.walk.upstream, **tools)
-    bench.walk.upstream = upstream
+    upstream: Any = Offering(bench.walk.verification.upstream, **tools)
+    bench.walk.verification.upstream = upstream
     return bench, upstream
 
 
@@ -84,32 +84,50 @@ async def test_what_a_server_offers_and_nobody_registered_is_listed_refused_and_
     bench, upstream = await offering(crm=["get_case", "drop_all"])
     await bench.issue()
     register, looked = fresh(SqliteSightings), Looked()
-    keep_discovered_assets(bench.walk.sightings, register, offered=offered_tools(bench.walk, looked))
-    [one] = unregistered(bench.walk, register)
+    keep_discovered_assets(
+        bench.walk.verification.sightings,
+        register,
+        offered=offered_tools(
+            bench.authority.registry, bench.walk.verification.upstream, bench.clock, looked
+        ),
+    )
+    [one] = unregistered(bench.authority.registry, register)
     assert (one.name, one.source, one.grade, one.how) == ("crm/drop_all", "server crm", "gateway", "offered")
     # Nothing can be new until something changes.
-    assert offered_tools(bench.walk, looked) == ()
+    assert (
+        offered_tools(bench.authority.registry, bench.walk.verification.upstream, bench.clock, looked) == ()
+    )
     action, caller = bench.request("drop_all", {"case": "4711"})
     with pytest.raises(Refused) as refused:
         await govern_action(bench.walk, action, caller)
     assert refused.value.code == "capability.unknown"
     assert bench.upstream.effects == []
-    keep_discovered_assets(bench.walk.sightings, register)
-    assert places(unregistered(bench.walk, register)) == {
+    keep_discovered_assets(bench.walk.verification.sightings, register)
+    assert places(unregistered(bench.authority.registry, register)) == {
         ("tool", "crm/drop_all", "server crm"),
         ("tool", "crm/drop_all", "agent scout"),
     }
     # Registered, it is gone at once from what is shown, and with the next write from the register.
     await apply_registry(bench.walk, [capability("crm.drop", "drop_all")], by="operator")
-    assert unregistered(bench.walk, register) == []
+    assert unregistered(bench.authority.registry, register) == []
     keep_discovered_assets(
-        bench.walk.sightings, register, offered=offered_tools(bench.walk, looked), walk=bench.walk
+        bench.walk.verification.sightings,
+        register,
+        offered=offered_tools(
+            bench.authority.registry, bench.walk.verification.upstream, bench.clock, looked
+        ),
+        walk=bench.walk,
     )
     assert list(register.all()) == []
     # A list that is read anew is looked at anew.
     upstream.listed["crm"].append("wipe")
     upstream.generation += 1
-    assert [one.name for one in offered_tools(bench.walk, looked)] == ["crm/wipe"]
+    assert [
+        one.name
+        for one in offered_tools(
+            bench.authority.registry, bench.walk.verification.upstream, bench.clock, looked
+        )
+    ] == ["crm/wipe"]
 
 
 @pytest.mark.requirement("LIFE-07")
@@ -118,22 +136,28 @@ async def test_neither_a_server_nor_an_agent_buries_what_others_saw(tmp_path: Pa
     await bench.issue()
     database = tmp_path / "registers.db"
     register = SqliteSightings(SqliteStore.open(database))
-    bench.walk.sightings.note(
+    bench.walk.verification.sightings.note(
         "agent", "uid 7 sha256 ab", bench.clock.now(), source="user 7", grade="kernel", how="real"
     )
-    keep_discovered_assets(bench.walk.sightings, register, offered=offered_tools(bench.walk, Looked()))
+    keep_discovered_assets(
+        bench.walk.verification.sightings,
+        register,
+        offered=offered_tools(
+            bench.authority.registry, bench.walk.verification.upstream, bench.clock, Looked()
+        ),
+    )
     action, caller = bench.request("get_case", {"case": "4711"})
     for number in range(300):
         bench.clock.advance(1)
         for other in range(334):
             name = f"made-up-{number}-{other}"
-            bench.walk.sightings.note(
+            bench.walk.verification.sightings.note(
                 "tool", name, bench.clock.now(), source="agent scout", grade="gateway", how="asked for"
             )
         with pytest.raises(Refused):
             await govern_action(bench.walk, structs.replace(action, target=f"asked-{number}"), caller)
-        keep_discovered_assets(bench.walk.sightings, register)
-    found = unregistered(bench.walk, register)
+        keep_discovered_assets(bench.walk.verification.sightings, register)
+    found = unregistered(bench.authority.registry, register)
     by_source = {
         source: [one for one in found if one.source == source] for source in ("server crm", "agent scout")
     }
@@ -151,7 +175,7 @@ async def test_neither_a_server_nor_an_agent_buries_what_others_saw(tmp_path: Pa
 async def test_a_rogue_server_under_a_registered_name_is_not_taken_for_that_one() -> None:
     bench = await Bench().registered(attested_documents())
     register = fresh(SqliteSightings)
-    (known,) = bench.walk.registry.current.servers.values()
+    (known,) = bench.authority.registry.current.servers.values()
     listed = [
         (known.name, reached_by(known), ".mcp.json"),
         (known.name, "npx", ".mcp.json"),
@@ -159,8 +183,8 @@ async def test_a_rogue_server_under_a_registered_name_is_not_taken_for_that_one(
         ("key-" + "sk-ant-api03-" + "A" * 93 + "AA", "npx", "mcp.json"),
     ]
     found = configured_servers(SCOUT, listed, at=bench.clock.now())
-    assert put_configured(bench.walk, register, found, agent=SCOUT) == 3
-    items = unregistered(bench.walk, register)
+    assert put_configured(bench.authority.registry, register, found, agent=SCOUT) == 3
+    items = unregistered(bench.authority.registry, register)
     assert {one.name for one in items} >= {
         configured_name(known.name, "npx"),
         configured_name("mail", "https://mail.example"),
@@ -168,8 +192,8 @@ async def test_a_rogue_server_under_a_registered_name_is_not_taken_for_that_one(
     assert {(one.grade, one.source, one.direct) for one in items} == {("claimed", "project of scout", True)}
     assert "sk-ant" not in "".join(one.name for one in items), "a credential in a name is not written down"
     # What is said anew replaces what was said before.
-    assert put_configured(bench.walk, register, found[:1], agent=SCOUT) == 0
-    assert unregistered(bench.walk, register) == []
+    assert put_configured(bench.authority.registry, register, found[:1], agent=SCOUT) == 0
+    assert unregistered(bench.authority.registry, register) == []
 
 
 @pytest.mark.parametrize(
@@ -186,16 +210,16 @@ async def test_strangers_are_called_by_what_was_proved_of_them(evidence: Evidenc
     assert stranger_name(evidence) == name
     bench = await Bench().registered(attested_documents({"scout": [["oidc:sub:x"], ["unix:uid:7"]]}))
     register = fresh(SqliteSightings)
-    bench.walk.sightings.note("agent", name, bench.clock.now(), source="s", grade="gateway")
-    keep_discovered_assets(bench.walk.sightings, register)
-    shown = unregistered(bench.walk, register)
+    bench.walk.verification.sightings.note("agent", name, bench.clock.now(), source="s", grade="gateway")
+    keep_discovered_assets(bench.walk.verification.sightings, register)
+    shown = unregistered(bench.authority.registry, register)
     if evidence.source == "oidc":
         assert shown == [], "an agent is registered for a part of what was proved"
     else:
         # Of a process only user and program are in its name; that it is an agent now, it shows by enrolling.
         assert [one.name for one in shown] == [name]
-        bench.walk.sightings.leave("agent", name)
-        keep_discovered_assets(bench.walk.sightings, register)
+        bench.walk.verification.sightings.leave("agent", name)
+        keep_discovered_assets(bench.walk.verification.sightings, register)
         assert list(register.all()) == []
 
 
@@ -204,14 +228,14 @@ async def test_whoever_asks_to_be_enrolled_and_is_nobody_is_listed_refused_and_l
 ) -> None:
     nobody = {"scout": [["unix:uid:4000000001"]], "rover": [["join_token:name:first"]]}
     async with served(tmp_path, acting=False, attestation=nobody) as world:
-        batch, register = world.walk.sightings, fresh(SqliteSightings)
+        batch, register = world.walk.verification.sightings, fresh(SqliteSightings)
         key = fresh_key()
         async with world.client(uds=True) as client:
             with pytest.raises(Refused) as refused:
                 await client.enrol(await client.challenge(), key=key, attestation=UNIX)
         assert refused.value.code == "attestation.unknown"
         keep_discovered_assets(batch, register)
-        [one] = unregistered(world.walk, register)
+        [one] = unregistered(world.walk.authority.registry, register)
         assert (one.kind, one.source, one.grade) == ("agent", "enrolment by unix", "kernel")
         assert one.name.startswith("uid ")
         # What nobody proved is not noted.

@@ -31,15 +31,23 @@ async def inviting(tmp_path: Path) -> AsyncIterator[tuple[Bench, Workloads, str]
     """A product whose invitations are in a file, and the code of one."""
     bench, workloads = await enrolling()
     with closing(SqliteStore.open(tmp_path / "state" / "registers.db")) as store:
-        bench.walk.passkeys = PasskeyState(
+        bench.asking.passkeys = PasskeyState(
             register=SqlitePasskeyRegister(store), rp_id=RP_ID, origins=(ORIGIN,)
         )
-        yield bench, workloads, (await invite_person(bench.walk, "alice", by="uid:1000")).code
+        yield (
+            bench,
+            workloads,
+            (
+                await invite_person(
+                    bench.recorder, bench.authority, bench.asking.passkeys, "alice", by="uid:1000"
+                )
+            ).code,
+        )
 
 
 def refused(bench: Bench, code: str) -> bool:
     try:
-        begin_enrolment(bench.walk, code, browser="b")
+        begin_enrolment(bench.authority, bench.asking.passkeys, bench.walk.entropy, code, browser="b")
     except Unverified as error:
         return error.code == "invitation.refused"
     return False
@@ -68,14 +76,16 @@ async def test_one_that_nobody_showed_is_over_once_the_clock_is_seen_to_go_back(
 
             await watch_clock(workloads, sleep=sleep)
         assert refused(bench, code)
-        fresh = await invite_person(bench.walk, "alice", by="uid:1000")
+        fresh = await invite_person(
+            bench.recorder, bench.authority, bench.asking.passkeys, "alice", by="uid:1000"
+        )
         assert not refused(bench, fresh.code), "the next one is good"
 
 
 async def test_one_that_ran_out_by_an_entry_of_the_ledger_is_over_at_the_next_start(tmp_path):
     async with inviting(tmp_path) as (bench, workloads, code):
         bench.clock.jump(LATE)
-        await invite_person(bench.walk, "bob", by="uid:1000")
+        await invite_person(bench.recorder, bench.authority, bench.asking.passkeys, "bob", by="uid:1000")
         bench.clock.jump(-LATE)
         await end_what_had_lapsed(workloads)
         assert refused(bench, code)

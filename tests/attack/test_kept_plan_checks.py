@@ -17,6 +17,7 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.ports.worlds import ANYTHING, Plan
 from tests.attack.test_last_look import BY_NAME, acted_while
 from tests.worlds.authority_source import Sourced, sourced
+from tests.worlds.parts import to_hold
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-61")]
 
@@ -41,14 +42,14 @@ DAMAGE = {
 async def planned(*, checked_each: int = 1) -> Sourced:
     """An action that was done once, whose plan is kept."""
     of = await sourced(BY_NAME["an agent is held"])
-    of.walk.plans = Plans(checked_each=checked_each)
+    of.walk.verification.plans = Plans(checked_each=checked_each)
     find_plan(of.walk, *of.asked())
     return of
 
 
 def spoil(of: Sourced, field: str) -> None:
     """Damage the plan of the action, and no other."""
-    kept = of.walk.plans._kept
+    kept = of.walk.verification.plans._kept
     for key, plan in kept.items():
         kept[key] = structs.replace(plan, **{field: DAMAGE[field](plan)})
 
@@ -65,15 +66,15 @@ async def test_a_kept_plan_that_differs_refuses_the_action_drops_all_plans_and_i
     if field == "definition":
         # What a server offers is compared at each action, and the plan made anew where it is another.
         await govern_action(of.walk, *of.asked())
-        assert of.walk.plans.difference is None
+        assert of.walk.verification.plans.difference is None
         return
     with pytest.raises(Broken, match=field) as raised:
         await govern_action(of.walk, *of.asked())
     assert (raised.value.code, raised.value.effect, raised.value.retry) == ("plan.differs", "none", False)
     assert len(of.bench.upstream.effects) == before
     assert len(of.bench.entries(Tag.INTENT)) == intents
-    assert of.walk.plans._kept == {}
-    told = of.walk.plans.difference
+    assert of.walk.verification.plans._kept == {}
+    told = of.walk.verification.plans.difference
     assert (told.count, field in told.what, told.at) == (1, True, of.bench.clock.now())
     # Whoever asks again is verified anew.
     assert (await govern_action(of.walk, *of.asked())).outcome.status == "succeeded"
@@ -81,7 +82,7 @@ async def test_a_kept_plan_that_differs_refuses_the_action_drops_all_plans_and_i
     spoil(of, field)
     with pytest.raises(Broken):
         await govern_action(of.walk, *of.asked())
-    assert of.walk.plans.difference.count == 2
+    assert of.walk.verification.plans.difference.count == 2
 
 
 @pytest.mark.parametrize(
@@ -90,9 +91,9 @@ async def test_a_kept_plan_that_differs_refuses_the_action_drops_all_plans_and_i
 )
 async def test_a_change_that_moves_no_epoch_is_found(name: str):
     of = await planned()
-    before, epoch = len(of.bench.upstream.effects), of.walk.worlds.epoch()
+    before, epoch = len(of.bench.upstream.effects), of.walk.verification.worlds.epoch()
     await BY_NAME[name].change(of)
-    of.walk.worlds.epoch = of.walk.worlds.reread = lambda: epoch
+    of.walk.verification.worlds.epoch = of.walk.verification.worlds.reread = lambda: epoch
     with pytest.raises(Broken) as raised:
         await govern_action(of.walk, *of.asked())
     assert raised.value.code == "plan.differs"
@@ -104,7 +105,7 @@ async def test_a_plan_that_is_found_to_differ_at_the_last_look_starts_nothing():
     before = len(of.bench.upstream.effects)
 
     async def happens() -> None:
-        of.walk.worlds.change(frozenset({ANYTHING}))
+        of.walk.verification.worlds.change(frozenset({ANYTHING}))
         find_plan(of.walk, *of.asked())
         spoil(of, "judged")
 
@@ -117,15 +118,15 @@ async def test_a_plan_that_is_found_to_differ_at_the_last_look_starts_nothing():
 
 async def test_what_changed_during_the_check_is_no_difference():
     of = await planned()
-    epoch = of.walk.worlds.epoch()
-    await place_hold(of.walk, holdable("agent", "scout"), by="uid:0")
-    looked = of.walk.worlds.epoch
+    epoch = of.walk.verification.worlds.epoch()
+    await place_hold(*to_hold(of.walk), holdable("agent", "scout"), by="uid:0")
+    looked = of.walk.verification.worlds.epoch
     # The change came after the look at the epoch, and before the check.
     seen = iter([epoch, epoch])
-    of.walk.worlds.epoch = lambda: next(seen, None) or looked()
+    of.walk.verification.worlds.epoch = lambda: next(seen, None) or looked()
     plan = find_plan(of.walk, *of.asked())
     assert [hold.what.name for hold in plan.judged.holds] == ["scout"]
-    assert of.walk.plans.difference is None
+    assert of.walk.verification.plans.difference is None
 
 
 async def test_one_of_so_many_is_checked():
@@ -139,4 +140,4 @@ async def test_one_of_so_many_is_checked():
         find_plan(of.walk, *asked)
     for _ in range(CHECKED_EACH):
         find_plan(of.walk, *asked)
-    assert of.walk.plans.difference.count == 1
+    assert of.walk.verification.plans.difference.count == 1

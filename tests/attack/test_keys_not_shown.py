@@ -81,8 +81,8 @@ async def test_an_answer_that_was_on_its_way_while_its_key_was_taken_is_left_ope
     await answered(bench)
     late = index_of(bench, Tag.APPROVAL_ANSWER)
     check = ShownAnswers()
-    bob = pseudonym_of(bench.walk, "bob")
-    for stored in bench.walk.ledger.replay():
+    bob = pseudonym_of(bench.recorder, "bob")
+    for stored in bench.recorder.ledger.replay():
         leaf = read_leaf(stored.leaf)
         assert not isinstance(leaf, Fault)
         if stored.index == late:
@@ -93,7 +93,7 @@ async def test_an_answer_that_was_on_its_way_while_its_key_was_taken_is_left_ope
             check.take(late, gone, [Disclosure(name="signs_aa", value=field, array=b"")])
         if stored.tag in ABOUT:
             at = stored.index + (stored.index >= late)
-            check.take(at, leaf, disclosures_of(stored, bench.walk.subject_keys.find) or ())
+            check.take(at, leaf, disclosures_of(stored, bench.recorder.subject_keys.find) or ())
     assert [*check.faults()] == []
     assert (check.keys_shown, check.keys_unread) == (0, 1)
 
@@ -102,7 +102,7 @@ async def test_an_answer_that_was_on_its_way_while_its_key_was_taken_is_left_ope
 async def test_what_is_said_again_is_no_change_of_whose_key_it_is():
     """An insider lets the log say again, right before the answer, that a key is bob's which no change gave him."""
     bench = await registered()
-    bench.walk.keys_named.clear()
+    bench.recorder.keys_named.clear()
     await answered(bench)
     again = index_of(bench, Tag.PEOPLES_KEYS)
     assert found(bench) == ([], 1, 0)

@@ -34,7 +34,7 @@ class Later:
 
 async def acted_while(of: Sourced, happens):
     """The action, with this on the way of its intent to the disk."""
-    ledger = of.walk.ledger
+    ledger = of.walk.recorder.ledger
     submit = ledger.submit
 
     def on_its_way(entry):
@@ -54,11 +54,11 @@ async def test_what_ends_between_the_decision_and_the_start_starts_nothing(name:
     source: Source = BY_NAME[name]
     of = await sourced(source)
     before = len(of.bench.upstream.effects)
-    epoch = of.walk.worlds.epoch()
+    epoch = of.walk.verification.worlds.epoch()
     answer = await acted_while(of, lambda: source.change(of))
     assert answer.outcome is not None
-    assert of.walk.worlds.epoch() != epoch
-    hit = of.walk.worlds.changed(epoch)
+    assert of.walk.verification.worlds.epoch() != epoch
+    hit = of.walk.verification.worlds.changed(epoch)
     assert hit is None if source.scope == ANYTHING else any(one.startswith(source.scope) for one in hit), hit
     if source.says:
         assert (answer.outcome.status, source.says in answer.outcome.detail) == ("not_started", True), answer
@@ -87,7 +87,7 @@ async def test_a_plan_that_was_kept_lets_nothing_through_that_ended_since(name: 
     outcome = None
     with suppress(Refused, Unavailable):
         outcome = (await govern_action(of.walk, *of.asked())).outcome
-    assert of.walk.worlds.epoch() != plan.epoch
+    assert of.walk.verification.worlds.epoch() != plan.epoch
     # Refused, asked of people again, or not started where only the start looks at it.
     assert (outcome is not None and outcome.status == "succeeded") is not bool(source.says)
     assert len(of.bench.upstream.effects) == before + (not source.says)
@@ -115,11 +115,17 @@ async def test_an_action_waits_for_what_another_process_applied_and_is_decided_b
     acting = asyncio.create_task(govern_action(of.walk, *of.asked()))
     await asyncio.sleep(0)
     assert not acting.done()
-    assert len(of.walk.registered) == 1
-    follow_registers(of.walk, of.bench.store.refresh)
+    assert len(of.walk.policies.registered) == 1
+    follow_registers(
+        of.walk.authority.registry,
+        of.walk.counters.history,
+        of.walk.policies,
+        of.walk.limits,
+        of.bench.store.refresh,
+    )
     with pytest.raises(Refused, match="is not active"):
         await acting
-    assert of.walk.registered == []
+    assert of.walk.policies.registered == []
     assert len(of.bench.upstream.effects) == before
 
 
@@ -133,7 +139,7 @@ async def test_an_action_that_waits_too_long_for_them_has_no_effect_and_says_so(
         await govern_action(of.walk, *of.asked())
     assert (raised.value.code, raised.value.effect) == ("registry.coming", "none")
     assert len(of.bench.upstream.effects) == before
-    assert of.walk.registered == []
+    assert of.walk.policies.registered == []
 
 
 @pytest.mark.requirement("HOUSE-13")

@@ -140,10 +140,12 @@ class Crowded:
 async def test_what_is_owed_is_told_however_much_else_is_open():
     bench, _, _ = await a_bench()
     crowded = Crowded()
-    side = bench.walk.leases = LeaseSide(broker="broker", asks=crowded)
+    side = bench.live.leases = LeaseSide(broker="broker", asks=crowded)
     side.owe({("agent", "scout"): "revoked"})
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follow_leases, bench.walk)
+        tasks.start_soon(
+            follow_leases, bench.recorder, bench.authority, bench.live.leases, bench.walk.policies
+        )
         with anyio.fail_after(5):
             await until(lambda: bool(crowded.asked))
         tasks.cancel_scope.cancel()
@@ -157,7 +159,7 @@ async def test_a_target_that_is_registered_no_more_is_stopped_all_the_same():
     bench, _, broker = await a_bench()
     await bench.act()
     await bench.registered(without_target())
-    told = await end_leases(bench.walk, [("agent", "scout")], why="held")
+    told = await end_leases(bench.authority.registry, bench.live.leases, [("agent", "scout")], why="held")
     assert not told.unreached
     assert broker.asked[-1] == ([("agent", "scout")], "held")
 
@@ -174,8 +176,8 @@ async def test_a_lease_is_recalled_at_the_target_that_it_was_minted_at(after):
             one["spec"] = {"target": "other-db"}
     await bench.registered(changed)
     broker = Crowded()
-    side = bench.walk.leases = LeaseSide(broker="broker", asks=broker)
-    await recall_leases(bench.walk, side)
+    side = bench.live.leases = LeaseSide(broker="broker", asks=broker)
+    await recall_leases(bench.recorder.ledger, bench.authority.registry, bench.clock, side)
     assert broker.recalled == [(watching.warrants[0].lease_name, "crm-db")]
     assert bench.entries(Tag.INTENT)[0]["lease_target"] == "crm-db"
 
@@ -186,19 +188,23 @@ async def test_a_lease_that_was_minted_while_its_agent_was_revoked_is_ended_when
     bench, _, _ = await a_bench(window="task")
     await bench.act()
     broker = Crowded()
-    side = bench.walk.leases = LeaseSide(broker="broker", asks=broker, owed_all=False)
-    await revoke_authority(bench.walk, RevocationTarget("agent", "scout"), by="alice")
+    side = bench.live.leases = LeaseSide(broker="broker", asks=broker, owed_all=False)
+    await revoke_authority(
+        bench.recorder, bench.authority, bench.live, RevocationTarget("agent", "scout"), by="alice"
+    )
     broker.asked.clear()
     now = bench.clock.now()
     named = replace(
         _named(warrant(7, window="task", now=now, under=(("mandate", "m-1"), ("agent", "scout"))), now),
-        log=bench.walk.ledger.origin, capability="crm.read",
+        log=bench.recorder.ledger.origin, capability="crm.read",
     )  # fmt: skip
     late = named.issued(now, account=f"ans_{named.name}", expires_at=named.expires_at)
     other = replace(late, name=lease_name(bytes(16)), under=(("agent", "rover"),), mandate="")
     broker.heard = [(1, [LeaseChange(1, other), LeaseChange(2, late)])]
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follow_leases, bench.walk)
+        tasks.start_soon(
+            follow_leases, bench.recorder, bench.authority, bench.live.leases, bench.walk.policies
+        )
         with anyio.fail_after(5):
             await until(lambda: bool(broker.asked))
         tasks.cancel_scope.cancel()
@@ -222,12 +228,12 @@ async def test_a_stop_tells_what_works_on_although_it_was_revoked_before_the_sto
             # Of the last that ended it told none any more: there were too many since.
             return [works_on, over] if which == "unrevoked" else []
 
-    bench.walk.leases = LeaseSide(broker="broker", asks=Remembering(), is_used=True)
+    bench.live.leases = LeaseSide(broker="broker", asks=Remembering(), is_used=True)
     bench.clock.advance(300)
     hold = Hold(
         id=HoldId("hold_" + "x" * 22), what=HoldTarget("agent", "scout"), at=bench.clock.now(), by="uid:0"
     )
-    within = await leases_within(bench.walk, hold)
+    within = await leases_within(bench.authority.registry, bench.live.leases, bench.clock, hold)
     assert [(one.name, one.until) for one in within.live] == [(works_on.name, works_on.live_until)]
     assert within.ended == ()
 

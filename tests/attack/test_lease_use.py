@@ -65,7 +65,7 @@ def told(
 
 async def a_bench(grants: Any = GRANTS) -> Bench:
     bench = await Bench().registered(documents(grants))
-    bench.walk.leases = LeaseSide(broker="broker", asks=TellingBroker())
+    bench.live.leases = LeaseSide(broker="broker", asks=TellingBroker())
     await bench.issue()
     return bench
 
@@ -78,11 +78,15 @@ async def acts(bench: Bench, outcome: Outcome, case: str = "4711") -> None:
 async def tally_of(bench: Bench, **asked: Any) -> UseTally:
     """Every page together, of the capability that reads cases."""
     name = next(
-        name for name, one in leased_capabilities(bench.walk).items() if one.capability.target == READ
+        name
+        for name, one in leased_capabilities(bench.authority.registry).items()
+        if one.capability.target == READ
     )
     found, start = UseTally(), 0
     while True:
-        page = await count_lease_use(bench.walk, start=start, **asked)
+        page = await count_lease_use(
+            bench.recorder, bench.authority.registry, bench.live.leases, start=start, **asked
+        )
         if name in page.tallies:
             found.merge(page.tallies[name])
         if not page.more:
@@ -98,7 +102,7 @@ async def test_what_succeeded_counts_once_under_the_scope_that_it_had():
     tally = await tally_of(bench)
     assert (tally.told, tally.untold, tally.elsewise) == (2, {}, 0)
     assert {place: use.sure for place, use in tally.rights.items()} == {"cases/0": 2, "rows": 1}
-    sealed = [bench.opened(one.index)[1] for one in bench.walk.ledger.replay(0) if one.tag == Tag.OUTCOME]
+    sealed = [bench.opened(one.index)[1] for one in bench.recorder.ledger.replay(0) if one.tag == Tag.OUTCOME]
     assert [one["used"]["sure"] for one in sealed] == [["cases/0"], ["cases/0", "rows"]]
     leaves = bench.entries(Tag.OUTCOME)
     assert all("used" not in leaf for leaf in leaves), "it is sealed"
@@ -154,7 +158,7 @@ async def test_what_cannot_be_read_any_more_leaves_everything_unknown(monkeypatc
     monkeypatch.setattr(
         flow,
         "fields_of",
-        lambda walk, stored, leaf: None if stored.tag == tag else fields_of(walk, stored, leaf),
+        lambda keys, stored, leaf: None if stored.tag == tag else fields_of(keys, stored, leaf),
     )
     tally = await tally_of(bench)
     assert tally.told + sum(tally.untold.values()) == 1
@@ -188,24 +192,24 @@ async def test_it_is_counted_in_pages_and_from_a_time_on(monkeypatch):
 @pytest.mark.requirement("RIGHTS-04")
 async def test_a_capability_without_a_lease_is_told_apart_from_one_that_is_not_there():
     bench = await a_bench()
-    names = leased_capabilities(bench.walk)
+    names = leased_capabilities(bench.authority.registry)
     for name, one in names.items():
-        assert await rights_of(bench.walk, leased(bench.walk, name)) == [CASES, ROWS]
+        assert await rights_of(bench.live.leases, leased(bench.authority.registry, name)) == [CASES, ROWS]
         assert one.target == "crm-db"
     with pytest.raises(Refused) as unknown:
-        leased(bench.walk, "nothing")
+        leased(bench.authority.registry, "nothing")
     assert unknown.value.code == "capability.unknown"
     plain = await Bench().registered()
     with pytest.raises(Refused) as unleased:
-        leased(plain.walk, next(iter(plain.walk.registry.current.capabilities)))
+        leased(plain.walk.authority.registry, next(iter(plain.walk.authority.registry.current.capabilities)))
     assert unleased.value.code == "capability.unleased"
 
 
 @pytest.mark.requirement("RIGHTS-06")
 async def test_a_document_with_other_grants_is_the_same_in_all_else():
     bench = await a_bench()
-    name = next(iter(leased_capabilities(bench.walk)))
-    document: Any = parse(bench.walk.registry.documents()[f"Capability/{name}"])
+    name = next(iter(leased_capabilities(bench.authority.registry)))
+    document: Any = parse(bench.authority.registry.documents()[f"Capability/{name}"])
     changed: Any = with_grants(document, {"rows": 1})
     assert changed["spec"]["lease"].pop("grants") == {"rows": 1}
     assert document["spec"]["lease"].pop("grants") == GRANTS, "the one that is in force is not touched"
@@ -220,7 +224,7 @@ async def test_what_a_capability_did_before_it_had_a_lease_is_not_counted():
     bench = await Bench().registered()
     await bench.issue()
     await acts(bench, Outcome(status="succeeded", result={}))
-    bench.walk.leases = LeaseSide(broker="broker", asks=TellingBroker())
+    bench.live.leases = LeaseSide(broker="broker", asks=TellingBroker())
     await apply_registry(bench.walk, documents(), by="operator")
     assert await tally_of(bench) == UseTally()
 
@@ -252,7 +256,7 @@ async def test_a_whole_number_fills_a_template_as_it_did_then():
     record = use_record(Used(frozenset({"amounts/0"})), scope.hex)
     bench.upstream.answer = lambda _: Outcome(status="succeeded", result={}, used=record)
     await bench.refund(1200)
-    page = await count_lease_use(bench.walk)
+    page = await count_lease_use(bench.recorder, bench.authority.registry, bench.live.leases)
     (tally,) = page.tallies.values()
     assert (tally.told, [*tally.rights]) == (1, ["amounts/0"])
 
@@ -277,13 +281,13 @@ class Beside:
         self._bench, self.broken = bench, 0
 
     def origin(self) -> str:
-        return self._bench.walk.ledger.origin
+        return self._bench.walk.recorder.ledger.origin
 
     def entries(self, start: int) -> Any:
         if self.broken:
             self.broken -= 1
             raise Unavailable("cannot read a log", code="ledger.unreadable", port="ledger")
-        return self._bench.walk.ledger.replay(start)
+        return self._bench.walk.recorder.ledger.replay(start)
 
 
 @pytest.mark.requirement("RIGHTS-04", "RIGHTS-05")
@@ -295,8 +299,8 @@ async def test_what_another_process_wrote_was_used_as_well_and_is_never_taken_fo
     (server,) = [one for one in bench_documents() if one["kind"] == "Server"]
     own = {**server, "metadata": {"name": "own"}}
     await apply_registry(bench.walk, [own, plain], by="operator")
-    other.walk.subject_keys = bench.walk.subject_keys
-    other.walk.leases = LeaseSide(broker="broker", asks=TellingBroker())
+    other.walk.recorder.subject_keys = bench.recorder.subject_keys
+    other.walk.live.leases = LeaseSide(broker="broker", asks=TellingBroker())
     await other.issue()
     since = other.clock.now() + 600_000
     await acts(other, told("cases/0"))
@@ -306,22 +310,36 @@ async def test_what_another_process_wrote_was_used_as_well_and_is_never_taken_fo
     await other.refund(1200)
     monkeypatch.setattr(flow, "ENTRIES_AT_A_TIME", 3)
     log = Beside(other)
-    bench.walk.leases.others = lambda: (log,)
-    assert (await count_lease_use(bench.walk)).others == ("b",)
-    page = await count_lease_use_elsewhere(bench.walk, "b")
+    bench.live.leases.others = lambda: (log,)
+    assert (await count_lease_use(bench.recorder, bench.authority.registry, bench.live.leases)).others == (
+        "b",
+    )
+    page = await count_lease_use_elsewhere(
+        bench.recorder.subject_keys, bench.authority.registry, bench.live.leases, "b"
+    )
     (tally,) = page.tallies.values()
-    assert (page.more, page.end) == (False, other.walk.ledger.size)
+    assert (page.more, page.end) == (False, other.walk.recorder.ledger.size)
     assert (tally.told, tally.failed, tally.unended) == (2, 1, 1)
     assert {*tally.rights} == {"cases/0", "rows"}
-    (late,) = (await count_lease_use_elsewhere(bench.walk, "b", since=since)).tallies.values()
+    (late,) = (
+        await count_lease_use_elsewhere(
+            bench.recorder.subject_keys, bench.authority.registry, bench.live.leases, "b", since=since
+        )
+    ).tallies.values()
     assert {*late.rights} == {"rows"}
     with pytest.raises(Refused) as unknown:
-        await count_lease_use_elsewhere(bench.walk, "c")
+        await count_lease_use_elsewhere(
+            bench.recorder.subject_keys, bench.authority.registry, bench.live.leases, "c"
+        )
     assert unknown.value.code == "lease.log_unknown"
     log.broken = 2
-    assert (await count_lease_use_elsewhere(bench.walk, "b")).tallies == page.tallies, (
-        "its process was writing"
-    )
+    assert (
+        await count_lease_use_elsewhere(
+            bench.recorder.subject_keys, bench.authority.registry, bench.live.leases, "b"
+        )
+    ).tallies == page.tallies, "its process was writing"
     log.broken = 100
     with pytest.raises(Unavailable):
-        await count_lease_use_elsewhere(bench.walk, "b")
+        await count_lease_use_elsewhere(
+            bench.recorder.subject_keys, bench.authority.registry, bench.live.leases, "b"
+        )

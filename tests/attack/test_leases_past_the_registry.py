@@ -39,12 +39,12 @@ class PagedBroker(AskedBroker):
 
 async def an_open_lease() -> tuple[Bench, AskedBroker, Lease]:
     bench, watching, _ = await a_bench(window="task")
-    bench.walk.leases = LeaseSide(broker="broker", asks=(broker := PagedBroker()))
+    bench.live.leases = LeaseSide(broker="broker", asks=(broker := PagedBroker()))
     await bench.act()
     brokered = watching.warrants[0].brokered
     now, ends = bench.clock.now(), brokered.terms.expires_at
     lease = Lease(
-        name=brokered.terms.name, target="crm-db", window="task", log=bench.walk.ledger.origin, intent=0,
+        name=brokered.terms.name, target="crm-db", window="task", log=bench.recorder.ledger.origin, intent=0,
         mandate="m-1", agent="scout", capability="crm.read", under=brokered.under, scope="", named_at=now,
         expires_at=ends,
     ).issued(now, account="ans", expires_at=ends)  # fmt: skip
@@ -71,9 +71,11 @@ def changed(kind: str, name: str, **spec: Any) -> list[Any]:
 async def test_a_lease_ends_with_what_the_registry_takes_away(changes, why):
     bench, broker, lease = await an_open_lease()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follow_leases, bench.walk)
+        tasks.start_soon(
+            follow_leases, bench.recorder, bench.authority, bench.live.leases, bench.walk.policies
+        )
         tasks.start_soon(following_registry, bench.walk, NothingConnected())
-        while bench.walk.leases.owed_all:  # noqa: ASYNC110 - what is waited for has no event
+        while bench.live.leases.owed_all:  # noqa: ASYNC110 - what is waited for has no event
             await anyio.sleep(0.01)
         assert broker.asked == [], "it stands so far"
         await apply_registry(bench.walk, changes, by="operator")

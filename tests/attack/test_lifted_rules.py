@@ -21,7 +21,7 @@ async def held_and_refused_on(bench: Bench) -> None:
     while True:
         if (await code_of(bench.refund(HUGE))).startswith("held."):
             break
-        await place_triggered_holds(bench.walk)
+        await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     for _ in range(3):
         with pytest.raises(Refused) as raised:
             await bench.act("no_such_tool")
@@ -29,7 +29,7 @@ async def held_and_refused_on(bench: Bench) -> None:
 
 
 async def lifted(bench: Bench) -> None:
-    for hold in [one for one in bench.walk.holds.all() if not one.lifted_at]:
+    for hold in [one for one in bench.authority.holds.all() if not one.lifted_at]:
         assert (await lift(bench, hold, "bob")).lifted_at
 
 
@@ -37,7 +37,7 @@ async def ends(bench: Bench, count: int) -> list[str]:
     found = []
     for _ in range(count):
         found.append(await code_of(bench.refund(HUGE)))
-        await place_triggered_holds(bench.walk)
+        await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     return found
 
 
@@ -54,7 +54,7 @@ async def test_what_was_refused_before_the_lift_trips_nothing_after_it(start):
     # What came after the lift counts as ever.
     assert (await ends(bench, 2))[-1] == "held.agent"
     [*_, last] = bench.entries(Tag.RULE_FIRED)
-    [entry] = [one.index for one in bench.walk.ledger.replay() if one.tag == Tag.HOLD_LIFTED]
+    [entry] = [one.index for one in bench.recorder.ledger.replay() if one.tag == Tag.HOLD_LIFTED]
     assert min(last["entries"]) > entry
 
 

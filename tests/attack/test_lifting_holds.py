@@ -17,6 +17,7 @@ from answerable.flows.revocation.place_hold import place_hold, resume_holds
 from answerable.testing.builders import memory_ledger
 from answerable.testing.clock import ManualClock
 from tests.worlds.hold import bench_to_hold, lift, lift_token, stop
+from tests.worlds.parts import to_hold
 from tests.worlds.walk import cited
 
 pytestmark = pytest.mark.anyio
@@ -71,7 +72,14 @@ async def test_a_word_that_is_not_a_registered_persons_about_this_deployment_lif
     bench = await bench_to_hold()
     hold = (await stop(bench, EVERYTHING, by="alice")).hold
     with pytest.raises((Unverified, Malformed)) as raised:
-        await lift_hold(bench.walk, hold.id, lift_token(bench, hold, **wrong))
+        await lift_hold(
+            bench.recorder,
+            bench.authority,
+            bench.asking.under_way,
+            bench.counters,
+            hold.id,
+            lift_token(bench, hold, **wrong),
+        )
     assert raised.value.code == code
     with pytest.raises(Refused):
         await bench.act()
@@ -89,11 +97,15 @@ async def test_a_word_about_another_hold_or_an_old_one_lifts_nothing():
         (HoldId("hold_" + "x" * 22), token, "hold.unknown"),
     ):
         with pytest.raises((Unverified, Refused)) as raised:
-            await lift_hold(bench.walk, name, said)
+            await lift_hold(
+                bench.recorder, bench.authority, bench.asking.under_way, bench.counters, name, said
+            )
         assert raised.value.code == code
     bench.clock.advance(301)
     with pytest.raises(Unverified) as raised:
-        await lift_hold(bench.walk, hold.id, token)
+        await lift_hold(
+            bench.recorder, bench.authority, bench.asking.under_way, bench.counters, hold.id, token
+        )
     assert raised.value.code == "lift.stale"
 
 
@@ -125,10 +137,10 @@ async def test_of_two_who_lift_at_once_neither_counts_twice():
             tasks.start_soon(person, name)
     if "hold.changed_meanwhile" in ends:
         # They met; else one was through before the other looked.
-        seen = bench.walk.holds.get(hold.id)
+        seen = bench.authority.holds.get(hold.id)
         assert (len(seen.agreed), seen.lifted_at) == (1, 0)
         await lift(bench, hold, "carol" if seen.agreed[0].by == "bob" else "bob")
-    assert sorted(bench.walk.holds.get(hold.id).lifted_by) == ["bob", "carol"]
+    assert sorted(bench.authority.holds.get(hold.id).lifted_by) == ["bob", "carol"]
     assert len(bench.entries(Tag.HOLD_LIFTED)) == 2
 
 
@@ -150,7 +162,7 @@ async def test_a_lift_that_was_overtaken_while_it_was_checked_is_not_on_record(
     assert raised.value.code == "hold.changed_meanwhile"
     assert len(bench.entries(Tag.HOLD_LIFTED)) == 1
     await lift(bench, hold, "bob")
-    assert sorted(bench.walk.holds.get(hold.id).lifted_by) == ["bob", "carol"]
+    assert sorted(bench.authority.holds.get(hold.id).lifted_by) == ["bob", "carol"]
 
 
 @pytest.mark.requirement("HOLD-06")
@@ -161,10 +173,10 @@ async def test_a_lift_that_cannot_be_recorded_is_none():
     def full(_entry):
         raise Unavailable("the log is full", code="ledger.full", port="ledger")
 
-    bench.walk.ledger.submit = full
+    bench.recorder.ledger.submit = full
     with pytest.raises(Unavailable):
         await lift(bench, hold, "bob")
-    assert not bench.walk.holds.get(hold.id).lifted_at
+    assert not bench.authority.holds.get(hold.id).lifted_at
 
 
 @pytest.mark.requirement("HOLD-06")
@@ -219,14 +231,14 @@ async def test_a_stop_holds_and_cuts_though_the_ledger_takes_nothing_at_all_and_
         await anyio.sleep_forever()
 
     bench.upstream.before = hangs
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def full(entry):
         if entry.tag == Tag.HOLD_PLACED:
             raise Unavailable("the log is full", code="ledger.full", port="ledger")
         return submit(entry)
 
-    bench.walk.ledger.submit = full
+    bench.recorder.ledger.submit = full
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(bench.act)
         await started.wait()
@@ -234,11 +246,11 @@ async def test_a_stop_holds_and_cuts_though_the_ledger_takes_nothing_at_all_and_
     assert (placed.cut, placed.recorded) == (1, False)
     with pytest.raises(Refused):
         await bench.act()
-    bench.walk.ledger.submit = submit
-    assert await resume_holds(bench.walk) == 0
+    bench.recorder.ledger.submit = submit
+    assert await resume_holds(bench.recorder, bench.authority) == 0
     bench.clock.advance(11)
-    assert await resume_holds(bench.walk) == 1
-    assert await resume_holds(bench.walk, overdue_only=False) == 0
+    assert await resume_holds(bench.recorder, bench.authority) == 1
+    assert await resume_holds(bench.recorder, bench.authority, overdue_only=False) == 0
     assert [leaf["hold"] for leaf in bench.entries(Tag.HOLD_PLACED)] == [placed.hold.id]
 
 
@@ -247,7 +259,7 @@ async def test_pressing_again_answers_with_the_hold_in_force_and_does_what_was_l
     bench = await bench_to_hold()
     waiting = (await bench.refund(6_000)).approval
     # Whoever placed it ended right after.
-    first = bench.walk.holds.place(
+    first = bench.authority.holds.place(
         Hold(
             id=HoldId("hold_" + "a" * 22),
             what=holdable("agent", "scout"),
@@ -268,5 +280,5 @@ async def test_pressing_again_answers_with_the_hold_in_force_and_does_what_was_l
 async def test_a_hold_that_cannot_be_is_refused_before_anything_is_placed(bad):
     bench = await bench_to_hold()
     with pytest.raises(Malformed):
-        await place_hold(bench.walk, EVERYTHING, by="uid:0", **bad)
-    assert not list(bench.walk.holds.all())
+        await place_hold(*to_hold(bench.walk), EVERYTHING, by="uid:0", **bad)
+    assert not list(bench.authority.holds.all())

@@ -53,7 +53,7 @@ async def refusal(running) -> str:
 
 
 def scheduled(made: Bench, **other):
-    current = made.walk.registry.current
+    current = made.walk.authority.registry.current
     schedule = current.schedules["nightly"]
     return replace(scheduled_terms(schedule, current.templates[schedule.template], start=DUE), **other)
 
@@ -78,14 +78,16 @@ async def test_a_schedule_gives_its_task_once_and_its_owner_answers_for_it():
     assert mandate.id == "schedule.nightly.20261118T1100Z"
     assert mandate.purpose == "Mail the report of 2026-11-18 to example.com"
     await made.act("send", MAIL, mandate=mandate.id)
-    told = reconstruct_timeline(made.walk.ledger.replay(), mandate.id, made.walk.subject_keys.find)
+    told = reconstruct_timeline(
+        made.walk.recorder.ledger.replay(), mandate.id, made.walk.recorder.subject_keys.find
+    )
     text = "\n".join((*(line.text for line in told), *(d for line in told for d in line.details)))
     assert "Schedule nightly, owned by alice gave agent scout" in text
     assert "for schedule nightly, owned by alice under mandate" in text
     assert "intent sha-256:" in text
     assert await refusal(issue_mandate(made.walk, signed(scheduled(made)))) == "mandate.duplicate"
     assert any(line.kind == "intent" for line in reconstruct_timeline(
-        made.walk.ledger.replay(), "alice", made.walk.subject_keys.find
+        made.walk.recorder.ledger.replay(), "alice", made.walk.recorder.subject_keys.find
     ))  # fmt: skip
 
 
@@ -102,7 +104,7 @@ async def test_outside_its_window_a_schedule_gives_nothing(minutes: int):
 async def test_a_mandate_for_the_next_time_is_not_given_before_it():
     made = await at_eleven()
     later = UnixMillis(DUE + 24 * 60 * MINUTE)
-    current = made.walk.registry.current
+    current = made.walk.authority.registry.current
     terms = scheduled_terms(current.schedules["nightly"], current.templates["mail-report"], start=later)
     assert await refusal(issue_mandate(made.walk, signed(terms))) == "mandate.not_due"
 
@@ -129,7 +131,7 @@ async def test_the_key_of_a_schedule_signs_nothing_but_its_template(name: str):
     made = await at_eleven()
     code = await refusal(issue_mandate(made.walk, signed(scheduled(made, **OTHER_TERMS[name]))))
     assert code in ("mandate.schedule", "mandate.not_due")
-    assert not list(made.walk.mandates.all())
+    assert not list(made.walk.authority.mandates.all())
 
 
 @pytest.mark.requirement("MISSION-05")
@@ -152,16 +154,12 @@ ENDS = {
     "other key": lambda given: changed(given, "Schedule", "nightly", keys=[jwk("stolen")]),
     "other template": lambda given: changed(given, "MandateTemplate", "mail-report", callsMax=4),
     "values that fit no more": lambda given: changed(
-        given,
-        "MandateTemplate",
-        "mail-report",
+        given, "MandateTemplate", "mail-report",
         parameters=[{"name": "day", "pattern": "[0-9-]+"}, {"name": "domain", "pattern": "[0-9]+"}],
     ),
     "owner leaves": without_alice,
     "owner may not": lambda given: changed(
-        given,
-        "Schedule",
-        "nightly",
+        given, "Schedule", "nightly",
         ownership={
             "owner": "dan",
             "backupOwner": "bob",
@@ -170,7 +168,7 @@ ENDS = {
             "reviewDate": "2027-06-30",
         },
     ),
-}
+}  # fmt: skip
 
 
 @pytest.mark.requirement("MISSION-05")
@@ -183,14 +181,9 @@ async def test_what_a_schedule_gave_ends_with_its_documents(name: str):
     with pytest.raises(Refused) as told:
         await made.act("send", MAIL, mandate=mandate.id)
     assert told.value.code in (
-        "mandate.schedule",
-        "mandate.issuer_key",
-        "mandate.not_an_issuer",
-        "mandate.use_case",
-        "mandate.agent_inactive",
-        "agent.inactive",
-        "capability.unknown",
-    )
+        "mandate.schedule", "mandate.issuer_key", "mandate.not_an_issuer", "mandate.use_case",
+        "mandate.agent_inactive", "agent.inactive", "capability.unknown",
+    )  # fmt: skip
 
 
 @pytest.mark.requirement("MISSION-05")
@@ -211,19 +204,26 @@ async def test_who_owns_a_schedule_cannot_approve_what_runs_under_it():
     def yes(person: str) -> str:
         return signed_answer(
             approval,
-            nonce=nonce_for(made.walk, approval),
-            by=PrincipalId(person),
-            verdict="approve",
-            audience=AUDIENCE,
-            at=made.clock.now(),
+            nonce=nonce_for(made.walk.asking.openings, made.walk.clock, made.walk.entropy, approval),
+            by=PrincipalId(person), verdict="approve", audience=AUDIENCE, at=made.clock.now(),
             key=signing_key(person),
-        )
+        )  # fmt: skip
 
     assert (
-        await refusal(answer_approval(made.walk, approval.id, yes("alice"), typed=name))
+        await refusal(
+            answer_approval(
+                made.walk.recorder, made.walk.authority, made.walk.asking, made.walk.counters, approval.id,
+                yes("alice"), typed=name,
+            )
+        )
         == "approval.own_mandate"
-    )
-    assert (await answer_approval(made.walk, approval.id, yes("bob"), typed=name)).answers[0].by == "bob"
+    )  # fmt: skip
+    assert (
+        await answer_approval(
+            made.walk.recorder, made.walk.authority, made.walk.asking, made.walk.counters, approval.id,
+            yes("bob"), typed=name,
+        )
+    ).answers[0].by == "bob"  # fmt: skip
 
 
 # People of an OpenID provider.
@@ -235,7 +235,9 @@ async def test_an_application_gives_a_mandate_for_the_person_who_consents_to_the
     mandate = await issue_mandate(made.walk, shown(for_alice()))
     assert (mandate.principal, mandate.application) == ("alice", "portal")
     await made.act(mandate=mandate.id)
-    lines = reconstruct_timeline(made.walk.ledger.replay(), mandate.id, made.walk.subject_keys.find)
+    lines = reconstruct_timeline(
+        made.walk.recorder.ledger.replay(), mandate.id, made.walk.recorder.subject_keys.find
+    )
     assert lines[0].text.startswith("alice, through application portal, gave agent scout")
 
 
@@ -268,10 +270,10 @@ REPLAYS = {
 async def test_an_id_token_counts_for_one_person_one_moment_and_one_mandate(name: str):
     other, code = REPLAYS[name]
     made = await bench()
-    size = made.walk.ledger.size
+    size = made.walk.recorder.ledger.size
     assert await refusal(issue_mandate(made.walk, shown(for_alice(), **other))) == code
-    assert made.walk.ledger.size == size
-    assert not list(made.walk.mandates.all())
+    assert made.walk.recorder.ledger.size == size
+    assert not list(made.walk.authority.mandates.all())
 
 
 @pytest.mark.requirement("MISSION-06")
@@ -293,7 +295,7 @@ async def test_an_application_signs_for_nobody_who_showed_nothing():
     assert await refusal(issue_mandate(made.walk, loose)) == "mandate.malformed"
     schedule = replace(scheduled(made), application="portal", id_token="a.b.c")
     assert await refusal(issue_mandate(made.walk, signed(schedule, "portal"))) == "mandate.malformed"
-    made.walk.people = None
+    made.walk.asking.people = None
     assert await refusal(issue_mandate(made.walk, shown(for_alice()))) == "person.issuer"
 
 
@@ -324,7 +326,7 @@ async def test_only_providers_that_the_settings_name_speak_for_people():
     token = shown(for_alice(), iss="https://evil.test")
     assert await refusal(issue_mandate(made.walk, token)) == "person.issuer"
     issuer = PersonIssuer(issuer="https://evil.test", audience=CLIENT)
-    made.walk.people = PersonVerifier(clock=made.clock, keys=FixedKeys(), issuers=(issuer,))
+    made.walk.asking.people = PersonVerifier(clock=made.clock, keys=FixedKeys(), issuers=(issuer,))
     assert await refusal(issue_mandate(made.walk, token)) == "person.issuer"
 
 
@@ -388,7 +390,10 @@ async def test_what_gave_a_task_stops_with_the_person_who_answers_for_it(kind, n
     mandate = await issue_mandate(made.walk, token)
     asked = ("send", MAIL) if kind == "Schedule" else ()
     await made.act(*asked, mandate=mandate.id)
-    stopped = await revoke_authority(made.walk, RevocationTarget("owner", "bob"), by="operator")
+    stopped = await revoke_authority(
+        made.walk.recorder, made.walk.authority, made.walk.live, RevocationTarget("owner", "bob"),
+        by="operator",
+    )  # fmt: skip
     assert stopped.mandates == (mandate.id,)
     assert len(stopped.done) == 1
     assert await refusal(made.act(*asked, mandate=mandate.id)) == "revoked.owner"

@@ -121,7 +121,7 @@ async def test_more_sensitive_data_other_kinds_and_other_systems_are_refused(cav
 )
 async def test_a_value_that_is_no_destination_fills_no_template(value: str):
     made = await bench()
-    template = made.walk.registry.current.templates["mail-report"]
+    template = made.walk.authority.registry.current.templates["mail-report"]
     with pytest.raises(Malformed) as told:
         filled(
             template,

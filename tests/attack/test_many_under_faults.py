@@ -45,7 +45,7 @@ async def pay_again(bench: Bench, number: int) -> Any:
 
 def kept(bench: Bench, waiting: Sequence[Approval]) -> list[tuple[str, int]]:
     """State and answers of each."""
-    found = [bench.walk.approvals.find(one.id) for one in waiting]
+    found = [bench.authority.approvals.find(one.id) for one in waiting]
     return [(one.state, len(one.answers)) for one in found if one is not None]
 
 
@@ -53,13 +53,13 @@ def kept(bench: Bench, waiting: Sequence[Approval]) -> list[tuple[str, int]]:
 async def test_a_register_that_fails_has_taken_all_of_the_answers_or_none(fault: Fault):
     bench = await paying_bench()
     waiting = await asked_many(bench, COUNT)
-    plain = bench.walk.approvals
+    plain = bench.authority.approvals
     trouble = striking("approvals.replace_many", fault)
-    bench.walk.approvals = TroubledApprovals(plain, trouble)
+    bench.authority.approvals = TroubledApprovals(plain, trouble)
     with pytest.raises((Unavailable, Crash)):
         await answer_all(bench, waiting)
     assert trouble.struck == [f"approvals.replace_many: {fault}"]
-    bench.walk.approvals = plain
+    bench.authority.approvals = plain
     took = fault in ("done", "crash_after")
     assert set(kept(bench, waiting)) == {("approved", 1) if took else ("pending", 0)}
     assert len(bench.entries(Tag.APPROVAL_ANSWER)) == COUNT, "each was on record before it could count"
@@ -75,16 +75,16 @@ async def test_a_process_that_ends_while_they_are_written_down_leaves_each_answe
 ):
     bench = await paying_bench()
     waiting = await asked_many(bench, COUNT)
-    ledger, approvals = bench.walk.ledger, bench.walk.approvals
+    ledger, approvals = bench.recorder.ledger, bench.authority.approvals
     trouble = striking("ledger.submit", fault, at=at)
-    bench.walk.ledger = TroubledLedger(ledger, trouble)
-    bench.walk.approvals = TroubledApprovals(approvals, trouble)
+    bench.recorder.ledger = TroubledLedger(ledger, trouble)
+    bench.authority.approvals = TroubledApprovals(approvals, trouble)
     with pytest.raises(BaseException) as told:
         await answer_all(bench, waiting)
     assert not isinstance(told.value, Exception), (
         "a dead process, or a group of it where several tasks find it so"
     )
-    bench.walk.ledger, bench.walk.approvals = ledger, approvals
+    bench.recorder.ledger, bench.authority.approvals = ledger, approvals
     assert set(kept(bench, waiting)) == {("pending", 0)}
     assert len((await answer_all(bench, waiting)).answered) == COUNT
     await each_runs_once(bench)
@@ -93,42 +93,42 @@ async def test_a_process_that_ends_while_they_are_written_down_leaves_each_answe
 async def test_of_answers_that_are_on_record_all_count_though_whoever_gave_them_has_left():
     bench = await paying_bench()
     waiting = await asked_many(bench, COUNT)
-    plain = bench.walk.ledger
+    plain = bench.recorder.ledger
     submitted = asyncio.Event()
 
     def plan(number: int, _method: str) -> None:
         if number == COUNT - 1:
             submitted.set()
 
-    bench.walk.ledger = TroubledLedger(plain, Trouble(plan), latency=lambda: 20)
+    bench.recorder.ledger = TroubledLedger(plain, Trouble(plan), latency=lambda: 20)
     answering = asyncio.create_task(answer_all(bench, waiting))
     await submitted.wait()
     assert set(kept(bench, waiting)) == {("pending", 0)}, "none counts before it is on record"
     answering.cancel()
     with pytest.raises(asyncio.CancelledError):
         await answering
-    bench.walk.ledger = plain
+    bench.recorder.ledger = plain
     assert set(kept(bench, waiting)) == {("approved", 1)}
-    assert not bench.walk.under_way.answering
+    assert not bench.asking.under_way.answering
     await each_runs_once(bench)
 
 
 async def test_what_another_process_answered_at_that_moment_is_named_and_the_others_count():
     bench = await paying_bench()
     waiting = await asked_many(bench, COUNT)
-    plain = bench.walk.approvals
+    plain = bench.authority.approvals
 
     class Overtaken(TroubledApprovals):
         def replace_many(self, changes: Sequence[tuple[Approval, Approval]]) -> tuple[bool, ...]:
             assert plain.replace(replace(waiting[2], state="denied"), was=waiting[2])
             return plain.replace_many(changes)
 
-    bench.walk.approvals = Overtaken(plain, Trouble(lambda _n, _method: None))
+    bench.authority.approvals = Overtaken(plain, Trouble(lambda _n, _method: None))
     after = await answer_all(bench, waiting)
     assert len(after.answered) == COUNT - 1
     assert list(after.left_out) == [waiting[2].id]
     assert "another person" in after.left_out[waiting[2].id]
-    bench.walk.approvals = plain
+    bench.authority.approvals = plain
     assert states(bench, [waiting[2]]) == ["denied"]
     assert (await pay_again(bench, 2)).outcome is None
 
@@ -140,4 +140,4 @@ async def test_answers_to_two_lists_at_once_are_under_way_apart():
         answer_all(bench, waiting[:COUNT]), answer_all(bench, waiting[COUNT:], by="carol")
     )
     assert (len(one.answered), len(other.answered)) == (COUNT, COUNT)
-    assert not bench.walk.under_way.answering
+    assert not bench.asking.under_way.answering

@@ -153,7 +153,7 @@ async def test_people_approve_the_narrowed_action_and_nothing_wider_runs():
 @pytest.mark.requirement("OBL-05")
 async def test_what_is_narrowed_is_narrowed_by_the_policies_of_that_moment():
     bench = await bench_with(NARROW)
-    append = bench.walk.ledger.submit
+    append = bench.recorder.ledger.submit
     published: list[bool] = []
 
     def submit(entry):
@@ -162,13 +162,13 @@ async def test_what_is_narrowed_is_narrowed_by_the_policies_of_that_moment():
             published.append(True)
             less = NARROW.replace("5000", "40")
             documents = bench_documents(PERMIT + less)
-            bench.walk.decision_point = bench.walk.compile_policies(
-                PERMIT + less, bench.walk.registry.current
+            bench.walk.policies.decision_point = bench.walk.policies.compile_policies(
+                PERMIT + less, bench.authority.registry.current
             )
             assert documents
         return append(entry)
 
-    bench.walk.ledger.submit = submit
+    bench.recorder.ledger.submit = submit
     await bench.refund(9000)
     assert [effect.arguments["amount"] for effect in bench.upstream.effects] == [40]
 

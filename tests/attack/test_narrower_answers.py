@@ -60,7 +60,7 @@ async def test_a_proposal_ends_the_question_and_its_own_question_is_answered_ove
     new = (await bench.refund(5500)).approval
     assert new is not None
     assert (new.state, new.answers) == ("pending", ())
-    assert asked_as_proposed(bench.walk, old) == new
+    assert asked_as_proposed(bench.authority.approvals, bench.clock, old) == new
     assert object_in(new.shown)["arguments"] == {"amount": 5500, "case": "4711"}
     assert old.id in new.card.bytes.decode(), "the card says where it comes from"
     assert new.shown.digest != old.shown.digest
@@ -80,9 +80,11 @@ async def test_the_answer_to_the_old_question_is_none_to_the_new_one():
     from answerable.flows.approval.answer_approval import answer_approval
 
     with pytest.raises(AnswerableError) as told:
-        await answer_approval(bench.walk, new.id, first.answers[0].token)
+        await answer_approval(
+            bench.recorder, bench.authority, bench.asking, bench.counters, new.id, first.answers[0].token
+        )
     assert told.value.code == "approval.other"
-    assert bench.walk.approvals.find(new.id) == new
+    assert bench.authority.approvals.find(new.id) == new
 
 
 @pytest.mark.requirement("REPLY-06")
@@ -113,7 +115,7 @@ async def test_any_other_amount_is_no_amount_that_was_proposed(other):
     new = (await bench.refund(other)).approval
     assert new is not None
     assert old.id not in new.card.bytes.decode()
-    assert asked_as_proposed(bench.walk, old) is None
+    assert asked_as_proposed(bench.authority.approvals, bench.clock, old) is None
     assert not bench.upstream.effects
 
 
@@ -148,7 +150,7 @@ async def test_of_a_proposal_and_a_yes_at_once_one_counts_and_never_both():
 async def test_after_one_of_two_said_yes_a_proposal_of_the_other_is_a_no():
     bench, asked = await waiting(60_000)
     assert (await bench.answer(asked, by="bob")).state == "pending"
-    after = await bench.answer(bench.walk.approvals.find(asked.id), by="carol", verdict="deny", **LESS)
+    after = await bench.answer(bench.authority.approvals.find(asked.id), by="carol", verdict="deny", **LESS)
     assert (after.state, len(after.answers)) == ("denied", 2)
     new = (await bench.refund(5500)).approval
     assert new is not None
@@ -161,12 +163,12 @@ async def test_neither_who_was_not_asked_nor_anybody_twice_proposes_anything(by,
     bench, asked = await waiting()
     if by == "bob":
         await bench.answer(asked, by="carol", verdict="deny", **LESS)
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     with pytest.raises(Refused) as told:
         await bench.answer(asked, by=by, verdict="deny", **{**LESS, "narrower": '{"amount":5400}'})
     assert told.value.code == code
-    assert bench.walk.ledger.size == size
-    found = bench.walk.approvals.find(asked.id)
+    assert bench.recorder.ledger.size == size
+    found = bench.authority.approvals.find(asked.id)
     assert found is not None
     assert b"5400" not in body_of(found)
 
@@ -192,12 +194,12 @@ WIDER = {
 @pytest.mark.parametrize("what", WIDER)
 async def test_what_is_wider_other_or_added_is_no_proposal(what):
     bench, asked = await waiting()
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     with pytest.raises(Refused) as told:
         await bench.answer(asked, verdict="deny", reason="narrower", narrower=WIDER[what])
     assert told.value.code == "approval.not_narrower"
-    assert bench.walk.ledger.size == size
-    assert bench.walk.approvals.find(asked.id).state == "pending"
+    assert bench.recorder.ledger.size == size
+    assert bench.authority.approvals.find(asked.id).state == "pending"
 
 
 @pytest.mark.requirement("REPLY-05")
@@ -208,15 +210,15 @@ async def test_a_proposal_has_one_spelling(text):
     bench, asked = await waiting()
     with pytest.raises(Malformed):
         await bench.answer(asked, verdict="deny", reason="narrower", narrower=text)
-    assert bench.walk.approvals.find(asked.id).state == "pending"
+    assert bench.authority.approvals.find(asked.id).state == "pending"
 
 
 @pytest.mark.requirement("REPLY-05")
 async def test_of_a_capability_that_is_gone_nobody_knows_what_is_less():
     bench, asked = await waiting()
     gone = replace(asked, capability="crm.gone")
-    assert bench.walk.approvals.replace(gone, was=asked)
-    assert narrowable_of(bench.walk, gone) == ()
+    assert bench.authority.approvals.replace(gone, was=asked)
+    assert narrowable_of(bench.authority.registry, gone) == ()
     with pytest.raises(Refused) as told:
         await bench.answer(gone, verdict="deny", **LESS)
     assert told.value.code == "approval.not_narrower"
@@ -262,9 +264,11 @@ async def test_an_agent_gets_the_very_arguments_to_ask_with(version):
 @pytest.mark.requirement("REPLY-05")
 async def test_amounts_and_budgets_are_limits_and_who_it_is_about_is_not():
     bench, asked = await waiting()
-    assert [(one.name, one.value) for one in narrowable_of(bench.walk, asked)] == [("amount", 9000)]
+    assert [(one.name, one.value) for one in narrowable_of(bench.authority.registry, asked)] == [
+        ("amount", 9000)
+    ]
     spending = await Bench().registered([with_spending(one) for one in bench_documents()])
     await spending.issue()
     found = (await spending.refund(9000)).approval
     assert found is not None
-    assert [one.name for one in narrowable_of(spending.walk, found)] == ["amount"]
+    assert [one.name for one in narrowable_of(spending.walk.authority.registry, found)] == ["amount"]

@@ -78,7 +78,7 @@ async def test_at_the_page_words_are_fixed_before_they_are_signed(swapped):
     }  # fmt: skip
     answer = await bob.script(f"/approvals/{approval.id}/answer", sent, signed_in=True)
     assert (answer.status_code, answer.json()["code"]) == (401, "passkey.challenge")
-    found = house.bench.walk.approvals.find(approval.id)
+    found = house.bench.authority.approvals.find(approval.id)
     assert found is not None
     assert found.state == "pending"
 
@@ -108,7 +108,7 @@ async def test_at_the_page_one_tap_says_why():
     assert (await answered_at_page(bob, approval, device, "deny", reason="suspicious")).json()[
         "state"
     ] == "denied"
-    found = house.bench.walk.approvals.find(approval.id)
+    found = house.bench.authority.approvals.find(approval.id)
     assert found is not None
     assert found.answers[0].reason == "suspicious"
     assert "this looks like an attack or a mistake" in (await bob.page(f"/approvals/{approval.id}")).text
@@ -148,7 +148,7 @@ async def test_of_a_list_some_is_kept_in_its_order(monkeypatch):
         assert said.json()["code"] == "request.body"
     done = await answered_at_page(bob, asked, device, "deny", reason="narrower", narrower={"to": [0, 2]})
     assert done.json() == {"state": "denied"}
-    after = house.bench.walk.approvals.find(asked.id)
+    after = house.bench.authority.approvals.find(asked.id)
     assert after is not None
     assert json.loads(after.proposed.bytes)["arguments"]["to"] == ["ann\u202e@x", "cat@x"]
 
@@ -184,11 +184,11 @@ async def test_from_the_command_line_a_person_asks_for_less(tmp_path):
     assert (await run("narrow", asked.id, *who, "--keep", "amount=1")).exit_code != 0
     wider = await run("narrow", asked.id, *who, "--set", "amount=9001")
     assert "not narrower" in wider.stderr
-    assert bench.walk.approvals.find(asked.id).state == "pending"
+    assert bench.authority.approvals.find(asked.id).state == "pending"
     done = await run("narrow", asked.id, *who, "--set", "amount=5500", "--comment", "half")
     assert done.exit_code == 0, done.output
     assert '{"amount":5500}' in done.stdout
-    after = bench.walk.approvals.find(asked.id)
+    after = bench.authority.approvals.find(asked.id)
     assert encode(json.loads(after.proposed.bytes)["arguments"]) == b'{"amount":5500,"case":"4711"}'
     new = (await bench.refund(5500)).approval
     shown = (await run("show", asked.id)).stdout
@@ -206,7 +206,7 @@ async def test_from_the_command_line_a_no_has_its_reason(tmp_path):
     who = ("--as", "bob", "--key", str(tmp_path / "bob.jwk"), "--yes")
     assert (await run("deny", asked.id, *who, "--reason", "because")).exit_code != 0
     assert (await run("deny", asked.id, *who, "--reason", "narrower")).exit_code != 0
-    assert bench.walk.approvals.find(asked.id).state == "pending"
+    assert bench.authority.approvals.find(asked.id).state == "pending"
     done = await run("deny", asked.id, *who, "--reason", "not_now")
     assert done.exit_code == 0, done.output
-    assert bench.walk.approvals.find(asked.id).answers[0].reason == "not_now"
+    assert bench.authority.approvals.find(asked.id).answers[0].reason == "not_now"

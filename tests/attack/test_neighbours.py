@@ -71,13 +71,20 @@ async def test_the_body_of_who_does_not_stand_is_not_read(tmp_path, how):
         honest(world)
         walk = world.walk
         if how == "held":
-            await place_hold(walk, holdable("agent", "scout"), by="uid:0")
+            await place_hold(
+                walk.recorder,
+                walk.authority,
+                walk.live,
+                walk.counters.cuts,
+                holdable("agent", "scout"),
+                by="uid:0",
+            )
         elif how == "revoked":
             what = RevocationTarget("agent", "scout")
-            walk.revocations.add(Revocation(what=what, at=walk.clock.now(), by="alice"))
+            walk.authority.revocations.add(Revocation(what=what, at=walk.clock.now(), by="alice"))
         else:
             for _ in range(walk.limits.refusals_recorded_max):
-                walk.quota.note(AgentId("scout"), walk.clock.now())
+                walk.counters.quota.note(AgentId("scout"), walk.clock.now())
         answer = await answer_to(world, signed_head(world, b"", "Content-Length: 200000"))
         assert answer.startswith(b"HTTP/1.1 403 ")
         said = {"held": b"held.agent", "revoked": b"revoked.agent", "quota": b"held.agent"}[how]
@@ -104,7 +111,7 @@ async def test_what_costs_much_to_read_is_refused_unparsed_and_counts(tmp_path):
     }
     async with gateway_world(tmp_path, "crm") as world:
         honest(world)
-        quota, agent, now = world.walk.quota, AgentId("scout"), world.walk.clock.now
+        quota, agent, now = world.walk.counters.quota, AgentId("scout"), world.walk.clock.now
         for _ in range(world.walk.limits.refusals_recorded_max - len(bodies)):
             quota.note(agent, now())
         for code, body in bodies.items():
@@ -169,7 +176,7 @@ async def test_what_is_large_is_parsed_and_frozen_beside_the_loop(tmp_path, monk
 async def test_whoever_copied_a_head_has_no_agent_refused_for_it(tmp_path):
     async with gateway_world(tmp_path, "crm") as world:
         honest(world)
-        quota, agent, now = world.walk.quota, AgentId("scout"), world.walk.clock.now
+        quota, agent, now = world.walk.counters.quota, AgentId("scout"), world.walk.clock.now
         for _ in range(world.walk.limits.refusals_recorded_max - 2):
             quota.note(agent, now())
         head = signed_head(world, b"", "Content-Length: 300000")

@@ -35,28 +35,28 @@ async def test_no_operator_ends_an_instance_without_a_name_also_where_the_record
     one = await enrol(workloads, evidence=evidence_of(), key=None, process="boot:1:1")
     await enrol(workloads, evidence=one.evidence, key=key_of("s-1"), parent=one.id)
     own = await enrol(workloads, evidence=evidence_of(), key=key_of("i-2"))
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def full(entry: Any) -> Any:
         raise Unavailable("the disk is full", code="ledger.full", port="ledger")
 
-    monkeypatch.setattr(bench.walk.ledger, "submit", full)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", full)
     with pytest.raises(Unavailable):
         await end_instance(workloads, one.id, because="operator.ended", by="uid:4711")
     with pytest.raises(Unavailable):
         await end_instance(workloads, own.id, because="asked")
     store.close()
-    monkeypatch.setattr(bench.walk.ledger, "submit", submit)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", submit)
     again = workloads_over(bench.walk)
     again.instances = SqliteInstanceRegister(SqliteStore.open(file))
     assert await record_ends(again) == 3
-    stored = [found for found in bench.walk.ledger.replay() if found.tag == Tag.WORKLOAD_ENDED]
+    stored = [found for found in bench.recorder.ledger.replay() if found.tag == Tag.WORKLOAD_ENDED]
     leaves = [leaf_of(found) for found in stored]
-    pseudonym = pseudonym_of(bench.walk, "uid:4711")
+    pseudonym = pseudonym_of(bench.recorder, "uid:4711")
     assert [leaf.get("by") for leaf in leaves] == [pseudonym, pseudonym, None]
     # The name is a sealed field: nobody reads it, or guesses it, without the key.
     assert not any(b"4711" in found.leaf + found.attachment for found in stored)
-    find = bench.walk.subject_keys.find
+    find = bench.recorder.subject_keys.find
     told = [payload_of(found, leaf, find) for found, leaf in zip(stored, leaves, strict=True)]
     assert told == [{"by": "uid:4711"}, {"by": "uid:4711"}, None]
 
@@ -67,7 +67,7 @@ async def test_ends_that_follow_from_a_standing_name_who_set_it():
     await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"))
     await set_agent_status(workloads, SCOUT, "suspended", by="uid:4711")
     (ended,) = bench.entries(Tag.WORKLOAD_ENDED)
-    assert (ended["because"], ended["by"]) == ("agent.suspended", pseudonym_of(bench.walk, "uid:4711"))
+    assert (ended["because"], ended["by"]) == ("agent.suspended", pseudonym_of(bench.recorder, "uid:4711"))
 
 
 @pytest.mark.requirement("ENROL-18")

@@ -89,7 +89,7 @@ async def test_progress_carries_numbers_and_no_words():
 
     for policy, wanted in ((obliging("redact:/email"), None), (obliging("notify:privacy"), SECRET)):
         bench = await bench_with(policy)
-        bench.walk.upstream = Telling(bench.upstream)
+        bench.walk.verification.upstream = Telling(bench.upstream)
         action, caller = bench.request("get_case", {"case": "4711"})
         await govern_action(bench.walk, action, caller, progress=progress)
         assert heard[-1] == (1, 2, wanted)
@@ -148,7 +148,7 @@ class Foreign:
 )
 async def test_an_obligation_that_is_not_understood_is_a_deny(obligation):
     bench = await bench_with()
-    bench.walk.decision_point = Foreign("notify:privacy", obligation)
+    bench.walk.policies.decision_point = Foreign("notify:privacy", obligation)
     with pytest.raises(Refused) as no:
         await bench.act()
     assert no.value.code == "obligation.unknown"
@@ -160,7 +160,7 @@ async def test_an_obligation_that_is_not_understood_is_a_deny(obligation):
 @pytest.mark.requirement("OBL-02")
 async def test_obligations_of_a_foreign_decision_that_conflict_are_a_deny():
     bench = await bench_with()
-    bench.walk.decision_point = Foreign("log:full", "log:digest")
+    bench.walk.policies.decision_point = Foreign("log:full", "log:digest")
     with pytest.raises(Refused) as no:
         await bench.act()
     assert no.value.code == "obligation.conflict"

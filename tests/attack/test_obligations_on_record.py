@@ -13,6 +13,7 @@ from answerable.errors import Refused, Unavailable
 from answerable.flows.recovery.settle_open_intents import settle_open_intents
 from tests.unit.flows.test_known_outcomes import Crowded
 from tests.worlds.obligation import NARROW, SECRET, answers, bench_with, everything, obliging, story
+from tests.worlds.parts import to_settle
 from tests.worlds.walk import fields_of, stored_of
 
 pytestmark = pytest.mark.anyio
@@ -48,11 +49,11 @@ async def test_with_digests_alone_the_log_holds_nothing_of_what_went_in_or_came_
 async def test_an_end_that_is_written_later_is_kept_as_the_obligation_says(code):
     bench = await bench_with(obliging("log:digest"))
     answers(bench, {"content": [{"type": "text", "text": SECRET}]})
-    bench.walk.ledger = Crowded(bench.walk.ledger, code)
+    bench.recorder.ledger = Crowded(bench.recorder.ledger, code)
     with pytest.raises(Unavailable):
         await bench.act()
-    bench.walk.ledger.crowded = False
-    assert await settle_open_intents(bench.walk) == 1
+    bench.recorder.ledger.crowded = False
+    assert await settle_open_intents(*to_settle(bench.walk)) == 1
     assert "result_digest" in fields_of(bench, Tag.OUTCOME)[0]
     assert SECRET not in everything(bench)
 
@@ -109,20 +110,20 @@ async def test_a_channel_that_fails_changes_nothing_and_an_intent_that_is_not_wr
     def fails(_notice) -> None:
         raise ConnectionError("on purpose")
 
-    bench.walk.channel.notify = fails
+    bench.asking.channel.notify = fails
     answer = await bench.act()
     assert answer.outcome is not None
     assert answer.outcome.status == "succeeded"
     bench = await bench_with(obliging("notify:privacy"))
     await bench.act()
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def full(entry):
         if entry.tag == Tag.INTENT:
             raise Unavailable("no room", code="ledger.full", port="ledger")
         return submit(entry)
 
-    bench.walk.ledger.submit = full
+    bench.recorder.ledger.submit = full
     with pytest.raises(Unavailable):
         await bench.act()
     assert len(bench.channel.notified) == 1
@@ -182,7 +183,7 @@ async def test_without_witnesses_it_is_a_deny_and_no_question():
 @pytest.mark.requirement("OBL-08")
 async def test_nothing_is_done_before_witnesses_have_seen_the_intent():
     bench = await bench_with(obliging("witnessed"))
-    bench.walk.witness = watching = Watching()
+    bench.recorder.witness = watching = Watching()
     answer = await bench.act()
     assert answer.intent is not None
     ((index, seconds),) = watching.asked
@@ -190,7 +191,7 @@ async def test_nothing_is_done_before_witnesses_have_seen_the_intent():
     assert 0 < seconds <= bench.walk.limits.intent_ttl_ms / 1000
     assert len(bench.upstream.effects) == 1
     for sees in (False, Unavailable("down", code="ledger.poisoned", port="ledger")):
-        bench.walk.witness = Watching(sees)
+        bench.recorder.witness = Watching(sees)
         answer = await bench.act()
         assert answer.outcome is not None
         assert answer.outcome.status == "not_started"
@@ -207,7 +208,7 @@ async def test_a_caller_who_leaves_while_witnesses_are_asked_leaves_nothing_undo
             await anyio.sleep_forever()
             return True
 
-    bench.walk.witness = Slow()
+    bench.recorder.witness = Slow()
     with anyio.move_on_after(0.02):
         await bench.act()
     (end,) = bench.entries(Tag.OUTCOME)

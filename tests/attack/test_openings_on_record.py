@@ -30,6 +30,7 @@ from tests.attack.test_passkey_answers import answered
 from tests.worlds.canary import bench_with_tests, canary_on
 from tests.worlds.ledger_files import SMALL
 from tests.worlds.pace import questions, replicas
+from tests.worlds.parts import to_oversee
 from tests.worlds.passkey import enrolled, passkey_bench
 from tests.worlds.workflow import CHECK, token_of, waiting
 
@@ -41,7 +42,7 @@ async def looked_at(bench: Bench, amount: int, *, waited: int, looked: int, by: 
     asked = (await bench.refund(amount)).approval
     assert asked is not None
     bench.clock.advance(waited)
-    await note_looks(bench.walk, by, [asked])
+    await note_looks(bench.asking, bench.clock, by, [asked])
     bench.clock.advance(looked)
     return await bench.answer(asked, by=by)
 
@@ -52,11 +53,11 @@ async def test_the_entry_says_when_this_person_first_had_it_before_them(tmp_path
     device = SoftPasskey(seed="bob")
     await enrolled(bench, "bob", device)
     asked = (await bench.refund(6_000)).approval
-    await note_looks(bench.walk, "carol", [asked])
+    await note_looks(bench.asking, bench.clock, "carol", [asked])
     bench.clock.advance(7)
-    await note_looks(bench.walk, "bob", [asked])
+    await note_looks(bench.asking, bench.clock, "bob", [asked])
     bench.clock.advance(20)
-    await note_looks(bench.walk, "bob", [asked])
+    await note_looks(bench.asking, bench.clock, "bob", [asked])
     bench.clock.advance(3)
     after = await answered(bench, asked, device)
     (leaf,) = bench.entries(Tag.APPROVAL_ANSWER)
@@ -76,9 +77,25 @@ async def test_at_the_terminal_it_is_when_the_answer_was_begun():
 
 async def test_of_a_workflow_it_says_nothing():
     bench, approval = await waiting(600_000)
-    workflow = bench.walk.registry.current.workflows[CHECK]
-    nonce, _, _ = open_to_workflow(bench.walk, workflow, approval.id)
-    await answer_as_workflow(bench.walk, CHECK, approval.id, token_of(bench, approval, nonce=nonce))
+    workflow = bench.authority.registry.current.workflows[CHECK]
+    nonce, _, _ = open_to_workflow(
+        bench.recorder.ledger,
+        bench.authority,
+        bench.asking.openings,
+        bench.walk.limits,
+        bench.walk.entropy,
+        workflow,
+        approval.id,
+    )
+    await answer_as_workflow(
+        bench.recorder,
+        bench.authority,
+        bench.asking,
+        bench.counters,
+        CHECK,
+        approval.id,
+        token_of(bench, approval, nonce=nonce),
+    )
     (leaf,) = bench.entries(Tag.APPROVAL_ANSWER)
     assert leaf["workflow"] == CHECK
     assert "opened" not in leaf
@@ -87,7 +104,7 @@ async def test_of_a_workflow_it_says_nothing():
 async def test_of_a_test_the_entry_that_tells_it_says_it():
     bench = await bench_with_tests()
     canary = await canary_on(bench)
-    await note_looks(bench.walk, "bob", [canary])
+    await note_looks(bench.asking, bench.clock, "bob", [canary])
     bench.clock.advance(9)
     await bench.answer(canary, verdict="deny")
     (leaf,) = bench.entries(Tag.CANARY_TOLD)
@@ -99,7 +116,7 @@ async def test_whatever_clocks_do_it_is_not_after_the_answer():
     await bench.issue()
     asked = (await bench.refund(6_000)).approval
     bench.clock.advance(60)
-    await note_looks(bench.walk, "bob", [asked])
+    await note_looks(bench.asking, bench.clock, "bob", [asked])
     bench.clock.jump(-30)
     await bench.answer(asked)
     (leaf,) = bench.entries(Tag.APPROVAL_ANSWER)
@@ -109,11 +126,11 @@ async def test_whatever_clocks_do_it_is_not_after_the_answer():
 async def test_it_is_kept_with_the_answer_through_a_restart(tmp_path):
     made, (bench,) = await replicas(tmp_path, WalkLimits(), count=1)
     (asked,) = await questions(made, bench, 1)
-    await note_looks(bench.walk, "bob", [asked])
+    await note_looks(bench.asking, bench.clock, "bob", [asked])
     made.clock.advance(4)
     after = await bench.answer(asked)
     bench = made.restarted(bench)
-    found = bench.walk.approvals.find(asked.id)
+    found = bench.authority.approvals.find(asked.id)
     assert found == after
     assert found.answers[0].opened_at == asked.created_at
 
@@ -168,7 +185,7 @@ async def test_a_bundle_that_says_so_is_at_fault(tmp_path, monkeypatch):
             reveal=(),
             entry=entries.__getitem__,
             published=PublishedFiles(tmp_path),
-            find=bench.walk.subject_keys.find,
+            find=bench.recorder.subject_keys.find,
             policy="",
         ).bundle
     report = verify_evidence(bundle, key=key)
@@ -183,7 +200,7 @@ async def test_figures_run_from_asking_and_from_opening_and_a_stranger_makes_the
     await bench.issue("m-1", calls_max=100)
     for number, (waited, looked) in enumerate([(10, 4), (20, 1), (30, 60)]):
         await looked_at(bench, 6_000 + number, waited=waited, looked=looked)
-    told = await report_oversight(bench.walk)
+    told = await report_oversight(*to_oversee(bench.walk))
     (bob,) = told.figures.approvers.values()
     rule = told.figures.rules["refund-large"]
     for cell in (bob, rule):
@@ -192,7 +209,7 @@ async def test_figures_run_from_asking_and_from_opening_and_a_stranger_makes_the
         assert (cell.fast, cell.fast_looks) == (0, 1)
     assert (rule.views.at(50), told.figures.views.at(95), told.figures.views.count) == (20_000, 30_000, 3)
     stranger = Oversight()
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         stranger.fold(stored)
     again = oversight_figures(stranger, since=0, now=bench.clock.now())
     assert again.views == told.figures.views, "from the entries alone, without a key"
@@ -203,8 +220,8 @@ async def test_of_what_was_answered_the_queue_and_the_ledger_say_the_same():
     await bench.issue("m-1", calls_max=100)
     for number, waited in enumerate([10, 20, 30]):
         await looked_at(bench, 6_000 + number, waited=waited, looked=5)
-    queue = queue_health(bench.walk, since=UnixMillis(0))
-    views = (await report_oversight(bench.walk)).figures.views
+    queue = queue_health(bench.authority, bench.asking, since=UnixMillis(0))
+    views = (await report_oversight(*to_oversee(bench.walk))).figures.views
     assert (queue.view_p50_ms, queue.view_p95_ms, queue.seen) == (views.at(50), views.at(95), views.count)
     assert queue.view_p50_ms == 20_000
 
@@ -215,16 +232,32 @@ async def test_who_lets_it_wait_and_then_says_yes_at_once_is_found_out(looked: i
     await bench.issue("m-1", calls_max=200, seconds=80_000)
     for number in range(ANSWERS_MIN):
         await looked_at(bench, 6_000 + number, waited=120, looked=looked)
-    (bob,) = (await report_oversight(bench.walk)).figures.approvers.values()
+    (bob,) = (await report_oversight(*to_oversee(bench.walk))).figures.approvers.values()
     assert bob.fast == 0
     assert bob.verdict == verdict
 
 
 async def test_where_it_is_not_known_there_is_no_figure():
     bench, approval = await waiting(600_000)
-    workflow = bench.walk.registry.current.workflows[CHECK]
-    nonce, _, _ = open_to_workflow(bench.walk, workflow, approval.id)
-    await answer_as_workflow(bench.walk, CHECK, approval.id, token_of(bench, approval, nonce=nonce))
-    told = (await report_oversight(bench.walk)).figures
+    workflow = bench.authority.registry.current.workflows[CHECK]
+    nonce, _, _ = open_to_workflow(
+        bench.recorder.ledger,
+        bench.authority,
+        bench.asking.openings,
+        bench.walk.limits,
+        bench.walk.entropy,
+        workflow,
+        approval.id,
+    )
+    await answer_as_workflow(
+        bench.recorder,
+        bench.authority,
+        bench.asking,
+        bench.counters,
+        CHECK,
+        approval.id,
+        token_of(bench, approval, nonce=nonce),
+    )
+    told = (await report_oversight(*to_oversee(bench.walk))).figures
     (one,) = told.approvers.values()
     assert (one.answered, one.looks.count, one.looks.at(50), told.views.count) == (1, 0, None, 0)

@@ -36,10 +36,10 @@ def beside(bench: Bench, origin: str = OTHER) -> Bench:
     return Bench(
         clock=bench.clock,
         ledger=ledger,
-        registry=walk.registry,
-        mandates=walk.mandates,
-        approvals=walk.approvals,
-        subject_keys=walk.subject_keys,
+        registry=walk.authority.registry,
+        mandates=walk.authority.mandates,
+        approvals=walk.authority.approvals,
+        subject_keys=walk.recorder.subject_keys,
     )
 
 
@@ -113,7 +113,7 @@ async def test_an_action_that_waits_in_one_shard_is_not_answered_in_another():
     assert approval is not None
     token = signed_answer(
         approval,
-        nonce=nonce_for(b.walk, approval),
+        nonce=nonce_for(b.walk.asking.openings, b.walk.clock, b.walk.entropy, approval),
         by=PrincipalId("bob"),
         verdict="approve",
         comment="",
@@ -122,7 +122,9 @@ async def test_an_action_that_waits_in_one_shard_is_not_answered_in_another():
         key=signing_key("bob"),
     )
     with pytest.raises(Refused) as told:
-        await answer_approval(b.walk, approval.id, token)
+        await answer_approval(
+            b.walk.recorder, b.walk.authority, b.walk.asking, b.walk.counters, approval.id, token
+        )
     assert told.value.code == "approval.other_shard"
     assert AUDIENCE in told.value.message
     assert not b.entries(Tag.APPROVAL_ANSWER)
@@ -135,7 +137,7 @@ async def test_a_mandate_is_stopped_from_any_shard():
     a = await Bench().registered()
     await a.issue()
     b = beside(a)
-    await close_mandate(b.walk, "m-1", by="bob")
+    await close_mandate(b.walk.recorder, b.walk.authority, b.walk.live, "m-1", by="bob")
     with pytest.raises(Refused) as told:
         await a.act()
     assert told.value.code == "mandate.closed"
@@ -147,10 +149,10 @@ async def test_who_closes_a_mandate_elsewhere_says_where_it_was_issued():
     await a.issue()
     await a.issue("m-2")
     b = beside(a)
-    await close_mandate(b.walk, "m-1", by="bob")
-    await close_mandate(a.walk, "m-2", by="bob")
+    await close_mandate(b.walk.recorder, b.walk.authority, b.walk.live, "m-1", by="bob")
+    await close_mandate(a.walk.recorder, a.walk.authority, a.walk.live, "m-2", by="bob")
     first, second = a.entries(Tag.MANDATE_ISSUED)
-    hashes = [one.leaf_hash.hex() for one in a.walk.ledger.replay()]
+    hashes = [one.leaf_hash.hex() for one in a.walk.recorder.ledger.replay()]
     [there] = b.entries(Tag.MANDATE_CLOSED)
     [here] = a.entries(Tag.MANDATE_CLOSED)
     place, other = first["index"], second["index"]
@@ -163,7 +165,7 @@ async def test_who_closes_a_mandate_elsewhere_says_where_it_was_issued():
 async def test_a_mandate_whose_token_cannot_be_read_is_of_no_shard():
     a = await Bench().registered()
     mandate = replace(await a.issue(), id=MandateId("m-2"), token="damaged")
-    a.walk.mandates.add(mandate)
+    a.walk.authority.mandates.add(mandate)
     with pytest.raises(Refused) as told:
         await a.act(mandate="m-2")
     assert told.value.code == "mandate.other_shard"

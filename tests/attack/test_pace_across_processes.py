@@ -57,7 +57,9 @@ async def test_yeses_at_two_processes_at_one_moment_are_no_more_than_at_one(tmp_
     )
     assert Counter(found) == {"said": 3, "approval.too_fast": 9}
     made.refresh()
-    states = [one.state for one in both[0].walk.approvals.all(pending_only=False, now=made.clock.now())]
+    states = [
+        one.state for one in both[0].walk.authority.approvals.all(pending_only=False, now=made.clock.now())
+    ]
     assert states.count("approved") == 3
 
 
@@ -83,7 +85,7 @@ async def test_what_was_refused_takes_no_place(tmp_path: Path):
     for _ in range(3):
         # Dan is in no group that is asked.
         assert await said(sent(bench, one, begun(bench, one, by="dan"))) == "approval.not_asked"
-    assert bench.walk.openings.claim("dan", "approve", "x", at=made.clock.now(), since=0, most=1) is None
+    assert bench.asking.openings.claim("dan", "approve", "x", at=made.clock.now(), since=0, most=1) is None
     await sent(bench, one, begun(bench, one))
     assert await said(sent(bench, other, begun(bench, other))) == "approval.too_fast"
 
@@ -95,17 +97,17 @@ async def test_where_it_cannot_be_counted_nobody_says_yes_and_to_try_again_count
     await bench.issue()
     asked = (await bench.refund(6_000)).approval
     assert asked is not None
-    kept = bench.walk.openings
-    bench.walk.openings = TroubledOpenings(
+    kept = bench.asking.openings
+    bench.asking.openings = TroubledOpenings(
         kept, Trouble(lambda _, method: fault if method == "openings.claim" else None)
     )
     with pytest.raises(Unavailable):
         await bench.answer(asked)
-    assert bench.walk.approvals.find(asked.id) == asked
+    assert bench.authority.approvals.find(asked.id) == asked
     assert (await bench.answer(asked, verdict="deny", by="carol")).state == "denied", (
         "to say no counts nothing"
     )
-    bench.walk.openings = kept
+    bench.asking.openings = kept
     other = (await bench.refund(6_001)).approval
     assert other is not None
     if fault == "done":
@@ -120,7 +122,7 @@ async def test_a_list_of_which_nothing_was_answered_takes_no_place():
     bench = await paying_bench(limits=WalkLimits(answers_per_hour_max=1, look_seconds_min=(0, 0, 5, 5)))
     waiting = await asked_many(bench, 4)
     assert not (await answer_all(bench, waiting)).answered, "nobody looked"
-    bench.walk.openings.look([one.id for one in waiting], "bob", bench.clock.now())
+    bench.asking.openings.look([one.id for one in waiting], "bob", bench.clock.now())
     bench.clock.advance(6)
     assert len((await answer_all(bench, waiting[:3])).answered) == 3, (
         "another list than the one that came to nothing"
@@ -146,8 +148,8 @@ async def test_what_cannot_be_let_go_is_counted_and_hides_no_reason():
     await bench.issue()
     asked = (await bench.refund(6_000)).approval
     assert asked is not None
-    bench.walk.openings = TroubledOpenings(
-        bench.walk.openings, Trouble(lambda _, method: "undone" if method == "openings.let_go" else None)
+    bench.asking.openings = TroubledOpenings(
+        bench.asking.openings, Trouble(lambda _, method: "undone" if method == "openings.let_go" else None)
     )
     assert await said(bench.answer(asked, by="dan")) == "approval.not_asked"
     other = (await bench.refund(6_001)).approval
@@ -164,7 +166,7 @@ async def test_a_look_at_one_process_counts_at_another_and_after_a_restart(tmp_p
     device = SoftPasskey(seed="bob")
     await enrolled(both[1], "bob", device)
     (one, other) = await questions(made, both[0], 2)
-    await note_looks(both[0].walk, "bob", [one])
+    await note_looks(both[0].walk.asking, both[0].walk.clock, "bob", [one])
     made.clock.advance(5)
     both[1] = made.restarted(both[1])
     assert (await answered(both[1], one, device)).state == "approved"
@@ -175,8 +177,10 @@ async def test_a_look_at_one_process_counts_at_another_and_after_a_restart(tmp_p
 async def test_what_somebody_else_has_before_them_is_no_look_of_mine(tmp_path: Path):
     made, (bench,) = await replicas(tmp_path, WalkLimits(look_seconds_min=(0, 0, 5, 5)), count=1)
     (one,) = await questions(made, bench, 1)
-    await note_looks(bench.walk, "carol", [one])
-    theirs, _, _ = open_to_answer(bench.walk, one.id, to="carol")
+    await note_looks(bench.asking, bench.clock, "carol", [one])
+    theirs, _, _ = open_to_answer(
+        bench.recorder.ledger, bench.authority, bench.asking.openings, bench.walk.entropy, one.id, to="carol"
+    )
     made.clock.advance(60)
     device = SoftPasskey(seed="bob")
     await enrolled(bench, "bob", device)
@@ -192,14 +196,14 @@ async def test_showing_a_card_again_writes_nothing_and_a_look_that_failed_is_tri
     asked = (await bench.refund(6_000)).approval
     assert asked is not None
     trouble = Trouble(lambda number, _: "undone" if number == 0 else None)
-    bench.walk.openings = TroubledOpenings(bench.walk.openings, trouble)
-    await note_looks(bench.walk, "bob", [asked])
-    assert bench.walk.openings.looked(asked.id, "bob") is None
+    bench.asking.openings = TroubledOpenings(bench.asking.openings, trouble)
+    await note_looks(bench.asking, bench.clock, "bob", [asked])
+    assert bench.asking.openings.looked(asked.id, "bob") is None
     for _ in range(5):
         bench.clock.advance(1)
-        await note_looks(bench.walk, "bob", [asked])
+        await note_looks(bench.asking, bench.clock, "bob", [asked])
     assert trouble.calls.count("openings.look") == 2
-    assert bench.walk.openings.looked(asked.id, "bob") == bench.clock.now() - 4_000
+    assert bench.asking.openings.looked(asked.id, "bob") == bench.clock.now() - 4_000
 
 
 # --- nonces -------------------------------------------------------------------------------------------------------
@@ -232,9 +236,23 @@ async def test_what_a_person_opened_nobody_else_answers_with(tmp_path: Path):
     (one,) = await questions(made, both[0], 1)
     device = SoftPasskey(seed="bob")
     await enrolled(both[1], "bob", device)
-    theirs, _, _ = open_to_answer(both[0].walk, one.id, to="carol")
+    theirs, _, _ = open_to_answer(
+        both[0].walk.recorder.ledger,
+        both[0].walk.authority,
+        both[0].walk.asking.openings,
+        both[0].walk.entropy,
+        one.id,
+        to="carol",
+    )
     assert await said(tapped(both[1], one, device, theirs)) == "approval.nonce"
-    mine, _, _ = open_to_answer(both[0].walk, one.id, to="bob")
+    mine, _, _ = open_to_answer(
+        both[0].walk.recorder.ledger,
+        both[0].walk.authority,
+        both[0].walk.asking.openings,
+        both[0].walk.entropy,
+        one.id,
+        to="bob",
+    )
     assert (await tapped(both[1], one, device, mine)).state == "approved"
 
 
@@ -242,7 +260,14 @@ async def test_what_a_person_opened_nobody_else_answers_with(tmp_path: Path):
 async def test_a_nonce_is_over_in_time_at_every_process(tmp_path: Path):
     made, both = await replicas(tmp_path, WalkLimits())
     (one,) = await questions(made, both[0], 1)
-    nonce, _, ends = open_to_answer(both[0].walk, one.id, to="bob")
+    nonce, _, ends = open_to_answer(
+        both[0].walk.recorder.ledger,
+        both[0].walk.authority,
+        both[0].walk.asking.openings,
+        both[0].walk.entropy,
+        one.id,
+        to="bob",
+    )
     device = SoftPasskey(seed="bob")
     await enrolled(both[1], "bob", device)
     made.clock.advance((ends - made.clock.now()) / 1000)
@@ -256,7 +281,17 @@ async def test_a_clock_that_was_set_back_gives_a_nonce_no_more_time(tmp_path: Pa
     (one, other) = await questions(made, bench, 2)
     device = SoftPasskey(seed="bob")
     await enrolled(bench, "bob", device)
-    early, late = (open_to_answer(bench.walk, asked.id, to="bob")[0] for asked in (one, other))
+    early, late = (
+        open_to_answer(
+            bench.recorder.ledger,
+            bench.authority,
+            bench.asking.openings,
+            bench.walk.entropy,
+            asked.id,
+            to="bob",
+        )[0]
+        for asked in (one, other)
+    )
     made.clock.jump(-30)
     assert (await tapped(bench, other, device, late)).state == "approved", "a clock is corrected by seconds"
     made.clock.jump(-300)
@@ -280,7 +315,7 @@ async def test_a_person_breaks_so_many_glasses_a_day_at_whatever_processes(tmp_p
     assert Counter(found) == {"said": 2, "break_glass.too_many": 4}
     both[0] = made.restarted(both[0])
     made.refresh()
-    left = next(iter(both[0].walk.approvals.all(pending_only=True, now=made.clock.now())))
+    left = next(iter(both[0].walk.authority.approvals.all(pending_only=True, now=made.clock.now())))
     with pytest.raises(Refused) as told:
         await broken(both[0], left)
     assert told.value.code == "break_glass.too_many"
@@ -325,7 +360,7 @@ async def test_of_a_click_it_is_on_record_when_a_page_showed_the_card_and_else_n
     async with clicking() as world:
         asked = await world.asked()
         if looked:
-            await note_looks(world.bench.walk, "bob", [asked])
+            await note_looks(world.bench.asking, world.bench.clock, "bob", [asked])
         await world.press()
         (leaf,) = world.bench.entries(Tag.APPROVAL_ANSWER)
         assert leaf.get("opened") == (asked.created_at if looked else None)

@@ -20,6 +20,7 @@ from answerable.flows.revocation.place_hold import place_hold
 from answerable.wiring.stops import following_panic, hold_if_pressed
 from tests.worlds.gateway import until
 from tests.worlds.hold import bench_to_hold, lift
+from tests.worlds.parts import to_hold
 from tests.worlds.revocation import act_as_instance
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +43,7 @@ async def test_a_press_holds_every_action_before_any_door_opens_and_says_who_and
     with pytest.raises(Refused) as raised:
         await act_as_instance(bench)
     assert raised.value.code == "held.everything"
-    [hold] = bench.walk.holds.all()
+    [hold] = bench.authority.holds.all()
     assert (hold.what, hold.source, hold.by, hold.reason) == (
         EVERYTHING, "panic", f"uid:{os.geteuid()}", "it deletes mail",
     )  # fmt: skip
@@ -57,9 +58,11 @@ async def test_a_running_server_sees_it_without_being_asked(tmp_path):
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(following_panic, bench.walk, tmp_path, None)
         await anyio.lowlevel.checkpoint()
-        assert bench.walk.holds.find((EVERYTHING,), bench.clock.now()) is None
+        assert bench.authority.holds.find((EVERYTHING,), bench.clock.now()) is None
         pressed_now(tmp_path)
-        await until(lambda: bench.walk.holds.find((EVERYTHING,), bench.clock.now()) is not None, seconds=60)
+        await until(
+            lambda: bench.authority.holds.find((EVERYTHING,), bench.clock.now()) is not None, seconds=60
+        )
         tasks.cancel_scope.cancel()
 
 
@@ -68,13 +71,13 @@ async def test_a_second_press_by_file_on_a_running_server_stops_again_after_the_
     bench = await bench_to_hold()
 
     def held() -> bool:
-        return bench.walk.holds.find((EVERYTHING,), bench.clock.now()) is not None
+        return bench.authority.holds.find((EVERYTHING,), bench.clock.now()) is not None
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(following_panic, bench.walk, tmp_path, None)
         first = pressed_now(tmp_path)
         await until(held, seconds=60)
-        [hold] = bench.walk.holds.all()
+        [hold] = bench.authority.holds.all()
         assert (await lift(bench, await lift(bench, hold, "bob"), "carol")).lifted_at
         assert not held()
         (tmp_path / FILE).unlink()
@@ -102,7 +105,7 @@ async def test_a_press_whose_hold_was_lifted_holds_no_more_and_another_press_doe
     bench = await bench_to_hold()
     first = pressed_now(tmp_path)
     await hold_if_pressed(bench.walk, tmp_path, None)
-    [hold] = bench.walk.holds.all()
+    [hold] = bench.authority.holds.all()
     after = await lift(bench, await lift(bench, hold, "bob"), "carol")
     assert after.lifted_at
     for _ in range(2):
@@ -113,7 +116,7 @@ async def test_a_press_whose_hold_was_lifted_holds_no_more_and_another_press_doe
     await hold_if_pressed(bench.walk, tmp_path, None)
     with pytest.raises(Refused):
         await act_as_instance(bench)
-    assert len(list(bench.walk.holds.all())) == 2
+    assert len(list(bench.authority.holds.all())) == 2
 
 
 def text(place):
@@ -167,7 +170,7 @@ async def test_whatever_is_there_under_the_name_holds_everything_once(tmp_path, 
     odd(tmp_path / FILE)
     for _ in range(2):
         await hold_if_pressed(bench.walk, tmp_path, None)
-    [hold] = bench.walk.holds.all()
+    [hold] = bench.authority.holds.all()
     assert (hold.what, hold.source, hold.reason) == (EVERYTHING, "panic", "")
     with pytest.raises(Refused):
         await act_as_instance(bench)
@@ -190,7 +193,7 @@ async def test_a_place_that_cannot_be_looked_at_counts_as_pressed(tmp_path, monk
 async def bench_held(bench, directory_, found):
     from answerable.flows.containment.trigger_emergency_stop import trigger_emergency_stop
 
-    assert await trigger_emergency_stop(bench.walk, found) is not None
+    assert await trigger_emergency_stop(*to_hold(bench.walk), found) is not None
     with pytest.raises(Refused):
         await act_as_instance(bench)
 
@@ -251,7 +254,7 @@ async def test_a_server_that_cannot_hold_everything_neither_starts_nor_goes_on(t
     def failing(_):
         raise Unavailable("no room", code="register.unavailable", port="hold_register")
 
-    monkeypatch.setattr(bench.walk.holds, "place", failing)
+    monkeypatch.setattr(bench.authority.holds, "place", failing)
     for run in (hold_if_pressed, following_panic):
         with pytest.raises(Unavailable) as raised:
             await run(bench.walk, tmp_path, None)
@@ -262,16 +265,16 @@ async def test_a_server_that_cannot_hold_everything_neither_starts_nor_goes_on(t
 async def test_it_holds_with_the_ledger_full_and_is_written_down_when_there_is_room(tmp_path, monkeypatch):
     bench = await bench_to_hold()
     pressed_now(tmp_path)
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def full(entry):
         raise Unavailable("full", code="ledger.full", port="ledger")
 
-    monkeypatch.setattr(bench.walk.ledger, "submit", full)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", full)
     await hold_if_pressed(bench.walk, tmp_path, None)
-    assert bench.walk.holds.find((EVERYTHING,), bench.clock.now()) is not None
-    assert len(bench.walk.holds.unrecorded()) == 1
-    monkeypatch.setattr(bench.walk.ledger, "submit", submit)
+    assert bench.authority.holds.find((EVERYTHING,), bench.clock.now()) is not None
+    assert len(bench.authority.holds.unrecorded()) == 1
+    monkeypatch.setattr(bench.recorder.ledger, "submit", submit)
 
 
 @pytest.mark.requirement("STOP-07")
@@ -284,7 +287,7 @@ async def test_a_press_whose_hold_a_crash_forgot_has_the_same_hold_again_and_ano
         # The second one starts without what the disk did not take of the first.
         bench = await bench_to_hold(entropy=ENTROPY)
         await hold_if_pressed(bench.walk, tmp_path, None)
-        placed += [one.id for one in bench.walk.holds.all()]
+        placed += [one.id for one in bench.authority.holds.all()]
     assert len(placed) == 2
     assert len({*placed, pressed_now(tmp_path).hold}) == 2
 
@@ -296,20 +299,20 @@ async def test_two_servers_that_see_one_press_place_one_hold(tmp_path):
     async with anyio.create_task_group() as tasks:
         for _ in range(4):
             tasks.start_soon(hold_if_pressed, bench.walk, tmp_path, None)
-    assert len(list(bench.walk.holds.all())) == 1
+    assert len(list(bench.authority.holds.all())) == 1
 
 
 @pytest.mark.requirement("STOP-06")
 async def test_another_hold_on_everything_does_not_stand_in_for_the_press(tmp_path, monkeypatch):
     bench = await bench_to_hold()
-    await place_hold(bench.walk, EVERYTHING, by="alice", expires_at=bench.clock.now() + 60_000)
+    await place_hold(*to_hold(bench.walk), EVERYTHING, by="alice", expires_at=bench.clock.now() + 60_000)
     pressed_now(tmp_path)
 
     def failing(_):
         raise Unavailable("no room", code="register.unavailable", port="hold_register")
 
     with monkeypatch.context() as broken:
-        broken.setattr(bench.walk.holds, "place", failing)
+        broken.setattr(bench.authority.holds, "place", failing)
         with pytest.raises(Unavailable) as raised:
             await hold_if_pressed(bench.walk, tmp_path, None)
     assert raised.value.code == "panic.not_held"
@@ -329,7 +332,7 @@ async def test_whoever_touches_a_press_that_was_lifted_presses_again_and_who_cop
     before = place.stat()
     for _ in range(2):
         await hold_if_pressed(bench.walk, tmp_path, None)
-    [hold] = bench.walk.holds.all()
+    [hold] = bench.authority.holds.all()
     assert (await lift(bench, await lift(bench, hold, "bob"), "carol")).lifted_at
 
     text = place.read_bytes()
@@ -337,11 +340,11 @@ async def test_whoever_touches_a_press_that_was_lifted_presses_again_and_who_cop
     place.write_bytes(text)
     os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))
     await hold_if_pressed(bench.walk, tmp_path, None)
-    assert bench.walk.holds.find((EVERYTHING,), bench.clock.now()) is None
+    assert bench.authority.holds.find((EVERYTHING,), bench.clock.now()) is None
 
     os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
     await hold_if_pressed(bench.walk, tmp_path, None)
-    again = bench.walk.holds.find((EVERYTHING,), bench.clock.now())
+    again = bench.authority.holds.find((EVERYTHING,), bench.clock.now())
     assert again is not None
     assert again.reason == "it deletes mail"
 
@@ -354,9 +357,11 @@ async def test_a_press_that_an_earlier_release_held_is_the_same_one_until_it_is_
     bench = await bench_to_hold()
     found = pressed_now(tmp_path)
     assert found.told
-    hold = (await place_hold(bench.walk, EVERYTHING, by=found.by, source="panic", rule=found.told)).hold
+    hold = (
+        await place_hold(*to_hold(bench.walk), EVERYTHING, by=found.by, source="panic", rule=found.told)
+    ).hold
     assert (await lift(bench, await lift(bench, hold, "bob"), "carol")).lifted_at
     written_ns = (hold.at + later_ms) * 1_000_000
     os.utime(tmp_path / FILE, ns=(written_ns, written_ns))
     await hold_if_pressed(bench.walk, tmp_path, None)
-    assert (bench.walk.holds.find((EVERYTHING,), bench.clock.now()) is not None) is holds
+    assert (bench.authority.holds.find((EVERYTHING,), bench.clock.now()) is not None) is holds

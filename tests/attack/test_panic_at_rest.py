@@ -67,7 +67,7 @@ async def following(bench: Bench, directory: Path, looks: list[int]) -> AsyncIte
     """Who follows, without a second line: what it is not told it never sees while it is told at all."""
 
     def held() -> bool:
-        return bench.walk.holds.find((EVERYTHING,), bench.clock.now()) is not None
+        return bench.authority.holds.find((EVERYTHING,), bench.clock.now()) is not None
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(partial(following_panic, bench.walk, directory, None, rest_seconds=math.inf))
@@ -130,7 +130,7 @@ async def test_a_press_that_a_look_would_not_see_holds_all_the_same(tmp_path, lo
     keep_ready(tmp_path, SystemEntropy())
     linked_again(tmp_path)
     await hold_if_pressed(bench.walk, tmp_path, None)
-    [hold] = bench.walk.holds.all()
+    [hold] = bench.authority.holds.all()
     await lift(bench, await lift(bench, hold, "bob"), "carol")
     (tmp_path / FILE).unlink()
     looks.clear()
@@ -150,7 +150,7 @@ async def test_a_press_that_is_told_and_seen_has_one_hold(tmp_path, looks, told,
         await until(held, seconds=60)
         seen = len(looks)
         await until(lambda: len(looks) > seen + 2, seconds=60)
-    assert len(list(bench.walk.holds.all())) == 1
+    assert len(list(bench.authority.holds.all())) == 1
 
 
 @linux

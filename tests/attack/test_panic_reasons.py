@@ -28,7 +28,7 @@ async def test_on_a_disk_without_a_byte_a_press_keeps_its_reason_and_its_hold_ha
         assert found.reason == reason
         bench = await bench_to_hold()
         await hold_if_pressed(bench.walk, disk, None)
-        assert [one.reason for one in bench.walk.holds.all()] == [reason]
+        assert [one.reason for one in bench.authority.holds.all()] == [reason]
         # Nothing is ready any more.
         assert press(disk, reason=reason, entropy=ENTROPY) == "written empty"
         assert pressed(disk).reason == ""

@@ -21,6 +21,7 @@ from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import UP, SoftPasskey
+from tests.worlds.parts import to_hold
 from tests.worlds.passkey import enrolled, passkey_bench
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +48,9 @@ async def answered(
 ) -> Any:
     """Open the approval, have the device sign, and send it. over: other parts of what is signed. said: its words."""
     said = {"comment": "seen", **(said or {})}
-    nonce, shown, _ = open_to_answer(bench.walk, approval.id)
+    nonce, shown, _ = open_to_answer(
+        bench.recorder.ledger, bench.authority, bench.asking.openings, bench.walk.entropy, approval.id
+    )
     parts: dict[str, Any] = {
         "nonce": nonce,
         "action": shown.shown.digest,
@@ -57,7 +60,10 @@ async def answered(
     }
     assertion = device.assertion(challenge(**{**parts, **(over or {})}), **how)
     return await answer_by_passkey(
-        bench.walk,
+        bench.recorder,
+        bench.authority,
+        bench.asking,
+        bench.counters,
         approval.id,
         person=PrincipalId(person),
         verdict=verdict,
@@ -110,7 +116,7 @@ async def test_a_signature_over_anything_else_approves_nothing(what):
     with pytest.raises(Unverified) as told:
         await answered(bench, approval, device, **how)
     assert told.value.code == code
-    assert bench.walk.approvals.find(approval.id).answers == ()
+    assert bench.authority.approvals.find(approval.id).answers == ()
 
 
 @pytest.mark.requirement("SIGN-06")
@@ -122,7 +128,7 @@ async def test_a_passkey_of_nobody_or_one_that_was_removed_approves_nothing():
     device = SoftPasskey(seed="bob")
     passkey = await enrolled(bench, "bob", device)
     assert (await answered(bench, approval, device)).state == "approved"
-    await remove_passkey(bench.walk, passkey.name, by="uid:1000")
+    await remove_passkey(bench.recorder, bench.asking.passkeys, passkey.name, by="uid:1000")
     assert (await bench.refund(6000)).approval is not None, "what a removed passkey signed counts no longer"
     assert not bench.upstream.effects
 
@@ -134,7 +140,9 @@ async def test_after_a_hold_on_the_person_or_the_passkey_their_yes_counts_no_lon
     device = SoftPasskey(seed="bob")
     passkey = await enrolled(bench, "bob", device)
     await answered(bench, approval, device)
-    await place_hold(bench.walk, HoldTarget(kind, "bob" if kind == "owner" else passkey.key), by="uid:0")
+    await place_hold(
+        *to_hold(bench.walk), HoldTarget(kind, "bob" if kind == "owner" else passkey.key), by="uid:0"
+    )
     assert (await bench.refund(6000)).outcome is None
     assert not bench.upstream.effects
 
@@ -143,15 +151,21 @@ async def test_after_a_hold_on_the_person_or_the_passkey_their_yes_counts_no_lon
 async def test_a_tier_asks_for_the_strength_that_its_settings_say():
     bench, approval = await asked()
     await enrolled(bench, "bob", device := SoftPasskey(seed="bob"))
-    bench.walk.limits = replace(WalkLimits(), signatures=("any", "any", "any", "passkey"))
+    bench.walk.limits = bench.asking.limits = replace(
+        WalkLimits(), signatures=("any", "any", "any", "passkey")
+    )
     with pytest.raises(Refused) as told:
         await bench.answer(approval)
     assert told.value.code == "approval.weak_signature"
-    bench.walk.limits = replace(WalkLimits(), signatures=("any", "any", "any", "hardware"))
+    bench.walk.limits = bench.asking.limits = replace(
+        WalkLimits(), signatures=("any", "any", "any", "hardware")
+    )
     with pytest.raises(Refused) as told:
         await answered(bench, approval, device)
     assert told.value.code == "approval.weak_signature"
-    bench.walk.limits = replace(WalkLimits(), signatures=("hardware", "hardware", "hardware", "passkey"))
+    bench.walk.limits = bench.asking.limits = replace(
+        WalkLimits(), signatures=("hardware", "hardware", "hardware", "passkey")
+    )
     assert (await answered(bench, approval, device)).state == "approved"
 
 

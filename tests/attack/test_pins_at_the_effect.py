@@ -26,9 +26,9 @@ async def test_an_approval_that_is_gone_while_the_intent_is_written_stops_the_ac
     await approve_tool(bench.walk, approval(described()), by="operator")
 
     def withdrawn(walk: Any, *_: Any) -> None:
-        walk.pins = fresh(SqliteToolPinRegister)
+        walk.verification.pins = fresh(SqliteToolPinRegister)
         # A register in a file of its own tells nobody.
-        walk.worlds.change(frozenset({ChangeScope("tool/crm/get_case")}))
+        walk.verification.worlds.change(frozenset({ChangeScope("tool/crm/get_case")}))
 
     monkeypatch.setattr(govern_action, "tell_groups", withdrawn)
     outcome = (await bench.act()).outcome

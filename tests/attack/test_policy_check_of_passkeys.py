@@ -54,5 +54,5 @@ async def test_a_group_can_answer_once_its_people_have_brought_passkeys_in(tmp_p
     (data / "answerable.toml").write_text(SETTINGS.replace('"passkey"]', '"hardware"]'))
     assert not passkey.attested
     assert "group.too_weak" in (await run("check", str(directory))).stdout
-    bench.walk.passkeys = None
+    bench.asking.passkeys = None
     assert "group.empty" in (await run("check", str(directory))).stdout

@@ -20,7 +20,7 @@ SHOWN = ("prepared", "request", "object", "card", "token", "signer")
 
 def report_on(bench: Bench, action: str, reveal: tuple[str, ...]) -> EvidenceReport:
     """What a stranger finds in the bundle about one action."""
-    ledger = bench.walk.ledger
+    ledger = bench.recorder.ledger
     assert isinstance(ledger, MemoryLedger)
     selection = Selection(action=action)
     for stored in ledger.replay():
@@ -30,7 +30,7 @@ def report_on(bench: Bench, action: str, reveal: tuple[str, ...]) -> EvidenceRep
         reveal=reveal,
         entry=ledger.entry,
         published=PublishedMemory(ledger, ledger_key()),
-        find=bench.walk.subject_keys.find,
+        find=bench.recorder.subject_keys.find,
         policy="",
     )
     return verify_evidence(evidence.bundle, key=ledger_key(), answers=ShownAnswers())

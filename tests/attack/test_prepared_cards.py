@@ -38,7 +38,9 @@ PAGE_BYTES_MAX = 60_000
 async def at_the_console(batch: Any) -> tuple[Any, Any, Any, Client, SoftPasskey]:
     """The bench, its upstream, what waits, and the browser of bob, who may answer."""
     bench, upstream = await prepared_bench(structured(batch))
-    bench.walk.passkeys = PasskeyState(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
+    bench.asking.passkeys = PasskeyState(
+        register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,)
+    )
     asked = (await execute(bench, await prepared(bench))).approval
     device = SoftPasskey(seed="bob")
     await enrolled(bench, "bob", device)
@@ -134,7 +136,7 @@ async def test_a_mandate_bounds_what_is_inside_and_a_stranger_decides_the_same()
         await execute(bench, await prepared(bench, mandate="m-2"), mandate="m-2")
     await execute(bench, await prepared(bench, mandate="m-2"), mandate="m-2")
     assert len(executed(upstream)) == 1
-    found = list(replay_entries(bench.walk.ledger.replay(), bench.walk.subject_keys.find))
+    found = list(replay_entries(bench.recorder.ledger.replay(), bench.recorder.subject_keys.find))
     assert [one.verdict for one in found] == ["same"] * len(found), [one.text for one in found]
     assert len(found) == 4
 

@@ -39,24 +39,26 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PREPARE-03")]
 async def test_whichever_process_it_reaches_the_owner_of_the_mandate_keeps_and_executes_it(tmp_path):
     a = await shard("a").registered(documents())
     walk = a.walk
-    upstream = PreparingUpstream(clock=a.clock, ledger=walk.ledger, subject_keys=walk.subject_keys)
+    upstream = PreparingUpstream(
+        clock=a.clock, ledger=walk.recorder.ledger, subject_keys=walk.recorder.subject_keys
+    )
     upstream.results, upstream.answer = [structured(BATCH)], upstream.said
-    walk.upstream = upstream
-    walk.pins = ApprovedAsSeen(walk.registry, upstream)
+    walk.verification.upstream = upstream
+    walk.verification.pins = ApprovedAsSeen(walk.authority.registry, upstream)
     now = a.clock.now()
     terms = replace(
         mandate_terms(), grants=GRANTS, calls_max=20, not_before=now, expires_at=UnixMillis(now + 600_000)
     )
     await issue_mandate(walk, signed_mandate(terms, audience=A, key=signing_key("alice")))
     b = shard("b", a)
-    b.walk.link = link_of(tmp_path / "links", "b")
+    b.walk.live.link = link_of(tmp_path / "links", "b")
     async with door(tmp_path / "links", "a", a):
         answer = await sent(b, "prepare_batch", {})
         assert answer.outcome is not None
         assert answer.outcome.prepared is not None
         assert answer.outcome.prepared["digest"] == digest(BATCH)
-        assert b.walk.prepared is not None
-        assert b.walk.prepared.named(terms.agent, digest(BATCH).removeprefix("sha256:")) == []
+        assert b.walk.verification.prepared is not None
+        assert b.walk.verification.prepared.named(terms.agent, digest(BATCH).removeprefix("sha256:")) == []
         done = await sent(b, "execute_batch", {"batch": digest(BATCH)})
         assert done.outcome is not None
         with pytest.raises(Refused) as raised:

@@ -213,7 +213,7 @@ async def test_a_tool_that_is_another_by_now_voids_what_was_prepared_or_shown(to
     await bench.answer(asked)
     said = {"prepare_batch": PREPARE, "execute_batch": EXECUTE}[tool]
     upstream.defined = {**upstream.defined, tool: {**said, "title": "now it wires money abroad"}}
-    bench.walk.pins = ApprovedAsSeen(bench.walk.registry, upstream)
+    bench.walk.verification.pins = ApprovedAsSeen(bench.authority.registry, upstream)
     if tool == "prepare_batch":
         told = await refused(bench, named, "prepared.changed")
         assert "the tool that prepared it" in told.message
@@ -261,8 +261,8 @@ async def test_what_cannot_be_shown_whole_is_not_kept_and_the_agent_hears_why(wh
     assert KEY not in str(said)
     ended = bench.entries(Tag.OUTCOME)[-1]
     assert bench.opened(int(str(ended["index"])))[1]["prepared"] == said
-    assert bench.walk.prepared is not None
-    assert bench.walk.prepared.waiting("scout", bench.clock.now()) == 0
+    assert bench.walk.verification.prepared is not None
+    assert bench.walk.verification.prepared.waiting("scout", bench.clock.now()) == 0
     assert not executed(upstream)
 
 
@@ -337,8 +337,8 @@ async def test_the_same_again_takes_no_more_room_and_keeps_its_end():
     bench.clock.advance(1)
     again = await prepare(bench)
     assert (again["digest"], again["expires_at"]) == (first["digest"], first["expires_at"])
-    assert bench.walk.prepared is not None
-    assert bench.walk.prepared.waiting("scout", bench.clock.now()) == 1
+    assert bench.walk.verification.prepared is not None
+    assert bench.walk.verification.prepared.waiting("scout", bench.clock.now()) == 1
 
 
 @pytest.mark.requirement("PREPARE-03")
@@ -347,7 +347,7 @@ async def test_a_hold_or_a_closed_mandate_stops_what_was_prepared():
 
     bench, upstream = await prepared_bench()
     named = await prepared(bench)
-    await close_mandate(bench.walk, "m-1", by="alice")
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="alice")
     with pytest.raises(Refused):
         await execute(bench, named)
     assert not executed(upstream)
@@ -357,6 +357,6 @@ async def test_a_hold_or_a_closed_mandate_stops_what_was_prepared():
 async def test_without_a_register_nothing_is_prepared_or_executed():
     bench, upstream = await prepared_bench()
     named = await prepared(bench)
-    bench.walk.prepared = None
+    bench.walk.verification.prepared = None
     await refused(bench, named, "prepared.unknown")
     assert not executed(upstream)

@@ -61,9 +61,9 @@ class Restarting:
         before = self.first
         bench = Bench(
             clock=before.clock,
-            ledger=before.walk.ledger,
-            subject_keys=before.walk.subject_keys,
-            upstream=before.walk.upstream,
+            ledger=before.walk.recorder.ledger,
+            subject_keys=before.walk.recorder.subject_keys,
+            upstream=before.walk.verification.upstream,
             registry=SqliteRegistryStore(store),
             mandates=SqliteMandateRegister(store),
             approvals=SqliteApprovalRegister(store),
@@ -82,7 +82,7 @@ async def test_after_restarts_between_all_steps_it_runs_from_disk_once(tmp_path)
     bench = world.again()
     asked = (await execute(bench, named, mandate="m-9")).approval
     bench = world.again()
-    waiting = bench.walk.approvals.find(asked.id)
+    waiting = bench.authority.approvals.find(asked.id)
     assert waiting is not None
     await bench.answer(waiting)
     bench = world.again()
@@ -134,13 +134,13 @@ async def test_whatever_befalls_the_register_it_runs_at_most_once_and_can_be_don
     bench, upstream = await prepared_bench()
     register = fresh(SqlitePreparedRegister)
     trouble = striking(f"prepared.{method}", fault)
-    bench.walk.prepared = TroubledPrepared(register, trouble)
+    bench.walk.verification.prepared = TroubledPrepared(register, trouble)
     ends = [await tried(bench, bench.act("prepare_batch", {}))]
     ends.append(await tried(bench, execute(bench, digest(BATCH))))
     assert trouble.struck, ends
     assert len(executed(upstream)) <= 1
     # Another process goes on with the same registers.
-    bench.walk.prepared = register
+    bench.walk.verification.prepared = register
     left = register.named(AgentId("scout"), digest(BATCH).removeprefix("sha256:"))
     if any(one.used_by for one in left) and not executed(upstream):
         await refused(bench, digest(BATCH), "prepared.used")
@@ -154,7 +154,7 @@ async def test_whatever_befalls_the_register_it_runs_at_most_once_and_can_be_don
 async def test_when_it_cannot_be_kept_the_agent_is_told_so_and_nothing_waits():
     bench, _ = await prepared_bench()
     register = fresh(SqlitePreparedRegister)
-    bench.walk.prepared = TroubledPrepared(register, striking("prepared.add", "undone"))
+    bench.walk.verification.prepared = TroubledPrepared(register, striking("prepared.add", "undone"))
     said = await prepare(bench)
     assert (said["kept"], said["code"]) == (False, "register.unavailable")
     assert register.waiting(AgentId("scout"), bench.clock.now()) == 0
@@ -165,13 +165,13 @@ async def test_without_room_in_the_ledger_nothing_runs_and_it_is_prepared_again(
     await execute(bench, await prepared(bench))
     upstream.results = [structured({**BATCH, "batch_id": "PB-2"})]
     named = await prepared(bench)
-    whole = bench.walk.ledger
+    whole = bench.recorder.ledger
     try:
-        bench.walk.ledger = TroubledLedger(whole, striking("ledger.submit", "full"))
+        bench.recorder.ledger = TroubledLedger(whole, striking("ledger.submit", "full"))
         with pytest.raises(Unavailable):
             await execute(bench, named)
     finally:
-        bench.walk.ledger = whole
+        bench.recorder.ledger = whole
     assert len(executed(upstream)) == 1
     await refused(bench, named, "prepared.used")
     assert (await execute(bench, await prepared(bench))).outcome.status == "succeeded"
@@ -203,9 +203,11 @@ async def test_what_ran_does_not_run_again_on_an_older_copy_of_the_registers(tmp
         older = older_copy(registers, tmp_path / "older.db")
         await execute(bench, named)
     with closing(older):
-        bench.walk.prepared = SqlitePreparedRegister(older)
-        recalled = RecalledPrepared(walk=bench.walk)
-        for stored in bench.walk.ledger.replay():
+        bench.walk.verification.prepared = SqlitePreparedRegister(older)
+        recalled = RecalledPrepared(
+            ledger=bench.recorder.ledger, prepared=bench.walk.verification.prepared, clock=bench.clock
+        )
+        for stored in bench.recorder.ledger.replay():
             if stored.tag == Tag.INTENT:
                 recalled.note(stored)
         await recalled.restored()

@@ -41,7 +41,7 @@ async def test_one_that_is_registered_makes_nobody_anything_and_is_named(chosen)
     documents = attested_documents({"scout": [chosen]})
     bench, workloads = await enrolling(attested_documents())
     # As a release that let it in has left it.
-    bench.walk.registry.put(stored_form(documents))
+    bench.authority.registry.put(stored_form(documents))
     with pytest.raises(Refused) as refused:
         await enrol(workloads, evidence=evidence_of(*chosen, UID), key=None, process="boot:1:1")
     assert refused.value.code == "attestation.unknown"

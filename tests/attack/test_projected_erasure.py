@@ -38,8 +38,8 @@ def documents(life: Life) -> dict[str, bytes]:
 async def test_each_document_of_a_person_is_sealed_for_that_person_and_the_rest_for_the_log(life: Life):
     await life.bench.registered()
     await apply_registry(life.bench.walk, [document("Principal", "erin", {})], by="operator")
-    keys = life.bench.walk.subject_keys
-    for stored in life.bench.walk.ledger.replay():
+    keys = life.bench.recorder.subject_keys
+    for stored in life.bench.recorder.ledger.replay():
         if stored.tag != Tag.REGISTRY_CHANGE:
             continue
         leaf = leaf_of(stored)
@@ -80,7 +80,7 @@ async def test_a_person_whose_own_key_is_gone_is_absent_and_named_and_nobody_els
         life.bench.walk, [document("Principal", "bob", {"displayName": "Bob"})], by="operator"
     )
     live = documents(life)
-    key = life.bench.walk.subject_keys.of(principal_subject("bob")).id.hex()
+    key = life.bench.recorder.subject_keys.of(principal_subject("bob")).id.hex()
     gone = without(life, principal_subject("bob"))
     for copy in (None, life.copies["everything"]):
         store, done = life.caught_up(copy, gone)
@@ -150,9 +150,9 @@ async def test_changes_from_before_that_are_all_for_whoever_applied_them_are_rea
         at=walk.clock.now(),
         members={"after": after, "before": documents_digest_of(before), "by": "0" * 64},
         fields=[(b"by_name", b'"operator"'), (b"changes", encode({"Principal/zoe": zoe}))],
-        sealing=sealing_for(walk, operator_subject("operator")),
+        sealing=sealing_for(walk.recorder, operator_subject("operator")),
     )
-    await record_entry(walk, entry)
+    await record_entry(walk.recorder, entry)
     store, done = life.caught_up(None)
     with closing(store):
         assert done.left_out == []
@@ -167,9 +167,9 @@ async def test_changes_from_before_that_are_all_for_whoever_applied_them_are_rea
 async def test_a_document_that_nothing_in_the_entry_commits_to_is_none_of_its(life: Life):
     await life.bench.registered()
     walk = life.bench.walk
-    stored = next(one for one in walk.ledger.replay() if one.tag == Tag.REGISTRY_CHANGE)
+    stored = next(one for one in walk.recorder.ledger.replay() if one.tag == Tag.REGISTRY_CHANGE)
     slipped = Section(
-        [(b"changes", b'{"PolicySet/house":null}')], sealing_for(walk, principal_subject("bob"))
+        [(b"changes", b'{"PolicySet/house":null}')], sealing_for(walk.recorder, principal_subject("bob"))
     )
     sections = (*sections_of(stored.attachment), sealed_fields(*slipped)[1])
     attachment = joined_sections(sections)
@@ -181,7 +181,7 @@ async def test_a_document_that_nothing_in_the_entry_commits_to_is_none_of_its(li
         attachment=attachment,
         leaf_hash=stored.leaf_hash,
     )
-    assert payload_of(other, leaf, walk.subject_keys.find) is None
+    assert payload_of(other, leaf, walk.recorder.subject_keys.find) is None
 
 
 @pytest.mark.requirement("PROJECT-27")

@@ -65,7 +65,9 @@ async def test_a_manifest_that_its_owner_did_not_sign_is_not_in_force(life: Life
     def signed(prompt: bytes, key: Any) -> str:
         return signed_manifest(manifest(prompt), owner=PrincipalId("alice"), key=key, at=now)
 
-    honest = verified_manifest(signed(b"be kind", signing_key("alice")), current=walk.registry.current)
+    honest = verified_manifest(
+        signed(b"be kind", signing_key("alice")), current=walk.authority.registry.current
+    )
     token = forged(case, lambda key: signed(b"pay me", key), honest.token)
     other: SignedManifest = replace(honest, manifest=manifest(b"pay me"), token=token)
     await appended(

@@ -52,7 +52,7 @@ def told(life: Life) -> list[Told]:
     world = World({}, {})
     for stored in life.log.entries(0):
         leaf = leaf_of(stored)
-        fields = payload_of(stored, leaf, life.bench.walk.subject_keys.find)
+        fields = payload_of(stored, leaf, life.bench.recorder.subject_keys.find)
         if stored.tag in TAGS:
             kinds[stored.tag, leaf.get("verdict")] = Told(
                 log=life.log.origin,

@@ -63,7 +63,7 @@ async def test_of_intents_those_alone_are_opened_that_use_an_approval_in_whichev
         async for _ in lived:
             life.bench.clock.advance(1)
     registers, found = SqliteProjections(life.store, life.root / "live.db"), set()
-    for stored in life.bench.walk.ledger.replay():
+    for stored in life.bench.recorder.ledger.replay():
         if stored.tag == Tag.INTENT:
             leaf = leaf_of(stored)
             assert registers.wants(stored) == ("approval" in leaf)
@@ -86,7 +86,7 @@ async def test_nothing_that_has_ended_is_opened_by_entries_that_are_applied_agai
         other.commit()
     projections = SqliteProjections(life.store, life.root / "live.db")
     assert projections.touched() == {"documents"}
-    catch_up(projections, [life.log], life.bench.walk.subject_keys.find)
+    catch_up(projections, [life.log], life.bench.recorder.subject_keys.find)
     assert projections.touched() == frozenset()
     states = {
         row[0] for row in life.store.rows("SELECT state FROM mandates UNION SELECT state FROM approvals")
@@ -97,9 +97,9 @@ async def test_nothing_that_has_ended_is_opened_by_entries_that_are_applied_agai
 @pytest.mark.requirement("PROJECT-21")
 async def test_of_what_gives_and_others_wrote_no_row_is_left_and_it_is_named_until_it_is_recalled(life: Life):
     await life.bench.registered()
-    live, origin = life.root / "live.db", life.bench.walk.ledger.origin
+    live, origin = life.root / "live.db", life.bench.recorder.ledger.origin
     registers = SqliteProjections(life.store, live)
-    assert catch_up(registers, [life.log], life.bench.walk.subject_keys.find).recalled == []
+    assert catch_up(registers, [life.log], life.bench.recorder.subject_keys.find).recalled == []
     with closing(sqlite3.connect(live)) as other:
         other.execute(
             "INSERT INTO passkeys (id, person, body, sign_count, removed_at) VALUES (x'01', 'ann', x'7b7d', 0, 0)"
@@ -109,11 +109,11 @@ async def test_of_what_gives_and_others_wrote_no_row_is_left_and_it_is_named_unt
         other.commit()
     wrote = ["budgets", "duty_delegations", "passkeys"]
     for _ in range(2):  # A crash before they are recalled forgets nothing.
-        assert catch_up(registers, [life.log], life.bench.walk.subject_keys.find).recalled == wrote
+        assert catch_up(registers, [life.log], life.bench.recorder.subject_keys.find).recalled == wrote
         for table in ("passkeys", "duty_delegations", "budgets_used", "calls_counted"):
             assert life.store.rows(f"SELECT 1 FROM {table}") == []
     registers.cleared()
-    assert catch_up(registers, [life.log], life.bench.walk.subject_keys.find).recalled == []
+    assert catch_up(registers, [life.log], life.bench.recorder.subject_keys.find).recalled == []
 
 
 @pytest.mark.requirement("PROJECT-10")
@@ -127,7 +127,7 @@ async def test_of_several_processes_that_start_at_once_each_entry_is_applied_by_
 
     def start(store: SqliteStore) -> None:
         registers = SqliteProjections(store, path)
-        done.append(catch_up(registers, [life.log], life.bench.walk.subject_keys.find))
+        done.append(catch_up(registers, [life.log], life.bench.recorder.subject_keys.find))
 
     threads = [threading.Thread(target=start, args=(store,)) for store in stores]
     for one in threads:
@@ -144,35 +144,37 @@ async def test_of_several_processes_that_start_at_once_each_entry_is_applied_by_
 @pytest.mark.requirement("PROJECT-11")
 async def test_a_position_moves_on_only_where_the_registers_are_as_the_entries_say(life: Life):
     walk, registers = life.bench.walk, SqliteProjections(life.store, life.root / "live.db")
-    catch_up(registers, [life.log], walk.subject_keys.find)
+    catch_up(registers, [life.log], walk.recorder.subject_keys.find)
     await life.bench.registered()
     await life.bench.issue()
-    assert confirm(registers, life.log, walk.subject_keys.find)
-    size = walk.ledger.size
-    assert {one.entries for one in registers.positions(walk.ledger.origin).values()} == {size}
+    assert confirm(registers, life.log, walk.recorder.subject_keys.find)
+    size = walk.recorder.ledger.size
+    assert {one.entries for one in registers.positions(walk.recorder.ledger.origin).values()} == {size}
     await life.bench.issue("m-2")
     with life.store.write() as connection:
         connection.execute("DELETE FROM mandates_issued WHERE mandate = 'm-2'")
         connection.execute("DELETE FROM mandates WHERE id = 'm-2'")
-    assert not confirm(registers, life.log, walk.subject_keys.find)
-    assert {one.entries for one in registers.positions(walk.ledger.origin).values()} == {size}
-    assert catch_up(registers, [life.log], walk.subject_keys.find).rows == {"mandates": 1}
+    assert not confirm(registers, life.log, walk.recorder.subject_keys.find)
+    assert {one.entries for one in registers.positions(walk.recorder.ledger.origin).values()} == {size}
+    assert catch_up(registers, [life.log], walk.recorder.subject_keys.find).rows == {"mandates": 1}
 
 
 @pytest.mark.requirement("PROJECT-07")
 async def test_a_log_that_was_cut_or_is_another_one_is_found_by_every_register(life: Life):
     walk, registers = life.bench.walk, SqliteProjections(life.store, life.root / "live.db")
     await life.bench.registered()
-    catch_up(registers, [life.log], walk.subject_keys.find)
-    entries = [*walk.ledger.replay()]
-    cut = Log(walk.ledger.origin, lambda start: iter(entries[start:-1]))
+    catch_up(registers, [life.log], walk.recorder.subject_keys.find)
+    entries = [*walk.recorder.ledger.replay()]
+    cut = Log(walk.recorder.ledger.origin, lambda start: iter(entries[start:-1]))
     with pytest.raises(Broken, match="cut or replaced") as found:
-        catch_up(registers, [cut], walk.subject_keys.find)
+        catch_up(registers, [cut], walk.recorder.subject_keys.find)
     assert found.value.code == "ledger.entries_missing"
     other = [*entries[:-1], replace_hash(entries[-1])]
     with pytest.raises(Broken, match="cut or replaced"):
         catch_up(
-            registers, [Log(walk.ledger.origin, lambda start: iter(other[start:]))], walk.subject_keys.find
+            registers,
+            [Log(walk.recorder.ledger.origin, lambda start: iter(other[start:]))],
+            walk.recorder.subject_keys.find,
         )
 
 
@@ -189,11 +191,11 @@ def replace_hash(stored: Any) -> Any:
 async def forged_mandate(life: Life) -> None:
     """Whoever can append to the log writes down a mandate that alice never signed."""
     bench = life.bench
-    mandate = bench.walk.mandates.find(MandateId("m-1"))
+    mandate = bench.authority.mandates.find(MandateId("m-1"))
     assert mandate is not None
     forged = replace(mandate, id=MandateId("m-forged"))
     await appended(life, lambda sealing: records.mandate_issued(
-        forged, at=bench.clock.now(), sealing=sealing, principal="0" * 64, audience=bench.walk.ledger.origin
+        forged, at=bench.clock.now(), sealing=sealing, principal="0" * 64, audience=bench.recorder.ledger.origin
     ))  # fmt: skip
 
 
@@ -205,7 +207,7 @@ async def test_a_mandate_an_answer_and_a_proposal_that_nobody_signed_give_nothin
     first, second = await asked(bench, 6_000), await asked(bench, 7_000)
     life.copied("before the forgery")
     await bench.answer(first)
-    (signed,) = walk.approvals.find(first.id).answers
+    (signed,) = walk.authority.approvals.find(first.id).answers
     await forged_mandate(life)
     forged = replace(second, state="approved", answers=(signed,))
     run = Run(id="r" * 16, prev="", seq=0)

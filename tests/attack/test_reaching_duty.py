@@ -19,9 +19,9 @@ def people(reach: Reach) -> list[str]:
 async def passed_on(reach: Reach, seconds: int = 0) -> None:
     reach.bench.clock.advance(seconds)
     walk = reach.bench.walk
-    if walk.duties.scanned is not walk.registry.current:
-        await scan_waiting(walk)
-    while await tell_due(walk):
+    if walk.asking.duties.scanned is not walk.authority.registry.current:
+        await scan_waiting(walk.authority, walk.asking.duties)
+    while await tell_due(walk.recorder, walk.authority, walk.asking):
         pass
     await reach.tell()
 

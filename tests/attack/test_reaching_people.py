@@ -143,7 +143,18 @@ async def test_what_ended_before_a_channel_was_set_up_is_nobodys_news():
         addresses={"email": lambda name: (name,)},
         routes=(*EVERYBODY, REQUESTER),
     )
-    assert await notify_people(bench.walk, desk, "email") == 0
+    assert (
+        await notify_people(
+            bench.recorder.ledger,
+            bench.authority,
+            bench.asking,
+            bench.live.link,
+            bench.walk.entropy,
+            desk,
+            "email",
+        )
+        == 0
+    )
     assert channel.told == []
 
 
@@ -164,10 +175,12 @@ async def test_a_person_who_is_disabled_or_has_no_address_is_missed_and_that_is_
 async def test_where_no_channel_is_set_nothing_runs_and_nothing_is_kept():
     desk = NotificationState(register=fresh(SqliteDeliveryRegister))
     bench = Bench(channel=desk)
-    bench.walk.reach = desk
+    bench.asking.reach = desk
     desk.notify(notice())
     with anyio.fail_after(20):
-        await reach_always(bench.walk)
+        await reach_always(
+            bench.recorder.ledger, bench.authority, bench.asking, bench.live.link, bench.walk.entropy
+        )
     assert not desk.notices
 
 
@@ -230,7 +243,10 @@ async def test_of_two_processes_one_tells_and_nobody_hears_it_twice(tmp_path):
     async with anyio.create_task_group() as tasks:
         for desk in (reach.desk, other):
             for _ in range(3):
-                tasks.start_soon(notify_people, reach.bench.walk, desk, "email")
+                tasks.start_soon(
+                    notify_people, reach.bench.recorder.ledger, reach.bench.authority, reach.bench.asking,
+                    reach.bench.live.link, reach.bench.walk.entropy, desk, "email",
+                )  # fmt: skip
     await reach.tell()
     assert len(reach.channel.told) == len(set(reach.channel.told)) == 12
 
@@ -305,7 +321,7 @@ async def test_an_approval_without_a_card_is_told_to_nobody():
     reach = await reach_bench()
     waiting = await asked(reach)
     bare = replace(waiting, card=waiting.action)
-    assert reach.bench.walk.approvals.replace(bare, was=waiting)
+    assert reach.bench.authority.approvals.replace(bare, was=waiting)
     assert await reach.tell() == 0
     assert all(one.missed for one in reach.desk.register.of(waiting.id))
     await reach.bench.answer(bare)
@@ -332,7 +348,7 @@ async def test_no_argument_reason_or_comment_is_in_what_is_told():
 async def test_a_process_tells_only_of_what_can_be_answered_at_it():
     reach = await reach_bench()
     waiting = await asked(reach)
-    mandate = reach.bench.walk.mandates.find(waiting.mandate)
+    mandate = reach.bench.authority.mandates.find(waiting.mandate)
     assert mandate is not None
     token = signed_mandate(mandate_terms("m-1"), audience="example.test/other", key=signing_key("alice"))
     elsewhere = replace(mandate, token=token)
@@ -341,13 +357,13 @@ async def test_a_process_tells_only_of_what_can_be_answered_at_it():
         def find(self, _name):
             return elsewhere
 
-    reach.bench.walk.link = object()
-    before, reach.bench.walk.mandates = reach.bench.walk.mandates, Elsewhere()
+    reach.bench.live.link = object()
+    before, reach.bench.authority.mandates = reach.bench.authority.mandates, Elsewhere()
     assert await reach.tell() == 0
     assert reach.desk.register.of(waiting.id) == ()
-    reach.bench.walk.mandates = before
+    reach.bench.authority.mandates = before
     assert await reach.tell() == 2
-    reach.bench.walk.mandates = Elsewhere()
+    reach.bench.authority.mandates = Elsewhere()
     reach.bench.clock.advance(20 * MINUTE)
     assert await reach.tell() == 0
     assert not any(one.missed for one in reach.desk.register.of(waiting.id))
@@ -369,7 +385,7 @@ async def test_what_a_register_lost_or_spoiled_is_missed_and_ends_nothing():
     lost = Delivery(about="gone", channel="email", to="person:bob", made_at=reach.bench.clock.now())
     reach.desk.register.keep([lost])
     spoiled = replace(waiting, card=waiting.action, shown=waiting.action, state="denied")
-    assert reach.bench.walk.approvals.replace(spoiled, was=waiting)
+    assert reach.bench.authority.approvals.replace(spoiled, was=waiting)
     assert await reach.tell() == 0
     assert reach.desk.register.of("gone")[0].missed
     unreadable = replace(lost, about="notice", body="{}")
@@ -377,6 +393,6 @@ async def test_what_a_register_lost_or_spoiled_is_missed_and_ends_nothing():
     assert await reach.tell() == 0
     assert reach.desk.register.of("notice")[0].missed
     again = replace(spoiled, state="pending", id=ApprovalId("again"), shown=waiting.action)
-    reach.bench.walk.approvals.add(again)
+    reach.bench.authority.approvals.add(again)
     assert await reach.tell() == 0
     assert all(one.missed for one in reach.desk.register.of("again"))

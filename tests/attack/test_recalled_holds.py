@@ -10,6 +10,7 @@ from answerable.core.containment.hold import Hold, HoldId, holdable
 from answerable.core.ledger.tags import Tag
 from answerable.flows.revocation.place_hold import place_hold
 from tests.attack.test_recalled_revocations import copied, said, taken_away
+from tests.worlds.parts import to_hold
 from tests.worlds.token import succeeded, token_world, why_not
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOLD-11")]
@@ -28,7 +29,9 @@ async def test_who_was_held_is_refused_over_an_older_copy_of_the_registers(
     copied(place, copy)
     async with token_world(tmp_path, port=port) as world:
         assert succeeded(await world.call("writer", mandate="m-2"))
-        placed = await place_hold(world.walk, holdable("agent", "orchestrator"), by="uid:1000", reason="seen")
+        placed = await place_hold(
+            *to_hold(world.walk), holdable("agent", "orchestrator"), by="uid:1000", reason="seen"
+        )
         assert "is held" in why_not(await world.call("orchestrator", chain=(root,)))
     taken_away(place)
     copied(copy, place)
@@ -41,7 +44,7 @@ async def test_who_was_held_is_refused_over_an_older_copy_of_the_registers(
         asked = await world.post("/oauth/introspect", "orchestrator", {"token": root})
         assert asked.json()["active"] is False
         assert succeeded(await world.call("writer", mandate="m-2"))
-        assert list(world.walk.holds.all()) == [placed.hold]
+        assert list(world.walk.authority.holds.all()) == [placed.hold]
         assert len(world.entries(Tag.HOLD_PLACED)) == 1
     async with token_world(tmp_path, port=port) as world:
         assert said(caplog) == []
@@ -58,7 +61,7 @@ async def test_a_hold_that_was_not_on_record_when_the_process_ended_is_recorded_
             at=world.walk.clock.now(),
             by="uid:1000",
         )
-        world.walk.holds.place(hold)
+        world.walk.authority.holds.place(hold)
         assert world.entries(Tag.HOLD_PLACED) == []
     async with token_world(tmp_path) as world:
         assert [leaf["hold"] for leaf in world.entries(Tag.HOLD_PLACED)] == [hold.id]

@@ -75,8 +75,15 @@ async def test_a_token_and_an_agent_that_were_revoked_are_refused_over_an_older_
         # The copy is good for everything until something is revoked.
         assert succeeded(await world.call("orchestrator", chain=(root,)))
         for what in (RevocationTarget("token", read_hop(root).jti), RevocationTarget("agent", "writer")):
-            await revoke_authority(world.walk, what, by="operator", reason="seen elsewhere")
-        before = set(world.walk.revocations.all())
+            await revoke_authority(
+                world.walk.recorder,
+                world.walk.authority,
+                world.walk.live,
+                what,
+                by="operator",
+                reason="seen elsewhere",
+            )
+        before = set(world.walk.authority.revocations.all())
         await are_refused(world, root)
     taken_away(place)
     copied(copy, place)
@@ -84,11 +91,11 @@ async def test_a_token_and_an_agent_that_were_revoked_are_refused_over_an_older_
     async with token_world(tmp_path, port=port) as world:
         assert said(caplog) == [f"{OLDER}: 0 ends and 2 revocations were restored"]
         await are_refused(world, root)
-        assert set(world.walk.revocations.all()) == before
+        assert set(world.walk.authority.revocations.all()) == before
         # Others who ask us learn it, too, and the ledger is not told a second time.
         asked = await world.post("/oauth/introspect", "orchestrator", {"token": root})
         assert asked.json()["active"] is False
-        assert world.walk.tokens.has_ended(read_hop(root).jti)
+        assert world.walk.live.tokens.has_ended(read_hop(root).jti)
         assert len(world.entries(Tag.REVOKED)) == 2
     async with token_world(tmp_path, port=port) as world:
         assert said(caplog) == []
@@ -100,13 +107,20 @@ async def test_a_revoked_person_is_known_by_name_where_the_registers_are_lost(
 ) -> None:
     place = tmp_path / "house"
     async with token_world(tmp_path) as world:
-        await revoke_authority(world.walk, RevocationTarget("owner", "alice"), by="operator", reason="left")
-        before = set(world.walk.revocations.all())
+        await revoke_authority(
+            world.walk.recorder,
+            world.walk.authority,
+            world.walk.live,
+            RevocationTarget("owner", "alice"),
+            by="operator",
+            reason="left",
+        )
+        before = set(world.walk.authority.revocations.all())
     taken_away(place)
     said(caplog)
     async with token_world(tmp_path) as world:
         assert said(caplog) == [f"{OLDER}: 0 ends and 1 revocations were restored"]
-        assert set(world.walk.revocations.all()) == before
+        assert set(world.walk.authority.revocations.all()) == before
         with pytest.raises(Exception, match="has been revoked") as refused:
             await world.mandate()
         assert getattr(refused.value, "code", "") == "revoked.owner"
@@ -122,7 +136,13 @@ async def test_a_revoked_person_whose_name_cannot_be_opened_is_told_of_at_the_st
     copied(place, copy)
     shutil.copy(keys, copy)
     async with token_world(tmp_path) as world:
-        await revoke_authority(world.walk, RevocationTarget("owner", "somebody"), by="operator")
+        await revoke_authority(
+            world.walk.recorder,
+            world.walk.authority,
+            world.walk.live,
+            RevocationTarget("owner", "somebody"),
+            by="operator",
+        )
         [entry] = world.entries(Tag.REVOKED)
     taken_away(place)
     for one in place.glob("subject-keys.db*"):
@@ -172,8 +192,14 @@ async def test_over_an_older_copy_the_status_list_knows_tokens_that_were_issued_
     async with token_world(tmp_path, port=port) as world:
         tokens = await issued(world)
         others = await issued(world)
-        before = [world.walk.tokens.find(read_hop(one).jti) for one in (*tokens, *others)]
-        await revoke_authority(world.walk, RevocationTarget("token", read_hop(tokens[1]).jti), by="operator")
+        before = [world.walk.live.tokens.find(read_hop(one).jti) for one in (*tokens, *others)]
+        await revoke_authority(
+            world.walk.recorder,
+            world.walk.authority,
+            world.walk.live,
+            RevocationTarget("token", read_hop(tokens[1]).jti),
+            by="operator",
+        )
         assert [await listed(world, one) for one in tokens] == [True, False, False]
     taken_away(place)
     copied(copy, place)
@@ -185,12 +211,18 @@ async def test_over_an_older_copy_the_status_list_knows_tokens_that_were_issued_
         assert [await listed(world, one) for one in tokens] == [True, False, False]
         assert [await listed(world, one) for one in others] == [True, True, True]
         # As they were: with what they derive from, and with the names of what is in no register.
-        assert [world.walk.tokens.find(read_hop(one).jti) for one in (*tokens, *others)] == before
+        assert [world.walk.live.tokens.find(read_hop(one).jti) for one in (*tokens, *others)] == before
         theirs = {one.place for one in before if one is not None}
-        assert theirs.isdisjoint(world.walk.tokens.take_places(3000))
+        assert theirs.isdisjoint(world.walk.live.tokens.take_places(3000))
         consent = read_hop(others[1]).raw.claims["answerable_consent"]
         assert isinstance(consent, dict)
-        await revoke_authority(world.walk, RevocationTarget("hop", str(consent["hash"])), by="operator")
+        await revoke_authority(
+            world.walk.recorder,
+            world.walk.authority,
+            world.walk.live,
+            RevocationTarget("hop", str(consent["hash"])),
+            by="operator",
+        )
         assert [await listed(world, one) for one in others] == [True, False, False]
     caplog.clear()
     async with token_world(tmp_path, port=port):
@@ -207,7 +239,9 @@ async def test_where_the_registers_are_lost_mandates_are_known_again_and_only_to
         tokens = await issued(world)
         await world.mandate(identity="m-2")
         closed = await world.root("m-2")
-        await close_mandate(world.walk, MandateId("m-2"), by="operator")
+        await close_mandate(
+            world.walk.recorder, world.walk.authority, world.walk.live, MandateId("m-2"), by="operator"
+        )
         assert [await listed(world, one) for one in (*tokens, closed)] == [True, True, True, False]
     taken_away(tmp_path / "house")
     async with token_world(tmp_path, port=port) as world:

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WHO-05")]
 
 
 async def recorded(bench: Bench) -> list[dict[str, Any]]:
-    await record_door_refusals(bench.walk, closing=True)
+    await record_door_refusals(bench.recorder, bench.authority.registry, bench.counters, closing=True)
     return bench.entries(Tag.DOOR_REFUSAL)
 
 

@@ -28,7 +28,7 @@ LOOSE = [ARGUMENTS[0], {"name": "amount", "type": "integer", "pointer": "/pay/am
 
 
 def verdicts(bench):
-    found = replay_entries(bench.walk.ledger.replay(), bench.walk.subject_keys.find)
+    found = replay_entries(bench.recorder.ledger.replay(), bench.recorder.subject_keys.find)
     return [(one.verdict, one.recorded.effect, one.text) for one in found]
 
 

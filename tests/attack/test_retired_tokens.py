@@ -53,9 +53,9 @@ async def test_gateway_introspection_and_status_list_say_the_same_of_what_a_reti
 async def test_what_a_crash_kept_from_the_list_is_there_when_it_is_retired_once_more():
     world = await grown()
     workloads = workloads_over(world.bench.walk)
-    register, world.bench.walk.tokens = world.bench.walk.tokens, None
+    register, world.bench.live.tokens = world.bench.live.tokens, None
     await set_agent_status(workloads, AgentId("rover"), "retired", by="operator")
-    world.bench.walk.tokens = register
+    world.bench.live.tokens = register
     assert [world.listed(one) for one in issued(world)] == [True] * 3
     await set_agent_status(workloads, AgentId("rover"), "retired", by="operator")
     assert [world.listed(one) for one in issued(world)] == [True, False, False]

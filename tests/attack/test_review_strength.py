@@ -36,9 +36,11 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("KEYS-07")]
 async def owed(asks: AssuranceLevel) -> tuple[Bench, Approval]:
     """A broken glass of a tier whose signatures must be so strong from then on."""
     bench, approval = await waiting()
-    bench.walk.passkeys = PasskeyState(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
+    bench.asking.passkeys = PasskeyState(
+        register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,)
+    )
     await broken(bench, approval)
-    bench.walk.limits = replace(WalkLimits(), signatures=(asks, asks, asks, asks))
+    bench.walk.limits = bench.asking.limits = replace(WalkLimits(), signatures=(asks, asks, asks, asks))
     return bench, now(bench, approval)
 
 
@@ -46,12 +48,21 @@ async def by_passkey(
     bench: Bench, approval: Approval, device: SoftPasskey, *, by: str = "bob", nonce: bytes | None = None
 ) -> Approval:
     """nonce: a fresh one where it is not said."""
-    given, due, _ = open_to_review(bench.walk, approval.id)
+    given, due, _ = open_to_review(
+        bench.authority.approvals,
+        bench.asking.openings,
+        bench.walk.limits,
+        bench.clock,
+        bench.walk.entropy,
+        approval.id,
+    )
     nonce = given if nonce is None else nonce
     comment = "looked at the case, it was right"
     signed = review_challenge(due.approval, due.answer, nonce=nonce, verdict="justified", comment=comment)
     return await review_by_passkey(
-        bench.walk,
+        bench.recorder,
+        bench.authority,
+        bench.asking,
         approval.id,
         person=PrincipalId(by),
         verdict="justified",
@@ -95,17 +106,25 @@ async def test_a_passkey_that_can_be_copied_reviews_nothing_of_a_tier_that_asks_
 async def test_a_passkey_reviews_under_no_nonce_but_one_that_was_given_for_it_and_only_once(whose: str):
     bench, approval = await owed("hardware")
     await enrolled(bench, "bob", device := SoftPasskey(seed="bob"))
-    nonce, _, _ = open_to_review(bench.walk, approval.id, to="carol" if whose == "of another person" else "")
+    nonce, _, _ = open_to_review(
+        bench.authority.approvals,
+        bench.asking.openings,
+        bench.walk.limits,
+        bench.clock,
+        bench.walk.entropy,
+        approval.id,
+        to="carol" if whose == "of another person" else "",
+    )
     if whose == "nobody's":
         nonce = bytes(len(nonce))
     elif whose == "of the approval":
-        nonce, _ = give_nonce(bench.walk, approval.id)
+        nonce, _ = give_nonce(bench.asking.openings, bench.clock, bench.walk.entropy, approval.id)
     elif whose == "too old":
         bench.clock.advance((NONCE_MILLIS_MAX + 1) / 1000)
     elif whose == "used before":
         with pytest.raises(Refused):
             await by_passkey(bench, approval, device, nonce=nonce)
-    bench.walk.limits = WalkLimits()
+    bench.walk.limits = bench.asking.limits = WalkLimits()
     with pytest.raises(Unverified) as told:
         await by_passkey(bench, approval, device, nonce=nonce)
     assert told.value.code == "approval.nonce"

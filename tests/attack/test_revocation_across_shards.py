@@ -28,12 +28,12 @@ SCOUT = RevocationTarget("agent", "scout")
 async def three(directory: Path) -> tuple[Bench, Bench]:
     """a, which owns the mandate and acts, and b, through which is revoked, on one register."""
     a, b = await two_shards(directory)
-    b.walk.revocations = a.walk.revocations
+    b.walk.authority.revocations = a.walk.authority.revocations
     return a, b
 
 
 async def revoked(bench: Bench) -> Stopped:
-    return await revoke_authority(bench.walk, SCOUT, by="operator")
+    return await revoke_authority(bench.recorder, bench.authority, bench.live, SCOUT, by="operator")
 
 
 async def test_what_another_process_has_in_flight_and_has_done_is_named_with_its_log_and_its_deadline(
@@ -82,7 +82,7 @@ async def test_a_process_that_is_not_running_is_named_and_not_passed_over(tmp_pa
 
 async def test_a_process_that_sleeps_through_the_question_is_named_when_its_time_is_over(tmp_path):
     a, b = await three(tmp_path / "links")
-    b.walk.link = link_of(tmp_path / "links", "b", type(LIMITS)(trace_seconds_max=0.05))
+    b.walk.live.link = link_of(tmp_path / "links", "b", type(LIMITS)(trace_seconds_max=0.05))
 
     async def asleep(_what: RevocationTarget) -> Effects:
         await anyio.sleep_forever()
@@ -137,7 +137,7 @@ async def test_where_the_other_shards_cannot_be_listed_it_is_said(tmp_path):
         raise OSError(5, "Input/output error")
 
     link._shards = gone
-    b.walk.link = link
+    b.walk.live.link = link
     [silent] = (await revoked(b)).not_asked
     assert silent.log == ""
     assert "cannot be listed" in silent.why
@@ -151,7 +151,11 @@ async def test_of_a_long_log_it_is_said_from_where_on_it_was_looked_at(tmp_path,
             await sent(b)
         stopped = await revoked(b)
     far = stopped.effects[1]
-    assert (far.log, far.looked_from, far.entries) == (A, a.walk.ledger.size - 3, a.walk.ledger.size)
+    assert (far.log, far.looked_from, far.entries) == (
+        A,
+        a.walk.recorder.ledger.size - 3,
+        a.walk.recorder.ledger.size,
+    )
     assert len(stopped.done) == 1
 
 

@@ -49,13 +49,18 @@ async def test_revoking_says_what_was_stopped_what_is_in_flight_and_what_cannot_
         tasks.start_soon(bench.act)
         await started.wait()
         stopped = await revoke_authority(
-            bench.walk, revocable("agent", "scout"), by="operator", reason="its key was seen elsewhere"
+            bench.recorder,
+            bench.authority,
+            bench.live,
+            revocable("agent", "scout"),
+            by="operator",
+            reason="its key was seen elsewhere",
         )
         go_on.set()
     assert stopped.is_new
     assert stopped.mandates == ("m-1",)
     assert stopped.approvals == (waiting.id,)
-    found = bench.walk.approvals.find(waiting.id)
+    found = bench.authority.approvals.find(waiting.id)
     assert found is not None
     assert found.state == "denied"
     [flying] = stopped.in_flight
@@ -83,9 +88,13 @@ async def test_what_waits_for_people_is_denied_by_whatever_name_it_is_revoked_un
     caller = msgspec.structs.replace(caller, key=signing_key("scout").public.thumbprint)
     waiting = (await govern_action(bench.walk, action, caller)).approval
     assert waiting is not None
-    await revoke_authority(bench.walk, revocable("vendor", "somebody-else"), by="operator")
-    assert bench.walk.approvals.find(waiting.id) == waiting
-    stopped = await revoke_authority(bench.walk, revocable(kind, name), by="operator")
+    await revoke_authority(
+        bench.recorder, bench.authority, bench.live, revocable("vendor", "somebody-else"), by="operator"
+    )
+    assert bench.authority.approvals.find(waiting.id) == waiting
+    stopped = await revoke_authority(
+        bench.recorder, bench.authority, bench.live, revocable(kind, name), by="operator"
+    )
     assert stopped.approvals == (waiting.id,)
     with pytest.raises(Refused) as told:
         await bench.answer(waiting)
@@ -105,11 +114,15 @@ async def test_what_waits_under_a_hop_is_denied_with_it_and_what_waits_beside_it
         for agent in ("researcher", "writer"):
             hops[agent] = world.handed((root,), "orchestrator", agent, narrow(("crm.note",), root))
             await world.call(agent, "note_add", {"case_id": "4711", "text": "x"}, chain=(root, hops[agent]))
-        waiting = {one.agent: one for one in world.walk.approvals.all(pending_only=True, now=world.now())}
+        waiting = {
+            one.agent: one for one in world.walk.authority.approvals.all(pending_only=True, now=world.now())
+        }
         await world.approve(waiting["writer"])
         for agent in ("researcher", "writer"):
             what = RevocationTarget("hop", signing_hash(hops[agent]))
-            stopped = await revoke_authority(world.walk, what, by="operator")
+            stopped = await revoke_authority(
+                world.walk.recorder, world.walk.authority, world.walk.live, what, by="operator"
+            )
             assert stopped.approvals == (waiting[agent].id,)
         with pytest.raises(Refused) as told:
             await world.approve(waiting["researcher"])
@@ -120,27 +133,36 @@ async def test_what_waits_under_a_hop_is_denied_with_it_and_what_waits_beside_it
 @pytest.mark.requirement("REVOKE-05")
 async def test_what_is_asked_for_while_it_is_revoked_waits_for_nobody():
     bench = await bench_with_vendors()
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def revoked_meanwhile(entry):
         if entry.tag == Tag.APPROVAL_ASKED:
             revoke_now(bench, revocable("agent", "scout"))
         return submit(entry)
 
-    bench.walk.ledger.submit = revoked_meanwhile
+    bench.recorder.ledger.submit = revoked_meanwhile
     asked = (await bench.refund(6_000)).approval
     assert asked is not None
     assert asked.state == "denied"
-    assert bench.walk.approvals.find(asked.id) == asked
-    assert not list(bench.walk.approvals.all(pending_only=True, now=bench.clock.now()))
+    assert bench.authority.approvals.find(asked.id) == asked
+    assert not list(bench.authority.approvals.all(pending_only=True, now=bench.clock.now()))
 
 
 @pytest.mark.anyio
 @pytest.mark.requirement("REVOKE-05")
 async def test_revoking_again_tells_of_the_first_time_and_is_recorded_once():
     bench = await bench_with_vendors()
-    first = await revoke_authority(bench.walk, revocable("owner", "alice"), by="operator", reason="left")
-    second = await revoke_authority(bench.walk, revocable("owner", "alice"), by="somebody", reason="again")
+    first = await revoke_authority(
+        bench.recorder, bench.authority, bench.live, revocable("owner", "alice"), by="operator", reason="left"
+    )
+    second = await revoke_authority(
+        bench.recorder,
+        bench.authority,
+        bench.live,
+        revocable("owner", "alice"),
+        by="somebody",
+        reason="again",
+    )
     assert (first.is_new, second.is_new) == (True, False)
     assert second.revocation == first.revocation
     assert len(bench.entries(Tag.REVOKED)) == 1
@@ -154,8 +176,8 @@ async def test_a_revocation_without_a_record_is_recorded_at_the_next_start_and_n
     # The process ended here: in force, and not in the ledger.
     with pytest.raises(Refused):
         await bench.act()
-    assert await record_revocations(bench.walk, overdue_only=False) == 1
-    assert await record_revocations(bench.walk, overdue_only=False) == 0
+    assert await record_revocations(bench.recorder, bench.authority, bench.live, overdue_only=False) == 1
+    assert await record_revocations(bench.recorder, bench.authority, bench.live, overdue_only=False) == 0
     [stored] = stored_of(bench, Tag.REVOKED)
     _, fields = bench.opened(stored.index)
     assert b"alice" not in stored.leaf
@@ -169,9 +191,9 @@ async def test_a_revocation_without_a_record_is_recorded_at_the_next_start_and_n
 async def test_of_several_processes_the_one_that_revoked_records_first():
     bench = await bench_with_vendors()
     revoke_now(bench, revocable("mandate", "m-1"))
-    assert await record_revocations(bench.walk) == 0
+    assert await record_revocations(bench.recorder, bench.authority, bench.live) == 0
     bench.clock.advance(11)
-    assert await record_revocations(bench.walk) == 1
+    assert await record_revocations(bench.recorder, bench.authority, bench.live) == 1
 
 
 @pytest.mark.anyio
@@ -182,14 +204,16 @@ async def test_a_full_ledger_does_not_keep_anything_from_being_stopped():
     def full(_entry):
         raise Unavailable("no room", code="ledger.full", port="ledger")
 
-    submit, bench.walk.ledger.submit = bench.walk.ledger.submit, full
+    submit, bench.recorder.ledger.submit = bench.recorder.ledger.submit, full
     with pytest.raises(Unavailable):
-        await revoke_authority(bench.walk, revocable("mandate", "m-1"), by="operator")
-    bench.walk.ledger.submit = submit
+        await revoke_authority(
+            bench.recorder, bench.authority, bench.live, revocable("mandate", "m-1"), by="operator"
+        )
+    bench.recorder.ledger.submit = submit
     with pytest.raises(Refused) as raised:
         await bench.act()
     assert raised.value.code == "revoked.mandate"
-    assert await record_revocations(bench.walk, overdue_only=False) == 1
+    assert await record_revocations(bench.recorder, bench.authority, bench.live, overdue_only=False) == 1
 
 
 @pytest.mark.anyio
@@ -197,14 +221,14 @@ async def test_a_full_ledger_does_not_keep_anything_from_being_stopped():
 async def test_what_was_done_over_a_hop_is_found_by_every_name_of_every_hop():
     bench = await bench_with_vendors()
     answer = await bench.act()
-    ledger = bench.walk.ledger
-    mandate = bench.walk.mandates.find(MandateId("m-1"))
+    ledger = bench.recorder.ledger
+    mandate = bench.authority.mandates.find(MandateId("m-1"))
     assert mandate is not None
     assert answer.intent is not None
     hops = verify(three()).hops
     references = []
     for count, hop in enumerate(hops, 1):
-        await cite_hop(bench.walk, hops[:count], mandate)
+        await cite_hop(bench.recorder, bench.authority, bench.counters, hops[:count], mandate)
         index = ledger.size - 1
         leaf_hash = ledger.entry(index).leaf_hash.hex()
         references.append({"agent": hop.agent, "entry": index, "id": hop.jti, "leaf": leaf_hash})
@@ -219,6 +243,8 @@ async def test_what_was_done_over_a_hop_is_found_by_every_name_of_every_hop():
             ("agent", hop.agent),
             ("key", hop.confirmation.thumbprint),
         ):
-            found = await effects_under(bench.walk, RevocationTarget(kind, name))
+            found = await effects_under(bench.recorder, bench.authority, RevocationTarget(kind, name))
             assert [one.index for one in found.done] == [handed_on.index], kind
-    assert not (await effects_under(bench.walk, RevocationTarget("token", "another"))).done
+    assert not (
+        await effects_under(bench.recorder, bench.authority, RevocationTarget("token", "another"))
+    ).done

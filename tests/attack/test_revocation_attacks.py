@@ -80,7 +80,7 @@ async def test_a_revoked_person_or_key_can_give_no_new_mandate():
     with pytest.raises(Refused) as raised:
         await bench.issue("m-2")
     assert raised.value.code == "revoked.key"
-    assert bench.walk.mandates.find("m-2") is None
+    assert bench.authority.mandates.find("m-2") is None
 
 
 @pytest.mark.anyio
@@ -102,7 +102,7 @@ async def test_an_approval_counts_no_more_once_the_key_that_signed_it_is_revoked
 async def test_what_was_decided_and_has_not_started_when_it_is_revoked_does_not_start(kind, name):
     bench = await bench_with_vendors()
     await cited(bench)
-    ledger = bench.walk.ledger
+    ledger = bench.recorder.ledger
     submit = ledger.submit
 
     def revoked_meanwhile(entry):
@@ -179,7 +179,9 @@ async def test_of_many_in_flight_none_starts_after_the_revocation_returned(tmp_p
                 tasks.start_soon(agent)
             while len(bench.upstream.effects) < 50:
                 await anyio.lowlevel.checkpoint()
-            await revoke_authority(bench.walk, revocable("mandate", "m-1"), by="operator")
+            await revoke_authority(
+                bench.recorder, bench.authority, bench.live, revocable("mandate", "m-1"), by="operator"
+            )
             over.set()
     assert ends == ["revoked.mandate"] * 8
     assert late == []

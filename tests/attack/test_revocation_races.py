@@ -73,14 +73,14 @@ def test_every_kind_is_raced():
 async def test_what_was_decided_and_has_not_started_when_anything_above_it_is_revoked_does_not_start(which):
     world, node, consent = await chained()
     what, bench = named(*NAMES[which], node, consent), world.bench
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def revoked_meanwhile(entry: Entry) -> object:
         if entry.tag == Tag.INTENT:
-            bench.walk.revocations.add(Revocation(what=what, at=bench.clock.now(), by="operator"))
+            bench.authority.revocations.add(Revocation(what=what, at=bench.clock.now(), by="operator"))
         return submit(entry)
 
-    bench.walk.ledger.submit = revoked_meanwhile
+    bench.recorder.ledger.submit = revoked_meanwhile
     answer = await govern_action(bench.walk, *asked(bench, node.chain))
     assert answer.outcome is not None
     assert answer.outcome.status == "not_started"
@@ -105,7 +105,7 @@ async def test_what_is_in_flight_when_anything_above_it_is_revoked_is_named_and_
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(govern_action, bench.walk, *asked(bench, node.chain))
         await started.wait()
-        stopped = await revoke_authority(bench.walk, what, by="operator")
+        stopped = await revoke_authority(bench.recorder, bench.authority, bench.live, what, by="operator")
         go_on.set()
     [flying] = stopped.in_flight
     assert (flying.agent, flying.capability) == ("rover", "crm.read")
@@ -113,5 +113,5 @@ async def test_what_is_in_flight_when_anything_above_it_is_revoked_is_named_and_
     assert leaf["in_flight"] == [flying.index]
     assert not world.at_the_gateway(node)
     # Asked again when it has ended, it is among what was done: the record alone says under what it was.
-    again = await revoke_authority(bench.walk, what, by="operator")
+    again = await revoke_authority(bench.recorder, bench.authority, bench.live, what, by="operator")
     assert ([one.index for one in again.done], again.in_flight) == ([flying.index], ())

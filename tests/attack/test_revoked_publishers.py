@@ -23,7 +23,7 @@ WHO = [
 
 
 def revoke(bench: Bench, what: RevocationTarget) -> None:
-    assert bench.walk.revocations.add(Revocation(what=what, at=bench.clock.now(), by="operator"))
+    assert bench.authority.revocations.add(Revocation(what=what, at=bench.clock.now(), by="operator"))
 
 
 @pytest.mark.parametrize("of", WHO, ids=("person", "key"))

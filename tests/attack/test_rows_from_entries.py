@@ -48,9 +48,9 @@ SUBJECT = {"format": "opaque", "id": "rover"}
 
 def entries(bench: Bench) -> Iterator[tuple[Any, dict[str, Any], dict[str, Any]]]:
     """Each with its leaf and what is sealed in it."""
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         leaf = leaf_of(stored)
-        yield stored, leaf, payload_of(stored, leaf, bench.walk.subject_keys.find) or {}
+        yield stored, leaf, payload_of(stored, leaf, bench.recorder.subject_keys.find) or {}
 
 
 def stream_after(
@@ -122,10 +122,10 @@ async def test_what_changes_nothing_is_no_entry_and_a_receiver_cannot_fill_the_l
     bench = await Bench().registered()
     desk = desk_on(bench)
     name = (await streams.create_stream(desk, "scout", {}))["stream_id"]
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     await streams.add_subject(desk, "scout", {"stream_id": name, "subject": SUBJECT})
     await streams.verify_stream(desk, "scout", {"stream_id": name})
-    assert bench.walk.ledger.size == size
+    assert bench.recorder.ledger.size == size
     largest = {"stream_id": name, "subject": {**SUBJECT, "id": "x" * (SUBJECT_BYTES_MAX - 50)}}
 
     async def flood() -> None:

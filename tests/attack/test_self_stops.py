@@ -15,6 +15,7 @@ from answerable.sdk.signing import signed_lift
 from answerable.testing.samples import signing_key
 from tests.attack.test_stop_reports import require_readable
 from tests.worlds.enrolment import Served, fresh_key, served
+from tests.worlds.parts import to_hold
 
 pytestmark = pytest.mark.anyio
 UNIX = {"type": "unix"}
@@ -36,11 +37,13 @@ async def test_an_instance_stops_itself_with_its_sub_agents(tmp_path):
         child = await enrolled(world, sub, parent=mine)
         async with world.client() as client:
             hold = HoldId(await client.stop(SignatureAuth(mine), reason="I loop"))
-        found = world.walk.holds.get(hold)
+        found = world.walk.authority.holds.get(hold)
         assert (found.what, found.by, found.source, found.reason) == (
             ("instance", str(me.instance)), str(me.instance), "agent", "I loop",
         )  # fmt: skip
-        report = await report_containment(world.walk, found, workloads=world.workloads)
+        report = await report_containment(
+            *to_hold(world.walk), world.walk.limits, found, workloads=world.workloads
+        )
         assert set(report.instances) == {str(me.instance), str(child.instance)}
         for key in (mine, sub):
             async with world.client() as client:
@@ -73,7 +76,7 @@ async def test_an_agent_stops_itself_whole_and_no_new_instance_of_it_is_let_in(t
         await enrolled(world, mine)
         async with world.client() as client:
             hold = HoldId(await client.stop(SignatureAuth(mine), over="agent"))
-        assert world.walk.holds.get(hold).what == ("agent", "scout")
+        assert world.walk.authority.holds.get(hold).what == ("agent", "scout")
         with pytest.raises(Refused) as raised:
             await enrolled(world, fresh_key())
         assert raised.value.code == "held.agent"
@@ -104,7 +107,7 @@ async def test_nobody_else_can_be_named_and_nothing_else_can_be_said(tmp_path, b
         await enrolled(world, mine)
         status, _ = await world.post("stop", body, auth=SignatureAuth(mine))
         assert status == 400
-        assert list(world.walk.holds.all()) == []
+        assert list(world.walk.authority.holds.all()) == []
 
 
 @pytest.mark.requirement("STOP-05")
@@ -113,7 +116,7 @@ async def test_a_stranger_a_registered_key_and_nobody_stop_nothing(tmp_path):
         for auth in (None, SignatureAuth(fresh_key()), SignatureAuth(signing_key("alice"))):
             status, _ = await world.post("stop", {"over": "agent"}, auth=auth)
             assert status == 401
-        assert list(world.walk.holds.all()) == []
+        assert list(world.walk.authority.holds.all()) == []
 
 
 @pytest.mark.requirement("STOP-05", "STOP-02")
@@ -123,19 +126,35 @@ async def test_what_an_agent_placed_it_cannot_lift_and_one_person_can(tmp_path):
         await enrolled(world, mine)
         async with world.client() as client:
             hold = HoldId(await client.stop(SignatureAuth(mine)))
-        found = world.walk.holds.get(hold)
+        found = world.walk.authority.holds.get(hold)
 
         def word(by: str, key) -> str:
             return signed_lift(
                 found,
                 by=PrincipalId(by),
                 reason="it is well",
-                audience=world.walk.ledger.origin,
+                audience=world.walk.recorder.ledger.origin,
                 at=world.walk.clock.now(),
                 key=key,
             )
 
         for by in ("scout", "alice"):
             with pytest.raises((Unverified, Malformed)):
-                await lift_hold(world.walk, hold, word(by, mine))
-        assert (await lift_hold(world.walk, hold, word("alice", signing_key("alice")))).lifted_at
+                await lift_hold(
+                    world.walk.recorder,
+                    world.walk.authority,
+                    world.walk.asking.under_way,
+                    world.walk.counters,
+                    hold,
+                    word(by, mine),
+                )
+        assert (
+            await lift_hold(
+                world.walk.recorder,
+                world.walk.authority,
+                world.walk.asking.under_way,
+                world.walk.counters,
+                hold,
+                word("alice", signing_key("alice")),
+            )
+        ).lifted_at

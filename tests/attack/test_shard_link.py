@@ -46,7 +46,7 @@ async def test_an_action_is_governed_recorded_and_performed_by_the_owner_of_its_
 
 async def test_what_is_of_this_shard_or_of_none_stays_here(tmp_path):
     a, b = await two_shards(tmp_path / "links")
-    a.walk.link = link_of(tmp_path / "links", "a")
+    a.walk.live.link = link_of(tmp_path / "links", "a")
     assert (await sent(a)).outcome is not None
     with pytest.raises(Refused) as told:
         await sent(b, mandate="m-9")
@@ -59,7 +59,7 @@ async def test_what_is_of_this_shard_or_of_none_stays_here(tmp_path):
 
 async def test_a_mandate_of_another_deployment_is_not_sent_anywhere(tmp_path):
     a, b = await two_shards(tmp_path / "links")
-    b.walk.link = link_of(tmp_path / "links", "a")
+    b.walk.live.link = link_of(tmp_path / "links", "a")
     with pytest.raises(Refused) as told:
         await sent(b)
     assert told.value.code == "mandate.other_shard"
@@ -87,7 +87,7 @@ async def test_refusals_and_waiting_approvals_come_back_with_where_they_are_reco
         A,
     )
     assert "4712" in told.value.reasons[0]
-    kept = a.walk.approvals.find(waiting.id)
+    kept = a.walk.authority.approvals.find(waiting.id)
     assert kept is not None
     # What people are shown, and what the agent claims, stays where they are asked.
     assert waiting == replace(kept, names=(), shown=NOTHING_SHOWN, card=NOTHING_SHOWN, claimed="")
@@ -109,11 +109,11 @@ async def test_what_is_handed_on_to_the_wrong_process_is_not_handed_on_again(tmp
     """Two processes that each take the other for the owner do not send an action round in circles."""
     a, b = await two_shards(tmp_path / "links")
     c = shard("c", a)
-    c.walk.link = link_of(tmp_path / "links", "c")
+    c.walk.live.link = link_of(tmp_path / "links", "c")
     async with door(tmp_path / "links", "a", a), door(tmp_path / "links", "c", c):
         action, caller = b.request("get_case", {"case": "4711"})
         with pytest.raises(Refused) as told:
-            await b.walk.link.forward(f"{BASE}/c", action, caller)
+            await b.walk.live.link.forward(f"{BASE}/c", action, caller)
     assert told.value.code == "mandate.other_shard"
     assert not a.upstream.effects
 
@@ -184,7 +184,7 @@ async def test_an_owner_that_goes_away_after_taking_an_action_leaves_doubt_and_i
 
 async def test_an_answer_that_does_not_come_in_time_leaves_doubt_and_cancels_the_action(tmp_path):
     a, b = await two_shards(tmp_path / "links")
-    b.walk.link = link_of(tmp_path / "links", "b", replace(LIMITS, answer_seconds_max=0.2))
+    b.walk.live.link = link_of(tmp_path / "links", "b", replace(LIMITS, answer_seconds_max=0.2))
     a.upstream.after = lambda _: anyio.sleep_forever()
     async with door(tmp_path / "links", "a", a):
         with pytest.raises(Unavailable) as told:
@@ -252,7 +252,7 @@ async def test_progress_is_passed_back_and_a_caller_who_cannot_be_told_is_told_t
 
     action, caller = b.request("get_case", {"case": "4711"})
     async with door(tmp_path / "links", "a", a, govern=govern):
-        answer = await b.walk.link.forward(A, action, caller, progress=hear)
+        answer = await b.walk.live.link.forward(A, action, caller, progress=hear)
     assert told == [(1, 3, "one"), (2.5, None, None)]
     assert answer.action_id == "x"
 

@@ -51,13 +51,13 @@ async def test_a_process_of_another_account_is_not_spoken_to(tmp_path, monkeypat
             lambda stream: next(answers_of) if real(stream) else False,
         )
         with pytest.raises(Unavailable) as told:
-            await b.walk.link.forward(A, action, caller)
+            await b.walk.live.link.forward(A, action, caller)
         assert (told.value.code, told.value.effect) == ("shard.refused", "none")
     monkeypatch.setattr("answerable.adapters.shard_socket.client.is_own_account", real)
     monkeypatch.setattr("answerable.adapters.shard_socket.server.is_own_account", lambda _: False)
     async with door(tmp_path / "links", "a", a):
         with caplog.at_level(logging.WARNING), pytest.raises(Unavailable):
-            await b.walk.link.forward(A, action, caller)
+            await b.walk.live.link.forward(A, action, caller)
     assert "another account" in caplog.text
     assert not a.entries(Tag.INTENT)
 
@@ -171,7 +171,7 @@ async def test_half_a_message_a_slow_one_and_a_long_one_start_nothing(tmp_path):
         assert b"too long" in await exchange(tmp_path / "links", long)
         long_action, _ = b.request("get_case", {"case": "x" * LIMITS.message_bytes_max})
         with pytest.raises(Unavailable) as told:
-            await b.walk.link.forward(A, long_action, caller)
+            await b.walk.live.link.forward(A, long_action, caller)
         assert (told.value.code, told.value.effect) == ("shard.too_long", "none")
         # Whatever was sent before, an honest action is answered.
         assert (await sent(b)).outcome is not None

@@ -15,7 +15,7 @@ async def test_refusals_without_a_right_to_it_hold_who_asked_and_not_what_was_as
     bench = await ruled(denied(2, holds=holds))
     for _ in range(3):
         assert await code_of(bench.act(mandate="m-2")) == "mandate.other_agent"
-    assert list(bench.walk.tripped.tripped) == [HoldTarget("agent", "scout")]
+    assert list(bench.authority.tripped.tripped) == [HoldTarget("agent", "scout")]
     assert await code_of(bench.act(mandate="m-2", agent="rover")) == "succeeded"
 
 
@@ -26,11 +26,11 @@ async def test_what_was_so_is_read_so_from_the_log(holds):
         await code_of(bench.act(mandate="m-2"))
     new = again(bench, forgetting=True)
     assert await code_of(new.act(mandate="m-2")) == "mandate.other_agent"
-    assert list(new.walk.tripped.tripped) == [HoldTarget("agent", "scout")]
+    assert list(new.walk.authority.tripped.tripped) == [HoldTarget("agent", "scout")]
 
 
 async def test_refusals_of_who_has_a_right_to_it_hold_what_was_asked_for():
     bench = await ruled(denied(2, holds="server"))
     for _ in range(3):
         await code_of(bench.refund(HUGE))
-    assert list(bench.walk.tripped.tripped) == [HoldTarget("server", "crm")]
+    assert list(bench.authority.tripped.tripped) == [HoldTarget("server", "crm")]

@@ -55,7 +55,7 @@ async def test_other_words_than_were_signed_are_found(how, field, value):
 
 async def test_evidence_whose_reason_is_another_one_afterwards_is_found():
     bench = await denied("passkey")
-    (approval,) = bench.walk.approvals.all(pending_only=False, now=bench.clock.now())
+    (approval,) = bench.authority.approvals.all(pending_only=False, now=bench.clock.now())
     members = json.loads(approval.answers[0].token)
     for change in ({"reason": "not_now"}, {"comment": "all"}, {"narrower": ""}, {"v": 1}):
         rules, _ = found(bench, {(Tag.APPROVAL_ANSWER, "token"): json.dumps({**members, **change})})

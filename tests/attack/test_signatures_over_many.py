@@ -44,7 +44,9 @@ async def test_a_signature_over_one_is_none_over_a_list_and_the_other_way_round(
     bench = await paying_bench()
     await enrolled(bench, "bob", device := SoftPasskey(seed="bob"))
     waiting = await asked_many(bench, 4)
-    opened = open_many(bench.walk, seen(waiting), "approve")
+    opened = open_many(
+        bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, seen(waiting), "approve"
+    )
     one = waiting[0]
     alone = challenge(
         nonce=opened.nonce,
@@ -56,15 +58,25 @@ async def test_a_signature_over_one_is_none_over_a_list_and_the_other_way_round(
     with pytest.raises(Unverified) as told:
         await _by_passkey(bench, waiting, device, alone, opened.nonce)
     assert told.value.code == "passkey.challenge"
-    opened = open_many(bench.walk, seen(waiting), "approve")
+    opened = open_many(
+        bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, seen(waiting), "approve"
+    )
     signed = batch_challenge(
         nonce=opened.nonce, root=opened.batch.root, size=opened.batch.size, verdict="approve", words=NO_WORDS
     )
     with pytest.raises(Unverified):
         await answer_by_passkey(
-            bench.walk, one.id, person=PrincipalId("bob"), verdict="approve", comment="", nonce=opened.nonce,
+            bench.recorder,
+            bench.authority,
+            bench.asking,
+            bench.counters,
+            one.id,
+            person=PrincipalId("bob"),
+            verdict="approve",
+            comment="",
+            nonce=opened.nonce,
             assertion=device.assertion(signed),
-        )  # fmt: skip
+        )
     token = token_for(bench, [one], opened.nonce)
     with pytest.raises(AnswerableError):
         await bench_answer_token(bench, one, token)
@@ -74,7 +86,7 @@ async def test_a_signature_over_one_is_none_over_a_list_and_the_other_way_round(
 async def bench_answer_token(bench: Bench, approval: Approval, token: str) -> None:
     from answerable.flows.approval.answer_approval import answer_approval
 
-    await answer_approval(bench.walk, approval.id, token)
+    await answer_approval(bench.recorder, bench.authority, bench.asking, bench.counters, approval.id, token)
 
 
 async def _by_passkey(
@@ -88,9 +100,17 @@ async def _by_passkey(
     verdict: Any = "approve",
 ) -> Any:
     return await answer_many_by_passkey(
-        bench.walk, [one.id for one in approvals], person=PrincipalId(person), verdict=verdict, words=words_of(verdict),
-        nonce=nonce, assertion=device.assertion(signed),
-    )  # fmt: skip
+        bench.recorder,
+        bench.authority,
+        bench.asking,
+        bench.counters,
+        [one.id for one in approvals],
+        person=PrincipalId(person),
+        verdict=verdict,
+        words=words_of(verdict),
+        nonce=nonce,
+        assertion=device.assertion(signed),
+    )
 
 
 @pytest.mark.requirement("GROUP-04")
@@ -101,7 +121,9 @@ async def test_what_was_signed_is_worth_nothing_for_another_list_verdict_person_
     some = waiting[:5]
 
     def nonce() -> bytes:
-        return open_many(bench.walk, seen(some), "approve").nonce
+        return open_many(
+            bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, seen(some), "approve"
+        ).nonce
 
     now = bench.clock.now()
     wrong: dict[str, tuple[Sequence[Approval], str]] = {
@@ -117,7 +139,9 @@ async def test_what_was_signed_is_worth_nothing_for_another_list_verdict_person_
         ("approval.other", (some, token_for(bench, changed, nonce()))),
     ]:
         with pytest.raises(Unverified) as told:
-            await answer_many(bench.walk, [one.id for one in sent], token)
+            await answer_many(
+                bench.recorder, bench.authority, bench.asking, bench.counters, [one.id for one in sent], token
+            )
         assert told.value.code == code
     with pytest.raises(Malformed):
         token_for(bench, some, nonce(), comment="x" * 1001)
@@ -155,11 +179,20 @@ async def test_what_is_shown_otherwise_than_it_was_seen_is_left_out_before_anyth
     bench = await paying_bench()
     waiting = await asked_many(bench, 5)
     shown = {**seen(waiting), waiting[1].id: waiting[2].card.hex}
-    opened = open_many(bench.walk, shown, "approve")
+    opened = open_many(
+        bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, shown, "approve"
+    )
     assert list(opened.left_out) == [waiting[1].id]
     assert opened.batch.size == 4
     with pytest.raises(Refused) as told:
-        open_many(bench.walk, {"nobody": "", "none": "", "nothing": ""}, "approve")
+        open_many(
+            bench.recorder.ledger,
+            bench.authority,
+            bench.asking,
+            bench.walk.entropy,
+            {"nobody": "", "none": "", "nothing": ""},
+            "approve",
+        )
     assert told.value.code == "approval.none_alike"
 
 
@@ -180,17 +213,17 @@ async def test_what_the_ledger_did_not_take_is_named_and_what_it_took_counts():
     bench = await paying_bench()
     waiting = await asked_many(bench, 6)
     struck = iter([None, None, "full"])
-    plain = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(
+    plain = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
         plain,
         Trouble(lambda _n, method: next(struck, None) if "submit" in method else None),
     )
     after = await answer_all(bench, waiting)
     assert (len(after.answered), len(after.left_out)) == (5, 1)
-    bench.walk.ledger = plain
+    bench.recorder.ledger = plain
     assert sorted(states(bench, waiting)) == ["approved"] * 5 + ["pending"]
     fresh = [await pay(bench, number) for number in range(20, 24)]
-    bench.walk.ledger = TroubledLedger(
+    bench.recorder.ledger = TroubledLedger(
         plain, Trouble(lambda _n, method: "full" if "submit" in method else None)
     )
     with pytest.raises(Unavailable):
@@ -296,11 +329,27 @@ async def test_once_the_key_that_signed_the_list_is_gone_none_of_it_runs_by_it()
 async def test_a_list_that_waits_no_more_or_is_not_known_gets_no_answer():
     bench = await paying_bench()
     waiting = await asked_many(bench, 4)
-    opened = open_many(bench.walk, seen(waiting), "approve")
+    opened = open_many(
+        bench.recorder.ledger, bench.authority, bench.asking, bench.walk.entropy, seen(waiting), "approve"
+    )
     assert len((await answer_all(bench, waiting, by="carol")).answered) == 4
-    late = await answer_many(bench.walk, [one.id for one in waiting], token_for(bench, waiting, opened.nonce))
+    late = await answer_many(
+        bench.recorder,
+        bench.authority,
+        bench.asking,
+        bench.counters,
+        [one.id for one in waiting],
+        token_for(bench, waiting, opened.nonce),
+    )
     assert (late.answered, len(late.left_out)) == ((), 4)
     with pytest.raises(Refused) as told:
-        await answer_many(bench.walk, ["nothing"], token_for(bench, waiting, opened.nonce))
+        await answer_many(
+            bench.recorder,
+            bench.authority,
+            bench.asking,
+            bench.counters,
+            ["nothing"],
+            token_for(bench, waiting, opened.nonce),
+        )
     assert told.value.code == "approval.unknown"
     assert len(bench.entries(Tag.APPROVAL_ANSWER)) == 4

@@ -42,14 +42,19 @@ def listed(world: TreeWorld) -> list[bool]:
 
 def in_force(world: TreeWorld, what: RevocationTarget) -> None:
     """By a process that ended right after."""
-    world.bench.walk.revocations.add(Revocation(what=what, at=world.bench.clock.now(), by="operator"))
+    world.bench.authority.revocations.add(Revocation(what=what, at=world.bench.clock.now(), by="operator"))
 
 
 async def test_what_was_revoked_by_a_process_that_ended_right_after_is_in_the_list_once_it_is_recorded():
     world = await grown()
     in_force(world, RevocationTarget("owner", "carol"))
     assert listed(world) == [True, True, True]
-    assert await record_revocations(world.bench.walk, overdue_only=False) == 1
+    assert (
+        await record_revocations(
+            world.bench.recorder, world.bench.authority, world.bench.live, overdue_only=False
+        )
+        == 1
+    )
     assert listed(world) == [True, False, False]
 
 
@@ -58,7 +63,9 @@ async def test_an_agent_that_comes_under_a_revoked_name_by_the_registry_is_in_th
     world = await grown()
     walk = world.bench.walk
     name = {"owner": "dan", "vendor": "late-maker"}[how]
-    await revoke_authority(walk, RevocationTarget(how, name), by="operator")
+    await revoke_authority(
+        walk.recorder, walk.authority, walk.live, RevocationTarget(how, name), by="operator"
+    )
     assert listed(world) == [True, True, True]
     owners, vendors = dict(OWNERS), dict(VENDORS)
     if how == "owner":
@@ -77,13 +84,19 @@ async def test_an_agent_that_comes_under_a_revoked_key_by_its_manifest_is_refuse
     world = await grown()
     walk = world.bench.walk
     await revoke_authority(
-        walk, RevocationTarget("key", signing_key("carol").public.thumbprint), by="operator"
+        walk.recorder,
+        walk.authority,
+        walk.live,
+        RevocationTarget("key", signing_key("carol").public.thumbprint),
+        by="operator",
     )
     for one in world.nodes:
         assert world.at_the_gateway(one)
     # Whoever has got hold of the key of an owner says with it what the agent in the middle is made of.
     signed = sample_signed(sample_manifest("rover"), owner="carol")
-    await register_manifest(walk, signed.token, by="operator")
+    await register_manifest(
+        walk.recorder, walk.authority, walk.asking.under_way, walk.live, signed.token, by="operator"
+    )
     *_, below = world.nodes
     assert (below.agent, len(below.chain)) == ("third", 4)
     assert not world.at_the_gateway(below)
@@ -94,7 +107,7 @@ async def test_an_agent_that_comes_under_a_revoked_key_by_its_manifest_is_refuse
 async def test_of_an_applied_registry_whose_process_ended_the_next_start_says_it_in_the_list():
     world = await grown()
     in_force(world, RevocationTarget("vendor", "framework-maker"))
-    await take_away_from_agents(world.bench.walk)
+    await take_away_from_agents(world.bench.authority, world.bench.live)
     assert listed(world) == [True, True, False]
 
 
@@ -144,6 +157,6 @@ async def test_a_token_that_is_issued_while_what_it_derives_from_is_revoked_is_n
 
 async def test_a_closed_mandate_is_in_the_list_with_everything_under_it():
     world = await grown()
-    await close_mandate(world.bench.walk, "m-1", by="operator")
+    await close_mandate(world.bench.recorder, world.bench.authority, world.bench.live, "m-1", by="operator")
     assert listed(world) == [False, False, False]
     assert not any(world.introspected(one) for one in world.nodes)

@@ -73,14 +73,14 @@ async def test_a_clock_that_is_set_back_takes_nothing_off_a_count():
 @pytest.mark.requirement("RULE-04")
 async def test_what_is_refused_because_of_a_hold_counts_for_no_rule():
     bench = await ruled(denied(3), retried(3))
-    bench.walk.holds.place(
+    bench.authority.holds.place(
         Hold(id=HoldId(f"hold_{1:022d}"), what=holdable("agent", "scout"), at=bench.clock.now(), by="uid:0")
     )
     for _ in range(10):
         assert await code_of(bench.act()) == "held.agent"
-    assert await place_triggered_holds(bench.walk) == 0
+    assert await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters) == 0
     assert all(
-        not counter.cells.get("scout", {}).get("-") for counter in bench.walk.stop_rules.history.counters
+        not counter.cells.get("scout", {}).get("-") for counter in bench.counters.stop_rules.history.counters
     )
 
 
@@ -89,8 +89,8 @@ async def test_once_two_have_looked_and_lifted_it_it_is_counted_anew():
     bench = await ruled(denied(1))
     for _ in range(2):
         await code_of(bench.refund(HUGE))
-    await place_triggered_holds(bench.walk)
-    [hold] = bench.walk.holds.all()
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
+    [hold] = bench.authority.holds.all()
     await lift(bench, hold, "bob")
     assert await code_of(bench.act()) == "succeeded"
     assert await code_of(bench.refund(HUGE)) == "refund-never"
@@ -120,7 +120,7 @@ async def test_a_restart_and_a_new_session_reset_no_count(kept: bool):
         "refund-never", "refund-never", "succeeded", "succeeded", "succeeded",
     ]  # fmt: skip
     if kept:
-        await keep_history(bench.walk)
+        await keep_history(bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock)
     bench = again(bench, forgetting=not kept)
     # The citing of the world was a fourth such action, and one less is left therefore.
     assert await code_of(bench.act()) == "held.agent"
@@ -143,14 +143,14 @@ async def test_what_tripped_right_before_a_crash_is_held_when_the_next_process_s
         acting = bench.act("refund", {"case": "honey-1", "amount": 1})
         assert await code_of(acting) == "held.agent"
     if kept:
-        await keep_history(bench.walk)
-    assert [*bench.walk.tripped._register.all()] == []
+        await keep_history(bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock)
+    assert [*bench.authority.tripped._register.all()] == []
     bench = again(bench, forgetting=not kept)
     assert await code_of(bench.act()) == "held.agent"
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     assert fired(bench) == [(what, "held", "agent", "scout")]
     # Placed by now, and lifted: no further start holds it again.
-    [hold] = bench.walk.holds.all()
+    [hold] = bench.authority.holds.all()
     await lift(bench, hold, "bob")
     bench = again(bench, forgetting=not kept)
     assert await code_of(bench.act()) == "succeeded"
@@ -167,12 +167,12 @@ async def test_a_register_that_takes_nothing_leaves_it_held_here_and_it_is_place
         raise Unavailable("no disk", code="register.full", port="register")
 
     with monkeypatch.context() as patched:
-        patched.setattr(bench.walk.tripped._register, "place", gone)
+        patched.setattr(bench.authority.tripped._register, "place", gone)
         with pytest.raises(Unavailable):
-            await place_triggered_holds(bench.walk)
+            await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
         assert await code_of(bench.act()) == "held.agent"
-    assert await place_triggered_holds(bench.walk) == 1
-    assert len([*bench.walk.holds.all()]) == 1
+    assert await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters) == 1
+    assert len([*bench.authority.holds.all()]) == 1
 
 
 @pytest.mark.requirement("RULE-05", "FULLDISK-03")
@@ -180,7 +180,7 @@ async def test_a_firing_on_record_whose_hold_nobody_knows_is_held_again(monkeypa
     """As on a full disk, in the second in which a rule is new: its hold was in force, and nothing could keep it."""
     bench = await ruled(denied(0))
     await code_of(bench.refund(HUGE))
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def without_holds(entry: Any) -> Any:
         if entry.tag == Tag.HOLD_PLACED:
@@ -188,11 +188,11 @@ async def test_a_firing_on_record_whose_hold_nobody_knows_is_held_again(monkeypa
         return submit(entry)
 
     with monkeypatch.context() as patched:
-        patched.setattr(bench.walk.ledger, "submit", without_holds)
-        await place_triggered_holds(bench.walk)
+        patched.setattr(bench.recorder.ledger, "submit", without_holds)
+        await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     assert fired(bench) == [("denials", "held", "agent", "scout")]
     assert not bench.entries(Tag.HOLD_PLACED)
-    bench.walk.revocations, bench.walk.tripped._register = fresh_ends(bench.clock)
+    bench.authority.revocations, bench.authority.tripped._register = fresh_ends(bench.clock)
     bench = again(bench, forgetting=True)
     assert await code_of(bench.act()) == "held.agent"
 
@@ -206,11 +206,11 @@ async def test_with_a_grace_it_warns_first_and_holds_when_it_is_still_too_much_a
     for _ in range(3):
         await code_of(bench.refund(HUGE))
     assert await code_of(bench.act()) == "succeeded"
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     assert fired(bench) == [("denials", "warned", "agent", "scout")]
     bench.clock.advance(31)
     assert await code_of(bench.act()) == "held.agent"
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     assert [one[1] for one in fired(bench)] == ["warned", "held"]
 
 
@@ -220,15 +220,15 @@ async def test_whoever_stops_within_the_grace_is_not_held_and_an_idle_one_is_hel
     for _ in range(2):
         await code_of(calm.refund(HUGE))
     calm.clock.advance(125)
-    sweep(calm.walk)
+    sweep(calm.authority, calm.counters, calm.walk.entropy)
     assert await code_of(calm.act()) == "succeeded"
     idle = await ruled(denied(1, graceSeconds=30))
     for _ in range(2):
         await code_of(idle.refund(HUGE))
-    assert await place_triggered_holds(idle.walk) == 1
+    assert await place_triggered_holds(idle.recorder, idle.authority, idle.live, idle.counters) == 1
     idle.clock.advance(31)
-    sweep(idle.walk)
-    assert await place_triggered_holds(idle.walk) == 1
+    sweep(idle.authority, idle.counters, idle.walk.entropy)
+    assert await place_triggered_holds(idle.recorder, idle.authority, idle.live, idle.counters) == 1
     assert [one[1] for one in fired(idle)] == ["warned", "held"]
 
 
@@ -238,16 +238,16 @@ async def test_a_dry_run_says_once_what_it_would_hold_and_holds_nothing():
     for _ in range(6):
         assert await code_of(bench.refund(HUGE)) == "refund-never"
     assert await code_of(bench.act()) == "succeeded"
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     assert fired(bench) == [("denials", "would_hold", "agent", "scout")]
-    assert [*bench.walk.holds.all()] == []
+    assert [*bench.authority.holds.all()] == []
 
 
 @pytest.mark.requirement("RULE-06")
 async def test_a_hold_of_a_rule_lasts_as_long_as_the_rule_says():
     bench = await ruled(denied(0, expiresSeconds=60))
     await code_of(bench.refund(HUGE))
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     assert await code_of(bench.act()) == "held.agent"
     bench.clock.advance(61)
     assert await code_of(bench.act()) == "succeeded"
@@ -280,11 +280,16 @@ async def test_a_rule_that_fires_for_many_at_once_holds_all_of_them_and_is_writt
     for number in range(30):
         await bench.issue(f"n-{number}")
         await code_of(bench.refund(HUGE, mandate=f"n-{number}"))
-    assert await place_triggered_holds(bench.walk, count_max=0) == 0
+    assert (
+        await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters, count_max=0)
+        == 0
+    )
     assert fired(bench) == []
-    task = asyncio.ensure_future(follow_rules(bench.walk, per_second_max=10))
+    task = asyncio.ensure_future(
+        follow_rules(bench.recorder, bench.authority, bench.live, bench.counters, per_second_max=10)
+    )
     await until(lambda: "20 more firings of stop rules wait" in caplog.text, seconds=20)
-    assert len([*bench.walk.tripped._register.all()]) == 30
+    assert len([*bench.authority.tripped._register.all()]) == 30
     assert len(fired(bench)) == 10
     for number in range(30):
         assert await code_of(bench.act(mandate=f"n-{number}")) == "held.mandate"
@@ -299,11 +304,13 @@ async def test_a_flood_of_dry_runs_is_written_down_in_part_and_that_is_said(capl
     for number in range(5):
         await bench.issue(f"n-{number}")
         await code_of(bench.refund(HUGE, mandate=f"n-{number}"))
-    task = asyncio.ensure_future(follow_rules(bench.walk, per_second_max=1))
+    task = asyncio.ensure_future(
+        follow_rules(bench.recorder, bench.authority, bench.live, bench.counters, per_second_max=1)
+    )
     await until(lambda: "3 firings of stop rules were not written down" in caplog.text, seconds=20)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert [*bench.walk.holds.all()] == []
+    assert [*bench.authority.holds.all()] == []
 
 
 @pytest.mark.requirement("RULE-06", "RULE-07")
@@ -319,7 +326,7 @@ async def test_past_as_many_graces_as_are_kept_in_mind_a_rule_holds_at_once(monk
 async def test_what_cannot_be_placed_is_tried_again_beside_the_doors(caplog: Any, monkeypatch: Any):
     monkeypatch.setattr("answerable.flows.policy.place_triggered_holds.RETRY_SECONDS", 0)
     bench = await ruled(denied(0))
-    place = bench.walk.tripped._register.place
+    place = bench.authority.tripped._register.place
     left = iter([Unavailable("no disk", code="register.full", port="register")])
 
     def failing(hold: Any) -> Any:
@@ -327,9 +334,9 @@ async def test_what_cannot_be_placed_is_tried_again_beside_the_doors(caplog: Any
             raise failed
         return place(hold)
 
-    monkeypatch.setattr(bench.walk.tripped._register, "place", failing)
+    monkeypatch.setattr(bench.authority.tripped._register, "place", failing)
     await code_of(bench.refund(HUGE))
-    task = asyncio.ensure_future(follow_rules(bench.walk))
+    task = asyncio.ensure_future(follow_rules(bench.recorder, bench.authority, bench.live, bench.counters))
     await until(lambda: bool(fired(bench)), seconds=20)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

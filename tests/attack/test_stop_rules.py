@@ -50,8 +50,8 @@ async def test_an_agent_that_is_denied_too_often_is_held_in_the_same_turn_and_on
     # In force before anything was placed, and for whatever it does.
     assert await code_of(bench.act()) == "held.agent"
     assert await code_of(bench.act(mandate="m-2", agent="rover")) == "succeeded"
-    assert await place_triggered_holds(bench.walk) == 1
-    [hold] = bench.walk.holds.all()
+    assert await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters) == 1
+    [hold] = bench.authority.holds.all()
     assert (hold.what, hold.source, hold.rule, hold.by) == (
         holdable("agent", "scout"), "rule", "denials", "rule:denials",
     )  # fmt: skip
@@ -75,7 +75,7 @@ async def test_spending_past_a_budget_again_and_again_holds_the_mandate():
     ends = [await code_of(bench.act(mandate="m-3")) for _ in range(4)]
     assert ends == ["succeeded", "mandate.budget_spent", "mandate.budget_spent", "held.mandate"]
     assert await code_of(bench.act(mandate="m-4")) == "succeeded"
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     assert fired(bench) == [("budget", "held", "mandate", "m-3")]
 
 
@@ -91,7 +91,7 @@ async def test_whoever_touches_a_canary_is_held_before_anything_happens_to_it(ca
     assert await code_of(bench.act("refund", {"case": "honey-1", "amount": 1})) == "held.agent"
     assert await code_of(bench.act()) == "held.agent"
     assert len(bench.upstream.effects) == 1
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     [leaf] = bench.entries(Tag.RULE_FIRED)
     touching = bench.entries(Tag.REFUSAL)[0]
     assert touching["by"][1] == leaf["hold"]
@@ -168,7 +168,7 @@ async def test_what_agents_sign_away_from_any_server_counts_when_it_is_used():
     assert await code_of(govern_action(bench.walk, request, caller)) == "succeeded"
     request, caller = asked(bench, second.chain, agent="third")
     assert await code_of(govern_action(bench.walk, request, caller)) == "held.agent"
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     assert fired(bench) == [("fan", "held", "agent", "scout")]
 
 
@@ -193,7 +193,7 @@ async def test_too_many_sub_agents_are_held_and_the_one_too_many_never_is_in_for
     assert [await sub(number, parent) for number in range(4)] == ["enrolled"] * 2 + ["held.instance"] * 2
     assert await sub(9, other) == "enrolled"
     assert len([one for one in workloads.instances.live() if one.parent == str(parent.id)]) == 2
-    await place_triggered_holds(bench.walk, workloads)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters, workloads)
     assert [one.id for one in workloads.instances.live() if one.parent == str(parent.id)] == []
     assert str(other.id) in {str(one.id) for one in workloads.instances.live()}
 
@@ -227,7 +227,7 @@ async def test_a_tool_that_changed_is_held_for_every_agent_and_the_others_go_on(
     assert await code_of(bench.act()) == "succeeded"
     upstream.says["get_case"] = poisoned
     assert await code_of(bench.act()) == "tool.changed"
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     assert fired(bench) == [("rug", "held", "tool", "crm/get_case")]
     # It changes back: the hold stands until people have looked.
     upstream.says["get_case"] = described()
@@ -240,7 +240,7 @@ async def test_who_floods_the_log_with_refusals_past_its_quota_is_held_beyond_th
     bench = await ruled(rule("flood", "refusal_flood"), limits=limits)
     ends = [await code_of(bench.refund(HUGE)) for _ in range(6)]
     assert ends == ["refund-never"] * 3 + ["held.mandate"] * 3
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     assert fired(bench) == [("flood", "held", "agent", "scout")]
     bench.clock.advance(120)
     assert await code_of(bench.act()) == "held.agent"
@@ -267,7 +267,7 @@ async def test_a_tracker_of_a_policy_set_holds_when_its_number_is_passed():
 async def test_of_a_thousand_at_once_not_one_action_is_over(busy: bool):
     bench = await ruled(retried(10), limits=MANY)
     if busy:
-        bench.walk.ledger = LogWithoutRoom(bench.walk.ledger)
+        bench.recorder.ledger = LogWithoutRoom(bench.recorder.ledger)
     ends = await asyncio.gather(*(code_of(bench.act()) for _ in range(1_000)))
     # Ten were let through; what of them had not started when the next one tripped the rule does not start.
     assert ends.count("succeeded") == len(bench.upstream.effects)
@@ -280,7 +280,7 @@ async def test_of_a_thousand_at_once_not_one_action_is_over(busy: bool):
 async def test_of_a_thousand_denials_at_once_one_is_over_and_all_others_are_refused_for_the_hold(busy: bool):
     bench = await ruled(denied(10), limits=MANY)
     if busy:
-        bench.walk.ledger = LogWithoutRoom(bench.walk.ledger)
+        bench.recorder.ledger = LogWithoutRoom(bench.recorder.ledger)
     ends = await asyncio.gather(*(code_of(bench.refund(HUGE)) for _ in range(1_000)))
     assert ends.count("refund-never") == 11
     assert ends.count("held.agent") == 989
@@ -290,7 +290,7 @@ async def test_of_a_thousand_denials_at_once_one_is_over_and_all_others_are_refu
 @pytest.mark.requirement("RULE-03")
 async def test_what_was_decided_and_has_not_started_when_a_rule_trips_does_not_start(monkeypatch):
     bench = await ruled(denied(0))
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def meanwhile(entry: Any) -> Any:
         found = submit(entry)
@@ -301,7 +301,7 @@ async def test_what_was_decided_and_has_not_started_when_a_rule_trips_does_not_s
         return found
 
     tasks: list[Any] = []
-    monkeypatch.setattr(bench.walk.ledger, "submit", meanwhile)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", meanwhile)
     answer = await bench.act()
     await asyncio.gather(*tasks)
     assert answer.outcome is not None
@@ -334,9 +334,9 @@ async def test_every_door_is_shut_from_the_turn_on_in_which_it_tripped():
         refuse_held(bench.walk, caller, "m-1", "crm")
     assert raised.value.code == "held.agent"
     assert list_capabilities(bench.walk, caller, "m-1", "crm") == frozenset()
-    assert cut_held(bench.walk) == 1
+    assert cut_held(bench.recorder.open_intents, bench.authority, bench.live, bench.counters.cuts) == 1
     assert cut == [1]
-    assert [hold.rule for hold in bench.walk.holds.all()] == ["denials"]
+    assert [hold.rule for hold in bench.authority.holds.all()] == ["denials"]
 
 
 @pytest.mark.requirement("RULE-03")
@@ -349,11 +349,11 @@ async def test_what_is_in_the_log_already_is_held_where_nobody_can_say_what_is_h
         raise Unavailable("no disk", code="register.gone", port="register")
 
     with monkeypatch.context() as patched:
-        patched.setattr(bench.walk.tripped._register, "find", gone)
+        patched.setattr(bench.authority.tripped._register, "find", gone)
         answer = await bench.refund(1)
     assert answer.outcome is not None
     assert answer.outcome.status == "not_started"
-    assert bench.walk.open_intents == {}
+    assert bench.recorder.open_intents == {}
     assert await code_of(bench.act()) == "held.agent"
 
 
@@ -370,6 +370,6 @@ async def test_what_cannot_be_told_apart_any_more_is_too_much(monkeypatch: Any):
 async def test_the_story_of_a_mandate_tells_which_rule_stopped_it():
     bench = await ruled(denied(0, over="mandate"))
     await code_of(bench.refund(HUGE))
-    await place_triggered_holds(bench.walk)
-    told = reconstruct_timeline(bench.walk.ledger.replay(), "m-1", bench.walk.subject_keys.find)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
+    told = reconstruct_timeline(bench.recorder.ledger.replay(), "m-1", bench.recorder.subject_keys.find)
     assert "Rule denials stopped mandate m-1." in [line.text for line in told]

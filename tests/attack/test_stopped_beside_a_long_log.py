@@ -40,7 +40,7 @@ async def issued(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any, Any]:
     bench, workloads = await enrolling()
     one = await enrol(workloads, evidence=evidence_of(), key=None, process="boot:1:1")
     await hand_out_svid.x509_svid(workloads, one.id, KEY)
-    bench.walk.ledger = Watched(bench.walk.ledger)
+    bench.recorder.ledger = Watched(bench.recorder.ledger)
     return bench, workloads, one
 
 
@@ -53,7 +53,7 @@ async def test_each_entry_is_read_once_and_beside_the_loop(monkeypatch: pytest.M
     again = await outstanding_of_agent(workloads, "scout")
     assert len(again.svids) == 2
     assert (await outstanding_of_agent(workloads, "rover")).svids == ()
-    log = bench.walk.ledger
+    log = bench.recorder.ledger
     assert log.read == list(range(log.size))
     assert threading.get_ident() not in log.threads
 
@@ -77,6 +77,6 @@ async def test_of_a_log_that_is_too_long_the_end_is_read(monkeypatch: pytest.Mon
         await hand_out_svid.x509_svid(workloads, one.id, KEY)
     found = await outstanding_of_agent(workloads, "scout")
     assert not found.is_all
-    log = bench.walk.ledger
+    log = bench.recorder.ledger
     assert log.read == [log.size - 1]
     assert len(found.svids) == 1

@@ -26,6 +26,7 @@ from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.clock import ManualClock
 from answerable.testing.fault_injection import Crash, Trouble, TroubledApprovals
 from tests.worlds.hold import bench_to_hold, stop
+from tests.worlds.parts import to_hold
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -39,8 +40,10 @@ MANY = 200
 
 ENDINGS: dict[str, Callable[[Bench], Awaitable[Any]]] = {
     "stop": lambda bench: stop(bench, holdable("agent", "scout")),
-    "revoke": lambda bench: revoke_authority(bench.walk, RevocationTarget("agent", "scout"), by="uid:0"),
-    "close": lambda bench: close_mandate(bench.walk, "m-1", by="uid:0"),
+    "revoke": lambda bench: revoke_authority(
+        bench.recorder, bench.authority, bench.live, RevocationTarget("agent", "scout"), by="uid:0"
+    ),
+    "close": lambda bench: close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="uid:0"),
 }
 
 
@@ -48,7 +51,7 @@ async def asked(bench: Bench, count: int) -> None:
     """So many questions of one agent wait, none of them about the same amount."""
     first = (await bench.refund(6_000)).approval
     for number in range(1, count):
-        bench.walk.approvals.add(replace(first, id=ApprovalId(f"{first.id}-{number}")))
+        bench.authority.approvals.add(replace(first, id=ApprovalId(f"{first.id}-{number}")))
 
 
 @contextmanager
@@ -77,7 +80,7 @@ async def writes_of(folder: Path, count: int, end: Callable[[Bench], Awaitable[A
 
         store.write = counted
         await end(bench)
-        found = bench.walk.approvals.all(pending_only=False, now=bench.clock.now())
+        found = bench.authority.approvals.all(pending_only=False, now=bench.clock.now())
         assert [one.state for one in found] == ["denied"] * count
         return len(writes)
 
@@ -101,7 +104,9 @@ async def test_what_came_of_a_stop_reads_no_question_anew_that_the_stop_itself_d
 
         store.rows = counted
         hold = (await stop(bench, holdable("agent", "scout"))).hold
-        assert len((await report_containment(bench.walk, hold)).approvals) == MANY
+        assert (
+            len((await report_containment(*to_hold(bench.walk), bench.walk.limits, hold)).approvals) == MANY
+        )
         assert len(read) <= 1, "beside the one that was asked for last"
 
 
@@ -111,13 +116,13 @@ async def test_a_stop_looks_once_at_questions_that_were_asked_under_the_same_nam
     for count in (1, MANY):
         bench = await bench_to_hold()
         await asked(bench, count)
-        current, seen = bench.walk.manifests.current, []
+        current, seen = bench.authority.manifests.current, []
 
         def looked(agent, current=current, seen=seen):
             seen.append(agent)
             return current(agent)
 
-        bench.walk.manifests.current = looked
+        bench.authority.manifests.current = looked
         await stop(bench, holdable("agent", name))
         looks.append(len(seen))
     assert looks[0] == looks[1]
@@ -127,18 +132,18 @@ async def test_the_next_start_denies_what_a_crash_between_two_writes_left_waitin
     bench = await bench_to_hold()
     count = DENIED_AT_A_TIME + 10
     await asked(bench, count)
-    plain, calls = bench.walk.approvals, iter(range(count))
+    plain, calls = bench.authority.approvals, iter(range(count))
 
     def second(_number: int, method: str) -> Any:
         return "crash_before" if method == "approvals.replace_many" and next(calls) == 1 else None
 
-    bench.walk.approvals = TroubledApprovals(plain, Trouble(second))
+    bench.authority.approvals = TroubledApprovals(plain, Trouble(second))
     with pytest.raises(Crash):
         await stop(bench, holdable("agent", "scout"))
-    bench.walk.approvals = plain
+    bench.authority.approvals = plain
     assert len(list(plain.all(pending_only=True, now=bench.clock.now()))) == 10
     assert not bench.entries(Tag.HOLD_PLACED)
-    assert await resume_holds(bench.walk, overdue_only=False) == 1
+    assert await resume_holds(bench.recorder, bench.authority, overdue_only=False) == 1
     assert not list(plain.all(pending_only=True, now=bench.clock.now()))
     [leaf] = bench.entries(Tag.HOLD_PLACED)
     assert leaf["approvals_count"] == count

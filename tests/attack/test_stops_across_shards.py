@@ -17,6 +17,7 @@ from answerable.flows.revocation.cut_held import cut_held
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.builders import Bench
 from tests.worlds.link import BASE, LIMITS, A, door, link_of, sent, two_shards
+from tests.worlds.parts import to_hold
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("STOP-03")]
 
@@ -26,12 +27,15 @@ B = f"{BASE}/b"
 async def two(directory: Path) -> tuple[Bench, Bench]:
     """a, which owns the mandate and acts, and b, through which is stopped, on one register."""
     a, b = await two_shards(directory)
-    b.walk.revocations, b.walk.holds = a.walk.revocations, a.walk.holds
+    b.walk.authority.revocations, b.walk.authority.holds = (
+        a.walk.authority.revocations,
+        a.walk.authority.holds,
+    )
     return a, b
 
 
 async def stopped(bench: Bench) -> Hold:
-    return (await place_hold(bench.walk, holdable("agent", "scout"), by="uid:0")).hold
+    return (await place_hold(*to_hold(bench.walk), holdable("agent", "scout"), by="uid:0")).hold
 
 
 async def test_what_another_process_had_in_flight_is_told_with_its_log_and_how_it_ended(tmp_path):
@@ -50,12 +54,15 @@ async def test_what_another_process_had_in_flight_is_told_with_its_log_and_how_i
             tasks.start_soon(partial(sent, b, "refund", {"case": "4711", "amount": 100}))
             await started.wait()
             hold = await stopped(b)
-            first = await report_containment(b.walk, hold)
+            first = await report_containment(*to_hold(b.walk), b.walk.limits, hold)
             # As `follow_holds` does over there.
-            assert cut_held(a.walk) == 1
-        after = await report_containment(b.walk, hold)
-        assert await record_reports(b.walk) == 1
-        assert await record_reports(a.walk) == 0
+            assert (
+                cut_held(a.walk.recorder.open_intents, a.walk.authority, a.walk.live, a.walk.counters.cuts)
+                == 1
+            )
+        after = await report_containment(*to_hold(b.walk), b.walk.limits, hold)
+        assert await record_reports(*to_hold(b.walk), b.walk.limits) == 1
+        assert await record_reports(*to_hold(a.walk), a.walk.limits) == 0
     [flying] = first.in_flight
     assert (flying.log, flying.capability, flying.status, first.running) == (A, "crm.refund", "", 1)
     [ended] = after.in_flight
@@ -69,17 +76,17 @@ async def test_a_process_that_does_not_run_or_sleeps_is_named_and_not_passed_ove
     a, b = await two(tmp_path / "links")
     async with door(tmp_path / "links", "a", a):
         hold = await stopped(b)
-    [silent] = (await report_containment(b.walk, hold)).not_asked
+    [silent] = (await report_containment(*to_hold(b.walk), b.walk.limits, hold)).not_asked
     assert silent.log == A
     assert "`a` is not running" in silent.why
-    b.walk.link = link_of(tmp_path / "links", "b", type(LIMITS)(trace_seconds_max=0.05))
+    b.walk.live.link = link_of(tmp_path / "links", "b", type(LIMITS)(trace_seconds_max=0.05))
 
     async def asleep(_hold: str) -> object:
         await anyio.sleep_forever()
         raise AssertionError
 
     async with door(tmp_path / "links", "a", a, contain=asleep):
-        [silent] = (await report_containment(b.walk, hold)).not_asked
+        [silent] = (await report_containment(*to_hold(b.walk), b.walk.limits, hold)).not_asked
     assert "gave no answer in" in silent.why
 
 
@@ -107,4 +114,4 @@ async def test_a_hold_that_is_none_another_version_and_another_log_are_no_answer
 async def link_part(bench: Bench, hold: Hold) -> msgspec.Struct:
     from answerable.flows.containment.scan_stop import stop_part
 
-    return await stop_part(bench.walk, hold)
+    return await stop_part(bench.recorder, bench.authority, bench.live.scans, bench.walk.limits, hold)

@@ -23,23 +23,23 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("GATE-18")]
 
 
 def revoked(world: World, kind: RevocationKind, name: str) -> None:
-    world.walk.revocations.add(
+    world.walk.authority.revocations.add(
         Revocation(what=RevocationTarget(kind, name), at=world.walk.clock.now(), by="uid:0")
     )
 
 
 def documented(world: World, key: str, **spec: JSONValue) -> None:
     """One document is another from now on."""
-    registered = world.walk.registry.documents()
+    registered = world.walk.authority.registry.documents()
     document = parse(registered[key])
     assert isinstance(document, dict)
     assert isinstance(document["spec"], dict)
     document["spec"] |= spec
-    world.walk.registry.put({**registered, key: encode(document)})
+    world.walk.authority.registry.put({**registered, key: encode(document)})
 
 
 ENDS: dict[str, Callable[[World], None]] = {
-    "mandate closed": lambda world: world.walk.mandates.close("m-1"),
+    "mandate closed": lambda world: world.walk.authority.mandates.close("m-1"),
     "mandate revoked": lambda world: revoked(world, "mandate", "m-1"),
     "agent revoked": lambda world: revoked(world, "agent", "scout"),
     "key revoked": lambda world: revoked(world, "key", signing_key("scout").public.thumbprint),
@@ -76,5 +76,5 @@ async def test_a_stream_ends_with_what_its_caller_stands_on_and_that_of_another_
                 assert [event async for event in stream] == []
             # Alice gave both tasks.
             left = [] if end == "giver's key replaced" else ["rover"]
-            assert [str(one.caller.agent) for one in world.walk.streams] == left
+            assert [str(one.caller.agent) for one in world.walk.live.streams] == left
         tasks.cancel_scope.cancel()

@@ -14,6 +14,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.builders import Bench, bench_documents
 from tests.worlds.duty import DAY, delegate, duty_bench, waiting
+from tests.worlds.parts import to_hold
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CEREMONY-10")]
 
@@ -28,7 +29,7 @@ def without(person: str, *, group: str) -> list[Any]:
 
 
 def now(bench: Bench, approval: Approval) -> Approval:
-    found = bench.walk.approvals.find(approval.id)
+    found = bench.authority.approvals.find(approval.id)
     assert found is not None
     return found
 
@@ -66,7 +67,7 @@ async def test_the_approver_is_held_by_now():
     await bench.issue()
     asked = await waiting(bench)
     assert (await bench.answer(asked, by="carol")).state == "approved"
-    await place_hold(bench.walk, holdable("owner", "carol"), by="operator")
+    await place_hold(*to_hold(bench.walk), holdable("owner", "carol"), by="operator")
     await is_asked_anew(bench, asked, by="bob")
 
 
@@ -75,7 +76,7 @@ async def test_the_delegation_of_duty_by_which_a_deputy_answered_was_ended():
     given = await delegate(bench, to="dan")
     asked = await waiting(bench)
     assert (await bench.answer(asked, by="dan")).state == "approved"
-    await end_duty(bench.walk, given.id, by="bob")
+    await end_duty(bench.recorder, bench.asking.duties, given.id, by="bob")
     await is_asked_anew(bench, asked, by="carol")
 
 

@@ -26,6 +26,7 @@ from answerable.wiring import telemetry
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import parse_settings
 from tests.worlds.figures import ready
+from tests.worlds.parts import to_oversee
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +49,7 @@ async def busy():
 
 
 async def families(bench):
-    return [*families_of(await report_statistics(bench.walk, others=False))]
+    return [*families_of(await report_statistics(*to_oversee(bench.walk), others=False))]
 
 
 def samples(text):
@@ -89,7 +90,7 @@ async def test_the_text_is_what_prometheus_reads_and_says_what_was_counted():
 async def test_it_names_no_person_agent_mandate_tool_argument_or_key():
     bench = await busy()
     text = exposition(await families(bench)).decode()
-    secret = ["alice", "bob", "scout", "m-1", "get_case", "crm", "4711", bench.walk.ledger.origin]
+    secret = ["alice", "bob", "scout", "m-1", "get_case", "crm", "4711", bench.recorder.ledger.origin]
     assert [one for one in secret if one in text] == []
     assert not re.search("[0-9a-f]{32}", text)
     assert all(name.startswith("answerable_") for name, _ in samples(text.encode()))
@@ -108,7 +109,7 @@ async def test_where_there_is_no_data_there_is_no_sample():
 @pytest.mark.requirement("STAT-05")
 async def test_no_label_breaks_out_of_its_line():
     bench = await ready()
-    told = await report_statistics(bench.walk, others=False)
+    told = await report_statistics(*to_oversee(bench.walk), others=False)
     hostile = 'x"} 1\nanswerable_actions_total{how="alone",tier="1",use_case="finance'
     told = replace(told, groups={Group("1", hostile): Cell(alone=1)})
     found = samples(exposition(families_of(told)))

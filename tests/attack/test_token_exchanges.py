@@ -244,10 +244,16 @@ async def test_what_was_revoked_or_closed_is_exchanged_no_more(tmp_path):
         await world.mandate()
         await world.mandate(identity="m-2")
         root = await world.root()
-        await revoke_authority(world.walk, RevocationTarget("mandate", "m-1"), by="operator")
+        await revoke_authority(
+            world.walk.recorder,
+            world.walk.authority,
+            world.walk.live,
+            RevocationTarget("mandate", "m-1"),
+            by="operator",
+        )
         assert why(await world.exchange("orchestrator", "m-1")) in ("revoked.mandate", "mandate.closed")
         assert why(await world.exchange("orchestrator", root)) in ("revoked.mandate", "mandate.closed")
-        world.walk.mandates.close(MandateId("m-2"))
+        world.walk.authority.mandates.close(MandateId("m-2"))
         assert why(await world.exchange("orchestrator", "m-2")) == "mandate.closed"
 
 

@@ -36,7 +36,7 @@ def given(endpoint: str = ENDPOINT, **changes: object) -> dict[str, object]:
 async def house_with_push():
     house = await console_house()
     register = fresh(SqlitePushRegister)
-    house.bench.walk.reach = NotificationState(
+    house.bench.asking.reach = NotificationState(
         register=fresh(SqliteDeliveryRegister), push=PushSide(register=register, key="BKey", hosts=HOSTS)
     )
     return house, register
@@ -209,7 +209,7 @@ async def test_where_push_is_off_the_page_says_so_and_nothing_is_taken():
     house = await console_house()
     browser = await house.signed_in()
     for reach in (None, NotificationState(register=fresh(SqliteDeliveryRegister))):
-        house.bench.walk.reach = reach
+        house.bench.asking.reach = reach
         assert "channels.push" in (await browser.page("/devices")).text
         off = await browser.script("/devices/add", given(), signed_in=True)
         assert (off.status_code, off.json()["code"]) == (403, "push.off")

@@ -74,7 +74,9 @@ async def test_the_owner_signs_what_the_server_offers_now_and_the_agent_goes_on(
     await manifest(bench)
     bench.upstream.lists("crm", POISONED)
     assert await code_of(acted_as(bench, REGISTERED)) == "agent.drifted"
-    digest = observed_tools(bench.walk, SCOUT).digest
+    digest = observed_tools(
+        bench.authority, bench.walk.verification.upstream, bench.walk.policies.decision_point, SCOUT
+    ).digest
     assert digest == tools_digest({"crm": POISONED.values()})
     await manifest(bench, replace(MADE, tools_digest=digest), at=1)
     await acted_as(bench, REGISTERED)
@@ -112,13 +114,33 @@ async def test_what_cannot_be_seen_is_not_taken_for_what_was_signed() -> None:
     await bench.issue()
     await manifest(bench)
     bench.upstream.lists("crm", None)
-    assert "has not listed its tools yet" in tools_fault(bench.walk, SCOUT)
-    assert observed_tools(bench.walk, SCOUT).verdict == "unmeasured"
+    assert "has not listed its tools yet" in tools_fault(
+        bench.authority,
+        bench.walk.verification.upstream,
+        bench.walk.verification.tools_seen,
+        bench.walk.policies.decision_point,
+        SCOUT,
+    )
+    assert (
+        observed_tools(
+            bench.authority, bench.walk.verification.upstream, bench.walk.policies.decision_point, SCOUT
+        ).verdict
+        == "unmeasured"
+    )
     assert await code_of(acted_as(bench, REGISTERED)) == "upstream.unknown"
     assert bench.entries(Tag.REFUSAL) == [], "it is not the agent that has drifted"
     # A manifest that says nothing of tools is compared with none.
     await manifest(bench, replace(MADE, tools_digest=""), at=1)
-    assert tools_fault(bench.walk, SCOUT) == ""
+    assert (
+        tools_fault(
+            bench.authority,
+            bench.walk.verification.upstream,
+            bench.walk.verification.tools_seen,
+            bench.walk.policies.decision_point,
+            SCOUT,
+        )
+        == ""
+    )
 
 
 @pytest.mark.requirement("MANIFEST-12")
@@ -139,7 +161,9 @@ async def test_tools_that_policies_keep_from_an_agent_are_none_of_its_tools() ->
         "spec": {"policies": '@id("keep") forbid (principal, action == Action::"crm.refund", resource);'},
     }
     await apply_registry(bench.walk, [keep], by="operator")
-    assert observed_tools(bench.walk, SCOUT).tools == (("crm", "get_case"),)
+    assert observed_tools(
+        bench.authority, bench.walk.verification.upstream, bench.walk.policies.decision_point, SCOUT
+    ).tools == (("crm", "get_case"),)
     assert await code_of(acted_as(bench, REGISTERED)) == "agent.drifted"
 
 
@@ -149,9 +173,9 @@ async def test_a_call_costs_no_second_measurement_while_nothing_has_changed() ->
     await bench.issue()
     await manifest(bench)
     await acted_as(bench, structs.replace(REGISTERED))
-    kept = dict(bench.walk.tools_seen.by_agent)
+    kept = dict(bench.walk.verification.tools_seen.by_agent)
     await acted_as(bench, REGISTERED)
-    assert bench.walk.tools_seen.by_agent[SCOUT][1] is kept[SCOUT][1]
+    assert bench.walk.verification.tools_seen.by_agent[SCOUT][1] is kept[SCOUT][1]
     bench.upstream.lists("crm", sample_tools())
     await acted_as(bench, REGISTERED)
-    assert bench.walk.tools_seen.by_agent[SCOUT][1] is not kept[SCOUT][1]
+    assert bench.walk.verification.tools_seen.by_agent[SCOUT][1] is not kept[SCOUT][1]

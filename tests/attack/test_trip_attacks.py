@@ -21,6 +21,7 @@ from answerable.ports.hold_register import UNRECORDED_MAX
 from answerable.testing.builders import Bench, bench_documents, with_trackers
 from tests.worlds.gateway import until
 from tests.worlds.hold import bench_to_hold
+from tests.worlds.parts import to_hold
 from tests.worlds.rule import HUGE, again, code_of, denied, fired, retried, rule, ruled
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.anyio
 
 def in_register(bench: Bench) -> set[str]:
     """Names that every process sees held."""
-    return {one.what.name for one in bench.walk.tripped._register.all()}
+    return {one.what.name for one in bench.authority.tripped._register.all()}
 
 
 async def tripped(bench: Bench, *mandates: str) -> None:
@@ -39,31 +40,33 @@ async def tripped(bench: Bench, *mandates: str) -> None:
 
 def without_place_for(bench: Bench, monkeypatch: Any, *names: str, left: int = 1_000_000) -> None:
     """A register that refuses these."""
-    place, tries = bench.walk.tripped._register.place, iter(range(left))
+    place, tries = bench.authority.tripped._register.place, iter(range(left))
 
     def failing(hold: Hold) -> Hold:
         if hold.what.name in names and next(tries, None) is not None:
             raise Unavailable("no place for this one", code="register.full", port="register")
         return place(hold)
 
-    monkeypatch.setattr(bench.walk.tripped._register, "place", failing)
+    monkeypatch.setattr(bench.authority.tripped._register, "place", failing)
 
 
 def without_entries_of(bench: Bench, monkeypatch: Any, tag: Tag, first: int = 1_000_000) -> None:
     """A log that takes none of these, so many times."""
-    submit, tries = bench.walk.ledger.submit, iter(range(first))
+    submit, tries = bench.recorder.ledger.submit, iter(range(first))
 
     def failing(entry: Any) -> Any:
         if entry.tag == tag and next(tries, None) is not None:
             raise Malformed("this one cannot be written", code="ledger.odd")
         return submit(entry)
 
-    monkeypatch.setattr(bench.walk.ledger, "submit", failing)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", failing)
 
 
 async def followed(bench: Bench, seen: Any, **how: Any) -> None:
     """Until it is seen, as beside the doors."""
-    task = asyncio.ensure_future(follow_rules(bench.walk, **how))
+    task = asyncio.ensure_future(
+        follow_rules(bench.recorder, bench.authority, bench.live, bench.counters, **how)
+    )
     try:
         await until(seen, seconds=20)
     finally:
@@ -77,7 +80,7 @@ async def test_a_hold_that_no_register_takes_keeps_no_later_one_from_any_process
     without_place_for(bench, monkeypatch, "n-0")
     await tripped(bench, "n-0", "n-1", "n-2")
     with pytest.raises(Unavailable):
-        await place_triggered_holds(bench.walk)
+        await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     assert in_register(bench) == {"n-1", "n-2"}
     assert {one[3] for one in fired(bench)} == {"n-1", "n-2"}
     # It still holds here, and is tried again.
@@ -87,9 +90,9 @@ async def test_a_hold_that_no_register_takes_keeps_no_later_one_from_any_process
 @pytest.mark.requirement("FULLDISK-03")
 async def test_what_the_ledger_needs_to_name_a_rule_is_made_when_the_rule_is_new_and_not_when_it_fires():
     bench = await ruled(denied(0))
-    await followed(bench, lambda: placed_by("denials") in bench.walk.pseudonyms)
+    await followed(bench, lambda: placed_by("denials") in bench.recorder.pseudonyms)
     await apply_registry(bench.walk, [*bench_documents(), retried(0)], by="operator")
-    await followed(bench, lambda: placed_by("loops") in bench.walk.pseudonyms)
+    await followed(bench, lambda: placed_by("loops") in bench.recorder.pseudonyms)
 
 
 @pytest.mark.requirement("RULE-07")
@@ -99,10 +102,10 @@ async def test_a_firing_that_cannot_be_written_down_keeps_no_later_hold_from_any
         without_entries_of(bench, patched, Tag.RULE_FIRED, first=1)
         await tripped(bench, "n-0", "n-1", "n-2")
         with pytest.raises(Malformed):
-            await place_triggered_holds(bench.walk)
+            await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
         assert in_register(bench) == {"n-0", "n-1", "n-2"}
         assert {one[3] for one in fired(bench)} == {"n-1", "n-2"}
-    assert await place_triggered_holds(bench.walk) == 1
+    assert await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters) == 1
     assert {one[3] for one in fired(bench)} == {"n-0", "n-1", "n-2"}
 
 
@@ -115,15 +118,17 @@ async def test_a_log_that_takes_no_firing_at_all_keeps_no_hold_from_any_process(
         without_entries_of(bench, patched, Tag.RULE_FIRED)
         await tripped(bench, *names[:4])
         with pytest.raises(Malformed):
-            await place_triggered_holds(bench.walk)
+            await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
         assert in_register(bench) == {*names[:4]}
         # What trips while nothing can be written is in force everywhere all the same.
-        task = asyncio.ensure_future(follow_rules(bench.walk))
+        task = asyncio.ensure_future(
+            follow_rules(bench.recorder, bench.authority, bench.live, bench.counters)
+        )
         await tripped(bench, *names[4:])
         await until(lambda: in_register(bench) == {*names}, seconds=20)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert await place_triggered_holds(bench.walk) == 6
+    assert await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters) == 6
     assert {one[3] for one in fired(bench)} == {*names}
 
 
@@ -144,7 +149,9 @@ async def test_a_flood_of_dry_runs_and_warnings_delays_no_hold_on_its_way_to_oth
     bench = await ruled(noisy, rule("canary", "canary", canary={"values": ["honey-1"]}))
     await tripped(bench, *(f"n-{number}" for number in range(40)))
     assert await code_of(bench.act("refund", {"case": "honey-1", "amount": 1})) == "held.agent"
-    task = asyncio.ensure_future(follow_rules(bench.walk, per_second_max=1))
+    task = asyncio.ensure_future(
+        follow_rules(bench.recorder, bench.authority, bench.live, bench.counters, per_second_max=1)
+    )
     await until(lambda: bool(in_register(bench)), seconds=20)
     # In every process while most of the forty wait, and the next to be written down.
     assert len(fired(bench)) <= 1
@@ -167,7 +174,7 @@ async def test_holds_get_to_every_process_at_once_however_few_a_second_are_writt
 async def test_a_log_that_makes_whoever_writes_wait_delays_no_hold(monkeypatch: Any):
     bench = await ruled(denied(0, over="mandate"))
     await tripped(bench, "n-0")
-    submit, stuck = bench.walk.ledger.submit, asyncio.Event()
+    submit, stuck = bench.recorder.ledger.submit, asyncio.Event()
 
     def busy(entry: Any) -> Any:
         if entry.tag == Tag.RULE_FIRED:
@@ -179,9 +186,11 @@ async def test_a_log_that_makes_whoever_writes_wait_delays_no_hold(monkeypatch: 
         await asyncio.Event().wait()
 
     with monkeypatch.context() as patched:
-        patched.setattr(bench.walk.ledger, "submit", busy)
-        patched.setattr(bench.walk.ledger, "room", room)
-        task = asyncio.ensure_future(follow_rules(bench.walk))
+        patched.setattr(bench.recorder.ledger, "submit", busy)
+        patched.setattr(bench.recorder.ledger, "room", room)
+        task = asyncio.ensure_future(
+            follow_rules(bench.recorder, bench.authority, bench.live, bench.counters)
+        )
         await asyncio.wait_for(stuck.wait(), 20)
         await tripped(bench, "n-1", "n-2")
         await until(lambda: in_register(bench) == {"n-0", "n-1", "n-2"}, seconds=20)
@@ -195,7 +204,7 @@ async def test_while_the_register_cannot_be_read_one_thing_trips_once(monkeypatc
     def gone(_names: Any, _at: Any) -> Any:
         raise Unavailable("no disk", code="register.gone", port="register")
 
-    state, triggered_holds = bench.walk.stop_rules, bench.walk.tripped
+    state, triggered_holds = bench.counters.stop_rules, bench.authority.tripped
     request, caller = bench.request("refund", {"case": "1", "amount": HUGE}, mandate="none-such")
     with monkeypatch.context() as patched:
         patched.setattr(triggered_holds._register, "find", gone)
@@ -203,15 +212,18 @@ async def test_while_the_register_cannot_be_read_one_thing_trips_once(monkeypatc
         for number in range(20):
             bench.clock.advance(number)
             stop_rule_signal = _refusal(bench, request, caller)
-            count(bench.walk, stop_rule_signal, index=None)
+            count(bench.authority, bench.counters, bench.walk.entropy, stop_rule_signal, index=None)
     assert len(state.held) == len(state.by_hold) == len(triggered_holds._ids) == 1
-    assert await place_triggered_holds(bench.walk) == 1
+    assert await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters) == 1
     assert triggered_holds._ids == set()
     assert state.by_hold == {}
 
 
 def _refusal(bench: Bench, request: Any, caller: Any) -> Any:
-    return _denied(bench.walk, request, caller, bench.clock.now(), "mandate.unknown", None, (), None)
+    return _denied(
+        bench.recorder, bench.authority.registry, bench.counters.stop_rules, request, caller,
+        bench.clock.now(), "mandate.unknown", None, (), None,
+    )  # fmt: skip
 
 
 @pytest.mark.requirement("RULE-07")
@@ -220,10 +232,10 @@ async def test_a_hold_that_ran_out_on_its_way_and_one_after_it_are_both_placed_a
     await code_of(bench.refund(HUGE))
     bench.clock.advance(61)
     await code_of(bench.refund(HUGE))
-    assert len(bench.walk.tripped._ids) == 2
-    assert await place_triggered_holds(bench.walk) == 2
-    assert bench.walk.tripped._ids == set()
-    assert bench.walk.tripped.tripped == {}
+    assert len(bench.authority.tripped._ids) == 2
+    assert await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters) == 2
+    assert bench.authority.tripped._ids == set()
+    assert bench.authority.tripped.tripped == {}
     assert await code_of(bench.act()) == "held.agent"
 
 
@@ -235,7 +247,7 @@ async def test_holds_that_ran_out_on_their_way_count_for_how_many_may_wait(monke
         assert await code_of(bench.act("refund", {"case": "honey-1", "amount": 1})) == "held.agent"
         bench.clock.advance(61)
     assert await code_of(bench.act("refund", {"case": "honey-1", "amount": 1})) == "stop_rule.waiting"
-    assert len(bench.walk.stop_rules.held) == 2
+    assert len(bench.counters.stop_rules.held) == 2
 
 
 @pytest.mark.requirement("RULE-07")
@@ -246,15 +258,18 @@ async def test_firings_for_which_there_is_no_room_in_mind_lose_their_entry_and_n
     bench = await ruled(denied(0, over="mandate"))
     names = [f"n-{number}" for number in range(5)]
     await tripped(bench, *names)
-    assert await place_triggered_holds(bench.walk, count_max=0) == 0
+    assert (
+        await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters, count_max=0)
+        == 0
+    )
     await followed(
         bench, lambda: "3 firings of stop rules were not written down" in caplog.text, per_second_max=1
     )
     assert in_register(bench) == {*names}
-    assert len(bench.walk.stop_rules.by_hold) <= 2
+    assert len(bench.counters.stop_rules.by_hold) <= 2
     # The register says of whom nothing is on record, and whoever notices carries it out.
     bench.clock.advance(20)
-    await resume_holds(bench.walk)
+    await resume_holds(bench.recorder, bench.authority)
     assert {one["name"] for one in bench.entries(Tag.HOLD_PLACED)} >= {*names[2:]}
 
 
@@ -270,13 +285,13 @@ def waiting(bench: Bench, number: int) -> Hold:
 async def test_a_hold_behind_a_thousand_that_wait_is_not_said_to_be_on_record_before_it_is():
     bench = await bench_to_hold()
     for number in range(UNRECORDED_MAX):
-        bench.walk.holds.place(waiting(bench, number))
+        bench.authority.holds.place(waiting(bench, number))
     for _ in range(2):
-        placed = await place_hold(bench.walk, holdable("agent", "scout"), by="uid:1000")
+        placed = await place_hold(*to_hold(bench.walk), holdable("agent", "scout"), by="uid:1000")
         assert placed.recorded
         # On record, and once.
         assert [one["name"] for one in bench.entries(Tag.HOLD_PLACED)] == ["scout"]
-    assert placed.hold.id not in {one.id for one in bench.walk.holds.unrecorded()}
+    assert placed.hold.id not in {one.id for one in bench.authority.holds.unrecorded()}
 
 
 @pytest.mark.requirement("HOLD-08")
@@ -285,14 +300,14 @@ async def test_a_hold_behind_a_thousand_that_wait_for_a_full_log_is_not_said_to_
 ):
     bench = await bench_to_hold()
     for number in range(UNRECORDED_MAX):
-        bench.walk.holds.place(waiting(bench, number))
+        bench.authority.holds.place(waiting(bench, number))
 
     def full(_entry: Any) -> Any:
         raise Unavailable("full", code="ledger.full", port="ledger")
 
-    monkeypatch.setattr(bench.walk.ledger, "submit", full)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", full)
     for _ in range(2):
-        placed = await place_hold(bench.walk, holdable("agent", "scout"), by="uid:1000")
+        placed = await place_hold(*to_hold(bench.walk), holdable("agent", "scout"), by="uid:1000")
         assert not placed.recorded
 
 
@@ -312,12 +327,12 @@ async def test_a_grace_over_one_resource_is_not_stretched_by_acting_on_another()
     for number in range(6):
         bench.clock.advance(5)
         assert await code_of(bench.act("refund", {"case": f"else-{number}", "amount": 1})) == "succeeded"
-        sweep(bench.walk)
-        await place_triggered_holds(bench.walk)
+        sweep(bench.authority, bench.counters, bench.walk.entropy)
+        await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     bench.clock.advance(2)
-    sweep(bench.walk)
+    sweep(bench.authority, bench.counters, bench.walk.entropy)
     assert await code_of(bench.act("refund", {"case": "other", "amount": 1})) == "held.agent"
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     assert [one[1] for one in fired(bench)] == ["warned", "held"]
 
 
@@ -333,9 +348,9 @@ async def test_whoever_stops_on_the_one_resource_in_time_is_not_held_for_it():
     for _ in range(2):
         await code_of(bench.act("refund", {"case": "4711", "amount": 1}))
     bench.clock.advance(125)
-    sweep(bench.walk)
+    sweep(bench.authority, bench.counters, bench.walk.entropy)
     assert await code_of(bench.act("refund", {"case": "4711", "amount": 1})) == "succeeded"
-    assert bench.walk.stop_rules.passed == {}
+    assert bench.counters.stop_rules.passed == {}
 
 
 @pytest.mark.requirement("RULE-06")
@@ -344,9 +359,9 @@ async def test_a_grace_that_a_restart_begins_anew_ends_for_retries_of_one_action
     for _ in range(3):
         await code_of(bench.act(arguments={"case": "77"}))
     bench = again(bench)
-    sweep(bench.walk)
+    sweep(bench.authority, bench.counters, bench.walk.entropy)
     bench.clock.advance(31)
-    sweep(bench.walk)
+    sweep(bench.authority, bench.counters, bench.walk.entropy)
     assert await code_of(bench.act(arguments={"case": "78"})) == "held.agent"
 
 
@@ -370,8 +385,10 @@ async def test_who_is_refused_for_what_is_the_matter_with_us_is_not_held_for_it(
     bench = await ruled(denied(0))
     for _ in range(3):
         count(
-            bench.walk,
+            bench.authority,
+            bench.counters,
+            bench.walk.entropy,
             StopRuleSignal(kind="denied", at=bench.clock.now(), agents=("scout",), code=code or "no"),
             index=None,
         )
-    assert await place_triggered_holds(bench.walk) == counted
+    assert await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters) == counted

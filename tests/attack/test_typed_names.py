@@ -80,7 +80,7 @@ async def refused(answer: Any) -> str:
 
 
 def state_of(house: House, approval: Any) -> str:
-    found = house.bench.walk.approvals.find(approval.id)
+    found = house.bench.authority.approvals.find(approval.id)
     assert found is not None
     return found.state
 
@@ -90,12 +90,25 @@ def state_of(house: House, approval: Any) -> str:
 async def test_with_a_key_file_another_name_lets_nothing_run_and_uses_up_nothing(wrong: str) -> None:
     house, approval = await house_with()
     walk = house.bench.walk
-    nonce, _, _ = open_to_answer(walk, approval.id)
+    nonce, _, _ = open_to_answer(
+        walk.recorder.ledger, walk.authority, walk.asking.openings, walk.entropy, approval.id
+    )
     token = token_of(approval, house, nonce)
     entries = len(house.bench.entries())
-    assert await refused(answer_approval(walk, approval.id, token, typed=wrong)) == "approval.typed_name"
+    assert (
+        await refused(
+            answer_approval(
+                walk.recorder, walk.authority, walk.asking, walk.counters, approval.id, token, typed=wrong
+            )
+        )
+        == "approval.typed_name"
+    )
     assert (state_of(house, approval), len(house.bench.entries())) == ("pending", entries)
-    assert (await answer_approval(walk, approval.id, token, typed="4711")).state == "approved"
+    assert (
+        await answer_approval(
+            walk.recorder, walk.authority, walk.asking, walk.counters, approval.id, token, typed="4711"
+        )
+    ).state == "approved"
 
 
 @pytest.mark.requirement("ROOM-01", "ROOM-02")
@@ -134,16 +147,27 @@ async def test_at_the_page_what_is_typed_is_text(odd: Any) -> None:
 async def test_a_no_needs_no_name_and_a_broken_glass_needs_it() -> None:
     house, approval = await house_with(policies=BREAKABLE)
     walk = house.bench.walk
-    nonce, _, _ = open_to_answer(walk, approval.id)
+    nonce, _, _ = open_to_answer(
+        walk.recorder.ledger, walk.authority, walk.asking.openings, walk.entropy, approval.id
+    )
     broken = token_of(approval, house, nonce, by="dan", verdict="break_glass")
-    assert await refused(answer_approval(walk, approval.id, broken)) == "approval.typed_name"
+    assert (
+        await refused(
+            answer_approval(walk.recorder, walk.authority, walk.asking, walk.counters, approval.id, broken)
+        )
+        == "approval.typed_name"
+    )
     dan, _ = await browser(house, "dan")
     body = {"verdict": "break_glass", "comment": REASON, "rendering": approval.card.hex}
     path = f"/approvals/{approval.id}"
     assert (await dan.script(f"{path}/open", body, signed_in=True)).json()["code"] == "approval.typed_name"
     page = (await dan.page(path)).text
     assert 'data-must="4711"' in page
-    assert (await answer_approval(walk, approval.id, broken, typed="4711")).state == "approved"
+    assert (
+        await answer_approval(
+            walk.recorder, walk.authority, walk.asking, walk.counters, approval.id, broken, typed="4711"
+        )
+    ).state == "approved"
     house, approval = await house_with()
     assert (await house.bench.answer(approval, verdict="deny", typed="")).state == "denied"
 
@@ -162,7 +186,7 @@ async def test_after_five_wrong_names_that_person_waits_a_minute_for_that_approv
     assert (await house.bench.answer(other, typed="4711")).state == "approved"
     house.wait(TRIES_MILLIS / 1000)
     assert (await answer(typed="4711")).state == "approved"
-    assert name_wanted(walk, approval) == "4711"
+    assert name_wanted(walk.authority.registry, approval) == "4711"
 
 
 @pytest.mark.requirement("ROOM-02")

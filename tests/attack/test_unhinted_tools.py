@@ -47,8 +47,8 @@ async def owned(tool: Any, **spec: Any) -> Bench:
     await bench.registered(registered_as(**spec))
     await bench.issue()
     await approve_tool(bench.walk, approval(tool), by="operator")
-    current = bench.walk.registry.current
-    bench.walk.decision_point = compiled(f"{policy_text(current)}\n{UP_TO_TWO}", current)
+    current = bench.authority.registry.current
+    bench.walk.policies.decision_point = compiled(f"{policy_text(current)}\n{UP_TO_TWO}", current)
     return bench
 
 
@@ -122,7 +122,7 @@ async def test_accepting_ends_with_the_line_that_said_it():
 @pytest.mark.requirement("HINT-04")
 async def test_a_tool_that_nothing_is_known_of_is_no_harmless_one():
     bench = await owned(HARMLESS, tier=0)
-    capability = bench.walk.registry.current.capabilities["crm.read"]
+    capability = bench.authority.registry.current.capabilities["crm.read"]
     assert tier_in_force(bench.walk, capability) == 0
     described_by(bench).gone.add("get_case")
     assert tier_in_force(bench.walk, capability) == 3

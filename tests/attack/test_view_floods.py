@@ -18,12 +18,29 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SIGN-02")]
 async def test_whoever_opens_a_question_all_day_does_not_end_the_openings_of_others(flooder: str):
     bench, approval = await waiting(600_000)
     walk = bench.walk
-    nonce, _, _ = open_to_answer(walk, approval.id, to="carol")
+    nonce, _, _ = open_to_answer(
+        walk.recorder.ledger, walk.authority, walk.asking.openings, walk.entropy, approval.id, to="carol"
+    )
     for _ in range(2 * PER_OPENING_MAX):
         if flooder == "workflow":
-            open_to_workflow(walk, walk.registry.current.workflows[CHECK], approval.id)
+            open_to_workflow(
+                walk.recorder.ledger,
+                walk.authority,
+                walk.asking.openings,
+                walk.limits,
+                walk.entropy,
+                walk.authority.registry.current.workflows[CHECK],
+                approval.id,
+            )
         else:
-            open_to_answer(walk, approval.id, to="dan")
+            open_to_answer(
+                walk.recorder.ledger,
+                walk.authority,
+                walk.asking.openings,
+                walk.entropy,
+                approval.id,
+                to="dan",
+            )
     token = signed_answer(
         approval,
         nonce=nonce,
@@ -33,4 +50,6 @@ async def test_whoever_opens_a_question_all_day_does_not_end_the_openings_of_oth
         at=bench.clock.now(),
         key=signing_key("carol"),
     )
-    assert (await answer_approval(walk, approval.id, token)).state == "denied"
+    assert (
+        await answer_approval(walk.recorder, walk.authority, walk.asking, walk.counters, approval.id, token)
+    ).state == "denied"

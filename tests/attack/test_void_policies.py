@@ -50,7 +50,7 @@ async def test_a_forbid_that_protects_nothing_is_neither_applied_nor_proposed_no
 ) -> None:
     bench = await looked_at()
     policies = f"{POLICIES}\n{VOID[what]}\n"
-    before = bench.walk.registry.current.digest
+    before = bench.authority.registry.current.digest
     bench.walk.policies.publishers, publishers = "", bench.walk.policies.publishers
     for dry_run in (True, False):
         with pytest.raises(Malformed, match="void") as refused:
@@ -67,7 +67,7 @@ async def test_a_forbid_that_protects_nothing_is_neither_applied_nor_proposed_no
     with pytest.raises(Malformed) as refused:
         await publish(bench, proposal)
     assert refused.value.code == "policy.protects_nothing"
-    assert bench.walk.registry.current.digest == before
+    assert bench.authority.registry.current.digest == before
     # One check: in a directory the same rule is refused for the same reason.
     (tmp_path / "set.yaml").write_text(
         "name: house\ngroups:\n  - {name: approvers, membersMin: 1}\n  - {name: approvrs, membersMin: 1}\n"

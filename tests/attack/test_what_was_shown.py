@@ -74,7 +74,7 @@ async def test_after_a_change_people_are_asked_anew_and_told_what_changed(what):
     anew = (await bench.refund(6000)).approval
     assert anew is not None
     assert anew.id != asked.id
-    old = bench.walk.approvals.find(asked.id)
+    old = bench.authority.approvals.find(asked.id)
     assert old is not None
     assert (old.state, told in " ".join(old.void_because)) == ("void", True), old.void_because
     assert not bench.upstream.effects
@@ -87,11 +87,11 @@ async def test_a_tool_that_is_another_by_now_is_shown_again():
     bench, asked = await approved()
     bench.upstream.hints = {**bench.upstream.hints, "refund": {"title": "now it wires money abroad"}}
     # Its owner looked at the new definition and let it through; who approved the old one did not.
-    bench.walk.pins = ApprovedAsSeen(bench.walk.registry, bench.upstream)
+    bench.walk.verification.pins = ApprovedAsSeen(bench.authority.registry, bench.upstream)
     anew = (await bench.refund(6000)).approval
     assert anew is not None
     assert anew.id != asked.id
-    old = bench.walk.approvals.find(asked.id)
+    old = bench.authority.approvals.find(asked.id)
     assert old is not None
     assert "the tool's definition" in old.void_because
 
@@ -153,17 +153,32 @@ async def test_a_nonce_is_for_one_answer_to_one_approval_for_five_minutes():
     asked, other = (await bench.refund(6000)).approval, (await bench.refund(6001)).approval
     assert asked is not None
     assert other is not None
-    of_other, late = nonce_for(bench.walk, other), nonce_for(bench.walk, asked)
+    of_other, late = (
+        nonce_for(bench.asking.openings, bench.clock, bench.walk.entropy, other),
+        nonce_for(bench.asking.openings, bench.clock, bench.walk.entropy, asked),
+    )
     bench.clock.advance(NONCE_MILLIS_MAX / 1000)
-    good = nonce_for(bench.walk, asked)
+    good = nonce_for(bench.asking.openings, bench.clock, bench.walk.entropy, asked)
     for nonce in (of_other, late, bytes(32)):
         with pytest.raises(Unverified) as told:
-            await answer_approval(bench.walk, asked.id, token_over(bench, asked, nonce), typed="4711")
+            await answer_approval(
+                bench.recorder,
+                bench.authority,
+                bench.asking,
+                bench.counters,
+                asked.id,
+                token_over(bench, asked, nonce),
+                typed="4711",
+            )
         assert told.value.code == "approval.nonce"
     token = token_over(bench, asked, good)
-    await answer_approval(bench.walk, asked.id, token, typed="4711")
+    await answer_approval(
+        bench.recorder, bench.authority, bench.asking, bench.counters, asked.id, token, typed="4711"
+    )
     with pytest.raises((Refused, Unverified)):
-        await answer_approval(bench.walk, asked.id, token, typed="4711")
+        await answer_approval(
+            bench.recorder, bench.authority, bench.asking, bench.counters, asked.id, token, typed="4711"
+        )
 
 
 @pytest.mark.requirement("SIGN-02")
@@ -173,25 +188,39 @@ async def test_who_only_looks_does_not_use_up_the_nonces_of_others():
     asked, other = (await bench.refund(6000)).approval, (await bench.refund(6001)).approval
     assert asked is not None
     assert other is not None
-    mine, _, _ = open_to_answer(bench.walk, asked.id)
+    mine, _, _ = open_to_answer(
+        bench.recorder.ledger, bench.authority, bench.asking.openings, bench.walk.entropy, asked.id
+    )
     for _ in range(PER_OPENING_MAX * 3):
-        open_to_answer(bench.walk, other.id)
+        open_to_answer(
+            bench.recorder.ledger, bench.authority, bench.asking.openings, bench.walk.entropy, other.id
+        )
     assert (
-        await answer_approval(bench.walk, asked.id, token_over(bench, asked, mine), typed="4711")
+        await answer_approval(
+            bench.recorder,
+            bench.authority,
+            bench.asking,
+            bench.counters,
+            asked.id,
+            token_over(bench, asked, mine),
+            typed="4711",
+        )
     ).state == "approved"
     with pytest.raises(Refused) as told:
-        open_to_answer(bench.walk, asked.id)
+        open_to_answer(
+            bench.recorder.ledger, bench.authority, bench.asking.openings, bench.walk.entropy, asked.id
+        )
     assert told.value.code == "approval.not_pending"
 
 
 @pytest.mark.requirement("SIGN-04")
 async def test_nothing_runs_by_an_approval_that_showed_nothing():
     bench, asked = await approved()
-    now = bench.walk.approvals.find(asked.id)
+    now = bench.authority.approvals.find(asked.id)
     assert now is not None
     bare = replace(now, shown=NOTHING_SHOWN, card=NOTHING_SHOWN)
     assert from_body(body_of(bare), state="approved") == bare
-    assert bench.walk.approvals.replace(bare, was=now)
+    assert bench.authority.approvals.replace(bare, was=now)
     anew = (await bench.refund(6000)).approval
     assert anew is not None
     assert anew.id != asked.id

@@ -39,7 +39,7 @@ async def waiting(
 async def test_people_of_any_of_the_groups_answer():
     bench, approval = await waiting("sales|approvers:2")
     assert (await bench.answer(approval, by="dan")).state == "pending"
-    now = bench.walk.approvals.find(approval.id)
+    now = bench.authority.approvals.find(approval.id)
     assert now is not None
     assert (await bench.answer(now, by="bob")).state == "approved"
     assert (await bench.refund(6000)).outcome is not None
@@ -49,7 +49,7 @@ async def test_people_of_any_of_the_groups_answer():
 async def test_one_person_in_two_of_the_groups_is_one_person():
     bench, approval = await waiting("sales|approvers:2", groups={"bob": ["sales"]})
     assert (await bench.answer(approval, by="bob")).state == "pending"
-    now = bench.walk.approvals.find(approval.id)
+    now = bench.authority.approvals.find(approval.id)
     assert now is not None
     with pytest.raises(Refused) as told:
         await bench.answer(now, by="bob")
@@ -72,7 +72,7 @@ async def test_nobody_says_yes_to_what_their_own_agent_does():
     with pytest.raises(Refused) as told:
         await bench.answer(approval, by="bob")
     assert told.value.code == "approval.own_agent"
-    assert bench.walk.approvals.find(approval.id) == approval
+    assert bench.authority.approvals.find(approval.id) == approval
     assert (await bench.answer(approval, by="carol")).state == "approved"
 
 
@@ -99,7 +99,14 @@ async def test_a_backup_owner_who_signed_for_the_agent_answers_for_it():
     before = (await bench.refund(6000)).approval
     assert before is not None
     assert (await bench.answer(before, by="bob")).state == "approved"
-    await register_manifest(bench.walk, sample_signed(owner="bob").token, by="operator")
+    await register_manifest(
+        bench.recorder,
+        bench.authority,
+        bench.asking.under_way,
+        bench.live,
+        sample_signed(owner="bob").token,
+        by="operator",
+    )
     approval = (await bench.refund(6001)).approval
     assert approval is not None
     with pytest.raises(Refused) as told:
@@ -112,7 +119,14 @@ async def test_a_backup_owner_who_signed_for_the_agent_answers_for_it():
 async def test_a_manifest_that_the_owner_signed_leaves_the_backup_owner_free():
     bench = await Bench().registered(drifting())
     await bench.issue()
-    await register_manifest(bench.walk, sample_signed(owner="alice").token, by="operator")
+    await register_manifest(
+        bench.recorder,
+        bench.authority,
+        bench.asking.under_way,
+        bench.live,
+        sample_signed(owner="alice").token,
+        by="operator",
+    )
     approval = (await bench.refund(6000)).approval
     assert approval is not None
     assert (await bench.answer(approval, by="bob")).state == "approved"

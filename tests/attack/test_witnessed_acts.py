@@ -48,7 +48,7 @@ async def test_the_intent_is_under_a_cosigned_checkpoint_when_the_effect_happens
                 bench_documents(PERMIT + obliging("witnessed"))
             )
             await bench.issue()
-            bench.walk.witness = intent_witness(rounds, ledger.seal_now)
+            bench.recorder.witness = intent_witness(rounds, ledger.seal_now)
             sizes: list[int] = []
 
             async def before(effect) -> None:
@@ -65,7 +65,7 @@ async def test_the_intent_is_under_a_cosigned_checkpoint_when_the_effect_happens
                 assert answer.outcome.status == "succeeded"
             assert len(sizes) == 3
             honest.down = True
-            bench.walk.limits = type(bench.walk.limits)(intent_ttl_ms=600)
+            bench.walk.limits = bench.asking.limits = type(bench.walk.limits)(intent_ttl_ms=600)
             answer = await bench.act()
             assert answer.outcome is not None
             assert answer.outcome.status == "not_started"

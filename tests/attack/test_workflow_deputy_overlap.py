@@ -146,10 +146,12 @@ def test_an_observer_says_where_it_saw_not_all_that_a_process_descends_from(monk
 async def test_the_answer_of_a_workflow_is_nobodys_look():
     """Steps for what nobody has seen are told: a program has no eyes."""
     bench, approval = await waiting(600_000)
-    assert not question_of(bench.walk, approval).seen
-    assert not question_of(bench.walk, await answered(bench, approval)).seen
+    assert not question_of(bench.authority, bench.asking.duties, bench.walk.limits, approval).seen
+    assert not question_of(
+        bench.authority, bench.asking.duties, bench.walk.limits, await answered(bench, approval)
+    ).seen
     after = await bench.answer(now(bench, approval), by="carol")
-    assert question_of(bench.walk, after).seen
+    assert question_of(bench.authority, bench.asking.duties, bench.walk.limits, after).seen
 
 
 @pytest.mark.requirement("OVERSIGHT-06")
@@ -157,7 +159,7 @@ async def test_no_test_is_asked_that_workflows_alone_would_answer():
     limits = replace(LIMITS, canaries_per_day=100, canaries_pending_max=10)
     alone = POLICIES.replace("checks|approvers:2", "checks:1")
     bench, _ = await waiting(given=documents(policies=alone), limits=limits)
-    pattern = bench.walk.canaries.patterns[-1][1]
+    pattern = bench.asking.canaries.patterns[-1][1]
     assert await asked_canary(bench.walk, pattern, bench.clock.now()) is None
 
 

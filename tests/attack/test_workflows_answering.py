@@ -64,16 +64,26 @@ async def test_a_no_of_a_workflow_ends_it():
 @pytest.mark.requirement("WORKFLOW-01")
 async def test_a_workflow_sees_only_what_it_could_say_yes_to():
     bench, approval = await waiting()
-    current = bench.walk.registry.current.workflows[CHECK]
-    assert [one.id for one in waiting_for_workflow(bench.walk, current)] == [approval.id]
+    current = bench.authority.registry.current.workflows[CHECK]
+    assert [one.id for one in waiting_for_workflow(bench.authority, bench.walk.limits, current)] == [
+        approval.id
+    ]
     for other in (
         replace(current, groups=("audits",)),
         replace(current, capabilities=("crm.read",)),
         replace(current, tier_max=1),
     ):
-        assert waiting_for_workflow(bench.walk, other) == []
+        assert waiting_for_workflow(bench.authority, bench.walk.limits, other) == []
         with pytest.raises(Refused) as told:
-            open_to_workflow(bench.walk, other, approval.id)
+            open_to_workflow(
+                bench.recorder.ledger,
+                bench.authority,
+                bench.asking.openings,
+                bench.walk.limits,
+                bench.walk.entropy,
+                other,
+                approval.id,
+            )
         assert told.value.code == "approval.unknown"
 
 
@@ -196,14 +206,20 @@ async def test_what_does_not_stand_neither_answers_nor_counts(how: str, before_a
 async def test_an_answer_serves_once_and_here_alone():
     bench, approval = await waiting(60_000)
     token = token_of(bench, approval)
-    await answer_as_workflow(bench.walk, CHECK, approval.id, token)
+    await answer_as_workflow(
+        bench.recorder, bench.authority, bench.asking, bench.counters, CHECK, approval.id, token
+    )
     with pytest.raises((Refused, Unverified)) as again:
-        await answer_as_workflow(bench.walk, CHECK, approval.id, token)
+        await answer_as_workflow(
+            bench.recorder, bench.authority, bench.asking, bench.counters, CHECK, approval.id, token
+        )
     assert again.value.code == "approval.nonce"
     other = (await bench.refund(6001)).approval
     assert other is not None
     with pytest.raises(Unverified) as elsewhere:
-        await answer_as_workflow(bench.walk, CHECK, other.id, token)
+        await answer_as_workflow(
+            bench.recorder, bench.authority, bench.asking, bench.counters, CHECK, other.id, token
+        )
     assert elsewhere.value.code == "approval.other"
     with pytest.raises(Unverified) as deployment:
         await answered(bench, other, audience="another.test/ledger")
@@ -217,7 +233,7 @@ async def test_an_answer_serves_once_and_here_alone():
 async def test_the_timeline_tells_which_workflow_of_whom():
     bench, approval = await waiting()
     await answered(bench, approval)
-    found = reconstruct_timeline(bench.walk.ledger.replay(), "m-1", bench.walk.subject_keys.find)
+    found = reconstruct_timeline(bench.recorder.ledger.replay(), "m-1", bench.recorder.subject_keys.find)
     told = [line.text for line in found]
     assert any(f"Workflow {CHECK} of erin approved" in text for text in told), told
 

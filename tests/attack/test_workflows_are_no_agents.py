@@ -58,7 +58,14 @@ async def test_an_agents_key_is_none_of_a_workflows():
 async def test_what_a_workflow_signed_is_nothing_at_the_door_of_people():
     bench, approval = await waiting()
     with pytest.raises(Unverified) as told:
-        await answer_approval(bench.walk, approval.id, token_of(bench, approval))
+        await answer_approval(
+            bench.recorder,
+            bench.authority,
+            bench.asking,
+            bench.counters,
+            approval.id,
+            token_of(bench, approval),
+        )
     assert told.value.code == "approval.key"
 
 

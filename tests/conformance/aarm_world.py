@@ -17,10 +17,10 @@ NOTE = {"case_id": "4711", "text": "called back"}
 def opened(world: World, tag: Tag) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Leaf and sealed fields of the entries of this type."""
     found = []
-    for stored in world.walk.ledger.replay():
+    for stored in world.walk.recorder.ledger.replay():
         leaf = json.loads(stored.leaf)
         if leaf["tag"] == tag:
-            found.append((leaf, dict(payload_of(stored, leaf, world.walk.subject_keys.find) or {})))
+            found.append((leaf, dict(payload_of(stored, leaf, world.walk.recorder.subject_keys.find) or {})))
     return found
 
 

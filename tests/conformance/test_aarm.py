@@ -29,17 +29,21 @@ CRM = ("crm.read", "crm.note")
 
 async def answered(world: World, approval_id: str) -> None:
     """Bob says yes, as people do."""
-    asked = next(one for one in world.walk.approvals.all(pending_only=True, now=world.walk.clock.now()))
+    asked = next(
+        one for one in world.walk.authority.approvals.all(pending_only=True, now=world.walk.clock.now())
+    )
     token = signed_answer(
         asked,
-        nonce=nonce_for(world.walk, asked),
+        nonce=nonce_for(world.walk.asking.openings, world.walk.clock, world.walk.entropy, asked),
         by=PrincipalId("bob"),
         verdict="approve",
-        audience=world.walk.ledger.origin,
+        audience=world.walk.recorder.ledger.origin,
         at=world.walk.clock.now(),
         key=signing_key("bob"),
     )
-    await answer_approval(world.walk, approval_id, token)
+    await answer_approval(
+        world.walk.recorder, world.walk.authority, world.walk.asking, world.walk.counters, approval_id, token
+    )
 
 
 @pytest.mark.requirement("AARM-01")
@@ -57,7 +61,7 @@ async def test_an_action_that_policy_denies_has_no_effect_and_leaves_a_record_wi
         ((leaf, fields),) = opened(world, Tag.REFUSAL)
         assert (leaf["agent"], leaf["mandate"], leaf["capability"]) == ("scout", "m-1", "bad.printing")
         assert leaf["by"] == ["no-printing"]
-        assert leaf["policy_set"] == world.walk.decision_point.policy_set
+        assert leaf["policy_set"] == world.walk.policies.decision_point.policy_set
         assert fields["reasons"] == ["printing wastes paper"]
 
 
@@ -84,7 +88,9 @@ async def test_an_action_that_is_deferred_has_no_effect_until_a_person_says_yes(
 async def test_without_a_log_that_takes_records_actions_fail_and_nothing_happens(tmp_path):
     async with gateway_world(tmp_path, "bad") as world:
         world.mandate("bad.echo")
-        world.walk.ledger = FaultyLedger(world.walk.ledger, lambda _number, _entry: "undone")
+        world.walk.recorder.ledger = FaultyLedger(
+            world.walk.recorder.ledger, lambda _number, _entry: "undone"
+        )
         async with world.client("bad") as client:
             for _ in range(2):
                 with pytest.raises(MCPError):
@@ -140,7 +146,7 @@ async def test_every_record_names_person_agent_instance_task_policy_and_how_the_
         for leaf, _ in (scout, rover, asked, refused):
             assert leaf["capability"]
             assert leaf["proof"]
-            assert world.walk.decision_point.policy_set in json.dumps(leaf)
+            assert world.walk.policies.decision_point.policy_set in json.dumps(leaf)
         for _, fields in (scout, rover, asked):
             assert fields["principal"] == "alice"
             assert fields["purpose"] == "Test the gateway"

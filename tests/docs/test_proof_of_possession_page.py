@@ -18,7 +18,7 @@ from answerable.core.identity.proof.http_signature import (
 )
 from answerable.core.identity.proof.session import SessionKey, derive_key, parse_answer, parse_offer
 from answerable.errors import UnverifiedCode
-from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy

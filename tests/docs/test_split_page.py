@@ -58,19 +58,27 @@ async def split_world(home: Path, documents: list[Any]) -> AsyncIterator[World]:
 
 
 async def approve(world: World, waiting: Any) -> None:
-    approval = world.walk.approvals.find(waiting["approvalId"])
+    approval = world.walk.authority.approvals.find(waiting["approvalId"])
     assert approval is not None
     token = signed_answer(
         approval,
-        nonce=nonce_for(world.walk, approval),
+        nonce=nonce_for(world.walk.asking.openings, world.walk.clock, world.walk.entropy, approval),
         by=PrincipalId("chen"),
         verdict="approve",
-        audience=world.walk.ledger.origin,
+        audience=world.walk.recorder.ledger.origin,
         at=world.walk.clock.now(),
         key=signing_key("chen"),
     )
     assert (
-        await answer_approval(world.walk, approval.id, token, typed=name_to_type(approval))
+        await answer_approval(
+            world.walk.recorder,
+            world.walk.authority,
+            world.walk.asking,
+            world.walk.counters,
+            approval.id,
+            token,
+            typed=name_to_type(approval),
+        )
     ).state == "approved"
 
 
@@ -87,10 +95,10 @@ def told(result: Any) -> dict[str, Any]:
 def faults(world: World) -> tuple[list[str], int]:
     """What a stranger would find wrong in the whole log, and what could not be compared."""
     check = ShownPrepared()
-    for stored in world.walk.ledger.replay():
+    for stored in world.walk.recorder.ledger.replay():
         leaf = read_leaf(stored.leaf)
         assert not isinstance(leaf, Fault)
-        shown = disclosures_of(stored, world.walk.subject_keys.find) or ()
+        shown = disclosures_of(stored, world.walk.recorder.subject_keys.find) or ()
         check.take(stored.index, leaf, shown, leaf_hash(stored.leaf))
     return [fault.message for _, fault in check.faults()], check.unread
 
@@ -109,7 +117,7 @@ async def test_a_payment_run_is_paid_as_it_was_prepared_shown_and_signed(tmp_pat
         assert waiting.structured_content is not None
         assert waiting.structured_content["state"] == "pending"
         card: Any = parse(
-            world.walk.approvals.all(pending_only=True, now=world.walk.clock.now())[0].card.bytes
+            world.walk.authority.approvals.all(pending_only=True, now=world.walk.clock.now())[0].card.bytes
         )
         assert "EUR 1,540.50" in card["sentence"]
         assert dict(card["prepared"])["› lines"] == "2 items; together amount EUR 1,540.50"
@@ -125,9 +133,9 @@ async def test_a_payment_run_is_paid_as_it_was_prepared_shown_and_signed(tmp_pat
         assert again.structured_content["code"] == "prepared.used"
         assert faults(world) == ([], 0)
         intent = [one for one in world.entries(Tag.INTENT) if one["capability"] == "payruns.execute"][-1]
-        find = world.walk.subject_keys.find
-        story = reconstruct_timeline(world.walk.ledger.replay(), intent["action"], find)
-        ended = next(one for one in world.walk.ledger.replay() if one.tag == Tag.OUTCOME).index
+        find = world.walk.recorder.subject_keys.find
+        story = reconstruct_timeline(world.walk.recorder.ledger.replay(), intent["action"], find)
+        ended = next(one for one in world.walk.recorder.ledger.replay() if one.tag == Tag.OUTCOME).index
         assert any(f"exactly what was prepared at #{ended}" in one for line in story for one in line.details)
 
 
@@ -143,7 +151,7 @@ async def test_a_change_that_was_prepared_against_what_has_moved_since_is_not_ap
         assert waiting.structured_content is not None
         assert waiting.structured_content["state"] == "pending"
         card: Any = parse(
-            world.walk.approvals.all(pending_only=True, now=world.walk.clock.now())[0].card.bytes
+            world.walk.authority.approvals.all(pending_only=True, now=world.walk.clock.now())[0].card.bytes
         )
         line = dict(card["prepared"])["› steps 1"]
         assert line == 'after "pay.attacker.example", before "pay.example.com", name "payment_host"'

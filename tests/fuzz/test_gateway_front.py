@@ -20,7 +20,7 @@ from answerable.core.action.quota import RefusalQuota
 from answerable.core.canonical import encode
 from answerable.core.identity.proof.http_signature import SignedRequest, sign_request
 from answerable.core.ledger.answer import Answer
-from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.registers import fresh
 from answerable.testing.samples import registry_documents, signing_key

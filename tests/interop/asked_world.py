@@ -79,7 +79,7 @@ async def asked_world(home: Path, *, answers: bool) -> AsyncIterator[tuple[World
 
 async def _person(world: World) -> None:
     while True:
-        for waiting in world.walk.approvals.all(pending_only=True, now=world.walk.clock.now()):
+        for waiting in world.walk.authority.approvals.all(pending_only=True, now=world.walk.clock.now()):
             approve(world, waiting.id)
         await anyio.sleep(0.02)
 

@@ -149,10 +149,10 @@ PAIRS = {"a2a": a2a_pair, "nats": nats_pair}
 def refusals(world: TokenWorld) -> list[dict[str, Any]]:
     """Leaves of refusals, with their reasons opened."""
     found = []
-    for stored in world.walk.ledger.replay():
+    for stored in world.walk.recorder.ledger.replay():
         leaf = json.loads(stored.leaf)
         if leaf["tag"] == Tag.REFUSAL:
-            opened = payload_of(stored, leaf, world.walk.subject_keys.find) or {}
+            opened = payload_of(stored, leaf, world.walk.recorder.subject_keys.find) or {}
             found.append({**leaf, "reasons": opened["reasons"]})
     return found
 

@@ -53,7 +53,7 @@ async def made_over(provider: str, keys: HttpIssuerKeys):
     made = await bench()
     made.clock.advance((SystemClock().now() - made.clock.now()) // 1000)
     issuer = PersonIssuer(issuer=provider, audience=CLIENT, login_seconds_max=600)
-    made.walk.people = PersonVerifier(clock=made.clock, keys=keys, issuers=(issuer,))
+    made.walk.asking.people = PersonVerifier(clock=made.clock, keys=keys, issuers=(issuer,))
     known = changed(documents(), "Principal", "alice", oidc={"issuer": provider, "subject": SUBJECT})
     await apply_registry(made.walk, known, by="operator")
     return made

@@ -44,7 +44,7 @@ async def test_the_libraries_of_standard_webhooks_and_cloudevents_take_our_messa
         # Their library wants a time that is near its own.
         bench.clock.jump((SystemClock().now() - bench.clock.now()) / 1000)
         what = revocable("agent", "rover")
-        await revoke_authority(bench.walk, what, by="alice", reason="Grüße")
+        await revoke_authority(bench.recorder, bench.authority, bench.live, what, by="alice", reason="Grüße")
         await announce_new(desk)
         assert await deliver_events(desk, "webhook:ops") == 1
         (seen,) = hook.taken

@@ -114,7 +114,7 @@ async def console_house(*, limits: ConsoleLimits | None = None, providers: Any =
     bench = await passkey_bench(**desk)
     device = SoftPasskey(seed="alice")
     await enrolled(bench, "alice", device)
-    refused = DoorDesk(walk=bench.walk, known=KnownCallers(registry=bench.walk.registry)).at("console")
+    refused = DoorDesk(walk=bench.walk, known=KnownCallers(registry=bench.authority.registry)).at("console")
     needs = ConsoleServices(
         walk=bench.walk,
         origin=ORIGIN,

@@ -192,7 +192,7 @@ def below(parent: Authority, bound: Bound) -> Authority:
 def chain_of(bench: Bench, mandate: Any, delegation_lineage: DelegationLineage) -> tuple[str, ...]:
     """Root for scout, then hops that go to rover; a consented one is issued by the service and names what it is for."""
     mission = Mission(
-        id=mandate.id, authority_hash=authority_hash(mandate, audience=bench.walk.ledger.origin)
+        id=mandate.id, authority_hash=authority_hash(mandate, audience=bench.recorder.ledger.origin)
     )
     now = bench.clock.now()
 
@@ -221,7 +221,7 @@ def chain_of(bench: Bench, mandate: Any, delegation_lineage: DelegationLineage) 
                 # Where the service would have written the consent down.
                 terms.CONSENT_ENTRY: 0,
                 terms.CONSENT_LEAF: "00" * 32,
-                terms.CONSENT_LOG: bench.walk.ledger.origin,
+                terms.CONSENT_LOG: bench.recorder.ledger.origin,
             }
             signed = issue_hop(
                 chain,

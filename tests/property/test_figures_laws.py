@@ -47,8 +47,8 @@ async def _played(script, back_hours):
     for step in script:
         await _stepped(bench, step, asked, task)
     figures, now = await figures_of(bench), bench.clock.now()
-    again = counted_again(bench.walk.ledger)
-    assert figures.entries == bench.walk.ledger.size == again.entries
+    again = counted_again(bench.recorder.ledger)
+    assert figures.entries == bench.recorder.ledger.size == again.entries
     since = now - back_hours * HOUR_MS if back_hours else 0
     assert comparable(figures, now, since) == comparable(again, now, since)
     assert figures.waiting(now) == again.waiting(now)
@@ -74,14 +74,14 @@ async def _stepped(bench, step, asked, task):
         case "count":
             await figures_of(bench)
         case "keep":
-            await keep_figures(walk)
+            await keep_figures(walk.recorder.ledger, walk.asking.figures, walk.clock)
         case "crash":
-            walk.figures = StatisticsState(register=walk.figures.register)
+            walk.asking.figures = StatisticsState(register=walk.asking.figures.register)
         case "lost":
-            walk.figures = StatisticsState(register=fresh(SqliteFiguresRegister))
+            walk.asking.figures = StatisticsState(register=fresh(SqliteFiguresRegister))
         case ("passes", seconds):
             bench.clock.advance(seconds)
-            task.append((await bench.issue(f"m-{walk.ledger.size}", calls_max=100)).id)
+            task.append((await bench.issue(f"m-{walk.recorder.ledger.size}", calls_max=100)).id)
         case ("set back", seconds):
             bench.clock.jump(-seconds)
 

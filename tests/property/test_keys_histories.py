@@ -42,8 +42,8 @@ async def applied(bench: Bench, held: dict[str, list[str]]) -> None:
 
 async def applied_in_vain(bench: Bench, held: dict[str, list[str]], fault: Fault) -> bool:
     """Whether it came into force all the same, as where nothing had to be written."""
-    plain = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(
+    plain = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
         plain, Trouble(lambda _n, method: fault if "submit" in method else None)
     )
     try:
@@ -51,7 +51,7 @@ async def applied_in_vain(bench: Bench, held: dict[str, list[str]], fault: Fault
     except (Unavailable, Crash):
         return False
     finally:
-        bench.walk.ledger = plain
+        bench.recorder.ledger = plain
     return True
 
 
@@ -68,14 +68,14 @@ async def test_no_honest_answer_reads_as_forged(seed: int):
         elif what == "elsewhere":
             # By the process of another shard, whose log has the entry.
             held = dealt(chance, held)
-            documents = bench.walk.registry.documents()
+            documents = bench.authority.registry.documents()
             more = {f"Principal/{name}": encode(person(name, *keys)) for name, keys in held.items()}
-            bench.walk.registry.put({**documents, **more})
+            bench.authority.registry.put({**documents, **more})
         elif what == "in vain":
             other = dealt(chance, held)
             held = other if await applied_in_vain(bench, other, chance.choice(FAULTS)) else held
         elif what == "restart":
-            bench.walk.keys_named.clear()
+            bench.recorder.keys_named.clear()
         elif what == "wait":
             bench.clock.advance(LATER)
         else:

@@ -46,6 +46,7 @@ from tests.worlds.authority_source import (
     watch,
 )
 from tests.worlds.delegation_lineage import asked, believing, chain_of, mandated
+from tests.worlds.parts import to_hold
 
 ASKED = [
     (agent, mandate, target, arguments)
@@ -65,7 +66,7 @@ async def applied(of: Sourced, found: list[object]) -> None:
 async def held(of: Sourced, kind: str, name: str, seconds: int) -> None:
     what = holdable(kind, name) if name else EVERYTHING
     until = of.bench.clock.now() + seconds * 1000
-    await place_hold(of.walk, what, by="uid:0", expires_at=until)
+    await place_hold(*to_hold(of.walk), what, by="uid:0", expires_at=until)
 
 
 async def later(of: Sourced, seconds: float) -> None:
@@ -83,15 +84,15 @@ async def acted(of: Sourced) -> None:
 async def tripped(of: Sourced, what: HoldTarget) -> None:
     """For a minute, here alone at first: what is said of it is its own name."""
     now = of.bench.clock.now()
-    number = len(of.walk.tripped.tripped)
+    number = len(of.walk.authority.tripped.tripped)
     hold = Hold(
         id=HoldId(f"hold_{now + number:022d}"), what=what, at=now, by="uid:0", expires_at=now + 60_000
     )
-    of.walk.tripped.trip(hold)
+    of.walk.authority.tripped.trip(hold)
 
 
 async def revoked(of: Sourced, what: RevocationTarget) -> None:
-    of.walk.revocations.add(Revocation(what=what, at=UnixMillis(of.bench.clock.now()), by="uid:0"))
+    of.walk.authority.revocations.add(Revocation(what=what, at=UnixMillis(of.bench.clock.now()), by="uid:0"))
 
 
 NAMES = (
@@ -120,17 +121,24 @@ STEPS = {
     "hold a tool": partial(held, kind="tool", name="crm/refund", seconds=20),
     "hold a mandate": partial(held, kind="mandate", name="m-2", seconds=20),
     "revoke a hop": lambda of: revoke_authority(
-        of.walk, revocable("hop", "hop-rover"), by="uid:0", reason=""
+        of.walk.recorder,
+        of.walk.authority,
+        of.walk.live,
+        revocable("hop", "hop-rover"),
+        by="uid:0",
+        reason="",
     ),
     "hold everything": partial(held, kind="everything", name="", seconds=20),
     "trip": trip,
     "revoke a mandate": lambda of: revoke_authority(
-        of.walk, revocable("mandate", "m-3"), by="uid:0", reason=""
+        of.walk.recorder, of.walk.authority, of.walk.live, revocable("mandate", "m-3"), by="uid:0", reason=""
     ),
     "revoke the agent": lambda of: revoke_authority(
-        of.walk, revocable("agent", "scout"), by="uid:0", reason=""
+        of.walk.recorder, of.walk.authority, of.walk.live, revocable("agent", "scout"), by="uid:0", reason=""
     ),
-    "close": lambda of: close_mandate(of.walk, "m-2", by="operator"),
+    "close": lambda of: close_mandate(
+        of.walk.recorder, of.walk.authority, of.walk.live, "m-2", by="operator"
+    ),
     "close elsewhere": close_elsewhere,
     "describe otherwise": redefine,
     "repin": repin,
@@ -152,13 +160,13 @@ STEPS = {
 
 def told(of: Sourced, plans: Plans) -> list[object]:
     """What verification, facts and decision say of everything that could be asked, with what is kept in these plans."""
-    kept, of.walk.plans = of.walk.plans, plans
+    kept, of.walk.verification.plans = of.walk.verification.plans, plans
     try:
         return [_told(of, partial(in_person, of.bench, *one)) for one in ASKED] + [
             _told(of, partial(asked, of.bench, chain, agent=agent)) for chain, agent in CHAINS[of.bench]
         ]
     finally:
-        of.walk.plans = kept
+        of.walk.verification.plans = kept
 
 
 def in_person(bench: Bench, agent: str, mandate: str, target: str, arguments: dict[str, object]):
@@ -172,7 +180,7 @@ def _told(of: Sourced, ask) -> object:
         plan = find_plan(walk, request, caller)
         verified = verify(walk, plan, request, caller)
         facts = facts_under(plan, walk, verified)
-        decision = walk.decision_point.decide(verified, facts)
+        decision = walk.policies.decision_point.decide(verified, facts)
     except AnswerableError as fault:
         return type(fault), getattr(fault, "code", ""), fault.message
     told_of_plan = (plan.epoch, plan.identity, plan.capability, plan.resolved, plan.delegation_lineage)
@@ -187,19 +195,23 @@ async def lived(history: list[str]) -> None:
         await of.bench.issue(name, agent=agent)
     believing(of.bench)
     # A chain of two, at hand to its holder and to somebody else, which acts for less time than some steps take.
-    of.walk.acting = ActingLimits(seconds=(20, 20, 20, 20))
+    of.walk.verification.acting = ActingLimits(seconds=(20, 20, 20, 20))
     chain = chain_of(of.bench, await mandated(of.bench, identity="m-4"))
     CHAINS[of.bench] = ((chain, "rover"), (chain, "scout"))
     await acted(of)
-    said = told(of, of.walk.plans)
+    said = told(of, of.walk.verification.plans)
     assert [type(one[0]) is tuple for one in said] == [True] * 6 + [False] * 2 + [True, False], said
     for step in history:
         with suppress(AnswerableError):
             await STEPS[step](of)
-        kept = told(of, of.walk.plans)
+        kept = told(of, of.walk.verification.plans)
         # Nothing of what was found out before, wherever it is kept.
-        of.walk.judged_in = of.walk.standing_of = None
-        of.walk.fits, of.walk.tools_seen, of.walk.worlds._world = ToolFits(), ToolsSeen(), None
+        of.walk.authority.judged_in = of.walk.authority.standing_of = None
+        of.walk.verification.fits, of.walk.verification.tools_seen, of.walk.verification.worlds._world = (
+            ToolFits(),
+            ToolsSeen(),
+            None,
+        )
         assert kept == told(of, Plans(0)), step
 
 

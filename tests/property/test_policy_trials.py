@@ -70,12 +70,12 @@ def given(mandate: Mandate, amount: int) -> Any:
 async def test_the_question_of_a_case_is_that_of_the_walk(amount: int):
     bench = await Bench().registered()
     mandate = await bench.issue("m-1")
-    overheard = Overheard(bench.walk.decision_point)
-    bench.walk.decision_point = overheard
+    overheard = Overheard(bench.walk.policies.decision_point)
+    bench.walk.policies.decision_point = overheard
     with suppress(Refused):
         await bench.refund(amount)
     real = overheard.decisions[0]
-    verified, facts = trial_of(given(mandate, amount), bench.walk.registry.current)
+    verified, facts = trial_of(given(mandate, amount), bench.authority.registry.current)
     tried = overheard.point.decide(verified, facts)
     assert (tried.effect, tried.determined_by, tried.requirements) == (
         real.effect,

@@ -62,7 +62,7 @@ async def wrote(seed: int) -> Bench:
 @settings(max_examples=examples(25))
 def test_replay_equals_decision_for_every_entry_of_a_random_ledger(seed: int) -> None:
     bench = asyncio.run(wrote(seed))
-    for one in replay_entries(bench.walk.ledger.replay(), bench.walk.subject_keys.find):
+    for one in replay_entries(bench.recorder.ledger.replay(), bench.recorder.subject_keys.find):
         assert one.verdict in ("same", "not_asked"), (one.index, one.text)
 
 
@@ -70,7 +70,7 @@ def test_random_ledgers_have_decisions_of_every_kind() -> None:
     counts: Counter[str] = Counter()
     for seed in range(12):
         bench = asyncio.run(wrote(seed))
-        for one in replay_entries(bench.walk.ledger.replay(), bench.walk.subject_keys.find):
+        for one in replay_entries(bench.recorder.ledger.replay(), bench.recorder.subject_keys.find):
             counts[f"{one.verdict} {one.recorded.effect}"] += 1
             counts["lifted"] += bool(one.recorded.lifted)
             counts[one.recorded.by[0] if one.recorded.by else ""] += 1
@@ -82,7 +82,7 @@ def test_a_gateway_that_does_not_do_what_its_policies_say_is_found_out() -> None
     async def lied() -> Bench:
         bench = await Bench().registered()
         await bench.issue()
-        inner = bench.walk.decision_point
+        inner = bench.walk.policies.decision_point
 
         class Lenient:
             policy_set, policy_statement = inner.policy_set, inner.policy_statement
@@ -97,13 +97,13 @@ def test_a_gateway_that_does_not_do_what_its_policies_say_is_found_out() -> None
             def may_list(self, agent, capability):
                 return True
 
-        bench.walk.decision_point = Lenient()
+        bench.walk.policies.decision_point = Lenient()
         with suppress(Refused):
             await bench.refund(9_000)
         return bench
 
     bench = asyncio.run(lied())
-    found = list(replay_entries(bench.walk.ledger.replay(), bench.walk.subject_keys.find))
+    found = list(replay_entries(bench.recorder.ledger.replay(), bench.recorder.subject_keys.find))
     assert [one.verdict for one in found] == ["differs"]
 
 

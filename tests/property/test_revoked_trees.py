@@ -56,7 +56,14 @@ async def check(register: TokenRegister, draw: Any) -> None:
     for _ in range(draw(st.integers(1, 2))):
         revoked.add(draw(st.sampled_from(names)))
         for what in revoked:
-            await revoke_authority(world.bench.walk, what, by="operator", looks_back=False)
+            await revoke_authority(
+                world.bench.recorder,
+                world.bench.authority,
+                world.bench.live,
+                what,
+                by="operator",
+                looks_back=False,
+            )
         for one in world.nodes:
             stands = one.names.isdisjoint(revoked)
             assert world.at_the_gateway(one) is stands, (one, revoked)

@@ -182,7 +182,7 @@ class World:
             holds=SqliteHoldRegister(store, revocations),
             pins=SqliteToolPinRegister(store),
         )
-        self.bench.walk.manifests = SqliteManifestRegister(store)
+        self.bench.authority.manifests = SqliteManifestRegister(store)
         self.upstream = describing(self.bench)
         self.issued: list[tuple[str, str]] = []
 
@@ -203,16 +203,18 @@ class World:
                 return
             name, agent = self.issued[which]
             if what == "close":
-                await close_mandate(walk, MandateId(name), by="operator")
+                await close_mandate(walk.recorder, walk.authority, walk.live, MandateId(name), by="operator")
             else:
                 with suppress(Refused):
                     await govern_action(walk, *self.request(READ, name, agent, {"case": "4711"}))
         elif what == "wait":
             self.bench.clock.advance(which)
         elif what == "hold":
-            await place_hold(walk, which, by="dan")
+            await place_hold(walk.recorder, walk.authority, walk.live, walk.counters.cuts, which, by="dan")
         elif what == "revoke":
-            await revoke_authority(walk, which, by="dan", looks_back=False)
+            await revoke_authority(
+                walk.recorder, walk.authority, walk.live, which, by="dan", looks_back=False
+            )
         elif what == "change_tool":
             self.upstream.says[which] = described(which, description="Another tool")
         else:
@@ -242,8 +244,8 @@ class World:
 
     def then(self) -> Then:
         found = Then(at=UnixMillis(self.bench.clock.now()))
-        for stored in self.bench.walk.ledger.replay():
-            if not found.take(stored, self.bench.walk.subject_keys.find):
+        for stored in self.bench.recorder.ledger.replay():
+            if not found.take(stored, self.bench.recorder.subject_keys.find):
                 break
         return found
 

@@ -37,6 +37,7 @@ from answerable.testing.fault_injection import Trouble
 from answerable.testing.registers import fresh_subject_keys
 from answerable.testing.samples import document, signing_key
 from answerable.testing.trouble_outside import TroubledUpstream
+from tests.worlds.parts import to_settle
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -146,7 +147,7 @@ class Story:
         await self._act(number, **changes[number % len(changes)])
 
     async def _answer(self, number: int) -> None:
-        for approval in self.bench.walk.approvals.all(pending_only=True, now=self.bench.clock.now()):
+        for approval in self.bench.authority.approvals.all(pending_only=True, now=self.bench.clock.now()):
             person = PEOPLE[("bob", "carol", "alice")[number % 3]]
             verdict = "deny" if number % 5 == 0 else "approve"
             await self.bench.answer(approval, by=person, verdict=verdict, comment=f"{MARK} {number}")
@@ -155,7 +156,13 @@ class Story:
         await self._issue(2 + number, ("alice", "bob")[number % 2])
 
     async def _close(self, number: int) -> None:
-        await close_mandate(self.bench.walk, f"m-{2 + number}", by=f"{MARK} {number}")
+        await close_mandate(
+            self.bench.recorder,
+            self.bench.authority,
+            self.bench.live,
+            f"m-{2 + number}",
+            by=f"{MARK} {number}",
+        )
 
     async def _apply(self, number: int) -> None:
         changed = documents(customers=number % 2 == 0)
@@ -167,19 +174,19 @@ class Story:
 
     async def _breaks(self, number: int) -> None:
         fault: Fault = "undone" if number % 2 else "done"
-        upstream = self.bench.walk.upstream
-        self.bench.walk.upstream = TroubledUpstream(
+        upstream = self.bench.walk.verification.upstream
+        self.bench.walk.verification.upstream = TroubledUpstream(
             self.bench.upstream, Trouble(lambda _n, method: fault if "perform" in method else None)
         )
         try:
             await self._act(0)
         finally:
-            self.bench.walk.upstream = upstream
+            self.bench.walk.verification.upstream = upstream
 
     async def _hangs(self, number: int) -> None:
         async def late(_: Effect) -> None:
             self.bench.clock.advance(200)
-            await settle_open_intents(self.bench.walk)
+            await settle_open_intents(*to_settle(self.bench.walk))
 
         self.bench.upstream.after = late
         try:
@@ -210,11 +217,11 @@ class Story:
                 door="mcp", code="proof.key", source=f"10.0.0.{one}", first=now, last=now, key="k" * 43
             )
             claiming = partial(replace, peer=f"{MARK} port 1", agent_named=MARK, mandate_named=MARK)
-            walk.door_refusals.note(stranger, claiming)
-        await record_door_refusals(walk)
-        walk.quota.note(AgentId("scout"), now)
-        walk.quota.restore_counted({"scout": number})
-        await record_counted_refusals(walk)
+            walk.counters.door_refusals.note(stranger, claiming)
+        await record_door_refusals(walk.recorder, walk.authority.registry, walk.counters)
+        walk.counters.quota.note(AgentId("scout"), now)
+        walk.counters.quota.restore_counted({"scout": number})
+        await record_counted_refusals(walk.recorder, walk.asking.passkeys, walk.counters.quota)
 
 
 KINDS = (
@@ -233,7 +240,7 @@ def told(steps: list[tuple[str, int]]) -> tuple[Story, list[StoredEntry]]:
         return story
 
     story = asyncio.run(play())
-    return story, list(story.bench.walk.ledger.replay())
+    return story, list(story.bench.recorder.ledger.replay())
 
 
 def spelled(text: str) -> set[bytes]:
@@ -339,7 +346,7 @@ def check_fields(story: Story, entries: list[StoredEntry]) -> None:
     salts: list[str] = []
     said = b""
     for stored in entries:
-        fields = disclosures_of(stored, story.bench.walk.subject_keys.find)
+        fields = disclosures_of(stored, story.bench.recorder.subject_keys.find)
         assert fields is not None, stored.tag
         for one in fields:
             salt, _, _ = msgspec.json.decode(one.array)

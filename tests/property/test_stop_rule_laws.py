@@ -34,7 +34,7 @@ async def done(bench: Bench, steps: list[str]) -> list[str]:
     for step in steps:
         match step:
             case "place":
-                await place_triggered_holds(bench.walk)
+                await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
             case "later":
                 bench.clock.advance(6)
             case "back":

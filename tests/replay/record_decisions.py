@@ -101,7 +101,7 @@ def record() -> list[dict[str, Any]]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(subject_key.SubjectKey, "__init__", noted)
             bench = asyncio.run(_awaited(made))
-        stored = [*bench.walk.ledger.replay()]
+        stored = [*bench.recorder.ledger.replay()]
         logs.append(
             {
                 "log": name,

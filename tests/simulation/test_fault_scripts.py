@@ -41,6 +41,7 @@ from answerable.testing.invariants import Promises, broken_laws
 from answerable.testing.recording_upstream import Effect, RecordingUpstream
 from answerable.testing.registers import fresh
 from answerable.testing.trouble_outside import TroubledChannel, TroubledUpstream
+from tests.worlds.parts import to_settle
 
 PAIRS_AT_RANDOM = 300
 Script = dict[int, Fault]
@@ -55,7 +56,7 @@ async def _ask(bench: Bench) -> None:
 
 
 async def _approve(bench: Bench) -> None:
-    for approval in bench.walk.approvals.all(pending_only=True, now=bench.clock.now()):
+    for approval in bench.authority.approvals.all(pending_only=True, now=bench.clock.now()):
         await bench.answer(approval)
 
 
@@ -68,13 +69,13 @@ async def _ask_too_much(bench: Bench) -> None:
 
 
 async def _close(bench: Bench) -> None:
-    await close_mandate(bench.walk, "m-1", by="alice")
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="alice")
 
 
 async def _settle(bench: Bench) -> None:
-    await settle_open_intents(bench.walk)
-    await record_counted_refusals(bench.walk)
-    bench.walk.intents.keep_budgets()
+    await settle_open_intents(*to_settle(bench.walk))
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
+    bench.recorder.intents.keep_budgets()
 
 
 # Steps come twice where a person or an agent would try again.
@@ -129,7 +130,7 @@ class Stage:
 
     async def _process(self) -> Bench:
         bench = await self._bench(Trouble(self._fault))
-        recover_from_ledger(bench.walk)
+        recover_from_ledger(*to_settle(bench.walk))
         return bench
 
     def _fault(self, _number: int, method: str) -> Fault | None:
@@ -157,22 +158,22 @@ class Stage:
             upstream=TroubledUpstream(upstream, trouble),
             subject_keys=TroubledSubjectKeys(stores.subject_keys, trouble),
         )
-        bench.walk.channel = TroubledChannel(bench.walk.channel, trouble)
+        bench.asking.channel = TroubledChannel(bench.asking.channel, trouble)
         return bench
 
     async def _end(self) -> None:
         await self.disk.crashed()
         bench = await self._bench(Trouble(lambda _number, _method: None))
-        recover_from_ledger(bench.walk)
+        recover_from_ledger(*to_settle(bench.walk))
         self.clock.advance(200)
-        await settle_open_intents(bench.walk)
-        again = await settle_open_intents(bench.walk)
-        entries = list(bench.walk.ledger.replay())
+        await settle_open_intents(*to_settle(bench.walk))
+        again = await settle_open_intents(*to_settle(bench.walk))
+        entries = list(bench.recorder.ledger.replay())
         found = broken_laws(
             entries,
             self.effects,
-            bench.walk.mandates,
-            subject_keys=bench.walk.subject_keys,
+            bench.authority.mandates,
+            subject_keys=bench.recorder.subject_keys,
             promises=Promises(),
             happened={},
         )

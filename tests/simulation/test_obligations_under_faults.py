@@ -16,6 +16,7 @@ from answerable.testing.fault_injection import Fault, faults_of
 from answerable.testing.registers import fresh
 from tests.simulation.test_fault_scripts import Script, Stage
 from tests.worlds.obligation import NARROW, PERMIT, SECRET, obliging
+from tests.worlds.parts import to_settle
 
 POLICIES = "".join(
     (
@@ -42,7 +43,7 @@ async def _quiet(bench: Bench) -> None:
 
 async def _settle(bench: Bench) -> None:
     bench.clock.advance(200)
-    await settle_open_intents(bench.walk)
+    await settle_open_intents(*to_settle(bench.walk))
 
 
 STORY = (_issue, _issue, _wide, _quiet, _settle, _wide, _settle)

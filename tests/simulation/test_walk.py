@@ -74,7 +74,7 @@ class Planned(Simulation):
 
     def _bench(self, stores, trouble):
         bench, ledger = super()._bench(stores, trouble)
-        bench.walk.plans = Plans(self.plans_max)
+        bench.walk.verification.plans = Plans(self.plans_max)
         return bench, ledger
 
 
@@ -121,7 +121,7 @@ def test_a_walk_that_forgets_holds_is_found_out(monkeypatch: pytest.MonkeyPatch,
     if law == "looked at again":
         monkeypatch.setattr(Judged, "hold", lambda _self, _now: None)
         monkeypatch.setattr(Judged, "stopped", lambda _self, _now: "")
-        monkeypatch.setattr("answerable.flows.revocation.place_hold.cut_held", lambda _walk: 0)
+        monkeypatch.setattr("answerable.flows.revocation.place_hold.cut_held", lambda *_: 0)
     else:
         monkeypatch.setattr("answerable.flows.revocation.place_hold._record", forgotten)
     with pytest.raises(AssertionError, match="was held" if law == "looked at again" else "is not on record"):

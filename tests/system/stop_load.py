@@ -131,12 +131,14 @@ class Worker:
     async def run(self, pipe: Any) -> None:
         async with self.ledger, anyio.create_task_group() as tasks:
             walk = self.bench.walk
-            recover_from_ledger(walk)
+            recover_from_ledger(walk.recorder, walk.authority, walk.counters, walk.limits)
             await self.bench.registered()
             mandate = "m-1"
-            if walk.mandates.find(mandate) is None:
+            if walk.authority.mandates.find(mandate) is None:
                 await self.bench.issue(mandate, calls_max=10_000_000)
-            tasks.start_soon(follow_holds, walk)
+            tasks.start_soon(
+                follow_holds, walk.recorder.open_intents, walk.authority, walk.live, walk.counters.cuts
+            )
             for number in range(CALLERS):
                 tasks.start_soon(self.call_on, mandate, number)
             pipe.send("ready")
@@ -166,7 +168,7 @@ class Worker:
     async def stop(self, kind: str, name: str) -> dict[str, Any]:
         pressed = time.monotonic_ns()
         walk = self.bench.walk
-        place = walk.holds.place
+        place = walk.authority.holds.place
         in_force: list[int] = []
 
         def placed_now(hold: Any) -> Any:
@@ -174,11 +176,19 @@ class Worker:
             in_force.append(time.monotonic_ns())
             return found
 
-        walk.holds.place = placed_now
+        walk.authority.holds.place = placed_now
         try:
-            placed = await place_hold(walk, holdable(kind, name), by="uid:0", source="drill")
+            placed = await place_hold(
+                walk.recorder,
+                walk.authority,
+                walk.live,
+                walk.counters.cuts,
+                holdable(kind, name),
+                by="uid:0",
+                source="drill",
+            )
         finally:
-            walk.holds.place = place
+            walk.authority.holds.place = place
         return {
             "pressed": pressed,
             "in_force": in_force[0],
@@ -190,7 +200,7 @@ class Worker:
         }
 
     async def lift(self, name: str) -> bool:
-        holds = self.bench.walk.holds
+        holds = self.bench.authority.holds
         hold = holds.get(HoldId(name))
         assert hold is not None
         return holds.replace(replace(hold, lifted_at=self.bench.clock.now()), was=hold)
@@ -199,8 +209,10 @@ class Worker:
         """Nothing is in flight any more, and what a process before this one left has its end."""
         walk = self.bench.walk
         with anyio.fail_after(WAIT_SECONDS_MAX):
-            while walk.calls or walk.open_intents:
-                await settle_open_intents(walk, overdue_only=False)
+            while walk.live.calls or walk.recorder.open_intents:
+                await settle_open_intents(
+                    walk.recorder, walk.authority, walk.counters, walk.limits, overdue_only=False
+                )
                 await anyio.sleep(0.005)
         return {"refused": dict(self.refused)}
 

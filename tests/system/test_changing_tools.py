@@ -39,7 +39,7 @@ async def test_a_tool_that_is_redescribed_is_gone_for_agents_until_its_owner_app
     tmp_path: Path, mode: str
 ):
     async with gateway_world(tmp_path, "noticing") as world:
-        world.walk.pins = fresh(SqliteToolPinRegister)
+        world.walk.verification.pins = fresh(SqliteToolPinRegister)
         world.mandate("thing.touch", "thing.grow")
         # Nobody has looked at them yet.
         assert await shown(world, mode) == set()
@@ -64,7 +64,7 @@ async def test_a_tool_that_is_redescribed_is_gone_for_agents_until_its_owner_app
 @pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
 async def test_no_call_after_the_announcement_runs_under_the_old_pin(tmp_path: Path, mode: str):
     async with gateway_world(tmp_path, "noticing") as world:
-        world.walk.pins = fresh(SqliteToolPinRegister)
+        world.walk.verification.pins = fresh(SqliteToolPinRegister)
         world.mandate("thing.touch", "thing.grow")
         await approve_offered(world.walk, "noticing", "touch")
         async with world.client("noticing", mode=mode) as client:
@@ -78,7 +78,7 @@ async def test_no_call_after_the_announcement_runs_under_the_old_pin(tmp_path: P
 @pytest.mark.requirement("NEIGHBOUR-12")
 async def test_what_was_checked_before_the_announcement_is_not_started_after_it(tmp_path: Path):
     async with gateway_world(tmp_path, "noticing") as world:
-        world.walk.pins = fresh(SqliteToolPinRegister)
+        world.walk.verification.pins = fresh(SqliteToolPinRegister)
         world.mandate("thing.touch", "thing.grow")
         await approve_offered(world.walk, "noticing", "touch")
         link = world.upstream._links["noticing"]
@@ -88,18 +88,18 @@ async def test_what_was_checked_before_the_announcement_is_not_started_after_it(
             link._announced()
             return await perform(warrant, progress=progress)
 
-        world.walk.upstream.perform = announced
+        world.walk.verification.upstream.perform = announced
         said = await called(world, "2026-07-28", "touch")
         assert "has just announced other tools" in said
         assert [one["status"] for one in world.ends()] == ["not_started"]
-        world.walk.upstream.perform = perform
+        world.walk.verification.upstream.perform = perform
         # Once they are read, and are those that were approved, it goes on.
         assert await called(world, "2026-07-28", "touch") == ""
 
 
 async def test_a_tool_that_a_server_adds_while_running_waits_for_its_owner(tmp_path: Path):
     async with gateway_world(tmp_path, "noticing") as world:
-        world.walk.pins = fresh(SqliteToolPinRegister)
+        world.walk.verification.pins = fresh(SqliteToolPinRegister)
         world.mandate("thing.touch", "thing.grow")
         await approve_offered(world.walk, "noticing", "grow")
         assert await called(world, "2026-07-28", "grow") == ""
@@ -121,7 +121,7 @@ async def test_a_change_while_nobody_follows_yet_is_read(tmp_path: Path, monkeyp
 async def test_a_change_while_the_announcements_of_a_server_were_lost_is_read(tmp_path: Path, monkeypatch):
     monkeypatch.setattr("answerable.adapters.mcp_upstream.following.RETRY_SECONDS", 0.1)
     async with gateway_world(tmp_path, "noticing") as world:
-        world.walk.pins = fresh(SqliteToolPinRegister)
+        world.walk.verification.pins = fresh(SqliteToolPinRegister)
         world.mandate("thing.touch", "thing.grow")
         await approve_offered(world.walk, "noticing", "touch")
         await called(world, "2026-07-28", "touch", f"silently:{POISON}")

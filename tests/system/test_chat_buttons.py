@@ -153,11 +153,11 @@ async def test_the_ledger_says_what_the_chat_said_and_calls_it_no_signature():
         asked = await world.asked()
         await world.press()
         value = world.buttons()[APPROVE]
-    (stored,) = [one for one in world.bench.walk.ledger.replay() if one.tag == Tag.APPROVAL_ANSWER]
+    (stored,) = [one for one in world.bench.recorder.ledger.replay() if one.tag == Tag.APPROVAL_ANSWER]
     leaf = json.loads(stored.leaf)
     assert (leaf["strength"], leaf["verdict"], leaf["state"]) == ("chat", "approve", "approved")
     fields = {
-        one.name: bytes(one.value) for one in disclosures_of(stored, world.bench.walk.subject_keys.find)
+        one.name: bytes(one.value) for one in disclosures_of(stored, world.bench.recorder.subject_keys.find)
     }
     kept = click_in(json.loads(fields["token"]))
     assert (kept.iss, kept.team, kept.user) == ("bob", TEAM, user_of("bob"))
@@ -245,7 +245,7 @@ async def test_the_door_is_beside_the_console_and_only_where_settings_say_so(tmp
         settings = load_settings(data)
         async with assembled(settings) as product:
             app = console_door(settings, product, settings.console.origin, lambda: False)
-            assert (product.walk.clicks is not None) is on
+            assert (product.walk.asking.clicks is not None) is on
             async with on_a_socket(app) as url, httpx2.AsyncClient(base_url=url, timeout=120) as http:
                 host = {"host": "answerable.example"}
                 world = Clicks(None, slack, None, None)

@@ -38,7 +38,7 @@ async def test_each_statement_is_written_once_over_restarts_and_past_the_bound(t
         chains = [await chained(world) for _ in range(3)]
         for chain in (*chains, *chains):
             await used(world, chain)
-        assert len(world.walk.cited) <= 5
+        assert len(world.walk.recorder.cited) <= 5
         first = cited(world)
         assert set(first.values()) == {1}
         assert len([one for one in first if one[0] == "hop"]) == 6
@@ -47,7 +47,7 @@ async def test_each_statement_is_written_once_over_restarts_and_past_the_bound(t
             await used(world, chain)
         assert cited(world) == first
         # As after a crash: what the register had not kept yet is read from the log.
-        world.walk.citations.keep(world.walk.ledger.origin, {}, 0)
+        world.walk.recorder.citations.keep(world.walk.recorder.ledger.origin, {}, 0)
         with world.product.registers.write() as connection:
             connection.execute("DELETE FROM citations")
     async with token_world(tmp_path, port=port) as world:
@@ -66,9 +66,9 @@ async def test_what_the_register_says_is_held_against_the_log(tmp_path, how):
         await world.mandate()
         chain = await chained(world)
         await used(world, chain)
-        origin, register = world.walk.ledger.origin, world.walk.citations
-        await keep_citations.keep_citations(world.walk)
-        assert not world.walk.cited_unkept
+        origin, register = world.walk.recorder.ledger.origin, world.walk.recorder.citations
+        await keep_citations.keep_citations(world.walk.recorder)
+        assert not world.walk.recorder.cited_unkept
         hops = [one for one in world.entries(Tag.CITED) if one["kind"] == "hop"]
         name, other = ("hop", hops[1]["name"]), hops[0]
         place = register.find(origin, name)
@@ -77,8 +77,8 @@ async def test_what_the_register_says_is_held_against_the_log(tmp_path, how):
             "another statement": register.find(origin, ("hop", other["name"])),
             "no entry": Reference(entry=10_000, leaf=place.leaf),
         }[how]
-        register.keep(origin, {name: wrong}, world.walk.ledger.size)
-        world.walk.cited.clear()
+        register.keep(origin, {name: wrong}, world.walk.recorder.ledger.size)
+        world.walk.recorder.cited.clear()
         await used(world, chain)
         # Written once more: whoever reads the log finds what the intent rests on.
         assert cited(world)[name] == 2

@@ -112,16 +112,16 @@ async def test_a_mandate_that_somebody_wrote_into_the_log_and_nobody_signed_lets
                 calls_max=100, not_before=now, expires_at=UnixMillis(now + 3_600_000),
             )  # fmt: skip
             forged = signed(
-                terms, signed_mandate(terms, audience=walk.ledger.origin, key=signing_key("mallory"))
+                terms, signed_mandate(terms, audience=walk.recorder.ledger.origin, key=signing_key("mallory"))
             )
             entry = mandate_issued(
                 forged,
                 at=now,
-                sealing=sealing_for(walk, principal_subject("alice")),
-                principal=pseudonym_of(walk, "alice"),
-                audience=walk.ledger.origin,
+                sealing=sealing_for(walk.recorder, principal_subject("alice")),
+                principal=pseudonym_of(walk.recorder, "alice"),
+                audience=walk.recorder.ledger.origin,
             )
-            await record_entry(walk, entry)
+            await record_entry(walk.recorder, entry)
         for registers in ("as they were", "gone"):
             if registers == "gone":
                 taken_away(home)

@@ -13,6 +13,7 @@ from answerable.core.mandate.revocation import revocable
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from tests.worlds.event import CAEP, SSF, EventClient, announcing, receiving
 from tests.worlds.gateway import until
+from tests.worlds.parts import to_end
 from tests.worlds.token import TokenWorld, token_world
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +22,7 @@ PUSH = "urn:ietf:rfc:8935"
 
 
 async def revoke(world: TokenWorld, name: str, kind: str = "token") -> None:
-    await revoke_authority(world.walk, revocable(kind, name), by="alice", reason="seen elsewhere")
+    await revoke_authority(*to_end(world.walk), revocable(kind, name), by="alice", reason="seen elsewhere")
 
 
 @pytest.mark.requirement("SSF-04")
@@ -203,7 +204,7 @@ async def test_a_stream_that_is_paused_holds_and_one_that_is_disabled_forgets(tm
 
         async def announced(token: str) -> None:
             await revoke(world, token)
-            await until(lambda: world.product.events.read_to == world.walk.ledger.size, seconds=20)
+            await until(lambda: world.product.events.read_to == world.walk.recorder.ledger.size, seconds=20)
 
         await put("paused")
         await announced("t-1")

@@ -23,18 +23,18 @@ NOTE: Any = {"case_id": "4711", "text": "called back"}
 async def deny(world: World, **words: str) -> str:
     """Bob says no to what waits; the id of it."""
     walk = world.walk
-    (found,) = walk.approvals.all(pending_only=True, now=walk.clock.now())
+    (found,) = walk.authority.approvals.all(pending_only=True, now=walk.clock.now())
     token = signed_answer(
         found,
-        nonce=nonce_for(walk, found),
+        nonce=nonce_for(walk.asking.openings, walk.clock, walk.entropy, found),
         by=PrincipalId("bob"),
         verdict="deny",
-        audience=walk.ledger.origin,
+        audience=walk.recorder.ledger.origin,
         at=walk.clock.now(),
         key=signing_key("bob"),
         **words,
     )
-    await answer_approval(walk, found.id, token)
+    await answer_approval(walk.recorder, walk.authority, walk.asking, walk.counters, found.id, token)
     return found.id
 
 

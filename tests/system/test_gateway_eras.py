@@ -79,7 +79,7 @@ async def test_lists_show_only_what_the_mandate_could_allow(tmp_path, mode):
             assert len((await client.list_prompts()).prompts) == 1
         async with world.client("crm", mode=mode, mandate="m-2") as client:
             assert (await client.list_prompts()).prompts == []
-        world.walk.mandates.close("m-1")
+        world.walk.authority.mandates.close("m-1")
         async with world.client("crm", mode=mode) as client:
             assert (await client.list_tools()).tools == []
 
@@ -199,8 +199,8 @@ async def test_progress_reaches_the_caller_without_the_credential_that_is_in_it(
         async with world.client("bad", mode=mode) as client:
             result = await client.call_tool("slow", {"seconds": 0.2}, progress_callback=note)
             assert text(result) == "done"
-        [stored] = [one for one in world.walk.ledger.replay() if one.tag == Tag.OUTCOME]
-        fields = payload_of(stored, json.loads(stored.leaf), world.walk.subject_keys.find)
+        [stored] = [one for one in world.walk.recorder.ledger.replay() if one.tag == Tag.OUTCOME]
+        fields = payload_of(stored, json.loads(stored.leaf), world.walk.recorder.subject_keys.find)
         assert "hidden in progress: 4 github" in str(fields)
     assert seen == [0.25, 0.5, 0.75, 1.0]
     assert told == [f"step {step} with [hidden: github]" for step in range(1, 5)]

@@ -113,7 +113,7 @@ async def test_a_mandate_that_ends_hears_nothing_more(tmp_path, end, monkeypatch
             await touch(other, "thing://a")
             await until(lambda: heard.uris)
             if end == "closed":
-                world.walk.mandates.close("m-1")
+                world.walk.authority.mandates.close("m-1")
             else:
                 # As far ahead of the caller's clock as proofs allow.
                 monkeypatch.setattr(
@@ -201,7 +201,7 @@ async def test_whoever_waits_goes_on_waiting_when_the_server_is_started_anew(tmp
         async with world.client("noticing", mode="legacy", message_handler=heard) as client:
             await client.subscribe_resource("thing://a")
             await until(lambda: "thing://a" in acknowledged(world))
-            (server,) = world.walk.registry.current.servers.values()
+            (server,) = world.walk.authority.registry.current.servers.values()
             world.upstream.apply([replace(server, call_seconds_max=61)])
             assert await world.upstream.ready(seconds_max=10) == ()
             await until(lambda: "thing://a" in acknowledged(world))

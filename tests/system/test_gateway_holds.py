@@ -20,7 +20,7 @@ ERAS = pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
 
 def held(world: World, what: HoldTarget) -> None:
     """Somebody else's process put it into force: here it is only found in the register."""
-    world.walk.holds.place(
+    world.walk.authority.holds.place(
         Hold(id=HoldId("hold_" + "x" * 22), what=what, at=world.walk.clock.now(), by="uid:0")
     )
 
@@ -30,7 +30,13 @@ def held(world: World, what: HoldTarget) -> None:
 @pytest.mark.parametrize("followed", [False, True], ids=["alone", "with progress"])
 async def test_a_call_in_flight_is_cut_the_upstream_is_told_and_the_agent_hears_why(tmp_path, mode, followed):
     async with gateway_world(tmp_path, "bad") as world, anyio.create_task_group() as tasks:
-        tasks.start_soon(follow_holds, world.walk)
+        tasks.start_soon(
+            follow_holds,
+            world.walk.recorder.open_intents,
+            world.walk.authority,
+            world.walk.live,
+            world.walk.counters.cuts,
+        )
         world.mandate("bad.slow")
         answers: list[str] = []
 
@@ -64,7 +70,13 @@ async def test_a_call_in_flight_is_cut_the_upstream_is_told_and_the_agent_hears_
 @pytest.mark.requirement("HOLD-05")
 async def test_a_stream_ends_and_what_it_waited_for_is_given_up_upstream(tmp_path, what):
     async with noticing(tmp_path, "2026-07-28") as world, anyio.create_task_group() as tasks:
-        tasks.start_soon(follow_holds, world.walk)
+        tasks.start_soon(
+            follow_holds,
+            world.walk.recorder.open_intents,
+            world.walk.authority,
+            world.walk.live,
+            world.walk.counters.cuts,
+        )
         world.mandate(*ALL)
         link = world.upstream._links["noticing"]
         async with world.client("noticing") as client:
@@ -74,7 +86,7 @@ async def test_a_stream_ends_and_what_it_waited_for_is_given_up_upstream(tmp_pat
                     assert [event async for event in stream] == []
             await until(lambda: link._live is not None and not link._live.acknowledged)
             assert link.watches._listeners == {}
-            assert not world.walk.streams
+            assert not world.walk.live.streams
             for attempt in (client.list_tools, client.list_resources):
                 with pytest.raises(MCPError) as refused:
                     await attempt()
@@ -88,7 +100,13 @@ async def test_a_stream_ends_and_what_it_waited_for_is_given_up_upstream(tmp_pat
 @pytest.mark.requirement("HOLD-05")
 async def test_a_session_of_a_held_agent_ends_with_all_that_hangs_on_it_and_no_new_one_opens(tmp_path):
     async with gateway_world(tmp_path, "crm") as world, anyio.create_task_group() as tasks:
-        tasks.start_soon(follow_holds, world.walk)
+        tasks.start_soon(
+            follow_holds,
+            world.walk.recorder.open_intents,
+            world.walk.authority,
+            world.walk.live,
+            world.walk.counters.cuts,
+        )
         session, other = await initialize(world), await initialize(world, "rover")
         opened, closed = anyio.Event(), anyio.Event()
 
@@ -131,7 +149,13 @@ async def test_a_session_of_a_held_agent_ends_with_all_that_hangs_on_it_and_no_n
 async def test_a_subscription_under_a_held_mandate_is_given_up_and_the_session_goes_on(tmp_path, upstream):
     heard = Heard()
     async with noticing(tmp_path, upstream) as world, anyio.create_task_group() as tasks:
-        tasks.start_soon(follow_holds, world.walk)
+        tasks.start_soon(
+            follow_holds,
+            world.walk.recorder.open_intents,
+            world.walk.authority,
+            world.walk.live,
+            world.walk.counters.cuts,
+        )
         world.mandate("thing.follow")
         world.mandate(*ALL, identity="m-2")
         async with (
@@ -151,7 +175,7 @@ async def test_a_subscription_under_a_held_mandate_is_given_up_and_the_session_g
             with pytest.raises(MCPError):
                 await client.subscribe_resource("thing://b")
             await client.unsubscribe_resource("thing://a")
-        await until(lambda: not world.walk.streams)
+        await until(lambda: not world.walk.live.streams)
         tasks.cancel_scope.cancel()
 
 
@@ -160,10 +184,10 @@ async def test_closed_streams_and_sessions_leave_nothing_behind_to_cut(tmp_path)
     async with gateway_world(tmp_path, "noticing", settings=UpstreamSettings(mode="2026-07-28")) as world:
         world.mandate(*ALL)
         async with world.client("noticing") as client, client.listen(tools_list_changed=True):
-            assert len(world.walk.streams) == 1
-        await until(lambda: not world.walk.streams)
+            assert len(world.walk.live.streams) == 1
+        await until(lambda: not world.walk.live.streams)
         async with world.client("noticing", mode="legacy") as client:
             await client.subscribe_resource("thing://a")
             await client.subscribe_resource("thing://a")
-            assert len(world.walk.streams) == 2
-        await until(lambda: not world.walk.streams)
+            assert len(world.walk.live.streams) == 2
+        await until(lambda: not world.walk.live.streams)

@@ -38,7 +38,13 @@ async def waiting(tmp_path: Any, mode: str, **how: Any) -> AsyncIterator[tuple[W
         async with gateway_world(tmp_path, more=documents, settings=settings) as world:
             world.mandate(*(f"waiting.{name}" for name in TOOLS))
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(follow_holds, world.walk)
+                tasks.start_soon(
+                    follow_holds,
+                    world.walk.recorder.open_intents,
+                    world.walk.authority,
+                    world.walk.live,
+                    world.walk.counters.cuts,
+                )
                 yield world, peer
                 tasks.cancel_scope.cancel()
 

@@ -32,7 +32,7 @@ async def test_an_agent_sees_of_every_kind_of_answer_what_it_may_and_that_someth
     tmp_path, mode
 ):
     async with gateway_world(tmp_path, "crm") as world:
-        world.walk.decision_point = compiled(PERMIT + HIDE, world.walk.registry.current)
+        world.walk.policies.decision_point = compiled(PERMIT + HIDE, world.walk.authority.registry.current)
         world.mandate("crm.read", "crm.list", "crm.case", "crm.prompt", "crm.complete")
         seen: list[str] = []
         async with world.client("crm", mode=mode) as client:
@@ -57,9 +57,9 @@ async def test_an_agent_sees_of_every_kind_of_answer_what_it_may_and_that_someth
             seen += [one.model_dump_json() for one in (read, listed, resource, prompt, completion, missing)]
         assert not any(secret in one for secret in (*SECRETS, "privacy team") for one in seen)
         kept = []
-        for stored in world.walk.ledger.replay():
+        for stored in world.walk.recorder.ledger.replay():
             leaf = leaf_of(stored)
-            payload = payload_of(stored, leaf, world.walk.subject_keys.find)
+            payload = payload_of(stored, leaf, world.walk.recorder.subject_keys.find)
             kept.append(repr(payload))
             if leaf["tag"] == Tag.INTENT and "mask" in leaf["decision"]["obligations"]:
                 told = [{"source": "hide", "text": "asked for by the privacy team"}]
@@ -73,5 +73,5 @@ async def test_an_agent_sees_of_every_kind_of_answer_what_it_may_and_that_someth
             ["redact"],
             ["mask", "notify", "redact", "rows_max"],
         ]
-        assert isinstance(world.walk.channel, MemoryApprovalChannel)
-        assert len(world.walk.channel.notified) == 4
+        assert isinstance(world.walk.asking.channel, MemoryApprovalChannel)
+        assert len(world.walk.asking.channel.notified) == 4

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/:m
 async def test_a_stream_of_events_ends_once_the_process_stops_and_calls_go_on(tmp_path):
     stopping = anyio.Event()
     async with noticing(tmp_path, "2026-07-28") as world, anyio.create_task_group() as tasks:
-        tasks.start_soon(end_listening, world.walk, stopping)
+        tasks.start_soon(end_listening, world.walk.live.streams, stopping)
         world.mandate(*ALL)
         async with world.client("noticing") as client:
             async with client.listen(tools_list_changed=True, resource_subscriptions=["thing://a"]) as stream:
@@ -23,5 +23,5 @@ async def test_a_stream_of_events_ends_once_the_process_stops_and_calls_go_on(tm
                 with anyio.fail_after(5):
                     assert [event async for event in stream] == []
             await touch(client, "thing://a")
-        assert not [one for one in world.walk.streams if one.listens]
+        assert not [one for one in world.walk.live.streams if one.listens]
         tasks.cancel_scope.cancel()

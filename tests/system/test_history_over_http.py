@@ -34,7 +34,7 @@ def told(response):
 
 
 def history(world, agent, mandate="m-1"):
-    values = world.walk.history.values(agent=agent, mandate=mandate, resource="", now=world.now())
+    values = world.walk.counters.history.values(agent=agent, mandate=mandate, resource="", now=world.now())
     return values["reads"], values["of_task"]
 
 

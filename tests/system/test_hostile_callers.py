@@ -21,7 +21,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Refused, Unverified
 from answerable.flows.counters.door_desk import DoorDesk, record_door_refusals
 from answerable.flows.recovery.settle_open_intents import record_counted_refusals, settle_open_intents
-from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, ledger_key
@@ -29,6 +29,7 @@ from answerable.testing.disks import FileDisk
 from answerable.testing.recording_upstream import Effect, RecordingUpstream
 from answerable.testing.samples import signing_key
 from answerable.verify.ledger_history import verify_ledger
+from tests.worlds.parts import to_settle
 from tests.worlds.walk import fields_of, sealed_values, stored_of
 
 pytestmark = pytest.mark.anyio
@@ -109,12 +110,12 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     await bench.issue("m-2", agent="rover")
     limits = ProofLimits(authorities=frozenset({AUTHORITY}))
     door = CallerVerifier(
-        registry=bench.walk.registry, clock=bench.clock, entropy=bench.walk.entropy, limits=limits
+        registry=bench.authority.registry, clock=bench.clock, entropy=bench.walk.entropy, limits=limits
     )
     yield House(bench=bench, door=door)
     bench.clock.advance(200)
-    await settle_open_intents(bench.walk)
-    await record_counted_refusals(bench.walk)
+    await settle_open_intents(*to_settle(bench.walk))
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
     await disk.closed()
     report = verify_ledger(disk.place / "log", key=ledger_key())
     assert report.errors == 0, report.as_lines()
@@ -169,7 +170,7 @@ async def test_an_approval_cannot_be_moved_to_another_amount_agent_or_mandate(ho
 async def test_proofs_that_do_not_fit_get_no_further_than_the_door_and_are_counted(house: House):
     good = house.signed({"case": "4711", "amount": 1})
     await house.receive(good)
-    size = house.bench.walk.ledger.size
+    size = house.bench.recorder.ledger.size
     hostile = {
         "replay": good,
         "digest": replace(house.signed({"case": "4711", "amount": 1}), body=b'{"amount":2}'),
@@ -181,8 +182,8 @@ async def test_proofs_that_do_not_fit_get_no_further_than_the_door_and_are_count
         with pytest.raises(Unverified) as told:
             await house.receive(message)
         assert told.value.step == step
-    assert house.bench.walk.ledger.size == size, "nobody unverified can fill the ledger"
-    await record_door_refusals(house.bench.walk)
+    assert house.bench.recorder.ledger.size == size, "nobody unverified can fill the ledger"
+    await record_door_refusals(house.bench.recorder, house.bench.authority.registry, house.bench.counters)
     written = house.bench.entries(Tag.DOOR_REFUSAL)
     assert [one["code"] for one in written] == [f"proof.{step}" for step in hostile]
     assert len({one.get("key") for one in written}) == 2, "by scout's key, and by mallory's own"
@@ -240,7 +241,7 @@ async def test_a_storm_of_callers_who_leave_at_any_moment_leaves_every_intent_wi
     assert {effect.intent for effect in effects} <= {intent["index"] for intent in intents}
     assert len({effect.key for effect in effects}) == len(effects)
     assert len(bench.entries(Tag.OUTCOME, Tag.INDETERMINATE)) == len(intents)
-    assert not bench.walk.open_intents
+    assert not bench.recorder.open_intents
 
 
 @pytest.mark.requirement("WALK-05")
@@ -254,7 +255,7 @@ async def test_an_agent_that_hammers_fills_neither_the_disk_nor_hides_its_refusa
             await govern_action(bench.walk, action, caller)
         told += refused.value.entry_index is not None
     assert told == len(bench.entries(Tag.REFUSAL)) == limits.refusals_recorded_max
-    await record_counted_refusals(bench.walk)
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
     assert bench.entries(Tag.REFUSALS_COUNTED)[0]["agents"] == {"scout": 100}
     assert isinstance(bench.upstream, RecordingUpstream)
     assert not bench.upstream.effects

@@ -24,7 +24,7 @@ from answerable.core.identity.names.principal import AgentId
 from answerable.core.identity.names.spiffe_id import trust_domain
 from answerable.errors import Refused
 from answerable.flows.revocation.end_instance import end_instance
-from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.trust_domain.issue_svid import SvidIssuer
 from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
@@ -56,7 +56,7 @@ class Desk:
     def open(self) -> None:
         """As after a start: with whatever registers `workloads` has now."""
         prover = CallerVerifier(
-            registry=self.bench.walk.registry,
+            registry=self.bench.authority.registry,
             clock=self.bench.clock,
             entropy=SystemEntropy(),
             limits=ProofLimits(authorities=frozenset({"localhost"})),

@@ -75,7 +75,7 @@ async def _recorded(place: Path) -> Handed:
             reveal=("object", "card", "token", "signer", "person_name"),
             entry=entries.__getitem__,
             published=PublishedFiles(place / "ledger"),
-            find=bench.walk.subject_keys.find,
+            find=bench.recorder.subject_keys.find,
             policy="",
         )
     (place / "bundle").write_bytes(evidence.bundle)

@@ -74,14 +74,30 @@ async def test_what_settings_and_registry_say_reaches_people_on_every_channel(tm
             settings = load_settings(data)
             async with assembled(settings) as product:
                 await apply_registry(product.walk, PEOPLE, by="operator")
-                assert (await try_channel(product.walk, "email", "bela")).state == "taken"
+                assert (
+                    await try_channel(
+                        product.walk.authority.registry,
+                        product.walk.asking,
+                        product.walk.clock,
+                        product.walk.entropy,
+                        "email",
+                        "bela",
+                    )
+                ).state == "taken"
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(kept_reaching, product.walk)
-                    product.walk.channel.notify(NOTICE)
+                    product.walk.asking.channel.notify(NOTICE)
                     await until(lambda: len(box.mails) == 2 and slack.posted and hook.events, seconds=120)
                     tasks.cancel_scope.cancel()
                 with pytest.raises(Refused) as refused:
-                    await try_channel(product.walk, "email", "chen")
+                    await try_channel(
+                        product.walk.authority.registry,
+                        product.walk.asking,
+                        product.walk.clock,
+                        product.walk.entropy,
+                        "email",
+                        "chen",
+                    )
     assert refused.value.code == "channel.receiver"
     assert {to for _, receivers in box.envelopes for to in receivers} == {"bela@example.com"}
     assert [one["channel"] for one in slack.posted] == ["U0BELA"]
@@ -142,18 +158,25 @@ async def test_devices_are_told_under_one_key_that_outlives_a_restart(tmp_path):
                 if start == 0:
                     await apply_registry(walk, PEOPLE, by="operator")
                     with pytest.raises(Refused) as refused:
-                        await try_channel(walk, "push", "bela")
+                        await try_channel(
+                            walk.authority.registry, walk.asking, walk.clock, walk.entropy, "push", "bela"
+                        )
                     assert refused.value.code == "channel.receiver"
                     await notify_device(
-                        walk,
+                        walk.asking.reach,
+                        walk.clock,
                         person=PrincipalId("bela"),
                         endpoint=service.endpoint,
                         key=b64(service.browser.key),
                         secret=b64(service.browser.secret),
                         label="phone",
                     )
-                assert (await try_channel(walk, "push", "bela")).state == "taken"
-                keys.append(push_side(walk).key)
+                assert (
+                    await try_channel(
+                        walk.authority.registry, walk.asking, walk.clock, walk.entropy, "push", "bela"
+                    )
+                ).state == "taken"
+                keys.append(push_side(walk.asking.reach).key)
     assert keys[0] == keys[1]
     assert service.keys == set(keys)
     assert len(service.taken) == 2
@@ -170,8 +193,8 @@ async def test_a_key_that_others_may_read_is_not_used_and_keeps_nobody_from_stop
         pass
     (tmp_path / "keys" / "web-push.seed").chmod(0o644)
     async with assembled(settings) as product:
-        assert product.walk.reach is not None
-        assert product.walk.reach.push is None
+        assert product.walk.asking.reach is not None
+        assert product.walk.asking.reach.push is None
         with pytest.raises(Unavailable) as told:
             await kept_reaching(product.walk)
     assert told.value.code == "key.unreadable"

@@ -118,7 +118,13 @@ async def test_a_node_with_a_list_from_right_before_the_revocation_refuses_when_
             assert await node.stands(token)
         assert node.fetched == 1
         # The worst case: it has read the list a moment before.
-        await revoke_authority(world.walk, RevocationTarget("agent", "researcher"), by="operator")
+        await revoke_authority(
+            world.walk.recorder,
+            world.walk.authority,
+            world.walk.live,
+            RevocationTarget("agent", "researcher"),
+            by="operator",
+        )
         node.older(TTL)
         assert [await node.stands(one) for one in tokens.values()] == [True, False, False]
         assert node.fetched == 2
@@ -134,7 +140,13 @@ async def test_the_bound_stands_in_the_list_itself_and_no_copy_of_it_is_good_for
             before = (await http.get(uri)).text
         said = node.read(before, uri, at=time.time())
         assert (said["ttl"], said["exp"] - said["iat"]) == (TTL, TTL)
-        await revoke_authority(world.walk, RevocationTarget("mandate", "m-1"), by="operator")
+        await revoke_authority(
+            world.walk.recorder,
+            world.walk.authority,
+            world.walk.live,
+            RevocationTarget("mandate", "m-1"),
+            by="operator",
+        )
         # Somebody between keeps the old one and shows it for as long as it is believed.
         assert node.read(before, uri, at=said["exp"] - 0.001) == said
         with pytest.raises(AssertionError, match="too old"):
@@ -159,9 +171,13 @@ async def test_by_whichever_name_it_ended_node_introspection_and_gateway_say_the
             "owner": RevocationTarget("owner", "alice"),
         }
         if kind == "closed":
-            await close_mandate(world.walk, "m-1", by="operator")
+            await close_mandate(
+                world.walk.recorder, world.walk.authority, world.walk.live, "m-1", by="operator"
+            )
         else:
-            await revoke_authority(world.walk, what[kind], by="operator")
+            await revoke_authority(
+                world.walk.recorder, world.walk.authority, world.walk.live, what[kind], by="operator"
+            )
         expected = {
             "offline hop": (True, True, False),
             "agent": (True, True, False),

@@ -32,7 +32,7 @@ async def test_an_agent_stops_itself_through_its_handle_and_does_nothing_more(tm
         done, who, stopped, after, sub, again = told(tmp_path)
         assert done["name"] == "Amara Okafor"
         assert stopped["status"] == 200
-        hold = world.walk.holds.get(HoldId(stopped["hold"]))
+        hold = world.walk.authority.holds.get(HoldId(stopped["hold"]))
         assert hold.what == (over, who["instance"] if over == "instance" else "scout")
         assert (hold.by, hold.source) == (who["instance"], "agent")
         assert set(after) == {"refused"}
@@ -58,7 +58,10 @@ async def test_a_sub_agent_that_stops_itself_leaves_its_parent_at_work(tmp_path)
             pass
         assert process.returncode == 0
         stopped, after, done = told(tmp_path)
-        assert world.walk.holds.get(HoldId(stopped["hold"])).what == ("instance", stopped["instance"])
+        assert world.walk.authority.holds.get(HoldId(stopped["hold"])).what == (
+            "instance",
+            stopped["instance"],
+        )
         assert set(after) == {"refused"}
         assert done["name"] == "Amara Okafor"
         because = {one["instance"]: one["because"] for one in world.entries(Tag.WORKLOAD_ENDED)}

@@ -28,7 +28,14 @@ async def sign(world: World, digest: str) -> None:
     manifest = Manifest(agent=SCOUT, tools_digest=digest, environment="production", tier=1)
     at = world.walk.clock.now()
     token = signed_manifest(manifest, owner=PrincipalId("alice"), key=signing_key("alice"), at=at)
-    await register_manifest(world.walk, token, by="operator")
+    await register_manifest(
+        world.walk.recorder,
+        world.walk.authority,
+        world.walk.asking.under_way,
+        world.walk.live,
+        token,
+        by="operator",
+    )
 
 
 async def touched(world: World, mode: str, uri: str = "thing://a", agent: str = "scout") -> str:
@@ -49,14 +56,27 @@ async def test_a_tool_that_is_redescribed_stops_the_agent_until_its_owner_signs_
     async with gateway_world(tmp_path, "noticing") as world:
         for agent in ("scout", "rover"):
             world.mandate("thing.touch", "thing.grow", agent=agent, identity=f"m-{agent}")
-        approved = observed_tools(world.walk, SCOUT).digest
+        approved = observed_tools(
+            world.walk.authority, world.walk.verification.upstream, world.walk.policies.decision_point, SCOUT
+        ).digest
         # The gateway measures what the agent is shown, and nothing else.
         assert approved == tools_digest({"noticing": await shown(world, mode)})
         await sign(world, approved)
         assert await touched(world, mode) == ""
         # Somebody else has the server describe itself anew; the agent did not ask, and no list was read by anybody.
         assert await touched(world, mode, POISON, agent="rover") == ""
-        await until(lambda: observed_tools(world.walk, SCOUT).digest != approved, seconds=20)
+        await until(
+            lambda: (
+                observed_tools(
+                    world.walk.authority,
+                    world.walk.verification.upstream,
+                    world.walk.policies.decision_point,
+                    SCOUT,
+                ).digest
+                != approved
+            ),
+            seconds=20,
+        )
         assert "differ from its manifest" in await touched(world, mode)
         assert await shown(world, mode) == []
         assert world.entries(Tag.REFUSAL)[-1]["code"] == "agent.drifted"
@@ -64,6 +84,14 @@ async def test_a_tool_that_is_redescribed_stops_the_agent_until_its_owner_signs_
         assert "has changed since it was approved" in await touched(world, mode, agent="rover")
         await approve_offered(world.walk, "noticing", "touch")
         assert await touched(world, mode, agent="rover") == ""
-        await sign(world, observed_tools(world.walk, SCOUT).digest)
+        await sign(
+            world,
+            observed_tools(
+                world.walk.authority,
+                world.walk.verification.upstream,
+                world.walk.policies.decision_point,
+                SCOUT,
+            ).digest,
+        )
         assert await touched(world, mode) == ""
         assert len(await shown(world, mode)) == 2

@@ -82,20 +82,43 @@ async def test_a_server_that_cannot_be_started_gets_no_agent_held(tmp_path):
     settings = UpstreamSettings(connect_wait_seconds=0.2)
     async with gateway_world(tmp_path, "crm", settings=settings) as world:
         world.mandate("crm.read")
-        world.walk.quota = RefusalQuota(recorded_max=2, window_ms=60_000)
+        world.walk.counters.quota = RefusalQuota(recorded_max=2, window_ms=60_000)
         starts_anew(world, command=sys.executable, args=("-c", "import nosuch"))
         case = {"name": "customer_read", "arguments": {"case_id": "4711"}}
         for _ in range(5):
             body, fields = modern("tools/call", case), modern_headers("tools/call", "customer_read")
             said = (await world.post("crm", body, **fields)).json()
             assert said["error"]["data"]["code"] == "upstream.unknown"
-            assert "is not connected" in said["error"]["message"]
+            assert "has not been read yet" in said["error"]["message"]
         assert world.entries(Tag.REFUSAL) == []
         starts_anew(world)
         assert "error" not in (await world.post("crm", body, **fields)).json()
 
 
+@pytest.mark.requirement("NEIGHBOUR-22")
+async def test_a_server_that_announces_other_tools_and_does_not_list_them_gets_no_agent_held(
+    tmp_path, monkeypatch
+):
+    async def never(_link: Link, **_: Any) -> None:
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(Link, "refresh", never)
+    settings = UpstreamSettings(connect_wait_seconds=0.1)
+    async with gateway_world(tmp_path, "noticing", settings=settings) as world:
+        world.mandate("thing.touch")
+        world.walk.counters.quota = RefusalQuota(recorded_max=2, window_ms=60_000)
+        world.upstream._links["noticing"]._announced()
+        thing = {"name": "touch", "arguments": {"uri": "thing://a"}}
+        for _ in range(5):
+            body, fields = modern("tools/call", thing), modern_headers("tools/call", "touch")
+            said = (await world.post("noticing", body, **fields)).json()
+            assert said["error"]["data"]["code"] == "upstream.unknown"
+        assert world.entries(Tag.REFUSAL) == []
+
+
 def starts_anew(world: World, **changed: Any) -> None:
     """As after a start: nothing is known of what the server offers, and it is being connected."""
     world.upstream.apply(())
-    world.upstream.apply([replace(one, **changed) for one in world.walk.registry.current.servers.values()])
+    world.upstream.apply(
+        [replace(one, **changed) for one in world.walk.authority.registry.current.servers.values()]
+    )

@@ -27,8 +27,10 @@ async def test_an_entry_is_cosigned_by_the_local_witness_before_it_counts_as_see
         async with assembled(settings) as product, anyio.create_task_group() as tasks:
             await apply_registry(product.walk, bench_documents(), by="operator")
             newest = product.ledger.size - 1
-            assert product.walk.witness is not None
-            assert not await product.walk.witness.covers(newest, seconds_max=0.5), "no witness runs yet"
+            assert product.walk.recorder.witness is not None
+            assert not await product.walk.recorder.witness.covers(newest, seconds_max=0.5), (
+                "no witness runs yet"
+            )
             start = (sys.executable, "-m", "answerable.main", "--data", folder, "witness", "serve")
             witness = KeptProcess(
                 name="witness",
@@ -38,7 +40,7 @@ async def test_an_entry_is_cosigned_by_the_local_witness_before_it_counts_as_see
             tasks.start_soon(witness.run)
             with anyio.fail_after(60):
                 await witness.answering()
-                assert await product.walk.witness.covers(newest, seconds_max=60)
+                assert await product.walk.recorder.witness.covers(newest, seconds_max=60)
             cosigned = Note.parse((settings.ledger.place / "cosigned").read_bytes())
             assert Checkpoint.parse(cosigned.text).size > newest
             tasks.cancel_scope.cancel()
@@ -47,4 +49,4 @@ async def test_an_entry_is_cosigned_by_the_local_witness_before_it_counts_as_see
 async def test_without_witnesses_in_the_settings_there_is_nobody_to_show_it_to(tmp_path: Path) -> None:
     (tmp_path / "answerable.toml").write_text("[witnesses]\nlocal = false\n")
     async with assembled(load_settings(tmp_path)) as product:
-        assert product.walk.witness is None
+        assert product.walk.recorder.witness is None

@@ -68,17 +68,17 @@ def test_every_adapter_is_used_by_the_product_itself() -> None:
 def test_registers_of_a_bench_are_those_of_one_sqlite_database() -> None:
     bench = Bench()
     walk = bench.walk
-    assert isinstance(walk.holds, TriggeredHolds)
+    assert isinstance(walk.authority.holds, TriggeredHolds)
     registers = {
-        "mandates": walk.mandates,
-        "approvals": walk.approvals,
-        "openings": walk.openings,
-        "manifests": walk.manifests,
-        "revocations": walk.revocations,
-        "holds": walk.holds._register,
-        "registry": walk.registry,
-        "prepared": walk.prepared,
-        "duties": walk.duties.register,
+        "mandates": walk.authority.mandates,
+        "approvals": walk.authority.approvals,
+        "openings": walk.asking.openings,
+        "manifests": walk.authority.manifests,
+        "revocations": walk.authority.revocations,
+        "holds": walk.authority.holds._register,
+        "registry": walk.authority.registry,
+        "prepared": walk.verification.prepared,
+        "duties": walk.asking.duties.register,
         "policies": walk.policies.records,
     }
     stores = {name: getattr(register, "_store", None) for name, register in registers.items()}

@@ -137,10 +137,12 @@ async def paying_bench(
         limits=limits or WalkLimits(approvals_pending_per_agent_max=300, asked_per_agent_per_hour_max=300)
     )
     walk = bench.walk
-    bench.upstream = PayingUpstream(clock=bench.clock, ledger=walk.ledger, subject_keys=walk.subject_keys)
-    walk.upstream = bench.upstream
-    walk.pins = ApprovedAsSeen(walk.registry, bench.upstream)
-    walk.passkeys = PasskeyState(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
+    bench.upstream = PayingUpstream(
+        clock=bench.clock, ledger=walk.recorder.ledger, subject_keys=walk.recorder.subject_keys
+    )
+    walk.verification.upstream = bench.upstream
+    walk.verification.pins = ApprovedAsSeen(walk.authority.registry, bench.upstream)
+    walk.asking.passkeys = PasskeyState(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
     await bench.registered(documents or paying_documents(tier=tier))
     await bench.issue("m-pay", calls_max=1_000, grants=(Grant(capability="bank.pay"),))
     return bench
@@ -179,18 +181,28 @@ async def answer_all(
 ) -> AnsweredMany:
     """A person answers them with one signature: of their device, else of their key file."""
     walk, words = bench.walk, words_of(verdict, comment=comment)
-    opened = open_many(walk, seen(approvals), verdict)
+    opened = open_many(
+        walk.recorder.ledger, walk.authority, walk.asking, walk.entropy, seen(approvals), verdict
+    )
     ids = [one.approval for one in opened.batch.items]
     if device is not None:
         signed = batch_challenge(
             nonce=opened.nonce, root=opened.batch.root, size=opened.batch.size, verdict=verdict, words=words
         )
         return await answer_many_by_passkey(
-            walk, ids, person=PrincipalId(by), verdict=verdict, words=words, nonce=opened.nonce,
+            walk.recorder,
+            walk.authority,
+            walk.asking,
+            walk.counters,
+            ids,
+            person=PrincipalId(by),
+            verdict=verdict,
+            words=words,
+            nonce=opened.nonce,
             assertion=device.assertion(signed),
-        )  # fmt: skip
+        )
     token = signed_batch(
         opened.batch, nonce=opened.nonce, by=PrincipalId(by), verdict=verdict, comment=comment,
         audience=AUDIENCE, at=bench.clock.now(), key=signing_key(by),
     )  # fmt: skip
-    return await answer_many(walk, ids, token)
+    return await answer_many(walk.recorder, walk.authority, walk.asking, walk.counters, ids, token)

@@ -49,6 +49,7 @@ from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from tests.worlds.duty import delegate, duty_document
 from tests.worlds.instance import Authority
+from tests.worlds.parts import to_end, to_follow, to_hold, to_open
 from tests.worlds.passkey import enrolled
 from tests.worlds.trust import FOREIGN, TrustWorld
 
@@ -135,7 +136,7 @@ async def apply_elsewhere(of: Sourced, found: list[Any] | None = None) -> None:
 async def apply_and_follow(of: Sourced) -> None:
     """What another process applied comes into force here."""
     await apply_elsewhere(of, documents(POLICIES + CLOSED))
-    follow_registers(of.walk, of.bench.store.refresh)
+    follow_registers(*to_follow(of.walk), of.bench.store.refresh)
 
 
 async def redefine(of: Sourced) -> None:
@@ -146,29 +147,26 @@ async def redefine(of: Sourced) -> None:
 
 async def repin(of: Sourced) -> None:
     """Another definition is let through."""
-    now = of.walk.pins.current("crm", "get_case")
+    now = of.walk.verification.pins.current("crm", "get_case")
     text = now.text.replace(b"get_case", b"got_case")
     pin = ToolPin(
-        server="crm",
-        tool="get_case",
-        definition=sha256(text).hexdigest(),
-        text=text,
+        server="crm", tool="get_case", definition=sha256(text).hexdigest(), text=text,
         at=UnixMillis(now.at + 1),
-    )
-    of.walk.pins.put(pin, over=now.definition)
+    )  # fmt: skip
+    of.walk.verification.pins.put(pin, over=now.definition)
 
 
 async def revoke_manifest(of: Sourced) -> None:
     """Before anybody has it, and of nobody then."""
     signed = sample_signed()
-    of.walk.revocations.add(
+    of.walk.authority.revocations.add(
         Revocation(what=revocable("manifest", signed.digest), at=UnixMillis(0), by="uid:0")
     )
 
 
 async def put_manifest(of: Sourced) -> None:
     """It comes into force; that it stands in the registry others see to."""
-    of.walk.manifests.put(sample_signed())
+    of.walk.authority.manifests.put(sample_signed())
 
 
 async def close_elsewhere(of: Sourced) -> None:
@@ -197,37 +195,35 @@ def hold_of(what: Any) -> Hold:
 
 async def lift(of: Sourced) -> None:
     """What was held is no more."""
-    assert of.walk.holds.replace(replace(of.kept, lifted_at=of.bench.clock.now()), was=of.kept)
+    assert of.walk.authority.holds.replace(replace(of.kept, lifted_at=of.bench.clock.now()), was=of.kept)
 
 
 async def hold_another(of: Sourced) -> None:
     """Somebody whom the action does not come by."""
-    of.kept = (await place_hold(of.walk, holdable("agent", "rover"), by="uid:0")).hold
+    of.kept = (await place_hold(*to_hold(of.walk), holdable("agent", "rover"), by="uid:0")).hold
 
 
 async def trip(of: Sourced) -> None:
     """A stop rule holds the agent, and the register does not know yet."""
-    assert of.walk.tripped.trip(hold_of(holdable("agent", "scout")))
+    assert of.walk.authority.tripped.trip(hold_of(holdable("agent", "scout")))
 
 
 async def flood(of: Sourced) -> None:
     """The agent uses up its quota of refusals, under several mandates."""
     for number in range(LIMITS.refusals_recorded_max):
-        of.walk.quota.take(AgentId("scout"), of.bench.clock.now(), f"m-{number}")
+        of.walk.counters.quota.take(AgentId("scout"), of.bench.clock.now(), f"m-{number}")
 
 
 async def enrol(of: Sourced) -> None:
     """The action comes by an instance."""
     instances, now = SqliteInstanceRegister(of.bench.store), of.bench.clock.now()
     of.kept = Instance(
-        id=agent_instance_id(DOMAIN, AgentId("scout"), "1" * 32),
-        agent=AgentId("scout"),
-        evidence=Evidence(source="unix", grade="kernel", selectors=("unix:uid:1001",)),
-        enrolled_at=now,
+        id=agent_instance_id(DOMAIN, AgentId("scout"), "1" * 32), agent=AgentId("scout"),
+        evidence=Evidence(source="unix", grade="kernel", selectors=("unix:uid:1001",)), enrolled_at=now,
         expires_at=UnixMillis(now + 3_600_000),
-    )
+    )  # fmt: skip
     instances.add(of.kept)
-    of.walk.stands = partial(instance_stands, instances, None)
+    of.walk.verification.stands = partial(instance_stands, instances, None)
     of.identity = CallerIdentity(instance=str(of.kept.id), source="unix", grade="kernel")
 
 
@@ -248,8 +244,8 @@ async def federate(of: Sourced) -> None:
     desk = TrustWorld(register=SqliteAuthorityRegister(of.bench.store), clock=clock).desk()
     theirs = Authority(FOREIGN, clock.now())
     desk.set_federated(theirs.bundle())
-    of.kept = of.walk.trust = desk
-    of.walk.stands = partial(instance_stands, SqliteInstanceRegister(of.bench.store), desk)
+    of.kept = of.walk.verification.trust = desk
+    of.walk.verification.stands = partial(instance_stands, SqliteInstanceRegister(of.bench.store), desk)
     of.identity = CallerIdentity(instance=f"spiffe://{FOREIGN}/x", source="spiffe", grade="gateway")
 
 
@@ -257,7 +253,7 @@ async def drop_elsewhere(of: Sourced) -> None:
     """Another process dropped the bundle, and this one has it in mind yet."""
     await federate(of)
     assert SqliteAuthorityRegister(elsewhere(of.bench.store)).drop_federated(FOREIGN)
-    of.walk.worlds.epoch()
+    of.walk.verification.worlds.epoch()
 
 
 async def take_over(of: Sourced) -> None:
@@ -268,7 +264,7 @@ async def take_over(of: Sourced) -> None:
 async def watch(of: Sourced) -> None:
     """There are witnesses, who are in time."""
     of.kept = []
-    of.walk.unwitnessed = lambda: next(iter(of.kept), None)
+    of.walk.recorder.unwitnessed = lambda: next(iter(of.kept), None)
 
 
 async def be_late(of: Sourced) -> None:
@@ -298,7 +294,7 @@ async def approve_by_passkey(of: Sourced) -> None:
     """Bob says yes with his device."""
     from tests.worlds.pace import tapped  # that world imports half of the product
 
-    of.walk.passkeys = PasskeyState(
+    of.walk.asking.passkeys = PasskeyState(
         register=SqlitePasskeyRegister(of.bench.store), rp_id=RP_ID, origins=(ORIGIN,)
     )
     device = SoftPasskey(seed="bob")
@@ -308,7 +304,7 @@ async def approve_by_passkey(of: Sourced) -> None:
     assert waiting is not None
     from answerable.flows.approval.answer_approval import open_to_answer
 
-    nonce, shown, _ = open_to_answer(of.walk, waiting.id, to="bob")
+    nonce, shown, _ = open_to_answer(*to_open(of.walk), waiting.id, to="bob")
     assert (await tapped(of.bench, shown, device, nonce)).state == "approved"
 
 
@@ -337,7 +333,7 @@ SOURCES: Final = (
     Source("another definition is let through", ("pins",), repin, "tool/crm/get_case", OTHER_SAID),
     Source("a manifest comes into force", ("manifests",), put_manifest, "agent/scout", "was revoked", revoke_manifest),
     Source(
-        "a mandate is closed", ("mandates",), lambda of: close_mandate(of.walk, "m-1", by="operator"),
+        "a mandate is closed", ("mandates",), lambda of: close_mandate(*to_end(of.walk), "m-1", by="operator"),
         "mandate/m-1", "the mandate was closed before the start",
     ),
     Source(
@@ -346,7 +342,7 @@ SOURCES: Final = (
     ),
     Source(
         "an agent is revoked", ("revocations",),
-        lambda of: revoke_authority(of.walk, revocable("agent", "scout"), by="operator", reason="x"),
+        lambda of: revoke_authority(*to_end(of.walk), revocable("agent", "scout"), by="operator", reason="x"),
         "agent/scout", REVOKED_SAID,
     ),
     Source(
@@ -354,7 +350,7 @@ SOURCES: Final = (
     ),
     Source(
         "who approved is revoked", ("revocations",),
-        lambda of: revoke_authority(of.walk, revocable("owner", "bob"), by="operator", reason="x"),
+        lambda of: revoke_authority(*to_end(of.walk), revocable("owner", "bob"), by="operator", reason="x"),
         "*", WAITS_SAID, approve,
     ),
     Source(
@@ -362,7 +358,8 @@ SOURCES: Final = (
         partial(revoke_elsewhere, kind="key", name=signing_key("bob").public.thumbprint), "key/", WAITS_SAID, approve,
     ),
     Source(
-        "an agent is held", ("holds",), lambda of: place_hold(of.walk, holdable("agent", "scout"), by="uid:0"),
+        "an agent is held", ("holds",),
+        lambda of: place_hold(*to_hold(of.walk), holdable("agent", "scout"), by="uid:0"),
         "agent/scout", "agent `scout` was held before the start",
     ),
     Source("another process holds everything", ("holds",), hold_elsewhere, "everything/", "was held before the start"),
@@ -377,12 +374,13 @@ SOURCES: Final = (
     Source("a trust bundle goes", ("trusted", "stands"), take_over, "*", ENDED_SAID, drop_elsewhere),
     Source("witnesses are late", ("late",), be_late, "*", "no quorum of witnesses has cosigned the ledger", watch),
     Source(
-        "a deputy's duty ends", ("registry",), lambda of: end_duty(of.walk, of.kept.id, by="bob"), "*",
+        "a deputy's duty ends", ("registry",),
+        lambda of: end_duty(of.walk.recorder, of.walk.asking.duties, of.kept.id, by="bob"), "*",
         WAITS_SAID, approve_as_deputy,
     ),
     Source(
         "an approver's passkey goes", ("registry",),
-        lambda of: remove_passkey(of.walk, of.kept.name, by="operator"), "*",
+        lambda of: remove_passkey(of.walk.recorder, of.walk.asking.passkeys, of.kept.name, by="operator"), "*",
         WAITS_SAID, approve_by_passkey,
     ),
 )  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from answerable.flows.approval.keep_figures import read_figures
 from answerable.flows.approval.send_attention_check import asked_canary, send_attention_check
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
@@ -25,7 +26,7 @@ async def bench_with_tests(limits: WalkLimits = TESTED, **parts) -> Bench:
 
 async def canary_on(bench: Bench) -> Approval:
     """One that is asked now: a refund of 60,000, which asks two people."""
-    asked = await asked_canary(bench.walk, bench.walk.canaries.patterns[-1][1], bench.clock.now())
+    asked = await asked_canary(bench.walk, bench.asking.canaries.patterns[-1][1], bench.clock.now())
     assert asked is not None
     return asked
 
@@ -39,3 +40,9 @@ async def drawn(bench: Bench, *, hours: float, every_seconds: int = 300) -> list
         if asked is not None:
             found.append(asked)
     return found
+
+
+async def counted(bench: Bench, later: int = 0) -> Any:
+    """The figures so far."""
+    figures = await read_figures(bench.recorder, bench.asking.figures, seconds_max=60)
+    return figures.within(0, bench.clock.now() + later)

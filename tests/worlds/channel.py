@@ -73,14 +73,22 @@ class Reach:
     async def tell(self, channel: str = "email") -> int:
         """Until nothing is due."""
         count = 0
-        while told := await notify_people(self.bench.walk, self.desk, channel):
+        while told := await notify_people(
+            self.bench.recorder.ledger,
+            self.bench.authority,
+            self.bench.asking,
+            self.bench.live.link,
+            self.bench.walk.entropy,
+            self.desk,
+            channel,
+        ):
             count += told
         return count
 
     def restarted(self) -> Reach:
         """Another process on the same registers, which never heard of anything."""
         desk = replace_desk(self.desk)
-        self.bench.walk.reach = self.bench.walk.channel = desk
+        self.bench.asking.reach = self.bench.asking.channel = desk
         return Reach(self.bench, desk, self.channel)
 
 
@@ -118,7 +126,7 @@ async def reach_bench(
         limits=limits or ReachLimits(),
     )
     made = Bench(channel=desk, limits=limits_of_walk, **bench)
-    made.walk.reach = desk
+    made.walk.asking.reach = desk
     await made.registered(documents)
     await made.issue()
     return Reach(made, desk, every["email"] if isinstance(every.get("email"), LoudChannel) else channel)

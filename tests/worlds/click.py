@@ -110,7 +110,7 @@ class Clicks:
         return self.reach.bench
 
     def now(self, approval: Approval) -> Approval:
-        found = self.bench.walk.approvals.find(ApprovalId(approval.id))
+        found = self.bench.authority.approvals.find(ApprovalId(approval.id))
         assert found is not None
         return found
 
@@ -271,9 +271,9 @@ async def clicking(
         # Its server says of the sample that it may destroy, which makes every refund critical.
         reach.bench.upstream.hints = {**reach.bench.upstream.hints, "refund": HINTS}
         desk = ChatAnswerState(chat=SlackClicks(post, token=slack.token, url=url))
-        reach.bench.walk.clicks = desk
+        reach.bench.asking.clicks = desk
         slack.people = {user_of(one): member(one) for one in ("bob", "carol", "dan")}
         walk = reach.bench.walk
-        refused = DoorDesk(walk=walk, known=KnownCallers(registry=walk.registry)).at("chat")
+        refused = DoorDesk(walk=walk, known=KnownCallers(registry=walk.authority.registry)).at("chat")
         app = chat_app(ChatServices(walk=walk, desk=desk, secret=SECRET, refused=refused))
         yield Clicks(reach, slack, desk, app)

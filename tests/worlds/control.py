@@ -50,8 +50,10 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.flows.ledger.gather_cosignatures import WitnessState
 from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.registry.apply_registry import policy_text
+from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
 from answerable.flows.state.policy_desk import PolicyState
 from answerable.flows.state.walk import Walk
+from answerable.flows.state.worlds import Verification
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.workloads.change_authorities import AuthorityChanges
 from answerable.flows.workloads.follow_bundles import BundleFollowing
@@ -222,7 +224,7 @@ class Product:
     )
 
     def checkpoint(self) -> str:
-        return self.walk.ledger.seal()
+        return self.walk.recorder.ledger.seal()
 
     def policy(self) -> str:
         return f"log {self.log_key}\nquorum none\n"
@@ -251,14 +253,21 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
         upstream = _upstream(clock)
         revocations = SqliteRevocationRegister(store, clock=clock)
         walk = Walk(
-            log_intents=EmbeddedIntentLog, clock=clock, entropy=entropy, ledger=ledger, registry=registry,
-            mandates=SqliteMandateRegister(store), approvals=SqliteApprovalRegister(store),
-            openings=SqliteOpeningRegister(store), channel=MemoryApprovalChannel(), upstream=upstream,
-            policies=policy_desk(settings, store),
-            pins=ApprovedAsSeen(registry, upstream), compile_policies=compiled, manifests=fresh(SqliteManifestRegister),
-            decision_point=compiled(policy_text(registry.current), registry.current), limits=settings.walk,
-            revocations=revocations, holds=SqliteHoldRegister(store, revocations), subject_keys=subject_keys,
-            epochs=SqliteEpochs(revocations),
+            log_intents=EmbeddedIntentLog, clock=clock, entropy=entropy, limits=settings.walk,
+            recorder=Recorder(ledger=ledger, subject_keys=subject_keys),
+            authority=AuthorityRegisters(
+                registry=registry, mandates=SqliteMandateRegister(store),
+                approvals=SqliteApprovalRegister(store), manifests=fresh(SqliteManifestRegister),
+                revocations=revocations, holds=SqliteHoldRegister(store, revocations),
+            ),
+            asking=AskingState(openings=SqliteOpeningRegister(store), channel=MemoryApprovalChannel()),
+            verification=Verification(
+                upstream=upstream, pins=ApprovedAsSeen(registry, upstream), epochs=SqliteEpochs(revocations),
+            ),
+            policies=policy_desk(
+                settings, store, compile_policies=compiled,
+                decision_point=compiled(policy_text(registry.current), registry.current),
+            ),
         )  # fmt: skip
         published = PublishedFiles(settings.ledger.directory)
         yield Product(walk=walk, log_key=log_key.formatted(), published=published, events=no_streams(walk))
@@ -275,39 +284,38 @@ def memory_product() -> Product:
     ledger = MemoryLedger(key=log_key, sign=key.sign, clock=clock)
     upstream, (revocations, holds) = _upstream(clock), fresh_ends(clock)
     walk = Walk(
-        log_intents=EmbeddedIntentLog, clock=clock, entropy=SystemEntropy(), ledger=ledger, registry=registry,
-        mandates=fresh(SqliteMandateRegister), approvals=fresh(SqliteApprovalRegister),
-        openings=fresh(SqliteOpeningRegister),
-        channel=MemoryApprovalChannel(), upstream=upstream, pins=ApprovedAsSeen(registry, upstream),
-        decision_point=compiled(policy_text(registry.current), registry.current),
-        compile_policies=compiled, manifests=fresh(SqliteManifestRegister), revocations=revocations,
-        holds=holds, epochs=SqliteEpochs(revocations), subject_keys=fresh_subject_keys(),
-        policies=PolicyState(records=fresh(SqlitePolicyRegister), compile_asking=compiled_asking),
+        log_intents=EmbeddedIntentLog, clock=clock, entropy=SystemEntropy(),
+        recorder=Recorder(ledger=ledger, subject_keys=fresh_subject_keys()),
+        authority=AuthorityRegisters(
+            registry=registry, mandates=fresh(SqliteMandateRegister),
+            approvals=fresh(SqliteApprovalRegister), manifests=fresh(SqliteManifestRegister),
+            revocations=revocations, holds=holds,
+        ),
+        asking=AskingState(openings=fresh(SqliteOpeningRegister), channel=MemoryApprovalChannel()),
+        verification=Verification(
+            upstream=upstream, pins=ApprovedAsSeen(registry, upstream), epochs=SqliteEpochs(revocations),
+        ),
+        policies=PolicyState(
+            decision_point=compiled(policy_text(registry.current), registry.current),
+            compile_policies=compiled, records=fresh(SqlitePolicyRegister), compile_asking=compiled_asking,
+        ),
     )  # fmt: skip
     published = PublishedMemory(ledger, log_key)
     workloads = workloads_over(walk)
     return Product(
-        walk=walk,
-        log_key=log_key.formatted(),
-        published=published,
-        workloads=workloads,
-        identity=identity_over(workloads),
-        authorities=AuthorityChanges(walk, workloads.trust),
+        walk=walk, log_key=log_key.formatted(), published=published, workloads=workloads,
+        identity=identity_over(workloads), authorities=AuthorityChanges(walk, workloads.trust),
         events=no_streams(walk),
-    )
+    )  # fmt: skip
 
 
 def identity_over(workloads: Any) -> Any:
     """What the control API asks of a trust domain beside its workloads."""
     desk, walk = workloads.trust, workloads.walk
     federation = BundleFollowing(
-        endpoints=[],
-        bundle=desk.bundle,
-        put=desk.set_federated,
-        drop=desk.drop_federated,
-        clock=walk.clock,
+        endpoints=[], bundle=desk.bundle, put=desk.set_federated, drop=desk.drop_federated, clock=walk.clock,
         entropy=walk.entropy,
-    )
+    )  # fmt: skip
     return SimpleNamespace(desk=desk, federation=federation, sightings=fresh(SqliteSightings))
 
 
@@ -336,22 +344,13 @@ async def asked(product: Product, target: str, case: str, mandate: str) -> Answe
     message = encode({"case": case, "target": target})
     digest = hashlib.sha256(message).digest()
     request = action_request(
-        server="crm",
-        method="tools/call",
-        target=target,
-        arguments={"case": case},
-        mandate_id=mandate,
-        reason="the customer asked",
-        message_digest=digest,
-    )
+        server="crm", method="tools/call", target=target, arguments={"case": case}, mandate_id=mandate,
+        reason="the customer asked", message_digest=digest,
+    )  # fmt: skip
     caller = VerifiedCaller(
-        agent=AgentId("support-agent"),
-        proof="unix_peer",
-        binding="uid 0",
-        sequence=1,
-        message_digest=digest,
+        agent=AgentId("support-agent"), proof="unix_peer", binding="uid 0", sequence=1, message_digest=digest,
         at=product.walk.clock.now(),
-    )
+    )  # fmt: skip
     return await govern_action(product.walk, request, caller)
 
 

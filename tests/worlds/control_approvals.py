@@ -43,7 +43,7 @@ async def use_channels(client: Any, product: Product, deferred: Approval) -> Non
         addresses={"email": lambda name: () if name == "alice" else (f"{name}@example.com",)},
         routes=(Route(group="*", channel="email"), Route(group="*", channel="webhook:ops", place="ops")),
     )
-    product.walk.reach = desk
+    product.walk.asking.reach = desk
     for body, name in (({}, "email"), ({"person": "alice"}, "email"), ({"person": "nobody"}, "email")):
         assert (await client("test_channel", body, status=403, name=name))["code"] == "channel.receiver"
     tested = await client("test_channel", {"person": "bela"}, name="email")
@@ -51,18 +51,34 @@ async def use_channels(client: Any, product: Product, deferred: Approval) -> Non
     await client("test_channel", {}, name="webhook:ops")
     assert channel.kinds() == [("bela@example.com", "test"), ("ops", "test")]
     channel.answers = [Sent(state="later", why="greylisted")] * 9
-    await notify_people(product.walk, desk, "email")
+    await notify_people(
+        product.walk.recorder.ledger,
+        product.walk.authority,
+        product.walk.asking,
+        product.walk.live.link,
+        product.walk.entropy,
+        desk,
+        "email",
+    )
     told = (await client("list_told", id=deferred.id))["items"]
     assert {(one["to"], one["as"], one["told"], one["error"]) for one in told} == {
         (one["to"], "person", "nothing", "greylisted") for one in told
     }
     assert told
     channel.answers = [Sent(state="down", why="gone")]
-    await notify_people(product.walk, desk, "webhook:ops")
+    await notify_people(
+        product.walk.recorder.ledger,
+        product.walk.authority,
+        product.walk.asking,
+        product.walk.live.link,
+        product.walk.entropy,
+        desk,
+        "webhook:ops",
+    )
     mail, hook = (await client("list_channels"))["items"]
     assert (mail["name"], mail["up"], mail["waiting"]) == ("email", True, len(told))
     assert (hook["up"], hook["error"], hook["routes"]) == (False, "gone", ["* to ops"])
-    product.walk.reach = None
+    product.walk.asking.reach = None
 
 
 async def use_approvals(client: Any, product: Product, world: World, mandate: str) -> None:
@@ -135,5 +151,5 @@ def alike_waiting(
         for number in range(first, first + count)
     ]
     for one in waiting:
-        product.walk.approvals.add(one)
+        product.walk.authority.approvals.add(one)
     return waiting

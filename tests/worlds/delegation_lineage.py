@@ -31,7 +31,7 @@ TO_ROVER = Delegability(depth_max=1, width_max=1, to=("agent:rover",))
 def believing(*benches: Bench) -> None:
     """Their walks believe the bench's token service."""
     for bench in benches:
-        bench.walk.delegations = Delegations(keys_of=trusted, audience=lambda: ISSUER)
+        bench.walk.verification.delegations = Delegations(keys_of=trusted, audience=lambda: ISSUER)
 
 
 async def mandated(bench: Bench, *, identity: str = "m-1", calls_max: int = 20, **changes: Any) -> Mandate:
@@ -46,7 +46,7 @@ async def mandated(bench: Bench, *, identity: str = "m-1", calls_max: int = 20, 
         expires_at=UnixMillis(now + 3_600_000),
         **{"delegability": TO_ROVER, **changes},
     )
-    origin = bench.walk.ledger.origin
+    origin = bench.recorder.ledger.origin
     return await issue_mandate(bench.walk, signed_mandate(terms, audience=origin, key=signing_key("alice")))
 
 
@@ -68,7 +68,7 @@ def hop(bench: Bench, agent: str, authority: Authority, **more: Any) -> HopTerms
 def root_of(bench: Bench, mandate: Mandate, **changes: Any) -> str:
     """The first hop, as the token service would issue it."""
     mission = Mission(
-        id=mandate.id, authority_hash=authority_hash(mandate, audience=bench.walk.ledger.origin)
+        id=mandate.id, authority_hash=authority_hash(mandate, audience=bench.recorder.ledger.origin)
     )
     authority = changes.pop("authority", None) or authority_of(mandate)
     terms = hop(bench, "scout", authority, **{"depth_limit": 2, **changes})

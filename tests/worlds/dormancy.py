@@ -32,8 +32,8 @@ class Shards:
 
     def published(self) -> dict[str, int]:
         """What strangers see of both logs."""
-        sizes = {one.walk.ledger.origin: one.walk.ledger.size for one in (self.a, self.b)}
-        sizes[self.b.walk.ledger.origin] -= self.unpublished
+        sizes = {one.walk.recorder.ledger.origin: one.walk.recorder.ledger.size for one in (self.a, self.b)}
+        sizes[self.b.walk.recorder.ledger.origin] -= self.unpublished
         return sizes
 
     async def round(self, one: Workloads, dormancy: Dormancy) -> tuple[AgentId, ...]:
@@ -60,7 +60,7 @@ def selectors(uid: int) -> tuple[str, ...]:
 
 async def shards() -> Shards:
     bench = await Bench().registered(attested_documents())
-    clock, registry = bench.clock, bench.walk.registry
+    clock, registry = bench.clock, bench.authority.registry
     origin = "answerable.test/b"
     key, signer = log_key_of(origin)
     other = Bench(
@@ -68,7 +68,7 @@ async def shards() -> Shards:
         entropy=SeededEntropy("b"),
         ledger=MemoryLedger(key=key, sign=signer.sign, clock=clock),
         registry=registry,
-        subject_keys=bench.walk.subject_keys,
+        subject_keys=bench.recorder.subject_keys,
     )
     assert memory_ledger(clock).origin < origin, "a is the one that judges"
     instances = fresh(SqliteInstanceRegister)

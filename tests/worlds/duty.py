@@ -75,9 +75,9 @@ async def tell(bench: Bench, *, seconds: int = 0) -> list[tuple[int, tuple[str, 
     bench.clock.advance(seconds)
     channel = bench.channel
     before = len(channel.told)
-    if bench.walk.duties.scanned is not bench.walk.registry.current:
-        await scan_waiting(bench.walk)
-    while await tell_due(bench.walk):
+    if bench.asking.duties.scanned is not bench.authority.registry.current:
+        await scan_waiting(bench.authority, bench.asking.duties)
+    while await tell_due(bench.recorder, bench.authority, bench.asking):
         pass
     return [(step, people) for _, people, step in channel.told[before:]]
 
@@ -103,7 +103,12 @@ def terms(bench: Bench, **changes: object) -> DutyTerms:
 async def delegate(bench: Bench, *, signer: str = "", **changes: object) -> DeputyStatement:
     """Sign it by who is stood in for, or by another one, and hand it in."""
     wanted = terms(bench, **changes)
-    return await appoint_deputy(bench.walk, signed_duty(wanted, key=signing_key(signer or wanted.of)))
+    return await appoint_deputy(
+        bench.recorder,
+        bench.authority,
+        bench.asking,
+        signed_duty(wanted, key=signing_key(signer or wanted.of)),
+    )
 
 
 def person(name: str) -> PrincipalId:

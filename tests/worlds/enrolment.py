@@ -39,8 +39,8 @@ from answerable.core.mandate.token import signed
 from answerable.core.registry.manifests.manifest import Manifest
 from answerable.core.registry.manifests.manifest_token import signed_manifest
 from answerable.errors import Unverified
-from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.state.walk import Walk
+from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.trust_domain.attest_workload import AttestationTerms, Attestor
 from answerable.flows.trust_domain.issue_svid import SvidIssuer
@@ -144,7 +144,7 @@ def workloads_over(
         attestor=attestor,
         instances=fresh(SqliteInstanceRegister),
         observer=observer or InventedProcesses(),
-        manifests=walk.manifests,
+        manifests=walk.authority.manifests,
         limits=limits or WorkloadLimits(),
         sidecars=sidecars_in(sidecars),
     )
@@ -195,7 +195,7 @@ class Served:
 
     def entries(self, tag: Tag) -> list[dict[str, Any]]:
         """What the ledger holds of this kind."""
-        leaves = [json.loads(stored.leaf) for stored in self.walk.ledger.replay()]
+        leaves = [json.loads(stored.leaf) for stored in self.walk.recorder.ledger.replay()]
         return [leaf for leaf in leaves if leaf["tag"] == tag]
 
     def mandate(self, *capabilities: str, agent: str = "scout", identity: str = "m-1") -> str:
@@ -213,8 +213,8 @@ class Served:
             not_before=now,
             expires_at=UnixMillis(now + 600_000),
         )
-        token = signed_mandate(terms, audience=self.walk.ledger.origin, key=signing_key("alice"))
-        self.walk.mandates.add(signed(terms, token))
+        token = signed_mandate(terms, audience=self.walk.recorder.ledger.origin, key=signing_key("alice"))
+        self.walk.authority.mandates.add(signed(terms, token))
         return identity
 
     @asynccontextmanager
@@ -252,7 +252,9 @@ async def sign_manifest(walk: Walk, prompt: bytes) -> None:
     token = signed_manifest(
         manifest, owner=PrincipalId("alice"), key=signing_key("alice"), at=walk.clock.now()
     )
-    await register_manifest(walk, token, by="operator")
+    await register_manifest(
+        walk.recorder, walk.authority, walk.asking.under_way, walk.live, token, by="operator"
+    )
 
 
 def served_documents(home: Path, attestation: dict[str, list[list[str]]], drift: str) -> list[JSONValue]:
@@ -286,10 +288,10 @@ async def served(
     upstream = McpUpstream(clock=clock, settings=UpstreamSettings())
     ours = {"scout": [[f"unix:uid:{os.getuid()}"], ["join_token:name:first"]]}
     walk = walk_of(served_documents(home, attestation or ours, drift), upstream, clock)
-    upstream.apply(walk.registry.current.servers.values())
+    upstream.apply(walk.authority.registry.current.servers.values())
     workloads = workloads_over(walk, observer=LinuxProcessObserver(), limits=limits)
     prover = CallerVerifier(
-        registry=walk.registry,
+        registry=walk.authority.registry,
         clock=clock,
         entropy=SystemEntropy(),
         limits=ProofLimits(authorities=frozenset({"localhost"})),

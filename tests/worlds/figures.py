@@ -21,14 +21,14 @@ TRACED = ("traced", "untraced")
 async def ready(**parts):
     """A bench with one mandate of scout, and a register for figures."""
     bench = await Bench(**parts).registered()
-    bench.walk.figures.register = fresh(SqliteFiguresRegister)
+    bench.asking.figures.register = fresh(SqliteFiguresRegister)
     await bench.issue("m-1", calls_max=10_000)
     return bench
 
 
 async def figures_of(bench):
     """All that the log says by now."""
-    return await read_figures(bench.walk, seconds_max=60.0)
+    return await read_figures(bench.recorder, bench.asking.figures, seconds_max=60.0)
 
 
 async def cells_of(bench, since=0):

@@ -49,8 +49,11 @@ from answerable.flows.containment.refuse_held import open_stream, refuse_held
 from answerable.flows.counters.door_desk import DoorDesk
 from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.registry.apply_registry import policy_text
-from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
+from answerable.flows.state.policy_desk import PolicyState
 from answerable.flows.state.walk import Walk
+from answerable.flows.state.worlds import Verification
+from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.walk.list_capabilities import list_capabilities
@@ -131,19 +134,12 @@ class World:
         """Alice lets an agent use these capabilities for a while."""
         now = self.walk.clock.now()
         terms = MandateTerms(
-            id=MandateId(identity),
-            principal=PrincipalId("alice"),
-            agent=AgentId(agent),
-            use_case="support",
-            purpose="Test the gateway",
-            grants=tuple(Grant(capability=name) for name in capabilities),
-            caveats=(),
-            calls_max=1000,
-            not_before=now,
-            expires_at=UnixMillis(now + int(seconds * 1000)),
-        )
-        token = signed_mandate(terms, audience=self.walk.ledger.origin, key=signing_key("alice"))
-        self.walk.mandates.add(signed(terms, token))
+            id=MandateId(identity), principal=PrincipalId("alice"), agent=AgentId(agent), use_case="support",
+            purpose="Test the gateway", grants=tuple(Grant(capability=name) for name in capabilities),
+            caveats=(), calls_max=1000, not_before=now, expires_at=UnixMillis(now + int(seconds * 1000)),
+        )  # fmt: skip
+        token = signed_mandate(terms, audience=self.walk.recorder.ledger.origin, key=signing_key("alice"))
+        self.walk.authority.mandates.add(signed(terms, token))
         return identity
 
     def auth(self, *, agent: str = "scout", mandate: str = "", session: bool = False) -> httpx2.Auth:
@@ -158,14 +154,9 @@ class World:
 
     @asynccontextmanager
     async def client(
-        self,
-        server: str,
-        *,
-        mode: str = "2026-07-28",
-        agent: str = "scout",
-        mandate: str = "m-1",
+        self, server: str, *, mode: str = "2026-07-28", agent: str = "scout", mandate: str = "m-1",
         **more: Any,
-    ) -> AsyncIterator[Client]:
+    ) -> AsyncIterator[Client]:  # fmt: skip
         """The SDK's own client, of either era."""
         async with (
             self.http(agent=agent, mandate=mandate) as http,
@@ -196,7 +187,7 @@ class World:
 
     def entries(self, tag: Tag) -> list[dict[str, Any]]:
         """What the ledger holds of this kind."""
-        leaves = [json.loads(stored.leaf) for stored in self.walk.ledger.replay()]
+        leaves = [json.loads(stored.leaf) for stored in self.walk.recorder.ledger.replay()]
         return [leaf for leaf in leaves if leaf["tag"] == tag]
 
     def ends(self) -> list[dict[str, Any]]:
@@ -312,15 +303,22 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
     revocations, holds = fresh_ends(clock)
     return Walk(
         log_intents=EmbeddedIntentLog, clock=clock, entropy=SystemEntropy(),
-        ledger=MemoryLedger(key=VerifierKey.ed25519("example.test/log", public), sign=key.sign, clock=clock),
-        registry=store,
-        mandates=fresh(SqliteMandateRegister), approvals=fresh(SqliteApprovalRegister),
-        openings=fresh(SqliteOpeningRegister), channel=MemoryApprovalChannel(),
-        upstream=upstream, compile_policies=compiled,
-        decision_point=compiled(policy_text(store.current), store.current),
-        manifests=fresh(SqliteManifestRegister), pins=ApprovedAsSeen(store, upstream),
-        revocations=revocations, holds=holds, epochs=SqliteEpochs(revocations),
-        subject_keys=fresh_subject_keys(), prepared=fresh(SqlitePreparedRegister),
+        recorder=Recorder(
+            ledger=MemoryLedger(key=VerifierKey.ed25519("example.test/log", public), sign=key.sign, clock=clock),
+            subject_keys=fresh_subject_keys(),
+        ),
+        authority=AuthorityRegisters(
+            registry=store, mandates=fresh(SqliteMandateRegister), approvals=fresh(SqliteApprovalRegister),
+            manifests=fresh(SqliteManifestRegister), revocations=revocations, holds=holds,
+        ),
+        asking=AskingState(openings=fresh(SqliteOpeningRegister), channel=MemoryApprovalChannel()),
+        verification=Verification(
+            upstream=upstream, pins=ApprovedAsSeen(store, upstream), epochs=SqliteEpochs(revocations),
+            prepared=fresh(SqlitePreparedRegister),
+        ),
+        policies=PolicyState(
+            compile_policies=compiled, decision_point=compiled(policy_text(store.current), store.current),
+        ),
     )  # fmt: skip
 
 
@@ -337,30 +335,31 @@ def needs_of(
         return standing_of_caller(walk, head.agent, head.identity, head.key, head.certificate)
 
     return GatewayServices(
-        prover=prover, govern=govern, visible=partial(list_capabilities, walk), offers=upstream,
-        refuse_held=partial(refuse_held, walk), open_stream=partial(open_stream, walk),
+        prover=prover,
+        govern=govern,
+        visible=partial(list_capabilities, walk),
+        offers=upstream,
+        refuse_held=partial(refuse_held, walk),
+        open_stream=partial(open_stream, walk),
         approval_page=lambda approval: f"{page}/approvals/{approval}" if page else "",
-        waits=partial(still_waits, walk), asked=partial(was_asked_by, walk), standing=standing,
+        waits=partial(still_waits, walk.authority.approvals, walk.clock),
+        asked=partial(was_asked_by, walk.authority.approvals),
+        standing=standing,
         refused=DoorDesk(walk=walk, known=prover.known).at("mcp"),
-    )  # fmt: skip
+    )
 
 
 @asynccontextmanager
 async def gateway_world(
-    home: Path,
-    *servers: str,
-    limits: GatewayLimits | None = None,
-    settings: UpstreamSettings | None = None,
-    uds: Path | None = None,
-    more: Iterable[JSONValue] = (),
-    page: str = "",
-) -> AsyncIterator[World]:
+    home: Path, *servers: str, limits: GatewayLimits | None = None, settings: UpstreamSettings | None = None,
+    uds: Path | None = None, more: Iterable[JSONValue] = (), page: str = "",
+) -> AsyncIterator[World]:  # fmt: skip
     """Everything up and connected. more: documents of servers beside those that are known here. page: where people
     answer."""
     clock = SystemClock()
     upstream = McpUpstream(clock=clock, settings=settings or UpstreamSettings())
     walk = walk_of([*registry(home, servers), *more], upstream, clock)
-    upstream.apply(walk.registry.current.servers.values())
+    upstream.apply(walk.authority.registry.current.servers.values())
     bound: list[Listeners] = []
     started, stop = anyio.Event(), anyio.Event()
 
@@ -374,7 +373,7 @@ async def gateway_world(
         calls: list[ActionRequest] = []
         authorities = frozenset({"localhost", "gateway.test"})
         prover = CallerVerifier(
-            registry=walk.registry,
+            registry=walk.authority.registry,
             clock=clock,
             entropy=SystemEntropy(),
             limits=ProofLimits(authorities=authorities),

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 def approve(world: World, approval_id: str, by: str = "bob") -> None:
     """Bob says yes, straight into the register; how people answer is tested elsewhere."""
-    found = next(one for one in world.walk.approvals.all(pending_only=True, now=world.walk.clock.now()))
+    found = next(
+        one for one in world.walk.authority.approvals.all(pending_only=True, now=world.walk.clock.now())
+    )
     assert found.id == approval_id
     token = signed_answer(
         found,
         nonce=bytes(32),
         by=PrincipalId(by),
         verdict="approve",
-        audience=world.walk.ledger.origin,
+        audience=world.walk.recorder.ledger.origin,
         at=world.walk.clock.now(),
         key=signing_key(by),
     )
@@ -35,4 +37,6 @@ def approve(world: World, approval_id: str, by: str = "bob") -> None:
         at=world.walk.clock.now(),
         token=token,
     )
-    assert world.walk.approvals.replace(replace(found, state="approved", answers=(answer,)), was=found)
+    assert world.walk.authority.approvals.replace(
+        replace(found, state="approved", answers=(answer,)), was=found
+    )

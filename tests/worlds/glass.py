@@ -63,16 +63,18 @@ def review_token(
 
 async def reviewed(bench: Bench, approval: Approval, **more: Any) -> Approval:
     """Somebody reviews it."""
-    return await review_emergency_access(bench.walk, approval.id, review_token(bench, approval, **more))
+    return await review_emergency_access(
+        bench.recorder, bench.authority, bench.asking, approval.id, review_token(bench, approval, **more)
+    )
 
 
 def now(bench: Bench, approval: Approval) -> Approval:
     """How it stands."""
-    found = bench.walk.approvals.find(approval.id)
+    found = bench.authority.approvals.find(approval.id)
     assert found is not None
     return found
 
 
 def person(bench: Bench, name: str) -> Principal:
     """As registered."""
-    return bench.walk.registry.current.principals[PrincipalId(name)]
+    return bench.authority.registry.current.principals[PrincipalId(name)]

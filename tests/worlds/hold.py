@@ -10,6 +10,7 @@ from answerable.flows.containment.lift_hold import lift_hold
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.builders import Bench
 from answerable.testing.samples import AUDIENCE, signing_key
+from tests.worlds.parts import to_hold
 from tests.worlds.revocation import INSTANCE, MANIFEST, documents_with_vendors
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ async def bench_to_hold(**ports: Any) -> Bench:
 
 
 async def stop(bench: Bench, what: HoldTarget, *, by: str = "uid:1000", expires_at: int = 0) -> Placed:
-    return await place_hold(bench.walk, what, by=by, reason="it deletes mail", expires_at=expires_at)
+    return await place_hold(
+        *to_hold(bench.walk), what, by=by, reason="it deletes mail", expires_at=expires_at
+    )
 
 
 def lift_token(
@@ -76,4 +79,11 @@ def lift_token(
 
 
 async def lift(bench: Bench, hold: Hold, by: str) -> Hold:
-    return await lift_hold(bench.walk, hold.id, lift_token(bench, hold, by))
+    return await lift_hold(
+        bench.recorder,
+        bench.authority,
+        bench.asking.under_way,
+        bench.counters,
+        hold.id,
+        lift_token(bench, hold, by),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
@@ -12,6 +13,7 @@ from answerable.adapters.sqlite import (
     SqliteStore,
 )
 from answerable.flows.recording.intent_log import EmbeddedIntentLog
+from answerable.flows.state.walk import Walk
 from answerable.ports.approval_register import ApprovalRegister
 from answerable.ports.entropy import Entropy
 from answerable.ports.ledger import Ledger
@@ -32,6 +34,18 @@ class Parts:
     approvals: ApprovalRegister
     prepared: PreparedRegister | None
 
+    @property
+    def recorder(self) -> Parts:
+        return self
+
+    @property
+    def authority(self) -> Parts:
+        return self
+
+    @property
+    def verification(self) -> Parts:
+        return self
+
 
 def opened_in(folder: Path, *, seed: str = "runs") -> tuple[Opened, Parts]:
     """Open what is in that folder. The parts must be kept as long as the intent log is used."""
@@ -45,7 +59,7 @@ def opened_in(folder: Path, *, seed: str = "runs") -> tuple[Opened, Parts]:
         await ledger.close()
         store.close()
 
-    intents = EmbeddedIntentLog(parts)
+    intents = EmbeddedIntentLog(cast("Walk", parts))
     opened = Opened(
         intents=intents,
         ledger=ledger,

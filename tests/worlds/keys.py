@@ -54,7 +54,7 @@ async def answered(bench: Bench, *, by: str = "bob", key: str = "", amount: int 
     assert asked is not None
     token = signed_answer(
         asked,
-        nonce=nonce_for(bench.walk, asked),
+        nonce=nonce_for(bench.asking.openings, bench.clock, bench.walk.entropy, asked),
         by=PrincipalId(by),
         verdict="approve",
         comment="",
@@ -62,7 +62,15 @@ async def answered(bench: Bench, *, by: str = "bob", key: str = "", amount: int 
         at=bench.clock.now(),
         key=signing_key(key or by),
     )
-    await answer_approval(bench.walk, asked.id, token, typed=name_wanted(bench.walk, asked))
+    await answer_approval(
+        bench.recorder,
+        bench.authority,
+        bench.asking,
+        bench.counters,
+        asked.id,
+        token,
+        typed=name_wanted(bench.authority.registry, asked),
+    )
 
 
 async def answered_and_ran() -> Bench:
@@ -83,13 +91,13 @@ def found(
     """The rules that are broken; how many signatures are shown to be by their person's key, and of how many nobody can
     say. A change gives another leaf, or another value of a field, or None to hide it."""
     check = ShownAnswers()
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         if stored.tag not in about:
             continue
         leaf = read_leaf(stored.leaf)
         assert not isinstance(leaf, Fault)
         fields: list[Disclosure] = []
-        for one in disclosures_of(stored, bench.walk.subject_keys.find) or ():
+        for one in disclosures_of(stored, bench.recorder.subject_keys.find) or ():
             value = field_change(stored.index, one.name, parse(bytes(one.value)))
             if value is not None:
                 fields.append(msgspec.structs.replace(one, value=msgspec.Raw(encode(value))))
@@ -105,10 +113,10 @@ def signed_by(
     only one that is signed anew; all are where it is None."""
 
     def change(index: int, field: str, value: Any) -> Any:
-        stored = bench.walk.ledger.entry(index)
+        stored = bench.recorder.ledger.entry(index)
         if stored.tag != Tag.APPROVAL_ANSWER or at not in (None, index):
             return value
-        asked = bench.walk.approvals.find(ApprovalId(str(leaf_of(stored)["approval"])))
+        asked = bench.authority.approvals.find(ApprovalId(str(leaf_of(stored)["approval"])))
         assert asked is not None
         token = signed_answer(
             asked,
@@ -128,12 +136,12 @@ def signed_by(
 
 def index_of(bench: Bench, tag: Tag, which: int = -1) -> int:
     """The entry of this tag, the last where nothing else is said."""
-    return [one.index for one in bench.walk.ledger.replay() if one.tag == tag][which]
+    return [one.index for one in bench.recorder.ledger.replay() if one.tag == tag][which]
 
 
 def reference(bench: Bench, index: int) -> Reference:
     """To an entry."""
-    return Reference(entry=index, leaf=bench.walk.ledger.entry(index).leaf_hash.hex())
+    return Reference(entry=index, leaf=bench.recorder.ledger.entry(index).leaf_hash.hex())
 
 
 async def many_people(count: int) -> Bench:
@@ -145,7 +153,7 @@ async def many_people(count: int) -> Bench:
 
 def bundle_of(bench: Bench, place: Path, reveal: tuple[str, ...]) -> bytes:
     """All that is about the mandate, from a log at this place."""
-    entries = [*bench.walk.ledger.replay()]
+    entries = [*bench.recorder.ledger.replay()]
     selection = Selection(mandate="m-1")
     for stored in entries:
         selection.take(stored)
@@ -154,6 +162,6 @@ def bundle_of(bench: Bench, place: Path, reveal: tuple[str, ...]) -> bytes:
         reveal=reveal,
         entry=entries.__getitem__,
         published=PublishedFiles(place),
-        find=bench.walk.subject_keys.find,
+        find=bench.recorder.subject_keys.find,
         policy="",
     ).bundle

@@ -52,10 +52,10 @@ def shard(name: str, beside: Bench | None = None, **parts: object) -> Bench:
     return Bench(
         clock=clock,
         ledger=ledger,
-        registry=walk.registry,
-        mandates=walk.mandates,
-        approvals=walk.approvals,
-        subject_keys=walk.subject_keys,
+        registry=walk.authority.registry,
+        mandates=walk.authority.mandates,
+        approvals=walk.authority.approvals,
+        subject_keys=walk.recorder.subject_keys,
     )
 
 
@@ -82,8 +82,9 @@ async def door(
         shard=name,
         origin=shard_origin(BASE, name),
         govern=govern or partial(govern_action, bench.walk),
-        trace=trace or partial(effects_under, bench.walk),
-        contain=contain or partial(told_part, bench.walk),
+        trace=trace or partial(effects_under, bench.recorder, bench.authority),
+        contain=contain
+        or partial(told_part, bench.recorder, bench.authority, bench.live.scans, bench.walk.limits),
         limits=limits,
     )
     async with anyio.create_task_group() as tasks:
@@ -112,5 +113,5 @@ async def two_shards(directory: Path, *, calls_max: int = 20) -> tuple[Bench, Be
     terms = replace(terms, grants=(*terms.grants, replace(terms.grants[0], capability="crm.refund")))
     await issue_mandate(a.walk, signed_mandate(terms, audience=A, key=signing_key("alice")))
     b = shard("b", a)
-    b.walk.link = link_of(directory, "b")
+    b.walk.live.link = link_of(directory, "b")
     return a, b

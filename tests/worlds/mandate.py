@@ -160,7 +160,7 @@ async def bench() -> Bench:
     made = Bench(clock=clock, ledger=ledger, subject_keys=keys, upstream=upstream)
     made.upstream = upstream
     issuer = PersonIssuer(issuer=ISSUER, audience=CLIENT, login_seconds_max=600)
-    made.walk.people = PersonVerifier(clock=clock, keys=FixedKeys(), issuers=(issuer,))
+    made.walk.asking.people = PersonVerifier(clock=clock, keys=FixedKeys(), issuers=(issuer,))
     return await made.registered(documents())
 
 

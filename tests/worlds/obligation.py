@@ -35,13 +35,13 @@ async def bench_with(*policies: str, documents=None, **mandate) -> Bench:
 def everything(bench: Bench) -> str:
     """Every leaf and every opened field of the log."""
     parts = []
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         parts += [stored.leaf.decode(), repr(bench.opened(stored.index)[1])]
     return "\n".join(parts)
 
 
 def story(bench: Bench, name: str) -> str:
-    lines = reconstruct_timeline(bench.walk.ledger.replay(), name, bench.walk.subject_keys.find)
+    lines = reconstruct_timeline(bench.recorder.ledger.replay(), name, bench.recorder.subject_keys.find)
     return "\n".join("\n".join((line.text, *line.details)) for line in lines)
 
 

@@ -59,7 +59,7 @@ class Replicas:
             openings=SqliteOpeningRegister(store),
             limits=self.limits,
         )
-        bench.walk.passkeys = PasskeyState(
+        bench.asking.passkeys = PasskeyState(
             register=SqlitePasskeyRegister(store), rp_id=RP_ID, origins=(ORIGIN,)
         )
         self.stores[id(bench)] = store
@@ -98,7 +98,9 @@ def begun(
     bench: Bench, approval: Approval, by: str = "bob", verdict: Verdict = "approve", comment: str = ""
 ) -> str:
     """A person opens it at this process and signs."""
-    nonce, shown, _ = open_to_answer(bench.walk, approval.id, to=by)
+    nonce, shown, _ = open_to_answer(
+        bench.recorder.ledger, bench.authority, bench.asking.openings, bench.walk.entropy, approval.id, to=by
+    )
     return signed_answer(
         shown,
         nonce=nonce,
@@ -113,7 +115,15 @@ def begun(
 
 async def sent(bench: Bench, approval: Approval, token: str) -> Approval:
     """What was signed comes in at this process, with the name typed where one is wanted."""
-    return await answer_approval(bench.walk, approval.id, token, typed=name_to_type(approval))
+    return await answer_approval(
+        bench.recorder,
+        bench.authority,
+        bench.asking,
+        bench.counters,
+        approval.id,
+        token,
+        typed=name_to_type(approval),
+    )
 
 
 async def tapped(bench: Bench, approval: Approval, device: SoftPasskey, nonce: bytes) -> Approval:
@@ -126,7 +136,10 @@ async def tapped(bench: Bench, approval: Approval, device: SoftPasskey, nonce: b
         words=words_of("approve", comment="seen"),
     )
     return await answer_by_passkey(
-        bench.walk,
+        bench.recorder,
+        bench.authority,
+        bench.asking,
+        bench.counters,
         approval.id,
         person=PrincipalId("bob"),
         verdict="approve",

@@ -22,7 +22,7 @@ ADMIN = "uid:1000"
 async def passkey_bench(**desk: Any) -> Bench:
     """The registered bench, with a desk for passkeys."""
     bench = await Bench(ledger=desk.pop("ledger", None)).registered()
-    bench.walk.passkeys = PasskeyState(
+    bench.asking.passkeys = PasskeyState(
         register=desk.pop("register", None) or fresh(SqlitePasskeyRegister),
         rp_id=RP_ID,
         origins=(ORIGIN,),
@@ -34,13 +34,25 @@ async def passkey_bench(**desk: Any) -> Bench:
 async def enrolled(bench: Bench, person: str = "alice", device: SoftPasskey | None = None) -> Passkey:
     """A person who was invited has brought a device in."""
     device = device or SoftPasskey(seed=person)
-    invited = await invite_person(bench.walk, person, by=ADMIN)
-    begun = begin_enrolment(bench.walk, invited.code, browser="b")
+    invited = await invite_person(bench.recorder, bench.authority, bench.asking.passkeys, person, by=ADMIN)
+    begun = begin_enrolment(
+        bench.authority, bench.asking.passkeys, bench.walk.entropy, invited.code, browser="b"
+    )
     made = device.registration(begun.challenge)
-    return await finish_enrolment(bench.walk, begun.id, made, label=f"{person}'s phone", browser="b")
+    return await finish_enrolment(
+        bench.recorder,
+        bench.authority,
+        bench.asking.passkeys,
+        begun.id,
+        made,
+        label=f"{person}'s phone",
+        browser="b",
+    )
 
 
 def signed_in(bench: Bench, device: SoftPasskey) -> SignedIn:
     """The person has answered a challenge with the device."""
-    begun = begin_sign_in(bench.walk, browser="b")
-    return finish_sign_in(bench.walk, begun.id, device.assertion(begun.challenge), browser="b")
+    begun = begin_sign_in(bench.asking.passkeys, bench.clock, bench.walk.entropy, browser="b")
+    return finish_sign_in(
+        bench.authority, bench.asking.passkeys, begun.id, device.assertion(begun.challenge), browser="b"
+    )

@@ -57,7 +57,7 @@ class Life:
 
     @property
     def log(self) -> Log:
-        ledger = self.bench.walk.ledger
+        ledger = self.bench.recorder.ledger
         return Log(ledger.origin, ledger.replay)
 
     def copied(self, before: str) -> None:
@@ -72,7 +72,7 @@ class Life:
         store = SqliteStore.open(path)
         try:
             return store, catch_up(
-                SqliteProjections(store, path), [self.log], find or self.bench.walk.subject_keys.find
+                SqliteProjections(store, path), [self.log], find or self.bench.recorder.subject_keys.find
             )
         except BaseException:
             store.close()
@@ -94,7 +94,7 @@ def lived(root: Path, store: SqliteStore) -> Life:
         limits=replace(WalkLimits(), pin_tools_at_first_sight=True),
     )
     bench.walk.policies.records = SqlitePolicyRegister(store)
-    bench.walk.manifests = SqliteManifestRegister(store)
+    bench.authority.manifests = SqliteManifestRegister(store)
     return Life(root, store, bench)
 
 
@@ -107,7 +107,7 @@ async def life(tmp_path: Path) -> AsyncIterator[Life]:
 async def asked(bench: Bench, amount: int, *, mandate: str = "m-1") -> Approval:
     answer = await bench.refund(amount, mandate=mandate)
     assert answer.approval is not None, answer
-    found = bench.walk.approvals.find(answer.approval.id)
+    found = bench.authority.approvals.find(answer.approval.id)
     assert found is not None
     return found
 
@@ -139,17 +139,32 @@ async def steps(life: Life) -> AsyncIterator[str]:
     yield "one of two"
     await bench.answer(two, by="carol")
     yield "two of two"
-    await void(walk, await asked(bench, 8_000), ("the card",))
+    await void(
+        walk.recorder,
+        walk.authority.approvals,
+        walk.asking.under_way,
+        await asked(bench, 8_000),
+        ("the card",),
+    )
     yield "void"
     waiting = await asked(bench, 9_000, mandate="m-2")
-    await close_mandate(walk, "m-2", by="operator")
+    await close_mandate(walk.recorder, walk.authority, walk.live, "m-2", by="operator")
     yield "closed"
-    await place_hold(walk, HoldTarget("mandate", "m-1"), by="operator")
-    held = walk.approvals.find(two.id)
+    await place_hold(
+        walk.recorder,
+        walk.authority,
+        walk.live,
+        walk.counters.cuts,
+        HoldTarget("mandate", "m-1"),
+        by="operator",
+    )
+    held = walk.authority.approvals.find(two.id)
     assert held is not None
     assert held.state == "denied"
     yield "held"
-    await revoke_authority(walk, RevocationTarget("mandate", "m-2"), by="operator")
+    await revoke_authority(
+        walk.recorder, walk.authority, walk.live, RevocationTarget("mandate", "m-2"), by="operator"
+    )
     assert waiting.id
     yield "revoked"
     await apply_registry(walk, [house(STOP)], by="operator")
@@ -161,7 +176,7 @@ async def steps(life: Life) -> AsyncIterator[str]:
     walk.policies.publishers = "approvers"
     proposal = await propose(bench)
     yield "proposed"
-    await withdraw_proposal(walk, proposal.id, by="operator")
+    await withdraw_proposal(walk.recorder, walk.asking.under_way, walk.policies, proposal.id, by="operator")
     yield "withdrawn"
     await publish(bench, await propose(bench, POLICIES + "// other\n"))
     yield "published"
@@ -170,11 +185,11 @@ async def steps(life: Life) -> AsyncIterator[str]:
 
 
 async def appended(life: Life, made: Callable[[Any], Any]) -> None:
-    await record_entry(life.bench.walk, made(sealing_for(life.bench.walk, LOG_SUBJECT)))
+    await record_entry(life.bench.recorder, made(sealing_for(life.bench.recorder, LOG_SUBJECT)))
 
 
 def erased(life: Life, *subjects: str) -> FindKey:
     """The keys that are left when those of these subjects were destroyed."""
-    keys = life.bench.walk.subject_keys
+    keys = life.bench.recorder.subject_keys
     gone = {keys.of(one).id for one in subjects}
     return lambda key_id: None if key_id in gone else keys.find(key_id)

@@ -24,7 +24,7 @@ from answerable.core.registry.documents.documents import Agent
 from answerable.core.registry.snapshot.resolve import CapabilityIndex
 from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 from answerable.errors import Unverified
-from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier, OpenedSession
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy

@@ -31,11 +31,11 @@ def house(policies: str) -> JSONValue:
 
 
 def in_force(bench: Bench) -> str:
-    return documents_digest(policy_documents(bench.walk.registry.documents()))
+    return documents_digest(policy_documents(bench.authority.registry.documents()))
 
 
 def digest_with(bench: Bench, policies: str) -> str:
-    present = policy_documents(bench.walk.registry.documents())
+    present = policy_documents(bench.authority.registry.documents())
     return documents_digest({**present, "PolicySet/house": encode(house(policies))})
 
 
@@ -81,7 +81,7 @@ async def publish(bench: Bench, proposal: Proposal, *, by: str = "bob") -> Appli
 
 
 async def roll_back(bench: Bench, name: str = "", *, by: str = "bob") -> Applied:
-    kept = kept_set(bench.walk, name)
+    kept = kept_set(bench.authority.registry, bench.walk.policies, name)
     terms = Terms(step="rollback", before=in_force(bench), after=kept.digest)
     return await rollback_policy(bench.walk, name, sign(bench, terms, by=by))
 

@@ -41,4 +41,4 @@ async def act_as_instance(bench: Bench) -> Answer:
 
 
 def revoke_now(bench: Bench, what: RevocationTarget) -> None:
-    bench.walk.revocations.add(Revocation(what=what, at=bench.clock.now(), by="operator"))
+    bench.authority.revocations.add(Revocation(what=what, at=bench.clock.now(), by="operator"))

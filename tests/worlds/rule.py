@@ -17,6 +17,7 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.samples import OWNERSHIP, document
+from tests.worlds.parts import to_settle
 from tests.worlds.walk import cited
 
 HUGE = 2_000_000
@@ -53,21 +54,21 @@ def again(bench: Bench, *, forgetting: bool = False) -> Bench:
     walk = bench.walk
     new = Bench(
         clock=bench.clock,
-        ledger=walk.ledger,
-        registry=walk.registry,
-        mandates=walk.mandates,
-        approvals=walk.approvals,
-        subject_keys=walk.subject_keys,
-        revocations=walk.revocations,
-        holds=walk.tripped._register,
-        history=fresh(SqliteHistoryRegister) if forgetting else walk.history_register,
+        ledger=walk.recorder.ledger,
+        registry=walk.authority.registry,
+        mandates=walk.authority.mandates,
+        approvals=walk.authority.approvals,
+        subject_keys=walk.recorder.subject_keys,
+        revocations=walk.authority.revocations,
+        holds=walk.authority.tripped._register,
+        history=fresh(SqliteHistoryRegister) if forgetting else walk.counters.history_register,
         limits=walk.limits,
         upstream=bench.upstream,
     )
     new.upstream = bench.upstream
     new.sequence = bench.sequence
-    recover_from_ledger(new.walk)
-    restore_rules(new.walk)
+    recover_from_ledger(*to_settle(new.walk))
+    restore_rules(*to_settle(new.walk))
     return new
 
 

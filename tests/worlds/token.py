@@ -141,7 +141,7 @@ class TokenWorld:
             expires_at=UnixMillis(now + seconds * 1000),
             delegability=delegability,
         )
-        token = signed_mandate(terms, audience=self.walk.ledger.origin, key=signing_key("alice"))
+        token = signed_mandate(terms, audience=self.walk.recorder.ledger.origin, key=signing_key("alice"))
         await issue_mandate(self.walk, token)
         return identity
 
@@ -298,28 +298,33 @@ class TokenWorld:
         """Bob says yes to exactly this."""
         token = signed_answer(
             approval,
-            nonce=nonce_for(self.walk, approval),
+            nonce=nonce_for(self.walk.asking.openings, self.walk.clock, self.walk.entropy, approval),
             by=PrincipalId(by),
             verdict="approve",
-            audience=self.walk.ledger.origin,
+            audience=self.walk.recorder.ledger.origin,
             at=self.now(),
             key=signing_key(by),
         )
-        await answer_approval(self.walk, approval.id, token)
+        await answer_approval(
+            self.walk.recorder, self.walk.authority, self.walk.asking, self.walk.counters, approval.id, token
+        )
 
     # -- the ledger
 
     def entries(self, *tags: Tag) -> list[dict[str, Any]]:
         """Leaves of these types, with their index."""
-        found = [(stored.index, json.loads(stored.leaf)) for stored in self.walk.ledger.replay()]
+        found = [(stored.index, json.loads(stored.leaf)) for stored in self.walk.recorder.ledger.replay()]
         return [{"index": index, **leaf} for index, leaf in found if not tags or leaf["tag"] in tags]
 
     def everything(self) -> bytes:
         """Every leaf and every opened field, as one text to look for something in."""
         parts: list[bytes] = []
-        for stored in self.walk.ledger.replay():
+        for stored in self.walk.recorder.ledger.replay():
             leaf = json.loads(stored.leaf)
-            parts += [stored.leaf, encode(payload_of(stored, leaf, self.walk.subject_keys.find) or {})]
+            parts += [
+                stored.leaf,
+                encode(payload_of(stored, leaf, self.walk.recorder.subject_keys.find) or {}),
+            ]
         return b"\n".join(parts)
 
 

@@ -64,9 +64,9 @@ def describing(bench: Bench, **says: dict[str, JSONValue]) -> DescribingUpstream
         clock=own.clock, ledger=own.ledger, subject_keys=own.subject_keys, says=dict(says)
     )
     bench.upstream = upstream
-    bench.walk.upstream = upstream
-    if isinstance(bench.walk.pins, ApprovedAsSeen):
-        bench.walk.pins = ApprovedAsSeen(bench.walk.registry, upstream)
+    bench.walk.verification.upstream = upstream
+    if isinstance(bench.walk.verification.pins, ApprovedAsSeen):
+        bench.walk.verification.pins = ApprovedAsSeen(bench.authority.registry, upstream)
     return upstream
 
 
@@ -78,7 +78,7 @@ def described_by(bench: Bench) -> DescribingUpstream:
 
 async def approve_offered(walk: Walk, server: str, tool: str, *, by: str = "alice") -> None:
     """An owner says yes to what a real server says now."""
-    text, pin = offered_text(walk, server, tool), walk.pins.current(server, tool)
+    text, pin = offered_text(walk, server, tool), walk.verification.pins.current(server, tool)
     assert text is not None
     token = signed_approval(
         server,

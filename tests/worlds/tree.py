@@ -188,7 +188,7 @@ class TreeWorld:
         if node.process:
             caller = msgspec.structs.replace(caller, key="", process=node.process)
         try:
-            judged = judged_now(self.bench.walk, verify_request(self.bench.walk, request, caller))
+            judged = judged_now(self.bench.authority, verify_request(self.bench.walk, request, caller))
         except AnswerableError as refused:
             if not refused.code.startswith("revoked."):
                 raise
@@ -215,11 +215,11 @@ async def tree_world(register: TokenRegister) -> TreeWorld:
     desk = TokenState(
         walk=bench.walk,
         tokens=register,
-        known=KnownCallers(registry=bench.walk.registry),
+        known=KnownCallers(registry=bench.authority.registry),
         keys=(SERVICE,),
         issuer=lambda: ISSUER,
     )
-    bench.walk.tokens = register
+    bench.live.tokens = register
     return TreeWorld(bench=bench, desk=desk)
 
 

@@ -49,7 +49,14 @@ async def cited(bench: Bench, *targets: str, mandate: str = "m-1", agent: str = 
     for target in targets or ("get_case",):
         action, caller = bench.request(target, ARGUMENTS[target], mandate=mandate, agent=agent)
         verified = verify_request(bench.walk, action, caller)
-        await cite_statements(bench.walk, verified, bench.walk.decision_point.policy_set)
+        await cite_statements(
+            bench.recorder,
+            bench.authority,
+            bench.counters,
+            bench.walk.policies,
+            verified,
+            bench.walk.policies.decision_point.policy_set,
+        )
 
 
 def ended_again(bench: Bench, answer: Answer) -> None:
@@ -59,19 +66,19 @@ def ended_again(bench: Bench, answer: Answer) -> None:
     entry = records.outcome(
         answer.outcome,
         at=bench.clock.now(),
-        sealing=sealing_of_entry(bench.walk, answer.intent.index),
+        sealing=sealing_of_entry(bench.recorder, answer.intent.index),
         run=None,
         action_id=answer.action_id,
         intent=answer.intent,
         result=b"",
         result_digest="",
     )
-    bench.walk.ledger.submit(entry)
+    bench.recorder.ledger.submit(entry)
 
 
 def stored_of(bench: Bench, *tags: Tag) -> list[StoredEntry]:
     """The entries of these types, as the log has them."""
-    return [stored for stored in bench.walk.ledger.replay() if stored.tag in tags]
+    return [stored for stored in bench.recorder.ledger.replay() if stored.tag in tags]
 
 
 def fields_of(bench: Bench, *tags: Tag) -> list[dict[str, JSONValue]]:
@@ -86,7 +93,7 @@ def sealed_in(entry: Entry, key: SubjectKey) -> list[Disclosure]:
 
 def sealed_values(bench: Bench, stored: StoredEntry) -> dict[str, bytes]:
     """The fields of an entry, byte for byte as they were sealed."""
-    fields = disclosures_of(stored, bench.walk.subject_keys.find)
+    fields = disclosures_of(stored, bench.recorder.subject_keys.find)
     assert fields is not None
     return {one.name: bytes(one.value) for one in fields}
 
@@ -110,6 +117,6 @@ async def customers_bench(documents: list[JSONValue] | None = None) -> Bench:
 
 def subject_of(bench: Bench, stored: StoredEntry, *others: str) -> str:
     """Which of SUBJECTS, or of others, an entry is sealed for, or the first part of it."""
-    keys, sealed_for = bench.walk.subject_keys, key_id_of(sections_of(stored.attachment)[0])
+    keys, sealed_for = bench.recorder.subject_keys, key_id_of(sections_of(stored.attachment)[0])
     (found,) = (name for name in (*SUBJECTS, *others) if keys.of(name).id == sealed_for)
     return found

@@ -91,7 +91,8 @@ def token_of(
     """What a workflow signs. key: whose it signs with, its own unless said otherwise."""
     return signed_answer(
         approval,
-        nonce=more.get("nonce") or nonce_for(bench.walk, approval),
+        nonce=more.get("nonce")
+        or nonce_for(bench.asking.openings, bench.clock, bench.walk.entropy, approval),
         by=more.get("by") or workflow_id(name),
         verdict=verdict,
         audience=more.get("audience", AUDIENCE),
@@ -105,12 +106,14 @@ async def answered(
 ) -> Approval:
     """A workflow answers, by a token signed now."""
     token = token_of(bench, approval, name, verdict=verdict, **more)
-    return await answer_as_workflow(bench.walk, name, approval.id, token)
+    return await answer_as_workflow(
+        bench.recorder, bench.authority, bench.asking, bench.counters, name, approval.id, token
+    )
 
 
 def now(bench: Bench, approval: Approval) -> Approval:
     """How it stands."""
-    found = bench.walk.approvals.find(approval.id)
+    found = bench.authority.approvals.find(approval.id)
     assert found is not None
     return found
 

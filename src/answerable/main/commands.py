@@ -137,18 +137,18 @@ def up(
             say(f"gateway   {scheme}://{host}:{port}/mcp/<server>")
         say(f"          {listeners.uds_path} (Unix socket)")
         say(f"control   {settings.control.socket}")
-        desk = product.walk.passkeys
+        desk = product.walk.asking.passkeys
         if desk is not None and desk.origins:
             say(f"console   {desk.origins[0]}")
             for provider in person_issuers(settings.identity):
                 back = desk.origins[0] + callback_of(provider.issuer)
                 say(f"          sign-in at {provider.issuer} comes back to {back}")
-            if not desk.register.all() and product.walk.registry.current.principals:
+            if not desk.register.all() and product.walk.authority.registry.current.principals:
                 say("          nobody can sign in yet: invite a person with `answerable person invite NAME`")
         say(
             f"workloads unix://{settings.identity.socket} (SPIFFE Workload API of {settings.identity.trust_domain})"
         )
-        say(f"ledger    {product.walk.ledger.origin}, {product.walk.ledger.size} entries")
+        say(f"ledger    {product.walk.recorder.ledger.origin}, {product.walk.recorder.ledger.size} entries")
         if product.heads is not None:
             kept = "kept here" if product.heads.is_kept_here else "kept by another process"
             say(f"heads     {product.heads.origin}, {kept}")
@@ -159,7 +159,7 @@ def up(
             if witness.state == "alarm":
                 shell.terminal.warn(f"witness   {witness.name} does not cosign: {witness.reason}")
         _say_accounts(shell, settings, product)
-        if not product.walk.registry.current.capabilities:
+        if not product.walk.authority.registry.current.capabilities:
             say("nothing is registered yet: `answerable apply -f FILE`, then issue a mandate")
 
     run(partial(serve_product, settings, doors, started=started))
@@ -171,7 +171,7 @@ def _say_accounts(shell: Shell, settings: Settings, product: Product) -> None:
 
     if fault := stdio_fault(settings):
         shell.terminal.warn(f"servers   {fault}")
-    elif any(one.command for one in product.walk.registry.current.servers.values()) and (
+    elif any(one.command for one in product.walk.authority.registry.current.servers.values()) and (
         note := stdio_note(settings)
     ):
         shell.terminal.warn(f"servers   over stdio {note}")

@@ -48,9 +48,9 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         offers=product.upstream,
         refuse_held=partial(refuse_held, product.walk),
         open_stream=partial(open_stream, product.walk),
-        approval_page=partial(approval_page, product.walk),
-        waits=partial(still_waits, product.walk),
-        asked=partial(was_asked_by, product.walk),
+        approval_page=partial(approval_page, product.walk.asking.passkeys),
+        waits=partial(still_waits, product.walk.authority.approvals, product.walk.clock),
+        asked=partial(was_asked_by, product.walk.authority.approvals),
         standing=partial(_standing, product),
         share=product.share,
         refused=product.doors.at("mcp"),
@@ -142,7 +142,7 @@ def _token_door(settings: Settings, product: Product) -> Any:
         TokenServices(
             issuer=desk.issuer,
             jwks=desk.jwks,
-            servers=lambda: product.walk.registry.current.servers,
+            servers=lambda: product.walk.authority.registry.current.servers,
             authenticate=client_authenticator(product).authenticate,
             prove_key=lambda asked: holders.prove_key(asked.method, asked.target, asked.headers, asked.body),
             exchange=partial(exchange_token, desk),
@@ -263,7 +263,7 @@ def _with_clicks(settings: Settings, product: Product, origin: str, otherwise: A
         hosts=hosts,
     )
     # Messages have buttons only from here on, when an endpoint receives the clicks.
-    product.walk.clicks = desk
+    product.walk.asking.clicks = desk
     return by_path(PREFIX, chat_app(needs), otherwise)
 
 

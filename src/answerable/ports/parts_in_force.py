@@ -106,6 +106,11 @@ class OfferedTools(Protocol):
         """Return the definition of this capability's target; None while it is unknown."""
         ...
 
+    def is_unread(self, capability: Capability) -> bool:
+        """Whether this process has yet to read the list that this capability is defined by: it has read none since it
+        started, or the server has announced another one."""
+        ...
+
     def tools(self, server: str) -> Mapping[str, JSONValue] | None:
         """Return the tools that a server offers, by name; None while it has not listed any yet."""
         ...

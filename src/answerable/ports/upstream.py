@@ -31,6 +31,11 @@ class Upstream(Protocol):
         """Return the upstream's definition of this capability's target; None while it is unknown."""
         ...
 
+    def is_unread(self, capability: Capability) -> bool:
+        """Whether this process has yet to read the list that this capability is defined by: it has read none since it
+        started, or the server has announced another one."""
+        ...
+
     @property
     def is_running(self) -> bool:
         """Whether this process holds the connections to servers. While it does not, missing tools say nothing about the

@@ -48,9 +48,11 @@ from answerable.flows.escalation.approval_nonces import give_nonce
 from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.registry.apply_registry import apply_registry, policy_text
 from answerable.flows.state.duty_desk import OnCallState
+from answerable.flows.state.parts import AskingState, AuthorityRegisters, Counters, Recorder
 from answerable.flows.state.policy_desk import PolicyState
 from answerable.flows.state.walk import Walk
 from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.state.worlds import Verification
 from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.flows.walk.govern_action import govern_action
 from answerable.sdk.signing import signed_answer, signed_mandate
@@ -183,27 +185,16 @@ class Bench:
     that were not replaced."""
 
     def __init__(
-        self,
-        *,
-        clock: ManualClock | None = None,
-        entropy: Entropy | None = None,
-        ledger: Ledger | None = None,
-        registry: RegistryStore | None = None,
-        mandates: MandateRegister | None = None,
-        approvals: ApprovalRegister | None = None,
-        openings: OpeningRegister | None = None,
-        channel: ApprovalChannel | None = None,
-        upstream: Upstream | None = None,
-        subject_keys: SubjectKeys | None = None,
-        limits: WalkLimits | None = None,
-        revocations: SqliteRevocationRegister | None = None,
-        holds: HoldRegister | None = None,
-        publishers: str = "",
-        history: HistoryRegister | None = None,
-        pins: ToolPinRegister | None = None,
-        prepared: PreparedRegister | None = None,
+        self, *, clock: ManualClock | None = None, entropy: Entropy | None = None,
+        ledger: Ledger | None = None, registry: RegistryStore | None = None,
+        mandates: MandateRegister | None = None, approvals: ApprovalRegister | None = None,
+        openings: OpeningRegister | None = None, channel: ApprovalChannel | None = None,
+        upstream: Upstream | None = None, subject_keys: SubjectKeys | None = None,
+        limits: WalkLimits | None = None, revocations: SqliteRevocationRegister | None = None,
+        holds: HoldRegister | None = None, publishers: str = "", history: HistoryRegister | None = None,
+        pins: ToolPinRegister | None = None, prepared: PreparedRegister | None = None,
         duties: DutyRegister | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Build a walk over these ports; the policies are those in the registry. holds: must share the store of
         revocations."""
         self.clock = clock or ManualClock()
@@ -222,42 +213,52 @@ class Bench:
             log_intents=EmbeddedIntentLog,
             clock=self.clock,
             entropy=entropy,
-            ledger=ledger,
-            registry=registry,
-            mandates=mandates or SqliteMandateRegister(store),
-            approvals=approvals or SqliteApprovalRegister(store),
-            openings=openings or SqliteOpeningRegister(store),
-            channel=channel or MemoryApprovalChannel(),
-            upstream=upstream or self.upstream,
-            decision_point=compiled_once(policy_text(registry.current), registry.current),
-            compile_policies=compiled_once,
-            manifests=SqliteManifestRegister(store),
-            pins=pins or ApprovedAsSeen(registry, upstream or self.upstream, store=store),
-            revocations=revocations,
-            holds=holds,
-            epochs=SqliteEpochs(revocations),
-            subject_keys=subject_keys,
-            policies=PolicyState(
-                publishers=publishers, records=SqlitePolicyRegister(store), compile_asking=compiled_asking
-            ),
             limits=limits or WalkLimits(),
-            history_register=history,
-            prepared=prepared or SqlitePreparedRegister(store),
-            duties=OnCallState(register=duties or SqliteDutyRegister(store)),
+            recorder=Recorder(ledger=ledger, subject_keys=subject_keys),
+            authority=AuthorityRegisters(
+                registry=registry,
+                mandates=mandates or SqliteMandateRegister(store),
+                approvals=approvals or SqliteApprovalRegister(store),
+                manifests=SqliteManifestRegister(store),
+                revocations=revocations,
+                holds=holds,
+            ),
+            asking=AskingState(
+                openings=openings or SqliteOpeningRegister(store),
+                channel=channel or MemoryApprovalChannel(),
+                duties=OnCallState(register=duties or SqliteDutyRegister(store)),
+            ),
+            counters=Counters(history_register=history),
+            verification=Verification(
+                upstream=upstream or self.upstream,
+                pins=pins or ApprovedAsSeen(registry, upstream or self.upstream, store=store),
+                epochs=SqliteEpochs(revocations),
+                prepared=prepared or SqlitePreparedRegister(store),
+            ),
+            policies=PolicyState(
+                decision_point=compiled_once(policy_text(registry.current), registry.current),
+                compile_policies=compiled_once,
+                publishers=publishers,
+                records=SqlitePolicyRegister(store),
+                compile_asking=compiled_asking,
+            ),
         )
+
+        self.recorder, self.authority, self.asking = self.walk.recorder, self.walk.authority, self.walk.asking
+        self.live, self.counters = self.walk.live, self.walk.counters
 
     @property
     def channel(self) -> MemoryApprovalChannel:
         """The channel that records notifications to approvers. Raises TypeError if another channel was passed in."""
-        if not isinstance(self.walk.channel, MemoryApprovalChannel):
+        if not isinstance(self.walk.asking.channel, MemoryApprovalChannel):
             raise TypeError("the bench was given a channel that keeps nothing")
-        return self.walk.channel
+        return self.walk.asking.channel
 
     def opened(self, index: int) -> tuple[dict[str, JSONValue], dict[str, JSONValue]]:
         """Return the leaf and fields of an entry, as the timeline reads them; empty fields if there are none."""
-        stored = next(iter(self.walk.ledger.replay(index)))
+        stored = next(iter(self.walk.recorder.ledger.replay(index)))
         leaf = leaf_of(stored)
-        return leaf, payload_of(stored, leaf, self.walk.subject_keys.find) or {}
+        return leaf, payload_of(stored, leaf, self.walk.recorder.subject_keys.find) or {}
 
     async def registered(self, documents: Sequence[JSONValue] | None = None) -> Bench:
         """Put these documents, or those of `bench_documents`, into force and return the bench."""
@@ -354,7 +355,7 @@ class Bench:
         place of the name that the card requires."""
         token = signed_answer(
             approval,
-            nonce=nonce_for(self.walk, approval),
+            nonce=nonce_for(self.walk.asking.openings, self.walk.clock, self.walk.entropy, approval),
             by=PrincipalId(by),
             verdict=verdict,
             comment=comment,
@@ -363,19 +364,27 @@ class Bench:
             key=_key(by),
             **words,
         )
-        typed = name_wanted(self.walk, approval) if typed is None else typed
-        return await answer_approval(self.walk, approval.id, token, typed=typed)
+        typed = name_wanted(self.walk.authority.registry, approval) if typed is None else typed
+        return await answer_approval(
+            self.walk.recorder,
+            self.walk.authority,
+            self.walk.asking,
+            self.walk.counters,
+            approval.id,
+            token,
+            typed=typed,
+        )
 
     def entries(self, *tags: Tag) -> list[dict[str, JSONValue]]:
         """Return the leaves in the ledger with their `index`, of these types or of all."""
         found: list[dict[str, JSONValue]] = []
-        for stored in self.walk.ledger.replay():
+        for stored in self.walk.recorder.ledger.replay():
             leaf = parse(stored.leaf)
             if isinstance(leaf, dict) and (not tags or stored.tag in tags):
                 found.append({**leaf, "index": stored.index})
         return found
 
 
-def nonce_for(walk: Walk, approval: Approval) -> bytes:
+def nonce_for(openings: OpeningRegister, clock: Clock, entropy: Entropy, approval: Approval) -> bytes:
     """Return the nonce that a person gets who opens this approval for one answer."""
-    return give_nonce(walk, approval.id)[0]
+    return give_nonce(openings, clock, entropy, approval.id)[0]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.history import HistoryState
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
 
 TRACKERS: Final[tuple[dict[str, JSONValue], ...]] = (
     {"name": "started", "over": "mandate"},
@@ -32,21 +32,23 @@ TRACKERS: Final[tuple[dict[str, JSONValue], ...]] = (
 the whole log."""
 
 
-def history_faults(walk: Walk, agents: Iterable[str]) -> Iterator[str]:
+def history_faults(
+    recorder: Recorder, authority: AuthorityRegisters, counted: History, agents: Iterable[str]
+) -> Iterator[str]:
     """Yield one line for each owner whose counts differ from the log. Counts of refusals that found no room in the log
     may be higher."""
-    history, now = History(walk.history.trackers), walk.clock.now()
-    reader = HistoryReader(walk, history, walk.registry.current)
-    for stored in walk.ledger.replay():
+    history, now = History(counted.trackers), recorder.clock.now()
+    reader = HistoryReader(recorder, authority, history, authority.registry.current)
+    for stored in recorder.ledger.replay():
         reader.fold(stored)
-    for mandate in walk.mandates.all():
-        if now >= mandate.expires_at or walk.mandates.state(mandate.id) == "closed":
+    for mandate in authority.mandates.all():
+        if now >= mandate.expires_at or authority.mandates.state(mandate.id) == "closed":
             continue
         for agent in agents:
             resource = resource_key("Case", "4711")
             live, told = (
                 one.values(agent=agent, mandate=mandate.id, resource=resource, now=now)
-                for one in (walk.history, history)
+                for one in (counted, history)
             )
             whose = f"{agent} under {mandate.id}"
             if isinstance(live, UnknownHistory) or isinstance(told, UnknownHistory):

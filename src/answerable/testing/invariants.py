@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.decision.history import History
     from answerable.core.ledger.entry import Receipt, StoredEntry
     from answerable.core.mandate.budget import Amounts
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.flows.state.policy_desk import PolicyState
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.subject_keys import SubjectKeys
     from answerable.testing.recording_upstream import Effect
@@ -291,27 +293,35 @@ def _promises(entries: Sequence[StoredEntry], promises: Promises, happened: dict
             yield f"attempt {attempt} had {count} effects"
 
 
-def disagreements(walk: Walk, agents: Sequence[str], *, poisoned: bool) -> list[str]:
+def disagreements(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    history: History,
+    policies: PolicyState,
+    agents: Sequence[str],
+    *,
+    poisoned: bool,
+) -> list[str]:
     """Return differences between a surviving process's memory and what a new process would find. poisoned: the
     process's log refuses entries after a failed write: only a restart can tell what is on disk then, and nothing can be
     started before."""
     found: list[str] = []
-    expected = compiled_once(policy_text(walk.registry.current), walk.registry.current)
-    if expected.policy_set != walk.decision_point.policy_set:
+    expected = compiled_once(policy_text(authority.registry.current), authority.registry.current)
+    if expected.policy_set != policies.decision_point.policy_set:
         found.append("the policies in force are not those of the registry in force")
     if poisoned:
         return found
-    spent = spent_now(list(walk.ledger.replay()))
-    for mandate in walk.mandates.all():
-        used, counted = dict(walk.mandates.used(mandate.id)), spent.get(mandate.id, {})
+    spent = spent_now(list(recorder.ledger.replay()))
+    for mandate in authority.mandates.all():
+        used, counted = dict(authority.mandates.used(mandate.id)), spent.get(mandate.id, {})
         if any(used.get(one, 0) != counted.get(one, 0) for one in used.keys() | counted.keys()):
             found.append(f"{used} of {mandate.id} count as used, the log says {counted}")
-    found += history_faults(walk, agents)
+    found += history_faults(recorder, authority, history, agents)
     # Computed from the entries, because the ledger's own answer may date from its opening.
     entries = OpenIntents()
-    for stored in walk.ledger.replay():
+    for stored in recorder.ledger.replay():
         entries.saw(stored.leaf, stored.index, 0, 0)
-    remembered, are_open = set(walk.open_intents), {one.entry for one in entries.all()}
+    remembered, are_open = set(recorder.open_intents), {one.entry for one in entries.all()}
     if remembered != are_open:
         found.append(f"{remembered} count as open, {are_open} are")
     return found

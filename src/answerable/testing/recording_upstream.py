@@ -104,6 +104,10 @@ class RecordingUpstream:
     def tools(self, server: str) -> Mapping[str, JSONValue] | None:
         return self.listed.get(server)
 
+    def is_unread(self, capability: Capability) -> bool:
+        """Whether the server is unknown."""
+        return capability.server not in self.listed
+
     def definition(self, capability: Capability) -> ToolDefinition | None:
         """Return the definition with closed objects."""
         known = _ARGUMENTS.get(capability.target)

@@ -125,14 +125,19 @@ class Simulation:
             self.narrate(f"a process starts; of its calls {rate:.0%} fail")
             await self._life(rate, steps)
         bench, _ = self._bench(await self.disk.opened(), Trouble(lambda _number, _method: None))
-        recover_from_ledger(bench.walk)
-        await resume_holds(bench.walk, overdue_only=False)
-        await settle_open_intents(bench.walk, overdue_only=False)
+        recover_from_ledger(bench.recorder, bench.authority, bench.counters, bench.walk.limits)
+        await resume_holds(bench.recorder, bench.authority, overdue_only=False)
+        await settle_open_intents(
+            bench.recorder, bench.authority, bench.counters, bench.walk.limits, overdue_only=False
+        )
         self.clock.advance((LIMITS.intent_ttl_ms + LIMITS.upstream_ms_max) / 1000 + 1)
-        await settle_open_intents(bench.walk)
-        if await settle_open_intents(bench.walk) or bench.walk.open_intents:
+        await settle_open_intents(bench.recorder, bench.authority, bench.counters, bench.walk.limits)
+        if (
+            await settle_open_intents(bench.recorder, bench.authority, bench.counters, bench.walk.limits)
+            or bench.recorder.open_intents
+        ):
             self.violations.append("settling a second time changed something")
-        await record_counted_refusals(bench.walk)
+        await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
         self._judge(bench)
         await self.disk.closed()
         return self.report
@@ -147,33 +152,22 @@ class Simulation:
     def _bench(self, stores: Stores, trouble: Trouble) -> tuple[Bench, TroubledLedger]:
         ledger = TroubledLedger(stores.ledger, trouble, latency=self.changes.latency)
         upstream = RecordingUpstream(
-            clock=self.clock,
-            ledger=ledger,
-            subject_keys=stores.subject_keys,
-            effects=self.effects,
-            violations=self.violations,
-            before=self._begins,
-            after=self._happens,
-            answer=self._said,
-        )
+            clock=self.clock, ledger=ledger, subject_keys=stores.subject_keys, effects=self.effects,
+            violations=self.violations, before=self._begins, after=self._happens, answer=self._said,
+        )  # fmt: skip
         bench = Bench(
-            clock=self.clock,
-            entropy=self.entropy,
-            ledger=ledger,
+            clock=self.clock, entropy=self.entropy, ledger=ledger,
             registry=TroubledRegistry(stores.registry, trouble),
             mandates=TroubledMandates(stores.mandates, trouble),
             approvals=TroubledApprovals(stores.approvals, trouble),
-            openings=TroubledOpenings(stores.openings, trouble),
-            upstream=TroubledUpstream(upstream, trouble),
+            openings=TroubledOpenings(stores.openings, trouble), upstream=TroubledUpstream(upstream, trouble),
             subject_keys=TroubledSubjectKeys(stores.subject_keys, trouble),
-            history=TroubledHistory(stores.history, trouble),
-            revocations=self.holds.revocations,
-            holds=self.holds.troubled(trouble),
-            limits=LIMITS,
-        )
+            history=TroubledHistory(stores.history, trouble), revocations=self.holds.revocations,
+            holds=self.holds.troubled(trouble), limits=LIMITS,
+        )  # fmt: skip
         self.holds.doubt(bench.walk)
         self.changes.begin(bench.walk, upstream)
-        bench.walk.channel = TroubledChannel(bench.walk.channel, trouble)
+        bench.asking.channel = TroubledChannel(bench.asking.channel, trouble)
         return bench, ledger
 
     async def _life(self, rate: float, steps: int) -> None:
@@ -182,7 +176,7 @@ class Simulation:
         bench, ledger = self._bench(await self.disk.opened(), trouble)
         with suppress(Unavailable, Crash):
             # A process that cannot recover does not start.
-            recover_from_ledger(bench.walk)
+            recover_from_ledger(bench.recorder, bench.authority, bench.counters, bench.walk.limits)
             await self._lived(bench, ledger, trouble, steps)
         self.report.crashes += trouble.dead
         self.report.struck += trouble.struck
@@ -204,7 +198,14 @@ class Simulation:
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         self.violations += [f"unexpected: {e!r}" for e in ended if isinstance(e, Exception)]
         if not trouble.dead:
-            self.violations += disagreements(bench.walk, AGENTS, poisoned=ledger.poisoned)
+            self.violations += disagreements(
+                bench.recorder,
+                bench.authority,
+                bench.counters.history,
+                bench.walk.policies,
+                AGENTS,
+                poisoned=ledger.poisoned,
+            )
 
     def _doing(self) -> Callable[[Bench], Awaitable[None]]:
         # While everything is held nothing else happens, so every second run has no holds.
@@ -293,7 +294,7 @@ class Simulation:
     async def _person(self, bench: Bench) -> None:
         """Let a person answer an approval, or try to."""
         waiting = list(
-            bench.walk.approvals.all(pending_only=self.chance.random() < 0.8, now=self.clock.now())
+            bench.authority.approvals.all(pending_only=self.chance.random() < 0.8, now=self.clock.now())
         )
         if waiting:
             approves = self.chance.random() < 0.9
@@ -314,7 +315,7 @@ class Simulation:
         )
 
     async def _close(self, bench: Bench) -> None:
-        await close_mandate(bench.walk, self._any_mandate(), by="operator")
+        await close_mandate(bench.recorder, bench.authority, bench.live, self._any_mandate(), by="operator")
 
     def _any_mandate(self) -> str:
         return f"m-{self.chance.randint(1, max(1, self._mandates))}"
@@ -338,13 +339,15 @@ class Simulation:
         self._note("change", await self.changes.change(bench, self._any_mandate()))
 
     async def _resume(self, bench: Bench) -> None:
-        await resume_holds(bench.walk)
+        await resume_holds(bench.recorder, bench.authority)
 
     async def _settle(self, bench: Bench) -> None:
-        await settle_open_intents(bench.walk)
-        await record_counted_refusals(bench.walk)
-        bench.walk.intents.keep_budgets()
-        await keep_history(bench.walk, elsewhere=kept_here)
+        await settle_open_intents(bench.recorder, bench.authority, bench.counters, bench.walk.limits)
+        await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
+        bench.recorder.intents.keep_budgets()
+        await keep_history(
+            bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock, elsewhere=kept_here
+        )
 
     async def _time(self, _: Bench) -> None:
         if self.chance.random() < 0.8:
@@ -375,7 +378,7 @@ class Simulation:
         return Outcome(status="failed" if status == "failed" else "succeeded", result=result)
 
     def _judge(self, bench: Bench) -> None:
-        entries = list(bench.walk.ledger.replay())
+        entries = list(bench.recorder.ledger.replay())
         self.report.effects, self.report.entries = len(self.effects), len(entries)
         said = [leaf_of(stored) for stored in entries]
         for name in ("returned", "overrun"):
@@ -384,15 +387,11 @@ class Simulation:
         self.holds.judge(entries)
         self.report.intents = sum(stored.tag == Tag.INTENT for stored in entries)
         self.violations += broken_laws(
-            entries,
-            self.effects,
-            bench.walk.mandates,
-            subject_keys=bench.walk.subject_keys,
-            promises=self.promises,
-            happened=self.happened,
-        )
+            entries, self.effects, bench.authority.mandates, subject_keys=bench.recorder.subject_keys,
+            promises=self.promises, happened=self.happened,
+        )  # fmt: skip
         for name in (str(len(entries) - 1), *(effect.key for effect in self.effects[:2])):
-            if not reconstruct_timeline(entries, name, bench.walk.subject_keys.find):
+            if not reconstruct_timeline(entries, name, bench.recorder.subject_keys.find):
                 self.violations.append(f"the timeline knows nothing of {name}")
         assert not self.violations, "\n".join(  # noqa: S101 - this is what a simulation is for
             [f"seed {self.report.seed}:", *self.violations, "what happened last:", *self.trace]

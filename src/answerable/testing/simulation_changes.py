@@ -38,7 +38,7 @@ class RandomChanges:
         """Begin a process; its witnesses are in time."""
         self._walk, self._upstream = walk, upstream
         self._late = False
-        walk.unwitnessed = self._unwitnessed
+        walk.recorder.unwitnessed = self._unwitnessed
 
     def _unwitnessed(self) -> Refused | None:
         # A new exception each time: a raised one keeps references to all frames that it passed.
@@ -49,7 +49,14 @@ class RandomChanges:
         """Make one random change of authority; return a description."""
         if self._chance.random() < 0.8:
             return self._other()
-        await revoke_authority(bench.walk, RevocationTarget("mandate", mandate), by="uid:1000", reason="lost")
+        await revoke_authority(
+            bench.recorder,
+            bench.authority,
+            bench.live,
+            RevocationTarget("mandate", mandate),
+            by="uid:1000",
+            reason="lost",
+        )
         self._revoked.add(mandate)
         return f"{mandate} is revoked"
 
@@ -74,7 +81,7 @@ class RandomChanges:
         between the last check and this moment, so nothing is checked then."""
         if not in_one_thread:
             return
-        found = self._walk.open_intents.get(effect.intent)
+        found = self._walk.recorder.open_intents.get(effect.intent)
         verified = found.verified if found is not None else None
         if verified is None:
             return
@@ -82,7 +89,10 @@ class RandomChanges:
         definition = self._upstream.definition(capability)
         for is_broken, how in (
             (mandate in self._revoked, f"mandate {mandate} was revoked"),
-            (self._walk.mandates.state(MandateId(mandate)) != "open", f"mandate {mandate} was closed"),
+            (
+                self._walk.authority.mandates.state(MandateId(mandate)) != "open",
+                f"mandate {mandate} was closed",
+            ),
             (
                 definition is None or definition.digest != verified.definition.digest,
                 f"{capability.target} was another tool",

@@ -69,14 +69,16 @@ class RandomHolds:
 
     def doubt(self, walk: Walk) -> None:
         """Wrap the decision points so that every decision is repeated with a hold on everything."""
-        inner = walk.compile_policies
+        inner = walk.policies.compile_policies
 
         def compiled(policies: str, snapshot: RegistrySnapshot) -> DecisionPoint:
             doubting: Any = _Doubting(inner(policies, snapshot), self._violations)
             return cast("DecisionPoint", doubting)
 
-        walk.compile_policies = compiled
-        walk.decision_point = compiled(policy_text(walk.registry.current), walk.registry.current)
+        walk.policies.compile_policies = compiled
+        walk.policies.decision_point = compiled(
+            policy_text(walk.authority.registry.current), walk.authority.registry.current
+        )
 
     # --- what people do ---
 
@@ -95,7 +97,10 @@ class RandomHolds:
         seconds = self._chance.choice(SECONDS)
         by_rule = self._chance.random() < 0.5
         placed = await place_hold(
-            bench.walk,
+            bench.recorder,
+            bench.authority,
+            bench.live,
+            bench.counters.cuts,
             what,
             by="rule:simulated" if by_rule else "uid:1000",
             source="rule" if by_rule else "person",
@@ -127,7 +132,9 @@ class RandomHolds:
             at=now,
             key=signing_key(person),
         )
-        after = await lift_hold(bench.walk, hold.id, token)
+        after = await lift_hold(
+            bench.recorder, bench.authority, bench.asking.under_way, bench.counters, hold.id, token
+        )
         self._report.lifted += bool(after.lifted_at)
         return f"{person} signed that {described(hold.what)} be lifted: {'it is' if after.lifted_at else 'not yet'}"
 

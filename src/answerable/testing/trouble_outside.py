@@ -32,6 +32,9 @@ class TroubledUpstream:
         fault = self._trouble.next("upstream.definition")
         return None if fault == "undone" else self._upstream.definition(capability)
 
+    def is_unread(self, capability: Capability) -> bool:
+        return self._upstream.is_unread(capability)
+
     @property
     def is_running(self) -> bool:
         return self._upstream.is_running

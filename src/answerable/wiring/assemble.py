@@ -45,7 +45,9 @@ from answerable.flows.revocation.revoke_authority import record_revocations, tak
 from answerable.flows.state.duty_desk import OnCallState
 from answerable.flows.state.figures_desk import StatisticsState
 from answerable.flows.state.known_callers import instance_stands
+from answerable.flows.state.parts import AskingState, AuthorityRegisters, Counters, LiveAccess, Recorder
 from answerable.flows.state.walk import Walk
+from answerable.flows.state.worlds import Verification
 from answerable.flows.workloads.change_authorities import AuthorityChanges
 from answerable.flows.workloads.watch_clock import end_what_had_lapsed
 from answerable.wiring import witness_view
@@ -177,13 +179,9 @@ def _policy(settings: Settings) -> str:
 
 @asynccontextmanager
 async def assembled(
-    settings: Settings,
-    *,
-    authorities: frozenset[str] = frozenset(LOCAL_NAMES),
-    wait_seconds_max: float = 0.0,
-    witness: tuple[str, ...] = (),
-    address: tuple[str, int] | None = None,
-) -> AsyncIterator[Product]:
+    settings: Settings, *, authorities: frozenset[str] = frozenset(LOCAL_NAMES),
+    wait_seconds_max: float = 0.0, witness: tuple[str, ...] = (), address: tuple[str, int] | None = None,
+) -> AsyncIterator[Product]:  # fmt: skip
     """Open the product on one data directory, recovered and settled; no listener is open and no upstream started.
 
     authorities: names under which callers may address it. address: on which it listens. wait_seconds_max: how long to
@@ -211,35 +209,41 @@ async def assembled(
             upstream = _upstream(settings, clock, own.origin, entropy)
             revocations = SqliteRevocationRegister(store, clock=clock)
             walk = Walk(
-                log_intents=EmbeddedIntentLog,
-                clock=clock, entropy=entropy,
-                ledger=ledger,
-                registry=registry,
-                mandates=(mandates := SqliteMandateRegister(store)),
-                approvals=SqliteApprovalRegister(store), openings=SqliteOpeningRegister(store),
-                history_register=SqliteHistoryRegister(store),
-                channel=(reach := reach_desk(settings, store, registry, own.origin)), reach=reach,
-                upstream=upstream,
-                decision_point=compiled(policy_text(registry.current), registry.current),
-                compile_policies=compiled,
-                subject_keys=subject_keys,
-                manifests=identity.manifests, pins=SqliteToolPinRegister(store),
-                people=identity.people, passkeys=passkey_desk(settings, store),
-                revocations=revocations, holds=(holds := SqliteHoldRegister(store, revocations)),
-                epochs=SqliteEpochs(revocations), trust=identity.desk,
-                room=SqliteRegisterRoom(store, holds=holds, revocations=revocations, mandates=mandates),
-                sightings=identity.seen, stands=partial(instance_stands, identity.instances, identity.desk),
-                unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),
-                link=shard_link(settings, own),
-                policies=policy_desk(settings, store), figures=StatisticsState(register=SqliteFiguresRegister(store)),
-                drills=drill_desk(settings, store), leases=lease_side(settings), prepared=SqlitePreparedRegister(store),
-                duties=OnCallState(register=SqliteDutyRegister(store)), limits=settings.walk,
+                log_intents=EmbeddedIntentLog, clock=clock, entropy=entropy,
+                drills=drill_desk(settings, store), limits=settings.walk,
+                recorder=Recorder(
+                    ledger=ledger, subject_keys=subject_keys,
+                    unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),
+                ),
+                authority=AuthorityRegisters(
+                    registry=registry, mandates=(mandates := SqliteMandateRegister(store)),
+                    approvals=SqliteApprovalRegister(store), manifests=identity.manifests,
+                    revocations=revocations, holds=(holds := SqliteHoldRegister(store, revocations)),
+                    room=SqliteRegisterRoom(store, holds=holds, revocations=revocations, mandates=mandates),
+                ),
+                asking=AskingState(
+                    openings=SqliteOpeningRegister(store),
+                    channel=(reach := reach_desk(settings, store, registry, own.origin)), reach=reach,
+                    people=identity.people, passkeys=passkey_desk(settings, store),
+                    figures=StatisticsState(register=SqliteFiguresRegister(store)),
+                    duties=OnCallState(register=SqliteDutyRegister(store)),
+                ),
+                live=LiveAccess(link=shard_link(settings, own), leases=lease_side(settings)),
+                counters=Counters(history_register=SqliteHistoryRegister(store)),
+                verification=Verification(
+                    upstream=upstream, pins=SqliteToolPinRegister(store), epochs=SqliteEpochs(revocations),
+                    trust=identity.desk, sightings=identity.seen, prepared=SqlitePreparedRegister(store),
+                    stands=partial(instance_stands, identity.instances, identity.desk),
+                ),
+                policies=policy_desk(
+                    settings, store, compile_policies=compiled,
+                    decision_point=compiled(policy_text(registry.current), registry.current),
+                ),
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
             workloads, changes = await _recovered(walk, identity, settings, store, kept)
             yield Product(
-                walk=walk,
-                verifier=verifier,
+                walk=walk, verifier=verifier,
                 upstream=upstream, ledger=ledger, log_key=own.log_key.formatted(), cosigning=rounds,
                 registers=store, proofs=proofs, tokens=tokens, events=event_desk(settings, store, tokens),
                 published=PublishedFiles(settings.ledger.place), settled_policy=partial(_policy, settings),
@@ -270,8 +274,8 @@ async def _recovered(
     # Unreadable rows count as lost, however old they are, and so do rows that others overwrote: then recount from the
     # start.
     suspect = bool(kept.caught_up.recalled)
-    counted = 0 if unreadable or suspect else walk.mandates.used_up_to(walk.ledger.origin)
-    recover_from_ledger(walk)
+    counted = 0 if unreadable or suspect else walk.authority.mandates.used_up_to(walk.recorder.ledger.origin)
+    recover_from_ledger(walk.recorder, walk.authority, walk.counters, walk.limits)
     recalled = await restore_ended_authority(
         workloads, changes, since=counted, others=other_shards(settings), suspect=suspect
     )
@@ -299,13 +303,17 @@ async def _recovered(
         )
     await hold_if_pressed(walk, settings.data, workloads)
     recover_rules(walk)
-    await take_away_from_agents(walk)
+    await take_away_from_agents(walk.authority, walk.live)
     with when_there_is_room():
         await end_what_had_lapsed(workloads)
-        await settle_open_intents(walk, overdue_only=False)
+        await settle_open_intents(
+            walk.recorder, walk.authority, walk.counters, walk.limits, overdue_only=False
+        )
         # With several processes, another one may be about to record what it has just revoked.
-        await record_revocations(walk, overdue_only=bool(settings.ledger.shard))
-        await resume_holds(walk, workloads, overdue_only=bool(settings.ledger.shard))
+        await record_revocations(
+            walk.recorder, walk.authority, walk.live, overdue_only=bool(settings.ledger.shard)
+        )
+        await resume_holds(walk.recorder, walk.authority, workloads, overdue_only=bool(settings.ledger.shard))
     return workloads, changes
 
 
@@ -315,8 +323,8 @@ async def kept_running(product: Product, settings: Settings) -> None:
     Raises when the log fails: the process must end then, and a restart verifies what is on disk.
     """
     # The settings may have changed since these documents were applied.
-    check_call_seconds(product.walk.registry.current, upstream_ms_max=settings.walk.upstream_ms_max)
-    product.upstream.apply(product.walk.registry.current.servers.values())
+    check_call_seconds(product.walk.authority.registry.current, upstream_ms_max=settings.walk.upstream_ms_max)
+    product.upstream.apply(product.walk.authority.registry.current.servers.values())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(product.upstream.run)
         tasks.start_soon(following_registry, product.walk, product.upstream)
@@ -329,7 +337,13 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(kept_reaching, product.walk)
         tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
-        tasks.start_soon(follow_leases, product.walk)
+        tasks.start_soon(
+            follow_leases,
+            product.walk.recorder,
+            product.walk.authority,
+            product.walk.live.leases,
+            product.walk.policies,
+        )
         tasks.start_soon(following_questions, product.walk)
         tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(sending_metrics, product.walk, settings)

@@ -66,7 +66,7 @@ def open_console(settings: Settings, walk: Walk) -> ConsoleDoor | None:
     Raises Malformed, Unavailable (`front.*`) for a certificate that cannot be used.
     """
     wanted = settings.console
-    if not wanted.enabled or walk.passkeys is None:
+    if not wanted.enabled or walk.asking.passkeys is None:
         return None
     tls = None
     if wanted.tls_certificate:
@@ -81,11 +81,11 @@ def open_console(settings: Settings, walk: Walk) -> ConsoleDoor | None:
         listeners = listen(tcp=(wanted.host, _port(settings)))
     except Unavailable as taken:
         _log.warning("the console is not started, set `console.port`: %s", taken.message)
-        walk.passkeys.origins = ()
+        walk.asking.passkeys.origins = ()
         return None
     port = listeners.tcp_address[1] if listeners.tcp_address is not None else wanted.port
     origin = wanted.origin or f"http://localhost:{port}"
-    walk.passkeys.origins = (origin,)
+    walk.asking.passkeys.origins = (origin,)
     return ConsoleDoor(listeners=listeners, origin=origin, tls=tls)
 
 

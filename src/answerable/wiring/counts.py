@@ -31,9 +31,9 @@ async def keep_counts(walk: Walk) -> None:
     """Store the counts. A register that accepts no writes, on a full disk for example, ends nothing: the next start
     counts again."""
     try:
-        walk.intents.keep_budgets()
-        await keep_history(walk)
-        await keep_figures(walk)
+        walk.recorder.intents.keep_budgets()
+        await keep_history(walk.recorder.ledger, walk.authority.mandates, walk.counters, walk.clock)
+        await keep_figures(walk.recorder.ledger, walk.asking.figures, walk.clock)
     except Unavailable as failed:
         _log.warning("used budgets and histories cannot be stored now: %s", failed.message)
 
@@ -44,7 +44,7 @@ async def reading_histories(walk: Walk) -> None:
     while True:
         await anyio.sleep(UNREAD_SECONDS)
         try:
-            await read_unread_history(walk)
+            await read_unread_history(walk.recorder, walk.authority, walk.counters.history, walk.limits)
         except Unavailable as failed:
             _log.warning("entries for new trackers cannot be read now: %s", failed.message)
 
@@ -53,9 +53,9 @@ async def counting_figures(walk: Walk) -> None:
     """Until cancelled, count new entries. Only reports depend on it: an unresponsive register ends nothing."""
     while True:
         try:
-            figures = await read_figures(walk, seconds_max=FIGURES_TURN_SECONDS)
+            figures = await read_figures(walk.recorder, walk.asking.figures, seconds_max=FIGURES_TURN_SECONDS)
         except Unavailable as failed:
             _log.warning("figures cannot be counted now: %s", failed.message)
             figures = None
-        behind = figures is not None and figures.entries < walk.ledger.size - BEHIND_ENTRIES
+        behind = figures is not None and figures.entries < walk.recorder.ledger.size - BEHIND_ENTRIES
         await anyio.sleep(BEHIND_SECONDS if behind else until_round(FIGURES_SECONDS))

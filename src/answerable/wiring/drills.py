@@ -19,8 +19,8 @@ from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.state.delegations import Delegations
 from answerable.flows.state.drill_desk import DrillState
 from answerable.flows.state.figures_desk import StatisticsState
+from answerable.flows.state.parts import InProgress
 from answerable.flows.state.policy_desk import PolicyState
-from answerable.flows.state.walk import InProgress
 from answerable.wiring.containment_settings import REQUIRED
 
 if TYPE_CHECKING:
@@ -61,24 +61,29 @@ def drill_ground(walk: Walk, shadow: Shadow, tool: Tool) -> Walk:
     return replace(
         walk,
         # One intent log for one ledger: it counts all entries in their order.
-        log_intents=lambda _: walk.intents,
-        registry=registry,
-        upstream=upstream,
-        pins=pins,
-        channel=MemoryApprovalChannel(),
-        decision_point=walk.compile_policies(policy_text(registry.current), registry.current),
-        policies=PolicyState(),
+        log_intents=lambda _: walk.recorder.intents,
+        authority=replace(
+            walk.authority, registry=registry, judged={}, judged_in=None, standing={}, standing_of=None
+        ),
+        asking=replace(
+            walk.asking,
+            channel=MemoryApprovalChannel(),
+            figures=StatisticsState(),
+            under_way=InProgress(),
+        ),
+        live=replace(walk.live, link=None),
+        counters=replace(walk.counters, history=History(), history_register=None),
+        verification=replace(
+            walk.verification,
+            upstream=upstream,
+            pins=pins,
+            delegations=Delegations(),
+            tools_seen=ToolsSeen(),
+            fits=ToolFits(),
+        ),
+        policies=PolicyState(
+            decision_point=walk.policies.compile_policies(policy_text(registry.current), registry.current),
+            compile_policies=walk.policies.compile_policies,
+        ),
         drills=DrillState(),
-        history=History(),
-        history_register=None,
-        figures=StatisticsState(),
-        link=None,
-        delegations=Delegations(),
-        tools_seen=ToolsSeen(),
-        fits=ToolFits(),
-        under_way=InProgress(),
-        judged={},
-        judged_in=None,
-        standing={},
-        standing_of=None,
     )

@@ -42,16 +42,16 @@ async def following_registry(
 
     Leases that the registry no longer covers end. look_seconds: interval between two checks without a signal.
     """
-    followed = walk.registry.current.digest
+    followed = walk.authority.registry.current.digest
     seen, told = (-1, ""), frozenset[tuple[str, str, str]]()
-    walk.registered.append(bell := Bell())
+    walk.policies.registered.append(bell := Bell())
     while True:
         await bell.heard(seconds_max=until_round(look_seconds))
-        current = walk.registry.current
+        current = walk.authority.registry.current
         if current.digest != followed:
             upstream.apply(current.servers.values())
-            if walk.leases is not None:
-                walk.leases.owe_all()
+            if walk.live.leases is not None:
+                walk.live.leases.owe_all()
             followed = current.digest
         now = (upstream.generation, current.digest)
         if now != seen:
@@ -63,7 +63,7 @@ async def ending_streams(walk: Walk) -> None:
     while True:
         await anyio.sleep(until_round(STREAMS_SECONDS))
         try:
-            cut_ended(walk)
+            cut_ended(walk.authority, walk.live.streams, walk.verification.stands)
         except AnswerableError as failed:
             _log.warning("ended event streams cannot be checked now: %s", failed.message)
 
@@ -78,7 +78,7 @@ async def relisting(upstream: McpUpstream) -> None:
 def _tell_blocked(walk: Walk, told: frozenset[tuple[str, str, str]]) -> frozenset[tuple[str, str, str]]:
     """Log each blocked definition once, as long as it stays blocked."""
     blocked: set[tuple[str, str, str]] = set()
-    for server in sorted(walk.registry.current.servers):
+    for server in sorted(walk.authority.registry.current.servers):
         try:
             states = tool_states(walk, server)
         except AnswerableError:
@@ -98,18 +98,20 @@ async def following_registers(walk: Walk, refresh: Callable[[], bool]) -> None:
     """Apply what the processes of other shards write, within a moment: a mandate that they closed, for example."""
     while True:
         await anyio.sleep(REGISTERS_SECONDS)
-        follow_registers(walk, refresh)
+        follow_registers(walk.authority.registry, walk.counters.history, walk.policies, walk.limits, refresh)
 
 
 async def following_documents(walk: Walk) -> None:
     """Compile documents with very many policies in the background, apart from actions and other followers."""
     while True:
         await anyio.sleep(REGISTERS_SECONDS)
-        await follow_documents(walk)
+        await follow_documents(walk.authority.registry, walk.counters.history, walk.policies, walk.limits)
 
 
 async def following_questions(walk: Walk) -> None:
     """Route pending approvals to those whose turn it is, and keep them read for viewers."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follow_duties, walk)
-        tasks.start_soon(follow_waiting, walk)
+        tasks.start_soon(follow_duties, walk.recorder, walk.authority, walk.asking)
+        tasks.start_soon(
+            follow_waiting, walk.recorder.ledger, walk.authority.approvals, walk.asking.under_way, walk.clock
+        )

@@ -40,9 +40,9 @@ from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.counters.note_uses import note_last_uses
 from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.end_instance import follow_standing
-from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.state.stop_rules import Bell
 from answerable.flows.state.verify_person import PersonVerifier
+from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.trust_domain.attest_workload import NO_SSH, AttestationTerms, Attestor
 from answerable.flows.trust_domain.issue_svid import SvidIssuer
@@ -313,7 +313,7 @@ async def noted_at_last(identity: Identity, walk: Walk, settings: Settings) -> N
     if not settings.ledger.shard or not settings.identity.dormant_days:
         return
     try:
-        await note_last_uses(walk, identity.uses, days=settings.identity.dormant_days)
+        await note_last_uses(walk.recorder, identity.uses, days=settings.identity.dormant_days)
     except AnswerableError as error:
         _log.warning("the use of agents cannot be stored before the next start: %s", error.message)
 
@@ -332,12 +332,12 @@ async def _following_bundles(identity: Identity) -> None:
 
 async def _telling(identity: Identity, walk: Walk) -> None:
     """Notify watchers when the registry changes identities; bundles notify their watchers themselves."""
-    told = walk.registry.current
-    walk.registered.append(bell := Bell())
+    told = walk.authority.registry.current
+    walk.policies.registered.append(bell := Bell())
     while True:
         await bell.heard(seconds_max=until_round(TELL_SECONDS))
-        if walk.registry.current is not told:
-            told = walk.registry.current
+        if walk.authority.registry.current is not told:
+            told = walk.authority.registry.current
             identity.changes.tell()
 
 
@@ -345,12 +345,12 @@ async def _keeping_sightings(identity: Identity, walk: Walk) -> None:
     looked, held_against = Looked(), None
     while True:
         await anyio.sleep(until_round(SIGHTINGS_SECONDS))
-        current = walk.registry.current
+        current = walk.authority.registry.current
         keep = partial(
             keep_discovered_assets,
             identity.seen,
             identity.sightings,
-            offered=offered_tools(walk, looked),
+            offered=offered_tools(walk.authority.registry, walk.verification.upstream, walk.clock, looked),
             walk=walk if current is not held_against else None,
         )
         try:

@@ -18,6 +18,7 @@ from answerable.flows.state.policy_desk import PolicyState
 if TYPE_CHECKING:
     from answerable.adapters.sqlite import SqliteStore
     from answerable.flows.state.walk import Walk
+    from answerable.ports.decision_point import DecisionPoint, PolicyCompiler
     from answerable.wiring.setting_tree import Settings
 
 SHADOW_SECONDS: Final = 1.0
@@ -28,9 +29,13 @@ SHADOW_TURNS: Final = 5
 _log: Final = logging.getLogger(__name__)
 
 
-def policy_desk(settings: Settings, store: SqliteStore) -> PolicyState:
-    """Return who publishes, and where proposals and earlier sets are stored."""
+def policy_desk(
+    settings: Settings, store: SqliteStore, *, decision_point: DecisionPoint, compile_policies: PolicyCompiler
+) -> PolicyState:
+    """Return the policies in force, who publishes others, and where proposals and earlier sets are stored."""
     return PolicyState(
+        decision_point=decision_point,
+        compile_policies=compile_policies,
         publishers=settings.policy.publishers,
         records=SqlitePolicyRegister(store),
         check=check_sets,
@@ -42,7 +47,7 @@ def say_who_publishes(walk: Walk) -> None:
     """Warn if the publishers' group has no members: then nobody can publish, which is more often a mistake than
     intended."""
     group = walk.policies.publishers
-    if group and not any(group in one.groups for one in walk.registry.current.principals.values()):
+    if group and not any(group in one.groups for one in walk.authority.registry.current.principals.values()):
         _log.warning(
             "group %s, whose members publish policy sets (`policy.publishers`), has no registered member: no policy "
             "set can be put into force",
@@ -57,7 +62,9 @@ async def following_shadow(walk: Walk) -> None:
         turn = (turn + 1) % SHADOW_TURNS
         try:
             # A shadow set of this process is in memory.
-            more = (walk.policies.seen is not None or turn == 0) and await follow_shadow(walk)
+            more = (walk.policies.seen is not None or turn == 0) and await follow_shadow(
+                walk.recorder, walk.authority, walk.policies, walk.drills, walk.limits
+            )
         except AnswerableError as failed:
             _log.warning("the shadow policy set cannot be evaluated now: %s", failed.message)
             more = False

@@ -62,9 +62,9 @@ async def kept_reaching(walk: Walk) -> None:
 
     Raises at once: Unavailable (`secret.*`), Malformed (`secret.*`, `webhook.secret`, `event_post.authorities`).
     """
-    if walk.reach is not None:
-        walk.reach.open_channels()
-    await reach_always(walk)
+    if walk.asking.reach is not None:
+        walk.asking.reach.open_channels()
+    await reach_always(walk.recorder.ledger, walk.authority, walk.asking, walk.live.link, walk.entropy)
 
 
 def _open_channels(

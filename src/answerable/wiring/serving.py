@@ -177,7 +177,7 @@ async def _serve(
     stop_on_signal(stop)
     answering = [anyio.Event(), anyio.Event()]
     async with anyio.create_task_group() as beside:
-        beside.start_soon(end_listening, product.walk, stop)
+        beside.start_soon(end_listening, product.walk.live.streams, stop)
         await _first_round(beside, product, settings, doors.witness)
         beside.start_soon(kept_broker, settings, doors.broker)
         beside.start_soon(kept_running, product, settings)

@@ -36,10 +36,10 @@ _log: Final = logging.getLogger(__name__)
 async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> None:
     """Run all rounds periodically, forever. Unavailable registers or keys end nothing; a failed log does."""
     rounds: tuple[Callable[[], Awaitable[object]], ...] = (
-        partial(settle_open_intents, walk),
-        partial(record_revocations, walk),
-        partial(resume_holds, walk, workloads),
-        partial(record_counted_refusals, walk),
+        partial(settle_open_intents, walk.recorder, walk.authority, walk.counters, walk.limits),
+        partial(record_revocations, walk.recorder, walk.authority, walk.live),
+        partial(resume_holds, walk.recorder, walk.authority, workloads),
+        partial(record_counted_refusals, walk.recorder, walk.asking.passkeys, walk.counters.quota),
     )
     while True:
         await anyio.sleep(until_round(seconds))
@@ -60,8 +60,8 @@ async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> N
 async def counted_at_last(walk: Walk) -> None:
     """Before this process ends, record what was only counted so far."""
     with when_there_is_room():
-        await record_counted_refusals(walk)
-        await record_door_refusals(walk, closing=True)
+        await record_counted_refusals(walk.recorder, walk.asking.passkeys, walk.counters.quota)
+        await record_door_refusals(walk.recorder, walk.authority.registry, walk.counters, closing=True)
     await keep_counts(walk)
 
 
@@ -72,7 +72,7 @@ async def telling_refused(walk: Walk) -> None:
     while True:
         await anyio.sleep(until_round(REFUSED_SECONDS))
         try:
-            await record_door_refusals(walk)
+            await record_door_refusals(walk.recorder, walk.authority.registry, walk.counters)
             failing = ""
         except Unavailable as failed:
             if failed.code != failing:
@@ -84,7 +84,7 @@ async def keep_canaries(walk: Walk) -> None:
     """Run one round of attention checks. No action depends on them: failures, or a full log, are retried in the next
     round."""
     try:
-        await tell_ended_canaries(walk)
+        await tell_ended_canaries(walk.recorder, walk.authority, walk.asking)
         await send_attention_check(walk)
     except Unavailable as failed:
         _log.warning("test questions cannot be asked or recorded now: %s", failed.message)

@@ -53,8 +53,8 @@ def shard_door(settings: Settings, own: LogIdentity, walk: Walk) -> SocketShardD
         shard=settings.ledger.shard,
         origin=own.origin,
         govern=partial(govern_action, walk),
-        trace=partial(effects_under, walk),
-        contain=partial(told_part, walk),
+        trace=partial(effects_under, walk.recorder, walk.authority),
+        contain=partial(told_part, walk.recorder, walk.authority, walk.live.scans, walk.limits),
         limits=_limits(settings),
     )
 

@@ -82,7 +82,7 @@ def recover_rules(walk: Walk) -> None:
 
     Raises Unavailable, and Broken (`ledger.*`).
     """
-    held = restore_rules(walk)
+    held = restore_rules(walk.recorder, walk.authority, walk.counters, walk.limits)
     if held:
         _log.warning(
             "%d limits of stop rules had been passed without a hold: the holds were placed now", held
@@ -94,25 +94,47 @@ async def ready_for_a_full_disk(walk: Walk, store: SqliteStore) -> None:
     keys with which the log names people or rules that stop something."""
     await anyio.to_thread.run_sync(store.look_for_room)
     with suppress(Unavailable):
-        sealing_for(walk, LOG_SUBJECT)
-        pseudonym_of(walk, f"uid:{os.geteuid()}")
-    await anyio.to_thread.run_sync(name_rules, walk, walk.registry.current)
+        sealing_for(walk.recorder, LOG_SUBJECT)
+        pseudonym_of(walk.recorder, f"uid:{os.geteuid()}")
+    await anyio.to_thread.run_sync(name_rules, walk.recorder, walk.authority.registry.current)
 
 
 async def following_stops(walk: Walk, directory: Path, workloads: Workloads | None) -> None:
     """Run all followers forever. Raises as `following_panic`."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follow_holds, walk)
-        tasks.start_soon(follow_rules, walk, workloads)
+        tasks.start_soon(
+            follow_holds, walk.recorder.open_intents, walk.authority, walk.live, walk.counters.cuts
+        )
+        tasks.start_soon(follow_rules, walk.recorder, walk.authority, walk.live, walk.counters, workloads)
         tasks.start_soon(following_panic, walk, directory, workloads)
-        tasks.start_soon(partial(follow_reports, walk, workloads=workloads))
+        tasks.start_soon(
+            partial(
+                follow_reports,
+                walk.recorder,
+                walk.authority,
+                walk.live,
+                walk.counters.cuts,
+                walk.limits,
+                workloads=workloads,
+            )
+        )
         tasks.start_soon(
             partial(
                 follow_room,
-                walk,
-                held=lambda hold: carry_out(walk, hold, (), workloads=workloads),
-                revoked=lambda what: revoked_wholly(walk, what, workloads),
-                closed=partial(closed_wholly, walk),
+                walk.authority.room,
+                held=lambda hold: carry_out(
+                    walk.recorder,
+                    walk.authority,
+                    walk.live,
+                    walk.counters.cuts,
+                    hold,
+                    (),
+                    workloads=workloads,
+                ),
+                revoked=lambda what: revoked_wholly(
+                    walk.recorder, walk.authority, walk.live, what, workloads
+                ),
+                closed=partial(closed_wholly, walk.authority, walk.live),
             )
         )
 
@@ -143,11 +165,15 @@ async def following_panic(
 
 async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:
     try:
-        placed = await trigger_emergency_stop(walk, found, workloads)
+        placed = await trigger_emergency_stop(
+            walk.recorder, walk.authority, walk.live, walk.counters.cuts, found, workloads
+        )
     except AnswerableError as failed:
         # The hold must be of this press: another hold on everything may be lifted before people have looked at this
         # one.
-        if not any(one.source == "panic" and found.is_held_by(one.rule, one.at) for one in walk.holds.all()):
+        if not any(
+            one.source == "panic" and found.is_held_by(one.rule, one.at) for one in walk.authority.holds.all()
+        ):
             raise PANIC_NOT_HELD(
                 f"`{FILE}` exists, and the hold on everything cannot be placed: {failed.message}"
             ) from failed

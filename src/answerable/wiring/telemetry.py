@@ -55,7 +55,14 @@ class MetricsText:
         async with self._made:
             now = self._walk.clock.monotonic()
             if now >= self._until:
-                found = await report_statistics(self._walk, others=False, seconds_max=READ_SECONDS_MAX)
+                found = await report_statistics(
+                    self._walk.recorder,
+                    self._walk.authority.registry,
+                    self._walk.asking.figures,
+                    self._walk.policies,
+                    others=False,
+                    seconds_max=READ_SECONDS_MAX,
+                )
                 self._text = exposition(await _families(self._walk, found))
                 self._until = now + KEPT_SECONDS
             return self._text
@@ -85,7 +92,7 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
     begun = walk.clock.now()
     resource = {
         "service.name": "answerable",
-        "service.instance.id": walk.ledger.origin,
+        "service.instance.id": walk.recorder.ledger.origin,
         "service.version": __version__,
     }
     failing = ""
@@ -93,7 +100,14 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
         while True:
             await anyio.sleep(settings.telemetry.otlp_seconds)
             try:
-                found = await report_statistics(walk, others=False, seconds_max=READ_SECONDS_MAX)
+                found = await report_statistics(
+                    walk.recorder,
+                    walk.authority.registry,
+                    walk.asking.figures,
+                    walk.policies,
+                    others=False,
+                    seconds_max=READ_SECONDS_MAX,
+                )
                 await exporter.send(
                     request_of(
                         await _families(walk, found),
@@ -116,11 +130,11 @@ async def _families(walk: Walk, found: StatisticsView) -> list[Metric]:
     """Return all metrics. Raises Unavailable."""
     from answerable.adapters.prometheus import channel_families, door_families, families_of
 
-    channels = channel_families(await channel_states(walk))
+    channels = channel_families(await channel_states(walk.asking.reach, walk.clock))
     return [
-        *families_of(found, counted_reviews(walk)),
+        *families_of(found, counted_reviews(walk.authority.approvals, walk.limits, walk.clock)),
         *channels,
-        *door_families(walk.door_refusals.totals),
+        *door_families(walk.counters.door_refusals.totals),
     ]
 
 

@@ -74,9 +74,9 @@ def token_desk(
             status_list=wanted.status_list_seconds,
         ),
     )
-    walk.tokens, walk.citations = desk.tokens, SqliteCitationRegister(store)
-    walk.acting = ActingLimits(seconds=wanted.action_seconds_max)
-    walk.delegations = Delegations(keys_of=desk.public_keys, audience=desk.issuer)
+    walk.live.tokens, walk.recorder.citations = desk.tokens, SqliteCitationRegister(store)
+    walk.verification.acting = ActingLimits(seconds=wanted.action_seconds_max)
+    walk.verification.delegations = Delegations(keys_of=desk.public_keys, audience=desk.issuer)
     return desk
 
 
@@ -107,7 +107,7 @@ async def forgetting_tokens(desk: TokenState, *, seconds: float = 60.0) -> None:
         except Unavailable as failed:
             _log.warning("expired tokens cannot be removed now: %s", failed.message)
         try:
-            await keep_citations(desk.walk)
+            await keep_citations(desk.walk.recorder)
         except Unavailable as failed:
             _log.warning("positions of statements cannot be stored now: %s", failed.message)
         await anyio.sleep(until_round(seconds) if count < FORGOTTEN_MAX else BETWEEN_SECONDS)

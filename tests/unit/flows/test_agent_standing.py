@@ -25,6 +25,7 @@ from answerable.flows.workloads.suspend_dormant import Dormancy, suspend_dormant
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from tests.worlds.enrolment import enrolling, evidence_of, key_of
+from tests.worlds.parts import to_hold
 
 pytestmark = pytest.mark.anyio
 DAY = 86_400
@@ -38,11 +39,11 @@ async def test_suspending_ends_instances_and_resuming_gives_none_back():
     assert [ended.id for ended in change.ended] == [one.id]
     assert change.x509_until == bench.clock.now() + 3_600_000
     assert change.jwt_until == bench.clock.now() + 300_000
-    assert "scout" not in bench.walk.registry.current.agents
+    assert "scout" not in bench.authority.registry.current.agents
     again = await set_agent_status(workloads, SCOUT, "suspended", by="operator")
     assert (again.changed, again.ended, again.x509_until) == (False, (), 0)
     await set_agent_status(workloads, SCOUT, "active", by="operator")
-    assert "scout" in bench.walk.registry.current.agents
+    assert "scout" in bench.authority.registry.current.agents
     assert list(workloads.instances.live()) == []
 
 
@@ -52,7 +53,7 @@ async def test_retiring_closes_mandates_and_is_for_good():
     await bench.issue("m-2", agent="rover")
     change = await set_agent_status(workloads, SCOUT, "retired", by="operator")
     assert change.closed == ("m-1",)
-    assert bench.walk.mandates.state(MandateId("m-2")) == "open"
+    assert bench.authority.mandates.state(MandateId("m-2")) == "open"
     with pytest.raises(Refused) as error:
         await set_agent_status(workloads, SCOUT, "active", by="operator")
     assert error.value.code == "agent.retired"
@@ -66,8 +67,8 @@ async def test_every_hold_that_stops_an_agent_is_told_of_it_and_no_other_one():
     bench = await Bench().registered()
     await bench.issue("m-1")
     await bench.issue("m-2", agent="rover")
-    key = bench.walk.registry.current.agents[SCOUT].keys[0].thumbprint
-    owner = bench.walk.registry.current.agents[SCOUT].ownership.owner
+    key = bench.authority.registry.current.agents[SCOUT].keys[0].thumbprint
+    owner = bench.authority.registry.current.agents[SCOUT].ownership.owner
     of_it = [
         ("agent", "scout"),
         ("owner", owner),
@@ -77,7 +78,7 @@ async def test_every_hold_that_stops_an_agent_is_told_of_it_and_no_other_one():
         ("everything", ""),
     ]
     for kind, name in (*of_it, ("agent", "rover"), ("mandate", "m-2"), ("tool", "crm/get_case")):
-        await place_hold(bench.walk, holdable(kind, name), by="operator")
+        await place_hold(*to_hold(bench.walk), holdable(kind, name), by="operator")
     found = holds_of_agent(bench.walk, SCOUT)
     assert {one.what for one in found} == {holdable(*one) for one in of_it}
 
@@ -86,21 +87,28 @@ async def test_every_hold_that_stops_an_agent_is_told_of_it_and_no_other_one():
 async def test_an_agent_that_can_prove_itself_by_held_keys_alone_is_told_as_stopped():
     bench = await Bench().registered()
     await bench.issue()
-    key = bench.walk.registry.current.agents[SCOUT].keys[0].thumbprint
+    key = bench.authority.registry.current.agents[SCOUT].keys[0].thumbprint
     assert standing_of(bench.walk, SCOUT) == ("active", "")
-    placed = await place_hold(bench.walk, holdable("key", key), by="operator")
+    placed = await place_hold(*to_hold(bench.walk), holdable("key", key), by="operator")
     assert standing_of(bench.walk, SCOUT) == ("stopped", placed.hold.id)
     assert standing_of(bench.walk, "rover") == ("active", "")
     (told,) = possible(await moment_now(bench.walk, "crm.read"), agents=("scout",), resource="")
     assert (told.effect, told.by) == ("deny", ("held.key", placed.hold.id))
     # Once it can prove itself otherwise, too, it is not.
-    document = parse(bench.walk.registry.documents()["Agent/scout"])
+    document = parse(bench.authority.registry.documents()["Agent/scout"])
     spec = {**document["spec"], "unixUids": [4711]}
     await apply_registry(bench.walk, [{**document, "spec": spec}], by="operator")
     assert standing_of(bench.walk, SCOUT) == ("active", "")
     assert [one.id for one in holds_of_agent(bench.walk, SCOUT)] == [placed.hold.id]
     await apply_registry(bench.walk, [document], by="operator")
-    await revoke_authority(bench.walk, RevocationTarget("key", key), by="operator", looks_back=False)
+    await revoke_authority(
+        bench.recorder,
+        bench.authority,
+        bench.live,
+        RevocationTarget("key", key),
+        by="operator",
+        looks_back=False,
+    )
     assert standing_of(bench.walk, SCOUT) == ("revoked", "")
 
 
@@ -142,7 +150,7 @@ async def test_an_agent_that_nobody_used_for_long_is_suspended_by_rule_and_recor
     await passed(bench, workloads, 1)
     assert await suspend_dormant(workloads, uses, dormancy, days=0) == ()
     assert await suspend_dormant(workloads, uses, dormancy, days=5) == ("scout",)
-    assert set(bench.walk.registry.current.agents) == {"rover"}
+    assert set(bench.authority.registry.current.agents) == {"rover"}
     assert len(bench.entries(Tag.REGISTRY_CHANGE)) == 2
     await set_agent_status(workloads, SCOUT, "active", by="operator")
     assert await suspend_dormant(workloads, uses, dormancy, days=5) == ()

@@ -34,7 +34,14 @@ async def bench() -> Bench:
 
 
 async def revoke(made: Bench, kind: str, name: str) -> None:
-    await revoke_authority(made.walk, revocable(kind, name), by="alice", reason="seen elsewhere")
+    await revoke_authority(
+        made.walk.recorder,
+        made.walk.authority,
+        made.walk.live,
+        revocable(kind, name),
+        by="alice",
+        reason="seen elsewhere",
+    )
 
 
 @pytest.mark.requirement("SSF-03")
@@ -47,7 +54,7 @@ async def test_what_the_ledger_says_after_a_stream_was_made_is_in_it_in_order():
     assert waiting(desk) == []
     await revoke(made, "token", "t-1")
     await made.act()
-    await close_mandate(made.walk, "m-1", by="alice")
+    await close_mandate(made.walk.recorder, made.walk.authority, made.walk.live, "m-1", by="alice")
     await revoke(made, "key", THUMBPRINT)
     await announce_new(desk)
     kinds = [next(iter(one["events"])) for one in waiting(desk)]
@@ -66,7 +73,7 @@ async def test_neither_names_of_people_nor_their_words_nor_arguments_are_told():
     await announce_new(desk)
     await made.act()
     await revoke(made, "owner", "bob")
-    await close_mandate(made.walk, "m-1", by="alice")
+    await close_mandate(made.walk.recorder, made.walk.authority, made.walk.live, "m-1", by="alice")
     await announce_new(desk)
     said = json.dumps([waiting(desk), waiting(desk, "w")])
     assert "m-1" in said
@@ -135,7 +142,7 @@ async def test_each_process_announces_its_own_log_into_the_same_streams():
     await revoke(there, "token", "before")
     one = desk_on(here)
     other = desk_on(there, register=one.register)
-    one.register.put(stream(since={here.walk.ledger.origin: here.walk.ledger.size}))
+    one.register.put(stream(since={here.walk.recorder.ledger.origin: here.walk.recorder.ledger.size}))
     for desk in (one, other, one):
         await announce_new(desk)
     await revoke(there, "token", "t-there")
@@ -144,7 +151,7 @@ async def test_each_process_announces_its_own_log_into_the_same_streams():
         await announce_new(desk)
     assert [told["sub_id"]["jti"] for told in waiting(one)] == ["t-here", "t-there"]
     assert [told["txn"].rpartition("/")[0] for told in waiting(one)] == [
-        here.walk.ledger.origin, "other.example/log",
+        here.walk.recorder.ledger.origin, "other.example/log",
     ]  # fmt: skip
 
 
@@ -169,7 +176,11 @@ async def test_a_long_log_is_read_on_in_parts():
         await revoke(made, "token", f"t-{number}")
     await announce_new(desk)
     assert len(waiting(desk)) == 450
-    assert desk.read_to == made.walk.ledger.size == desk.register.read_to(made.walk.ledger.origin)
+    assert (
+        desk.read_to
+        == made.walk.recorder.ledger.size
+        == desk.register.read_to(made.walk.recorder.ledger.origin)
+    )
 
 
 async def test_without_streams_nothing_is_read_and_nothing_kept():
@@ -177,8 +188,8 @@ async def test_without_streams_nothing_is_read_and_nothing_kept():
     desk = desk_on(made)
     await revoke(made, "token", "t-1")
     await announce_new(desk)
-    assert desk.read_to == made.walk.ledger.size
-    assert desk.register.read_to(made.walk.ledger.origin) is None
+    assert desk.read_to == made.walk.recorder.ledger.size
+    assert desk.register.read_to(made.walk.recorder.ledger.origin) is None
 
 
 @pytest.mark.requirement("SSF-08")

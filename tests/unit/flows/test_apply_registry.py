@@ -27,40 +27,40 @@ STOP = POLICIES + '@id("stop") @reason("all is stopped") forbid (principal, acti
 
 def fits(bench: Bench) -> bool:
     """Whether the policies in force are those of the registry in force, checked against it."""
-    current = bench.walk.registry.current
-    return compiled(policy_text(current), current).policy_set == bench.walk.decision_point.policy_set
+    current = bench.authority.registry.current
+    return compiled(policy_text(current), current).policy_set == bench.walk.policies.decision_point.policy_set
 
 
 async def test_what_was_applied_is_in_force_and_recorded_with_what_changed():
     bench = await Bench().registered()
     await bench.issue()
-    before = bench.walk.registry.current.digest
+    before = bench.authority.registry.current.digest
     applied = await apply_registry(bench.walk, bench_documents(STOP), by="alice")
     assert [(change.key, change.how) for change in applied.changes] == [("PolicySet/house", "changed")]
-    assert (applied.before, applied.after) == (before, bench.walk.registry.current.digest)
+    assert (applied.before, applied.after) == (before, bench.authority.registry.current.digest)
     entry = bench.entries(Tag.REGISTRY_CHANGE)[-1]
     fields = fields_of(bench, Tag.REGISTRY_CHANGE)[-1]
     assert (entry["before"], entry["after"], fields["by"]) == (applied.before, applied.after, "alice")
     assert isinstance(fields["changes"], dict)
     assert list(fields["changes"]) == ["PolicySet/house"]
-    assert bench.entries(Tag.POLICY_CHANGE)[-1]["after"] == bench.walk.decision_point.policy_set
+    assert bench.entries(Tag.POLICY_CHANGE)[-1]["after"] == bench.walk.policies.decision_point.policy_set
     with pytest.raises(Refused, match="all is stopped"):
         await bench.act()
 
 
 async def test_the_same_documents_again_change_and_record_nothing():
     bench = await Bench().registered()
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     applied = await apply_registry(bench.walk, bench_documents(), by="alice")
     assert not applied.changes
-    assert bench.walk.ledger.size == size
+    assert bench.recorder.ledger.size == size
 
 
 async def test_a_dry_run_says_the_same_and_changes_nothing():
     bench = await Bench().registered()
-    size, documents = bench.walk.ledger.size, bench.walk.registry.documents()
+    size, documents = bench.recorder.ledger.size, bench.authority.registry.documents()
     dry = await apply_registry(bench.walk, bench_documents(STOP), by="alice", dry_run=True)
-    assert (bench.walk.ledger.size, bench.walk.registry.documents()) == (size, documents)
+    assert (bench.recorder.ledger.size, bench.authority.registry.documents()) == (size, documents)
     assert dry == await apply_registry(bench.walk, bench_documents(STOP), by="alice")
 
 
@@ -73,21 +73,21 @@ async def test_a_name_that_another_policy_set_has_keeps_all_that_is_applied_out(
         "PolicySet", "first", {"policies": policies.format("first"), "risk": [factor]}
     )
     await apply_registry(bench.walk, [first], by="alice")
-    size, stored = bench.walk.ledger.size, bench.walk.registry.documents()
+    size, stored = bench.recorder.ledger.size, bench.authority.registry.documents()
     second: JSONValue = document(
         "PolicySet", "second", {"policies": policies.format("second"), "risk": [factor]}
     )
     with pytest.raises(Malformed, match="factor `final` is also declared by PolicySet `first`"):
         await apply_registry(bench.walk, [second, document("Principal", "eve", {})], by="alice")
-    assert (bench.walk.ledger.size, bench.walk.registry.documents()) == (size, stored)
-    assert [one.name for one in bench.walk.registry.current.parts.risk] == ["final"]
+    assert (bench.recorder.ledger.size, bench.authority.registry.documents()) == (size, stored)
+    assert [one.name for one in bench.authority.registry.current.parts.risk] == ["final"]
 
 
 async def test_documents_are_added_beside_and_with_prune_instead():
     bench = await Bench().registered()
     eve: JSONValue = document("Principal", "eve", {})
     assert [c.how for c in (await apply_registry(bench.walk, [eve], by="alice")).changes] == ["added"]
-    assert "eve" in bench.walk.registry.current.principals
+    assert "eve" in bench.authority.registry.current.principals
     changes = (await apply_registry(bench.walk, bench_documents(), by="alice", prune=True)).changes
     assert [(change.key, change.how) for change in changes] == [("Principal/eve", "removed")]
     assert not bench.entries(Tag.POLICY_CHANGE)[2:], "the policies did not change"
@@ -117,18 +117,33 @@ async def test_documents_are_added_beside_and_with_prune_instead():
 async def test_with_a_fault_nothing_changes(documents: list[JSONValue], code: str, told: str):
     bench = await Bench().registered()
     await bench.issue()
-    state = (bench.walk.ledger.size, bench.walk.registry.documents(), bench.walk.decision_point)
+    state = (
+        bench.recorder.ledger.size,
+        bench.authority.registry.documents(),
+        bench.walk.policies.decision_point,
+    )
     with pytest.raises(Malformed) as fault:
         await apply_registry(bench.walk, documents, by="alice")
     assert fault.value.code == code
     assert told in fault.value.message
-    assert (bench.walk.ledger.size, bench.walk.registry.documents(), bench.walk.decision_point) == state
+    assert (
+        bench.recorder.ledger.size,
+        bench.authority.registry.documents(),
+        bench.walk.policies.decision_point,
+    ) == state
     assert (await bench.act()).outcome is not None
 
 
 async def test_what_lacks_an_owner_is_registered_and_told_to_be_inactive():
     bench = await Bench().registered()
-    plan = planned(bench.walk, [document("UseCase", "new", {"purpose": "more"})])
+    plan = planned(
+        bench.authority.registry,
+        bench.walk.policies,
+        bench.walk.drills,
+        bench.walk.limits,
+        bench.clock,
+        [document("UseCase", "new", {"purpose": "more"})],
+    )
     assert [(one.kind, one.name) for one in plan.applied.inactive] == [("UseCase", "new")]
 
 
@@ -138,16 +153,16 @@ async def test_what_is_not_recorded_whole_is_not_in_force(fault: Fault, at: int)
     bench = await Bench().registered()
     await bench.issue()
     numbers = iter(range(10))
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
         raw, Trouble(lambda _n, method: fault if "submit" in method and next(numbers) == at else None)
     )
-    documents = bench.walk.registry.documents()
+    documents = bench.authority.registry.documents()
     with pytest.raises((Unavailable, Crash)):
         await apply_registry(bench.walk, bench_documents(STOP), by="alice")
-    assert bench.walk.registry.documents() == documents
+    assert bench.authority.registry.documents() == documents
     assert fits(bench)
-    bench.walk.ledger = raw
+    bench.recorder.ledger = raw
     assert (await bench.act()).outcome is not None
     await apply_registry(bench.walk, bench_documents(STOP), by="alice")
     with pytest.raises(Refused):
@@ -157,12 +172,12 @@ async def test_what_is_not_recorded_whole_is_not_in_force(fault: Fault, at: int)
 @pytest.mark.parametrize("fault", ["undone", "done"])
 async def test_a_store_that_fails_never_parts_policies_from_documents(fault: Fault):
     bench = await Bench().registered()
-    raw = bench.walk.registry
-    bench.walk.registry = TroubledRegistry(raw, Trouble(lambda _n, _m: fault))
+    raw = bench.authority.registry
+    bench.authority.registry = TroubledRegistry(raw, Trouble(lambda _n, _m: fault))
     with pytest.raises(Unavailable):
         await apply_registry(bench.walk, bench_documents(STOP), by="alice")
     assert fits(bench)
-    bench.walk.registry = raw
+    bench.authority.registry = raw
     await apply_registry(bench.walk, bench_documents(STOP), by="alice")
     assert fits(bench)
     assert "stop" in policy_text(raw.current)
@@ -172,7 +187,7 @@ async def test_two_who_apply_together_lose_nothing_of_each_other():
     bench = await Bench().registered()
     people = [document("Principal", name, {}) for name in ("eve", "fay", "gus")]
     await asyncio.gather(*(apply_registry(bench.walk, [one], by="alice") for one in people))
-    assert {"eve", "fay", "gus"} <= set(bench.walk.registry.current.principals)
+    assert {"eve", "fay", "gus"} <= set(bench.authority.registry.current.principals)
     changes = bench.entries(Tag.REGISTRY_CHANGE)[-3:]
     assert [c["before"] for c in changes[1:]] == [c["after"] for c in changes[:-1]], "one chain of digests"
 
@@ -212,12 +227,12 @@ async def test_while_documents_and_policies_swap_no_action_sees_the_one_without_
 @pytest.mark.parametrize("dry_run", [True, False])
 async def test_a_server_that_may_take_longer_than_settling_waits_is_not_applied(dry_run: bool):
     bench = await Bench().registered()
-    size, digest = bench.walk.ledger.size, bench.walk.registry.current.digest
+    size, digest = bench.recorder.ledger.size, bench.authority.registry.current.digest
     longest = bench.walk.limits.upstream_ms_max // 1000
     slow: JSONValue = document("Server", "slow", {"command": "sh", "callSecondsMax": longest + 1})
     with pytest.raises(Malformed, match="`slow` may take") as refused:
         await apply_registry(bench.walk, [slow], by="alice", dry_run=dry_run)
     assert refused.value.code == "registry.call_seconds"
-    assert (bench.walk.ledger.size, bench.walk.registry.current.digest) == (size, digest)
+    assert (bench.recorder.ledger.size, bench.authority.registry.current.digest) == (size, digest)
     just: JSONValue = document("Server", "slow", {"command": "sh", "callSecondsMax": longest})
     assert (await apply_registry(bench.walk, [just], by="alice", dry_run=dry_run)).changes

@@ -23,6 +23,7 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 from tests.worlds.duty import DAY, delegate, duty_bench, duty_document, terms, waiting, with_people
+from tests.worlds.parts import to_hold
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DUTY-05")]
 
@@ -55,8 +56,8 @@ async def test_the_deputy_and_who_they_stand_in_for_are_one_in_a_question():
     asked = await waiting(bench, 60_000)
     await delegate(bench)
     assert (await bench.answer(asked, by="dan")).state == "pending"
-    assert (await bench.answer(bench.walk.approvals.find(asked.id), by="bob")).state == "pending"
-    assert (await bench.answer(bench.walk.approvals.find(asked.id), by="carol")).state == "approved"
+    assert (await bench.answer(bench.authority.approvals.find(asked.id), by="bob")).state == "pending"
+    assert (await bench.answer(bench.authority.approvals.find(asked.id), by="carol")).state == "approved"
 
 
 async def test_one_deputy_of_two_is_one():
@@ -65,8 +66,10 @@ async def test_one_deputy_of_two_is_one():
     await delegate(bench)
     await delegate(bench, of="carol")
     assert (await bench.answer(asked, by="dan")).state == "pending"
-    await refused(bench.answer(bench.walk.approvals.find(asked.id), by="dan"), "approval.answered_already")
-    assert (await bench.answer(bench.walk.approvals.find(asked.id), by="bob")).state == "pending"
+    await refused(
+        bench.answer(bench.authority.approvals.find(asked.id), by="dan"), "approval.answered_already"
+    )
+    assert (await bench.answer(bench.authority.approvals.find(asked.id), by="bob")).state == "pending"
 
 
 async def test_who_may_answer_anyway_answers_in_their_own_right():
@@ -131,9 +134,9 @@ async def taken_away(bench: Bench, delegation: str, how: str) -> None:
     erin = documents["erin"]
     match how:
         case "ended":
-            await end_duty(bench.walk, delegation, by="erin")
+            await end_duty(bench.recorder, bench.asking.duties, delegation, by="erin")
         case "held":
-            await place_hold(bench.walk, HoldTarget("owner", "erin"), by="operator")
+            await place_hold(*to_hold(bench.walk), HoldTarget("owner", "erin"), by="operator")
         case "another key":
             erin["spec"]["keys"] = [parse(signing_key("erin-2").public.jwk.encode())]
             await bench.registered([erin])
@@ -216,7 +219,9 @@ async def test_an_agent_hands_nothing_on_and_takes_nothing():
     bench = await duty_bench()
     wanted = terms(bench, of="scout")
     with pytest.raises(Unverified) as raised:
-        await appoint_deputy(bench.walk, signed_duty(wanted, key=signing_key("scout")))
+        await appoint_deputy(
+            bench.recorder, bench.authority, bench.asking, signed_duty(wanted, key=signing_key("scout"))
+        )
     assert raised.value.code == "duty.key"
 
 
@@ -231,12 +236,12 @@ async def test_a_deputy_hands_nothing_on():
 async def test_a_token_counts_once_also_after_it_was_ended_and_for_whoever_races():
     bench = await duty_bench()
     token = signed_duty(terms(bench), key=signing_key("bob"))
-    one = await appoint_deputy(bench.walk, token)
-    await refused(appoint_deputy(bench.walk, token), "duty.duplicate")
-    await end_duty(bench.walk, one.id, by="dan")
-    await refused(appoint_deputy(bench.walk, token), "duty.duplicate")
-    await refused(end_duty(bench.walk, one.id, by="dan"), "duty.ended")
-    await refused(end_duty(bench.walk, "x" * 26, by="dan"), "duty.unknown")
+    one = await appoint_deputy(bench.recorder, bench.authority, bench.asking, token)
+    await refused(appoint_deputy(bench.recorder, bench.authority, bench.asking, token), "duty.duplicate")
+    await end_duty(bench.recorder, bench.asking.duties, one.id, by="dan")
+    await refused(appoint_deputy(bench.recorder, bench.authority, bench.asking, token), "duty.duplicate")
+    await refused(end_duty(bench.recorder, bench.asking.duties, one.id, by="dan"), "duty.ended")
+    await refused(end_duty(bench.recorder, bench.asking.duties, "x" * 26, by="dan"), "duty.unknown")
     assert [one["change"] for one in bench.entries(Tag.DUTY)] == ["given", "ended"]
 
 
@@ -252,8 +257,10 @@ async def test_a_weak_signature_of_who_is_away_carries_no_strong_answer():
     bench = await duty_bench()
     asked = await waiting(bench)
     await delegate(bench)
-    bench.walk.limits = replace(bench.walk.limits, signatures=("any", "any", "any", "passkey"))
-    register = bench.walk.duties.register
+    bench.walk.limits = bench.asking.limits = replace(
+        bench.walk.limits, signatures=("any", "any", "any", "passkey")
+    )
+    register = bench.asking.duties.register
     strong = fresh(SqliteDutyRegister)
     for one in register.delegations():
         strong.delegate(replace(one, strength="passkey"))
@@ -261,21 +268,33 @@ async def test_a_weak_signature_of_who_is_away_carries_no_strong_answer():
     from answerable.flows.validity.deputy_validity import in_place_of
 
     now = bench.clock.now()
-    assert in_place_of(bench.walk, asked, "dan", verdict="approve", now=now) is None
-    bench.walk.duties = OnCallState(register=strong)
-    assert in_place_of(bench.walk, asked, "dan", verdict="approve", now=now) is not None
+    assert (
+        in_place_of(
+            bench.recorder.ledger, bench.authority, bench.asking, asked, "dan", verdict="approve", now=now
+        )
+        is None
+    )
+    bench.asking.duties = OnCallState(register=strong)
+    assert (
+        in_place_of(
+            bench.recorder.ledger, bench.authority, bench.asking, asked, "dan", verdict="approve", now=now
+        )
+        is not None
+    )
 
 
 async def test_an_older_register_learns_from_the_ledger_what_was_given_and_ended():
     bench = await duty_bench()
     stays, gone = await delegate(bench), await delegate(bench, of="carol")
-    await end_duty(bench.walk, gone.id, by="operator")
+    await end_duty(bench.recorder, bench.asking.duties, gone.id, by="operator")
     register = fresh(SqliteDutyRegister)
-    bench.walk.duties = OnCallState(register=register)
-    recalled = RecalledDuties(walk=bench.walk)
-    for stored in bench.walk.ledger.replay():
+    bench.asking.duties = OnCallState(register=register)
+    recalled = RecalledDuties(
+        subject_keys=bench.recorder.subject_keys, duties=bench.asking.duties, clock=bench.clock
+    )
+    for stored in bench.recorder.ledger.replay():
         if stored.tag == Tag.DUTY:
-            recalled.note(stored, bench.walk.ledger.origin)
+            recalled.note(stored, bench.recorder.ledger.origin)
     assert await recalled.restored() == 2
     assert list(register.delegations()) == [stays]
 

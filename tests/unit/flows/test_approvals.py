@@ -107,7 +107,7 @@ async def test_two_approvers_are_two_people():
     asked = await waiting(bench, 60_000)
     assert (await bench.answer(asked, by="bob")).state == "pending"
     assert (await bench.refund(60_000)).approval is not None
-    after = bench.walk.approvals.find(asked.id)
+    after = bench.authority.approvals.find(asked.id)
     assert after is not None
     with pytest.raises(Refused) as told:
         await bench.answer(after, by="bob")
@@ -121,11 +121,11 @@ async def test_two_approvers_are_two_people():
 async def test_neither_who_gave_the_task_nor_who_was_not_asked_approves(by: str, code: str):
     bench = await ready()
     asked = await waiting(bench)
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     with pytest.raises(Refused) as told:
         await bench.answer(asked, by=by)
     assert told.value.code == code
-    assert bench.walk.ledger.size == size
+    assert bench.recorder.ledger.size == size
     assert (await bench.refund(6000)).approval is not None
 
 
@@ -182,7 +182,9 @@ async def test_answers_that_do_not_check_change_nothing():
 
     def token(approval: Approval, **other: Any) -> str:
         said = {"by": PrincipalId("bob"), "verdict": "approve", "audience": AUDIENCE, "at": now}
-        nonce = other.pop("nonce", None) or nonce_for(bench.walk, approval)
+        nonce = other.pop("nonce", None) or nonce_for(
+            bench.asking.openings, bench.clock, bench.walk.entropy, approval
+        )
         key = signing_key(other.pop("key", "bob"))
         return signed_answer(approval, nonce=nonce, key=key, **{**said, **other})
 
@@ -197,10 +199,15 @@ async def test_answers_that_do_not_check_change_nothing():
     }
     for code, one in tokens.items():
         with pytest.raises(Unverified) as told:
-            await answer_approval(bench.walk, asked.id, one, typed=name_to_type(asked))
+            await answer_approval(
+                bench.recorder, bench.authority, bench.asking, bench.counters, asked.id, one,
+                typed=name_to_type(asked),
+            )  # fmt: skip
         assert told.value.code == code
     with pytest.raises(Refused, match="there is no approval"):
-        await answer_approval(bench.walk, "nothing", token(asked))
+        await answer_approval(
+            bench.recorder, bench.authority, bench.asking, bench.counters, "nothing", token(asked)
+        )
     assert not bench.entries(Tag.APPROVAL_ANSWER)
 
 
@@ -233,14 +240,14 @@ async def test_of_two_who_answer_at_once_the_second_is_told_to_look_again_and_le
 async def test_an_answer_on_top_of_what_another_process_changed_does_not_count():
     bench = await ready()
     asked = await waiting(bench)
-    register = bench.walk.approvals
+    register = bench.authority.approvals
 
     class Elsewhere(TroubledApprovals):
         def replace(self, approval: Approval, *, was: Approval) -> bool:
             register.replace(replace(was, state="denied"), was=was)
             return super().replace(approval, was=was)
 
-    bench.walk.approvals = Elsewhere(register, Trouble(lambda _n, _m: None))
+    bench.authority.approvals = Elsewhere(register, Trouble(lambda _n, _m: None))
     with pytest.raises(Refused) as told:
         await bench.answer(asked)
     assert told.value.code == "approval.changed_meanwhile"
@@ -265,15 +272,15 @@ async def test_twenty_who_ask_the_same_at_once_ask_once():
     answers = await asyncio.gather(*(bench.refund(6000) for _ in range(20)))
     assert len({answer.approval.id for answer in answers if answer.approval is not None}) == 1
     assert len(bench.entries(Tag.APPROVAL_ASKED)) == 1
-    assert not bench.walk.under_way.asking
+    assert not bench.asking.under_way.asking
 
 
 @pytest.mark.requirement("WALK-11")
 async def test_when_the_first_who_asks_fails_the_next_asks():
     bench = await ready()
     struck = iter(["full"])
-    bench.walk.ledger = TroubledLedger(
-        bench.walk.ledger,
+    bench.recorder.ledger = TroubledLedger(
+        bench.recorder.ledger,
         Trouble(lambda _n, method: next(struck, None) if "submit" in method else None),
     )
     answers = await asyncio.gather(*(bench.refund(6000) for _ in range(3)), return_exceptions=True)
@@ -324,14 +331,14 @@ async def test_a_channel_that_mutates_what_it_is_shown_or_fails_changes_nothing(
             action["arguments"]["amount"] = 1
             frozen.append(approval.action.bytes)
 
-    bench.walk.channel = Hostile()
+    bench.asking.channel = Hostile()
     asked = await waiting(bench)
     assert asked.action.bytes == frozen[0]
     await bench.answer(asked)
     await bench.refund(6000)
     assert [effect.arguments for effect in bench.upstream.effects] == [{"case": "4711", "amount": 6000}]
 
-    bench.walk.channel = TroubledChannel(bench.walk.channel, Trouble(lambda _n, _m: "undone"))
+    bench.asking.channel = TroubledChannel(bench.asking.channel, Trouble(lambda _n, _m: "undone"))
     with pytest.raises(Unavailable):
         await bench.refund(7000)
     assert (await bench.refund(7000)).approval is not None, "it waits all the same"
@@ -353,14 +360,10 @@ async def test_approvals_and_answers_survive_a_restart(tmp_path: Path):
     for step in range(2):
         store = SqliteStore.open(tmp_path / "registers.sqlite")
         bench = Bench(
-            clock=bench.clock,
-            entropy=bench.walk.entropy,
-            ledger=bench.walk.ledger,
-            registry=SqliteRegistryStore(store),
-            mandates=SqliteMandateRegister(store),
-            approvals=SqliteApprovalRegister(store),
-            subject_keys=bench.walk.subject_keys,
-        )
+            clock=bench.clock, entropy=bench.walk.entropy, ledger=bench.recorder.ledger,
+            registry=SqliteRegistryStore(store), mandates=SqliteMandateRegister(store),
+            approvals=SqliteApprovalRegister(store), subject_keys=bench.recorder.subject_keys,
+        )  # fmt: skip
         if step == 0:
             assert (await bench.refund(60_000)).approval is not None
             await bench.answer(asked, by="carol")
@@ -374,21 +377,21 @@ async def test_approvals_and_answers_survive_a_restart(tmp_path: Path):
 @pytest.mark.parametrize("fault", ["undone", "done"])
 async def test_a_register_that_fails_to_keep_a_question_or_an_answer_never_lets_anything_run(fault: Fault):
     bench = await ready()
-    register = bench.walk.approvals
+    register = bench.authority.approvals
     for method in ("approvals.add", "approvals.replace"):
-        bench.walk.approvals = TroubledApprovals(
+        bench.authority.approvals = TroubledApprovals(
             register,
             Trouble(lambda _n, called, method=method: fault if called == method else None),  # type: ignore[misc]
         )
         if method == "approvals.add":
             with pytest.raises(Unavailable):
                 await bench.refund(6000)
-            bench.walk.approvals = register
+            bench.authority.approvals = register
             asked = await waiting(bench)
         else:
             with pytest.raises(Unavailable):
                 await bench.answer(asked)
-            bench.walk.approvals = register
+            bench.authority.approvals = register
             answer = await bench.refund(6000)
             # What was kept although it failed was signed and recorded, so it counts.
             assert (answer.outcome is not None) == (fault == "done")

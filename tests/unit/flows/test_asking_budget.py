@@ -115,7 +115,7 @@ async def test_who_says_yes_to_all_at_the_same_moment_says_it_no_more_often(many
         "said": 3,
         "approval.too_fast": len(lists) - 3,
     }
-    states = [one.state for one in bench.walk.approvals.all(pending_only=False, now=bench.clock.now())]
+    states = [one.state for one in bench.authority.approvals.all(pending_only=False, now=bench.clock.now())]
     assert states.count("approved") == 3 * many
 
 
@@ -142,12 +142,12 @@ async def test_a_yes_waits_until_the_card_was_before_somebody_long_enough_for_it
         with pytest.raises(Refused) as told:
             await answer
         assert told.value.code == "approval.too_soon"
-    bench.walk.openings.look([one.id], "bob", bench.clock.now())
+    bench.asking.openings.look([one.id], "bob", bench.clock.now())
     bench.clock.advance(5)
     assert (await answered(bench, one, device)).state == "approved"
     with pytest.raises(Refused):
         await answered(bench, other, device)
-    bench.walk.openings.look([other.id], "carol", bench.clock.now())
+    bench.asking.openings.look([other.id], "carol", bench.clock.now())
     bench.clock.advance(60)
     with pytest.raises(Refused):
         await answered(bench, other, device)
@@ -163,7 +163,7 @@ async def test_of_many_each_must_have_been_looked_at_long_enough():
     assert not soon.answered
     assert all("open for 0 s" in why for why in soon.left_out.values())
     for one in waiting[:3]:
-        bench.walk.openings.look([one.id], "bob", bench.clock.now())
+        bench.asking.openings.look([one.id], "bob", bench.clock.now())
     bench.clock.advance(6)
     after = await answer_all(bench, waiting)
     assert len(after.answered) == 3

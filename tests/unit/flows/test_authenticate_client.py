@@ -25,7 +25,7 @@ ISSUER = "https://tokens.example"
 
 async def authenticator(**parts: Any) -> tuple[Bench, ClientAuthenticator]:
     bench = await Bench().registered()
-    known = KnownCallers(registry=bench.walk.registry)
+    known = KnownCallers(registry=bench.authority.registry)
     given: dict[str, Any] = {
         "verifier": SimpleNamespace(verify=lambda *_: CALLER),
         "known": known,
@@ -95,7 +95,7 @@ async def test_a_jwt_svid_of_a_domain_that_is_not_trusted_is_refused():
 
 async def test_a_token_is_bound_to_what_was_proved_and_to_nothing_that_was_named():
     bench, _ = await authenticator()
-    desk = cast("Any", SimpleNamespace(known=KnownCallers(registry=bench.walk.registry)))
+    desk = cast("Any", SimpleNamespace(known=KnownCallers(registry=bench.authority.registry)))
     now = bench.clock.now()
 
     def client(**proved: str) -> TokenClient:

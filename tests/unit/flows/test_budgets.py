@@ -16,6 +16,7 @@ from answerable.flows.recovery.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench
 from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.registers import fresh
+from tests.worlds.parts import to_settle
 from tests.worlds.walk import cited
 
 if TYPE_CHECKING:
@@ -31,18 +32,18 @@ M1 = MandateId("m-1")
 def restarted(bench: Bench) -> Bench:
     """A new process over the same log and registers; what was only in memory is gone."""
     mandates = fresh(SqliteMandateRegister)
-    for mandate in bench.walk.mandates.all():
+    for mandate in bench.authority.mandates.all():
         mandates.add(mandate)
     walk = bench.walk
     again = Bench(
         clock=bench.clock,
-        ledger=walk.ledger,
-        registry=walk.registry,
+        ledger=walk.recorder.ledger,
+        registry=walk.authority.registry,
         mandates=mandates,
-        approvals=walk.approvals,
-        subject_keys=walk.subject_keys,
+        approvals=walk.authority.approvals,
+        subject_keys=walk.recorder.subject_keys,
     )
-    recover_from_ledger(again.walk)
+    recover_from_ledger(*to_settle(again.walk))
     return again
 
 
@@ -56,7 +57,7 @@ async def test_two_hundred_racing_callers_get_the_fifty_calls_of_the_budget_and_
     assert len(refused) == 150
     assert len(bench.entries(Tag.INTENT)) == len(bench.upstream.effects) == 50
     again = restarted(bench)
-    assert again.walk.mandates.calls_used(M1) == 50
+    assert again.walk.authority.mandates.calls_used(M1) == 50
     with pytest.raises(Refused) as told:
         await again.act()
     assert told.value.code == "mandate.budget_spent"
@@ -68,23 +69,23 @@ async def test_calls_whose_intent_was_not_written_are_given_back_even_among_raci
     # The first caller waits for room and then finds the log full; the second one got call number 2 meanwhile.
     await cited(bench)
     faults: Iterator[Fault | None] = iter(["busy", "busy", None, "full"])
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
         raw, Trouble(lambda _n, method: next(faults, None) if method == "ledger.submit" else None)
     )
     first, second = await asyncio.gather(bench.act(), bench.act(), return_exceptions=True)
     assert isinstance(first, Unavailable)
     assert isinstance(second, Answer)
-    bench.walk.ledger = raw
+    bench.recorder.ledger = raw
     assert [entry["call"] for entry in bench.entries(Tag.INTENT)] == [2]
-    assert bench.walk.mandates.calls_used(M1) == 1
+    assert bench.authority.mandates.calls_used(M1) == 1
     # The numbers that intents carry may have gaps; the count after a restart has none.
-    assert restarted(bench).walk.mandates.calls_used(M1) == 1
+    assert restarted(bench).walk.authority.mandates.calls_used(M1) == 1
     for _ in range(4):
         await bench.act()
     with pytest.raises(Refused):
         await bench.act()
-    assert restarted(bench).walk.mandates.calls_used(M1) == 5
+    assert restarted(bench).walk.authority.mandates.calls_used(M1) == 5
 
 
 async def test_a_refused_deferred_or_unfit_action_takes_nothing_from_the_budget():
@@ -95,7 +96,7 @@ async def test_a_refused_deferred_or_unfit_action_takes_nothing_from_the_budget(
         await bench.refund(2_000_000)
     with pytest.raises(Refused):
         await bench.act("refund", {"case": "4711"})
-    assert bench.walk.mandates.calls_used(M1) == 0
+    assert bench.authority.mandates.calls_used(M1) == 0
     assert (await bench.act()).outcome is not None
 
 
@@ -107,4 +108,4 @@ async def test_budgets_of_two_mandates_of_one_agent_are_separate():
         *(bench.act(mandate=name) for name in ("m-1", "m-2") for _ in range(5)), return_exceptions=True
     )
     assert sum(isinstance(answer, Answer) for answer in answers) == 3
-    assert [bench.walk.mandates.calls_used(MandateId(name)) for name in ("m-1", "m-2")] == [1, 2]
+    assert [bench.authority.mandates.calls_used(MandateId(name)) for name in ("m-1", "m-2")] == [1, 2]

@@ -48,7 +48,7 @@ def misreferred(bench: Bench) -> list[LeafFault]:
     """What a stranger finds wrong with the references in this log."""
     citations = Citations()
     found = []
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         leaf = read_leaf(stored.leaf)
         assert not isinstance(leaf, LeafFault), leaf
         found.append(citations.fault(stored.index, leaf, stored.leaf_hash))
@@ -69,18 +69,18 @@ async def test_an_intent_refers_to_the_mandate_the_policies_and_the_tool_it_rest
         assert reference in stated
         found[member] = bench.opened(reference)
     leaf, fields = found["mandate_ref"]
-    mandate = bench.walk.mandates.find(M1)
+    mandate = bench.authority.mandates.find(M1)
     assert mandate is not None
     assert (leaf["kind"], leaf["name"], leaf["principal"]) == ("mandate", "m-1", intent["principal"])
     assert (fields["token"], fields["principal"]) == (mandate.token, "alice")
     leaf, fields = found["policy_ref"]
     assert isinstance(intent["decision"], dict)
     assert (leaf["kind"], leaf["name"]) == ("policy_set", intent["decision"]["policy_set"])
-    assert fields["text"] == parse(bench.walk.decision_point.policy_statement)
+    assert fields["text"] == parse(bench.walk.policies.decision_point.policy_statement)
     assert isinstance(fields["text"], dict)
-    assert fields["text"]["policies"] == policy_text(bench.walk.registry.current)
+    assert fields["text"]["policies"] == policy_text(bench.authority.registry.current)
     leaf, fields = found["tool_ref"]
-    definition = bench.upstream.definition(bench.walk.registry.current.capabilities["crm.read"])
+    definition = bench.upstream.definition(bench.authority.registry.current.capabilities["crm.read"])
     assert definition is not None
     assert (leaf["kind"], leaf["name"]) == ("tool", definition.digest)
     assert fields["text"] == json.loads(definition.text)
@@ -101,11 +101,11 @@ async def test_each_statement_is_written_once_for_all_actions_and_again_after_re
     again = Bench(
         clock=bench.clock,
         entropy=walk.entropy,
-        ledger=walk.ledger,
-        registry=walk.registry,
-        mandates=walk.mandates,
-        approvals=walk.approvals,
-        subject_keys=walk.subject_keys,
+        ledger=walk.recorder.ledger,
+        registry=walk.authority.registry,
+        mandates=walk.authority.mandates,
+        approvals=walk.authority.approvals,
+        subject_keys=walk.recorder.subject_keys,
     )
     await again.act()
     await again.act()
@@ -125,8 +125,8 @@ async def test_of_sixty_four_first_callers_at_once_each_statement_is_written_by_
 async def test_of_sixty_four_first_callers_who_all_wait_for_room_each_statement_is_written_by_one():
     bench = await ready()
     busy = iter(["busy"] * 150)
-    bench.walk.ledger = TroubledLedger(
-        bench.walk.ledger,
+    bench.recorder.ledger = TroubledLedger(
+        bench.recorder.ledger,
         Trouble(lambda _n, method: next(busy, None) if method == "ledger.submit" else None),
     )
     answers = await asyncio.gather(*(bench.act() for _ in range(64)))
@@ -145,11 +145,11 @@ async def test_while_the_log_is_busy_with_citing_neither_budget_nor_approval_is_
 
     class Watched(TroubledLedger):
         async def room(self, entry: object) -> None:
-            approval = bench.walk.approvals.find(asked.id)
-            seen.append((bench.walk.mandates.calls_used(M1), approval.state if approval else None))
+            approval = bench.authority.approvals.find(asked.id)
+            seen.append((bench.authority.mandates.calls_used(M1), approval.state if approval else None))
             await asyncio.sleep(0)
 
-    bench.walk.ledger = Watched(bench.walk.ledger, striking("ledger.submit", "busy", at=at))
+    bench.recorder.ledger = Watched(bench.recorder.ledger, striking("ledger.submit", "busy", at=at))
     assert (await bench.refund(6000)).outcome is not None
     assert seen == [(0, "approved")]
     assert len(bench.upstream.effects) == 1
@@ -165,18 +165,18 @@ async def test_when_citing_fails_nothing_is_done_and_neither_budget_nor_approval
     asked = (await bench.refund(6000)).approval
     assert asked is not None
     await bench.answer(asked)
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(raw, striking("ledger.submit", fault, at=at))
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(raw, striking("ledger.submit", fault, at=at))
     with pytest.raises(Unavailable) as told:
         await bench.refund(6000)
     assert told.value.effect == "none"
     # A write that failed shows only at the next one: what was cited last may have let its caller reserve already.
     untouched = fault == "full" or at < 2
-    approval = bench.walk.approvals.find(asked.id)
+    approval = bench.authority.approvals.find(asked.id)
     assert approval is not None
     if untouched:
-        assert (bench.walk.mandates.calls_used(M1), approval.state) == (0, "approved")
-    assert bench.walk.mandates.calls_used(M1) == 0
+        assert (bench.authority.mandates.calls_used(M1), approval.state) == (0, "approved")
+    assert bench.authority.mandates.calls_used(M1) == 0
     assert not bench.upstream.effects
     assert not [stored for stored in raw.replay() if stored.tag == Tag.INTENT]
 
@@ -190,27 +190,27 @@ async def test_a_log_that_is_full_while_citing_refuses_the_action_and_can_be_ask
     with pytest.raises(Unavailable) as told:
         await bench.act()
     assert (told.value.code, told.value.effect) == ("ledger.full", "none")
-    assert bench.walk.mandates.calls_used(M1) == 0
+    assert bench.authority.mandates.calls_used(M1) == 0
     assert kinds(bench) == ["policy_set", "tool"], "what was written before there was no room stays cited"
 
 
 async def swapped_while_citing_waits(policies: str) -> tuple[Bench, Answer | BaseException]:
     """Another policy set comes into force while an action waits for room for what it cites."""
     bench = await ready()
-    raw = bench.walk.ledger
+    raw = bench.recorder.ledger
     swapping: list[asyncio.Task[Bench]] = []
 
     class Slow(TroubledLedger):
         async def room(self, entry: object) -> None:
-            bench.walk.ledger = raw
+            bench.recorder.ledger = raw
             swapping.append(asyncio.create_task(bench.registered(bench_documents(policies))))
             await swapping[0]
             await asyncio.sleep(0)
 
-    before = bench.walk.decision_point.policy_set
-    bench.walk.ledger = Slow(raw, striking("ledger.submit", "busy"))
+    before = bench.walk.policies.decision_point.policy_set
+    bench.recorder.ledger = Slow(raw, striking("ledger.submit", "busy"))
     (ended,) = await asyncio.gather(bench.act(), return_exceptions=True)
-    assert bench.walk.decision_point.policy_set != before
+    assert bench.walk.policies.decision_point.policy_set != before
     return bench, ended
 
 
@@ -221,7 +221,7 @@ async def test_a_policy_set_that_forbids_it_by_now_is_the_one_that_decides_after
     assert ended.reasons == ("all is stopped",)
     assert not bench.upstream.effects
     assert not bench.entries(Tag.INTENT)
-    assert bench.walk.mandates.calls_used(M1) == 0
+    assert bench.authority.mandates.calls_used(M1) == 0
 
 
 @pytest.mark.requirement("WALK-14")
@@ -231,7 +231,7 @@ async def test_a_policy_set_swapped_while_citing_waits_is_cited_itself_and_each_
     assert isinstance(ended, Answer)
     (intent,) = bench.entries(Tag.INTENT)
     assert isinstance(intent["decision"], dict)
-    assert intent["decision"]["policy_set"] == bench.walk.decision_point.policy_set
+    assert intent["decision"]["policy_set"] == bench.walk.policies.decision_point.policy_set
     texts = {
         entry["name"]: bench.opened(int(str(entry["index"])))[1]["text"]["policies"]
         for entry in bench.entries(Tag.CITED)
@@ -239,28 +239,30 @@ async def test_a_policy_set_swapped_while_citing_waits_is_cited_itself_and_each_
     }
     # The first was read before the wait: its text and its digest belong together although another is in force now.
     assert len(texts) == 2
-    assert texts[bench.walk.decision_point.policy_set] == policy_text(bench.walk.registry.current)
+    assert texts[bench.walk.policies.decision_point.policy_set] == policy_text(
+        bench.authority.registry.current
+    )
     assert set(texts.values()) == {POLICIES, longer}
     assert not misreferred(bench)
 
 
 async def test_who_leaves_while_citing_waits_has_done_nothing_and_what_is_cited_is_not_lost():
     bench = await ready()
-    raw = bench.walk.ledger
+    raw = bench.recorder.ledger
 
     class Endless(TroubledLedger):
         async def room(self, entry: object) -> None:
             await anyio.sleep_forever()
 
-    bench.walk.ledger = Endless(raw, striking("ledger.submit", "busy", at=1))
+    bench.recorder.ledger = Endless(raw, striking("ledger.submit", "busy", at=1))
     acting = asyncio.create_task(bench.act())
     await asyncio.sleep(0)
     acting.cancel()
     await asyncio.gather(acting, return_exceptions=True)
     assert acting.cancelled()
     assert not bench.upstream.effects
-    assert bench.walk.mandates.calls_used(M1) == 0
-    bench.walk.ledger = raw
+    assert bench.authority.mandates.calls_used(M1) == 0
+    bench.recorder.ledger = raw
     assert kinds(bench) == ["policy_set"]
     assert (await bench.act()).outcome is not None
     assert kinds(bench) == ["policy_set", "tool", "mandate"]
@@ -273,7 +275,7 @@ async def test_past_its_bound_the_memory_of_what_is_cited_starts_anew_and_still_
         await bench.issue(f"m-{number}")
     for number in (1, 2, 3, 4, 5, 6, 1):
         assert (await bench.act(mandate=f"m-{number}")).outcome is not None
-        assert len(bench.walk.cited) <= 4
+        assert len(bench.recorder.cited) <= 4
     assert not misreferred(bench)
 
 
@@ -288,7 +290,7 @@ async def test_a_refused_or_deferred_action_cites_nothing():
 async def test_what_is_cited_is_sealed_for_whose_data_it_is():
     bench = await ready()
     await cited(bench)
-    keys = bench.walk.subject_keys
+    keys = bench.recorder.subject_keys
     for stored in stored_of(bench, Tag.CITED):
         leaf = parse(stored.leaf)
         assert isinstance(leaf, dict)

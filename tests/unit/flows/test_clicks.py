@@ -42,16 +42,18 @@ async def test_a_register_that_is_gone_means_no_buttons_and_no_answer(monkeypatc
         nonce = world.desk.offer(offer_of(asked), walk.entropy, walk.clock.now())
         message = asked_message(asked, link="", now=START)
         delivery = Delivery(about=asked.id, channel="slack", to="person:bob", made_at=START)
-        assert with_buttons(walk, message, delivery).offer is not None
+        assert with_buttons(walk.authority, walk.asking, walk.entropy, message, delivery).offer is not None
         for other in (replace(delivery, channel="email"), replace(delivery, to="requester:bob")):
-            assert with_buttons(walk, message, other) == message
+            assert with_buttons(walk.authority, walk.asking, walk.entropy, message, other) == message
 
         def gone(*_, **__):
             raise GONE
 
-        monkeypatch.setattr(walk.approvals, "find", gone)
-        assert with_buttons(walk, message, delivery) == message
-        clicked = await take_click(walk, world.desk, click_of(nonce))
+        monkeypatch.setattr(walk.authority.approvals, "find", gone)
+        assert with_buttons(walk.authority, walk.asking, walk.entropy, message, delivery) == message
+        clicked = await take_click(
+            walk.recorder, walk.authority, walk.asking, walk.counters, world.desk, click_of(nonce)
+        )
         assert clicked.approval is None
         assert clicked.instead is None
         assert "the register is gone; this click does not count" in clicked.why
@@ -65,8 +67,10 @@ async def test_what_may_have_been_recorded_is_not_said_to_be_lost(monkeypatch):
         async def unknown(*_, **__):
             raise Unavailable("no answer", code="ledger.slow", port="ledger", effect="unknown")
 
-        monkeypatch.setattr(walk.intents, "record", unknown)
-        clicked = await take_click(walk, world.desk, click_of(nonce))
+        monkeypatch.setattr(walk.recorder.intents, "record", unknown)
+        clicked = await take_click(
+            walk.recorder, walk.authority, walk.asking, walk.counters, world.desk, click_of(nonce)
+        )
         assert "check in the console whether it counts" in clicked.why
 
 
@@ -78,9 +82,11 @@ async def test_where_an_invariant_fell_it_is_said_and_not_covered_up(monkeypatch
         async def broken(*_, **__):
             raise Broken("the log is not what it was", code="ledger.broken")
 
-        monkeypatch.setattr(walk.intents, "record", broken)
+        monkeypatch.setattr(walk.recorder.intents, "record", broken)
         with pytest.raises(Broken):
-            await take_click(walk, world.desk, click_of(nonce))
+            await take_click(
+                walk.recorder, walk.authority, walk.asking, walk.counters, world.desk, click_of(nonce)
+            )
 
 
 async def test_a_critical_action_takes_no_click_even_where_the_first_rule_forgot_to_say_no(monkeypatch):
@@ -89,7 +95,9 @@ async def test_a_critical_action_takes_no_click_even_where_the_first_rule_forgot
         walk, asked = world.bench.walk, await world.asked()
         nonce = world.desk.offer(offer_of(asked), walk.entropy, walk.clock.now())
         monkeypatch.setattr("answerable.flows.approval.answer_by_click.why_no_click", lambda *_: "")
-        clicked = await take_click(walk, world.desk, click_of(nonce))
+        clicked = await take_click(
+            walk.recorder, walk.authority, walk.asking, walk.counters, world.desk, click_of(nonce)
+        )
         assert "needs a signed answer" in clicked.why
         assert world.answers() == 0
 
@@ -101,7 +109,7 @@ async def test_a_kept_click_that_cannot_be_read_counts_for_nothing():
             by="bob", groups=("approvers",), verdict="approve", comment="", at=START,
             token=f'{{"typ":"{CLICK_TYP}"}}',
         )  # fmt: skip
-        assert not click_stands(world.bench.walk, asked, answer)
+        assert not click_stands(world.bench.authority, world.bench.walk.limits, asked, answer)
 
 
 async def test_many_lines_are_packed_into_blocks_that_slack_takes():

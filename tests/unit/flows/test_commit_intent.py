@@ -12,6 +12,7 @@ from answerable.errors import Refused, Unavailable
 from answerable.flows.recovery.settle_open_intents import settle_open_intents
 from answerable.testing.builders import Bench
 from answerable.testing.fault_injection import TroubledLedger
+from tests.worlds.parts import to_settle
 from tests.worlds.walk import cited, striking
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-73")]
@@ -37,7 +38,7 @@ async def overtaken(why) -> Bench:
     bench = await Bench().registered()
     await bench.issue()
     await cited(bench)
-    bench.walk.intents = Overtaken(bench.walk.intents, why)
+    bench.recorder.intents = Overtaken(bench.recorder.intents, why)
     return bench
 
 
@@ -63,19 +64,19 @@ async def test_it_ends_unstarted_before_its_caller_is_refused(why, code):
     assert end["status"] == "not_started"
     assert (end["intent"], refusal["code"]) == (intent["index"], code)
     assert intent["index"] < end["index"] < refusal["index"]
-    assert bench.walk.mandates.calls_used(M1) == 0
-    assert not bench.walk.open_intents
+    assert bench.authority.mandates.calls_used(M1) == 0
+    assert not bench.recorder.open_intents
 
 
 async def test_where_its_end_cannot_be_written_settling_ends_it_unstarted():
     bench = await overtaken("approval.used")
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(raw, striking("ledger.submit", "full", at=1))
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(raw, striking("ledger.submit", "full", at=1))
     with pytest.raises(Unavailable):
         await bench.act()
-    assert len(bench.walk.open_intents) == 1
-    assert await settle_open_intents(bench.walk) == 1
+    assert len(bench.recorder.open_intents) == 1
+    assert await settle_open_intents(*to_settle(bench.walk)) == 1
     (end,) = bench.entries(Tag.OUTCOME)
     assert end["status"] == "not_started"
     assert not bench.upstream.effects
-    assert bench.walk.mandates.calls_used(M1) == 0
+    assert bench.authority.mandates.calls_used(M1) == 0

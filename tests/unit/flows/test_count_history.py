@@ -16,6 +16,7 @@ from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.fault_injection import Trouble, TroubledLedger
 from tests.worlds.history import PERMIT, REFUNDS, ready, restarted, seen
+from tests.worlds.parts import to_settle
 
 pytestmark = pytest.mark.anyio
 
@@ -52,8 +53,8 @@ async def test_who_waits_for_room_in_the_log_counts_before_anybody_else_is_decid
     bench = await ready(*each(), policies=PERMIT + once_more)
     await bench.act()
     faults = iter(["busy"] * waits)
-    bench.walk.ledger = TroubledLedger(
-        bench.walk.ledger,
+    bench.recorder.ledger = TroubledLedger(
+        bench.recorder.ledger,
         Trouble(lambda _n, method: next(faults, None) if method == "ledger.submit" else None),
     )
     found = await asyncio.gather(*(bench.act() for _ in range(4)), return_exceptions=True)
@@ -71,13 +72,13 @@ async def test_what_failed_and_what_nobody_knows_the_end_of_is_failed_and_what_w
     await bench.act()
     assert seen(bench) == counts(started=2, failed=2)
 
-    raw = bench.walk.ledger
+    raw = bench.recorder.ledger
 
     def close(_number, method):
         if method == "ledger.submit":
-            bench.walk.mandates.close("m-1")
+            bench.authority.mandates.close("m-1")
 
-    bench.walk.ledger = TroubledLedger(raw, Trouble(close))
+    bench.recorder.ledger = TroubledLedger(raw, Trouble(close))
     answer = await bench.act()
     assert answer.outcome.status == "not_started"
     assert seen(bench) == counts(started=3, failed=2)
@@ -89,7 +90,7 @@ async def test_a_true_end_that_turns_up_later_counts_beside_the_unknown_one():
 
     async def late(_):
         bench.clock.advance(200)
-        assert await settle_open_intents(bench.walk) == 1
+        assert await settle_open_intents(*to_settle(bench.walk)) == 1
         assert seen(bench) == counts(started=1, failed=1)
 
     bench.upstream.after = late
@@ -110,7 +111,7 @@ async def test_refusals_of_known_capabilities_are_denied_by_policy_and_by_our_ow
         with pytest.raises(Refused):
             await bench.act(target, arguments)
     assert seen(bench) == counts(denied=1)
-    await close_mandate(bench.walk, "m-1", by="alice")
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="alice")
     with pytest.raises(Refused):
         await bench.act()
     assert seen(bench) == counts(denied=2)
@@ -121,8 +122,8 @@ async def test_refusals_of_known_capabilities_are_denied_by_policy_and_by_our_ow
 async def test_a_refusal_that_gets_no_entry_counts_all_the_same_while_the_process_lives():
     policies = PERMIT + '@id("no") forbid (principal, action == Action::"crm.refund", resource);'
     bench = await ready(*each(), policies=policies, limits=WalkLimits(refusals_recorded_max=5))
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
         raw, Trouble(lambda _n, method: "full" if "submit" in method else None)
     )
     with pytest.raises(Unavailable):
@@ -137,7 +138,7 @@ async def test_a_deferral_is_approved_when_the_last_person_has_answered_and_not_
     assert seen(bench) == counts()
     await bench.answer(waiting, by="bob")
     assert seen(bench) == counts()
-    await bench.answer(bench.walk.approvals.find(waiting.id), by="carol")
+    await bench.answer(bench.authority.approvals.find(waiting.id), by="carol")
     assert seen(bench) == counts(approved=1)
     denied = (await bench.refund(6_000)).approval
     await bench.answer(denied, by="bob", verdict="deny")

@@ -29,10 +29,10 @@ SHADOW = "drill-scout-0123abcd"
 @pytest.mark.requirement("STAT-12")
 async def test_drills_leave_every_figure_as_it_was_but_their_own_number():
     bench, workloads = await bench_to_drill()
-    bench.walk.figures.register = fresh(SqliteFiguresRegister)
+    bench.asking.figures.register = fresh(SqliteFiguresRegister)
     await bench.issue("m-1", calls_max=100)
     await bench.act()
-    before, decided = await cells_of(bench), bench.walk.figures.latency.count
+    before, decided = await cells_of(bench), bench.asking.figures.latency.count
     for kind in DRILL_KINDS:
         for of, name in (("agent", "scout"), ("capability", "crm.read")):
             assert (await drill(workloads, kind, name, of=of)).passed
@@ -43,8 +43,8 @@ async def test_drills_leave_every_figure_as_it_was_but_their_own_number():
     expected = {group: plain(cell) for group, cell in before.items()}
     expected[UNSAID] = {**expected.get(UNSAID, plain(Cell())), "drills": 6}
     assert {group: plain(cell) for group, cell in after.items()} == expected
-    assert bench.walk.figures.latency.count == decided
-    again = counted_again(bench.walk.ledger)
+    assert bench.asking.figures.latency.count == decided
+    again = counted_again(bench.recorder.ledger)
     assert comparable(again, bench.clock.now()) == expected
 
 
@@ -83,7 +83,7 @@ async def test_nobody_hides_behind_the_name_of_a_shadow(kind):
 async def test_a_drill_passes_while_another_process_sweeps_all_the_time(kind):
     bench, workloads = await bench_to_drill()
     other = replace(
-        workloads, walk=replace(bench.walk, log_intents=lambda _: bench.walk.intents, drills=DrillState())
+        workloads, walk=replace(bench.walk, log_intents=lambda _: bench.recorder.intents, drills=DrillState())
     )
     swept = 0
 
@@ -105,12 +105,12 @@ async def test_a_drill_passes_while_another_process_sweeps_all_the_time(kind):
 @pytest.mark.requirement("DRILL-06")
 async def test_what_a_crash_leaves_of_a_shadow_ends_once_its_task_has_run_out():
     bench, workloads = await bench_to_drill()
-    clock = bench.walk.clock
+    clock = bench.clock
     async with staged(workloads, drilled("agent", "scout")) as stage:
         assert await end_unfounded(workloads) == ()
-        bench.walk.clock = Later(clock, SHADOW_SECONDS_MAX + 1)
+        bench.walk.clock = bench.recorder.clock = bench.authority.clock = Later(clock, SHADOW_SECONDS_MAX + 1)
         assert [one.id for one in await end_unfounded(workloads)] == [stage.instance.id]
-        bench.walk.clock = clock
+        bench.walk.clock = bench.recorder.clock = bench.authority.clock = clock
 
 
 class Later:

@@ -42,7 +42,9 @@ async def test_a_revocation_is_contained_when_the_last_action_that_it_came_too_l
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(bench.act)
         await begun.wait()
-        await revoke_authority(bench.walk, RevocationTarget("agent", "scout"), by="operator")
+        await revoke_authority(
+            bench.recorder, bench.authority, bench.live, RevocationTarget("agent", "scout"), by="operator"
+        )
         cell = (await cells_of(bench))[UNSAID]
         assert (cell.revoked, cell.containing.count) == (1, 0)
         bench.clock.advance(7)
@@ -53,7 +55,9 @@ async def test_a_revocation_is_contained_when_the_last_action_that_it_came_too_l
 
 async def test_what_came_too_late_for_nothing_took_no_time():
     bench = await ready()
-    await revoke_authority(bench.walk, RevocationTarget("agent", "rover"), by="operator")
+    await revoke_authority(
+        bench.recorder, bench.authority, bench.live, RevocationTarget("agent", "rover"), by="operator"
+    )
     assert (await cells_of(bench))[UNSAID].containing.exact == [0]
 
 
@@ -128,7 +132,7 @@ async def test_the_longest_name_and_all_that_are_named_fit_into_one_entry(kind):
     made = hold_placed(
         placed,
         at=START,
-        sealing=sealing_for(bench.walk, LOG_SUBJECT),
+        sealing=sealing_for(bench.recorder, LOG_SUBJECT),
         by="p" * 22,
         person="",
         in_flight=flying,

@@ -31,7 +31,14 @@ async def bench() -> Bench:
 
 async def revoke(made: Bench, *names: str) -> None:
     for name in names:
-        await revoke_authority(made.walk, revocable("token", name), by="alice", reason="")
+        await revoke_authority(
+            made.walk.recorder,
+            made.walk.authority,
+            made.walk.live,
+            revocable("token", name),
+            by="alice",
+            reason="",
+        )
 
 
 async def pushing(made: Bench, url: str, *names: str, **changes):
@@ -261,13 +268,13 @@ async def test_who_may_not_hear_any_more_is_sent_nothing_that_waits(way):
             desk = replace(desk, receivers={"scout": frozenset({"https://another.example/"})})
         else:
             what = revocable("agent", "scout") if way == "revoked" else revocable("owner", owner_of(made))
-            made.walk.revocations.add(Revocation(what=what, at=made.clock.now(), by="alice"))
+            made.walk.authority.revocations.add(Revocation(what=what, at=made.clock.now(), by="alice"))
         assert await deliver_events(desk, "s-1") == 0
         assert receiver.server.seen == []
 
 
 def owner_of(made: Bench) -> str:
-    return str(made.walk.registry.current.agents["scout"].ownership.owner)
+    return str(made.walk.authority.registry.current.agents["scout"].ownership.owner)
 
 
 # -- webhooks

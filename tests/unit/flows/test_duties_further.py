@@ -25,6 +25,7 @@ from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from tests.worlds.duty import DAY, delegate, duty_bench, duty_document, person, tell, terms, waiting
+from tests.worlds.parts import to_hold
 
 pytestmark = [pytest.mark.anyio]
 
@@ -47,12 +48,12 @@ async def _awaited(call: Any) -> None:
 async def test_what_is_on_record_is_in_force_also_where_the_caller_leaves(turns):
     bench = await duty_bench()
     token = signed_duty(terms(bench), key=signing_key("bob"))
-    await left_after(turns, appoint_deputy(bench.walk, token))
+    await left_after(turns, appoint_deputy(bench.recorder, bench.authority, bench.asking, token))
     given = bench.entries(Tag.DUTY)
-    register = bench.walk.duties.register
+    register = bench.asking.duties.register
     assert len(register.delegations()) == len(given)
     for one in register.delegations():
-        await left_after(turns, end_duty(bench.walk, one.id, by="bob"))
+        await left_after(turns, end_duty(bench.recorder, bench.asking.duties, one.id, by="bob"))
     ended = [one for one in bench.entries(Tag.DUTY) if one["change"] == "ended"]
     assert len(register.delegations()) == len(given) - len(ended)
 
@@ -60,11 +61,13 @@ async def test_what_is_on_record_is_in_force_also_where_the_caller_leaves(turns)
 @pytest.mark.requirement("DUTY-05")
 async def test_a_person_who_is_held_hands_nothing_on_and_does_not_stand_in():
     bench = await duty_bench()
-    await place_hold(bench.walk, HoldTarget("owner", "dan"), by="operator")
+    await place_hold(*to_hold(bench.walk), HoldTarget("owner", "dan"), by="operator")
     with pytest.raises(Refused) as raised:
         await delegate(bench)
     assert raised.value.code == "held.owner"
-    await place_hold(bench.walk, HoldTarget("key", signing_key("carol").public.thumbprint), by="operator")
+    await place_hold(
+        *to_hold(bench.walk), HoldTarget("key", signing_key("carol").public.thumbprint), by="operator"
+    )
     with pytest.raises(Refused) as raised:
         await delegate(bench, of="carol", to="bob")
     assert raised.value.code == "held.key"
@@ -76,15 +79,20 @@ async def test_without_a_register_nobody_stands_in_and_nothing_is_recalled():
     asked = await waiting(bench)
     await delegate(bench)
     await bench.answer(asked, by="dan")
-    bench.walk.duties = OnCallState()
+    bench.asking.duties = OnCallState()
     assert (await bench.refund(6000)).outcome is None
     with pytest.raises(Refused) as raised:
         await delegate(bench)
     assert raised.value.code == "duty.off"
     with pytest.raises(Refused):
-        await end_duty(bench.walk, "x", by="bob")
-    assert await RecalledDuties(walk=bench.walk).restored() == 0
-    assert route_of(bench.walk, bench.walk.approvals.find(asked.id)).told == ()
+        await end_duty(bench.recorder, bench.asking.duties, "x", by="bob")
+    assert (
+        await RecalledDuties(
+            subject_keys=bench.recorder.subject_keys, duties=bench.asking.duties, clock=bench.clock
+        ).restored()
+        == 0
+    )
+    assert route_of(bench.authority, bench.asking, bench.authority.approvals.find(asked.id)).told == ()
 
 
 @pytest.mark.requirement("DUTY-05")
@@ -95,8 +103,8 @@ async def test_what_belongs_to_an_erased_person_or_is_over_or_known_does_not_com
     known = await delegate(bench)
     register = fresh(SqliteDutyRegister)
     register.delegate(known)
-    bench.walk.duties = OnCallState(register=register)
-    keys = bench.walk.subject_keys
+    bench.asking.duties = OnCallState(register=register)
+    keys = bench.recorder.subject_keys
     erased_key = keys.of(principal_subject("carol")).id
 
     class WithoutCarols:
@@ -108,12 +116,14 @@ async def test_what_belongs_to_an_erased_person_or_is_over_or_known_does_not_com
         def find(self, key_id):
             return None if key_id == erased_key else keys.find(key_id)
 
-    bench.walk.subject_keys = WithoutCarols()
+    bench.recorder.subject_keys = WithoutCarols()
     bench.clock.advance(2)
-    recalled = RecalledDuties(walk=bench.walk)
-    for stored in bench.walk.ledger.replay():
+    recalled = RecalledDuties(
+        subject_keys=bench.recorder.subject_keys, duties=bench.asking.duties, clock=bench.clock
+    )
+    for stored in bench.recorder.ledger.replay():
         if stored.tag == Tag.DUTY:
-            recalled.note(stored, bench.walk.ledger.origin)
+            recalled.note(stored, bench.recorder.ledger.origin)
     assert await recalled.restored() == 0
     assert list(register.delegations()) == [known]
     assert {erased.id, over.id}.isdisjoint(one.id for one in register.delegations())
@@ -127,7 +137,7 @@ async def test_an_answer_counts_by_the_very_delegation_that_it_names():
     await bench.answer(asked, by="dan")
     other = fresh(SqliteDutyRegister)
     other.delegate(replace(one, to=person("frank")))
-    bench.walk.duties = OnCallState(register=other)
+    bench.asking.duties = OnCallState(register=other)
     assert (await bench.refund(6000)).outcome is None
 
 
@@ -154,11 +164,11 @@ async def test_the_follower_goes_on_where_the_register_could_not_be_had(at, monk
     monkeypatch.setattr("answerable.flows.escalation.route_approval.AGAIN_MILLIS", 0)
     register = fresh(Faulty)
     bench = await duty_bench(bench=Bench(duties=register))
-    register.faults, bench.walk.duties.scanned = 1, None
+    register.faults, bench.asking.duties.scanned = 1, None
     asked = await waiting(bench)
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(follow_duties, bench.walk)
+            tasks.start_soon(follow_duties, bench.recorder, bench.authority, bench.asking)
             while not register.told(asked.id):
                 await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
@@ -171,8 +181,8 @@ async def test_a_caller_that_leaves_between_record_and_telling_is_told_later_wit
     await waiting(bench)
     await tell(bench)
     bench.clock.advance(60)
-    await left_after(2, tell_due(bench.walk))
-    bench.walk.duties.scanned = None
+    await left_after(2, tell_due(bench.recorder, bench.authority, bench.asking))
+    bench.asking.duties.scanned = None
     await tell(bench)
     assert 1 in [step for _, _, step in bench.channel.told]
     assert len(bench.entries(Tag.APPROVAL_ESCALATED)) == 1
@@ -183,29 +193,29 @@ async def test_without_any_duty_nothing_is_scanned_and_what_is_elsewhere_is_left
     bench = await Bench().registered()
     await bench.issue()
     asked = await waiting(bench)
-    assert await scan_waiting(bench.walk) == 0
+    assert await scan_waiting(bench.authority, bench.asking.duties) == 0
     await bench.registered([duty_document()])
-    bench.walk.approvals.add(replace(asked, id="of-no-mandate", mandate="gone"))
-    bench.walk.duties.look("of-no-mandate", bench.clock.now())
-    assert await tell_due(bench.walk) == 1
+    bench.authority.approvals.add(replace(asked, id="of-no-mandate", mandate="gone"))
+    bench.asking.duties.look("of-no-mandate", bench.clock.now())
+    assert await tell_due(bench.recorder, bench.authority, bench.asking) == 1
     assert [name for name, _, _ in bench.channel.told if name == "of-no-mandate"] == []
 
 
 @pytest.mark.requirement("DUTY-08")
 async def test_figures_of_the_queue_count_what_was_seen_and_what_nobody_saw():
     bench = await duty_bench()
-    health = queue_health(bench.walk, since=UnixMillis(0))
+    health = queue_health(bench.authority, bench.asking, since=UnixMillis(0))
     assert (health.asked, health.view_p50_ms, health.view_p95_ms, health.backlog) == (0, None, None, ())
     first, second, third = [await waiting(bench, 6000 + number) for number in range(3)]
     bench.clock.advance(10)
-    await note_view(bench.walk, first, person("bob"))
+    await note_view(bench.authority, bench.asking, first, person("bob"))
     bench.clock.advance(10)
     await bench.answer(second, by="carol", verdict="deny")
-    health = queue_health(bench.walk, since=UnixMillis(0))
+    health = queue_health(bench.authority, bench.asking, since=UnixMillis(0))
     assert (health.asked, health.seen, health.view_p50_ms, health.view_p95_ms) == (3, 2, 10_000, 20_000)
     assert (health.waiting, dict(health.backlog)["bob"], health.expired_unseen) == (2, 2, 0)
     bench.clock.advance(DAY / 1000)
-    health = queue_health(bench.walk, since=UnixMillis(0))
+    health = queue_health(bench.authority, bench.asking, since=UnixMillis(0))
     assert (health.expired, health.expired_unseen, health.waiting) == (2, 1, 0)
-    assert queue_health(bench.walk, since=bench.clock.now()).asked == 0
-    assert route_of(bench.walk, third).turn == ()
+    assert queue_health(bench.authority, bench.asking, since=bench.clock.now()).asked == 0
+    assert route_of(bench.authority, bench.asking, third).turn == ()

@@ -24,6 +24,7 @@ from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import read_leaf
 from tests.worlds.duty import DAY, delegate, duty_bench, duty_document, waiting
 from tests.worlds.hold import lift
+from tests.worlds.parts import to_hold
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("KEYS-08")]
 
@@ -72,19 +73,21 @@ async def test_it_ends_with_the_duty_of_its_group():
     bench = await duty_bench()
     one = await delegate(bench)
     kept = [
-        parse(text) for key, text in bench.walk.registry.documents().items() if not key.startswith("Duty/")
+        parse(text)
+        for key, text in bench.authority.registry.documents().items()
+        if not key.startswith("Duty/")
     ]
     await apply_registry(bench.walk, kept, by="operator", prune=True)
     assert found(bench, one.id).ended_at
     assert bench.entries(Tag.DUTY)[-1]["because"] == "duty_gone"
     await apply_registry(bench.walk, [duty_document()], by="operator")
-    assert bench.walk.duties.register.delegations() == ()
+    assert bench.asking.duties.register.delegations() == ()
 
 
 async def test_a_hold_on_a_person_suspends_it_and_ends_nothing():
     bench = await duty_bench()
     one = await delegate(bench)
-    placed = await place_hold(bench.walk, HoldTarget("owner", "bob"), by="uid:0")
+    placed = await place_hold(*to_hold(bench.walk), HoldTarget("owner", "bob"), by="uid:0")
     asked = await waiting(bench)
     with pytest.raises(Refused):
         await bench.answer(asked, by="dan")
@@ -99,46 +102,50 @@ async def test_what_another_process_took_away_is_ended_by_the_next_look():
     """Who applied it is not known here, and is not made up."""
     bench = await duty_bench()
     one = await delegate(bench)
-    documents = {key: text for key, text in bench.walk.registry.documents().items() if key != "Principal/bob"}
-    bench.walk.registry.put({**documents})
-    assert await end_invalid_deputies(bench.walk) == 1
+    documents = {
+        key: text for key, text in bench.authority.registry.documents().items() if key != "Principal/bob"
+    }
+    bench.authority.registry.put({**documents})
+    assert await end_invalid_deputies(bench.recorder, bench.authority.registry, bench.asking.duties) == 1
     assert found(bench, one.id).ended_at
     index = bench.entries(Tag.DUTY)[-1]["index"]
     leaf, fields = bench.opened(index)
     assert "by" not in leaf
     assert "by" not in fields
     assert duty_told(leaf, fields)[0].startswith("That ")
-    assert isinstance(read_leaf(bench.walk.ledger.entry(index).leaf), DutyLeaf)
-    assert await end_invalid_deputies(bench.walk) == 0, "it ends once"
+    assert isinstance(read_leaf(bench.recorder.ledger.entry(index).leaf), DutyLeaf)
+    assert await end_invalid_deputies(bench.recorder, bench.authority.registry, bench.asking.duties) == 0, (
+        "it ends once"
+    )
 
 
 async def test_what_rests_on_documents_that_are_still_coming_here_is_not_ended(tmp_path: Path):
     """Another process put bob back and let him hand on; this one knows of that, and compiles these documents yet."""
     bench = await duty_bench()
     one = await delegate(bench)
-    whole = bench.walk.registry.documents()
+    whole = bench.authority.registry.documents()
     here, elsewhere = (SqliteStore.open(tmp_path / "registers.db") for _ in range(2))
-    bench.walk.registry, theirs = SqliteRegistryStore(here), SqliteRegistryStore(elsewhere)
-    bench.walk.registry.put({key: text for key, text in whole.items() if key != "Principal/bob"})
+    bench.authority.registry, theirs = SqliteRegistryStore(here), SqliteRegistryStore(elsewhere)
+    bench.authority.registry.put({key: text for key, text in whole.items() if key != "Principal/bob"})
     elsewhere.refresh()
     coming = theirs.coming
     assert coming is not None
     assert theirs.take_over(coming, in_force(coming.documents))
     theirs.put(whole)
     here.refresh()
-    assert await end_invalid_deputies(bench.walk) == 0
+    assert await end_invalid_deputies(bench.recorder, bench.authority.registry, bench.asking.duties) == 0
     assert not found(bench, one.id).ended_at
-    coming = bench.walk.registry.coming
+    coming = bench.authority.registry.coming
     assert coming is not None
-    assert bench.walk.registry.take_over(coming, in_force(coming.documents))
-    assert await end_invalid_deputies(bench.walk) == 0
+    assert bench.authority.registry.take_over(coming, in_force(coming.documents))
+    assert await end_invalid_deputies(bench.recorder, bench.authority.registry, bench.asking.duties) == 0
     assert not found(bench, one.id).ended_at
 
 
 async def test_what_is_over_or_was_ended_is_left_as_it_is():
     bench = await duty_bench()
     over, ended = await delegate(bench, until=bench.clock.now() + DAY), await delegate(bench)
-    await end_duty(bench.walk, ended.id, by="dan")
+    await end_duty(bench.recorder, bench.asking.duties, ended.id, by="dan")
     bench.clock.advance(DAY // 1000 + 1)
     await apply_registry(bench.walk, [principal("bob", "approvers", status="disabled")], by="operator")
     assert not found(bench, over.id).ended_at
@@ -147,10 +154,10 @@ async def test_what_is_over_or_was_ended_is_left_as_it_is():
 
 async def test_where_nothing_is_routed_nothing_is_ended():
     bench = await Bench().registered()
-    bench.walk.duties.register = None
-    assert await end_invalid_deputies(bench.walk) == 0
+    bench.asking.duties.register = None
+    assert await end_invalid_deputies(bench.recorder, bench.authority.registry, bench.asking.duties) == 0
 
 
 def found(bench: Bench, name: str) -> Any:
-    assert bench.walk.duties.register is not None
-    return bench.walk.duties.register.find(name)
+    assert bench.asking.duties.register is not None
+    return bench.asking.duties.register.find(name)

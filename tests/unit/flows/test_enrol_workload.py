@@ -67,7 +67,7 @@ async def test_nothing_is_in_force_when_the_ledger_cannot_take_it(monkeypatch):
     def full(entry):
         raise Unavailable("the disk is full", code="ledger.full", port="ledger")
 
-    monkeypatch.setattr(bench.walk.ledger, "submit", full)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", full)
     with pytest.raises(Unavailable):
         await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
     assert list(workloads.instances.live()) == []
@@ -234,16 +234,16 @@ async def test_a_disabled_owner_ends_the_instances_of_what_nobody_answers_for():
 async def test_an_end_counts_at_once_and_is_recorded_when_the_ledger_can_take_it(monkeypatch):
     bench, workloads = await enrolling()
     one = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def full(entry):
         raise Unavailable("the disk is full", code="ledger.full", port="ledger")
 
-    monkeypatch.setattr(bench.walk.ledger, "submit", full)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", full)
     with pytest.raises(Unavailable):
         await end_agent(workloads, one.agent, because="agent.retired")
     await refused("instance.ended", renew(workloads, one.id))
-    monkeypatch.setattr(bench.walk.ledger, "submit", submit)
+    monkeypatch.setattr(bench.recorder.ledger, "submit", submit)
     assert await record_ends(workloads) == 1
     assert bench.entries(Tag.WORKLOAD_ENDED)[0]["because"] == "agent.retired"
 
@@ -279,7 +279,7 @@ async def test_an_enrolment_on_its_way_while_its_key_is_held_ends_and_does_not_o
 
     def held_first(instance):
         # Whoever ends what is within reach has looked, and has not seen it.
-        bench.walk.holds.place(
+        bench.authority.holds.place(
             Hold(
                 id=hold_id(bytes(16)),
                 what=HoldTarget("key", key_of("i-1").thumbprint),

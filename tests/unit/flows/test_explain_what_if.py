@@ -29,6 +29,7 @@ from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.samples import AUDIENCE, signing_key
 from tests.worlds.hold import lift
+from tests.worlds.parts import to_hold
 from tests.worlds.tool import approval, described, describing
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("ANSWER-06")]
 
 def then(bench: Bench, at: int | None = None) -> Then:
     found = Then(at=UnixMillis(bench.clock.now() if at is None else at))
-    for stored in bench.walk.ledger.replay():
-        if not found.take(stored, bench.walk.subject_keys.find):
+    for stored in bench.recorder.ledger.replay():
+        if not found.take(stored, bench.recorder.subject_keys.find):
             break
     return found
 
@@ -77,7 +78,7 @@ async def test_it_is_told_of_the_moment_and_not_of_now():
     )
     changed = bench.clock.now()
     bench.clock.advance(10)
-    await close_mandate(bench.walk, MandateId(mandate.id), by="operator")
+    await close_mandate(bench.recorder, bench.authority, bench.live, MandateId(mandate.id), by="operator")
     assert scout(then(bench, before)).by == ("mandate.none",)
     assert scout(then(bench, during)).effect == "allow"
     assert (scout(then(bench, changed)).effect, scout(then(bench, changed)).by) == ("deny", ("read",))
@@ -117,10 +118,10 @@ async def test_every_mandate_under_which_it_could_is_told_with_its_own_condition
 async def test_of_a_no_the_mandate_that_still_stands_is_told_before_one_that_has_ended():
     bench = await Bench().registered()
     await bench.issue()
-    await close_mandate(bench.walk, MandateId("m-1"), by="operator")
+    await close_mandate(bench.recorder, bench.authority, bench.live, MandateId("m-1"), by="operator")
     assert scout(then(bench)).by == ("mandate.closed",)
     await bench.issue("m-2")
-    placed = await place_hold(bench.walk, holdable("mandate", "m-2"), by="operator")
+    placed = await place_hold(*to_hold(bench.walk), holdable("mandate", "m-2"), by="operator")
     assert scout(then(bench)).by == ("held.mandate", placed.hold.id)
 
 
@@ -135,14 +136,14 @@ async def test_what_the_ledger_does_not_say_is_refused():
     bench = await Bench().registered()
     await bench.issue()
     found = Then(at=bench.clock.now())
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         found.take(stored, lambda _: None)
     with pytest.raises(Malformed, match="does not contain the whole registry"):
         scout(found)
     missing = Then(at=bench.clock.now())
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         if stored.tag != Tag.REGISTRY_CHANGE:
-            missing.take(stored, bench.walk.subject_keys.find)
+            missing.take(stored, bench.recorder.subject_keys.find)
     with pytest.raises(Malformed) as told:
         scout(missing)
     assert told.value.code == "answers.registry_unknown"
@@ -167,7 +168,7 @@ async def test_what_is_told_is_never_more_than_what_is_decided(amount):
     told = scout(then(bench), "crm.refund")
     with suppress(Exception):
         await bench.refund(amount)
-    tags = [stored.tag for stored in bench.walk.ledger.replay()]
+    tags = [stored.tag for stored in bench.recorder.ledger.replay()]
     decided = "allow" if Tag.INTENT in tags else "defer" if Tag.APPROVAL_ASKED in tags else "deny"
     assert told.effect == "depends"
     assert decided == ("allow" if amount <= 5_000 else "defer" if amount <= 1_000_000 else "deny")
@@ -176,7 +177,7 @@ async def test_what_is_told_is_never_more_than_what_is_decided(amount):
 async def test_a_revoked_agent_can_nothing_and_revocations_that_are_not_looked_at_are_counted():
     bench = await Bench().registered()
     await bench.issue()
-    sealing = sealing_for(bench.walk, LOG_SUBJECT)
+    sealing = sealing_for(bench.recorder, LOG_SUBJECT)
     about = {"sealing": sealing, "by": "0" * 64, "person": "0" * 64, "in_flight": []}
     scouts = signing_key("scout").public.thumbprint
     for kind, name, unfollowed in (
@@ -184,7 +185,7 @@ async def test_a_revoked_agent_can_nothing_and_revocations_that_are_not_looked_a
     ):  # fmt: skip
         revocation = Revocation(what=RevocationTarget(kind, name), at=bench.clock.now(), by="x", reason="y")
         entry = revoked(revocation, at=bench.clock.now(), **about)
-        await bench.walk.ledger.submit(entry).durable()
+        await bench.recorder.ledger.submit(entry).durable()
         found = then(bench)
         assert (RevocationTarget(kind, name) in found.revoked, found.unfollowed) == (True, unfollowed)
         nearest = {"token": ("read",), "key": ("revoked.key",), "agent": ("revoked.agent",)}
@@ -228,7 +229,7 @@ async def test_a_token_that_is_none_is_counted_as_withheld():
     bench = await Bench().registered()
     await bench.issue()
     found = Then(at=bench.clock.now())
-    issued = next(one for one in bench.walk.ledger.replay() if one.tag == Tag.MANDATE_ISSUED)
+    issued = next(one for one in bench.recorder.ledger.replay() if one.tag == Tag.MANDATE_ISSUED)
     leaf, fields = bench.opened(issued.index)
     del leaf
     found._give({**fields, "token": "nothing"})
@@ -309,20 +310,20 @@ async def test_what_was_held_then_was_not_possible_and_is_told_with_the_hold():
         bench.clock.advance(1)
         before = bench.clock.now()
         bench.clock.advance(1)
-        hold = (await place_hold(bench.walk, what, by="dan")).hold
+        hold = (await place_hold(*to_hold(bench.walk), what, by="dan")).hold
         during = bench.clock.now()
         assert scout(then(bench, during)).by == (f"held.{what.kind}", hold.id)
         assert scout(then(bench, before)).effect == "allow"
         bench.clock.advance(1)
         await lift(bench, hold, "bob")
         assert scout(then(bench)).effect == "allow"
-    mandate = (await place_hold(bench.walk, holdable("mandate", "m-1"), by="dan")).hold
+    mandate = (await place_hold(*to_hold(bench.walk), holdable("mandate", "m-1"), by="dan")).hold
     assert scout(then(bench)).by == ("held.mandate", mandate.id)
     await lift(bench, mandate, "bob")
-    await place_hold(bench.walk, EVERYTHING, by="dan", expires_at=bench.clock.now() + 1_000)
+    await place_hold(*to_hold(bench.walk), EVERYTHING, by="dan", expires_at=bench.clock.now() + 1_000)
     assert scout(then(bench)).effect == "deny"
     bench.clock.advance(2)
     assert scout(then(bench)).effect == "allow"
-    await place_hold(bench.walk, holdable("hop", "k" * 43), by="dan")
+    await place_hold(*to_hold(bench.walk), holdable("hop", "k" * 43), by="dan")
     found = then(bench)
     assert (scout(found).effect, found.unfollowed) == ("allow", 1)

@@ -26,13 +26,13 @@ TURNS = 50
 
 def looks(bench: Bench) -> list[int]:
     """Each look of whoever follows holds from here on; whoever is asked for a hold by name does not count."""
-    epoch, seen = bench.walk.holds.epoch, []
+    epoch, seen = bench.authority.holds.epoch, []
 
     def counted() -> int:
         seen.append(1)
         return epoch()
 
-    bench.walk.holds.epoch = counted
+    bench.authority.holds.epoch = counted
     return seen
 
 
@@ -45,7 +45,15 @@ def held_by_another_process(bench: Bench) -> None:
 
 def following(bench: Bench) -> Any:
     """With no second line: what is not told is never seen."""
-    return partial(follow_holds, bench.walk, poll_seconds=0.001, rest_seconds=math.inf)
+    return partial(
+        follow_holds,
+        bench.recorder.open_intents,
+        bench.authority,
+        bench.live,
+        bench.counters.cuts,
+        poll_seconds=0.001,
+        rest_seconds=math.inf,
+    )
 
 
 async def test_while_nothing_is_open_nobody_looks():

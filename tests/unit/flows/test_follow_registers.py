@@ -85,10 +85,28 @@ async def test_policies_that_another_process_applied_decide_here():
     registry = fresh(Shared)
     bench = await Bench(registry=registry).registered()
     await bench.issue()
-    assert follow_registers(bench.walk, registry.refresh) is False
+    assert (
+        follow_registers(
+            bench.authority.registry,
+            bench.counters.history,
+            bench.walk.policies,
+            bench.walk.limits,
+            registry.refresh,
+        )
+        is False
+    )
     assert (await bench.act()).outcome is not None
     registry.news = stored(NOTHING)
-    assert follow_registers(bench.walk, registry.refresh) is True
+    assert (
+        follow_registers(
+            bench.authority.registry,
+            bench.counters.history,
+            bench.walk.policies,
+            bench.walk.limits,
+            registry.refresh,
+        )
+        is True
+    )
     with pytest.raises(Refused) as told:
         await bench.act()
     assert "closed for today" in told.value.message
@@ -96,9 +114,18 @@ async def test_policies_that_another_process_applied_decide_here():
 
 async def test_news_of_other_things_leave_the_policies_alone():
     bench = await Bench().registered()
-    before = bench.walk.decision_point
-    assert follow_registers(bench.walk, lambda: True) is True
-    assert bench.walk.decision_point is before
+    before = bench.walk.policies.decision_point
+    assert (
+        follow_registers(
+            bench.authority.registry,
+            bench.counters.history,
+            bench.walk.policies,
+            bench.walk.limits,
+            lambda: True,
+        )
+        is True
+    )
+    assert bench.walk.policies.decision_point is before
 
 
 async def test_documents_that_would_not_have_been_applied_here_end_the_process():
@@ -107,7 +134,13 @@ async def test_documents_that_would_not_have_been_applied_here_end_the_process()
     slow = document("Server", "crm", {"command": "crm-server", "callSecondsMax": 3_000})
     registry.news = {**stored(NOTHING), "Server/crm": encode(slow)}
     with pytest.raises(Malformed) as told:
-        follow_registers(bench.walk, registry.refresh)
+        follow_registers(
+            bench.authority.registry,
+            bench.counters.history,
+            bench.walk.policies,
+            bench.walk.limits,
+            registry.refresh,
+        )
     assert told.value.code == "registry.call_seconds"
 
 
@@ -118,10 +151,16 @@ async def test_documents_applied_elsewhere_meanwhile_are_not_overwritten():
     def plan(_number: int, method: str) -> Fault | None:
         if method == "ledger.submit":
             registry.news = stored(NOTHING)
-            follow_registers(bench.walk, registry.refresh)
+            follow_registers(
+                bench.authority.registry,
+                bench.counters.history,
+                bench.walk.policies,
+                bench.walk.limits,
+                registry.refresh,
+            )
         return None
 
-    bench.walk.ledger = TroubledLedger(bench.walk.ledger, Trouble(plan))
+    bench.recorder.ledger = TroubledLedger(bench.recorder.ledger, Trouble(plan))
     with pytest.raises(Unavailable) as told:
         await apply_registry(bench.walk, [document("Principal", "eve", {"groups": ["sales"]})], by="operator")
     assert told.value.code == "register.changed_meanwhile"
@@ -133,10 +172,23 @@ async def followed(policies: str) -> tuple[Bench, Shared, Patient, asyncio.Task[
     registry, compiler = fresh(Shared), Patient()
     bench = await Bench(registry=registry).registered()
     await bench.issue(calls_max=1_000)
-    bench.walk.compile_policies = compiler
+    bench.walk.policies.compile_policies = compiler
     registry.news = stored(policies)
-    assert follow_registers(bench.walk, registry.refresh) is True
-    following = asyncio.create_task(follow_documents(bench.walk))
+    assert (
+        follow_registers(
+            bench.authority.registry,
+            bench.counters.history,
+            bench.walk.policies,
+            bench.walk.limits,
+            registry.refresh,
+        )
+        is True
+    )
+    following = asyncio.create_task(
+        follow_documents(
+            bench.authority.registry, bench.counters.history, bench.walk.policies, bench.walk.limits
+        )
+    )
     await begun(compiler)
     return bench, registry, compiler, following
 
@@ -144,14 +196,23 @@ async def followed(policies: str) -> tuple[Bench, Shared, Patient, asyncio.Task[
 @pytest.mark.requirement("PUB-10")
 async def test_actions_go_on_while_ten_thousand_policies_of_another_process_are_compiled():
     bench, registry, compiler, following = await followed(many(10_000))
-    before = bench.walk.registry.current.digest
+    before = bench.authority.registry.current.digest
     for _ in range(ACTIONS):
         assert (await bench.act()).outcome is not None
-        assert follow_registers(bench.walk, registry.refresh) is False
-    assert bench.walk.registry.current.digest == before
+        assert (
+            follow_registers(
+                bench.authority.registry,
+                bench.counters.history,
+                bench.walk.policies,
+                bench.walk.limits,
+                registry.refresh,
+            )
+            is False
+        )
+    assert bench.authority.registry.current.digest == before
     compiler.go_on.set()
     assert await following is True
-    assert bench.walk.registry.documents() == stored(many(10_000))
+    assert bench.authority.registry.documents() == stored(many(10_000))
     with pytest.raises(Refused) as told:
         await bench.act()
     assert "closed for today" in told.value.message
@@ -164,7 +225,7 @@ async def test_no_action_meets_documents_of_one_moment_and_policies_of_another()
 
     async def look() -> None:
         while not following.done():
-            seen.add((bench.walk.registry.current.digest, bench.walk.decision_point.policy_set))
+            seen.add((bench.authority.registry.current.digest, bench.walk.policies.decision_point.policy_set))
             await asyncio.sleep(0)
 
     looking = asyncio.create_task(look())
@@ -172,7 +233,7 @@ async def test_no_action_meets_documents_of_one_moment_and_policies_of_another()
     compiler.go_on.set()
     await following
     await looking
-    seen.add((bench.walk.registry.current.digest, bench.walk.decision_point.policy_set))
+    seen.add((bench.authority.registry.current.digest, bench.walk.policies.decision_point.policy_set))
     assert len(seen) == 2, "before and after, and nothing between"
 
 
@@ -180,12 +241,26 @@ async def test_no_action_meets_documents_of_one_moment_and_policies_of_another()
 async def test_later_documents_are_not_replaced_by_earlier_ones_that_took_longer():
     bench, registry, compiler, following = await followed(MANY)
     registry.news = stored(NOTHING)
-    assert follow_registers(bench.walk, registry.refresh) is True
-    assert bench.walk.registry.documents() == stored(NOTHING), "few policies are in force at once"
+    assert (
+        follow_registers(
+            bench.authority.registry,
+            bench.counters.history,
+            bench.walk.policies,
+            bench.walk.limits,
+            registry.refresh,
+        )
+        is True
+    )
+    assert bench.authority.registry.documents() == stored(NOTHING), "few policies are in force at once"
     compiler.go_on.set()
     assert await following is False
-    assert bench.walk.registry.documents() == stored(NOTHING)
-    assert await follow_documents(bench.walk) is False
+    assert bench.authority.registry.documents() == stored(NOTHING)
+    assert (
+        await follow_documents(
+            bench.authority.registry, bench.counters.history, bench.walk.policies, bench.walk.limits
+        )
+        is False
+    )
 
 
 @pytest.mark.requirement("PUB-10")
@@ -193,23 +268,46 @@ async def test_what_comes_while_another_is_compiled_comes_into_force_after_it():
     bench, registry, compiler, following = await followed(MANY)
     later = MANY.replace("closed for today", "closed for ever")
     registry.news = stored(later)
-    assert follow_registers(bench.walk, registry.refresh) is True
+    assert (
+        follow_registers(
+            bench.authority.registry,
+            bench.counters.history,
+            bench.walk.policies,
+            bench.walk.limits,
+            registry.refresh,
+        )
+        is True
+    )
     compiler.go_on.set()
     assert await following is True
-    assert bench.walk.registry.documents() == stored(MANY)
-    assert await follow_documents(bench.walk) is True
-    assert bench.walk.registry.documents() == stored(later)
+    assert bench.authority.registry.documents() == stored(MANY)
+    assert (
+        await follow_documents(
+            bench.authority.registry, bench.counters.history, bench.walk.policies, bench.walk.limits
+        )
+        is True
+    )
+    assert bench.authority.registry.documents() == stored(later)
 
 
 @pytest.mark.requirement("PUB-10")
 async def test_documents_that_were_taken_back_meanwhile_do_not_come_into_force():
     bench, registry, compiler, following = await followed(MANY)
-    before = bench.walk.registry.documents()
+    before = bench.authority.registry.documents()
     registry.news = before
-    assert follow_registers(bench.walk, registry.refresh) is True
+    assert (
+        follow_registers(
+            bench.authority.registry,
+            bench.counters.history,
+            bench.walk.policies,
+            bench.walk.limits,
+            registry.refresh,
+        )
+        is True
+    )
     compiler.go_on.set()
     assert await following is False
-    assert bench.walk.registry.documents() == before
+    assert bench.authority.registry.documents() == before
     assert (await bench.act()).outcome is not None
 
 

@@ -41,7 +41,7 @@ async def a_walk(away: Away) -> Walk:
         if one["kind"] == "Server":
             one["spec"] = {"target": "crm-db"}
     bench = await Bench().registered(documents)
-    bench.walk.leases = LeaseSide(broker="broker", asks=away)
+    bench.live.leases = LeaseSide(broker="broker", asks=away)
     return bench.walk
 
 
@@ -52,7 +52,9 @@ async def test_a_broker_that_is_only_starting_is_no_news_and_one_that_stays_away
     away = Away()
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(end_leases.follow_leases, await a_walk(away))
+            walk = await a_walk(away)
+            given = walk.recorder, walk.authority, walk.live.leases, walk.policies
+            tasks.start_soon(end_leases.follow_leases, *given)
             while away.asked < 5:  # noqa: ASYNC110 - what is waited for has no event
                 await anyio.sleep(0.001)
             assert "written down" not in caplog.text

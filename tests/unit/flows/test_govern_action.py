@@ -25,6 +25,7 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.fault_injection import Trouble, TroubledApprovals, TroubledLedger
 from answerable.testing.recording_upstream import Effect
 from answerable.testing.trouble_outside import TroubledUpstream
+from tests.worlds.parts import to_settle
 from tests.worlds.walk import cited, fields_of, sealed_values, stored_of, striking
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ async def test_the_intent_is_readable_with_its_names_before_anything_happens():
     assert outcome["intent"] == answer.intent.index
     assert "intent_leaf" not in outcome
     assert not bench.upstream.violations
-    assert not bench.walk.open_intents
+    assert not bench.recorder.open_intents
 
 
 @pytest.mark.requirement("WALK-01", "WALK-10")
@@ -88,19 +89,19 @@ async def test_without_a_durable_intent_nothing_is_performed(
     fault: Fault, code: str, used: int, durable: int
 ):
     bench = await ready()
-    bench.walk.ledger = TroubledLedger(bench.walk.ledger, striking("ledger.submit", fault))
+    bench.recorder.ledger = TroubledLedger(bench.recorder.ledger, striking("ledger.submit", fault))
     with pytest.raises(Unavailable) as told:
         await bench.act()
     assert (told.value.code, told.value.effect) == (code, "none")
     assert not bench.upstream.effects
     # What may be on disk counts as used until a restart knows.
-    assert bench.walk.mandates.calls_used(MandateId("m-1")) == used
-    assert len([s for s in bench.walk.ledger._ledger.replay() if s.tag == Tag.INTENT]) == durable
+    assert bench.authority.mandates.calls_used(MandateId("m-1")) == used
+    assert len([s for s in bench.recorder.ledger._ledger.replay() if s.tag == Tag.INTENT]) == durable
 
 
 async def test_a_log_without_room_at_this_moment_is_waited_for():
     bench = await ready()
-    bench.walk.ledger = TroubledLedger(bench.walk.ledger, striking("ledger.submit", "busy"))
+    bench.recorder.ledger = TroubledLedger(bench.recorder.ledger, striking("ledger.submit", "busy"))
     assert (await bench.act()).outcome is not None
     assert len(bench.upstream.effects) == 1
 
@@ -108,18 +109,18 @@ async def test_a_log_without_room_at_this_moment_is_waited_for():
 @pytest.mark.requirement("WALK-10")
 async def test_a_failed_write_of_the_outcome_says_that_an_effect_is_possible_and_settling_ends_the_intent():
     bench = await ready()
-    bench.walk.ledger = TroubledLedger(bench.walk.ledger, striking("ledger.submit", "full", at=1))
+    bench.recorder.ledger = TroubledLedger(bench.recorder.ledger, striking("ledger.submit", "full", at=1))
     bench.upstream.answer = lambda _: Outcome(status="succeeded")
     with pytest.raises(Unavailable) as told:
         await bench.act()
     assert (told.value.code, told.value.effect) == ("ledger.full", "unknown")
-    assert len(bench.upstream.effects) == len(bench.walk.open_intents) == 1
+    assert len(bench.upstream.effects) == len(bench.recorder.open_intents) == 1
     # What is known is told as soon as there is room; nobody has to wait for the deadline, and nothing is said twice.
-    assert await settle_open_intents(bench.walk) == 1
+    assert await settle_open_intents(*to_settle(bench.walk)) == 1
     (end,) = bench.entries(Tag.OUTCOME, Tag.INDETERMINATE)
     assert (end["tag"], end["status"]) == (Tag.OUTCOME, "succeeded")
     assert end["intent"] == bench.upstream.effects[0].intent
-    assert await settle_open_intents(bench.walk) == 0
+    assert await settle_open_intents(*to_settle(bench.walk)) == 0
 
 
 async def test_an_upstream_that_says_no_is_failed_and_the_answer_is_kept():
@@ -139,17 +140,17 @@ async def test_an_upstream_that_says_no_is_failed_and_the_answer_is_kept():
 )
 async def test_an_adapter_that_breaks_leaves_an_honest_outcome(fault: Fault, status: str, tag: Tag):
     bench = await ready()
-    bench.walk.upstream = TroubledUpstream(bench.upstream, striking("upstream.perform", fault))
+    bench.walk.verification.upstream = TroubledUpstream(bench.upstream, striking("upstream.perform", fault))
     with pytest.raises(ConnectionError):
         await bench.act()
     assert [entry["status"] for entry in bench.entries(tag)] == [status]
-    assert not bench.walk.open_intents
+    assert not bench.recorder.open_intents
 
 
 async def test_when_adapter_and_ledger_break_together_the_adapters_error_is_told():
     bench = await ready()
-    bench.walk.upstream = TroubledUpstream(bench.upstream, striking("upstream.perform", "done"))
-    bench.walk.ledger = TroubledLedger(bench.walk.ledger, striking("ledger.submit", "done", at=1))
+    bench.walk.verification.upstream = TroubledUpstream(bench.upstream, striking("upstream.perform", "done"))
+    bench.recorder.ledger = TroubledLedger(bench.recorder.ledger, striking("ledger.submit", "done", at=1))
     with pytest.raises(ConnectionError) as told:
         await bench.act()
     assert isinstance(told.value.__cause__, Unavailable)
@@ -178,7 +179,7 @@ async def test_an_upstream_that_redeems_twice_breaks_an_invariant_and_happens_on
             await bench.upstream.perform(warrant, progress=progress)
             return await bench.upstream.perform(warrant, progress=progress)
 
-    bench.walk.upstream = Greedy()
+    bench.walk.verification.upstream = Greedy()
     with pytest.raises(Broken, match="redeemed once"):
         await bench.act()
     assert len(bench.upstream.effects) == 1
@@ -202,9 +203,9 @@ class Meddling:
 
 async def test_a_mandate_closed_while_policy_decides_covers_nothing():
     bench = await ready()
-    mandate = next(iter(bench.walk.mandates.all()))
-    bench.walk.decision_point = Meddling(
-        bench.walk.decision_point, lambda: bench.walk.mandates.close(mandate.id)
+    mandate = next(iter(bench.authority.mandates.all()))
+    bench.walk.policies.decision_point = Meddling(
+        bench.walk.policies.decision_point, lambda: bench.authority.mandates.close(mandate.id)
     )
     with pytest.raises(Refused) as told:
         await bench.act()
@@ -218,13 +219,14 @@ async def test_an_approval_used_by_somebody_else_meanwhile_gives_the_call_back()
     waiting = (await bench.refund(6000)).approval
     assert waiting is not None
     await bench.answer(waiting)
-    bench.walk.decision_point = Meddling(
-        bench.walk.decision_point, lambda: bench.walk.approvals.use(waiting.id, bench.clock.now())
+    bench.walk.policies.decision_point = Meddling(
+        bench.walk.policies.decision_point,
+        lambda: bench.authority.approvals.use(waiting.id, bench.clock.now()),
     )
     with pytest.raises(Refused) as told:
         await bench.refund(6000)
     assert told.value.code == "approval.used"
-    assert bench.walk.mandates.calls_used(waiting.mandate) == 0
+    assert bench.authority.mandates.calls_used(waiting.mandate) == 0
     assert not bench.upstream.effects
 
 
@@ -235,17 +237,17 @@ async def test_a_register_that_fails_to_use_an_approval_gives_the_call_back(faul
     waiting = (await bench.refund(6000)).approval
     assert waiting is not None
     await bench.answer(waiting)
-    bench.walk.approvals = TroubledApprovals(bench.walk.approvals, striking("approvals.use", fault))
+    bench.authority.approvals = TroubledApprovals(bench.authority.approvals, striking("approvals.use", fault))
     with pytest.raises(Unavailable):
         await bench.refund(6000)
-    assert bench.walk.mandates.calls_used(waiting.mandate) == 0
+    assert bench.authority.mandates.calls_used(waiting.mandate) == 0
     assert not bench.entries(Tag.INTENT)
 
 
 @pytest.mark.requirement("WALK-08")
 async def test_an_intent_that_cannot_be_written_down_gives_the_call_back():
     bench = await ready()
-    inner = bench.walk.decision_point
+    inner = bench.walk.policies.decision_point
 
     class Talkative(Meddling):
         def decide(self, verified: VerifiedRequest, facts: Facts) -> Decision:
@@ -257,10 +259,10 @@ async def test_an_intent_that_cannot_be_written_down_gives_the_call_back():
                 policy_set="0" * LEAF_BYTES_MAX,
             )
 
-    bench.walk.decision_point = Talkative(inner, lambda: None)
+    bench.walk.policies.decision_point = Talkative(inner, lambda: None)
     with pytest.raises(Broken, match="leaf"):
         await bench.act()
-    assert bench.walk.mandates.calls_used(MandateId("m-1")) == 0
+    assert bench.authority.mandates.calls_used(MandateId("m-1")) == 0
 
 
 @pytest.mark.requirement("WALK-08")
@@ -269,7 +271,7 @@ async def test_an_intent_that_is_too_large_though_all_it_refers_to_is_cited_give
     action, caller = bench.request("get_case", {"case": "4711"})
     with pytest.raises(Broken, match="leaf"):
         await govern_action(bench.walk, action, structs.replace(caller, binding="b" * LEAF_BYTES_MAX))
-    assert bench.walk.mandates.calls_used(MandateId("m-1")) == 0
+    assert bench.authority.mandates.calls_used(MandateId("m-1")) == 0
     assert not bench.entries(Tag.INTENT)
     assert (await bench.act()).outcome is not None
 
@@ -280,8 +282,8 @@ async def test_a_full_log_refuses_intents_and_still_takes_the_outcome_without_th
     bench = await Bench(clock=clock).registered()
     await bench.issue()
     await cited(bench)
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(raw, striking("ledger.submit", "full", at=1))
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(raw, striking("ledger.submit", "full", at=1))
     bench.upstream.answer = lambda _: Outcome(status="succeeded", result={"text": "x" * 1000}, detail="done")
     answer = await bench.act()
     assert answer.outcome is not None
@@ -305,7 +307,7 @@ async def test_when_places_run_out_intents_are_refused_and_outcomes_recorded():
     assert {(one.code, one.effect) for one in refused} == {("ledger.full", "none")}
     assert len(refused) == 2
     assert len(bench.upstream.effects) == len(bench.entries(Tag.OUTCOME)) == 4
-    assert not bench.walk.open_intents
+    assert not bench.recorder.open_intents
 
 
 @pytest.mark.requirement("WALK-06")
@@ -356,7 +358,9 @@ async def test_what_an_upstream_does_to_its_arguments_changes_nothing():
 
 async def stopped_while_the_intent_is_written(stop: Callable[[Bench], Awaitable[object]]) -> Bench:
     bench = await ready()
-    bench.walk.ledger = TroubledLedger(bench.walk.ledger, Trouble(lambda _n, _m: None), latency=lambda: 5)
+    bench.recorder.ledger = TroubledLedger(
+        bench.recorder.ledger, Trouble(lambda _n, _m: None), latency=lambda: 5
+    )
     walking = asyncio.create_task(bench.act())
     await asyncio.sleep(0)
     await stop(bench)
@@ -370,7 +374,7 @@ async def stopped_while_the_intent_is_written(stop: Callable[[Bench], Awaitable[
 @pytest.mark.requirement("WALK-09")
 async def test_a_mandate_closed_while_the_intent_is_written_stops_the_act():
     async def close(bench: Bench) -> None:
-        bench.walk.mandates.close(MandateId("m-1"))
+        bench.authority.mandates.close(MandateId("m-1"))
 
     bench = await stopped_while_the_intent_is_written(close)
     assert bench.entries(Tag.OUTCOME)[0]["status"] == "not_started"
@@ -383,6 +387,6 @@ async def test_an_agent_stopped_while_the_intent_is_written_does_not_act():
             d for d in bench_documents() if not (isinstance(d, dict) and d["metadata"] == {"name": "scout"})
         ]
         left = [d for d in left if not (isinstance(d, dict) and d["kind"] == "MandateTemplate")]
-        bench.walk.registry.put({document_key(d): encode(d) for d in left})
+        bench.authority.registry.put({document_key(d): encode(d) for d in left})
 
     await stopped_while_the_intent_is_written(stop)

@@ -46,14 +46,20 @@ async def test_what_newly_waits_is_read_before_anybody_looks(monkeypatch: pytest
     monkeypatch.setattr("answerable.flows.validity.group_waiting.FOLLOW_SECONDS", 0)
     bench = await paying_bench()
     waiting = await asked_many(bench, 5)
-    bench.walk.approvals = Watched(bench.walk.approvals, fails=fails)
+    bench.authority.approvals = Watched(bench.authority.approvals, fails=fails)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follow_waiting, bench.walk)
-        await bench.walk.approvals.looked.wait()
+        tasks.start_soon(
+            follow_waiting,
+            bench.recorder.ledger,
+            bench.authority.approvals,
+            bench.asking.under_way,
+            bench.clock,
+        )
+        await bench.authority.approvals.looked.wait()
         await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()
     monkeypatch.setattr(waiting_groups, "features_of", None)
-    (group,) = groups_waiting(bench.walk).groups
+    (group,) = groups_waiting(bench.authority.approvals, bench.asking.under_way, bench.clock).groups
     assert {one.id for one in group.all} == {one.id for one in waiting}
 
 

@@ -45,8 +45,8 @@ async def test_hints_raise_the_tier_that_is_decided_at_and_never_lower_it(
     at_most = (
         f'@id("cap") forbid(principal, action, resource) when {{ context.capability.tier > {tier - 1} }};'
     )
-    current = bench.walk.registry.current
-    bench.walk.decision_point = compiled(f"{policy_text(current)}\n{at_most}", current)
+    current = bench.authority.registry.current
+    bench.walk.policies.decision_point = compiled(f"{policy_text(current)}\n{at_most}", current)
     assert await refused(bench) == "cap"
 
 

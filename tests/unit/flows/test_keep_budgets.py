@@ -14,6 +14,7 @@ from answerable.flows.recovery.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench, memory_ledger
 from answerable.testing.clock import ManualClock
 from answerable.testing.registers import fresh
+from tests.worlds.parts import to_settle
 from tests.worlds.walk import ended_again
 
 M1 = MandateId("m-1")
@@ -38,13 +39,13 @@ class CountingLedger:
 def restarted(bench, mandates):
     again = Bench(
         clock=bench.clock,
-        ledger=CountingLedger(bench.walk.ledger),
-        registry=bench.walk.registry,
+        ledger=CountingLedger(bench.recorder.ledger),
+        registry=bench.authority.registry,
         mandates=mandates,
-        approvals=bench.walk.approvals,
-        subject_keys=bench.walk.subject_keys,
+        approvals=bench.authority.approvals,
+        subject_keys=bench.recorder.subject_keys,
     )
-    recover_from_ledger(again.walk)
+    recover_from_ledger(*to_settle(again.walk))
     return again
 
 
@@ -63,13 +64,13 @@ async def test_a_start_counts_only_the_intents_after_those_that_were_kept():
     await bench.issue("m-1", calls_max=5)
     for _ in range(3):
         await bench.act()
-    bench.walk.intents.keep_budgets()
-    kept_to = bench.walk.mandates.used_up_to(ORIGIN)
+    bench.recorder.intents.keep_budgets()
+    kept_to = bench.authority.mandates.used_up_to(ORIGIN)
     await bench.act()
-    again = restarted(bench, emptied(bench.walk.mandates))
-    assert again.walk.ledger.replayed_from == [kept_to]
+    again = restarted(bench, emptied(bench.authority.mandates))
+    assert again.walk.recorder.ledger.replayed_from == [kept_to]
     assert kept_to > 5
-    assert again.walk.mandates.calls_used(M1) == 4
+    assert again.walk.authority.mandates.calls_used(M1) == 4
     await again.act()
     with pytest.raises(Refused, match="budget"):
         await again.act()
@@ -81,9 +82,9 @@ async def test_without_kept_counts_all_intents_are_counted():
     await bench.issue("m-1", calls_max=5)
     for _ in range(5):
         await bench.act()
-    again = restarted(bench, emptied(bench.walk.mandates))
-    assert again.walk.ledger.replayed_from == [0]
-    assert again.walk.mandates.calls_used(M1) == 5
+    again = restarted(bench, emptied(bench.authority.mandates))
+    assert again.walk.recorder.ledger.replayed_from == [0]
+    assert again.walk.authority.mandates.calls_used(M1) == 5
 
 
 @pytest.mark.anyio
@@ -97,8 +98,8 @@ async def test_of_a_log_with_a_second_end_only_the_first_gives_back():
     answer = await bench.act()
     for _ in range(2):
         ended_again(bench, answer)
-    again = restarted(bench, emptied(bench.walk.mandates))
-    assert again.walk.mandates.calls_used(M1) == 3
+    again = restarted(bench, emptied(bench.authority.mandates))
+    assert again.walk.authority.mandates.calls_used(M1) == 3
 
 
 @pytest.mark.anyio
@@ -107,13 +108,13 @@ async def test_counts_kept_again_and_again_stay_right():
     await bench.issue("m-1", calls_max=50)
     for _ in range(4):
         await bench.act()
-        bench.walk.intents.keep_budgets()
-    bench = restarted(bench, emptied(bench.walk.mandates))
+        bench.recorder.intents.keep_budgets()
+    bench = restarted(bench, emptied(bench.authority.mandates))
     for _ in range(3):
         await bench.act()
-        bench.walk.intents.keep_budgets()
-    again = restarted(bench, emptied(bench.walk.mandates))
-    assert again.walk.mandates.calls_used(M1) == 7
+        bench.recorder.intents.keep_budgets()
+    again = restarted(bench, emptied(bench.authority.mandates))
+    assert again.walk.authority.mandates.calls_used(M1) == 7
 
 
 @pytest.mark.anyio
@@ -124,11 +125,11 @@ async def test_what_a_start_counted_is_not_lost_when_another_mandates_count_is_k
     for _ in range(2):
         await bench.act()
     # The process ends before anything is kept; the next one keeps the count of another mandate.
-    bench = restarted(bench, emptied(bench.walk.mandates))
+    bench = restarted(bench, emptied(bench.authority.mandates))
     await bench.act(mandate="m-2")
-    bench.walk.intents.keep_budgets()
-    again = restarted(bench, emptied(bench.walk.mandates))
-    assert again.walk.mandates.calls_used(M1) == 2
+    bench.recorder.intents.keep_budgets()
+    again = restarted(bench, emptied(bench.authority.mandates))
+    assert again.walk.authority.mandates.calls_used(M1) == 2
     with pytest.raises(Refused, match="budget"):
         await again.act()
 
@@ -138,9 +139,9 @@ async def test_a_log_that_is_shorter_than_what_was_counted_is_not_opened():
     bench = await Bench().registered()
     await bench.issue("m-1")
     await bench.act()
-    bench.walk.mandates.keep_used(ORIGIN, {M1: {"calls": 1}}, bench.walk.ledger.size + 1)
+    bench.authority.mandates.keep_used(ORIGIN, {M1: {"calls": 1}}, bench.recorder.ledger.size + 1)
     with pytest.raises(Broken, match="cut or replaced") as broken:
-        restarted(bench, bench.walk.mandates)
+        restarted(bench, bench.authority.mandates)
     assert broken.value.code == "ledger.entries_missing"
 
 
@@ -148,8 +149,8 @@ async def test_a_log_that_is_shorter_than_what_was_counted_is_not_opened():
 async def test_nothing_is_kept_where_nothing_was_begun():
     bench = await Bench().registered()
     await bench.issue("m-1")
-    bench.walk.intents.keep_budgets()
-    assert bench.walk.mandates.used_up_to(ORIGIN) == 0
+    bench.recorder.intents.keep_budgets()
+    assert bench.authority.mandates.used_up_to(ORIGIN) == 0
 
 
 TOOK = Reserved(accounts=(M1,), amounts=ONE_CALL)

@@ -20,6 +20,7 @@ from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from tests.worlds.figures import PAY, READ, cells_of, comparable, counted_again, figures_of, ready
+from tests.worlds.parts import to_oversee
 
 pytestmark = pytest.mark.anyio
 
@@ -63,7 +64,7 @@ async def test_refusals_past_the_quota_are_counted_and_of_nothing_in_particular(
     for _ in range(5):
         with pytest.raises(Refused):
             await bench.refund(2_000_000)
-    await record_counted_refusals(bench.walk)
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
     cells = await cells_of(bench)
     assert cells[PAY].refused == 2
     assert cells[UNSAID].counted == 3
@@ -98,11 +99,11 @@ async def test_a_wait_ends_with_the_answer_that_decides_and_not_with_one_that_do
 async def test_a_question_waits_until_it_runs_out_and_then_nobody_answered_it():
     bench = await ready()
     await bench.refund(6_000)
-    told = await report_statistics(bench.walk)
+    told = await report_statistics(*to_oversee(bench.walk))
     assert told.waiting == {PAY: 1}
     assert told.groups[PAY].unanswered == 0
     bench.clock.advance(bench.walk.limits.approval_ttl_ms / 1000)
-    told = await report_statistics(bench.walk)
+    told = await report_statistics(*to_oversee(bench.walk))
     assert told.waiting == {}
     assert (told.groups[PAY].unanswered, told.groups[PAY].waits.count) == (1, 0)
 
@@ -125,28 +126,28 @@ async def test_a_restart_goes_on_where_the_process_before_was_and_reads_no_entry
     await bench.act()
     await bench.refund(6_000)
     await figures_of(bench)
-    await keep_figures(bench.walk)
-    register = bench.walk.figures.register
-    kept = register.kept(bench.walk.ledger.origin)
-    assert kept.entries == bench.walk.ledger.size
+    await keep_figures(bench.recorder.ledger, bench.asking.figures, bench.clock)
+    register = bench.asking.figures.register
+    kept = register.kept(bench.recorder.ledger.origin)
+    assert kept.entries == bench.recorder.ledger.size
 
-    again = Bench(clock=bench.clock, ledger=bench.walk.ledger, registry=bench.walk.registry)
-    again.walk.figures.register = register
+    again = Bench(clock=bench.clock, ledger=bench.recorder.ledger, registry=bench.authority.registry)
+    again.walk.asking.figures.register = register
     read_from = []
-    whole = again.walk.ledger.replay
+    whole = again.walk.recorder.ledger.replay
 
     def counted(start: int = 0) -> Any:
         read_from.append(start)
         return whole(start)
 
-    again.walk.ledger.replay = counted
+    again.walk.recorder.ledger.replay = counted
     try:
         figures = await figures_of(again)
     finally:
-        del again.walk.ledger.replay
+        del again.walk.recorder.ledger.replay
     assert read_from == []
     now = bench.clock.now()
-    assert comparable(figures, now) == comparable(counted_again(bench.walk.ledger), now)
+    assert comparable(figures, now) == comparable(counted_again(bench.recorder.ledger), now)
     assert figures.waiting(now) == {PAY: 1}
 
 
@@ -156,8 +157,12 @@ async def test_what_is_kept_and_cannot_be_is_counted_again(spoilt):
     bench = await ready()
     await bench.act()
     await figures_of(bench)
-    await keep_figures(bench.walk)
-    register, origin, size = bench.walk.figures.register, bench.walk.ledger.origin, bench.walk.ledger.size
+    await keep_figures(bench.recorder.ledger, bench.asking.figures, bench.clock)
+    register, origin, size = (
+        bench.asking.figures.register,
+        bench.recorder.ledger.origin,
+        bench.recorder.ledger.size,
+    )
     rows = {"-1/1/support": b"{}"} if spoilt == "rows" else {"-1/9/lies": b"[99]"}
     if spoilt == "nothing":
         register = fresh(SqliteFiguresRegister)
@@ -171,11 +176,11 @@ async def test_what_is_kept_and_cannot_be_is_counted_again(spoilt):
             beside=b"",
             anew=False,
         )
-    again = Bench(clock=bench.clock, ledger=bench.walk.ledger, registry=bench.walk.registry)
-    again.walk.figures.register = register
+    again = Bench(clock=bench.clock, ledger=bench.recorder.ledger, registry=bench.authority.registry)
+    again.walk.asking.figures.register = register
     now = bench.clock.now()
-    assert comparable(await figures_of(again), now) == comparable(counted_again(bench.walk.ledger), now)
-    await keep_figures(again.walk)
+    assert comparable(await figures_of(again), now) == comparable(counted_again(bench.recorder.ledger), now)
+    await keep_figures(again.walk.recorder.ledger, again.walk.asking.figures, again.walk.clock)
     assert all("lies" not in name for name in register.kept(origin).rows)
 
 
@@ -190,17 +195,17 @@ async def test_what_could_not_be_kept_is_kept_the_next_time():
             super().keep(*given, **more)
 
     bench = await ready()
-    bench.walk.figures.register = register = fresh(Full)
+    bench.asking.figures.register = register = fresh(Full)
     await bench.act()
     await figures_of(bench)
     with pytest.raises(Unavailable):
-        await keep_figures(bench.walk)
+        await keep_figures(bench.recorder.ledger, bench.asking.figures, bench.clock)
     register.full = False
-    await keep_figures(bench.walk)
-    again = Bench(clock=bench.clock, ledger=bench.walk.ledger, registry=bench.walk.registry)
-    again.walk.figures.register = register
+    await keep_figures(bench.recorder.ledger, bench.asking.figures, bench.clock)
+    again = Bench(clock=bench.clock, ledger=bench.recorder.ledger, registry=bench.authority.registry)
+    again.walk.asking.figures.register = register
     now = bench.clock.now()
-    assert comparable(await figures_of(again), now) == comparable(counted_again(bench.walk.ledger), now)
+    assert comparable(await figures_of(again), now) == comparable(counted_again(bench.recorder.ledger), now)
 
 
 @pytest.mark.requirement("STAT-02")
@@ -208,7 +213,7 @@ async def test_several_who_ask_at_once_count_each_entry_once():
     bench = await ready()
     for _ in range(50):
         await bench.act()
-    await asyncio.gather(*(report_statistics(bench.walk) for _ in range(5)))
+    await asyncio.gather(*(report_statistics(*to_oversee(bench.walk)) for _ in range(5)))
     assert (await cells_of(bench))[READ].alone == 50
 
 
@@ -217,25 +222,25 @@ async def test_the_logs_of_other_processes_are_in_it_as_they_were_kept_last():
     bench = await ready()
     await bench.act()
     await figures_of(bench)
-    await keep_figures(bench.walk)
-    register = bench.walk.figures.register
-    kept = register.kept(bench.walk.ledger.origin)
+    await keep_figures(bench.recorder.ledger, bench.asking.figures, bench.clock)
+    register = bench.asking.figures.register
+    kept = register.kept(bench.recorder.ledger.origin)
     register.keep("log.example/other", kept.rows, entries=7, form=FORM, at=5, beside=kept.beside, anew=True)
     register.keep("log.example/older", {}, entries=3, form=FORM - 1, at=4, beside=b"", anew=True)
-    told = await report_statistics(bench.walk)
+    told = await report_statistics(*to_oversee(bench.walk))
     assert told.groups[READ].alone == 2
     assert [(one.origin, one.entries, one.size is None, one.unread) for one in told.logs[1:]] == [
         ("log.example/older", 3, True, True),
         ("log.example/other", 7, True, False),
     ]
-    assert told.logs[2].latency.count == bench.walk.figures.latency.count > 0
-    assert told.policy_set == bench.walk.decision_point.policy_set
+    assert told.logs[2].latency.count == bench.asking.figures.latency.count > 0
+    assert told.policy_set == bench.walk.policies.decision_point.policy_set
 
 
 @pytest.mark.requirement("STAT-07")
 async def test_every_decision_is_measured_whatever_came_of_it():
     bench = await ready()
-    latency = bench.walk.figures.latency
+    latency = bench.asking.figures.latency
     assert latency.count == 0
     await bench.act()
     # The first action of a mandate is decided again once what its intent refers to has been written down.
@@ -290,12 +295,12 @@ async def test_entries_that_do_not_say_a_tier_are_told_apart():
     """As ledgers have them that were written before entries said it."""
     bench = await ready()
     await bench.act()
-    (intent,) = [one for one in bench.walk.ledger.replay() if one.tag == Tag.INTENT]
+    (intent,) = [one for one in bench.recorder.ledger.replay() if one.tag == Tag.INTENT]
     from msgspec.structs import replace
 
     older = replace(intent, leaf=intent.leaf.replace(b'"tier":1,', b""))
     figures = Figures()
-    figures.fold(older, bench.walk.ledger.entry)
+    figures.fold(older, bench.recorder.ledger.entry)
     assert figures.within(0, bench.clock.now())[Group("", "support")].alone == 1
 
 
@@ -305,9 +310,9 @@ async def test_an_entry_that_cannot_be_read_is_counted_as_that():
 
     bench = await ready()
     await bench.act()
-    (intent,) = [one for one in bench.walk.ledger.replay() if one.tag == Tag.INTENT]
+    (intent,) = [one for one in bench.recorder.ledger.replay() if one.tag == Tag.INTENT]
     figures = Figures()
-    figures.fold(replace(intent, leaf=b'{"at":"noon"}'), bench.walk.ledger.entry)
+    figures.fold(replace(intent, leaf=b'{"at":"noon"}'), bench.recorder.ledger.entry)
     assert figures.within(0, bench.clock.now())[UNSAID].unreadable == 1
 
 

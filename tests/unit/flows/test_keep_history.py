@@ -58,23 +58,23 @@ async def test_a_start_reads_only_what_comes_after_what_was_kept():
     for _ in range(5):
         await bench.refund(1)
     await kept(bench)
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     await bench.refund(1)
-    again = restarted(bench, ledger=CountingLedger(bench.walk.ledger))
+    again = restarted(bench, ledger=CountingLedger(bench.recorder.ledger))
     assert seen(again) == {"refunds": 6, "all": 6}
-    assert set(again.walk.ledger.replayed_from) == {size}
+    assert set(again.walk.recorder.ledger.replayed_from) == {size}
     # With nothing new there is nothing to keep.
     await kept(again)
-    assert again.walk.history.due(again.walk.ledger.size) is None
+    assert again.walk.counters.history.due(again.walk.recorder.ledger.size) is None
 
 
 @pytest.mark.requirement("HIST-06")
 async def test_what_is_kept_is_never_ahead_of_what_the_log_has_on_stable_storage():
     bench = await ready(REFUNDS)
-    history = bench.walk.history
+    history = bench.counters.history
     await bench.refund(1)
-    state = history.due(bench.walk.ledger.size)
-    assert state.entries == bench.walk.ledger.size
+    state = history.due(bench.recorder.ledger.size)
+    assert state.entries == bench.recorder.ledger.size
     history.kept(state)
     await bench.refund(1)
     history.entries = state.entries + 50
@@ -95,7 +95,7 @@ async def test_what_was_kept_and_cannot_be_is_read_from_the_log_instead(how):
     await bench.refund(1)
     await bench.act()
     await kept(bench)
-    register, origin = bench.walk.history_register, bench.walk.ledger.origin
+    register, origin = bench.counters.history_register, bench.recorder.ledger.origin
     found = register.kept(origin)
     first, second = sorted(found.places)
 
@@ -114,7 +114,7 @@ async def test_what_was_kept_and_cannot_be_is_read_from_the_log_instead(how):
         write(register, "UPDATE history SET origin = 'other'")
         write(register, "UPDATE history_kept SET origin = 'other'")
     else:
-        write(register, "UPDATE history_kept SET entries = ?", bench.walk.ledger.size + 1)
+        write(register, "UPDATE history_kept SET entries = ?", bench.recorder.ledger.size + 1)
         newest = decoded(found.places[first]).newest
         put(first, encoded(Tally((newest,), (7,), 7)))
         put(second, encoded(Tally((newest,), (7,), 7)))
@@ -168,7 +168,7 @@ async def test_a_publication_reads_no_further_back_than_its_trackers_look():
     bench.clock.advance(20 * 86_400)
     await bench.issue("m-2")
     await bench.refund(1, mandate="m-2")
-    counting = bench.walk.ledger = CountingLedger(bench.walk.ledger)
+    counting = bench.recorder.ledger = CountingLedger(bench.recorder.ledger)
     await apply_registry(bench.walk, documents_with(REFUNDS, OF_MANDATE), by="operator")
     assert seen(bench, mandate="m-2") == {"refunds": 1, "all": 1}
     assert counting.read < 20
@@ -178,25 +178,25 @@ async def test_a_publication_reads_no_further_back_than_its_trackers_look():
 async def test_a_publication_that_fails_leaves_what_was_in_force_as_it_was():
     bench = await ready(REFUNDS)
     await bench.refund(1)
-    raw, registry = bench.walk.ledger, bench.walk.registry
-    bench.walk.registry = TroubledRegistry(
+    raw, registry = bench.recorder.ledger, bench.authority.registry
+    bench.authority.registry = TroubledRegistry(
         registry, Trouble(lambda _number, method: "undone" if method == "registry.put" else None)
     )
     with pytest.raises(Unavailable):
         await apply_registry(bench.walk, documents_with(READS), by="operator")
-    bench.walk.registry = registry
+    bench.authority.registry = registry
     assert seen(bench) == {"refunds": 1}
     with pytest.raises(Malformed):
         await apply_registry(bench.walk, documents_with(READS, policies="permit ("), by="operator")
-    bench.walk.ledger = TroubledLedger(
+    bench.recorder.ledger = TroubledLedger(
         raw, Trouble(lambda _n, method: "full" if "submit" in method else None)
     )
     with pytest.raises(Unavailable):
         await apply_registry(bench.walk, documents_with(READS), by="operator")
-    bench.walk.ledger = raw
+    bench.recorder.ledger = raw
     await bench.refund(1)
     assert seen(bench) == {"refunds": 2}
-    assert not bench.walk.history._reading
+    assert not bench.counters.history._reading
 
 
 @pytest.mark.requirement("HIST-04")
@@ -209,13 +209,19 @@ async def test_what_another_process_put_into_force_refuses_until_it_is_read():
         SqliteRegistryStore(elsewhere(bench.store)).put(dict(stored_form(documents)))
         return bench.store.refresh()
 
-    follow_registers(bench.walk, refresh)
+    follow_registers(
+        bench.authority.registry, bench.counters.history, bench.walk.policies, bench.walk.limits, refresh
+    )
     with pytest.raises(Refused) as told:
         await bench.act()
     assert told.value.code == "facts.unknown"
     assert "is being read" in told.value.reasons[0]
-    assert await read_unread_history(bench.walk)
-    assert not await read_unread_history(bench.walk)
+    assert await read_unread_history(
+        bench.recorder, bench.authority, bench.counters.history, bench.walk.limits
+    )
+    assert not await read_unread_history(
+        bench.recorder, bench.authority, bench.counters.history, bench.walk.limits
+    )
     assert seen(bench) == {"reads": 1, "refunds": 0}
     await bench.act()
     assert seen(bench) == {"reads": 2, "refunds": 0}
@@ -264,22 +270,22 @@ async def test_a_register_that_takes_nothing_is_given_it_again():
     bench = await ready(REFUNDS, history=register)
     await bench.refund(1)
     with pytest.raises(Unavailable):
-        await keep_history(bench.walk)
+        await keep_history(bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock)
     await bench.refund(1)
     register.full = False
-    await keep_history(bench.walk)
+    await keep_history(bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock)
     await bench.refund(1)
     await kept(bench)
-    again = restarted(bench, ledger=CountingLedger(bench.walk.ledger))
+    again = restarted(bench, ledger=CountingLedger(bench.recorder.ledger))
     assert seen(again) == {"refunds": 3}
-    assert 0 not in again.walk.ledger.replayed_from
+    assert 0 not in again.walk.recorder.ledger.replayed_from
 
 
 @pytest.mark.requirement("HIST-06")
 async def test_without_a_register_a_start_reads_the_log():
     bench = await ready(REFUNDS, history=None)
     await bench.refund(1)
-    await keep_history(bench.walk)
+    await keep_history(bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock)
     assert seen(restarted(bench)) == {"refunds": 1}
 
 
@@ -291,9 +297,9 @@ async def test_of_mandates_that_have_ended_nothing_is_kept():
     for mandate in ("m-1", "m-2", "m-3"):
         await bench.act(mandate=mandate)
     await kept(bench)
-    register, origin = bench.walk.history_register, bench.walk.ledger.origin
+    register, origin = bench.counters.history_register, bench.recorder.ledger.origin
     assert {owner for _, owner, _ in register.kept(origin).places} == {"m-1", "m-2", "m-3"}
-    await close_mandate(bench.walk, "m-2", by="alice")
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-2", by="alice")
     bench.clock.advance(120)
     await kept(bench)
     assert {owner for _, owner, _ in register.kept(origin).places} == {"m-1", "m-3"}
@@ -334,8 +340,8 @@ async def test_after_many_actions_memory_register_and_ledger_say_the_same():
     for mandate in ("m-1", "m-2"):
         for case in ("4710", "4711", "4712", "4713"):
             here = seen(bench, mandate=mandate, case=case)
-            bench.walk.history, live = read, bench.walk.history
+            bench.counters.history, live = read, bench.counters.history
             assert seen(bench, mandate=mandate, case=case) == here
-            bench.walk.history = live
+            bench.counters.history = live
             assert seen(kept_on, mandate=mandate, case=case) == here
             assert seen(anew, mandate=mandate, case=case) == here

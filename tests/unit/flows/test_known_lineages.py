@@ -40,8 +40,8 @@ class HandedOn:
             grants=mandate_terms("m-1").grants[:1],
         )
         mandate = signed(terms, signed_mandate(terms, audience=AUDIENCE, key=signing_key("alice")))
-        self.walk.mandates.add(mandate)
-        self.walk.delegations = Delegations(keys_of=trusted, audience=lambda: ISSUER)
+        self.walk.authority.mandates.add(mandate)
+        self.walk.verification.delegations = Delegations(keys_of=trusted, audience=lambda: ISSUER)
         self.authority = authority_of(mandate)
         self.chain = self.chain_for((ISSUER,))
 
@@ -80,8 +80,10 @@ class HandedOn:
             at=NOW,
             key=signing_key(key or agent).public.thumbprint,
         )
-        by = verify_lineage.presented(self.walk, mandate, chain or self.chain, NOW)
-        return verify_lineage.verify_lineage(self.walk, caller, by, server=server)
+        by = verify_lineage.presented(
+            self.walk.recorder.ledger, self.walk.verification, mandate, chain or self.chain, NOW
+        )
+        return verify_lineage.verify_lineage(self.walk.authority, caller, by, server=server)
 
     def refused(self, **changes: str) -> str:
         with pytest.raises(Refused) as no:
@@ -154,12 +156,12 @@ async def test_what_is_kept_of_a_chain_is_bounded_whatever_servers_are_asked_for
     monkeypatch.setattr(delegations, "LINEAGES_MAX", 3)
     for number in range(10):
         handed_on.call(server=f"server-{number}")
-    known = handed_on.walk.delegations.known(handed_on.chain, NOW)
+    known = handed_on.walk.verification.delegations.known(handed_on.chain, NOW)
     assert 0 < len(known.lineages) <= 3
 
 
 async def test_who_has_a_part_is_counted_once_and_away_from_what_serves_others(handed_on, monkeypatch):
-    register, loop, found = handed_on.walk.mandates, threading.get_ident(), []
+    register, loop, found = handed_on.walk.authority.mandates, threading.get_ident(), []
     counted = register.admit
 
     def admit(*given, **named):
@@ -171,17 +173,17 @@ async def test_who_has_a_part_is_counted_once_and_away_from_what_serves_others(h
     for expected in (True, False, False):
         assert (
             await verify_lineage.admit_receivers(
-                handed_on.walk, delegation_lineage.mandate, delegation_lineage.hops
+                handed_on.walk.authority, delegation_lineage.mandate, delegation_lineage.hops
             )
             is expected
         )
     assert found == [True]
     monkeypatch.setattr(verify_lineage, "ADMITTED_MAX", 1)
-    handed_on.walk.admitted = {("m-2", "a", "b")}
+    handed_on.walk.authority.admitted = {("m-2", "a", "b")}
     assert await verify_lineage.admit_receivers(
-        handed_on.walk, delegation_lineage.mandate, delegation_lineage.hops
+        handed_on.walk.authority, delegation_lineage.mandate, delegation_lineage.hops
     )
-    assert len(handed_on.walk.admitted) == 1
+    assert len(handed_on.walk.authority.admitted) == 1
     assert not await verify_lineage.admit_receivers(
-        handed_on.walk, delegation_lineage.mandate, delegation_lineage.hops[:1]
+        handed_on.walk.authority, delegation_lineage.mandate, delegation_lineage.hops[:1]
     )

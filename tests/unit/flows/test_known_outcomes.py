@@ -12,6 +12,7 @@ from answerable.errors import Unavailable
 from answerable.flows.recovery.settle_open_intents import settle_open_intents
 from answerable.testing.builders import Bench
 from answerable.testing.fault_injection import Trouble, TroubledLedger
+from tests.worlds.parts import to_settle
 from tests.worlds.walk import cited, striking
 
 pytestmark = pytest.mark.anyio
@@ -42,29 +43,31 @@ class Crowded:
 async def test_the_outcome_is_written_as_it_was_once_there_is_room(code):
     bench = await Bench().registered()
     await bench.issue("m-1")
-    bench.walk.ledger = Crowded(bench.walk.ledger, code)
+    bench.recorder.ledger = Crowded(bench.recorder.ledger, code)
     with pytest.raises(Unavailable) as told:
         await bench.act()
     assert told.value.effect == "unknown"
-    bench.walk.ledger.crowded = False
-    assert await settle_open_intents(bench.walk) == 1
-    ends = [stored for stored in bench.walk.ledger.replay() if stored.tag in (Tag.OUTCOME, Tag.INDETERMINATE)]
+    bench.recorder.ledger.crowded = False
+    assert await settle_open_intents(*to_settle(bench.walk)) == 1
+    ends = [
+        stored for stored in bench.recorder.ledger.replay() if stored.tag in (Tag.OUTCOME, Tag.INDETERMINATE)
+    ]
     leaf, fields = bench.opened(ends[0].index)
     assert len(ends) == 1
     assert (ends[0].tag, leaf["status"], fields["result"]) == (Tag.OUTCOME, "succeeded", {"ok": True})
-    assert not bench.walk.open_intents
+    assert not bench.recorder.open_intents
 
 
 async def test_while_there_is_no_room_it_stays_open_and_nothing_is_made_up():
     bench = await Bench().registered()
     await bench.issue("m-1")
-    bench.walk.ledger = Crowded(bench.walk.ledger, "ledger.full")
+    bench.recorder.ledger = Crowded(bench.recorder.ledger, "ledger.full")
     with pytest.raises(Unavailable):
         await bench.act()
     with pytest.raises(Unavailable):
-        await settle_open_intents(bench.walk)
-    assert len(bench.walk.open_intents) == 1
-    tags = {stored.tag for stored in bench.walk.ledger.replay()}
+        await settle_open_intents(*to_settle(bench.walk))
+    assert len(bench.recorder.open_intents) == 1
+    tags = {stored.tag for stored in bench.recorder.ledger.replay()}
     assert not tags & {Tag.OUTCOME, Tag.INDETERMINATE}
 
 
@@ -73,15 +76,15 @@ async def test_an_outcome_that_found_no_room_is_told_once_by_whoever_settles_and
     bench = await Bench().registered()
     await bench.issue("m-1")
     await cited(bench)
-    raw = bench.walk.ledger
+    raw = bench.recorder.ledger
     bench.upstream.answer = lambda _: Outcome(status="succeeded")
     for _ in range(3):
-        bench.walk.ledger = TroubledLedger(raw, striking("ledger.submit", "full", at=1))
+        bench.recorder.ledger = TroubledLedger(raw, striking("ledger.submit", "full", at=1))
         with pytest.raises(Unavailable):
             await bench.act()
-    bench.walk.ledger = TroubledLedger(raw, Trouble(lambda _n, _m: None), latency=lambda: 5)
+    bench.recorder.ledger = TroubledLedger(raw, Trouble(lambda _n, _m: None), latency=lambda: 5)
     bench.clock.advance(131)
-    settled = await asyncio.gather(*(settle_open_intents(bench.walk) for _ in range(3)))
+    settled = await asyncio.gather(*(settle_open_intents(*to_settle(bench.walk)) for _ in range(3)))
     assert sum(settled) == 3
     ends = bench.entries(Tag.OUTCOME, Tag.INDETERMINATE)
     assert [end["status"] for end in ends] == ["succeeded"] * 3
@@ -93,14 +96,14 @@ async def test_an_end_that_may_be_on_disk_though_its_write_failed_is_left_to_a_r
     bench = await Bench().registered()
     await bench.issue("m-1")
     await cited(bench)
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(raw, striking("ledger.submit", "done", at=1))
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(raw, striking("ledger.submit", "done", at=1))
     with pytest.raises(Unavailable) as told:
         await bench.act()
     assert (told.value.code, told.value.effect) == ("ledger.poisoned", "unknown")
-    (still,) = bench.walk.open_intents.values()
+    (still,) = bench.recorder.open_intents.values()
     assert still.known is None
     bench.clock.advance(131)
     with pytest.raises(Unavailable):
-        await settle_open_intents(bench.walk)
+        await settle_open_intents(*to_settle(bench.walk))
     assert [end["status"] for end in bench.entries(Tag.OUTCOME, Tag.INDETERMINATE)] == ["succeeded"]

@@ -23,6 +23,7 @@ from answerable.testing.builders import POLICIES, Bench, bench_documents, ledger
 from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.invariants import Promises, broken_laws
 from answerable.testing.samples import signing_key
+from tests.worlds.parts import to_settle
 from tests.worlds.publication import propose
 from tests.worlds.walk import cited
 
@@ -43,10 +44,10 @@ async def slow_bench(fault: Callable[[str], Fault | None] = lambda _: None) -> B
     bench = await Bench().registered()
     await bench.issue()
     await cited(bench, "get_case", "refund")
-    bench.walk.ledger = TroubledLedger(
-        bench.walk.ledger, Trouble(lambda _, method: fault(method)), latency=lambda: LATENCY
+    bench.recorder.ledger = TroubledLedger(
+        bench.recorder.ledger, Trouble(lambda _, method: fault(method)), latency=lambda: LATENCY
     )
-    bench.upstream.ledger = bench.walk.ledger
+    bench.upstream.ledger = bench.recorder.ledger
 
     async def turns(_effect: Effect) -> None:
         for _ in range(3):
@@ -80,13 +81,13 @@ async def leave_after(
 async def laws(bench: Bench) -> list[str]:
     """What is broken once all that was left open has been settled."""
     bench.clock.advance(200)
-    await settle_open_intents(bench.walk)
-    entries = list(bench.walk.ledger.replay())
+    await settle_open_intents(*to_settle(bench.walk))
+    entries = list(bench.recorder.ledger.replay())
     return bench.upstream.violations + broken_laws(
         entries,
         bench.upstream.effects,
-        bench.walk.mandates,
-        subject_keys=bench.walk.subject_keys,
+        bench.authority.mandates,
+        subject_keys=bench.recorder.subject_keys,
         promises=Promises(),
         happened={},
     )
@@ -99,7 +100,7 @@ async def test_whenever_a_caller_leaves_the_intent_ends_and_nothing_happens_twic
     for turns in MOMENTS:
         bench = await slow_bench()
         await leave_after(turns, bench.act, natively=natively)
-        assert not bench.walk.open_intents, "the walk itself ended it"
+        assert not bench.recorder.open_intents, "the walk itself ended it"
         ends += [entry["status"] for entry in bench.entries(Tag.OUTCOME, Tag.INDETERMINATE)]
         assert len(bench.upstream.effects) <= 1
         assert not await laws(bench)
@@ -118,7 +119,7 @@ async def test_a_task_cancelled_again_and_again_still_writes_its_outcome():
             task.cancel()
             await asyncio.sleep(0)
         await asyncio.gather(task, return_exceptions=True)
-        assert not bench.walk.open_intents
+        assert not bench.recorder.open_intents
         assert not await laws(bench)
 
 
@@ -142,7 +143,7 @@ async def test_a_task_that_ends_while_the_log_has_no_room_leaves_no_doubt(busy: 
 
         bench = await slow_bench(busy_once)
         await leave_after(turns, bench.act, natively=True)
-        assert not bench.walk.open_intents
+        assert not bench.recorder.open_intents
         assert not await laws(bench)
         assert len(bench.entries(Tag.OUTCOME, Tag.INDETERMINATE)) == len(bench.entries(Tag.INTENT)) == 1
 
@@ -154,7 +155,7 @@ async def test_a_caller_who_leaves_early_does_not_escape_the_record_of_his_refus
         bench = await slow_bench()
         await leave_after(turns, lambda bench=bench: bench.refund(2_000_000), natively=natively)  # type: ignore[misc]
         await asyncio.sleep(0)
-        refusals = [s for s in bench.walk.ledger._ledger.replay() if s.tag == Tag.REFUSAL]  # type: ignore[attr-defined]
+        refusals = [s for s in bench.recorder.ledger._ledger.replay() if s.tag == Tag.REFUSAL]  # type: ignore[attr-defined]
         assert len(refusals) == 1
 
 
@@ -175,7 +176,7 @@ async def test_who_leaves_while_his_answer_is_written_has_answered():
     assert waiting is not None
     left = await leave_after(1, lambda: bench.answer(waiting), natively=True)
     assert isinstance(left, asyncio.CancelledError)
-    answered = bench.walk.approvals.find(waiting.id)
+    answered = bench.authority.approvals.find(waiting.id)
     assert answered is not None
     assert answered.state == "approved"
     assert len(bench.entries(Tag.APPROVAL_ANSWER)) == 1
@@ -190,12 +191,14 @@ async def test_who_leaves_while_a_question_is_made_void_leaves_and_it_is_void(na
     went_on = []
 
     async def make_void() -> None:
-        await void(bench.walk, waiting, ("the policy",))
+        await void(
+            bench.recorder, bench.authority.approvals, bench.asking.under_way, waiting, ("the policy",)
+        )
         went_on.append(waiting.id)
 
     await leave_after(1, make_void, natively=natively)
     assert not went_on
-    found = bench.walk.approvals.find(waiting.id)
+    found = bench.authority.approvals.find(waiting.id)
     assert found is not None
     assert (found.state, found.void_because) == ("void", ("the policy",))
     assert [entry["approval"] for entry in bench.entries(Tag.APPROVAL_VOID)] == [waiting.id]
@@ -206,18 +209,20 @@ async def test_who_leaves_while_a_mandate_is_issued_closed_or_documents_are_appl
     walk = bench.walk
     assert isinstance(await leave_after(1, lambda: bench.issue("m-2"), natively=True), asyncio.CancelledError)
     assert (
-        {m.id for m in walk.mandates.all()}
+        {m.id for m in walk.authority.mandates.all()}
         == {"m-1", "m-2"}
         == {e["mandate"] for e in bench.entries(Tag.MANDATE_ISSUED)}
     )
-    await leave_after(1, lambda: close_mandate(walk, "m-2", by="alice"), natively=True)
+    await leave_after(
+        1, lambda: close_mandate(walk.recorder, walk.authority, walk.live, "m-2", by="alice"), natively=True
+    )
     assert [e["mandate"] for e in bench.entries(Tag.MANDATE_CLOSED)] == ["m-2"]
-    before = walk.decision_point.policy_set
+    before = walk.policies.decision_point.policy_set
     stricter = bench_documents(POLICIES + '@id("none") forbid (principal, action, resource);\n')
     # The first turn is spent on waiting for others who apply documents.
     ended = await leave_after(2, lambda: bench.registered(stricter), natively=True)
     assert isinstance(ended, asyncio.CancelledError)
-    assert walk.decision_point.policy_set != before
+    assert walk.policies.decision_point.policy_set != before
     with pytest.raises(Refused):
         await bench.act()
 
@@ -228,16 +233,20 @@ async def test_who_leaves_while_a_proposal_is_written_down_has_proposed():
     # The first turn is spent on waiting for others who apply documents.
     ended = await leave_after(2, lambda: propose(bench), natively=True)
     assert isinstance(ended, asyncio.CancelledError)
-    (waiting,) = waiting_proposals(bench.walk)
+    (waiting,) = waiting_proposals(bench.walk.policies)
     assert [entry["proposal"] for entry in bench.entries(Tag.POLICY_PROPOSED)] == [waiting.id]
 
 
 async def test_who_leaves_while_refusals_are_counted_has_them_counted_once():
     bench = await slow_bench()
-    bench.walk.quota.take(AgentId("scout"), bench.walk.clock.now())
-    bench.walk.quota.lost(AgentId("scout"))
-    await leave_after(1, lambda: record_counted_refusals(bench.walk), natively=True)
-    await record_counted_refusals(bench.walk)
+    bench.counters.quota.take(AgentId("scout"), bench.clock.now())
+    bench.counters.quota.lost(AgentId("scout"))
+    await leave_after(
+        1,
+        lambda: record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota),
+        natively=True,
+    )
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
     assert [entry["agents"] for entry in bench.entries(Tag.REFUSALS_COUNTED)] == [{"scout": 1}]
 
 
@@ -254,17 +263,17 @@ async def test_on_real_files_nothing_is_torn_whenever_a_task_is_cancelled(commit
         settings=settings,
     )
     async with ledger:
-        bench.walk.ledger = bench.upstream.ledger = ledger
+        bench.recorder.ledger = bench.upstream.ledger = ledger
         await bench.registered()
         await bench.issue(calls_max=1000)
         for turns in range(12):
             for natively in (False, True):
                 await leave_after(turns, bench.act, natively=natively)
-                assert not bench.walk.open_intents
+                assert not bench.recorder.open_intents
         assert not await laws(bench)
 
 
 async def test_a_record_that_is_refused_for_good_is_not_waited_for():
     bench = await slow_bench(lambda method: "full" if method == "ledger.submit" else None)
     with pytest.raises(Unavailable):
-        await record_entry(bench.walk, None)
+        await record_entry(bench.recorder, None)

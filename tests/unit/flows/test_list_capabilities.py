@@ -41,7 +41,7 @@ async def test_nothing_is_shown_under_a_foreign_unknown_closed_or_expired_mandat
     await bench.issue("m-1")
     await bench.issue("m-2", seconds=60)
     await bench.issue("m-3")
-    await close_mandate(bench.walk, "m-3", by="alice")
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-3", by="alice")
     assert listed(bench, agent="rover") == set()
     assert listed(bench, "m-9") == set()
     assert listed(bench, "m-3") == set()

@@ -71,7 +71,7 @@ async def test_what_was_refused_is_kept_by_digest_and_beginning_when_it_is_large
     with pytest.raises(Refused) as no:
         await bench.act("get_case", {"case": "4711", "junk": "a" * 1_000_000})
     assert no.value.code == "arguments.invalid"
-    stored = list(bench.walk.ledger.replay())[-1]
+    stored = list(bench.recorder.ledger.replay())[-1]
     assert stored.tag == Tag.REFUSAL
     assert len(stored.attachment) < 20_000
 

@@ -52,12 +52,12 @@ async def test_a_mandate_that_does_not_fit_is_neither_recorded_nor_in_force(
     terms: MandateTerms, key: str, audience: str, code: str
 ):
     bench = await Bench().registered()
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     with pytest.raises(AnswerableError) as told:
         await issue_mandate(bench.walk, token(terms, key=key, audience=audience))
     assert told.value.code == code
-    assert bench.walk.ledger.size == size
-    assert not list(bench.walk.mandates.all())
+    assert bench.recorder.ledger.size == size
+    assert not list(bench.authority.mandates.all())
 
 
 async def test_an_expired_mandate_is_not_issued():
@@ -88,13 +88,13 @@ async def test_a_mandate_is_issued_once_even_when_two_bring_it_together():
         await bench.issue()
     assert told.value.code == "mandate.duplicate"
     assert [entry["agent"] for entry in bench.entries(Tag.MANDATE_ISSUED)] == ["scout"]
-    assert not bench.walk.under_way.issuing
+    assert not bench.asking.under_way.issuing
 
 
 async def test_a_closed_mandate_cannot_be_issued_again():
     bench = await Bench().registered()
     await bench.issue()
-    await close_mandate(bench.walk, "m-1", by="alice")
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="alice")
     with pytest.raises(Malformed):
         await bench.issue()
     with pytest.raises(Refused):
@@ -104,25 +104,27 @@ async def test_a_closed_mandate_cannot_be_issued_again():
 @pytest.mark.parametrize("fault", ["full", "undone", "done"])
 async def test_what_could_not_be_recorded_is_not_in_force(fault: Fault):
     bench = await Bench().registered()
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(raw, Trouble(lambda _n, method: fault if "submit" in method else None))
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
+        raw, Trouble(lambda _n, method: fault if "submit" in method else None)
+    )
     with pytest.raises(Unavailable):
         await bench.issue()
-    assert bench.walk.mandates.find(MandateId("m-1")) is None
-    bench.walk.ledger = raw
+    assert bench.authority.mandates.find(MandateId("m-1")) is None
+    bench.recorder.ledger = raw
     await bench.issue()
 
 
 @pytest.mark.parametrize("fault", ["undone", "done"])
 async def test_a_register_that_fails_leaves_a_mandate_that_can_be_issued_or_is(fault: Fault):
     bench = await Bench().registered()
-    raw = bench.walk.mandates
-    bench.walk.mandates = TroubledMandates(
+    raw = bench.authority.mandates
+    bench.authority.mandates = TroubledMandates(
         raw, Trouble(lambda _n, method: fault if method == "mandates.add" else None)
     )
     with pytest.raises(Unavailable):
         await bench.issue()
-    bench.walk.mandates = raw
+    bench.authority.mandates = raw
     if fault == "undone":
         await bench.issue()
     assert (await bench.act()).outcome is not None
@@ -131,17 +133,17 @@ async def test_a_register_that_fails_leaves_a_mandate_that_can_be_issued_or_is(f
 async def test_closing_stops_at_once_even_when_it_cannot_be_recorded_and_is_recorded_when_repeated():
     bench = await Bench().registered()
     await bench.issue()
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
         raw, Trouble(lambda _n, method: "full" if "submit" in method else None)
     )
     with pytest.raises(Unavailable):
-        await close_mandate(bench.walk, "m-1", by="alice")
-    bench.walk.ledger = raw
+        await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="alice")
+    bench.recorder.ledger = raw
     with pytest.raises(Refused) as told:
         await bench.act()
     assert told.value.code == "mandate.closed"
-    await close_mandate(bench.walk, "m-1", by="alice")
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="alice")
     (entry,), (fields,) = bench.entries(Tag.MANDATE_CLOSED), fields_of(bench, Tag.MANDATE_CLOSED)
     assert (entry["mandate"], fields["by"]) == ("m-1", "alice")
 
@@ -159,9 +161,9 @@ async def test_closing_a_mandate_denies_what_waits_under_it_and_says_so_in_the_l
     assert other is not None
     granted = await bench.answer(asked)
     assert granted.state == "approved"
-    await close_mandate(bench.walk, "m-1", by="alice")
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="alice")
     states = {
-        one.id: one.state for one in bench.walk.approvals.all(pending_only=False, now=bench.clock.now())
+        one.id: one.state for one in bench.authority.approvals.all(pending_only=False, now=bench.clock.now())
     }
     assert states == {waiting.id: "denied", granted.id: "denied", other.id: "pending"}
     (entry,) = bench.entries(Tag.MANDATE_CLOSED)
@@ -178,7 +180,7 @@ async def test_nobody_lets_run_what_waits_under_a_mandate_that_is_closed():
     waiting = (await bench.refund(6000)).approval
     assert waiting is not None
     # As where the question came at the very moment of the closing, or the registers had no room for its end.
-    bench.walk.mandates.close(MandateId("m-1"))
+    bench.authority.mandates.close(MandateId("m-1"))
     with pytest.raises(Refused) as told:
         await bench.answer(waiting)
     assert told.value.code == "mandate.closed"
@@ -188,5 +190,5 @@ async def test_nobody_lets_run_what_waits_under_a_mandate_that_is_closed():
 async def test_what_is_not_known_cannot_be_closed():
     bench = await Bench().registered()
     with pytest.raises(Refused) as told:
-        await close_mandate(bench.walk, "m-9", by="alice")
+        await close_mandate(bench.recorder, bench.authority, bench.live, "m-9", by="alice")
     assert told.value.code == "mandate.unknown"

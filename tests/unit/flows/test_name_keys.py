@@ -37,7 +37,7 @@ def told(bench: Bench, index: int) -> dict[str, list[str]]:
     leaf, fields = bench.opened(index)
     said: list[Any] = [value for name, value in fields.items() if name.startswith("signs_")]
     assert sorted(one["person"] for one in said) == sorted(map(str, _people(leaf)))
-    assert all(one["person"] == pseudonym_of(bench.walk, one["name"]) for one in said)
+    assert all(one["person"] == pseudonym_of(bench.recorder, one["name"]) for one in said)
     return {one["name"]: one["keys"] for one in said}
 
 
@@ -54,7 +54,7 @@ async def test_the_first_documents_name_everybody_who_signs():
     bench = await Bench().registered()
     signers = {
         str(name): [key.thumbprint for key in one.keys]
-        for name, one in bench.walk.registry.current.principals.items()
+        for name, one in bench.authority.registry.current.principals.items()
     }
     assert last_change(bench) == {name: keys for name, keys in signers.items() if keys}
     leaf = str(bench.entries(Tag.REGISTRY_CHANGE)[0])
@@ -102,7 +102,7 @@ async def test_an_answer_refers_to_the_entry_that_named_the_key():
     (change,), (answer,) = bench.entries(Tag.REGISTRY_CHANGE), bench.entries(Tag.APPROVAL_ANSWER)
     assert answer["keys_ref"] == {
         "entry": change["index"],
-        "leaf": bench.walk.ledger.entry(change["index"]).leaf_hash.hex(),
+        "leaf": bench.recorder.ledger.entry(change["index"]).leaf_hash.hex(),
     }
     assert bench.entries(Tag.PEOPLES_KEYS) == []
 
@@ -111,12 +111,12 @@ async def test_an_answer_refers_to_the_entry_that_named_the_key():
 async def test_a_log_that_does_not_say_whose_key_it_is_says_so_once_before_the_first_answer():
     """As after a restart, or an upgrade from a version that named no keys."""
     bench = await registered()
-    bench.walk.keys_named.clear()
+    bench.recorder.keys_named.clear()
     await answered(bench)
     await answered(bench, amount=6001)
     (named,) = bench.entries(Tag.PEOPLES_KEYS)
     assert told(bench, named["index"]) == {"bob": [thumbprint("bob")]}
-    assert named["registry"] == bench.walk.registry.current.digest
+    assert named["registry"] == bench.authority.registry.current.digest
     refers: list[Any] = [one["keys_ref"] for one in bench.entries(Tag.APPROVAL_ANSWER)]
     assert [one["entry"] for one in refers] == [named["index"]] * 2
 
@@ -125,10 +125,14 @@ async def test_a_log_that_does_not_say_whose_key_it_is_says_so_once_before_the_f
 async def test_a_person_is_named_anew_whose_pseudonym_is_another():
     """As after their data was erased: what the log has of before is about nobody any more."""
     bench = await registered()
-    await key_on_record(bench.walk, "bob", thumbprint("bob"))
+    await key_on_record(
+        bench.recorder, bench.authority.registry, bench.asking.under_way, "bob", thumbprint("bob")
+    )
     assert bench.entries(Tag.PEOPLES_KEYS) == []
-    bench.walk.pseudonyms["bob"] = "f" * 64
-    await key_on_record(bench.walk, "bob", thumbprint("bob"))
+    bench.recorder.pseudonyms["bob"] = "f" * 64
+    await key_on_record(
+        bench.recorder, bench.authority.registry, bench.asking.under_way, "bob", thumbprint("bob")
+    )
     (named,) = bench.entries(Tag.PEOPLES_KEYS)
     assert named["people"] == ["f" * 64]
 
@@ -136,36 +140,40 @@ async def test_a_person_is_named_anew_whose_pseudonym_is_another():
 @pytest.mark.requirement("KEYS-02")
 async def test_nothing_counts_that_a_key_signed_which_was_taken_away_meanwhile():
     bench = await registered(person("erin", "erin"))
-    bench.walk.keys_named.clear()
+    bench.recorder.keys_named.clear()
     codes: list[str] = []
 
     async def sign() -> None:
         try:
-            await key_on_record(bench.walk, "erin", thumbprint("erin"))
+            await key_on_record(
+                bench.recorder, bench.authority.registry, bench.asking.under_way, "erin", thumbprint("erin")
+            )
         except Refused as refused:
             codes.append(refused.code)
 
-    async with anyio.create_task_group() as tasks, bench.walk.under_way.applying:
+    async with anyio.create_task_group() as tasks, bench.asking.under_way.applying:
         tasks.start_soon(sign)
         await anyio.wait_all_tasks_blocked()
-        bench.walk.registry.put(
-            {k: v for k, v in bench.walk.registry.documents().items() if k != "Principal/erin"}
+        bench.authority.registry.put(
+            {k: v for k, v in bench.authority.registry.documents().items() if k != "Principal/erin"}
         )
     assert codes == ["registry.changed_meanwhile"]
     assert bench.entries(Tag.PEOPLES_KEYS) == []
     with pytest.raises(Refused) as caught:
-        await key_on_record(bench.walk, "erin", thumbprint("erin"))
+        await key_on_record(
+            bench.recorder, bench.authority.registry, bench.asking.under_way, "erin", thumbprint("erin")
+        )
     assert caught.value.code == "registry.changed_meanwhile"
 
 
 @pytest.mark.requirement("KEYS-02")
 async def test_of_no_more_people_than_a_limit_is_it_kept_where_they_were_named():
     bench = await registered()
-    one = next(iter(bench.walk.keys_named.values()))
-    for number in range(NAMED_MAX - len(bench.walk.keys_named)):
-        bench.walk.keys_named[f"x{number}"] = one
+    one = next(iter(bench.recorder.keys_named.values()))
+    for number in range(NAMED_MAX - len(bench.recorder.keys_named)):
+        bench.recorder.keys_named[f"x{number}"] = one
     await apply_registry(bench.walk, [person("erin", "erin")], by="operator")
-    assert [*bench.walk.keys_named] == ["erin"]
+    assert [*bench.recorder.keys_named] == ["erin"]
 
 
 @pytest.mark.requirement("KEYS-05")
@@ -176,7 +184,7 @@ async def test_evidence_of_an_action_takes_along_who_signs_with_what_and_nobody_
     await apply_registry(bench.walk, [person("bob", "bob-2")], by="operator")
     (intent,) = bench.entries(Tag.INTENT)
     picked = Selection(action=str(intent["action"]))
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         picked.take(stored)
     first, erins, later = [one["index"] for one in bench.entries(Tag.REGISTRY_CHANGE)]
     assert first in picked.belonging()
@@ -209,16 +217,16 @@ async def test_what_does_not_name_everybody_is_not_in_force_and_who_signs_is_nam
     """Eighty people at once stand in three entries. What was said of bob in one of them did not come into force."""
     bench = await registered()
     people = [person(f"p{number:03}", f"p{number:03}") for number in range(79)]
-    numbers, raw = iter(range(10)), bench.walk.ledger
+    numbers, raw = iter(range(10)), bench.recorder.ledger
     trouble = Trouble(lambda _n, method: fault if "submit" in method and next(numbers) == at else None)
-    bench.walk.ledger = TroubledLedger(raw, trouble)
-    before = bench.walk.registry.current.digest
+    bench.recorder.ledger = TroubledLedger(raw, trouble)
+    before = bench.authority.registry.current.digest
     with pytest.raises((Unavailable, Crash)):
         await apply_registry(bench.walk, [person("bob", "bob", "bob-2"), *people], by="operator")
-    assert bench.walk.registry.current.digest == before
-    bench.walk.ledger = raw
+    assert bench.authority.registry.current.digest == before
+    bench.recorder.ledger = raw
     if fault.startswith("crash"):
-        bench.walk.keys_named.clear()
+        bench.recorder.keys_named.clear()
     await answered(bench)
     (answer,) = bench.entries(Tag.APPROVAL_ANSWER)
     reference: Any = answer["keys_ref"]
@@ -237,14 +245,16 @@ async def test_an_answer_after_a_change_that_did_not_come_into_force_is_never_ta
     people = [f"p{number:03}" for number in range(79)]
     bench = await registered(*[person(name, name) for name in people])
     for signer in ("bob", "p078"):
-        await key_on_record(bench.walk, signer, thumbprint(signer))
-    numbers, raw = iter(range(10)), bench.walk.ledger
+        await key_on_record(
+            bench.recorder, bench.authority.registry, bench.asking.under_way, signer, thumbprint(signer)
+        )
+    numbers, raw = iter(range(10)), bench.recorder.ledger
     trouble = Trouble(lambda _n, method: fault if "submit" in method and next(numbers) == at else None)
-    bench.walk.ledger = TroubledLedger(raw, trouble)
+    bench.recorder.ledger = TroubledLedger(raw, trouble)
     others = [person(name, f"{name}-2") for name in people]
     with pytest.raises(Unavailable):
         await apply_registry(bench.walk, [person("bob", "bob-2"), *others], by="operator")
-    bench.walk.ledger = raw
+    bench.recorder.ledger = raw
     bench.clock.advance(LATER)
     await answered(bench)
     await answered(bench, by="p078", amount=6001)
@@ -257,7 +267,7 @@ async def test_a_house_of_many_does_not_hold_up_everything_else_while_it_is_appl
     """A key is made for each new person, on disk: an agent's call or a stop comes between any two of them."""
     bench = await registered()
     made: list[int] = []
-    keys = bench.walk.subject_keys
+    keys = bench.recorder.subject_keys
 
     class Counted:
         def __getattr__(self, name: str) -> Any:
@@ -267,7 +277,7 @@ async def test_a_house_of_many_does_not_hold_up_everything_else_while_it_is_appl
             made[-1] += 1
             return keys.of(subject)
 
-    bench.walk.subject_keys = Counted()
+    bench.recorder.subject_keys = Counted()
     made.append(0)
 
     async def others() -> None:

@@ -28,6 +28,7 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.verify.leaf_shapes import SHAPES
+from tests.worlds.parts import to_hold, to_sign_in
 from tests.worlds.passkey import ADMIN, enrolled, passkey_bench, signed_in
 from tests.worlds.walk import fields_of, stored_of
 
@@ -69,7 +70,7 @@ async def test_an_invited_person_brings_a_passkey_in_and_signs_in_with_it():
 
 async def test_the_code_is_in_no_entry_and_in_no_repr():
     bench = await passkey_bench()
-    invited = await invite_person(bench.walk, "alice", by=ADMIN)
+    invited = await invite_person(bench.recorder, *to_sign_in(bench.walk), "alice", by=ADMIN)
     said = repr(invited) + str(fields_of(bench, Tag.PASSKEY)) + str(bench.entries(Tag.PASSKEY))
     assert invited.code not in said
     assert invited.code.removeprefix("ainv_") not in said
@@ -77,25 +78,49 @@ async def test_the_code_is_in_no_entry_and_in_no_repr():
 
 async def test_an_invitation_is_good_for_one_passkey_within_its_time():
     bench = await passkey_bench()
-    invited = await invite_person(bench.walk, "alice", by=ADMIN)
-    first, second = (begin_enrolment(bench.walk, invited.code, browser="b") for _ in range(2))
+    invited = await invite_person(bench.recorder, *to_sign_in(bench.walk), "alice", by=ADMIN)
+    first, second = (
+        begin_enrolment(*to_sign_in(bench.walk), bench.walk.entropy, invited.code, browser="b")
+        for _ in range(2)
+    )
     await finish_enrolment(
-        bench.walk, first.id, SoftPasskey(seed="a").registration(first.challenge), label="a", browser="b"
+        bench.recorder,
+        *to_sign_in(bench.walk),
+        first.id,
+        SoftPasskey(seed="a").registration(first.challenge),
+        label="a",
+        browser="b",
     )
     late = SoftPasskey(seed="b").registration(second.challenge)
     assert (
-        await refused(lambda: finish_enrolment(bench.walk, second.id, late, label="b", browser="b"))
+        await refused(
+            lambda: finish_enrolment(
+                bench.recorder, *to_sign_in(bench.walk), second.id, late, label="b", browser="b"
+            )
+        )
         == "invitation.refused"
     )
     assert (
-        await refused(lambda: begin_enrolment(bench.walk, invited.code, browser="b")) == "invitation.refused"
+        await refused(
+            lambda: begin_enrolment(*to_sign_in(bench.walk), bench.walk.entropy, invited.code, browser="b")
+        )
+        == "invitation.refused"
     )
-    other = await invite_person(bench.walk, "alice", by=ADMIN, seconds=60)
+    other = await invite_person(bench.recorder, *to_sign_in(bench.walk), "alice", by=ADMIN, seconds=60)
     bench.clock.advance(60.0)
-    assert await refused(lambda: begin_enrolment(bench.walk, other.code, browser="b")) == "invitation.refused"
+    assert (
+        await refused(
+            lambda: begin_enrolment(*to_sign_in(bench.walk), bench.walk.entropy, other.code, browser="b")
+        )
+        == "invitation.refused"
+    )
     for code in ("", "ainv_", "ainv_" + "A" * 22, invited.code + "A", "ajt_" + "A" * 43):
         assert (
-            await refused(lambda code=code: begin_enrolment(bench.walk, code, browser="b"))
+            await refused(
+                lambda code=code: begin_enrolment(
+                    *to_sign_in(bench.walk), bench.walk.entropy, code, browser="b"
+                )
+            )
             == "invitation.refused"
         )
 
@@ -104,26 +129,31 @@ async def test_each_challenge_is_answered_once_in_time_and_for_what_it_was_made(
     bench = await passkey_bench()
     device = SoftPasskey(seed="alice")
     await enrolled(bench, "alice", device)
-    begun = begin_sign_in(bench.walk, browser="b")
+    begun = begin_sign_in(bench.asking.passkeys, bench.clock, bench.walk.entropy, browser="b")
     answer = device.assertion(begun.challenge)
-    assert finish_sign_in(bench.walk, begun.id, answer, browser="b").person == "alice"
+    assert finish_sign_in(*to_sign_in(bench.walk), begun.id, answer, browser="b").person == "alice"
     assert (
-        await refused(lambda: finish_sign_in(bench.walk, begun.id, answer, browser="b")) == "passkey.ceremony"
+        await refused(lambda: finish_sign_in(*to_sign_in(bench.walk), begun.id, answer, browser="b"))
+        == "passkey.ceremony"
     )
-    later = begin_sign_in(bench.walk, browser="b")
+    later = begin_sign_in(bench.asking.passkeys, bench.clock, bench.walk.entropy, browser="b")
     assert (
-        await refused(lambda: finish_sign_in(bench.walk, later.id, answer, browser="b"))
+        await refused(lambda: finish_sign_in(*to_sign_in(bench.walk), later.id, answer, browser="b"))
         == "passkey.challenge"
     )
-    slow = begin_sign_in(bench.walk, browser="b")
+    slow = begin_sign_in(bench.asking.passkeys, bench.clock, bench.walk.entropy, browser="b")
     bench.clock.advance(CEREMONY_SECONDS_MAX)
     answer = device.assertion(slow.challenge)
     assert (
-        await refused(lambda: finish_sign_in(bench.walk, slow.id, answer, browser="b")) == "passkey.ceremony"
+        await refused(lambda: finish_sign_in(*to_sign_in(bench.walk), slow.id, answer, browser="b"))
+        == "passkey.ceremony"
     )
-    own = begin_own_enrolment(bench.walk, "alice", session="s")
+    own = begin_own_enrolment(*to_sign_in(bench.walk), bench.walk.entropy, "alice", session="s")
     answer = device.assertion(own.challenge)
-    assert await refused(lambda: finish_sign_in(bench.walk, own.id, answer, browser="b")) == "passkey.purpose"
+    assert (
+        await refused(lambda: finish_sign_in(*to_sign_in(bench.walk), own.id, answer, browser="b"))
+        == "passkey.purpose"
+    )
 
 
 async def test_what_only_one_person_may_answer_no_other_does():
@@ -134,8 +164,10 @@ async def test_what_only_one_person_may_answer_no_other_does():
     seen = SessionSeen(name="0" * 16, person=PrincipalId("alice"), browser="b", address="192.0.2.7")
 
     async def confirmed(device: SoftPasskey) -> None:
-        begun = begin_confirmation(bench.walk, seen)
-        await finish_confirmation(bench.walk, seen, begun.id, device.assertion(begun.challenge))
+        begun = begin_confirmation(*to_sign_in(bench.walk), bench.walk.entropy, seen)
+        await finish_confirmation(
+            bench.recorder, *to_sign_in(bench.walk), seen, begun.id, device.assertion(begun.challenge)
+        )
 
     await confirmed(hers)
     assert await refused(lambda: confirmed(his)) == "passkey.other"
@@ -158,39 +190,59 @@ async def test_who_is_disabled_held_or_unknown_neither_signs_in_nor_is_invited()
     bench = await passkey_bench(groups=())
     device = SoftPasskey(seed="alice")
     passkey = await enrolled(bench, "alice", device)
-    assert await refused(lambda: invite_person(bench.walk, "mallory", by=ADMIN)) == "person.unknown"
-    await place_hold(bench.walk, holdable("key", passkey.key), by=ADMIN)
+    assert (
+        await refused(lambda: invite_person(bench.recorder, *to_sign_in(bench.walk), "mallory", by=ADMIN))
+        == "person.unknown"
+    )
+    await place_hold(*to_hold(bench.walk), holdable("key", passkey.key), by=ADMIN)
     assert await refused(lambda: signed_in(bench, device)) == "held.key"
-    await place_hold(bench.walk, holdable("owner", "bob"), by=ADMIN)
-    assert await refused(lambda: invite_person(bench.walk, "bob", by=ADMIN)) == "held.owner"
+    await place_hold(*to_hold(bench.walk), holdable("owner", "bob"), by=ADMIN)
+    assert (
+        await refused(lambda: invite_person(bench.recorder, *to_sign_in(bench.walk), "bob", by=ADMIN))
+        == "held.owner"
+    )
     await disabled(bench, "carol")
-    assert await refused(lambda: invite_person(bench.walk, "carol", by=ADMIN)) in (
+    assert await refused(lambda: invite_person(bench.recorder, *to_sign_in(bench.walk), "carol", by=ADMIN)) in (
         "person.unknown", "person.disabled",
     )  # fmt: skip
 
 
 async def test_where_groups_are_named_only_their_members_sign_in():
     bench = await passkey_bench(groups=("approvers",))
-    assert await refused(lambda: invite_person(bench.walk, "dan", by=ADMIN)) == "person.group"
+    assert (
+        await refused(lambda: invite_person(bench.recorder, *to_sign_in(bench.walk), "dan", by=ADMIN))
+        == "person.group"
+    )
     assert (await enrolled(bench, "carol")).person == "carol"
 
 
 async def test_where_the_console_is_off_nobody_is_invited_and_nobody_signs_in():
     bench = await Bench().registered()
-    assert await refused(lambda: invite_person(bench.walk, "alice", by=ADMIN)) == "passkey.off"
-    assert await refused(lambda: begin_sign_in(bench.walk, browser="b")) == "passkey.off"
+    assert (
+        await refused(lambda: invite_person(bench.recorder, *to_sign_in(bench.walk), "alice", by=ADMIN))
+        == "passkey.off"
+    )
+    assert (
+        await refused(
+            lambda: begin_sign_in(bench.asking.passkeys, bench.clock, bench.walk.entropy, browser="b")
+        )
+        == "passkey.off"
+    )
 
 
 async def test_a_removed_passkey_opens_nothing_and_the_ledger_says_who_removed_it():
     bench = await passkey_bench()
     device = SoftPasskey(seed="alice")
     passkey = await enrolled(bench, "alice", device)
-    assert await refused(lambda: remove_passkey(bench.walk, passkey.name, by="bob", person="bob")) == (
-        "passkey.unknown"
-    )
-    await remove_passkey(bench.walk, passkey.name, by=ADMIN)
+    assert await refused(
+        lambda: remove_passkey(bench.recorder, bench.asking.passkeys, passkey.name, by="bob", person="bob")
+    ) == ("passkey.unknown")
+    await remove_passkey(bench.recorder, bench.asking.passkeys, passkey.name, by=ADMIN)
     assert await refused(lambda: signed_in(bench, device)) == "passkey.unknown"
-    assert await refused(lambda: remove_passkey(bench.walk, passkey.name, by=ADMIN)) == "passkey.unknown"
+    assert (
+        await refused(lambda: remove_passkey(bench.recorder, bench.asking.passkeys, passkey.name, by=ADMIN))
+        == "passkey.unknown"
+    )
     [leaf] = bench.entries(Tag.PASSKEY_REMOVED)
     assert leaf["key"] == passkey.key
 
@@ -199,28 +251,33 @@ async def test_a_person_has_a_bounded_number_of_passkeys():
     bench = await passkey_bench()
     for number in range(PASSKEYS_OF_ONE_MAX):
         await enrolled(bench, "alice", SoftPasskey(seed=f"d{number}"))
-    assert await refused(lambda: begin_own_enrolment(bench.walk, "alice", session="s")) == "passkey.full"
+    assert (
+        await refused(
+            lambda: begin_own_enrolment(*to_sign_in(bench.walk), bench.walk.entropy, "alice", session="s")
+        )
+        == "passkey.full"
+    )
 
 
 async def test_ceremonies_under_way_are_bounded_and_those_that_are_over_make_room():
     bench = await passkey_bench(ceremonies_max=3)
     for _ in range(3):
-        begin_sign_in(bench.walk, browser="b")
+        begin_sign_in(bench.asking.passkeys, bench.clock, bench.walk.entropy, browser="b")
     with pytest.raises(Unavailable) as raised:
-        begin_sign_in(bench.walk, browser="b")
+        begin_sign_in(bench.asking.passkeys, bench.clock, bench.walk.entropy, browser="b")
     assert raised.value.code == "passkey.busy"
     bench.clock.advance(CEREMONY_SECONDS_MAX)
-    begin_sign_in(bench.walk, browser="b")
+    begin_sign_in(bench.asking.passkeys, bench.clock, bench.walk.entropy, browser="b")
 
 
 async def test_refused_sign_ins_are_told_in_one_entry_by_why():
     bench = await passkey_bench()
     for _ in range(3):
         await refused(lambda: signed_in(bench, SoftPasskey(seed="nobody")))
-    await refused(lambda: begin_enrolment(bench.walk, "guess", browser="b"))
+    await refused(lambda: begin_enrolment(*to_sign_in(bench.walk), bench.walk.entropy, "guess", browser="b"))
     assert bench.entries(Tag.PASSKEY) == []
-    await record_counted_refusals(bench.walk)
-    await record_counted_refusals(bench.walk)
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
     [leaf] = bench.entries(Tag.PASSKEY)
     assert leaf["counts"] == {"invitation.refused": 1, "passkey.unknown": 3}
 
@@ -230,29 +287,38 @@ async def test_a_register_without_memory_is_made_again_from_the_ledger():
     kept, gone = SoftPasskey(seed="alice"), SoftPasskey(seed="bob")
     passkey = await enrolled(bench, "alice", kept)
     removed = await enrolled(bench, "bob", gone)
-    invited = await invite_person(bench.walk, "carol", by=ADMIN)
-    begun = begin_enrolment(bench.walk, invited.code, browser="b")
+    invited = await invite_person(bench.recorder, *to_sign_in(bench.walk), "carol", by=ADMIN)
+    begun = begin_enrolment(*to_sign_in(bench.walk), bench.walk.entropy, invited.code, browser="b")
     her_phone = SoftPasskey(seed="carol").registration(begun.challenge)
-    await finish_enrolment(bench.walk, begun.id, her_phone, label="c", browser="b")
-    await remove_passkey(bench.walk, removed.name, by=ADMIN)
-    desk = bench.walk.passkeys
+    await finish_enrolment(
+        bench.recorder, *to_sign_in(bench.walk), begun.id, her_phone, label="c", browser="b"
+    )
+    await remove_passkey(bench.recorder, bench.asking.passkeys, removed.name, by=ADMIN)
+    desk = bench.asking.passkeys
     assert desk is not None
     older = fresh(SqlitePasskeyRegister)
     older.invite(replace(invited.invitation, used_at=None))
     older.add(removed)
     desk.register = older
-    recalled = RecalledPasskeys(walk=bench.walk)
+    recalled = RecalledPasskeys(
+        subject_keys=bench.recorder.subject_keys, passkeys=bench.asking.passkeys, clock=bench.clock
+    )
     for stored in stored_of(bench, Tag.PASSKEY, Tag.PASSKEY_REMOVED):
         recalled.note(stored)
     assert await recalled.restored() == 2
     assert {one.person for one in older.all()} == {"alice", "carol"}
     assert older.find(passkey.id) == passkey
     assert (
-        await refused(lambda: begin_enrolment(bench.walk, invited.code, browser="b")) == "invitation.refused"
+        await refused(
+            lambda: begin_enrolment(*to_sign_in(bench.walk), bench.walk.entropy, invited.code, browser="b")
+        )
+        == "invitation.refused"
     )
     with pytest.raises(Malformed):
         older.add(removed)
-    again = RecalledPasskeys(walk=bench.walk)
+    again = RecalledPasskeys(
+        subject_keys=bench.recorder.subject_keys, passkeys=bench.asking.passkeys, clock=bench.clock
+    )
     for stored in stored_of(bench, Tag.PASSKEY, Tag.PASSKEY_REMOVED):
         again.note(stored)
     assert await again.restored() == 0
@@ -263,9 +329,9 @@ async def test_each_entry_has_the_shape_that_is_verified_and_a_sentence():
 
     bench = await passkey_bench()
     passkey = await enrolled(bench, "alice")
-    await remove_passkey(bench.walk, passkey.name, by=ADMIN)
-    await refused(lambda: begin_enrolment(bench.walk, "guess", browser="b"))
-    await record_counted_refusals(bench.walk)
+    await remove_passkey(bench.recorder, bench.asking.passkeys, passkey.name, by=ADMIN)
+    await refused(lambda: begin_enrolment(*to_sign_in(bench.walk), bench.walk.entropy, "guess", browser="b"))
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
     texts = []
     for stored in stored_of(bench, Tag.PASSKEY, Tag.PASSKEY_REMOVED):
         msgspec.json.decode(stored.leaf, type=SHAPES[stored.tag])
@@ -281,19 +347,21 @@ async def test_each_entry_has_the_shape_that_is_verified_and_a_sentence():
 
 async def test_when_the_ledger_takes_nothing_no_invitation_is_good_and_no_passkey_comes_in():
     bench = await passkey_bench()
-    desk = bench.walk.passkeys
+    desk = bench.asking.passkeys
     assert desk is not None
-    invited = await invite_person(bench.walk, "alice", by=ADMIN)
-    begun = begin_enrolment(bench.walk, invited.code, browser="b")
+    invited = await invite_person(bench.recorder, *to_sign_in(bench.walk), "alice", by=ADMIN)
+    begun = begin_enrolment(*to_sign_in(bench.walk), bench.walk.entropy, invited.code, browser="b")
     made = SoftPasskey(seed="alice").registration(begun.challenge)
 
     class Full:
         def __getattr__(self, name: str) -> Any:
             raise Unavailable("no room", code="ledger.full", port="ledger")
 
-    bench.walk.ledger = Full()
+    bench.recorder.ledger = Full()
     with pytest.raises(Unavailable):
-        await finish_enrolment(bench.walk, begun.id, made, label="a", browser="b")
+        await finish_enrolment(
+            bench.recorder, *to_sign_in(bench.walk), begun.id, made, label="a", browser="b"
+        )
     assert desk.register.all() == ()
     with pytest.raises(Unavailable):
-        await invite_person(bench.walk, "bob", by=ADMIN)
+        await invite_person(bench.recorder, *to_sign_in(bench.walk), "bob", by=ADMIN)

@@ -41,17 +41,26 @@ async def left_after(turns: int, call: Any) -> None:
 @pytest.mark.parametrize("turns", range(6))
 async def test_who_leaves_in_the_middle_leaves_record_and_register_at_one(turns):
     bench = await passkey_bench()
-    desk = bench.walk.passkeys
+    desk = bench.asking.passkeys
     assert desk is not None
-    await left_after(turns, invite_person(bench.walk, "alice", by=ADMIN))
-    invited = await invite_person(bench.walk, "bob", by=ADMIN)
-    begun = begin_enrolment(bench.walk, invited.code, browser="b")
+    await left_after(
+        turns, invite_person(bench.recorder, bench.authority, bench.asking.passkeys, "alice", by=ADMIN)
+    )
+    invited = await invite_person(bench.recorder, bench.authority, bench.asking.passkeys, "bob", by=ADMIN)
+    begun = begin_enrolment(
+        bench.authority, bench.asking.passkeys, bench.walk.entropy, invited.code, browser="b"
+    )
     made = SoftPasskey(seed="bob").registration(begun.challenge)
-    await left_after(turns, finish_enrolment(bench.walk, begun.id, made, label="key", browser="b"))
+    await left_after(
+        turns,
+        finish_enrolment(
+            bench.recorder, bench.authority, bench.asking.passkeys, begun.id, made, label="key", browser="b"
+        ),
+    )
     added = [leaf for leaf in bench.entries(Tag.PASSKEY) if leaf["change"] == "added"]
     assert len(added) == len(desk.register.all())
     carol = await enrolled(bench, "carol")
-    await left_after(turns, remove_passkey(bench.walk, carol.name, by=ADMIN))
+    await left_after(turns, remove_passkey(bench.recorder, bench.asking.passkeys, carol.name, by=ADMIN))
     assert len(bench.entries(Tag.PASSKEY_REMOVED)) == (desk.register.find(carol.id) is None)
 
 
@@ -59,28 +68,38 @@ async def test_a_device_that_is_here_already_comes_in_for_nobody_else():
     bench = await passkey_bench()
     device = SoftPasskey(seed="alice")
     passkey = await enrolled(bench, "alice", device)
-    own = begin_own_enrolment(bench.walk, "bob", session="s")
+    own = begin_own_enrolment(bench.authority, bench.asking.passkeys, bench.walk.entropy, "bob", session="s")
     with pytest.raises(Malformed) as raised:
         await finish_enrolment(
-            bench.walk, own.id, device.registration(own.challenge), label="mine", session="s"
+            bench.recorder,
+            bench.authority,
+            bench.asking.passkeys,
+            own.id,
+            device.registration(own.challenge),
+            label="mine",
+            session="s",
         )
     assert raised.value.code == "passkey.duplicate"
-    assert standing_passkey(bench.walk, passkey.name) == passkey
-    bench.walk.passkeys = None
-    assert standing_passkey(bench.walk, passkey.name) is None
+    assert standing_passkey(bench.asking.passkeys, passkey.name) == passkey
+    bench.asking.passkeys = None
+    assert standing_passkey(bench.asking.passkeys, passkey.name) is None
 
 
 async def test_another_device_of_a_session_is_on_record_as_let_in_by_its_person_and_comes_back():
     bench = await passkey_bench()
-    own = begin_own_enrolment(bench.walk, "bob", session="s")
+    own = begin_own_enrolment(bench.authority, bench.asking.passkeys, bench.walk.entropy, "bob", session="s")
     made = SoftPasskey(seed="bob").registration(own.challenge)
-    passkey = await finish_enrolment(bench.walk, own.id, made, label="second", session="s")
+    passkey = await finish_enrolment(
+        bench.recorder, bench.authority, bench.asking.passkeys, own.id, made, label="second", session="s"
+    )
     [leaf] = bench.entries(Tag.PASSKEY)
     assert (leaf["invitation"], leaf["by"] == leaf["person"]) == ("", True)
-    desk = bench.walk.passkeys
+    desk = bench.asking.passkeys
     assert desk is not None
     desk.register = fresh(SqlitePasskeyRegister)
-    recalled = RecalledPasskeys(walk=bench.walk)
+    recalled = RecalledPasskeys(
+        subject_keys=bench.recorder.subject_keys, passkeys=bench.asking.passkeys, clock=bench.clock
+    )
     for stored in stored_of(bench, Tag.PASSKEY):
         recalled.note(stored)
     assert await recalled.restored() == 1
@@ -90,17 +109,19 @@ async def test_another_device_of_a_session_is_on_record_as_let_in_by_its_person_
 async def test_what_cannot_be_opened_any_more_does_not_come_back():
     bench = await passkey_bench()
     await enrolled(bench, "alice")
-    recalled = RecalledPasskeys(walk=bench.walk)
+    recalled = RecalledPasskeys(
+        subject_keys=bench.recorder.subject_keys, passkeys=bench.asking.passkeys, clock=bench.clock
+    )
     for stored in stored_of(bench, Tag.PASSKEY):
         bare = entry_of(Tag.PASSKEY, stored.leaf, b"")
         recalled.note(type(stored)(
             index=stored.index, tag=stored.tag, leaf=bare.leaf, attachment=b"", leaf_hash=stored.leaf_hash
         ))  # fmt: skip
-    desk = bench.walk.passkeys
+    desk = bench.asking.passkeys
     assert desk is not None
     desk.register = fresh(SqlitePasskeyRegister)
     assert await recalled.restored() == 0
-    bench.walk.passkeys = None
+    bench.asking.passkeys = None
     assert await recalled.restored() == 0
 
 
@@ -108,7 +129,7 @@ async def test_of_two_answers_at_once_the_count_lets_one_pass():
     bench = await passkey_bench()
     device = SoftPasskey(seed="alice")
     await enrolled(bench, "alice", device)
-    desk = bench.walk.passkeys
+    desk = bench.asking.passkeys
     assert desk is not None
 
     class Beaten(SqlitePasskeyRegister):
@@ -151,34 +172,42 @@ async def known_bench(*, status: str = "active") -> Bench:
 async def test_a_provider_says_who_somebody_is_and_the_registry_whether_they_come_in():
     bench = await known_bench()
     with pytest.raises(Refused) as raised:
-        await sign_in_by_provider(bench.walk, "t", nonce="n", issuer="https://login.example")
+        await sign_in_by_provider(
+            bench.authority, bench.asking, "t", nonce="n", issuer="https://login.example"
+        )
     assert raised.value.code == "person.no_provider"
-    bench.walk.people = SaysWho("c-1")
-    who = await sign_in_by_provider(bench.walk, "t", nonce="n", issuer="https://login.example")
+    bench.asking.people = SaysWho("c-1")
+    who = await sign_in_by_provider(
+        bench.authority, bench.asking, "t", nonce="n", issuer="https://login.example"
+    )
     assert (who.person, who.oidc, who.shown_at) == ("carol", ("https://login.example", "c-1"), 7)
-    bench.walk.people = SaysWho("c-2")
+    bench.asking.people = SaysWho("c-2")
     with pytest.raises(Refused) as raised:
-        await sign_in_by_provider(bench.walk, "t", nonce="n", issuer="https://login.example")
+        await sign_in_by_provider(
+            bench.authority, bench.asking, "t", nonce="n", issuer="https://login.example"
+        )
     assert raised.value.code == "person.unknown"
     bench = await known_bench(status="disabled")
-    bench.walk.people = SaysWho("c-1")
+    bench.asking.people = SaysWho("c-1")
     with pytest.raises(Refused) as raised:
-        await sign_in_by_provider(bench.walk, "t", nonce="n", issuer="https://login.example")
+        await sign_in_by_provider(
+            bench.authority, bench.asking, "t", nonce="n", issuer="https://login.example"
+        )
     assert raised.value.code in ("person.disabled", "person.unknown")
 
 
 async def test_counts_that_cannot_be_written_down_are_kept_for_later():
     bench = await passkey_bench()
-    desk = bench.walk.passkeys
+    desk = bench.asking.passkeys
     assert desk is not None
     desk.refused["passkey.unknown"] = 3
-    ledger = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(ledger, striking("ledger.submit", "undone"))
+    ledger = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(ledger, striking("ledger.submit", "undone"))
     with pytest.raises(Unavailable):
-        await record_refused_sign_ins(bench.walk)
+        await record_refused_sign_ins(bench.recorder, bench.asking.passkeys)
     desk.refused["passkey.unknown"] += 1
-    bench.walk.ledger = ledger
-    await left_after(1, record_refused_sign_ins(bench.walk))
-    await record_refused_sign_ins(bench.walk)
+    bench.recorder.ledger = ledger
+    await left_after(1, record_refused_sign_ins(bench.recorder, bench.asking.passkeys))
+    await record_refused_sign_ins(bench.recorder, bench.asking.passkeys)
     [leaf] = bench.entries(Tag.PASSKEY)
     assert leaf["counts"] == {"passkey.unknown": 4}

@@ -26,6 +26,7 @@ from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
+from tests.worlds.parts import to_hold
 from tests.worlds.tool import approval, described, described_by, describing
 from tests.worlds.walk import fields_of
 
@@ -121,13 +122,15 @@ async def test_at_first_sight_a_tool_is_pinned_once_and_on_record():
 @pytest.mark.parametrize("fault", ["full", "undone", "done"])
 async def test_what_cannot_be_recorded_at_first_sight_is_not_pinned(fault):
     bench = await bench_with(limits=FIRST_SIGHT)
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(raw, Trouble(lambda _n, method: fault if "submit" in method else None))
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
+        raw, Trouble(lambda _n, method: fault if "submit" in method else None)
+    )
     with pytest.raises(AnswerableError):
         await bench.act()
-    assert bench.walk.pins.current("crm", "get_case") is None
+    assert bench.walk.verification.pins.current("crm", "get_case") is None
     assert bench.upstream.effects == []
-    bench.walk.ledger = raw
+    bench.recorder.ledger = raw
     await bench.act()
 
 
@@ -143,7 +146,7 @@ async def test_of_two_definitions_first_seen_at_once_the_one_that_was_put_counts
     bench = await bench_with(limits=FIRST_SIGHT)
     donor = await bench_with(get_case=POISONED)
     other = await approve_tool(donor.walk, approval(POISONED), by="operator")
-    bench.walk.pins = fresh(Quicker)
+    bench.walk.verification.pins = fresh(Quicker)
     assert await refused(bench) == "tool.changed"
     assert bench.upstream.effects == []
 
@@ -166,7 +169,7 @@ async def test_what_was_not_signed_by_an_owner_over_what_is_offered_changes_noth
     with pytest.raises(kind) as raised:
         await approve_tool(bench.walk, token, by="operator")
     assert raised.value.code == code
-    assert bench.walk.pins.all() == ()
+    assert bench.walk.verification.pins.all() == ()
     assert bench.entries(Tag.TOOL_PINNED) == []
 
 
@@ -180,7 +183,7 @@ class Silent(MemoryUpstream):
 @pytest.mark.requirement("TOOL-03")
 async def test_a_tool_that_is_not_offered_cannot_be_approved():
     bench = await bench_with()
-    bench.walk.upstream = Silent(clock=bench.clock, tools={})
+    bench.walk.verification.upstream = Silent(clock=bench.clock, tools={})
     with pytest.raises(Refused) as raised:
         await approve_tool(bench.walk, approval(described()), by="operator")
     assert raised.value.code == "tool.unseen"
@@ -216,12 +219,14 @@ async def test_the_same_approval_again_is_no_change_and_not_recorded():
 @pytest.mark.parametrize("fault", ["full", "undone", "done"])
 async def test_an_approval_that_cannot_be_recorded_is_not_in_force(fault):
     bench = await bench_with()
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(raw, Trouble(lambda _n, method: fault if "submit" in method else None))
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
+        raw, Trouble(lambda _n, method: fault if "submit" in method else None)
+    )
     with pytest.raises(Unavailable):
         await approve_tool(bench.walk, approval(described()), by="operator")
-    assert bench.walk.pins.all() == ()
-    bench.walk.ledger = raw
+    assert bench.walk.verification.pins.all() == ()
+    bench.recorder.ledger = raw
     await approve_tool(bench.walk, approval(described()), by="operator")
 
 
@@ -229,14 +234,16 @@ async def test_an_approval_that_cannot_be_recorded_is_not_in_force(fault):
 @pytest.mark.parametrize("turns", range(8))
 async def test_a_caller_who_leaves_leaves_nothing_half_done(turns: int):
     bench = await bench_with()
-    bench.walk.ledger = TroubledLedger(bench.walk.ledger, Trouble(lambda _n, _m: None), latency=lambda: 3)
+    bench.recorder.ledger = TroubledLedger(
+        bench.recorder.ledger, Trouble(lambda _n, _m: None), latency=lambda: 3
+    )
     task = asyncio.create_task(approve_tool(bench.walk, approval(described()), by="operator"))
     for _ in range(turns):
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert (bench.walk.pins.all() != ()) == (len(bench.entries(Tag.TOOL_PINNED)) == 1)
-    assert not bench.walk.under_way.applying.locked()
+    assert (bench.walk.verification.pins.all() != ()) == (len(bench.entries(Tag.TOOL_PINNED)) == 1)
+    assert not bench.asking.under_way.applying.locked()
 
 
 @pytest.mark.requirement("TOOL-09")
@@ -246,8 +253,8 @@ async def test_whose_approver_was_revoked_is_blocked_and_no_longer_approves(kind
     pin = await approve_tool(bench.walk, approval(described(), by="bob"), by="operator")
     await bench.act()
     name = pin.key if kind == "key" else "bob"
-    bench.walk.revocations.add(
-        Revocation(what=RevocationTarget(kind, name), at=UnixMillis(bench.walk.clock.now()), by="operator")
+    bench.authority.revocations.add(
+        Revocation(what=RevocationTarget(kind, name), at=UnixMillis(bench.clock.now()), by="operator")
     )
     assert await refused(bench) == "tool.approver_revoked"
     assert listed(bench) == set()
@@ -259,22 +266,22 @@ async def test_whose_approver_was_revoked_is_blocked_and_no_longer_approves(kind
 @pytest.mark.requirement("HOUSE-16")
 async def test_where_the_clock_says_whether_who_approved_is_held_it_is_asked_at_each_action():
     bench = Bench()
-    bench.walk.pins = SqliteToolPinRegister(bench.store)
+    bench.walk.verification.pins = SqliteToolPinRegister(bench.store)
     describing(bench, get_case=described())
     await bench.registered()
     await bench.issue()
     await approve_tool(bench.walk, approval(described(), by="bob"), by="operator")
     await bench.act()
     until = UnixMillis(bench.clock.now() + 60_000)
-    await place_hold(bench.walk, HoldTarget("owner", "bob"), by="uid:0", expires_at=until)
+    await place_hold(*to_hold(bench.walk), HoldTarget("owner", "bob"), by="uid:0", expires_at=until)
     assert await refused(bench) == "tool.approver_revoked"
     bench.clock.advance(61)
     await bench.act()
-    epoch = bench.walk.worlds.epoch()
+    epoch = bench.walk.verification.worlds.epoch()
     # Somebody sets the clock back: no change of authority, and the hold is in force once more.
     bench.clock.jump(-30)
     assert await refused(bench) == "tool.approver_revoked"
-    assert bench.walk.worlds.epoch() == epoch
+    assert bench.walk.verification.worlds.epoch() == epoch
 
 
 def documents_with(**spec: Any) -> list[Any]:
@@ -343,7 +350,7 @@ async def test_a_definition_that_is_larger_than_is_read_blocks_its_tool():
     bench = await bench_with()
     tool = described(description="x" * (5 * 1024 * 1024))
     described_by(bench).says["get_case"] = tool
-    bench.walk.pins = ApprovedAsSeen(bench.walk.registry, bench.upstream)
+    bench.walk.verification.pins = ApprovedAsSeen(bench.authority.registry, bench.upstream)
     assert await refused(bench) == "tool.unreadable"
     assert listed(bench) == {"refund"}
     assert bench.upstream.effects == []
@@ -355,7 +362,7 @@ async def test_a_tool_that_nobody_offers_or_that_is_as_pinned_has_no_changes():
     await approve_tool(bench.walk, approval(described()), by="operator")
     state = tool_state(bench.walk, "crm", "get_case")
     assert (state.standing, changes_of(bench.walk, state)) == ("pinned", ())
-    bench.walk.upstream = Silent(clock=bench.clock, tools={})
+    bench.walk.verification.upstream = Silent(clock=bench.clock, tools={})
     away = tool_state(bench.walk, "crm", "get_case")
     assert (away.standing, away.offered, changes_of(bench.walk, away)) == ("away", "", ())
     refund = tool_state(bench.walk, "crm", "refund")
@@ -375,8 +382,8 @@ async def test_what_is_remembered_of_definitions_is_bounded(monkeypatch):
     monkeypatch.setattr("answerable.core.registry.tools.tool_fit.REMEMBERED_MAX", 1)
     bench = await bench_with()
     await approve_tool(bench.walk, approval(described()), by="operator")
-    read = bench.walk.registry.current.capabilities["crm.read"]
-    fits, definition = bench.walk.fits, bench.walk.upstream.definition(read)
+    read = bench.authority.registry.current.capabilities["crm.read"]
+    fits, definition = bench.walk.verification.fits, bench.walk.verification.upstream.definition(read)
     fits.of(replace(read, name="another"), definition.text, definition.digest)
     await bench.act()
     assert len(fits) == 1

@@ -68,7 +68,7 @@ async def test_a_set_comes_into_force_when_another_person_signs_what_one_propose
     assert change["by"] != change["author"]
     assert told["by"] == "bob"
     assert str(told["step"]).count(".") == 2
-    assert waiting_proposals(bench.walk) == ()
+    assert waiting_proposals(bench.walk.policies) == ()
 
 
 @pytest.mark.requirement("PUB-03")
@@ -200,7 +200,7 @@ async def test_of_two_proposals_the_second_is_superseded_when_the_first_is_publi
     await publish(bench, first)
     assert await refused_code(publish(bench, second)) == "publication.superseded"
     third = await propose(bench, POLICIES)
-    assert [one.id for one in waiting_proposals(bench.walk)] == [third.id], (
+    assert [one.id for one in waiting_proposals(bench.walk.policies)] == [third.id], (
         "what can never be published is forgotten"
     )
 
@@ -235,7 +235,7 @@ async def test_a_proposal_is_of_sound_policy_sets_only_and_of_a_change():
     stale = Terms(step="propose", before="0" * 64, after=digest_with(bench, STOP))
     token = sign(bench, stale, by="alice")
     assert await refused_code(propose_policy(bench.walk, token, [house(STOP)])) == "publication.changed"
-    assert waiting_proposals(bench.walk) == ()
+    assert waiting_proposals(bench.walk.policies) == ()
 
 
 @pytest.mark.requirement("PUB-03")
@@ -253,7 +253,7 @@ async def test_what_is_attached_is_an_object_so_that_every_proposal_can_be_shown
     bench = await guarded()
     with pytest.raises(Malformed, match="no JSON object"):
         await propose(bench, attached=attached)
-    assert waiting_proposals(bench.walk) == ()
+    assert waiting_proposals(bench.walk.policies) == ()
 
 
 @pytest.mark.requirement("PUB-03")
@@ -261,7 +261,7 @@ async def test_a_policy_set_is_taken_away_by_two_people_too():
     bench = await guarded()
     await propose_and_publish_more(bench)
     before = in_force(bench)
-    left = {"PolicySet/house": bench.walk.registry.documents()["PolicySet/house"]}
+    left = {"PolicySet/house": bench.authority.registry.documents()["PolicySet/house"]}
     from answerable.core.registry.policy_sets.publication import documents_digest
 
     terms = Terms(step="propose", before=before, after=documents_digest(left))
@@ -275,7 +275,7 @@ async def propose_and_publish_more(bench: Bench) -> None:
     from answerable.core.registry.policy_sets.publication import documents_digest, policy_documents
 
     more = document("PolicySet", "more", {"policies": '@id("m") permit (principal, action, resource);'})
-    wanted = {**policy_documents(bench.walk.registry.documents()), "PolicySet/more": encode(more)}
+    wanted = {**policy_documents(bench.authority.registry.documents()), "PolicySet/more": encode(more)}
     terms = Terms(step="propose", before=in_force(bench), after=documents_digest(wanted))
     proposal = await propose_policy(bench.walk, sign(bench, terms, by="alice"), [more])
     await publish(bench, proposal)
@@ -287,8 +287,12 @@ async def test_the_same_proposal_again_is_the_same_one_and_a_withdrawn_one_is_go
     first = await propose(bench)
     assert (await propose(bench)).id == first.id
     assert len(bench.entries(Tag.POLICY_PROPOSED)) == 1
-    assert found_proposal(bench.walk, first.id) == first
-    assert (await withdraw_proposal(bench.walk, first.id, by="ada")).id == first.id
+    assert found_proposal(bench.walk.policies, first.id) == first
+    assert (
+        await withdraw_proposal(
+            bench.recorder, bench.asking.under_way, bench.walk.policies, first.id, by="ada"
+        )
+    ).id == first.id
     assert await refused_code(publish(bench, first)) == "publication.unknown"
 
 
@@ -343,7 +347,7 @@ async def test_a_disabled_publisher_is_nobody():
 @pytest.mark.requirement("PUB-08")
 async def test_actions_go_on_while_many_policies_are_checked():
     bench = await Bench().registered()
-    bench.walk.compile_policies = compiled
+    bench.walk.policies.compile_policies = compiled
     await bench.issue()
     many = "".join(
         f'@id("p{number}") forbid (principal == Agent::"a{number}", action, resource);\n'

@@ -19,7 +19,7 @@ from answerable.flows.counters.recall_rules import RuleReader
 from answerable.flows.entries.log_outcome import end_intent
 from answerable.flows.policy.place_triggered_holds import place_triggered_holds
 from answerable.flows.registry.apply_registry import apply_registry
-from answerable.flows.state.walk import OpenIntent
+from answerable.flows.state.parts import OpenIntent
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.walk.pin_tools import approve_tool
 from answerable.flows.workloads.enrol_workload import enrol
@@ -29,6 +29,7 @@ from answerable.testing.registers import fresh
 from tests.worlds.delegation_lineage import asked
 from tests.worlds.enrolment import enrolling, evidence_of, key_of
 from tests.worlds.hold import lift
+from tests.worlds.parts import to_settle
 from tests.worlds.rule import HUGE, act_as, again, code_of, denied, retried, rule, ruled
 from tests.worlds.tool import approval, described, describing
 from tests.worlds.tree import tree_world
@@ -46,17 +47,17 @@ def cells(history: History) -> dict[str, Any]:
 
 def recounted(bench: Bench) -> dict[str, Any]:
     """By the log alone."""
-    rules = [*bench.walk.registry.current.stop_rules.values()]
+    rules = [*bench.authority.registry.current.stop_rules.values()]
     history = History(found for one in rules if (found := tracker_of(one)) is not None)
-    reader = RuleReader(bench.walk, history, rules)
-    for stored in bench.walk.ledger.replay():
+    reader = RuleReader(bench.recorder, bench.authority, history, rules)
+    for stored in bench.recorder.ledger.replay():
         reader.fold(stored)
     return cells(history)
 
 
 def counted(bench: Bench) -> dict[str, Any]:
     """As it was counted when it happened; rules without any number are told with none."""
-    return cells(bench.walk.stop_rules.history)
+    return cells(bench.counters.stop_rules.history)
 
 
 async def test_actions_refusals_and_canaries():
@@ -93,7 +94,7 @@ async def test_a_rule_that_fires_after_a_restart_names_the_entries_that_were_cou
         await code_of(bench.refund(HUGE))
     new = again(bench, forgetting=True)
     await code_of(new.refund(HUGE))
-    await place_triggered_holds(new.walk)
+    await place_triggered_holds(new.walk.recorder, new.walk.authority, new.walk.live, new.walk.counters)
     [leaf] = new.entries(Tag.RULE_FIRED)
     assert leaf["value"] == len(leaf["entries"]) == 3
 
@@ -104,8 +105,8 @@ async def test_an_action_that_was_not_started_is_no_retry_by_the_log_either():
     bench.upstream.answer = lambda _: Outcome(status="not_started", detail="the server cannot be reached")
     assert {await code_of(bench.act()) for _ in range(6)} == {"not_started"}
     assert counted(bench)["loops"] == recounted(bench)["loops"] == {}
-    assert not any(bench.walk.stop_rules.entries.values())
-    await keep_history(bench.walk)
+    assert not any(bench.counters.stop_rules.entries.values())
+    await keep_history(bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock)
     new = again(bench)
     assert counted(new)["loops"] == {}
     new.upstream.answer = lambda _: Outcome(status="succeeded", result={})
@@ -128,7 +129,7 @@ async def test_a_second_end_of_an_intent_adds_nothing_and_takes_nothing_back():
     )
     for _ in range(2):
         told = await end_intent(
-            bench.walk,
+            *to_settle(bench.walk),
             intent=answer.intent,
             action_id=answer.action_id,
             outcome=answer.outcome,
@@ -136,7 +137,7 @@ async def test_a_second_end_of_an_intent_adds_nothing_and_takes_nothing_back():
         )
         assert told is None
     assert [one["status"] for one in bench.entries(Tag.OUTCOME)] == ["succeeded", "succeeded", "not_started"]
-    assert bench.walk.mandates.calls_used(MandateId("m-1")) == 2
+    assert bench.authority.mandates.calls_used(MandateId("m-1")) == 2
     assert [one.total for one in counted(bench)["loops"].values()] == [2]
 
 
@@ -165,7 +166,7 @@ async def test_an_end_after_the_stored_counts_takes_back_what_they_have():
         tasks.start_soon(code_of, bench.act())
         await begun.wait()
         assert [one.total for one in counted(bench)["loops"].values()] == [2]
-        await keep_history(bench.walk)
+        await keep_history(bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock)
         may_end.set()
     assert [one.total for one in counted(bench)["loops"].values()] == [1]
     assert counted(again(bench))["loops"] == counted(bench)["loops"] == recounted(bench)["loops"]
@@ -178,11 +179,11 @@ async def test_a_rule_that_fires_after_a_restart_with_stored_counts_names_what_t
     for _ in range(3):
         await code_of(bench.refund(HUGE))
     await code_of(bench.act())
-    await keep_history(bench.walk)
+    await keep_history(bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock)
     new = again(bench)
-    assert not new.walk.stop_rules.entries, "nothing was read again: the counts were stored"
+    assert not new.walk.counters.stop_rules.entries, "nothing was read again: the counts were stored"
     await code_of(new.refund(HUGE))
-    await place_triggered_holds(new.walk)
+    await place_triggered_holds(new.walk.recorder, new.walk.authority, new.walk.live, new.walk.counters)
     [leaf] = new.entries(Tag.RULE_FIRED)
     refusals = [one["index"] for one in new.entries(Tag.REFUSAL) if one["code"] == "refund-never"]
     assert leaf["entries"] == refusals
@@ -196,15 +197,15 @@ async def test_what_was_reset_or_is_out_of_the_window_is_not_named_after_a_resta
     bench.clock.advance(1_200)
     for _ in range(3):
         await code_of(bench.refund(HUGE))
-        await place_triggered_holds(bench.walk)
-    [hold] = bench.walk.holds.all()
+        await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
+    [hold] = bench.authority.holds.all()
     assert (await lift(bench, hold, "bob")).lifted_at
     for _ in range(2):
         assert await code_of(bench.refund(HUGE)) == "refund-never"
-    await keep_history(bench.walk)
+    await keep_history(bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock)
     new = again(bench)
     await code_of(new.refund(HUGE))
-    await place_triggered_holds(new.walk)
+    await place_triggered_holds(new.walk.recorder, new.walk.authority, new.walk.live, new.walk.counters)
     [*_, leaf] = new.entries(Tag.RULE_FIRED)
     refusals = [one["index"] for one in new.entries(Tag.REFUSAL) if one["code"] == "refund-never"]
     assert leaf["entries"] == refusals[-3:]
@@ -265,7 +266,7 @@ async def test_what_fired_and_was_placed_counts_no_more_by_the_log_either():
     bench = await ruled(denied(1), retried(2))
     for _ in range(4):
         await code_of(bench.refund(HUGE))
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     assert ("scout", "-") not in counted(bench)["denials"]
     await code_of(bench.refund(HUGE))
     assert recounted(bench)["denials"] == counted(bench)["denials"]
@@ -275,15 +276,15 @@ async def test_of_owners_of_whom_nothing_is_inside_any_window_nothing_is_kept():
     bench = await ruled(denied(1_000, over="instance", within="1m"), retried(1_000))
     for number in range(5):
         await code_of(act_as(bench, f"spiffe://example.org/agent/scout/{number}", drifted=True))
-    await keep_history(bench.walk)
-    register = bench.walk.history_register
+    await keep_history(bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock)
+    register = bench.counters.history_register
     assert register is not None
     assert len(counted(bench)["denials"]) == 5
-    assert len(register.kept(rules_origin(bench.walk)).places) == 5 + len(counted(bench)["loops"])
+    assert len(register.kept(rules_origin(bench.recorder.ledger)).places) == 5 + len(counted(bench)["loops"])
     bench.clock.advance(1_000)
-    await keep_history(bench.walk)
+    await keep_history(bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock)
     assert counted(bench) == {"denials": {}, "loops": {}}
-    assert register.kept(rules_origin(bench.walk)).places == {}
+    assert register.kept(rules_origin(bench.recorder.ledger)).places == {}
 
 
 async def test_hops_and_owners_that_are_no_more_in_mind_are_done_without(monkeypatch: pytest.MonkeyPatch):
@@ -299,4 +300,4 @@ async def test_hops_and_owners_that_are_no_more_in_mind_are_done_without(monkeyp
     assert recounted(bench)["fan"] == counted(bench)["fan"]
     await code_of(bench.refund(HUGE, mandate="m-9"))
     await code_of(bench.refund(HUGE, mandate="m-9", agent="rover"))
-    assert [*bench.walk.stop_rules.entries] == [("denials", "rover")]
+    assert [*bench.counters.stop_rules.entries] == [("denials", "rover")]

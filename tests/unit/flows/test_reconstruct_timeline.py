@@ -48,13 +48,13 @@ async def told_bench() -> Bench:
     await bench.act(mandate="m-2", agent="rover")
     with pytest.raises(Refused):
         await bench.refund(2_000_000)
-    await close_mandate(bench.walk, "m-1", by="alice")
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="alice")
     return bench
 
 
 def story_of(bench: Bench, name: str, *, entries: list[StoredEntry] | None = None) -> tuple[Line, ...]:
-    found = bench.walk.ledger.replay() if entries is None else entries
-    return reconstruct_timeline(found, name, bench.walk.subject_keys.find)
+    found = bench.recorder.ledger.replay() if entries is None else entries
+    return reconstruct_timeline(found, name, bench.recorder.subject_keys.find)
 
 
 def of(bench: Bench, name: str) -> list[str]:
@@ -134,12 +134,12 @@ async def test_what_others_wrote_can_neither_break_a_line_nor_colour_it():
     asked = (await bench.refund(6000)).approval
     assert asked is not None
     await bench.answer(asked, comment=evil)
-    await close_mandate(bench.walk, "m-1", by=evil)
-    doors = DoorDesk(walk=bench.walk, known=KnownCallers(registry=bench.walk.registry))
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by=evil)
+    doors = DoorDesk(walk=bench.walk, known=KnownCallers(registry=bench.authority.registry))
     headers = [(b"answerable-mandate", evil.encode()), (b"authorization", b"Bearer " + evil.encode())]
     doors.refused("mcp", evil, Sender(address=evil, headers=headers), agent=evil, key=evil)
-    await record_door_refusals(bench.walk)
-    lines = [line for index in range(bench.walk.ledger.size) for line in story_of(bench, str(index))]
+    await record_door_refusals(bench.recorder, bench.authority.registry, bench.counters)
+    lines = [line for index in range(bench.recorder.ledger.size) for line in story_of(bench, str(index))]
     for line in lines:
         for part in (line.text, *line.details):
             assert part.isprintable(), part
@@ -149,7 +149,7 @@ async def test_entries_of_other_versions_and_withheld_payloads_are_told_as_far_a
     bench = await told_bench()
     stored = [
         StoredEntry(index=s.index, tag=s.tag, leaf=s.leaf, attachment=b"", leaf_hash=s.leaf_hash)
-        for s in bench.walk.ledger.replay()
+        for s in bench.recorder.ledger.replay()
     ]
     odd = sealed_entry(
         Tag.GENESIS, at=bench.clock.now(), members={"action": [1], "mandate": ["m-1"], "agent": "scout"}
@@ -166,7 +166,7 @@ async def test_entries_of_other_versions_and_withheld_payloads_are_told_as_far_a
 @pytest.mark.requirement("SEAL-02")
 async def test_without_the_keys_the_story_is_told_with_pseudonyms_and_without_what_was_said():
     bench = await told_bench()
-    lines = reconstruct_timeline(bench.walk.ledger.replay(), "m-1", lambda _: None)
+    lines = reconstruct_timeline(bench.recorder.ledger.replay(), "m-1", lambda _: None)
     assert [line.kind for line in lines] == of(bench, "m-1")
     text = "\n".join(part for line in lines for part in (line.text, *line.details))
     alice = bench.entries(Tag.MANDATE_ISSUED)[0]["principal"]
@@ -182,7 +182,7 @@ async def test_a_payload_that_is_not_what_the_leaf_commits_to_is_not_told(attach
     await bench.act()
     stored = [
         StoredEntry(index=s.index, tag=s.tag, leaf=s.leaf, attachment=attachment, leaf_hash=s.leaf_hash)
-        for s in bench.walk.ledger.replay()
+        for s in bench.recorder.ledger.replay()
     ]
     lines = story_of(bench, "m-1", entries=stored)
     assert "4711" not in "".join(part for line in lines for part in (line.text, *line.details))
@@ -191,7 +191,7 @@ async def test_a_payload_that_is_not_what_the_leaf_commits_to_is_not_told(attach
 @pytest.mark.requirement("SEAL-02")
 async def test_fields_that_the_leaf_does_not_commit_to_are_not_told_even_under_the_right_key():
     bench = await Bench().registered()
-    key = bench.walk.subject_keys.of("principal:alice")
+    key = bench.recorder.subject_keys.of("principal:alice")
     chance = SeededEntropy("chance").bytes
     for committed in ([], ["0" * 43]):
         _, attachment = sealed_fields(
@@ -201,7 +201,7 @@ async def test_fields_that_the_leaf_does_not_commit_to_are_not_told_even_under_t
             "action": "a-1", "at": 1, "status": "failed", "tag": 3, "v": 2,
             "payload": sha256(attachment).hexdigest(), "_sd": [*committed],
         }  # fmt: skip
-        await bench.walk.ledger.append(Entry(tag=Tag.OUTCOME, leaf=encode(leaf), attachment=attachment))
+        await bench.recorder.ledger.append(Entry(tag=Tag.OUTCOME, leaf=encode(leaf), attachment=attachment))
     assert [line.details for line in story_of(bench, "a-1")] == [(), ()]
 
 
@@ -214,7 +214,7 @@ def of_the_first_version(payload: bytes, **members: JSONValue) -> Entry:
 async def test_entries_of_the_first_version_are_told_with_their_payload():
     bench = Bench()
     entry = of_the_first_version(b'{"detail":"as it was then"}', action="a-1", status="failed")
-    await bench.walk.ledger.append(entry)
+    await bench.recorder.ledger.append(entry)
     assert [line.details for line in story_of(bench, "a-1")] == [("detail: as it was then",)]
 
 
@@ -223,13 +223,13 @@ async def test_payloads_that_are_no_json_object_or_are_nested_too_deeply_are_tol
     deep = b"[" * 50_000 + b"]" * 50_000
     told = {"action": "a-1", "status": "succeeded"}
     for payload in (b"[1]", b"not json", b'{"result":%b}' % deep, b""):
-        await bench.walk.ledger.append(of_the_first_version(payload, **told))
-    sealing = Sealing(key=bench.walk.subject_keys.of("Case:4711"), random=SeededEntropy("chance").bytes)
+        await bench.recorder.ledger.append(of_the_first_version(payload, **told))
+    sealing = Sealing(key=bench.recorder.subject_keys.of("Case:4711"), random=SeededEntropy("chance").bytes)
     for fields in ([(b"result", deep)], [(b"result", b"not json")], [(b"result", b'1\n["x"')]):
         entry = sealed_entry(
             Tag.OUTCOME, at=bench.clock.now(), members={**told}, fields=fields, sealing=sealing
         )
-        await bench.walk.ledger.append(entry)
+        await bench.recorder.ledger.append(entry)
     assert [line.details for line in story_of(bench, "a-1")] == [()] * 7
 
 

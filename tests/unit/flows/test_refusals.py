@@ -48,7 +48,7 @@ async def _not_yet(bench: Bench) -> None:
 
 async def _closed(bench: Bench) -> None:
     await bench.issue()
-    await close_mandate(bench.walk, "m-1", by="alice")
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="alice")
     await bench.act()
 
 
@@ -114,7 +114,7 @@ async def _unknown_agent(bench: Bench) -> None:
 
 async def _upstream_silent(bench: Bench) -> None:
     await bench.issue()
-    bench.walk.upstream = TroubledUpstream(bench.upstream, Trouble(lambda _n, _m: "undone"))
+    bench.walk.verification.upstream = TroubledUpstream(bench.upstream, Trouble(lambda _n, _m: "undone"))
     await bench.act()
 
 
@@ -197,11 +197,11 @@ async def test_a_proof_over_other_bytes_is_nobodys_and_leaves_no_entry():
     await bench.issue()
     action, _ = bench.request("get_case", {"case": "4711"})
     _, other = bench.request("get_case", {"case": "4711"})
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     with pytest.raises(Unverified) as told:
         await govern_action(bench.walk, action, other)
     assert told.value.code == "proof.other_message"
-    assert bench.walk.ledger.size == size
+    assert bench.recorder.ledger.size == size
     assert not bench.upstream.effects
 
 
@@ -213,16 +213,16 @@ async def test_past_the_quota_an_agent_is_held_and_its_refusals_are_counted():
     for _ in range(3):
         with pytest.raises(Refused, match="nobody refunds"):
             await bench.refund(2_000_000)
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     for _ in range(4):
         with pytest.raises(Refused) as told:
             await bench.act()
         assert told.value.code == "held.mandate"
         assert told.value.entry_index is None
-    assert bench.walk.ledger.size == size
+    assert bench.recorder.ledger.size == size
     assert (await bench.act(mandate="m-2", agent="rover")).outcome is not None, "others are not held"
-    await record_counted_refusals(bench.walk)
-    await record_counted_refusals(bench.walk)
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
     (counted,) = bench.entries(Tag.REFUSALS_COUNTED)
     assert counted["agents"] == {"scout": 4}
     bench.clock.advance(61)
@@ -235,14 +235,14 @@ async def test_counts_that_could_not_be_written_down_are_kept():
     for _ in range(3):
         with pytest.raises(Refused):
             await bench.act(mandate="m-9")
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
         raw, Trouble(lambda _n, method: "full" if "submit" in method else None)
     )
     with pytest.raises(Unavailable):
-        await record_counted_refusals(bench.walk)
-    bench.walk.ledger = raw
-    await record_counted_refusals(bench.walk)
+        await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
+    bench.recorder.ledger = raw
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
     (entry,) = bench.entries(Tag.REFUSALS_COUNTED)
     assert entry["agents"] == {"scout": 2}
 
@@ -254,7 +254,7 @@ async def test_however_many_agents_were_held_all_are_in_the_aggregates():
     for name in names:
         with pytest.raises(Refused):
             await govern_action(bench.walk, *bench.request("get_case", {}, agent=name))
-    await record_counted_refusals(bench.walk)
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
     told: dict[str, JSONValue] = {}
     for entry in bench.entries(Tag.REFUSALS_COUNTED):
         assert isinstance(entry["agents"], dict)
@@ -266,15 +266,15 @@ async def test_however_many_agents_were_held_all_are_in_the_aggregates():
 async def test_a_refusal_that_cannot_be_written_down_is_counted_and_still_a_no():
     bench = await Bench().registered()
     await bench.issue()
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
         raw, Trouble(lambda _n, method: "full" if "submit" in method else None)
     )
     with pytest.raises(Unavailable) as told:
         await bench.refund(2_000_000)
     assert told.value.effect == "none"
-    bench.walk.ledger = raw
-    await record_counted_refusals(bench.walk)
+    bench.recorder.ledger = raw
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
     assert bench.entries(Tag.REFUSALS_COUNTED)[0]["agents"] == {"scout": 1}
     assert not bench.upstream.effects
 
@@ -296,7 +296,7 @@ async def test_a_deny_without_reasons_is_a_no_all_the_same():
         def may_list(self, agent: str, capability: str) -> bool:
             return True
 
-    bench.walk.decision_point = Silent()
+    bench.walk.policies.decision_point = Silent()
     with pytest.raises(Refused) as told:
         await bench.act()
     assert told.value.code == "policy.unexplained"

@@ -32,7 +32,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("MANIFEST-07")]
 
 
 async def registered(bench: Bench, signed: SignedManifest) -> SignedManifest:
-    return await register_manifest(bench.walk, signed.token, by="operator")
+    return await register_manifest(
+        bench.recorder, bench.authority, bench.asking.under_way, bench.live, signed.token, by="operator"
+    )
 
 
 async def with_scout(bench: Bench, **changes: Any) -> None:
@@ -47,7 +49,7 @@ async def with_scout(bench: Bench, **changes: Any) -> None:
 async def test_a_manifest_that_its_owner_signed_is_in_the_ledger_and_in_force():
     bench = await Bench().registered()
     signed = await registered(bench, sample_signed())
-    assert standing_manifest(bench.walk, SCOUT) == signed
+    assert standing_manifest(bench.authority, SCOUT) == signed
     (leaf,) = bench.entries(Tag.MANIFEST_REGISTERED)
     assert (leaf["agent"], leaf["manifest"], leaf["signed"]) == ("scout", signed.digest, signed.signed_at)
     assert "alice" not in str(leaf)
@@ -66,7 +68,7 @@ async def test_the_leaf_has_the_shape_that_verifiers_expect():
 
 async def test_an_agent_without_a_manifest_has_none():
     bench = await Bench().registered()
-    assert standing_manifest(bench.walk, SCOUT) is None
+    assert standing_manifest(bench.authority, SCOUT) is None
 
 
 @pytest.mark.parametrize(
@@ -83,12 +85,14 @@ async def test_an_agent_without_a_manifest_has_none():
 )
 async def test_what_does_not_fit_is_neither_recorded_nor_in_force(token: str, code: str):
     bench = await Bench().registered()
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     with pytest.raises(AnswerableError) as raised:
-        await register_manifest(bench.walk, token, by="operator")
+        await register_manifest(
+            bench.recorder, bench.authority, bench.asking.under_way, bench.live, token, by="operator"
+        )
     assert raised.value.code == code
-    assert bench.walk.ledger.size == size
-    assert standing_manifest(bench.walk, SCOUT) is None
+    assert bench.recorder.ledger.size == size
+    assert standing_manifest(bench.authority, SCOUT) is None
 
 
 async def test_an_old_manifest_does_not_come_back_and_leaves_no_entry():
@@ -96,20 +100,20 @@ async def test_an_old_manifest_does_not_come_back_and_leaves_no_entry():
     old, new = sample_signed(), sample_signed(sample_manifest(model="gpt-5"), at=1)
     await registered(bench, old)
     await registered(bench, new)
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     with pytest.raises(Malformed) as raised:
         await registered(bench, old)
     assert raised.value.code == "manifest.older"
-    assert bench.walk.ledger.size == size
-    assert standing_manifest(bench.walk, SCOUT) == new
+    assert bench.recorder.ledger.size == size
+    assert standing_manifest(bench.authority, SCOUT) == new
 
 
 async def test_the_one_in_force_again_is_no_change_and_no_entry():
     bench = await Bench().registered()
     signed = await registered(bench, sample_signed())
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     assert await registered(bench, sample_signed()) == signed
-    assert bench.walk.ledger.size == size
+    assert bench.recorder.ledger.size == size
 
 
 async def test_two_at_once_are_taken_one_after_the_other():
@@ -117,7 +121,7 @@ async def test_two_at_once_are_taken_one_after_the_other():
     tokens = [sample_signed(sample_manifest(model=f"gpt-{n}"), at=n) for n in range(4)]
     answers = await asyncio.gather(*(registered(bench, one) for one in tokens), return_exceptions=True)
     taken = [one for one in answers if not isinstance(one, BaseException)]
-    assert standing_manifest(bench.walk, SCOUT) == tokens[-1]
+    assert standing_manifest(bench.authority, SCOUT) == tokens[-1]
     assert len(bench.entries(Tag.MANIFEST_REGISTERED)) == len(taken)
 
 
@@ -136,7 +140,7 @@ async def test_a_manifest_falls_with_what_it_stood_on(changes: dict[str, Any], c
     await registered(bench, sample_signed())
     await with_scout(bench, **changes)
     with pytest.raises(Refused) as raised:
-        standing_manifest(bench.walk, SCOUT)
+        standing_manifest(bench.authority, SCOUT)
     assert raised.value.code == code
 
 
@@ -149,7 +153,7 @@ async def test_a_manifest_falls_with_the_key_that_signed_it():
             one["spec"]["keys"] = []
     await apply_registry(bench.walk, documents, by="operator", prune=True)
     with pytest.raises(Refused) as raised:
-        standing_manifest(bench.walk, SCOUT)
+        standing_manifest(bench.authority, SCOUT)
     assert raised.value.code == "manifest.signer_key"
 
 
@@ -160,39 +164,45 @@ async def test_the_backup_owner_may_sign_and_the_agent_itself_may_not():
         sample_manifest(), owner=PrincipalId("alice"), key=signing_key("scout"), at=UnixMillis(1)
     )
     with pytest.raises(Unverified) as raised:
-        await register_manifest(bench.walk, own, by="operator")
+        await register_manifest(
+            bench.recorder, bench.authority, bench.asking.under_way, bench.live, own, by="operator"
+        )
     assert raised.value.code == "manifest.key"
 
 
 @pytest.mark.parametrize("fault", ["full", "undone", "done"])
 async def test_what_could_not_be_recorded_is_not_in_force(fault: Fault):
     bench = await Bench().registered()
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(raw, Trouble(lambda _n, method: fault if "submit" in method else None))
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
+        raw, Trouble(lambda _n, method: fault if "submit" in method else None)
+    )
     with pytest.raises(Unavailable):
         await registered(bench, sample_signed())
-    assert standing_manifest(bench.walk, SCOUT) is None
-    bench.walk.ledger = raw
-    assert await registered(bench, sample_signed()) == standing_manifest(bench.walk, SCOUT)
+    assert standing_manifest(bench.authority, SCOUT) is None
+    bench.recorder.ledger = raw
+    assert await registered(bench, sample_signed()) == standing_manifest(bench.authority, SCOUT)
 
 
 @pytest.mark.parametrize("turns", range(8))
 async def test_a_caller_who_leaves_leaves_nothing_half_done(turns: int):
     bench = await Bench().registered()
-    bench.walk.ledger = TroubledLedger(bench.walk.ledger, Trouble(lambda _n, _m: None), latency=lambda: 3)
+    bench.recorder.ledger = TroubledLedger(
+        bench.recorder.ledger, Trouble(lambda _n, _m: None), latency=lambda: 3
+    )
     task = asyncio.create_task(registered(bench, sample_signed()))
     for _ in range(turns):
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    is_in_force = standing_manifest(bench.walk, SCOUT) is not None
+    is_in_force = standing_manifest(bench.authority, SCOUT) is not None
     assert is_in_force == (len(bench.entries(Tag.MANIFEST_REGISTERED)) == 1)
-    assert not bench.walk.under_way.applying.locked()
+    assert not bench.asking.under_way.applying.locked()
 
 
 async def test_an_owner_who_is_replaced_while_the_manifest_waits_signs_in_vain():
     bench = await Bench().registered()
-    async with bench.walk.under_way.applying:
+    async with bench.asking.under_way.applying:
         waiting = asyncio.create_task(registered(bench, sample_signed()))
         for _ in range(5):
             await asyncio.sleep(0)
@@ -200,7 +210,7 @@ async def test_an_owner_who_is_replaced_while_the_manifest_waits_signs_in_vain()
         for one in documents:
             if one["kind"] == "Agent":
                 one["spec"]["ownership"] |= {"owner": "carol"}
-        bench.walk.registry.put(stored_form(documents))
+        bench.authority.registry.put(stored_form(documents))
     with pytest.raises(Refused) as raised:
         await waiting
     assert raised.value.code == "manifest.not_an_owner"

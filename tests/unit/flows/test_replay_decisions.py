@@ -75,25 +75,25 @@ async def wrote(actions: int = 12) -> Bench:
         if number % 4 == 1:
             with pytest.raises(Refused):
                 await bench.refund(2_000_000)
-    bench.walk.ledger = CountedLedger(bench.walk.ledger)
+    bench.recorder.ledger = CountedLedger(bench.recorder.ledger)
     return bench
 
 
 async def pages(walk: Walk, asked: AskedAgain, *, start: int = 0, **given: int) -> list[Stretch]:
-    found = [await replay_decisions(walk, asked, start=start, **given)]
-    while found[-1].end < walk.ledger.size:
-        found.append(await replay_decisions(walk, asked, start=found[-1].end, **given))
+    found = [await replay_decisions(walk.recorder, asked, start=start, **given)]
+    while found[-1].end < walk.recorder.ledger.size:
+        found.append(await replay_decisions(walk.recorder, asked, start=found[-1].end, **given))
     return found
 
 
 async def test_a_whole_ledger_is_asked_in_stretches_and_each_entry_is_read_once():
     bench = await wrote()
-    ledger: Any = bench.walk.ledger
+    ledger: Any = bench.recorder.ledger
     asked = AskedAgain()
     found = await pages(bench.walk, asked, entries=5)
     assert len(found) > 5
     assert ledger.read == [*range(ledger.size)]
-    alone = replay_entries(ledger._ledger.replay(), bench.walk.subject_keys.find)
+    alone = replay_entries(ledger._ledger.replay(), bench.recorder.subject_keys.find)
     assert sum(sum(one.counts.values()) for one in found) == len(list(alone))
     assert {verdict for one in found for verdict in one.counts} == {"same"}
     assert set(ledger.fetched) <= {one.index for one in ledger._ledger.replay() if one.tag != Tag.INTENT}
@@ -101,13 +101,13 @@ async def test_a_whole_ledger_is_asked_in_stretches_and_each_entry_is_read_once(
 
 async def test_a_stretch_in_the_middle_is_asked_of_what_stands_before_it():
     bench = await wrote()
-    middle = bench.walk.ledger.size // 2
-    found = await replay_decisions(bench.walk, AskedAgain(), start=middle)
+    middle = bench.recorder.ledger.size // 2
+    found = await replay_decisions(bench.recorder, AskedAgain(), start=middle)
     assert set(found.counts) == {"same"}
-    assert (found.start, found.end) == (middle, bench.walk.ledger.size)
-    bounded = await replay_decisions(bench.walk, AskedAgain(), start=middle, stop=middle + 4)
+    assert (found.start, found.end) == (middle, bench.recorder.ledger.size)
+    bounded = await replay_decisions(bench.recorder, AskedAgain(), start=middle, stop=middle + 4)
     assert (bounded.end, sum(bounded.counts.values()) <= 4) == (middle + 4, True)
-    beyond = await replay_decisions(bench.walk, AskedAgain(), start=bench.walk.ledger.size + 5)
+    beyond = await replay_decisions(bench.recorder, AskedAgain(), start=bench.recorder.ledger.size + 5)
     assert not beyond.counts
 
 
@@ -115,30 +115,32 @@ async def test_one_call_does_no_more_than_its_time_and_the_next_goes_on(monkeypa
     monkeypatch.setattr(flow, "AT_ONCE", 1)
     monkeypatch.setattr(flow, "READ_AT_ONCE", 2)
     bench = await wrote()
-    bench.walk.clock = HastyClock(bench.clock.now())
-    asked, middle = AskedAgain(), bench.walk.ledger.size // 2
+    bench.walk.clock = bench.recorder.clock = bench.authority.clock = HastyClock(bench.clock.now())
+    asked, middle = AskedAgain(), bench.recorder.ledger.size // 2
     found = await pages(bench.walk, asked, start=middle)
     reading = [one for one in found if one.reading]
     assert len(reading) > 1
     assert all((one.end, not one.counts) == (middle, True) for one in reading)
     assert len(found) > len(reading) + 2
     assert {verdict for one in found for verdict in one.counts} == {"same"}
-    assert isinstance(bench.walk.ledger, CountedLedger)
-    assert bench.walk.ledger.read.count(0) == 1
+    assert isinstance(bench.recorder.ledger, CountedLedger)
+    assert bench.recorder.ledger.read.count(0) == 1
 
 
 async def test_what_is_written_down_after_a_decision_does_not_count_for_it():
     bench = await wrote(2)
     asked = AskedAgain()
-    await replay_decisions(bench.walk, asked)
-    entries = [*bench.walk.ledger.replay()]
+    await replay_decisions(bench.recorder, asked)
+    entries = [*bench.recorder.ledger.replay()]
     (intent, *_) = [one for one in entries if one.tag == Tag.INTENT]
     places = asked.places
-    before = citation_index.StatedBefore(places, bench.walk.ledger.entry, bench.walk.subject_keys.find)
+    before = citation_index.StatedBefore(
+        places, bench.recorder.ledger.entry, bench.recorder.subject_keys.find
+    )
     leaf = bench.opened(intent.index)[0]
     assert before.mandate(leaf, intent.index) is not None
     assert before.policy_set(leaf, intent.index) is not None
-    early = citation_index.StatedBefore(places, bench.walk.ledger.entry, bench.walk.subject_keys.find)
+    early = citation_index.StatedBefore(places, bench.recorder.ledger.entry, bench.recorder.subject_keys.find)
     assert early.mandate(leaf, 1) is None
     assert early.policy_set(leaf, 1) is None
 
@@ -146,7 +148,7 @@ async def test_what_is_written_down_after_a_decision_does_not_count_for_it():
 async def test_a_forgotten_place_is_found_by_what_the_decision_says_of_it(monkeypatch):
     monkeypatch.setattr(citation_index, "PLACES_MAX", 1)
     bench = await wrote(2)
-    found = await replay_decisions(bench.walk, AskedAgain())
+    found = await replay_decisions(bench.recorder, AskedAgain())
     assert found.counts["same"] >= 3
     assert set(found.counts) <= {"same", "not_disclosed"}
 
@@ -154,13 +156,13 @@ async def test_a_forgotten_place_is_found_by_what_the_decision_says_of_it(monkey
 async def test_a_mandate_whose_key_was_destroyed_since_is_not_remembered():
     bench = await wrote(2)
     asked = AskedAgain()
-    first = await replay_decisions(bench.walk, asked)
+    first = await replay_decisions(bench.recorder, asked)
     assert set(first.counts) == {"same"}
-    find = bench.walk.subject_keys.find
-    leaf = next(one for one in bench.walk.ledger.replay() if one.tag == Tag.MANDATE_ISSUED)
+    find = bench.recorder.subject_keys.find
+    leaf = next(one for one in bench.recorder.ledger.replay() if one.tag == Tag.MANDATE_ISSUED)
     gone = leaf.attachment[1:17]
-    bench.walk.subject_keys.find = lambda key: None if key == gone else find(key)
-    again = await replay_decisions(bench.walk, asked)
+    bench.recorder.subject_keys.find = lambda key: None if key == gone else find(key)
+    again = await replay_decisions(bench.recorder, asked)
     assert again.counts["erased"] > 0
     assert sum(again.counts.values()) == sum(first.counts.values())
 
@@ -181,7 +183,7 @@ async def control_of(walk: Walk) -> AsyncIterator[httpx2.AsyncClient]:
 async def test_calls_and_actions_are_served_in_the_middle_of_a_long_replay():
     bench = await wrote()
     begun, go_on = threading.Event(), threading.Event()
-    find = bench.walk.subject_keys.find
+    find = bench.recorder.subject_keys.find
     loop_thread = threading.get_ident()
 
     def patient(key: bytes) -> Any:
@@ -191,7 +193,7 @@ async def test_calls_and_actions_are_served_in_the_middle_of_a_long_replay():
             assert go_on.wait(PATIENCE_SECONDS), "nobody was served while this waited"
         return find(key)
 
-    bench.walk.subject_keys.find = patient
+    bench.recorder.subject_keys.find = patient
     async with control_of(bench.walk) as http:
         replaying = asyncio.create_task(http.get("/v1/decisions/replay"))
         assert await asyncio.to_thread(begun.wait, PATIENCE_SECONDS)

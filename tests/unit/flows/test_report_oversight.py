@@ -21,6 +21,7 @@ from answerable.flows.approval.report_oversight import report_oversight
 from answerable.testing.builders import Bench
 from tests.worlds.figures import entry
 from tests.worlds.hold import stop
+from tests.worlds.parts import to_oversee
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +51,7 @@ async def test_each_answer_counts_for_who_gave_it_and_for_the_rule_that_asked():
     await decided(bench, 6_000, seconds=2)
     await decided(bench, 6_001, seconds=4)
     await decided(bench, 6_002, seconds=60, verdict="deny", by="carol")
-    told = await report_oversight(bench.walk)
+    told = await report_oversight(*to_oversee(bench.walk))
     people = named(told)
     assert set(people) == {"bob", "carol"}
     bob, carol = people["bob"], people["carol"]
@@ -73,12 +74,12 @@ async def test_of_a_question_to_two_people_each_answer_is_theirs_and_the_decisio
     asked = (await bench.refund(60_000)).approval
     bench.clock.advance(5)
     await bench.answer(asked, by="bob")
-    told = await report_oversight(bench.walk)
+    told = await report_oversight(*to_oversee(bench.walk))
     assert (named(told)["bob"].answered, told.figures.rules["refund-huge"].answered) == (1, 0)
     assert told.figures.rules["refund-huge"].waiting == 1
     bench.clock.advance(2)
     await bench.answer(asked, by="carol")
-    told = await report_oversight(bench.walk)
+    told = await report_oversight(*to_oversee(bench.walk))
     rule = told.figures.rules["refund-huge"]
     assert (rule.answered, rule.approved, rule.times.at(50)) == (1, 1, 7_000)
     assert told.figures.groups["approvers"].asked == 1
@@ -89,7 +90,7 @@ async def test_a_question_that_ran_out_is_unanswered_and_nobodys_answer():
     bench = await ready()
     await bench.refund(6_000)
     bench.clock.advance(bench.walk.limits.approval_ttl_ms / 1000)
-    told = await report_oversight(bench.walk)
+    told = await report_oversight(*to_oversee(bench.walk))
     rule = told.figures.rules["refund-large"]
     assert (rule.asked, rule.unanswered, rule.answered, told.figures.approvers) == (1, 1, 0, {})
 
@@ -99,9 +100,9 @@ async def test_what_a_hold_or_a_change_ended_is_nobodys_answer():
     bench = await ready()
     held = (await bench.refund(6_000)).approval
     await stop(bench, HoldTarget(kind="agent", name="scout"))
-    assert bench.walk.approvals.find(held.id).state == "denied"
+    assert bench.authority.approvals.find(held.id).state == "denied"
     bench.clock.advance(bench.walk.limits.approval_ttl_ms / 1000)
-    rule = (await report_oversight(bench.walk)).figures.rules["refund-large"]
+    rule = (await report_oversight(*to_oversee(bench.walk))).figures.rules["refund-large"]
     assert (rule.asked, rule.denied, rule.unanswered, rule.holds) == (1, 0, 1, 1)
     assert not rule.may_go
 
@@ -149,12 +150,12 @@ async def test_what_is_read_in_steps_is_what_a_new_reader_reads():
     bench = await ready()
     for number in range(4):
         await decided(bench, 6_000 + number, seconds=number, verdict="deny" if number == 2 else "approve")
-        await report_oversight(bench.walk)
+        await report_oversight(*to_oversee(bench.walk))
     await bench.refund(7_000)
     now = bench.clock.now()
-    stepped = (await report_oversight(bench.walk)).figures
+    stepped = (await report_oversight(*to_oversee(bench.walk))).figures
     again = Oversight()
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         again.fold(stored)
     assert oversight_figures(again, since=0, now=now) == stepped
     assert stepped.rules["refund-large"].asked == 5
@@ -167,18 +168,20 @@ async def test_a_window_has_what_was_asked_in_it():
     bench.clock.advance(10)
     since = bench.clock.now()
     await decided(bench, 6_001, seconds=1)
-    assert (await report_oversight(bench.walk, since=since)).figures.rules["refund-large"].asked == 1
-    assert (await report_oversight(bench.walk)).figures.rules["refund-large"].asked == 2
+    assert (await report_oversight(*to_oversee(bench.walk), since=since)).figures.rules[
+        "refund-large"
+    ].asked == 1
+    assert (await report_oversight(*to_oversee(bench.walk))).figures.rules["refund-large"].asked == 2
 
 
 @pytest.mark.requirement("OVERSIGHT-01")
 async def test_an_approver_who_was_erased_is_a_pseudonym_and_still_counted(monkeypatch):
     bench = await ready()
     await decided(bench, 6_000, seconds=1)
-    keys = bench.walk.subject_keys
+    keys = bench.recorder.subject_keys
     gone, found = keys.of("principal:bob").id, keys.find
     monkeypatch.setattr(keys, "find", lambda name: None if name == gone else found(name))
-    told = await report_oversight(bench.walk)
+    told = await report_oversight(*to_oversee(bench.walk))
     assert list(told.names.values()) == [""]
     assert [one.answered for one in told.figures.approvers.values()] == [1]
 
@@ -268,4 +271,4 @@ async def test_what_failed_after_a_yes_is_held_against_its_rule():
     bench.upstream.answer = lambda _: Outcome(status="failed", detail="the bank said no")
     await bench.refund(6_000)
     await decided(bench, 6_001, seconds=9)
-    assert (await report_oversight(bench.walk)).figures.rules["refund-large"].failed == 1
+    assert (await report_oversight(*to_oversee(bench.walk))).figures.rules["refund-large"].failed == 1

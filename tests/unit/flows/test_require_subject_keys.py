@@ -25,25 +25,25 @@ async def lived_in():
 
 async def test_a_store_that_knows_the_newest_keys_is_taken():
     bench = await lived_in()
-    require_subject_keys(bench.walk.ledger, bench.walk.subject_keys)
+    require_subject_keys(bench.recorder.ledger, bench.recorder.subject_keys)
 
 
 async def test_another_store_is_refused_and_the_message_says_what_to_do():
     bench = await lived_in()
     with pytest.raises(Unavailable, match="put its backup back") as lost:
-        require_subject_keys(bench.walk.ledger, fresh_subject_keys("another"))
+        require_subject_keys(bench.recorder.ledger, fresh_subject_keys("another"))
     assert lost.value.code == "subject_keys.lost"
 
 
 async def test_one_known_key_among_erased_ones_is_enough():
     bench = await lived_in()
-    known = {bench.walk.subject_keys.of("principal:alice").id}
+    known = {bench.recorder.subject_keys.of("principal:alice").id}
 
     class Erased:
         def find(self, key_id):
-            return bench.walk.subject_keys.find(key_id) if key_id in known else None
+            return bench.recorder.subject_keys.find(key_id) if key_id in known else None
 
-    require_subject_keys(bench.walk.ledger, Erased())
+    require_subject_keys(bench.recorder.ledger, Erased())
 
 
 async def test_a_log_in_which_nothing_is_sealed_needs_no_keys():
@@ -62,4 +62,4 @@ async def test_only_the_newest_entries_are_looked_at(monkeypatch):
     monkeypatch.setattr(module, "ENTRIES_LOOKED_AT", 1)
     bench = await lived_in()
     with pytest.raises(Unavailable):
-        require_subject_keys(bench.walk.ledger, fresh_subject_keys("another"))
+        require_subject_keys(bench.recorder.ledger, fresh_subject_keys("another"))

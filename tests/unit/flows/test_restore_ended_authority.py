@@ -84,7 +84,7 @@ async def test_an_authority_that_was_withdrawn_and_is_back_is_withdrawn_again():
             domain=DOMAIN,
             keys=keys,
             register=register,
-            clock=bench.walk.clock,
+            clock=bench.clock,
             entropy=bench.walk.entropy,
             limits=TrustLimits(),
         )
@@ -127,10 +127,17 @@ async def test_what_was_revoked_of_any_kind_is_put_back_as_it_was_and_is_not_rec
     bench, workloads = await enrolling()
     authorities = AuthorityChanges(bench.walk, workloads.trust)
     for kind, name in EVERY_KIND:
-        await revoke_authority(bench.walk, revocable(kind, name), by="operator", reason=f"of {name}")
+        await revoke_authority(
+            bench.recorder,
+            bench.authority,
+            bench.live,
+            revocable(kind, name),
+            by="operator",
+            reason=f"of {name}",
+        )
         bench.clock.advance(1)
-    before = bench.walk.revocations
-    bench.walk.revocations = fresh_ends()[0]
+    before = bench.authority.revocations
+    bench.authority.revocations = fresh_ends()[0]
     since = bench.entries(Tag.REVOKED)[2]["index"]
     assert isinstance(since, int)
     recalled = await restore_ended_authority(workloads, authorities, since=since)
@@ -138,8 +145,8 @@ async def test_what_was_revoked_of_any_kind_is_put_back_as_it_was_and_is_not_rec
     # The two that the register is said to have counted already are looked for only where they may be missing.
     assert await restore_ended_authority(workloads, authorities, since=0) == Recalled(ends=0, revocations=2)
     assert await restore_ended_authority(workloads, authorities, since=0) == NOTHING
-    assert set(bench.walk.revocations.all()) == set(before.all())
-    assert await record_revocations(bench.walk, overdue_only=False) == 0
+    assert set(bench.authority.revocations.all()) == set(before.all())
+    assert await record_revocations(bench.recorder, bench.authority, bench.live, overdue_only=False) == 0
     assert len(bench.entries(Tag.REVOKED)) == len(EVERY_KIND)
 
 
@@ -161,8 +168,10 @@ async def test_however_many_were_revoked_all_are_put_back_with_one_write():
     bench, workloads = await enrolling()
     names = [revocable("token", f"t-{number}") for number in range(300)]
     for one in names:
-        await revoke_authority(bench.walk, one, by="operator", looks_back=False)
-    bench.walk.revocations = counted = fresh(CountedRevocations, clock=bench.clock)
+        await revoke_authority(
+            bench.recorder, bench.authority, bench.live, one, by="operator", looks_back=False
+        )
+    bench.authority.revocations = counted = fresh(CountedRevocations, clock=bench.clock)
     authorities = AuthorityChanges(bench.walk, workloads.trust)
     assert (await restore_ended_authority(workloads, authorities, since=0)).revocations == len(names)
     assert counted.writes == 2, "one that puts them into force, one that says that they are recorded"
@@ -173,16 +182,18 @@ async def test_who_was_revoked_and_whose_key_is_gone_is_told_of_and_nobody_is_re
     bench, workloads = await enrolling()
     authorities = AuthorityChanges(bench.walk, workloads.trust)
     for kind, name in (("owner", "carol"), ("vendor", "model-maker")):
-        await revoke_authority(bench.walk, revocable(kind, name), by="operator", reason="left")
-    pseudonym = pseudonym_of(bench.walk, "operator")
+        await revoke_authority(
+            bench.recorder, bench.authority, bench.live, revocable(kind, name), by="operator", reason="left"
+        )
+    pseudonym = pseudonym_of(bench.recorder, "operator")
     person, vendor = bench.entries(Tag.REVOKED)
     assert isinstance(person["index"], int)
-    bench.walk.revocations = fresh_ends()[0]
-    bench.walk.subject_keys = fresh_subject_keys("another")
+    bench.authority.revocations = fresh_ends()[0]
+    bench.recorder.subject_keys = fresh_subject_keys("another")
     recalled = await restore_ended_authority(workloads, authorities, since=0)
     assert recalled == Recalled(ends=0, revocations=1, nameless=(person["index"],))
     # What needs no key is in force: who did it stands as in the leaf, the reason is gone.
-    [back] = bench.walk.revocations.all()
+    [back] = bench.authority.revocations.all()
     assert (back.what, back.at) == (revocable("vendor", "model-maker"), vendor["since"])
     assert (back.by, back.reason) == (pseudonym, "")
 
@@ -192,12 +203,14 @@ async def test_a_revocation_that_is_put_back_denies_the_approvals_that_an_older_
     await bench.issue()
     waiting = (await bench.refund(6_000)).approval
     assert waiting is not None
-    approvals = bench.walk.approvals
-    await revoke_authority(bench.walk, revocable("agent", "scout"), by="operator")
+    approvals = bench.authority.approvals
+    await revoke_authority(
+        bench.recorder, bench.authority, bench.live, revocable("agent", "scout"), by="operator"
+    )
     denied = approvals.find(waiting.id)
     assert denied is not None
     assert approvals.replace(replace(denied, state="pending"), was=denied)
-    bench.walk.revocations = fresh_ends()[0]
+    bench.authority.revocations = fresh_ends()[0]
     authorities = AuthorityChanges(bench.walk, workloads.trust)
     assert await restore_ended_authority(workloads, authorities, since=0) == Recalled(ends=0, revocations=1)
     found = approvals.find(waiting.id)

@@ -26,8 +26,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOLD-11")]
 
 
 def lose_register(bench: Bench) -> None:
-    revocations, bench.walk.holds = fresh_ends()
-    bench.walk.revocations = revocations
+    revocations, bench.authority.holds = fresh_ends()
+    bench.authority.revocations = revocations
 
 
 async def recalled(bench: Bench, workloads, *, since: int = 0) -> Recalled:
@@ -50,31 +50,31 @@ async def test_what_was_held_of_any_kind_is_held_again_as_it_was_and_what_was_li
     lifted = await lift(bench, gone, "carol")
     half = (await stop(bench, holdable("agent", "rover"))).hold
     await lift(bench, half, "bob")
-    before = bench.walk.holds
+    before = bench.authority.holds
     lose_register(bench)
     found = await recalled(bench, workloads)
     assert (found.holds, found.revocations) == (len(every) + 2, 0)
-    assert bench.walk.holds.get(lifted.id) == lifted
+    assert bench.authority.holds.get(lifted.id) == lifted
     # What one person agreed to alone is not lifted, and is looked at anew.
-    assert bench.walk.holds.get(half.id) == half
-    assert {replace(one, agreed=()) for one in bench.walk.holds.all()} == {
+    assert bench.authority.holds.get(half.id) == half
+    assert {replace(one, agreed=()) for one in bench.authority.holds.all()} == {
         replace(one, agreed=()) for one in before.all()
     }
-    assert await resume_holds(bench.walk, overdue_only=False) == 0
+    assert await resume_holds(bench.recorder, bench.authority, overdue_only=False) == 0
     assert (await recalled(bench, workloads)).holds == 0
 
 
 async def test_a_lift_on_record_that_was_not_in_force_yet_is_at_the_next_start():
     bench, workloads = await enrolling()
     hold = (await stop(bench, holdable("agent", "scout"), by="alice")).hold
-    replace_in = bench.walk.holds.replace
-    bench.walk.holds.replace = lambda *_, **__: False
+    replace_in = bench.authority.holds.replace
+    bench.authority.holds.replace = lambda *_, **__: False
     with pytest.raises(Refused):
         await lift(bench, hold, "bob")
-    bench.walk.holds.replace = replace_in
-    assert not bench.walk.holds.get(hold.id).lifted_at
+    bench.authority.holds.replace = replace_in
+    assert not bench.authority.holds.get(hold.id).lifted_at
     await recalled(bench, workloads)
-    assert bench.walk.holds.get(hold.id).lifted_by == ("bob",)
+    assert bench.authority.holds.get(hold.id).lifted_by == ("bob",)
 
 
 @pytest.mark.requirement("PROJECT-15")
@@ -84,15 +84,15 @@ async def test_a_lift_on_record_that_nobody_signed_lifts_nothing(caplog):
     signed = await lift(bench, other, "bob")
     assert signed.lifted_at
     forged = replace(held, agreed=signed.agreed, lifted_at=signed.lifted_at)
-    sealing = sealing_for(bench.walk, LOG_SUBJECT)
+    sealing = sealing_for(bench.recorder, LOG_SUBJECT)
     entry = hold_lifted(
         forged, signed.agreed[-1], at=bench.clock.now(), sealing=sealing, by="0" * 64, person=""
     )
-    await record_entry(bench.walk, entry)
+    await record_entry(bench.recorder, entry)
     lose_register(bench)
     assert (await recalled(bench, workloads)).holds == 1
-    assert bench.walk.holds.get(other.id) == signed
-    found = bench.walk.holds.get(held.id)
+    assert bench.authority.holds.get(other.id) == signed
+    found = bench.authority.holds.get(held.id)
     assert found is not None
     assert not found.lifted_at
     assert f"hold {held.id} stays in force" in caplog.text
@@ -102,7 +102,7 @@ async def test_what_a_hold_denied_stays_denied_where_an_older_register_shows_it_
     bench, workloads = await enrolling()
     await bench.issue()
     waiting = (await bench.refund(6_000)).approval
-    approvals = bench.walk.approvals
+    approvals = bench.authority.approvals
     hold = (await stop(bench, holdable("agent", "scout"), by="alice")).hold
     denied = approvals.find(waiting.id)
     assert approvals.replace(replace(denied, state="pending"), was=denied)
@@ -122,10 +122,10 @@ async def test_who_is_held_and_whose_key_is_gone_is_told_of_and_an_unknown_place
     assert hold.persons_to_lift == 1
     person, _ = bench.entries(Tag.HOLD_PLACED)
     lose_register(bench)
-    bench.walk.subject_keys = fresh_subject_keys("another")
+    bench.recorder.subject_keys = fresh_subject_keys("another")
     found = await recalled(bench, workloads)
     assert (found.holds, found.nameless) == (1, (person["index"],))
-    back = bench.walk.holds.get(hold.id)
+    back = bench.authority.holds.get(hold.id)
     assert (back.what, back.at, back.reason) == (hold.what, hold.at, "")
     # Nobody can say who placed it, so that nobody lifts it alone.
     assert back.persons_to_lift == 2
@@ -134,9 +134,9 @@ async def test_who_is_held_and_whose_key_is_gone_is_told_of_and_an_unknown_place
 async def test_an_entry_that_says_no_hold_is_told_of_and_never_taken_for_one():
     bench, _ = await enrolling()
     await stop(bench, holdable("agent", "scout"))
-    [stored] = [one for one in bench.walk.ledger.replay() if one.tag == Tag.HOLD_PLACED]
+    [stored] = [one for one in bench.recorder.ledger.replay() if one.tag == Tag.HOLD_PLACED]
     lose_register(bench)
-    found = RecalledHolds(walk=bench.walk)
+    found = RecalledHolds(recorder=bench.recorder, authority=bench.authority)
     for wrong in (b'"kind":"nothing"', b'"source":"x"'):
         name = wrong.partition(b":")[0]
         leaf = msgspec.json.decode(stored.leaf)

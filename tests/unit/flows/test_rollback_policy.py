@@ -45,10 +45,10 @@ async def test_one_signature_brings_the_set_before_back_at_once():
 @pytest.mark.requirement("PUB-05")
 async def test_any_earlier_set_comes_back_by_either_of_its_digests_or_their_beginning():
     bench = await guarded()
-    first, named = in_force(bench), bench.walk.decision_point.policy_set
+    first, named = in_force(bench), bench.walk.policies.decision_point.policy_set
     await publish(bench, await propose(bench))
     await publish(bench, await propose(bench, POLICIES + "// third\n"))
-    assert [kept.digest for _, kept in kept_sets(bench.walk)][1] == first
+    assert [kept.digest for _, kept in kept_sets(bench.walk.policies)][1] == first
     for name in (first, first[:8], named, named[:12]):
         await roll_back(bench, name)
         assert in_force(bench) == first
@@ -78,7 +78,7 @@ async def test_sets_that_were_in_force_are_kept_up_to_a_bound():
     bench = await Bench().registered()
     for number in range(KEPT_MAX + 3):
         await apply_registry(bench.walk, [house(f"{POLICIES}// {number}\n")], by="operator")
-    assert len(kept_sets(bench.walk)) == KEPT_MAX
+    assert len(kept_sets(bench.walk.policies)) == KEPT_MAX
 
 
 @pytest.mark.requirement("PUB-05")

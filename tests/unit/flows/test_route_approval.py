@@ -30,6 +30,7 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.registers import fresh
 from tests.worlds.duty import READS_WAIT, delegate, duty_bench, duty_document, person, tell, waiting
+from tests.worlds.parts import to_hold
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DUTY-04")]
 
@@ -57,20 +58,20 @@ async def test_without_a_duty_everybody_is_told_at_once():
     await bench.issue()
     asked = await waiting(bench)
     assert bench.channel.told == [(asked.id, None, 0)]
-    assert bench.walk.duties.next_at() is None
+    assert bench.asking.duties.next_at() is None
 
 
 async def test_what_somebody_who_may_answer_has_seen_is_not_passed_on_as_unseen():
     bench = await duty_bench()
     asked = await waiting(bench)
     await tell(bench)
-    register = bench.walk.duties.register
+    register = bench.asking.duties.register
     # Whose task it is, who is in no group that is asked, and who is nobody here, have seen nothing that counts.
     for name in ("alice", "dan", "frank", "nobody"):
-        await note_view(bench.walk, asked, person(name))
+        await note_view(bench.authority, bench.asking, asked, person(name))
     assert register.first_view(asked.id) is None
-    await note_view(bench.walk, asked, person("bob"))
-    await note_view(bench.walk, asked, person("bob"))
+    await note_view(bench.authority, bench.asking, asked, person("bob"))
+    await note_view(bench.authority, bench.asking, asked, person("bob"))
     assert register.first_view(asked.id) == bench.clock.now()
     assert await tell(bench, seconds=60) == []
     assert await tell(bench, seconds=60) == [(2, ("bob", "carol", "erin"))]
@@ -82,7 +83,7 @@ async def test_what_is_answered_denied_over_or_stopped_is_passed_on_to_nobody(ho
     asked = await waiting(bench)
     await tell(bench)
     if how == "held":
-        await place_hold(bench.walk, HoldTarget("agent", "scout"), by="operator", reason="stop")
+        await place_hold(*to_hold(bench.walk), HoldTarget("agent", "scout"), by="operator", reason="stop")
     elif how == "expired":
         bench.clock.advance(3_600)
     else:
@@ -104,7 +105,7 @@ async def test_a_restart_between_two_steps_tells_the_first_no_more_and_the_secon
     await waiting(bench)
     await tell(bench)
     await tell(bench, seconds=60)
-    bench.walk.duties = OnCallState(register=bench.walk.duties.register)
+    bench.asking.duties = OnCallState(register=bench.asking.duties.register)
     assert await tell(bench) == []
     assert await tell(bench, seconds=60) == [(2, ("bob", "carol", "erin"))]
     assert len(bench.entries(Tag.APPROVAL_ESCALATED)) == 2
@@ -126,14 +127,16 @@ async def test_a_crash_after_the_record_and_before_telling_tells_without_a_secon
     register.cut = True
     bench.clock.advance(60)
     with pytest.raises(Unavailable):
-        await tell_due(bench.walk)
+        await tell_due(bench.recorder, bench.authority, bench.asking)
     register.cut = False
     # Another process finds the entry, and that it is not known as told.
-    bench.walk.duties = OnCallState(register=register)
-    recalled = RecalledDuties(walk=bench.walk)
-    for stored in bench.walk.ledger.replay():
+    bench.asking.duties = OnCallState(register=register)
+    recalled = RecalledDuties(
+        subject_keys=bench.recorder.subject_keys, duties=bench.asking.duties, clock=bench.clock
+    )
+    for stored in bench.recorder.ledger.replay():
         if stored.tag in (Tag.APPROVAL_ESCALATED, Tag.DUTY):
-            recalled.note(stored, bench.walk.ledger.origin)
+            recalled.note(stored, bench.recorder.ledger.origin)
     await recalled.restored()
     assert [step for step, _ in await tell(bench)] == [1]
     assert await tell(bench) == []
@@ -145,7 +148,7 @@ async def test_what_has_been_told_on_record_is_not_remembered_for_longer_than_ne
     await waiting(bench)
     await tell(bench)
     await tell(bench, seconds=60)
-    assert bench.walk.duties.recorded == set()
+    assert bench.asking.duties.recorded == set()
 
 
 async def test_a_clock_that_is_set_back_tells_nothing_twice_and_loses_nothing():
@@ -163,7 +166,7 @@ async def test_a_log_without_room_lets_the_step_wait_and_then_it_is_told_once():
     bench = await duty_bench()
     await waiting(bench)
     await tell(bench)
-    full = bench.walk.ledger
+    full = bench.recorder.ledger
     assert isinstance(full, MemoryLedger)
     room = full._entries_max
     full._entries_max = 0
@@ -186,7 +189,7 @@ async def test_quiet_hours_let_wait_what_is_not_critical(critical):
         round(datetime(2026, 11, 28, 23, tzinfo=ZoneInfo("Europe/Berlin")).timestamp() * 1000)
     )
     bench = Bench(clock=clock)
-    bench.walk.limits = replace(bench.walk.limits, approval_ttl_ms=12 * 3_600_000)
+    bench.walk.limits = bench.asking.limits = replace(bench.walk.limits, approval_ttl_ms=12 * 3_600_000)
     quiet = {"from": "22:00", "until": "07:00"}
     await duty_bench(bench=bench, policies=POLICIES + READS_WAIT, quietHours=quiet)
     await bench.issue("m-2", seconds=20 * 3600)
@@ -202,7 +205,7 @@ async def test_quiet_hours_let_wait_what_is_not_critical(critical):
 
 async def test_who_is_held_or_disabled_is_not_on_call():
     bench = await duty_bench()
-    await place_hold(bench.walk, HoldTarget("owner", "bob"), by="operator", reason="lost key")
+    await place_hold(*to_hold(bench.walk), HoldTarget("owner", "bob"), by="operator", reason="lost key")
     await waiting(bench)
     # One is asked for, and the second line is there.
     assert await tell(bench) == [(0, ("carol",))]
@@ -249,12 +252,17 @@ async def test_thousands_that_wait_are_looked_at_a_few_at_a_time():
     bench = await duty_bench()
     asked = await waiting(bench)
     for number in range(3 * DUE_MAX):
-        bench.walk.approvals.add(replace(asked, id=f"copy-{number}"))
-    bench.walk.duties = OnCallState(register=fresh(SqliteDutyRegister))
-    assert await scan_waiting(bench.walk) == 3 * DUE_MAX + 1
-    assert [await tell_due(bench.walk) for _ in range(4)] == [DUE_MAX, DUE_MAX, DUE_MAX, 1]
+        bench.authority.approvals.add(replace(asked, id=f"copy-{number}"))
+    bench.asking.duties = OnCallState(register=fresh(SqliteDutyRegister))
+    assert await scan_waiting(bench.authority, bench.asking.duties) == 3 * DUE_MAX + 1
+    assert [await tell_due(bench.recorder, bench.authority, bench.asking) for _ in range(4)] == [
+        DUE_MAX,
+        DUE_MAX,
+        DUE_MAX,
+        1,
+    ]
     assert len(bench.channel.told) == 3 * DUE_MAX + 1
-    assert await tell_due(bench.walk) == 0
+    assert await tell_due(bench.recorder, bench.authority, bench.asking) == 0
 
 
 async def test_the_follower_tells_by_itself_and_ends_with_its_task():
@@ -266,9 +274,9 @@ async def test_the_follower_tells_by_itself_and_ends_with_its_task():
             super().announce(approval, to=to, step=step)
             heard.set()
 
-    bench.walk.channel = Listening()
+    bench.asking.channel = Listening()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follow_duties, bench.walk)
+        tasks.start_soon(follow_duties, bench.recorder, bench.authority, bench.asking)
         asked = await waiting(bench)
         with anyio.fail_after(60):
             await heard.wait()
@@ -278,12 +286,12 @@ async def test_the_follower_tells_by_itself_and_ends_with_its_task():
 
 async def test_without_a_register_nothing_is_followed_and_everybody_is_told():
     bench = await duty_bench()
-    bench.walk.duties = OnCallState()
-    await follow_duties(bench.walk)
+    bench.asking.duties = OnCallState()
+    await follow_duties(bench.recorder, bench.authority, bench.asking)
     asked = await waiting(bench)
     assert bench.channel.told[-1] == (asked.id, None, 0)
-    assert await forget_duties(bench.walk) == 0
-    await note_view(bench.walk, asked, person("bob"))
+    assert await forget_duties(bench.asking.duties, bench.clock) == 0
+    await note_view(bench.authority, bench.asking, asked, person("bob"))
 
 
 async def test_a_view_that_cannot_be_noted_counts_as_none():
@@ -294,7 +302,7 @@ async def test_a_view_that_cannot_be_noted_counts_as_none():
     bench = await duty_bench(bench=Bench(duties=fresh(Broken)))
     asked = await waiting(bench)
     await tell(bench)
-    await note_view(bench.walk, asked, person("bob"))
+    await note_view(bench.authority, bench.asking, asked, person("bob"))
     assert await tell(bench, seconds=60) == [(1, ("carol",))]
 
 
@@ -311,6 +319,6 @@ async def test_a_question_that_is_to_be_looked_at_sooner_is_looked_at_once():
 
 async def test_without_a_register_no_step_is_told():
     bench = await duty_bench()
-    bench.walk.duties = OnCallState()
-    bench.walk.duties.look("a", bench.clock.now())
-    assert await tell_due(bench.walk) == 0
+    bench.asking.duties = OnCallState()
+    bench.asking.duties.look("a", bench.clock.now())
+    assert await tell_due(bench.recorder, bench.authority, bench.asking) == 0

@@ -35,7 +35,7 @@ async def test_a_register_that_lost_drills_has_them_again_from_the_ledger():
     made = [await drill(workloads, "stop"), await drill(workloads, "trace", "crm.read", of="capability")]
     bench.walk.drills.register = fresh(SqliteDrillRegister)
     recalled = RecalledDrills(walk=bench.walk)
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         if stored.tag == Tag.DRILL:
             recalled.note(stored)
     assert await recalled.restored() == 2
@@ -46,7 +46,7 @@ async def test_a_register_that_lost_drills_has_them_again_from_the_ledger():
 async def test_the_story_of_an_agent_tells_its_drills():
     bench, workloads = await bench_to_drill()
     await drill(workloads, "stop")
-    lines = reconstruct_timeline(bench.walk.ledger.replay(), "scout", bench.walk.subject_keys.find)
+    lines = reconstruct_timeline(bench.recorder.ledger.replay(), "scout", bench.recorder.subject_keys.find)
     told = [
         line.text for line in lines if line.text.startswith("A stop drill of agent scout, run by uid:1000")
     ]
@@ -56,14 +56,14 @@ async def test_the_story_of_an_agent_tells_its_drills():
 
 async def test_one_that_could_not_be_recorded_counts_for_nothing():
     bench, workloads = await bench_to_drill()
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def full(entry):
         if entry.tag == Tag.DRILL:
             raise Unavailable("no room", code="ledger.full", port="ledger")
         return submit(entry)
 
-    bench.walk.ledger.submit = full
+    bench.recorder.ledger.submit = full
     with pytest.raises(Unavailable):
         await drill(workloads, "stop")
     assert not bench.walk.drills.register.all()

@@ -24,6 +24,7 @@ from answerable.testing.trouble_outside import TroubledUpstream
 from answerable.verify.leaf_rules import Fault as LeafFault
 from answerable.verify.leaf_rules import read_leaf
 from answerable.verify.links import Runs
+from tests.worlds.parts import to_settle
 from tests.worlds.walk import cited, striking
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SEAL-05")]
 def chains(bench: Bench) -> dict[str, list[tuple[int, JSONValue]]]:
     """By id of the run: number and tag of its entries, once a stranger has found no hole and no other order."""
     judge, found = Runs(), {}
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         read = read_leaf(stored.leaf)
         assert not isinstance(read, LeafFault), read
         assert judge.fault(stored.index, read, stored.leaf_hash) is None
@@ -53,7 +54,7 @@ def chains(bench: Bench) -> dict[str, list[tuple[int, JSONValue]]]:
         assert seq == len(chain)
         assert run["prev"] == before.get(name, "")
         chain.append((seq, entry["tag"]))
-        stored = next(iter(bench.walk.ledger.replay(int(str(entry["index"])))))
+        stored = next(iter(bench.recorder.ledger.replay(int(str(entry["index"])))))
         before[name] = to_base64url(stored.leaf_hash)
     return found
 
@@ -116,7 +117,7 @@ async def test_a_hundred_racing_callers_of_one_mandate_make_one_run_without_a_ga
 async def test_two_racing_callers_of_whom_one_waits_for_room_share_one_run(waits: int):
     """Who waits is given its place anew: the place it first asked for went to the other meanwhile."""
     bench = await ready()
-    bench.walk.ledger = TroubledLedger(bench.walk.ledger, striking_in_turn(*["busy"] * waits))
+    bench.recorder.ledger = TroubledLedger(bench.recorder.ledger, striking_in_turn(*["busy"] * waits))
     await asyncio.gather(bench.act(), bench.act())
     (chain,) = chains(bench).values()
     assert sorted(str(tag) for _, tag in chain) == sorted(str(tag) for tag in (Tag.INTENT, Tag.OUTCOME) * 2)
@@ -124,16 +125,16 @@ async def test_two_racing_callers_of_whom_one_waits_for_room_share_one_run(waits
 
 async def test_a_place_that_was_asked_for_and_not_taken_is_given_to_the_next():
     bench = await ready()
-    raw = bench.walk.ledger
+    raw = bench.recorder.ledger
     await bench.act()
     for at, fault in ((0, "full"), (1, "full")):
-        bench.walk.ledger = TroubledLedger(raw, striking("ledger.submit", fault, at=at))
+        bench.recorder.ledger = TroubledLedger(raw, striking("ledger.submit", fault, at=at))
         bench.upstream.answer = lambda _: Outcome(status="succeeded")
         with pytest.raises(Unavailable):
             await bench.act()
-        bench.walk.ledger = raw
+        bench.recorder.ledger = raw
     await bench.act()
-    await settle_open_intents(bench.walk)
+    await settle_open_intents(*to_settle(bench.walk))
     (chain,) = chains(bench).values()
     assert len(chain) == 6
 
@@ -148,13 +149,13 @@ async def test_on_a_log_that_is_busy_again_and_again_no_run_has_a_hole():
         turn += method == "ledger.submit"
         return "busy" if method == "ledger.submit" and turn % 3 else None
 
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(raw, Trouble(often), latency=lambda: turn % 5)
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(raw, Trouble(often), latency=lambda: turn % 5)
     answers = await asyncio.gather(
         *(bench.act(mandate=m, agent=a) for m, a in (("m-1", "scout"), ("m-2", "rover")) * 40)
     )
     assert all(answer.outcome is not None for answer in answers)
-    bench.walk.ledger = raw
+    bench.recorder.ledger = raw
     assert sorted(len(chain) for chain in chains(bench).values()) == [80, 80]
 
 
@@ -176,7 +177,7 @@ async def test_on_real_files_with_room_for_few_at_a_time_no_run_has_a_hole(commi
         settings=settings,
     )
     async with log:
-        bench.walk.ledger = bench.upstream.ledger = log
+        bench.recorder.ledger = bench.upstream.ledger = log
         await bench.registered()
         for name, agent in (("m-1", "scout"), ("m-2", "rover")):
             await bench.issue(name, agent=agent, calls_max=1000)
@@ -192,8 +193,8 @@ async def test_on_real_files_with_room_for_few_at_a_time_no_run_has_a_hole(commi
 async def test_who_leaves_while_waiting_for_room_leaves_no_hole(natively: bool):
     for turns in range(1, 12):
         bench = await ready()
-        raw = bench.walk.ledger
-        bench.walk.ledger = TroubledLedger(
+        raw = bench.recorder.ledger
+        bench.recorder.ledger = TroubledLedger(
             raw,
             striking_in_turn("busy", "busy", None, "busy", "busy"),
             latency=lambda: 2,
@@ -212,10 +213,10 @@ async def test_who_leaves_while_waiting_for_room_leaves_no_hole(natively: bool):
         else:
             scope.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        bench.walk.ledger = raw
+        bench.recorder.ledger = raw
         (chain,) = chains(bench).values()
         assert len(chain) == 4
-        assert not bench.walk.open_intents
+        assert not bench.recorder.open_intents
 
 
 async def test_past_the_bound_a_forgotten_mandate_begins_another_run_and_neither_has_a_hole(monkeypatch):
@@ -243,19 +244,19 @@ async def test_a_run_that_is_forgotten_while_one_of_its_entries_waits_for_room_d
     bench = await ready()
     await bench.issue("m-2")
     await bench.act()
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
         raw,
         striking_in_turn("busy", "busy"),
     )
     await asyncio.gather(bench.act(), bench.act(mandate="m-2"))
-    bench.walk.ledger = raw
+    bench.recorder.ledger = raw
     assert sum(len(chain) for chain in chains(bench).values()) == 6
 
 
 async def test_after_a_restart_a_mandate_begins_another_run_and_the_end_of_an_older_intent_is_in_none():
     bench = await ready()
-    bench.walk.upstream = TroubledUpstream(
+    bench.walk.verification.upstream = TroubledUpstream(
         bench.upstream, Trouble(lambda _n, method: "crash_after" if "perform" in method else None)
     )
     with pytest.raises(Crash):
@@ -264,16 +265,16 @@ async def test_after_a_restart_a_mandate_begins_another_run_and_the_end_of_an_ol
     again = Bench(
         clock=bench.clock,
         entropy=walk.entropy,
-        ledger=walk.ledger,
-        registry=walk.registry,
-        mandates=walk.mandates,
-        approvals=walk.approvals,
-        subject_keys=walk.subject_keys,
+        ledger=walk.recorder.ledger,
+        registry=walk.authority.registry,
+        mandates=walk.authority.mandates,
+        approvals=walk.authority.approvals,
+        subject_keys=walk.recorder.subject_keys,
     )
-    recover_from_ledger(again.walk)
+    recover_from_ledger(*to_settle(again.walk))
     await again.act()
     again.clock.advance(200)
-    assert await settle_open_intents(again.walk) == 1
+    assert await settle_open_intents(*to_settle(again.walk)) == 1
     (end,) = again.entries(Tag.INDETERMINATE)
     assert "run" not in end
     assert [[tag for _, tag in chain] for chain in chains(again).values()] == [
@@ -288,7 +289,7 @@ async def test_a_true_outcome_that_turns_up_late_is_in_the_run_after_the_end_it_
 
     async def hang(_: Effect) -> None:
         bench.clock.advance(200)
-        assert await settle_open_intents(bench.walk) == 1
+        assert await settle_open_intents(*to_settle(bench.walk)) == 1
 
     bench.upstream.after = hang
     await bench.act()
@@ -300,7 +301,7 @@ async def test_an_entry_taken_out_of_a_run_shows():
     bench = await ready()
     for _ in range(3):
         await bench.act()
-    stored = list(bench.walk.ledger.replay())
+    stored = list(bench.recorder.ledger.replay())
     places = [s for s in stored if s.tag in (Tag.INTENT, Tag.OUTCOME)]
     for missing in places[:-1]:
         judge, found = Runs(), []
@@ -319,13 +320,13 @@ async def test_a_ledger_that_refuses_for_good_does_not_move_the_run():
         def submit(self, entry: Entry) -> object:  # type: ignore[override]
             raise Unavailable("the log is closed", code="ledger.closed", port="ledger")
 
-    raw = bench.walk.ledger
+    raw = bench.recorder.ledger
     await bench.act()
     before = bench.entries(Tag.OUTCOME)[-1]["run"]
-    bench.walk.ledger = Closed(raw, Trouble(lambda _n, _m: None))
+    bench.recorder.ledger = Closed(raw, Trouble(lambda _n, _m: None))
     with pytest.raises(Unavailable):
         await bench.act()
-    bench.walk.ledger = raw
+    bench.recorder.ledger = raw
     await bench.act()
     after = bench.entries(Tag.INTENT)[-1]["run"]
     assert (after["id"], after["seq"]) == (before["id"], before["seq"] + 1)

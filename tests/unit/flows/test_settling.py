@@ -20,6 +20,7 @@ from answerable.flows.recovery.settle_open_intents import recover_from_ledger, s
 from answerable.testing.builders import Bench
 from answerable.testing.fault_injection import Crash, Trouble, TroubledLedger
 from answerable.testing.trouble_outside import TroubledUpstream
+from tests.worlds.parts import to_settle
 from tests.worlds.walk import fields_of, sealed_values, stored_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ async def crashed_in_flight(*, effect: bool) -> Bench:
     """A new process over the log of one that ended in the middle of an action."""
     bench = await Bench().registered()
     await bench.issue()
-    bench.walk.upstream = TroubledUpstream(
+    bench.walk.verification.upstream = TroubledUpstream(
         bench.upstream,
         Trouble(
             lambda _n, method: ("crash_after" if effect else "crash_before") if "perform" in method else None
@@ -47,14 +48,14 @@ async def crashed_in_flight(*, effect: bool) -> Bench:
     again = Bench(
         clock=bench.clock,
         entropy=walk.entropy,
-        ledger=walk.ledger,
-        registry=walk.registry,
-        mandates=walk.mandates,
-        approvals=walk.approvals,
+        ledger=walk.recorder.ledger,
+        registry=walk.authority.registry,
+        mandates=walk.authority.mandates,
+        approvals=walk.authority.approvals,
         upstream=bench.upstream,
-        subject_keys=walk.subject_keys,
+        subject_keys=walk.recorder.subject_keys,
     )
-    recover_from_ledger(again.walk)
+    recover_from_ledger(*to_settle(again.walk))
     return again
 
 
@@ -63,15 +64,15 @@ async def test_after_a_crash_the_intent_ends_as_indeterminate_when_its_time_is_o
     effect: bool,
 ):
     bench = await crashed_in_flight(effect=effect)
-    assert await settle_open_intents(bench.walk, overdue_only=False) == 0, (
+    assert await settle_open_intents(*to_settle(bench.walk), overdue_only=False) == 0, (
         "its warrant could still be redeemed"
     )
     bench.clock.advance(10)
-    assert await settle_open_intents(bench.walk) == 0, "an upstream call could still be running"
-    assert await settle_open_intents(bench.walk, overdue_only=False) == 1, (
+    assert await settle_open_intents(*to_settle(bench.walk)) == 0, "an upstream call could still be running"
+    assert await settle_open_intents(*to_settle(bench.walk), overdue_only=False) == 1, (
         "not at a start: nothing is in flight"
     )
-    assert await settle_open_intents(bench.walk) == 0
+    assert await settle_open_intents(*to_settle(bench.walk)) == 0
     (end,) = bench.entries(Tag.INDETERMINATE)
     (intent,) = bench.entries(Tag.INTENT)
     assert (end["intent"], end["action"]) == (intent["index"], intent["action"])
@@ -80,15 +81,15 @@ async def test_after_a_crash_the_intent_ends_as_indeterminate_when_its_time_is_o
 async def test_on_the_timer_it_waits_for_the_deadline_and_the_longest_call():
     bench = await crashed_in_flight(effect=True)
     bench.clock.advance(129.9)
-    assert await settle_open_intents(bench.walk) == 0
+    assert await settle_open_intents(*to_settle(bench.walk)) == 0
     bench.clock.advance(0.1)
-    assert await settle_open_intents(bench.walk) == 1
+    assert await settle_open_intents(*to_settle(bench.walk)) == 1
 
 
 async def test_two_who_settle_at_once_write_one_end():
     bench = await crashed_in_flight(effect=True)
     bench.clock.advance(200)
-    counts = await asyncio.gather(*(settle_open_intents(bench.walk) for _ in range(3)))
+    counts = await asyncio.gather(*(settle_open_intents(*to_settle(bench.walk)) for _ in range(3)))
     assert sum(counts) == 1
     assert len(bench.entries(Tag.INDETERMINATE)) == 1
 
@@ -96,20 +97,20 @@ async def test_two_who_settle_at_once_write_one_end():
 async def test_a_wall_clock_that_was_set_back_does_not_leave_an_intent_open_for_years():
     bench = await crashed_in_flight(effect=True)
     bench.clock.jump(-3600 * 24 * 365)
-    assert await settle_open_intents(bench.walk) == 1
+    assert await settle_open_intents(*to_settle(bench.walk)) == 1
 
 
 async def test_when_the_log_takes_nothing_the_intent_stays_due():
     bench = await crashed_in_flight(effect=True)
     bench.clock.advance(200)
-    raw = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(
+    raw = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
         raw, Trouble(lambda _n, method: "full" if "submit" in method else None)
     )
     with pytest.raises(Unavailable):
-        await settle_open_intents(bench.walk)
-    bench.walk.ledger = raw
-    assert await settle_open_intents(bench.walk) == 1
+        await settle_open_intents(*to_settle(bench.walk))
+    bench.recorder.ledger = raw
+    assert await settle_open_intents(*to_settle(bench.walk)) == 1
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ async def test_a_true_outcome_that_turns_up_late_is_a_correcting_entry_and_what_
 
     async def hang(_: Effect) -> None:
         bench.clock.advance(200)
-        assert await settle_open_intents(bench.walk) == 1
+        assert await settle_open_intents(*to_settle(bench.walk)) == 1
 
     bench.upstream.after = hang
     bench.upstream.answer = lambda _: outcome
@@ -138,9 +139,9 @@ async def test_a_true_outcome_that_turns_up_late_is_a_correcting_entry_and_what_
     assert answer.outcome.status == outcome.status
     # What was not started gives its call back, once, however late that is known.
     assert answer.outcome.returned == ({"calls": 1} if outcome.status == "not_started" else {})
-    assert bench.walk.mandates.calls_used(MandateId("m-1")) == (outcome.status != "not_started")
+    assert bench.authority.mandates.calls_used(MandateId("m-1")) == (outcome.status != "not_started")
     assert (answer.receipt is None) == (outcome.status == "indeterminate")
-    ends = [s.tag for s in bench.walk.ledger.replay() if s.tag in (Tag.OUTCOME, Tag.INDETERMINATE)]
+    ends = [s.tag for s in bench.recorder.ledger.replay() if s.tag in (Tag.OUTCOME, Tag.INDETERMINATE)]
     assert ends == entries
 
 
@@ -150,15 +151,15 @@ async def test_when_the_true_outcome_turns_up_while_the_log_has_no_room_settling
 ):
     bench = await Bench().registered()
     await bench.issue()
-    raw = bench.walk.ledger
+    raw = bench.recorder.ledger
 
     async def hang(_: Effect) -> None:
         bench.clock.advance(200)
         faults: Iterator[Fault | None] = iter([fault])
-        bench.walk.ledger = TroubledLedger(
+        bench.recorder.ledger = TroubledLedger(
             raw, Trouble(lambda _n, method: next(faults, None) if "submit" in method else None)
         )
-        settling.append(asyncio.create_task(settle_open_intents(bench.walk)))
+        settling.append(asyncio.create_task(settle_open_intents(*to_settle(bench.walk))))
         await asyncio.sleep(0)
 
     settling: list[asyncio.Task[int]] = []
@@ -166,7 +167,7 @@ async def test_when_the_true_outcome_turns_up_while_the_log_has_no_room_settling
     await bench.act()
     (settled,) = await asyncio.gather(*settling, return_exceptions=True)
     assert isinstance(settled, Unavailable)
-    assert await settle_open_intents(bench.walk) == 0
+    assert await settle_open_intents(*to_settle(bench.walk)) == 0
     ends = [s.tag for s in raw.replay() if s.tag in (Tag.OUTCOME, Tag.INDETERMINATE)]
     assert ends == [Tag.OUTCOME]
 
@@ -177,16 +178,16 @@ async def test_a_correction_that_cannot_be_written_reopens_nothing():
 
     async def hang(_: Effect) -> None:
         bench.clock.advance(200)
-        await settle_open_intents(bench.walk)
-        bench.walk.ledger = TroubledLedger(
-            bench.walk.ledger, Trouble(lambda _n, method: "undone" if "submit" in method else None)
+        await settle_open_intents(*to_settle(bench.walk))
+        bench.recorder.ledger = TroubledLedger(
+            bench.recorder.ledger, Trouble(lambda _n, method: "undone" if "submit" in method else None)
         )
 
     bench.upstream.after = hang
     with pytest.raises(Unavailable) as told:
         await bench.act()
     assert told.value.effect == "unknown"
-    assert not bench.walk.open_intents
+    assert not bench.recorder.open_intents
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ async def test_a_log_that_this_version_did_not_write_stops_the_start(leaf: bytes
         def open_intents(self) -> tuple[StoredEntry, ...]:
             return (written,)
 
-    bench.walk.ledger = Foreign(bench.walk.ledger, Trouble(lambda _n, _m: None))
+    bench.recorder.ledger = Foreign(bench.recorder.ledger, Trouble(lambda _n, _m: None))
     with pytest.raises(Broken) as told:
-        recover_from_ledger(bench.walk)
+        recover_from_ledger(*to_settle(bench.walk))
     assert told.value.code == "ledger.leaf_malformed"

@@ -20,6 +20,7 @@ from answerable.flows.policy.shadow_policy import (
 from answerable.flows.policy.simulate_policy import compared
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, Bench, bench_documents
+from tests.worlds.parts import to_simulate
 from tests.worlds.publication import STOP, house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PUB-09")]
@@ -29,16 +30,26 @@ async def shadowed(policies: str = STOP) -> Bench:
     bench = await Bench().registered()
     await bench.issue()
     await bench.act()
-    await start_shadow(bench.walk, [house(policies)], by="operator")
+    await start_shadow(
+        bench.recorder.ledger,
+        bench.authority.registry,
+        bench.walk.policies,
+        bench.walk.drills,
+        bench.walk.limits,
+        bench.clock,
+        bench.walk.entropy,
+        [house(policies)],
+        by="operator",
+    )
     return bench
 
 
 async def followed(bench: Bench) -> ShadowSeen:
-    while await follow_shadow(bench.walk):
+    while await follow_shadow(*to_simulate(bench.walk)):
         pass
-    shadow = shadow_set(bench.walk)
+    shadow = shadow_set(bench.walk.policies)
     assert shadow is not None
-    return shadow_seen(bench.walk, shadow)
+    return shadow_seen(bench.recorder.ledger, bench.walk.policies, shadow)
 
 
 def forget(bench: Bench) -> None:
@@ -50,7 +61,7 @@ async def test_it_decides_what_is_decided_from_its_start_on_and_nothing_comes_of
     bench = await shadowed()
     assert (await bench.act()).outcome is not None
     assert (await bench.refund(6_000)).approval is not None
-    entries, documents = bench.walk.ledger.size, bench.walk.registry.documents()
+    entries, documents = bench.recorder.ledger.size, bench.authority.registry.documents()
     seen = await followed(bench)
     assert seen.tally == Tally(
         asked=2,
@@ -62,7 +73,7 @@ async def test_it_decides_what_is_decided_from_its_start_on_and_nothing_comes_of
         ("crm.read", "deny"),
         ("crm.refund", "deny"),
     ]
-    assert (bench.walk.ledger.size, bench.walk.registry.documents()) == (entries, documents)
+    assert (bench.recorder.ledger.size, bench.authority.registry.documents()) == (entries, documents)
     assert (await bench.act()).outcome is not None
 
 
@@ -87,7 +98,7 @@ async def test_a_process_that_stops_before_it_kept_what_it_counted_counts_it_aga
     with monkeypatch.context() as patched:
         patched.setattr(shadowing, "_keep", lost)
         with pytest.raises(RuntimeError):
-            await follow_shadow(bench.walk)
+            await follow_shadow(*to_simulate(bench.walk))
     forget(bench)
     assert (await followed(bench)).tally.changes == {"allow→deny": 1}
 
@@ -96,24 +107,44 @@ async def test_another_set_takes_its_place_with_counts_of_its_own_and_a_stopped_
     bench = await shadowed()
     await bench.act()
     await followed(bench)
-    await start_shadow(bench.walk, [house(POLICIES)], by="operator")
+    await start_shadow(
+        bench.recorder.ledger,
+        bench.authority.registry,
+        bench.walk.policies,
+        bench.walk.drills,
+        bench.walk.limits,
+        bench.clock,
+        bench.walk.entropy,
+        [house(POLICIES)],
+        by="operator",
+    )
     await bench.act()
     seen = await followed(bench)
     assert (seen.tally.asked, seen.tally.same) == (1, 1)
-    stop_shadow(bench.walk)
-    assert shadow_set(bench.walk) is None
-    assert not await follow_shadow(bench.walk)
+    stop_shadow(bench.walk.policies)
+    assert shadow_set(bench.walk.policies) is None
+    assert not await follow_shadow(*to_simulate(bench.walk))
     assert bench.walk.policies.records is not None
     assert bench.walk.policies.records.all("shadow") == ()
     with pytest.raises(Refused):
-        stop_shadow(bench.walk)
+        stop_shadow(bench.walk.policies)
 
 
 async def test_it_is_checked_like_a_set_that_is_published():
     bench = await shadowed()
     with pytest.raises(Malformed):
-        await start_shadow(bench.walk, [house("permit (")], by="operator")
-    assert shadow_set(bench.walk) is not None, "the one before stays"
+        await start_shadow(
+            bench.recorder.ledger,
+            bench.authority.registry,
+            bench.walk.policies,
+            bench.walk.drills,
+            bench.walk.limits,
+            bench.clock,
+            bench.walk.entropy,
+            [house("permit (")],
+            by="operator",
+        )
+    assert shadow_set(bench.walk.policies) is not None, "the one before stays"
 
 
 async def test_where_the_registry_changes_under_it_that_is_told_and_what_was_decided_waits():
@@ -128,7 +159,7 @@ async def test_where_the_registry_changes_under_it_that_is_told_and_what_was_dec
     changed = json.loads(json.dumps(capability))
     changed["spec"]["arguments"] = [{"name": "case", "type": "integer", "required": True}]
     await apply_registry(bench.walk, [changed], by="operator")
-    await follow_shadow(bench.walk)
+    await follow_shadow(*to_simulate(bench.walk))
     assert bench.walk.policies.seen is not None
     assert "stop" in bench.walk.policies.seen.fault
     await bench.refund(100)
@@ -155,7 +186,7 @@ async def test_a_round_ends_when_its_time_is_up_and_goes_on_where_it_was(monkeyp
     await bench.act()
     monkeypatch.setattr(shadowing, "ROUND_SECONDS_MAX", -1.0)
     rounds = 0
-    while await follow_shadow(bench.walk):
+    while await follow_shadow(*to_simulate(bench.walk)):
         rounds += 1
     assert rounds > 4
     assert bench.walk.policies.seen is not None
@@ -165,7 +196,7 @@ async def test_a_round_ends_when_its_time_is_up_and_goes_on_where_it_was(monkeyp
 async def test_where_nothing_is_kept_there_is_no_shadow():
     bench = await Bench().registered()
     bench.walk.policies.records = None
-    assert not await follow_shadow(bench.walk)
+    assert not await follow_shadow(*to_simulate(bench.walk))
 
 
 async def test_a_set_stopped_in_the_middle_of_a_round_counts_nothing_more(monkeypatch):
@@ -174,12 +205,12 @@ async def test_a_set_stopped_in_the_middle_of_a_round_counts_nothing_more(monkey
     await bench.act()
 
     def stopping(*given):
-        if shadow_set(bench.walk) is not None:
-            stop_shadow(bench.walk)
+        if shadow_set(bench.walk.policies) is not None:
+            stop_shadow(bench.walk.policies)
         return compared(*given)
 
     monkeypatch.setattr(shadowing, "compared", stopping)
-    assert not await follow_shadow(bench.walk)
+    assert not await follow_shadow(*to_simulate(bench.walk))
     assert bench.walk.policies.seen is None
 
 
@@ -189,7 +220,7 @@ async def test_a_set_that_another_process_put_there_is_followed_from_when_it_is_
     forget(bench)
     records = bench.walk.policies.records
     assert records is not None
-    records.remove("shadow", bench.walk.ledger.origin)
+    records.remove("shadow", bench.recorder.ledger.origin)
     assert (await followed(bench)).tally.asked == 0
     await bench.act()
     assert (await followed(bench)).tally.changes == {"allow→deny": 1}

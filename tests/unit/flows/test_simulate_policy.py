@@ -25,6 +25,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk import govern_action
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.samples import document
+from tests.worlds.parts import to_simulate
 from tests.worlds.publication import STOP, house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PUB-07")]
@@ -53,7 +54,7 @@ async def all_pages(bench: Bench, *documents, **asked) -> tuple[Tally, list[Any]
     tally, found, pages = Tally(), [], []
     start = asked.pop("start", 0)
     while True:
-        page = await simulate_policy(bench.walk, documents, start=start, **asked)
+        page = await simulate_policy(*to_simulate(bench.walk), documents, start=start, **asked)
         pages.append(page)
         tally.asked += page.tally.asked
         tally.same += page.tally.same
@@ -123,10 +124,10 @@ async def test_a_tracker_that_is_new_is_told_and_not_guessed():
 
 async def test_what_was_erased_is_counted_as_erased(monkeypatch):
     bench = await worked()
-    gone = bench.walk.subject_keys.of(principal_subject("alice"))
-    find = bench.walk.subject_keys.find
+    gone = bench.recorder.subject_keys.of(principal_subject("alice"))
+    find = bench.recorder.subject_keys.find
     monkeypatch.setattr(
-        bench.walk.subject_keys, "find", lambda key_id: None if key_id == gone.id else find(key_id)
+        bench.recorder.subject_keys, "find", lambda key_id: None if key_id == gone.id else find(key_id)
     )
     tally, found, _ = await all_pages(bench, house(STOP))
     assert (tally.asked, found) == (0, [])
@@ -150,13 +151,13 @@ async def test_it_is_taken_from_a_time_on_and_in_pages(monkeypatch):
     await bench.act(mandate="m-2")
     tally, _, _ = await all_pages(bench, house(STOP), since=bench.clock.now() - 1_000)
     assert (tally.asked, tally.changes) == (1, {"allow→deny": 1})
-    assert begins_at(bench.walk, 0) == 0
-    assert begins_at(bench.walk, bench.clock.now() + 3_600_000) == bench.walk.ledger.size
+    assert begins_at(bench.recorder.ledger, 0) == 0
+    assert begins_at(bench.recorder.ledger, bench.clock.now() + 3_600_000) == bench.recorder.ledger.size
     monkeypatch.setattr(simulation, "DIFFERENCES_MAX", 1)
     tally, found, pages = await all_pages(bench, house(STOP))
     assert (len(found), tally.changes) == (4, {"allow→deny": 3, "defer→deny": 1})
     assert len(pages) >= 4
-    assert [page.end for page in pages] == [page.start for page in pages[1:]] + [bench.walk.ledger.size]
+    assert [page.end for page in pages] == [page.start for page in pages[1:]] + [bench.recorder.ledger.size]
 
 
 async def test_it_goes_on_in_turns_between_which_others_run(monkeypatch):
@@ -170,33 +171,41 @@ async def test_it_goes_on_in_turns_between_which_others_run(monkeypatch):
     monkeypatch.setattr(anyio, "sleep", rested)
     tally, _, _ = await all_pages(bench, house(STOP))
     assert tally.asked == 4
-    assert len(rests) >= bench.walk.ledger.size
+    assert len(rests) >= bench.recorder.ledger.size
 
 
 async def test_a_page_whose_time_is_up_says_where_to_go_on(monkeypatch):
     bench = await worked()
     monkeypatch.setattr(simulation, "PAGE_SECONDS_MAX", -1.0)
-    page = await simulate_policy(bench.walk, [house(STOP)])
+    page = await simulate_policy(*to_simulate(bench.walk), [house(STOP)])
     assert (page.reading, page.more, page.tally.asked) == (True, True, 0)
     tally, _, pages = await all_pages(bench, house(STOP))
     assert tally.changes == {"allow→deny": 2, "defer→deny": 1}
-    assert len(pages) > bench.walk.ledger.size
+    assert len(pages) > bench.recorder.ledger.size
 
 
 async def test_a_candidate_with_faults_is_not_simulated():
     bench = await worked()
     with pytest.raises(Malformed):
-        await simulate_policy(bench.walk, [house("permit (")])
+        await simulate_policy(*to_simulate(bench.walk), [house("permit (")])
     bench.walk.policies.compile_asking = None
     with pytest.raises(Unavailable):
-        await simulate_policy(bench.walk, [house(STOP)])
+        await simulate_policy(*to_simulate(bench.walk), [house(STOP)])
 
 
 async def test_it_changes_nothing():
     bench = await worked()
-    before = (bench.walk.ledger.size, bench.walk.registry.documents(), bench.walk.decision_point)
+    before = (
+        bench.recorder.ledger.size,
+        bench.authority.registry.documents(),
+        bench.walk.policies.decision_point,
+    )
     await all_pages(bench, house(STOP))
-    assert before == (bench.walk.ledger.size, bench.walk.registry.documents(), bench.walk.decision_point)
+    assert before == (
+        bench.recorder.ledger.size,
+        bench.authority.registry.documents(),
+        bench.walk.policies.decision_point,
+    )
 
 
 async def test_a_history_that_the_set_in_force_counted_is_asked_with_the_value_of_then(monkeypatch):
@@ -233,14 +242,17 @@ async def test_entries_that_cannot_be_read_are_counted_whatever_is_wrong_with_th
     await bench.issue()
     await bench.act()
     (index,) = [one["index"] for one in bench.entries(Tag.INTENT)]
-    stored = bench.walk.ledger.entry(int(str(index)))
+    stored = bench.recorder.ledger.entry(int(str(index)))
     leaf = json.loads(stored.leaf)
     removed = structs.replace(stored, attachment=b"")
     swapped = structs.replace(stored, attachment=stored.attachment[:-1])
     short = stored.attachment[:40]
     leaf["payload"] = sha256(short).hexdigest()
     torn = structs.replace(stored, leaf=json.dumps(leaf).encode(), attachment=short)
-    found = [fields_asked(bench.walk, one, json.loads(one.leaf))[1] for one in (removed, swapped, torn)]
+    found = [
+        fields_asked(bench.recorder.subject_keys, one, json.loads(one.leaf))[1]
+        for one in (removed, swapped, torn)
+    ]
     assert found == ["erased", "unreadable", "unreadable"]
 
 

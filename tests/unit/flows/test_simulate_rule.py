@@ -37,18 +37,18 @@ async def lived() -> Bench:
 
 async def test_it_says_what_would_have_been_held_by_which_entry_and_what_that_would_have_stopped():
     bench = await lived()
-    size = bench.walk.ledger.size
+    size = bench.recorder.ledger.size
     await apply_registry(bench.walk, [denied(3, dryRun=True)], by="operator")
-    found = await simulate_rule(bench.walk, "denials")
+    found = await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "denials")
     [firing] = found.firings
     refusals = [one["index"] for one in bench.entries() if one["tag"] == 5]
     assert (firing.what, firing.owner, firing.value) == (holdable("agent", "scout"), "scout", 4)
     assert firing.index == refusals[3]
     assert firing.stopped == 3
-    assert found.end == found.size == bench.walk.ledger.size
+    assert found.end == found.size == bench.recorder.ledger.size
     # Nothing was counted, held or written for it.
-    assert bench.walk.ledger.size == size + 1
-    assert [*bench.walk.holds.all()] == []
+    assert bench.recorder.ledger.size == size + 1
+    assert [*bench.authority.holds.all()] == []
 
 
 @pytest.mark.requirement("RULE-10")
@@ -58,22 +58,24 @@ async def test_what_was_not_started_would_have_been_no_retry():
     for _ in range(5):
         await code_of(bench.act())
     await apply_registry(bench.walk, [retried(2, dryRun=True)], by="operator")
-    assert (await simulate_rule(bench.walk, "loops")).firings == []
+    assert (await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "loops")).firings == []
     bench.upstream.answer = lambda _: Outcome(status="succeeded", result={})
     for _ in range(3):
         await code_of(bench.act())
-    [firing] = (await simulate_rule(bench.walk, "loops")).firings
+    [firing] = (await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "loops")).firings
     assert firing.value == 3
 
 
 async def test_what_would_have_ended_by_itself_is_held_again_and_a_grace_that_calms_down_is_none():
     bench = await lived()
     await apply_registry(bench.walk, [denied(0, expiresSeconds=90)], by="operator")
-    assert len((await simulate_rule(bench.walk, "denials")).firings) == 3
+    assert (
+        len((await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "denials")).firings) == 3
+    )
     await apply_registry(bench.walk, [denied(1, within="1m", graceSeconds=600)], by="operator")
-    assert (await simulate_rule(bench.walk, "denials")).firings == []
+    assert (await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "denials")).firings == []
     await apply_registry(bench.walk, [denied(2, within="10m", graceSeconds=60)], by="operator")
-    [firing] = (await simulate_rule(bench.walk, "denials")).firings
+    [firing] = (await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "denials")).firings
     # As much as there was when the grace was over; the fourth denial came right then.
     assert firing.value == 3
 
@@ -82,11 +84,19 @@ async def test_since_leaves_out_what_was_too_much_before_and_counts_what_is_insi
     bench = await lived()
     await apply_registry(bench.walk, [denied(3), retried(2)], by="operator")
     late = bench.clock.now() - 30_000
-    assert (await simulate_rule(bench.walk, "denials", since=late)).firings == []
-    [loop] = (await simulate_rule(bench.walk, "loops", since=late)).firings
+    assert (
+        await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "denials", since=late)
+    ).firings == []
+    [loop] = (
+        await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "loops", since=late)
+    ).firings
     assert (loop.owner, loop.value) == ("scout", 3)
     # By the fifth denial four more are in the window, though they were before.
-    [firing] = (await simulate_rule(bench.walk, "denials", since=bench.clock.now() - 61_000)).firings
+    [firing] = (
+        await simulate_rule(
+            bench.recorder, bench.authority, bench.walk.limits, "denials", since=bench.clock.now() - 61_000
+        )
+    ).firings
     assert firing.value == 5
 
 
@@ -106,25 +116,25 @@ async def test_a_tracker_is_tried_by_what_the_log_says_as_it_counts_when_it_is_i
         assert await code_of(bench.refund(1)) == "succeeded"
     await code_of(bench.act())
     await code_of(bench.refund(1, mandate="m-2", agent="rover"))
-    found = await simulate_rule(bench.walk, "spree")
+    found = await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "spree")
     [firing] = found.firings
     # What it was about would have stood still for everybody.
     assert (firing.what, firing.owner, firing.value) == (holdable("capability", "crm.refund"), "scout", 4)
     assert (firing.stopped, found.unknown) == (2, 0)
-    await place_triggered_holds(bench.walk)
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     [said] = bench.entries(Tag.RULE_FIRED)
     # In force, it says the same number at the same place.
     assert (said["fired"], said["value"], said["owner"]) == ("would_hold", 4, "scout")
     intents = [one for one in bench.entries(Tag.INTENT) if one["capability"] == "crm.refund"]
     assert [one["index"] for one in intents][3] == firing.index
-    assert [*bench.walk.holds.all()] == []
+    assert [*bench.authority.holds.all()] == []
 
 
 async def test_a_tracker_of_one_resource_is_tried_by_the_resource():
     bench = await tracked(refunds(sameResource=True), limit=2, graceSeconds=10)
     for number in range(6):
         await code_of(bench.act("refund", {"case": f"c-{number}", "amount": 1}))
-    assert (await simulate_rule(bench.walk, "spree")).firings == []
+    assert (await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "spree")).firings == []
     for _ in range(2):
         await code_of(bench.act("refund", {"case": "c-1", "amount": 1}))
     bench.clock.advance(5)
@@ -132,7 +142,7 @@ async def test_a_tracker_of_one_resource_is_tried_by_the_resource():
     bench.clock.advance(6)
     # Whatever else was done meanwhile.
     await code_of(bench.act())
-    [firing] = (await simulate_rule(bench.walk, "spree")).firings
+    [firing] = (await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "spree")).firings
     assert (firing.what, firing.value, firing.stopped) == (holdable("agent", "scout"), 3, 1)
 
 
@@ -145,7 +155,10 @@ async def test_what_would_have_stood_still_counts_for_no_tracker_neither_when_it
         await code_of(bench.refund(1))
     bench.clock.advance(61)
     await code_of(bench.act())
-    values = [one.value for one in (await simulate_rule(bench.walk, "spree")).firings]
+    values = [
+        one.value
+        for one in (await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "spree")).firings
+    ]
     assert values == [3, 3]
 
 
@@ -153,10 +166,10 @@ async def test_what_was_erased_is_said_to_be_unknown():
     bench = await tracked(refunds(sameResource=True), limit=2)
     for _ in range(4):
         await code_of(bench.act("refund", {"case": "c-1", "amount": 1}))
-    before = await simulate_rule(bench.walk, "spree")
+    before = await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "spree")
     assert (len(before.firings), before.unknown) == (1, 0)
-    bench.walk.subject_keys = fresh_subject_keys("others")
-    after = await simulate_rule(bench.walk, "spree")
+    bench.recorder.subject_keys = fresh_subject_keys("others")
+    after = await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "spree")
     assert (after.firings, after.unknown > 0) == ([], True)
 
 
@@ -168,18 +181,18 @@ async def test_a_flood_of_refusals_is_tried_by_the_quota_and_by_what_was_only_co
     refusals = [one["index"] for one in bench.entries(Tag.REFUSAL)]
     bench.clock.advance(61)
     await code_of(bench.act())
-    [firing] = (await simulate_rule(bench.walk, "flood")).firings
+    [firing] = (await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "flood")).firings
     assert (firing.what, firing.index, firing.value) == (holdable("agent", "scout"), refusals[-1], 1)
     assert firing.stopped == 1
     # With a larger quota now, the two that were only counted then say so.
-    bench.walk.limits = replace(limits, refusals_recorded_max=100)
-    await record_counted_refusals(bench.walk)
-    [late] = (await simulate_rule(bench.walk, "flood")).firings
+    bench.walk.limits = bench.asking.limits = replace(limits, refusals_recorded_max=100)
+    await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
+    [late] = (await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "flood")).firings
     assert late.index == bench.entries(Tag.REFUSALS_COUNTED)[0]["index"]
 
 
 async def test_what_is_not_there_is_said():
     bench = await Bench().registered([*bench_documents(), rule("flood", "refusal_flood")])
     with pytest.raises(Malformed, match="there is no stop rule `x`"):
-        await simulate_rule(bench.walk, "x")
-    assert (await simulate_rule(bench.walk, "flood")).firings == []
+        await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "x")
+    assert (await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "flood")).firings == []

@@ -8,6 +8,7 @@ from answerable.core.decision.asked_of_people import NAMES_MAX, OTHERS, Question
 from answerable.errors import Malformed, Refused
 from answerable.flows.policy.simulate_policy import simulate_policy
 from answerable.testing.builders import POLICIES, Bench, bench_documents, with_trackers
+from tests.worlds.parts import to_simulate
 from tests.worlds.publication import house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OVERSIGHT-08")]
@@ -37,7 +38,7 @@ async def worked(policies: str = POLICIES) -> Bench:
 async def test_fewer_questions_are_told_by_tier_rule_and_group():
     bench = await worked()
     fewer = POLICIES.replace("amount > 5000", "amount > 9000")
-    found = (await simulate_policy(bench.walk, [house(fewer)])).questions
+    found = (await simulate_policy(*to_simulate(bench.walk), [house(fewer)])).questions
     assert (found.before.count, found.before.tiers, found.before.groups) == (1, {"3": 1}, {"approvers": 1})
     assert found.before.rules == {"refund-large": 1}
     assert (found.after.count, found.after.tiers, found.after.rules, found.after.groups) == (0, {}, {}, {})
@@ -47,33 +48,42 @@ async def test_fewer_questions_are_told_by_tier_rule_and_group():
 async def test_more_questions_are_told_and_what_ran_by_a_yes_counts_once():
     bench = await worked()
     more = POLICIES.replace("amount > 5000", "amount > 50")
-    found = (await simulate_policy(bench.walk, [house(more)])).questions
+    found = (await simulate_policy(*to_simulate(bench.walk), [house(more)])).questions
     assert (found.before.count, found.after.count) == (1, 2)
     assert found.after.groups == {"approvers": 2}
     assert found.first_at <= found.last_at
 
 
 async def test_the_same_policies_ask_the_same():
-    found = (await simulate_policy((await worked()).walk, [house(POLICIES)])).questions
+    found = (
+        await simulate_policy(
+            (await worked()).walk.recorder,
+            (await worked()).walk.authority,
+            (await worked()).walk.policies,
+            (await worked()).walk.drills,
+            (await worked()).walk.limits,
+            [house(POLICIES)],
+        )
+    ).questions
     assert found.before == found.after
 
 
 async def test_another_tier_of_a_capability_is_tried_with_the_policies_in_force():
     bench = await worked(BY_TIER)
-    page = await simulate_policy(bench.walk, [], tiers={"crm.read": 2})
+    page = await simulate_policy(*to_simulate(bench.walk), [], tiers={"crm.read": 2})
     before, after = page.questions.before, page.questions.after
     assert (before.tiers, after.tiers) == ({"3": 2}, {"3": 2, "2": 2})
     assert page.tally.changes == {"allow→defer": 2}
-    lower = (await simulate_policy(bench.walk, [], tiers={"crm.refund": 1})).questions
+    lower = (await simulate_policy(*to_simulate(bench.walk), [], tiers={"crm.refund": 1})).questions
     assert (lower.before.count, lower.after.count) == (2, 0)
-    assert bench.walk.registry.current.capabilities["crm.read"].tier == 1, "nothing has changed"
+    assert bench.authority.registry.current.capabilities["crm.read"].tier == 1, "nothing has changed"
 
 
 @pytest.mark.parametrize("tiers", [{"crm.none": 1}, {"crm.read": 4}, {"crm.read": -1}, {"crm.read": "2"}])
 async def test_what_is_no_tier_of_a_capability_is_refused(tiers):
     bench = await worked()
     with pytest.raises(Malformed) as fault:
-        await simulate_policy(bench.walk, [], tiers=tiers)
+        await simulate_policy(*to_simulate(bench.walk), [], tiers=tiers)
     assert fault.value.code == "simulation.tier"
 
 
@@ -83,9 +93,9 @@ async def test_of_what_cannot_be_told_nothing_counts_on_either_side():
         POLICIES + '@id("many") forbid (principal, action, resource) when { context.history.calls > 9 };'
     )
     with pytest.raises((Malformed, Refused)):
-        await simulate_policy(bench.walk, [house(unknown)])
+        await simulate_policy(*to_simulate(bench.walk), [house(unknown)])
     counting = with_trackers(house(unknown), [{"name": "calls", "over": "mandate"}])
-    page = await simulate_policy(bench.walk, [counting])
+    page = await simulate_policy(*to_simulate(bench.walk), [counting])
     assert page.tally.asked == 0
     assert (page.questions.before.count, page.questions.after.count) == (0, 0)
 

@@ -78,7 +78,7 @@ async def test_each_id_has_its_own_key_however_long_it_is(case: str, subject: st
     (stored,) = stored_of(bench, Tag.INTENT)
     if subject is not None:
         assert subject_of(bench, stored) == subject
-    assert bench.walk.subject_keys.of(f"Customer:{case}").id == stored.attachment[1:17] or subject is None
+    assert bench.recorder.subject_keys.of(f"Customer:{case}").id == stored.attachment[1:17] or subject is None
     await bench.act("refund", {"case": "4713", "amount": 1})
     first, second = stored_of(bench, Tag.INTENT)
     assert first.attachment[1:17] != second.attachment[1:17]
@@ -107,12 +107,13 @@ async def test_an_argument_without_a_name_names_nobody():
         generation = 0
         is_running = True
         tools = bench.upstream.tools
+        is_unread = bench.upstream.is_unread
 
         def definition(self, capability: Capability) -> ToolDefinition | None:
             found = bench.upstream.definition(capability)
             return None if found is None else replace(found, violations=lambda _: ())
 
-    bench.walk.upstream = Open()
+    bench.walk.verification.upstream = Open()
     await govern_action(bench.walk, action, caller)
     (stored,) = stored_of(bench, Tag.INTENT)
     assert subject_of(bench, stored) == "principal:alice"
@@ -159,7 +160,7 @@ async def test_question_answer_and_intent_of_one_action_have_one_pseudonym_which
     await bench.refund(6000)
     leaves = [bench.entries(tag)[0] for tag in (Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER, Tag.INTENT)]
     (pseudonym,) = {str(leaf["digest"]) for leaf in leaves}
-    key = bench.walk.subject_keys.of("Customer:4711")
+    key = bench.recorder.subject_keys.of("Customer:4711")
     assert pseudonym == key.pseudonym(b"action", asked.action.digest)
     assert pseudonym != asked.action.hex
 
@@ -185,7 +186,7 @@ async def test_a_person_has_one_pseudonym_in_every_role_and_two_people_have_two(
     assert asked is not None
     await bench.answer(asked)
     await bench.refund(6000)
-    await close_mandate(bench.walk, "m-1", by="bob")
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="bob")
     await apply_registry(bench.walk, [document("Principal", "eve", {})], by="bob")
     issued = bench.entries(Tag.MANDATE_ISSUED)
     alice, bob = issued[0]["principal"], issued[1]["principal"]
@@ -196,7 +197,7 @@ async def test_a_person_has_one_pseudonym_in_every_role_and_two_people_have_two(
     assert bench.entries(Tag.APPROVAL_ANSWER)[0]["person"] == bob
     assert bench.entries(Tag.MANDATE_CLOSED)[0]["by"] == bob
     assert bench.entries(Tag.REGISTRY_CHANGE)[-1]["by"] == bob
-    assert bob == bench.walk.subject_keys.of("principal:bob").pseudonym(b"principal", b"bob")
+    assert bob == bench.recorder.subject_keys.of("principal:bob").pseudonym(b"principal", b"bob")
 
 
 @pytest.mark.requirement("SEAL-03")
@@ -204,9 +205,9 @@ async def test_pseudonyms_are_kept_in_mind_up_to_a_bound_and_stay_the_same(monke
     monkeypatch.setattr("answerable.flows.recording.record_entry.PSEUDONYMS_MAX", 3)
     bench = Bench()
     names = [f"person-{number}" for number in range(7)]
-    first = [pseudonym_of(bench.walk, name) for name in names]
-    assert len(bench.walk.pseudonyms) <= 3
-    assert [pseudonym_of(bench.walk, name) for name in names] == first
+    first = [pseudonym_of(bench.recorder, name) for name in names]
+    assert len(bench.recorder.pseudonyms) <= 3
+    assert [pseudonym_of(bench.recorder, name) for name in names] == first
     assert len(set(first)) == len(names)
 
 
@@ -237,7 +238,7 @@ async def test_an_approval_of_the_form_before_subjects_still_counts():
     assert asked is not None
     old = type(asked)(**{name: getattr(asked, name) for name in asked.__slots__ if name != "subject"})
     assert old.subject == ""
-    bench.walk.approvals.replace(old, was=asked)
+    bench.authority.approvals.replace(old, was=asked)
     await bench.answer(old)
     assert (await bench.refund(6000)).outcome is not None
 
@@ -247,8 +248,8 @@ async def test_no_subjects_key_opens_what_is_anothers():
     bench = await customers_bench()
     await bench.refund(100)
     await bench.act("refund", {"case": "4712", "amount": 100})
-    keys = bench.walk.subject_keys
-    for stored in bench.walk.ledger.replay():
+    keys = bench.recorder.subject_keys
+    for stored in bench.recorder.ledger.replay():
         if not stored.attachment:
             continue
         ids = [key_id_of(one) for one in sections_of(stored.attachment)]

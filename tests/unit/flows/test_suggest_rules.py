@@ -20,6 +20,7 @@ from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from tests.worlds.click import clicking
 from tests.worlds.hold import stop
+from tests.worlds.parts import to_simulate
 
 pytestmark = pytest.mark.anyio
 EXCEPTION = pytest.mark.requirement("OVERSIGHT-09")
@@ -53,7 +54,11 @@ async def approved(bench, *amounts, seconds=30, by="bob", case="4711", run=True)
 
 
 async def suggested(bench, approved_min=3):
-    return (await suggest_rules(bench.walk, approved_min=approved_min)).rules
+    return (
+        await suggest_rules(
+            bench.recorder, bench.authority.registry, bench.asking.figures, approved_min=approved_min
+        )
+    ).rules
 
 
 @EXCEPTION
@@ -88,7 +93,11 @@ async def test_another_agent_is_asked_about_as_before():
 async def test_it_ends_by_itself():
     bench = await ready()
     await approved(bench, 6_000, 6_000)
-    (one,) = (await suggest_rules(bench.walk, approved_min=2, days=1)).rules
+    (one,) = (
+        await suggest_rules(
+            bench.recorder, bench.authority.registry, bench.asking.figures, approved_min=2, days=1
+        )
+    ).rules
     await apply_registry(bench.walk, [one.document], by="operator")
     assert (await bench.refund(6_000)).outcome is not None
     bench.clock.advance(86_400 + 1)
@@ -100,12 +109,12 @@ async def test_it_ends_by_itself():
 async def test_nothing_is_in_force_by_suggesting_and_a_simulation_shows_what_would_be():
     bench = await ready()
     await approved(bench, 6_000, 6_100, 6_200)
-    before = bench.walk.ledger.size, bench.walk.decision_point.policy_set
+    before = bench.recorder.ledger.size, bench.walk.policies.decision_point.policy_set
     (one,) = await suggested(bench)
-    found = await simulate_policy(bench.walk, [one.document])
+    found = await simulate_policy(*to_simulate(bench.walk), [one.document])
     assert found.tally.changes == {"defer→allow": 3}
     assert (found.questions.before.count, found.questions.after.count) == (3, 0)
-    assert (bench.walk.ledger.size, bench.walk.decision_point.policy_set) == before
+    assert (bench.recorder.ledger.size, bench.walk.policies.decision_point.policy_set) == before
 
 
 @NO
@@ -135,7 +144,7 @@ async def test_what_speaks_against_it_is_said_and_nothing_is_suggested(how, why)
         bench.upstream.answer = lambda _: Outcome(status="failed", detail="no")
         await approved(bench, 6_300)
     if how == "missed":
-        _, pattern = bench.walk.canaries.patterns[-1]
+        _, pattern = bench.asking.canaries.patterns[-1]
         await bench.answer(await asked_canary(bench.walk, pattern, bench.clock.now()))
     if how == "held":
         await stop(bench, HoldTarget(kind="agent", name="scout"))
@@ -172,7 +181,9 @@ async def test_too_few_are_not_even_spoken_of():
 async def test_a_rule_without_an_end_or_without_evidence_is_none(days, least):
     bench = await ready()
     with pytest.raises(Malformed) as fault:
-        await suggest_rules(bench.walk, approved_min=least, days=days)
+        await suggest_rules(
+            bench.recorder, bench.authority.registry, bench.asking.figures, approved_min=least, days=days
+        )
     assert fault.value.code == "standing_rule.days"
 
 
@@ -188,7 +199,7 @@ def shown(arguments, **other):
 
 
 async def capability(*arguments):
-    found = (await ready()).walk.registry.current.capabilities["crm.refund"]
+    found = (await ready()).walk.authority.registry.current.capabilities["crm.refund"]
     return (
         replace(found, arguments=tuple(ArgumentMapping(**one) for one in arguments)) if arguments else found
     )
@@ -266,4 +277,4 @@ async def test_what_is_suggested_is_a_policy_set_that_compiles():
     bench = await ready()
     await approved(bench, 6_000, 6_100, 6_200, run=False)
     (one,) = await suggested(bench)
-    assert compiled(one.document["spec"]["policies"], bench.walk.registry.current).policy_set
+    assert compiled(one.document["spec"]["policies"], bench.authority.registry.current).policy_set

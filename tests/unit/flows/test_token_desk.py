@@ -26,7 +26,7 @@ def desk(register: SqliteTokenRegister) -> TokenState:
     return TokenState(
         walk=walk,
         tokens=register,
-        known=KnownCallers(registry=walk.registry),
+        known=KnownCallers(registry=walk.authority.registry),
         keys=(SERVICE,),
         issuer=lambda: ISSUER,
     )

@@ -26,12 +26,12 @@ async def states(
     """From the orchestrator to the writer."""
     bench = await Bench().registered()
     if held is not None:
-        bench.walk.holds.place(Hold(id=HoldId("hold_" + "x" * 22), what=held, at=START, by="dan"))
+        bench.authority.holds.place(Hold(id=HoldId("hold_" + "x" * 22), what=held, at=START, by="dan"))
     if what is not None:
-        bench.walk.revocations.add(Revocation(what=what, at=START, by="ada"))
+        bench.authority.revocations.add(Revocation(what=what, at=START, by="ada"))
     moments = [cited(index, chain, open_=open_) for index, chain in enumerate(chains(), 10)]
     branches = grown(moments, "m-1").branches
-    found = hop_states(bench.walk, branches, UnixMillis(START + later))
+    found = hop_states(bench.authority, branches, UnixMillis(START + later))
     return [found[one.hop.name][0] for one in branches]
 
 

@@ -15,7 +15,7 @@ async def test_an_unwitnessed_action_is_refused_and_recorded_and_nothing_happens
     bench = await Bench().registered()
     await bench.issue()
     lacking = [Refused("no quorum", code="ledger.unwitnessed")]
-    bench.walk.unwitnessed = lambda: lacking[0] if lacking else None
+    bench.recorder.unwitnessed = lambda: lacking[0] if lacking else None
     with pytest.raises(Refused) as told:
         await bench.act()
     assert told.value.code == "ledger.unwitnessed"

@@ -8,7 +8,7 @@ import pytest
 
 from answerable.core.identity.proof.channel import Channel
 from answerable.errors import Malformed
-from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.tokens.proof_limits import ProofLimits
 from tests.worlds.proof import AUTHORITY, ProofWorld, agent, refused, request, unix
 
 

@@ -63,7 +63,7 @@ async def test_a_first_hop_that_is_not_the_mandates_is_refused(changes, code):
     """Also one that the token service itself signed: a mistake of its own must not become anybody's right."""
 
     bench, mandate = await handed_on()
-    digest = authority_hash(mandate, audience=bench.walk.ledger.origin)
+    digest = authority_hash(mandate, audience=bench.recorder.ledger.origin)
     agent = changes.get("agent", "scout")
     token = issue_root(
         hop(bench, agent, authority_of(mandate), depth_limit=2),
@@ -131,17 +131,17 @@ async def test_what_stops_an_agent_above_between_decision_and_effect_wins():
     for one in documents:
         if (one["kind"], one["metadata"]["name"]) == ("Agent", "scout"):
             one["spec"]["status"] = "suspended"
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def stopping(entry, **more):
         """The registry changes while the intent is on its way to the disk."""
         keyed = {f"{one['kind']}/{one['metadata']['name']}": encode(one) for one in documents}
-        bench.walk.registry.put(keyed)
+        bench.authority.registry.put(keyed)
         return submit(entry, **more)
 
-    bench.walk.ledger.submit = stopping
+    bench.recorder.ledger.submit = stopping
     answer = await govern_action(bench.walk, *asked(bench, chain))
-    bench.walk.ledger.submit = submit
+    bench.recorder.ledger.submit = submit
     assert answer.outcome is not None
     assert (answer.outcome.status, answer.outcome.detail) == (
         "not_started",
@@ -155,13 +155,13 @@ async def test_a_mandate_that_is_closed_between_decision_and_effect_stops_those_
     bench, mandate = await handed_on()
     chain = chain_of(bench, mandate)
     await govern_action(bench.walk, *asked(bench, chain))
-    submit = bench.walk.ledger.submit
+    submit = bench.recorder.ledger.submit
 
     def closing(entry, **more):
-        bench.walk.mandates.close(mandate.id)
+        bench.authority.mandates.close(mandate.id)
         return submit(entry, **more)
 
-    bench.walk.ledger.submit = closing
+    bench.recorder.ledger.submit = closing
     answer = await govern_action(bench.walk, *asked(bench, chain))
     assert answer.outcome is not None
     assert answer.outcome.status == "not_started"
@@ -170,7 +170,7 @@ async def test_a_mandate_that_is_closed_between_decision_and_effect_stops_those_
 
 async def test_a_chain_is_verified_anew_once_it_is_forgotten_and_never_longer_than_it_lasts(monkeypatch):
     bench, mandate = await handed_on()
-    known = bench.walk.delegations
+    known = bench.walk.verification.delegations
     chain = "~".join(chain_of(bench, mandate))
     first = known.verified(chain, bench.clock.now())
     assert known.verified(chain, bench.clock.now()) is first

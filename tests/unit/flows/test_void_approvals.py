@@ -60,25 +60,25 @@ async def test_of_twenty_who_find_it_so_at_once_one_writes_it_down(answered):
     assert len({one.approval.id for one in answers}) == 1
     assert len(bench.entries(Tag.APPROVAL_VOID)) == 1
     assert len(bench.entries(Tag.APPROVAL_ASKED)) == 2
-    assert not bench.walk.under_way.voiding
+    assert not bench.asking.under_way.voiding
     assert not bench.upstream.effects
 
 
 async def test_while_the_ledger_takes_nothing_it_is_not_void_and_nothing_runs():
     bench, asked = await approved()
     await bench.registered(capability(title="send flowers"))
-    whole = bench.walk.ledger
-    bench.walk.ledger = TroubledLedger(
+    whole = bench.recorder.ledger
+    bench.recorder.ledger = TroubledLedger(
         whole, Trouble(lambda _n, method: "full" if "submit" in method else None)
     )
     with pytest.raises(Unavailable) as told:
         await bench.refund(6000)
     assert told.value.effect == "none"
-    found = bench.walk.approvals.find(asked.id)
+    found = bench.authority.approvals.find(asked.id)
     assert found is not None
     assert found.state == "approved"
     assert not bench.upstream.effects
-    bench.walk.ledger = whole
+    bench.recorder.ledger = whole
     assert (await bench.refund(6000)).approval is not None
     assert len(bench.entries(Tag.APPROVAL_VOID)) == 1
     assert not bench.upstream.effects

@@ -14,7 +14,7 @@ import pytest
 
 from answerable.adapters.uvicorn_front import FrontLimits, Listeners, serve
 from answerable.errors import Unavailable
-from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.sdk.proof_auth import HANDSHAKE_BYTES_MAX, SessionAuth, SignatureAuth
 from answerable.sdk.system_access import SystemAccess

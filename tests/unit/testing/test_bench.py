@@ -40,7 +40,7 @@ async def acted() -> Bench:
     await bench.answer(asked, by="bob")
     await bench.answer(asked, by="carol")
     await bench.refund(60_000)
-    await close_mandate(bench.walk, "m-1", by="alice")
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="alice")
     return bench
 
 
@@ -53,10 +53,10 @@ def judged(
     happened: dict[int, int] | None = None,
 ) -> list[str]:
     return broken_laws(
-        list(bench.walk.ledger.replay()) if entries is None else entries,
+        list(bench.recorder.ledger.replay()) if entries is None else entries,
         bench.upstream.effects if effects is None else effects,
-        bench.walk.mandates,
-        subject_keys=bench.walk.subject_keys,
+        bench.authority.mandates,
+        subject_keys=bench.recorder.subject_keys,
         promises=promises or Promises(),
         happened=happened or {},
     )
@@ -70,7 +70,7 @@ async def test_in_an_orderly_story_no_law_is_broken():
 
 async def test_each_law_notices_when_it_is_broken():
     bench = await acted()
-    entries = list(bench.walk.ledger.replay())
+    entries = list(bench.recorder.ledger.replay())
     (effect,) = bench.upstream.effects
 
     def without(*tags: Tag) -> list[StoredEntry]:
@@ -119,7 +119,7 @@ async def test_each_law_notices_when_it_is_broken():
 async def test_an_entry_of_nobodys_shape_is_noticed():
     bench = await acted()
     odd = sealed_entry(Tag.OUTCOME, at=bench.clock.now(), members={"intent": 0, "status": "succeeded"})
-    entries = list(bench.walk.ledger.replay())
+    entries = list(bench.recorder.ledger.replay())
     stored = StoredEntry(
         index=len(entries), tag=int(odd.tag), leaf=odd.leaf, attachment=b"", leaf_hash=leaf_hash(odd.leaf)
     )

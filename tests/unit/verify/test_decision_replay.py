@@ -38,14 +38,14 @@ async def ready(policies: str = POLICIES, **terms: object) -> Bench:
 
 
 def replayed(bench: Bench) -> list[Replayed]:
-    return list(replay_entries(bench.walk.ledger.replay(), bench.walk.subject_keys.find))
+    return list(replay_entries(bench.recorder.ledger.replay(), bench.recorder.subject_keys.find))
 
 
 def decisions(bench: Bench) -> tuple[list[DecisionEntry], Statements]:
     """The decisions of a log, and what was written down in it."""
     statements, entries = Statements(), []
-    for stored in bench.walk.ledger.replay():
-        entry = decision_entry(stored, bench.walk.subject_keys.find)
+    for stored in bench.recorder.ledger.replay():
+        entry = decision_entry(stored, bench.recorder.subject_keys.find)
         statements.take(stored.tag, entry.leaf, entry.fields or {})
         if stored.tag in (Tag.INTENT, Tag.REFUSAL, Tag.APPROVAL_ASKED):
             entries.append(entry)
@@ -212,10 +212,10 @@ async def test_a_refusal_before_any_policy_was_asked_is_no_decision_to_derive():
 async def test_an_entry_whose_key_was_destroyed_is_erased():
     bench = await ready()
     await bench.act()
-    log = [one for one in bench.walk.ledger.replay() if one.tag != Tag.INTENT]
-    intents = [one for one in bench.walk.ledger.replay() if one.tag == Tag.INTENT]
+    log = [one for one in bench.recorder.ledger.replay() if one.tag != Tag.INTENT]
+    intents = [one for one in bench.recorder.ledger.replay() if one.tag == Tag.INTENT]
     statements = Statements()
-    assert list(replay_entries(log, bench.walk.subject_keys.find, statements=statements)) == []
+    assert list(replay_entries(log, bench.recorder.subject_keys.find, statements=statements)) == []
     (found,) = replay_entries(intents, lambda _: None, statements=statements)
     assert found.verdict == "erased"
 
@@ -266,7 +266,7 @@ async def test_a_denial_refers_to_what_is_cited_and_else_to_what_was_published_b
     for member, name in (("policy_ref", later.leaf["policy_set"]), ("mandate_ref", "m-1")):
         leaf, _ = bench.opened(later.leaf[member]["entry"])
         assert leaf["name"] == name
-    statement = bench.walk.decision_point.policy_statement
+    statement = bench.walk.policies.decision_point.policy_statement
     assert later.leaf["policy_set"] == hashlib.sha256(statement).hexdigest()
 
 
@@ -303,15 +303,15 @@ async def test_what_was_handed_on_is_asked_again_where_its_tokens_are_shown():
 @pytest.mark.requirement("ANSWER-01", "HOLD-18")
 async def test_a_mandate_that_a_crash_kept_out_of_force_and_that_was_issued_again_is_asked_by_its_last_terms():
     bench = await Bench().registered()
-    add = bench.walk.mandates.add
+    add = bench.authority.mandates.add
 
     def crash(*_: object, **__: object) -> None:
         raise Unavailable("the process ends here", code="register.unavailable", port="register")
 
-    bench.walk.mandates.add = crash
+    bench.authority.mandates.add = crash
     with pytest.raises(Unavailable):
         await bench.issue("m-1", calls_max=20)
-    bench.walk.mandates.add = add
+    bench.authority.mandates.add = add
     await bench.issue("m-1", calls_max=1)
     await bench.act()
     with pytest.raises(Refused) as raised:

@@ -18,6 +18,7 @@ from tests.attack.test_revocation_races import chained
 from tests.unit.verify.test_decision_replay import asked_again, decisions, replayed
 from tests.worlds.delegation_lineage import asked
 from tests.worlds.hold import REACHING, bench_to_hold, stop
+from tests.worlds.parts import to_simulate
 from tests.worlds.publication import house
 from tests.worlds.revocation import act_as_instance
 
@@ -87,5 +88,5 @@ async def test_no_other_policies_would_have_let_through_what_was_held():
     with suppress(Refused):
         await bench.act()
     free = POLICIES + '\n@id("all") permit (principal, action, resource);\n'
-    page = await simulate_policy(bench.walk, [house(free)])
+    page = await simulate_policy(*to_simulate(bench.walk), [house(free)])
     assert (page.tally.asked, page.tally.same, page.differences) == (1, 1, ())

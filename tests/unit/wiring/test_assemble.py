@@ -42,10 +42,10 @@ class FullRegister:
 
 async def beside_a_log_that_is(fault: Fault) -> Bench:
     bench = await Bench().registered()
-    bench.walk.quota.take(AgentId("scout"), bench.walk.clock.now())
-    bench.walk.quota.lost(AgentId("scout"))
-    raw, left = bench.walk.ledger, iter([fault, fault])
-    bench.walk.ledger = TroubledLedger(
+    bench.counters.quota.take(AgentId("scout"), bench.clock.now())
+    bench.counters.quota.lost(AgentId("scout"))
+    raw, left = bench.recorder.ledger, iter([fault, fault])
+    bench.recorder.ledger = TroubledLedger(
         raw, Trouble(lambda _n, method: next(left, None) if "submit" in method else None)
     )
     with move_on_after(1):
@@ -68,8 +68,8 @@ async def test_a_register_that_takes_nothing_ends_nothing_and_the_count_is_kept_
     bench = await Bench().registered()
     await bench.issue("m-1")
     await bench.act()
-    mandates, origin = bench.walk.mandates, bench.walk.ledger.origin
-    bench.walk.mandates = FullRegister(mandates, times=2)
+    mandates, origin = bench.authority.mandates, bench.recorder.ledger.origin
+    bench.authority.mandates = FullRegister(mandates, times=2)
     async with create_task_group() as tasks:
         tasks.start_soon(settling, bench.walk, None, 0.005)
         await until(lambda: mandates.kept_used(origin), seconds=20)

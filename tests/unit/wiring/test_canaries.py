@@ -20,7 +20,9 @@ async def test_rounds_ask_canaries_and_tell_those_that_are_over():
     for _ in range(40):
         bench.clock.advance(300)
         await keep_canaries(bench.walk)
-    asked = [one for one in bench.walk.approvals.all(pending_only=False, now=0) if one.canary is not None]
+    asked = [
+        one for one in bench.authority.approvals.all(pending_only=False, now=0) if one.canary is not None
+    ]
     # Of a hundred a day some fourteen in these hours, by the chance of the bench.
     assert 5 <= len(asked) <= 25
     bench.clock.advance(bench.walk.limits.approval_ttl_ms / 1000 + 5 * 3600)
@@ -34,13 +36,13 @@ async def test_a_register_that_does_not_answer_ends_nothing_and_is_said(caplog, 
     def broken(**_):
         raise Unavailable("the disk is gone", code="register.unavailable", port="approvals")
 
-    monkeypatch.setattr(bench.walk.approvals, "all", broken)
+    monkeypatch.setattr(bench.authority.approvals, "all", broken)
     with caplog.at_level(logging.WARNING):
         await keep_canaries(bench.walk)
     assert "test questions cannot be asked or recorded now: the disk is gone" in caplog.text
     monkeypatch.undo()
     await keep_canaries(bench.walk)
-    assert bench.walk.canaries.waiting == set()
+    assert bench.asking.canaries.waiting == set()
 
 
 @pytest.mark.parametrize(

@@ -30,17 +30,17 @@ def settings(place: Path, *, gateway_port: int = 8765, **console: Any) -> Settin
 
 def walk_with(place: Path, wanted: Settings) -> Any:
     store = SqliteStore.open(place / "registers.db")
-    return SimpleNamespace(passkeys=passkey_desk(wanted, store), clock=ManualClock())
+    return SimpleNamespace(asking=SimpleNamespace(passkeys=passkey_desk(wanted, store)), clock=ManualClock())
 
 
 def test_passkeys_are_bound_to_the_name_of_the_origin_or_to_this_machine(tmp_path):
-    desk = walk_with(tmp_path, settings(tmp_path)).passkeys
+    desk = walk_with(tmp_path, settings(tmp_path)).asking.passkeys
     assert (desk.rp_id, desk.origins) == ("localhost", ("http://localhost:8768",))
     desk = walk_with(
         tmp_path, settings(tmp_path, origin="https://a.example:8443", groups=("leads",))
-    ).passkeys
+    ).asking.passkeys
     assert (desk.rp_id, desk.origins, desk.groups) == ("a.example", ("https://a.example:8443",), ("leads",))
-    assert walk_with(tmp_path, settings(tmp_path, enabled=False)).passkeys is None
+    assert walk_with(tmp_path, settings(tmp_path, enabled=False)).asking.passkeys is None
 
 
 @pytest.mark.requirement("CONSOLE-02")
@@ -53,7 +53,7 @@ def test_a_port_that_is_taken_keeps_the_console_shut_and_nothing_else(tmp_path, 
         with caplog.at_level(logging.WARNING):
             assert open_console(wanted, walk) is None
     assert "console.port" in caplog.text
-    assert walk.passkeys.origins == ()
+    assert walk.asking.passkeys.origins == ()
 
 
 def test_the_origin_is_where_it_listens_unless_another_one_is_set(tmp_path):
@@ -67,13 +67,13 @@ def test_the_origin_is_where_it_listens_unless_another_one_is_set(tmp_path):
         door = open_console(wanted, walk)
         assert door is not None
         door.listeners.close()
-        assert (door.origin, walk.passkeys.origins, door.tls) == (origin, (origin,), None)
+        assert (door.origin, walk.asking.passkeys.origins, door.tls) == (origin, (origin,), None)
 
 
 def test_where_the_gateway_takes_any_port_the_console_does_too(tmp_path):
     wanted = settings(tmp_path, gateway_port=0)
     walk = walk_with(tmp_path, wanted)
-    assert walk.passkeys.origins == ()
+    assert walk.asking.passkeys.origins == ()
     doors = [open_console(wanted, walk) for _ in range(2)]
     origins = {door.origin for door in doors if door is not None}
     for door in doors:
@@ -85,7 +85,7 @@ def test_where_the_gateway_takes_any_port_the_console_does_too(tmp_path):
 def test_roots_are_read_from_a_file_and_a_file_without_any_is_a_fault(tmp_path):
     (tmp_path / "roots.pem").write_text("# two makers\n" + CERTIFICATE * 2)
     wanted = settings(tmp_path, attestation_roots="file:roots.pem")
-    assert len(walk_with(tmp_path, wanted).passkeys.roots) == 2
+    assert len(walk_with(tmp_path, wanted).asking.passkeys.roots) == 2
     (tmp_path / "roots.pem").write_text("none\n")
     with pytest.raises(Malformed) as raised:
         walk_with(tmp_path, wanted)

@@ -79,9 +79,15 @@ async def test_documents_that_another_process_applied_are_followed_without_a_loo
         await anyio.sleep(0.01)
         assert upstream.applied == []
         with closing(elsewhere(bench.store)) as store:
-            there.walk.registry = SqliteRegistryStore(store)
+            there.walk.authority.registry = SqliteRegistryStore(store)
             await there.registered([*bench_documents(), another_server()])
-        assert follow_registers(bench.walk, bench.store.refresh)
+        assert follow_registers(
+            bench.authority.registry,
+            bench.counters.history,
+            bench.walk.policies,
+            bench.walk.limits,
+            bench.store.refresh,
+        )
         await until(lambda: upstream.applied)
         tasks.cancel_scope.cancel()
     assert upstream.applied == [["crm", "erp"]]

@@ -36,7 +36,17 @@ async def test_what_is_decided_is_compared_within_a_moment_and_a_failing_registe
     monkeypatch.setattr(policies, "SHADOW_SECONDS", 0.01)
     bench = await Bench().registered()
     await bench.issue()
-    await start_shadow(bench.walk, [house(STOP)], by="operator")
+    await start_shadow(
+        bench.recorder.ledger,
+        bench.authority.registry,
+        bench.walk.policies,
+        bench.walk.drills,
+        bench.walk.limits,
+        bench.clock,
+        bench.walk.entropy,
+        [house(STOP)],
+        by="operator",
+    )
     records = bench.walk.policies.records
     assert records is not None
     with anyio.fail_after(20):

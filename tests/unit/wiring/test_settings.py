@@ -14,8 +14,8 @@ from answerable.apps.mcp_gateway.services import GatewayLimits
 from answerable.core.identity.proof.session import LIFETIME_SECONDS_MAX
 from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.errors import Malformed, Unavailable
-from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.wiring.setting_tree import Settings, listed_settings
 from answerable.wiring.settings import (
     faults,

@@ -23,7 +23,7 @@ def failing(monkeypatch: Any, code: str, port: str) -> list[str]:
         done.append("holds")
         raise Unavailable("cannot be written", code=code, port=port)
 
-    async def counted(_: Any) -> None:
+    async def counted(*_: Any) -> None:
         done.append("counted")
 
     monkeypatch.setattr(settled, "resume_holds", resumed)

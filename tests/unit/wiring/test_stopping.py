@@ -33,7 +33,7 @@ async def refused(product: Product) -> str:
 
 
 def fired(product: Product) -> list[int]:
-    return [one.index for one in product.walk.ledger.replay() if one.tag == Tag.RULE_FIRED]
+    return [one.index for one in product.walk.recorder.ledger.replay() if one.tag == Tag.RULE_FIRED]
 
 
 async def test_what_a_rule_counted_outlives_the_process_and_what_it_tripped_is_placed_beside_the_doors(
@@ -46,14 +46,14 @@ async def test_what_a_rule_counted_outlives_the_process_and_what_it_tripped_is_p
     async with assembled(settings) as product:
         # The fourth is one too many, though this process has seen one alone.
         await refused(product)
-        assert [hold.what.name for hold in product.walk.tripped.tripped.values()] == ["scout"]
+        assert [hold.what.name for hold in product.walk.authority.tripped.tripped.values()] == ["scout"]
         async with create_task_group() as tasks:
             tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
             await until(lambda: bool(fired(product)), seconds=20)
             tasks.cancel_scope.cancel()
-        assert product.walk.tripped.tripped == {}
+        assert product.walk.authority.tripped.tripped == {}
     async with assembled(settings) as product:
-        [hold] = product.walk.holds.all()
+        [hold] = product.walk.authority.holds.all()
         assert (hold.what.name, hold.rule) == ("scout", "denials")
         assert len(fired(product)) == 1
 
@@ -63,6 +63,6 @@ async def test_what_tripped_and_was_never_placed_is_held_when_the_next_process_s
     async with assembled(settings) as product:
         await apply_registry(product.walk, [*bench_documents(), denied(0)], by="operator")
         await refused(product)
-        assert [*product.walk.tripped._register.all()] == []
+        assert [*product.walk.authority.tripped._register.all()] == []
     async with assembled(settings) as product:
-        assert [hold.what.name for hold in product.walk.holds.all()] == ["scout"]
+        assert [hold.what.name for hold in product.walk.authority.holds.all()] == ["scout"]

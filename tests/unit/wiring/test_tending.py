@@ -40,12 +40,24 @@ async def test_authorities_that_another_process_removed_are_followed_without_a_l
             await anyio.wait_all_tasks_blocked()
             removed = active_of(there)
             there.remove(removed)
-            follow_registers(bench.walk, bench.store.refresh)
+            follow_registers(
+                bench.authority.registry,
+                bench.counters.history,
+                bench.walk.policies,
+                bench.walk.limits,
+                bench.store.refresh,
+            )
             await until(lambda: active_of(desk) != removed)
             there.set_federated(foreign)
-            follow_registers(bench.walk, bench.store.refresh)
+            follow_registers(
+                bench.authority.registry,
+                bench.counters.history,
+                bench.walk.policies,
+                bench.walk.limits,
+                bench.store.refresh,
+            )
             await until(lambda: desk.bundle(FOREIGN) is not None)
             there.drop_federated(FOREIGN)
-            bench.walk.worlds.epoch()
+            bench.walk.verification.worlds.epoch()
             await until(lambda: desk.bundle(FOREIGN) is None)
         tasks.cancel_scope.cancel()

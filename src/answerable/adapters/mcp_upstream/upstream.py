@@ -134,9 +134,16 @@ class McpUpstream:
         """Return the definition by the server's last list, also while the server restarts; None for a tool while
         changed tools are unread."""
         link = self._links.get(capability.server)
-        if link is None or link.catalogue is None or (link.is_stale and capability.method == TOOLS_CALL):
+        if link is None or link.catalogue is None or self.is_unread(capability):
             return None
         return link.catalogue.definition(capability)
+
+    def is_unread(self, capability: Capability) -> bool:
+        """Whether no list of the server was read yet, or it has announced other tools."""
+        link = self._links.get(capability.server)
+        if link is None or link.catalogue is None:
+            return True
+        return link.is_stale and capability.method == TOOLS_CALL
 
     @property
     def is_running(self) -> bool:

@@ -53,6 +53,11 @@ class MemoryUpstream:
     def definition(self, capability: Capability) -> ToolDefinition | None:
         return self._definitions.get(capability.target)
 
+    def is_unread(self, capability: Capability) -> bool:
+        """Return False: these tools are always known."""
+        del capability
+        return False
+
     @property
     def is_running(self) -> bool:
         return True

@@ -58,7 +58,14 @@ class _Door:
         posted in the chat."""
         try:
             click = await self._read(request)
-            clicked = await take_click(self._needs.walk, self._needs.desk, click)
+            clicked = await take_click(
+                self._needs.walk.recorder,
+                self._needs.walk.authority,
+                self._needs.walk.asking,
+                self._needs.walk.counters,
+                self._needs.desk,
+                click,
+            )
         except Exception as error:
             if isinstance(error, AnswerableError):
                 self._needs.refused(error, sender_of(request.scope))
@@ -94,7 +101,9 @@ class _Door:
 
     async def _tell(self, click: Click, clicked: Clicked) -> None:
         try:
-            await tell_clicked(self._needs.walk, self._needs.desk, click, clicked)
+            await tell_clicked(
+                self._needs.walk.asking.reach, self._needs.walk.clock, self._needs.desk, click, clicked
+            )
         except Exception as error:
             # The click is recorded; only the message in the chat may be out of date.
             _log.error("what came of a click could not be told: %s", type(error).__name__)

@@ -10,7 +10,7 @@ from answerable.errors import AnswerableError
 from answerable.flows.forensics.reconstruct_timeline import opened_moment
 
 if TYPE_CHECKING:
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import Recorder
 
 LOOKED_AT_MAX: Final = 400
 """Entries that one page examines; `answerable timeline` reads further back."""
@@ -31,18 +31,18 @@ LATEST: Final = frozenset().union(*KINDS.values())
 
 
 def recent_lines(
-    walk: Walk, *, lines_max: int, kind: str = "", tags: frozenset[Tag] | None = None, agent: str = ""
+    recorder: Recorder, *, lines_max: int, kind: str = "", tags: frozenset[Tag] | None = None, agent: str = ""
 ) -> list[Line]:
     """Return at most `lines_max` lines, newest first. kind: one of KINDS, or empty for all. tags: only these, whatever
     the kind. agent: only entries that name this agent."""
     wanted = tags or KINDS.get(kind)
     found: list[Line] = []
-    for index in range(walk.ledger.size - 1, max(-1, walk.ledger.size - 1 - LOOKED_AT_MAX), -1):
+    for index in range(recorder.ledger.size - 1, max(-1, recorder.ledger.size - 1 - LOOKED_AT_MAX), -1):
         try:
-            stored = walk.ledger.entry(index)
+            stored = recorder.ledger.entry(index)
             if wanted is not None and stored.tag not in wanted:
                 continue
-            moment = opened_moment(stored, walk.subject_keys.find)
+            moment = opened_moment(stored, recorder.subject_keys.find)
             if agent and not concerns(moment, frozenset((agent,))):
                 continue
             found.append(told(moment))

@@ -34,7 +34,9 @@ async def agents(asked: Asked) -> Response:
     walk = asked.walk
     after = asked.request.query_params.get("after", "")
     names = sorted(
-        name.removeprefix("Agent/") for name in walk.registry.documents() if name.startswith("Agent/")
+        name.removeprefix("Agent/")
+        for name in walk.authority.registry.documents()
+        if name.startswith("Agent/")
     )
     rows = [_row(walk, name) for name in names if name > after]
     more = rows[AGENTS_MAX - 1]["name"] if len(rows) > AGENTS_MAX else ""
@@ -45,10 +47,10 @@ async def agent(asked: Asked) -> Response:
     """Show one agent: its registration, its current mandates, and its recent actions."""
     walk = asked.walk
     name = agent_id(asked.request.path_params["name"])
-    if f"Agent/{name}" not in walk.registry.documents():
+    if f"Agent/{name}" not in walk.authority.registry.documents():
         raise CONSOLE_GONE(f"agent {shown(name)} is not registered")
-    found = walk.registry.current.agents.get(name)
-    mandates = await mandates_in(walk, "open", "held", "not_yet", "spent", agent=name)
+    found = walk.authority.registry.current.agents.get(name)
+    mandates = await mandates_in(walk.authority, "open", "held", "not_yet", "spent", agent=name)
     return asked.page(
         "agent.html",
         agent=_row(walk, name),
@@ -56,7 +58,7 @@ async def agent(asked: Asked) -> Response:
         mandates=mandates[:MANDATES_MAX],
         mandates_count=len(mandates),
         instances=_instances(asked, name),
-        lines=recent_lines(walk, lines_max=LINES_MAX, agent=name),
+        lines=recent_lines(walk.recorder, lines_max=LINES_MAX, agent=name),
     )
 
 
@@ -72,7 +74,10 @@ async def stop(asked: Asked) -> Response:
         raise REQUEST_BODY(f"a reason has at most {REASON_CHARS_MAX} characters")
     _, person = asked.who
     placed = await place_hold(
-        asked.walk,
+        asked.walk.recorder,
+        asked.walk.authority,
+        asked.walk.live,
+        asked.walk.counters.cuts,
         holdable(kind, name),
         by=person.name,
         reason=reason,
@@ -86,15 +91,23 @@ async def hold(asked: Asked) -> Response:
     walk = asked.walk
     template = "hold_part.html" if "part" in asked.request.query_params else "hold.html"
     try:
-        found = hold_called(walk, HoldId(asked.request.path_params["id"]))
+        found = hold_called(walk.authority.holds, HoldId(asked.request.path_params["id"]))
     except Refused as unknown:
         raise CONSOLE_GONE(unknown.message) from None
-    report = await report_containment(walk, found, workloads=asked.console.needs.workloads)
+    report = await report_containment(
+        walk.recorder,
+        walk.authority,
+        walk.live,
+        walk.counters.cuts,
+        walk.limits,
+        found,
+        workloads=asked.console.needs.workloads,
+    )
     return asked.page(template, hold=found, what=described(found.what), report=report)
 
 
 def _row(walk: Walk, name: str) -> dict[str, Any]:
-    found: Agent | None = walk.registry.current.agents.get(AgentId(name))
+    found: Agent | None = walk.authority.registry.current.agents.get(AgentId(name))
     state, held = standing_of(walk, name)
     return {
         "name": name,

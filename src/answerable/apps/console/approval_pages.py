@@ -47,7 +47,11 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.documents import Principal
     from answerable.flows.approval.notify_on_call import Route
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.registry_store import RegistryStore
 
 ITEMS_MAX: Final = 50
 """Approvals per page; `after` is the number to skip."""
@@ -68,13 +72,16 @@ async def approvals(asked: Asked) -> Response:
     now = walk.clock.now()
     every = [
         one
-        for one in walk.approvals.all(pending_only=state == "pending", now=now)
+        for one in walk.authority.approvals.all(pending_only=state == "pending", now=now)
         if one.state_at(now) == state
     ]
     if state == "pending":
-        every.sort(key=lambda one: (-tier_now(walk, one), one.expires_at))
-    every, routes = _own_turn_first(walk, every, person, state)
-    rows = [row_of(walk, one, person, routes.get(one.id)) for one in every[after : after + ITEMS_MAX]]
+        every.sort(key=lambda one: (-tier_now(walk.authority.registry, one), one.expires_at))
+    every, routes = _own_turn_first(walk.authority, walk.asking, every, person, state)
+    rows = [
+        row_of(walk.recorder.ledger, walk.authority, walk.asking, one, person, routes.get(one.id))
+        for one in every[after : after + ITEMS_MAX]
+    ]
     more = after + ITEMS_MAX if after + ITEMS_MAX < len(every) else 0
     template = "approvals_part.html" if "part" in query else "approvals.html"
     return asked.page(
@@ -94,17 +101,17 @@ async def approval(asked: Asked) -> Response:
     """Show the card of one approval. With `part`, only its outcome, and an empty 204 while nothing has changed since
     the page was loaded."""
     walk, (_, person) = asked.walk, asked.who
-    found = _found(walk, asked.request.path_params["id"])
+    found = _found(walk.authority.approvals, asked.request.path_params["id"])
     state = found.state_at(walk.clock.now())
     query = asked.request.query_params
     known = (query.get("answers"), query.get("state", "pending")) == (str(len(found.answers)), state)
     # The person may be typing on the page: replace nothing until there is something new.
     if "part" in query and known and (state == "pending" or found.review is None):
         return Response(status_code=204)
-    why_not, may_deny = hindrance(walk, found, person)
-    await note_looks(walk, person.name, [found])
+    why_not, may_deny = hindrance(walk.recorder.ledger, walk.authority, walk.asking, found, person)
+    await note_looks(walk.asking, walk.clock, person.name, [found])
     if "part" not in query:
-        await note_view(walk, found, person.name)
+        await note_view(walk.authority, walk.asking, found, person.name)
     return asked.page(
         "approval_part.html" if "part" in query else "approval.html",
         approval=found,
@@ -113,17 +120,19 @@ async def approval(asked: Asked) -> Response:
         claimed=text_without_credentials(found.claimed),
         hindrance=why_not,
         may_deny=may_deny,
-        may_break=can_break(walk, found, person),
+        may_break=can_break(walk.authority, walk.limits, found, person),
         reason_chars_min=REASON_CHARS_MIN,
-        review=review_shown(walk, found, person),
-        must_type=name_wanted(walk, found),
-        route=route_of(walk, found) if state == "pending" and walk.registry.current.duties else None,
+        review=review_shown(walk.authority, walk.limits, found, person),
+        must_type=name_wanted(walk.authority.registry, found),
+        route=route_of(walk.authority, walk.asking, found)
+        if state == "pending" and walk.authority.registry.current.duties
+        else None,
         reasons=QUICK,
         label=lambda code: denial_reason(code).label,
         is_click=lambda answer: is_click(answer.token),
-        narrowable=narrowable_of(walk, found) if state == "pending" else (),
-        followed=asked_as_proposed(walk, found),
-        has_passkey=bool(desk_of(walk).register.of(person.name)),
+        narrowable=narrowable_of(walk.authority.registry, found) if state == "pending" else (),
+        followed=asked_as_proposed(walk.authority.approvals, walk.clock, found),
+        has_passkey=bool(desk_of(walk.asking.passkeys).register.of(person.name)),
     )
 
 
@@ -133,10 +142,13 @@ async def open_one(asked: Asked) -> Response:
     body = await asked.members(signed_in=True)
     session, person = asked.who
     verdict = verdict_in(body)
-    found = approval_here(asked.walk, ApprovalId(asked.request.path_params["id"]))
+    found = approval_here(
+        asked.walk.recorder.ledger, asked.walk.authority, ApprovalId(asked.request.path_params["id"])
+    )
     # A wrong typed name is refused before the device signs anything.
     check_typed(
-        asked.walk,
+        asked.walk.authority.registry,
+        asked.walk.asking.under_way,
         found,
         person=person.name,
         verdict=verdict,
@@ -144,14 +156,21 @@ async def open_one(asked: Asked) -> Response:
         now=asked.walk.clock.now(),
         session=session.name,
     )
-    nonce, found, ends = open_to_answer(asked.walk, asked.request.path_params["id"], to=person.name)
+    nonce, found, ends = open_to_answer(
+        asked.walk.recorder.ledger,
+        asked.walk.authority,
+        asked.walk.asking.openings,
+        asked.walk.entropy,
+        asked.request.path_params["id"],
+        to=person.name,
+    )
     if body.get("rendering") != found.card.hex:
         raise APPROVAL_RENDERING("the card has changed since you opened it: reload the page")
-    words = _words(asked.walk, found, body, verdict)
+    words = _words(asked.walk.authority.registry, found, body, verdict)
     if words.narrower:
         # A proposal that is not narrower is refused before the person signs.
-        proposed_action(asked.walk, found, words.narrower)
-    desk = desk_of(asked.walk)
+        proposed_action(asked.walk.authority.registry, found, words.narrower)
+    desk = desk_of(asked.walk.asking.passkeys)
     own = desk.register.of(person.name)
     if not own:
         raise PASSKEY_UNKNOWN("you have no passkey yet: add one under Passkeys")
@@ -168,10 +187,13 @@ async def answer(asked: Asked) -> Response:
     body = await asked.members(signed_in=True)
     session, person = asked.who
     verdict = verdict_in(body)
-    found = _found(asked.walk, asked.request.path_params["id"])
-    words = _words(asked.walk, found, body, verdict)
+    found = _found(asked.walk.authority.approvals, asked.request.path_params["id"])
+    words = _words(asked.walk.authority.registry, found, body, verdict)
     after = await answer_by_passkey(
-        asked.walk,
+        asked.walk.recorder,
+        asked.walk.authority,
+        asked.walk.asking,
+        asked.walk.counters,
         asked.request.path_params["id"],
         person=person.name,
         verdict=verdict,
@@ -188,7 +210,9 @@ async def answer(asked: Asked) -> Response:
     return answer_json({"state": after.state})
 
 
-def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool]:
+def hindrance(
+    ledger: Ledger, authority: AuthorityRegisters, asking: AskingState, found: Approval, person: Principal
+) -> tuple[str, bool]:
     """Return why this person's approval would not count, as text, empty if it may; and whether their denial would. The
     flow decides; this only avoids useless attempts."""
     if found.shown == NOTHING_SHOWN:
@@ -196,41 +220,50 @@ def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool
     if any(one.by == person.name for one in found.answers):
         return "you have answered it", False
     asked = {group for one in found.requirements for group in one.groups}
-    place = in_place_of(walk, found, person.name, verdict="approve", now=walk.clock.now())
+    place = in_place_of(
+        ledger, authority, asking, found, person.name, verdict="approve", now=authority.clock.now()
+    )
     if not asked & set(person.groups) and place is None:
         return f"it asks {', '.join(sorted(asked))}, and you are in none of them", False
-    if person.name in (found.principal, schedule_owner(found.principal, walk.registry.current)):
+    if person.name in (found.principal, schedule_owner(found.principal, authority.registry.current)):
         return "you gave this task yourself: somebody else must approve it", True
-    if person.name in agent_owners(walk, found):
+    if person.name in agent_owners(authority, asking.limits, found):
         return "you answer for an agent that this comes from: somebody else must approve it", True
     return "", True
 
 
-def can_break(walk: Walk, found: Approval, person: Principal) -> bool:
+def can_break(authority: AuthorityRegisters, limits: WalkLimits, found: Approval, person: Principal) -> bool:
     """Whether this person could run the action by break-glass, as far as the page can tell."""
     asked = may_break(found)
-    own = {found.principal, schedule_owner(found.principal, walk.registry.current)}
+    own = {found.principal, schedule_owner(found.principal, authority.registry.current)}
     return (
         bool(asked)
         and all(set(one.split(OR)) & set(person.groups) for one in asked)
-        and person.name not in own | agent_owners(walk, found)
+        and person.name not in own | agent_owners(authority, limits, found)
     )
 
 
 def _own_turn_first(
-    walk: Walk, every: list[Approval], person: Principal, state: str
+    authority: AuthorityRegisters, asking: AskingState, every: list[Approval], person: Principal, state: str
 ) -> tuple[list[Approval], dict[str, Route]]:
     """Sort pending approvals so that, within one risk tier, those that this person is to answer come first; also return
     their routes. Without any duty it is everyone's turn, and no routes are computed."""
-    if state != "pending" or not walk.registry.current.duties:
+    if state != "pending" or not authority.registry.current.duties:
         return every, {}
     first = every[:ROUTED_MAX]
-    routes = routes_of(walk, first)
-    first.sort(key=lambda one: (-tier_now(walk, one), person.name not in routes[one.id].turn))
+    routes = routes_of(authority, asking, first)
+    first.sort(key=lambda one: (-tier_now(authority.registry, one), person.name not in routes[one.id].turn))
     return [*first, *every[ROUTED_MAX:]], routes
 
 
-def row_of(walk: Walk, one: Approval, person: Principal, route: Route | None) -> dict[str, Any]:
+def row_of(
+    ledger: Ledger,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    one: Approval,
+    person: Principal,
+    route: Route | None,
+) -> dict[str, Any]:
     """Return one row of a list. route: whose turn it is; None if no group has a duty."""
     card = json.loads(one.card.bytes)
     return {
@@ -243,7 +276,8 @@ def row_of(walk: Walk, one: Approval, person: Principal, route: Route | None) ->
         "expires_at": one.expires_at,
         "asks": _asks(one),
         "answers": len(one.answers),
-        "mine": not hindrance(walk, one, person)[0] or can_break(walk, one, person),
+        "mine": not hindrance(ledger, authority, asking, one, person)[0]
+        or can_break(authority, asking.limits, one, person),
         "turn": route is None or person.name in route.turn,
         "next_at": route.next_at if route is not None else None,
         "quiet": route is not None and not route.turn,
@@ -254,14 +288,14 @@ def _asks(one: Approval) -> str:
     return " and ".join(f"{wanted.count} of {' or '.join(wanted.groups)}" for wanted in one.requirements)
 
 
-def tier_now(walk: Walk, one: Approval) -> int:
+def tier_now(registry: RegistryStore, one: Approval) -> int:
     """Return the capability's present tier; the highest if the capability is no longer registered."""
-    capability = walk.registry.current.capabilities.get(one.capability)
+    capability = registry.current.capabilities.get(one.capability)
     return capability.tier if capability is not None else CRITICAL
 
 
-def _found(walk: Walk, name: str) -> Approval:
-    found = walk.approvals.find(ApprovalId(name))
+def _found(approvals: ApprovalRegister, name: str) -> Approval:
+    found = approvals.find(ApprovalId(name))
     if found is None:
         raise CONSOLE_GONE(f"there is no approval {shown(name)}")
     return found
@@ -283,7 +317,7 @@ def _typed(body: dict[str, JSONValue]) -> str:
     return typed
 
 
-def _words(walk: Walk, found: Approval, body: dict[str, JSONValue], verdict: Verdict) -> Words:
+def _words(registry: RegistryStore, found: Approval, body: dict[str, JSONValue], verdict: Verdict) -> Words:
     """Return the words that go with a verdict. `narrower` has, by argument, the new number or the indexes of the list
     items that stay. The same body always gives the same words."""
     comment, reason, narrower = body.get("comment", ""), body.get("reason", ""), body.get("narrower", {})
@@ -291,7 +325,7 @@ def _words(walk: Walk, found: Approval, body: dict[str, JSONValue], verdict: Ver
         raise REQUEST_BODY("`comment` and `reason` are texts, `narrower` is an object")
     proposed = ""
     if reason == NARROWER:
-        values = {one.name: one.value for one in narrowable_of(walk, found)}
+        values = {one.name: one.value for one in narrowable_of(registry, found)}
         changes = {name: _kept(values.get(name), value) for name, value in narrower.items()}
         proposed = encode(changes).decode()
     return words_of(verdict, reason=reason, comment=comment.strip(), narrower=proposed)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from answerable.apps.console.desk import Asked
     from answerable.flows.approval.suggest_rules import SuggestedRule, Suggestions
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.figures_desk import StatisticsState
+    from answerable.flows.state.parts import Recorder
+    from answerable.ports.registry_store import RegistryStore
 
 SECONDS_MAX: Final = 0.5
 """Longest wait of the page for entries that are not read yet."""
@@ -41,7 +43,7 @@ class AskingLess:
         """Show the page; without suggestions when they cannot be computed now."""
         walk = asked.walk
         try:
-            found = await self._lately(walk)
+            found = await self._lately(walk.recorder, walk.authority.registry, walk.asking.figures)
         except AnswerableError:
             return asked.page("asking_less.html", found=None, days=DAYS, least=APPROVED_MIN)
         good = [one for one in found.rules if not one.why_not]
@@ -50,20 +52,22 @@ class AskingLess:
             found=[_row(number, one) for number, one in enumerate(good[:SHOWN_MAX], 1)],
             more=max(0, len(good) - SHOWN_MAX),
             untold=[one for one in found.rules if one.why_not][:UNTOLD_MAX],
-            busiest=_busiest(walk, found),
+            busiest=_busiest(walk.authority.registry, found),
             behind=found.size - found.entries,
             days=DAYS,
             least=APPROVED_MIN,
         )
 
-    async def _lately(self, walk: Walk) -> Suggestions:
-        now = walk.clock.monotonic()
+    async def _lately(
+        self, recorder: Recorder, registry: RegistryStore, figures: StatisticsState
+    ) -> Suggestions:
+        now = recorder.clock.monotonic()
         if self._found is not None and now - self._found[0] < KEPT_SECONDS:
             return self._found[1]
-        since = max(0, walk.clock.now() - DAYS * DAY_MS)
+        since = max(0, recorder.clock.now() - DAYS * DAY_MS)
         # Compare with the size at the start: in a log that always grows, no result would ever be cached.
-        size = walk.ledger.size
-        found = await suggest_rules(walk, since=since, seconds_max=SECONDS_MAX)
+        size = recorder.ledger.size
+        found = await suggest_rules(recorder, registry, figures, since=since, seconds_max=SECONDS_MAX)
         if found.entries >= size:
             self._found = (now, found)
         return found
@@ -87,9 +91,9 @@ def _row(number: int, one: SuggestedRule) -> dict[str, Any]:
     }
 
 
-def _busiest(walk: Walk, found: Suggestions) -> list[dict[str, Any]]:
+def _busiest(registry: RegistryStore, found: Suggestions) -> list[dict[str, Any]]:
     """Return the capabilities that most approvals were about, with the next lower tier."""
-    known = walk.registry.current.capabilities
+    known = registry.current.capabilities
     every = [(known[name], count) for name, count in found.asked if name in known and count]
     return [
         {"name": one.name, "count": count, "tier": one.tier, "lower": one.tier - 1}

@@ -35,7 +35,14 @@ async def deciding(asked: Asked) -> Response:
     walk, (_, person) = asked.walk, asked.who
     since = max(0, walk.clock.now() - DAYS * DAY_MS)
     try:
-        told = await report_oversight(walk, since=since, seconds_max=SECONDS_MAX)
+        told = await report_oversight(
+            walk.recorder,
+            walk.authority.registry,
+            walk.asking.figures,
+            walk.policies,
+            since=since,
+            seconds_max=SECONDS_MAX,
+        )
     except AnswerableError:
         return asked.page("deciding.html", told=None, days=DAYS)
     figures = told.figures

@@ -187,7 +187,9 @@ async def _session_of(console: Console, request: Request) -> tuple[Session, Prin
     session, person = found
     if session.browser.mark != browser.mark:
         console.sessions.end(secret)
-        await record_refused_session(console.walk, _seen(session, person, browser), "console.browser")
+        await record_refused_session(
+            console.walk.recorder, _seen(session, person, browser), "console.browser"
+        )
         raise CONSOLE_BROWSER()
     # A page's automatic refresh is not activity of the person, and does not keep the session alive.
     if "hx-request" not in request.headers:

@@ -23,10 +23,10 @@ _QUIET: Final = {**HEADERS, "content-security-policy": "default-src 'none'; fram
 async def devices(asked: Asked) -> Response:
     """List the person's devices that receive notifications."""
     _, person = asked.who
-    reach = asked.walk.reach
+    reach = asked.walk.asking.reach
     return asked.page(
         "devices.html",
-        devices=await devices_of(asked.walk, person.name),
+        devices=await devices_of(asked.walk.asking.reach, person.name),
         on=reach is not None and reach.push is not None,
     )
 
@@ -35,7 +35,7 @@ async def begin(asked: Asked) -> Response:
     """Return the server's public push key, with which the browser subscribes."""
     await asked.members(signed_in=True)
     asked.require_fresh()
-    return answer_json({"key": push_side(asked.walk).key})
+    return answer_json({"key": push_side(asked.walk.asking.reach).key})
 
 
 async def add(asked: Asked) -> Response:
@@ -47,7 +47,7 @@ async def add(asked: Asked) -> Response:
     texts = {name: value for name, value in given.items() if isinstance(value, str)}
     if texts.keys() != given.keys() or members.keys() != given.keys():
         raise REQUEST_BODY("expected the texts endpoint, key, secret and label")
-    device = await notify_device(asked.walk, person=person.name, **texts)
+    device = await notify_device(asked.walk.asking.reach, asked.walk.clock, person=person.name, **texts)
     return answer_json({"id": device.id})
 
 
@@ -57,7 +57,7 @@ async def remove(asked: Asked) -> Response:
     # A stolen cookie alone must not suffice to silence a person's notifications.
     asked.require_fresh()
     _, person = asked.who
-    await forget_device(asked.walk, person=person.name, device=fields.get("id", ""))
+    await forget_device(asked.walk.asking.reach, person=person.name, device=fields.get("id", ""))
     return see_other("/devices")
 
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from answerable.apps.console.desk import Asked
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.documents import Principal
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters
+    from answerable.ports.registry_store import RegistryStore
 
 GAP_DAYS: Final = 7
 GAPS_SHOWN_MAX: Final = 5
@@ -37,20 +38,20 @@ async def duty(asked: Asked) -> Response:
     walk, (_, person) = asked.walk, asked.who
     now = walk.clock.now()
     gaps: dict[str, list[str]] = {}
-    for gap in gaps_ahead(walk, days=GAP_DAYS):
+    for gap in gaps_ahead(walk.authority, walk.asking, days=GAP_DAYS):
         gaps.setdefault(gap.group, []).append(gap.text)
-    mine = [group for group in person.groups if group in walk.registry.current.duties]
+    mine = [group for group in person.groups if group in walk.authority.registry.current.duties]
     return asked.page(
         "duty.html",
-        duties=on_call_now(walk, now),
+        duties=on_call_now(walk.authority, walk.asking, now),
         gaps=gaps,
         gaps_max=GAPS_SHOWN_MAX,
-        delegations=_delegations(walk, person),
+        delegations=_delegations(walk.authority, walk.asking, person),
         mine=mine,
-        people=_deputies(walk, person, mine),
+        people=_deputies(walk.authority.registry, person, mine),
         reason_max=REASON_CHARS_MAX,
         hours_max=HOURS_MAX,
-        has_passkey=bool(desk_of(walk).register.of(person.name)),
+        has_passkey=bool(desk_of(walk.asking.passkeys).register.of(person.name)),
     )
 
 
@@ -58,7 +59,7 @@ async def open_one(asked: Asked) -> Response:
     """Return what the device is to sign: the terms exactly as they will be stored, and the challenge over them."""
     body = await asked.members(signed_in=True)
     walk, (_, person) = asked.walk, asked.who
-    desk = desk_of(walk)
+    desk = desk_of(walk.asking.passkeys)
     own = desk.register.of(person.name)
     if not own:
         raise PASSKEY_UNKNOWN("you have no passkey yet: add one under Passkeys")
@@ -71,7 +72,9 @@ async def open_one(asked: Asked) -> Response:
         "until_ms": now + _hours(body) * HOUR_MS,
         "reason": body.get("reason", ""),
     }
-    terms, nonce, challenge = open_duty(walk, claims)
+    terms, nonce, challenge = open_duty(
+        walk.recorder.ledger, walk.authority, walk.asking, walk.entropy, claims
+    )
     return answer_json(
         {
             "claims": terms.claims(),
@@ -89,7 +92,9 @@ async def give(asked: Asked) -> Response:
     if not isinstance(claims, dict):
         raise REQUEST_BODY("`claims` is an object")
     one = await delegate_by_passkey(
-        asked.walk,
+        asked.walk.recorder,
+        asked.walk.authority,
+        asked.walk.asking,
         claims,
         person=person.name,
         nonce=octets_in(body, "nonce", NONCE_BYTES),
@@ -106,17 +111,19 @@ async def end(asked: Asked) -> Response:
     asked.require_fresh()
     walk, (_, person) = asked.walk, asked.who
     name = fields.get("id", "")
-    register = walk.duties.register
+    register = walk.asking.duties.register
     found = register.find(name) if register is not None else None
     if found is None or person.name not in (found.of, found.to):
         raise CONSOLE_GONE("you have no such delegation of duty")
-    await end_duty(walk, name, by=person.name)
+    await end_duty(walk.recorder, walk.asking.duties, name, by=person.name)
     return see_other("/duty")
 
 
-def _delegations(walk: Walk, person: Principal) -> list[dict[str, Any]]:
-    register = walk.duties.register
-    standing, now = standing_delegations(walk), walk.clock.now()
+def _delegations(
+    authority: AuthorityRegisters, asking: AskingState, person: Principal
+) -> list[dict[str, Any]]:
+    register = asking.duties.register
+    standing, now = standing_delegations(authority, asking), authority.clock.now()
     return [
         {
             "id": one.id,
@@ -135,9 +142,9 @@ def _delegations(walk: Walk, person: Principal) -> list[dict[str, Any]]:
     ]
 
 
-def _deputies(walk: Walk, person: Principal, groups: list[str]) -> list[Principal]:
+def _deputies(registry: RegistryStore, person: Principal, groups: list[str]) -> list[Principal]:
     """Return the people whom this person may appoint as deputy in any of their groups."""
-    current = walk.registry.current
+    current = registry.current
     duties = [current.duties[one] for one in groups]
     found = [
         one

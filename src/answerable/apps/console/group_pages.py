@@ -49,7 +49,10 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.documents import Principal
     from answerable.flows.approval.notify_on_call import Route
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.registry_store import RegistryStore
 
 ODD_SHOWN_MAX: Final = 100
 """Differing approvals on the page of a group; the others are in the ungrouped list."""
@@ -65,14 +68,17 @@ async def inbox(asked: Asked) -> Response:
         return await approval_pages.approvals(asked)
     after = whole(query.get("after", "0"))
     walk, (_, person) = asked.walk, asked.who
-    found = groups_waiting(walk)
+    found = groups_waiting(walk.authority.approvals, walk.asking.under_way, walk.clock)
     lines: list[tuple[tuple[int, int], Group | Approval]] = [
-        ((-tier_now(walk, group.first), group.ends), group) for group in found.groups
+        ((-tier_now(walk.authority.registry, group.first), group.ends), group) for group in found.groups
     ]
-    lines += [((-tier_now(walk, one), one.expires_at), one) for one in found.alone]
+    lines += [((-tier_now(walk.authority.registry, one), one.expires_at), one) for one in found.alone]
     lines.sort(key=lambda line: line[0])
-    every, routes = _own_turn_first(walk, [one for _, one in lines], person)
-    rows = [_line(walk, one, person, routes) for one in every[after : after + ITEMS_MAX]]
+    every, routes = _own_turn_first(walk.authority, walk.asking, [one for _, one in lines], person)
+    rows = [
+        _line(walk.recorder.ledger, walk.authority, walk.asking, one, person, routes)
+        for one in every[after : after + ITEMS_MAX]
+    ]
     more = after + ITEMS_MAX if after + ITEMS_MAX < len(lines) else 0
     return asked.page(
         "approvals_part.html" if "part" in query else "approvals.html",
@@ -90,11 +96,13 @@ async def inbox(asked: Asked) -> Response:
 async def group(asked: Asked) -> Response:
     """Show one group: the differing approvals first and apart, then the list that one signature may answer."""
     walk, (_, person) = asked.walk, asked.who
-    found = group_named(walk, asked.request.path_params["id"])
+    found = group_named(
+        walk.authority.approvals, walk.asking.under_way, walk.clock, asked.request.path_params["id"]
+    )
     first = found.alike[0] if found.alike else found.odd[0].approval
     listed = found.alike[: min(BATCH_ITEMS_MAX, walk.limits.batch_items_max or BATCH_ITEMS_MAX)]
-    why_not, may_deny = hindrance(walk, first, person)
-    await note_looks(walk, person.name, listed, lines=True)
+    why_not, may_deny = hindrance(walk.recorder.ledger, walk.authority, walk.asking, first, person)
+    await note_looks(walk.asking, walk.clock, person.name, listed, lines=True)
     card = json.loads(first.card.bytes)
     return asked.page(
         "group.html",
@@ -104,11 +112,17 @@ async def group(asked: Asked) -> Response:
         listed=listed,
         columns=[(one.label, _range(found, at, listed)) for at, one in enumerate(found.differs)],
         same=_same(found, card),
-        odd=[(row_of(walk, one.approval, person, None), one.because) for one in found.odd[:ODD_SHOWN_MAX]],
-        hindrance=why_not or _one_by_one(walk, found, first),
+        odd=[
+            (
+                row_of(walk.recorder.ledger, walk.authority, walk.asking, one.approval, person, None),
+                one.because,
+            )
+            for one in found.odd[:ODD_SHOWN_MAX]
+        ],
+        hindrance=why_not or _one_by_one(walk.authority.registry, walk.limits, found, first),
         may_deny=may_deny and bool(walk.limits.batch_items_max),
         reasons=QUICK,
-        has_passkey=bool(desk_of(walk).register.of(person.name)),
+        has_passkey=bool(desk_of(walk.asking.passkeys).register.of(person.name)),
     )
 
 
@@ -117,12 +131,20 @@ async def open_group(asked: Asked) -> Response:
     body = await asked.members(signed_in=True)
     _, person = asked.who
     verdict = verdict_in(body)
-    desk = desk_of(asked.walk)
+    desk = desk_of(asked.walk.asking.passkeys)
     own = desk.register.of(person.name)
     if not own:
         raise PASSKEY_UNKNOWN("you have no passkey yet: add one under Passkeys")
     words = _words(body, verdict)
-    opened = open_many(asked.walk, _seen(body), verdict, to=person.name)
+    opened = open_many(
+        asked.walk.recorder.ledger,
+        asked.walk.authority,
+        asked.walk.asking,
+        asked.walk.entropy,
+        _seen(body),
+        verdict,
+        to=person.name,
+    )
     signed = batch_challenge(
         nonce=opened.nonce, root=opened.batch.root, size=opened.batch.size, verdict=verdict, words=words
     )
@@ -145,7 +167,10 @@ async def answer_group(asked: Asked) -> Response:
     if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
         raise REQUEST_BODY("`ids` is a list of approvals")
     after = await answer_many_by_passkey(
-        asked.walk,
+        asked.walk.recorder,
+        asked.walk.authority,
+        asked.walk.asking,
+        asked.walk.counters,
         [str(one) for one in ids],
         person=person.name,
         verdict=verdict,
@@ -172,30 +197,42 @@ def _seen(body: dict[str, JSONValue]) -> dict[str, str]:
     return {name: str(one) for name, one in seen.items()}
 
 
-def _one_by_one(walk: Walk, found: Group, first: Approval) -> str:
-    if not walk.limits.batch_items_max:
+def _one_by_one(registry: RegistryStore, limits: WalkLimits, found: Group, first: Approval) -> str:
+    if not limits.batch_items_max:
         return "batch answers are turned off: answer each by itself"
-    if max(tier_now(walk, first), tier_shown(first)) > walk.limits.batch_tier_max:
+    if max(tier_now(registry, first), tier_shown(first)) > limits.batch_tier_max:
         return "approvals of this tier are answered one by one"
     return found.not_together
 
 
 def _own_turn_first(
-    walk: Walk, every: list[Group | Approval], person: Principal
+    authority: AuthorityRegisters, asking: AskingState, every: list[Group | Approval], person: Principal
 ) -> tuple[list[Group | Approval], dict[str, Route]]:
     """Sort the lines so that, within one risk tier, those that this person is to answer come first. The first approval
     of a group decides whose turn the group is."""
-    if not walk.registry.current.duties:
+    if not authority.registry.current.duties:
         return every, {}
     first = every[:ROUTED_MAX]
-    routes = routes_of(walk, [_first(one) for one in first])
-    first.sort(key=lambda one: (-tier_now(walk, _first(one)), person.name not in routes[_first(one).id].turn))
+    routes = routes_of(authority, asking, [_first(one) for one in first])
+    first.sort(
+        key=lambda one: (
+            -tier_now(authority.registry, _first(one)),
+            person.name not in routes[_first(one).id].turn,
+        )
+    )
     return [*first, *every[ROUTED_MAX:]], routes
 
 
-def _line(walk: Walk, one: Group | Approval, person: Principal, routes: dict[str, Route]) -> dict[str, Any]:
+def _line(
+    ledger: Ledger,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    one: Group | Approval,
+    person: Principal,
+    routes: dict[str, Route],
+) -> dict[str, Any]:
     first = _first(one)
-    row = row_of(walk, first, person, routes.get(first.id))
+    row = row_of(ledger, authority, asking, first, person, routes.get(first.id))
     if not isinstance(one, Group):
         return row
     return {

@@ -30,7 +30,7 @@ async def live(asked: Asked) -> Response:
     kind = query.get("kind", "") if query.get("kind", "") in KINDS else ""
     agent = query.get("agent", "")[:NAME_CHARS_MAX]
     template = "live_part.html" if "part" in query else "live.html"
-    lines = recent_lines(asked.walk, lines_max=LINES_MAX, kind=kind, agent=agent)
+    lines = recent_lines(asked.walk.recorder, lines_max=LINES_MAX, kind=kind, agent=agent)
     return asked.page(template, lines=lines, kind=kind, agent=agent, kinds=tuple(KINDS))
 
 
@@ -80,4 +80,4 @@ async def _news(asked: Asked) -> AsyncIterator[bytes]:
 
 def _state(asked: Asked) -> tuple[int, str]:
     """Return the state that pages depend on: the number of entries and the digest of the registry in force."""
-    return asked.walk.ledger.size, asked.walk.registry.current.digest
+    return asked.walk.recorder.ledger.size, asked.walk.authority.registry.current.digest

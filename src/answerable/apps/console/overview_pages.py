@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from answerable.apps.console.desk import Asked
+    from answerable.flows.state.figures_desk import StatisticsState
+    from answerable.flows.state.parts import Recorder
+    from answerable.flows.state.policy_desk import PolicyState
+    from answerable.flows.state.reach_desk import NotificationState
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.clock import Clock
+    from answerable.ports.hold_register import HoldRegister
+    from answerable.ports.registry_store import RegistryStore
 
 DAY_MS: Final = 86_400_000
 FIGURES_SECONDS_MAX: Final = 0.2
@@ -32,33 +41,33 @@ async def overview(asked: Asked) -> Response:
     template = "overview_part.html" if "part" in asked.request.query_params else "overview.html"
     return asked.page(
         template,
-        waiting=_waiting(walk),
+        waiting=_waiting(walk.authority.approvals, walk.clock),
         agents=agents_counted(walk),
-        day=await _day(walk),
-        ledger={"origin": walk.ledger.origin, "size": walk.ledger.size},
-        holds=holds_in_force(walk),
-        reviews=owed_shown(walk),
-        uncovered=groups_uncovered(walk),
-        lines=recent_lines(walk, lines_max=LINES_MAX, tags=LATEST),
-        silent=await _silent(walk),
-        empty=not walk.registry.current.agents,
+        day=await _day(walk.recorder, walk.authority.registry, walk.asking.figures, walk.policies),
+        ledger={"origin": walk.recorder.ledger.origin, "size": walk.recorder.ledger.size},
+        holds=holds_in_force(walk.authority.holds, walk.clock),
+        reviews=owed_shown(walk.authority.approvals, walk.limits, walk.clock),
+        uncovered=groups_uncovered(walk.authority, walk.asking),
+        lines=recent_lines(walk.recorder, lines_max=LINES_MAX, tags=LATEST),
+        silent=await _silent(walk.asking.reach, walk.limits, walk.clock),
+        empty=not walk.authority.registry.current.agents,
     )
 
 
-def holds_in_force(walk: Walk) -> list[dict[str, Any]]:
+def holds_in_force(holds: HoldRegister, clock: Clock) -> list[dict[str, Any]]:
     """Return the holds in force, newest first."""
-    now = walk.clock.now()
+    now = clock.now()
     return [
         {"id": one.id, "what": described(one.what), "by": one.by, "at": one.at, "reason": one.reason}
-        for one in walk.holds.all()
+        for one in holds.all()
         if one.is_in_force(now)
     ]
 
 
 def agents_counted(walk: Walk) -> dict[str, int]:
     """Count registered agents by state: `active`, `stopped` (held or revoked), and `other`."""
-    counted = Counter(standing_of(walk, one)[0] for one in walk.registry.current.agents)
-    registered = sum(key.startswith("Agent/") for key in walk.registry.documents())
+    counted = Counter(standing_of(walk, one)[0] for one in walk.authority.registry.current.agents)
+    registered = sum(key.startswith("Agent/") for key in walk.authority.registry.documents())
     stopped = counted["stopped"] + counted["revoked"]
     return {
         "active": counted["active"],
@@ -67,26 +76,36 @@ def agents_counted(walk: Walk) -> dict[str, int]:
     }
 
 
-def _waiting(walk: Walk) -> dict[str, int]:
-    pending = list(walk.approvals.all(pending_only=True, now=walk.clock.now()))
+def _waiting(approvals: ApprovalRegister, clock: Clock) -> dict[str, int]:
+    pending = list(approvals.all(pending_only=True, now=clock.now()))
     return {"count": len(pending), "oldest": min((one.created_at for one in pending), default=0)}
 
 
-async def _silent(walk: Walk) -> list[dict[str, str]]:
+async def _silent(reach: NotificationState | None, limits: WalkLimits, clock: Clock) -> list[dict[str, str]]:
     """Return the notification channels that cannot deliver now."""
     try:
         return [
-            {"name": one.name, "why": one.state.error} for one in await channels_seen(walk) if one.state.error
+            {"name": one.name, "why": one.state.error}
+            for one in await channels_seen(reach, limits, clock)
+            if one.state.error
         ]
     except AnswerableError as error:
         return [{"name": "every channel", "why": error.message}]
 
 
-async def _day(walk: Walk) -> dict[str, int] | None:
+async def _day(
+    recorder: Recorder, registry: RegistryStore, figures: StatisticsState, policies: PolicyState
+) -> dict[str, int] | None:
     """Count the last day's actions by their result; None when the figures cannot be computed now."""
     try:
         found = await report_statistics(
-            walk, since=walk.clock.now() - DAY_MS, others=False, seconds_max=FIGURES_SECONDS_MAX
+            recorder,
+            registry,
+            figures,
+            policies,
+            since=recorder.clock.now() - DAY_MS,
+            others=False,
+            seconds_max=FIGURES_SECONDS_MAX,
         )
     except AnswerableError:
         return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 async def passkeys(asked: Asked) -> Response:
     """Show the person's passkeys and sessions."""
     session, person = asked.who
-    own = desk_of(asked.walk).register.of(person.name)
+    own = desk_of(asked.walk.asking.passkeys).register.of(person.name)
     labels = {one.id: f"passkey {one.label}" for one in own}
 
     def opened_by(one: Session) -> str:
@@ -39,7 +39,13 @@ async def remove(asked: Asked) -> Response:
     fields = await asked.form()
     asked.require_fresh()
     _, person = asked.who
-    await remove_passkey(asked.walk, fields.get("id", ""), by=person.name, person=person.name)
+    await remove_passkey(
+        asked.walk.recorder,
+        asked.walk.asking.passkeys,
+        fields.get("id", ""),
+        by=person.name,
+        person=person.name,
+    )
     return see_other("/passkeys")
 
 

@@ -100,11 +100,13 @@ class ProviderDesk:
         try:
             begun, code = self._returned(asked)
         except Unverified as fault:
-            count_refused_sign_in(asked.walk, fault.code)
+            count_refused_sign_in(asked.walk.asking.passkeys, fault.code)
             raise
         provider = begun.provider
         token = await provider.id_token(code, verifier=begun.verifier, redirect=_redirect(asked, provider))
-        who = await sign_in_by_provider(asked.walk, token, nonce=begun.nonce, issuer=provider.issuer)
+        who = await sign_in_by_provider(
+            asked.walk.authority, asked.walk.asking, token, nonce=begun.nonce, issuer=provider.issuer
+        )
         # Continue through a page of the console: a browser withholds a strict cookie after a navigation through another
         # site.
         response = asked.page("bounce.html", target=begun.target)

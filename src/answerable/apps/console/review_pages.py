@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.documents import Principal
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.clock import Clock
 
 
 async def open_review(asked: Asked) -> Response:
@@ -41,8 +44,16 @@ async def open_review(asked: Asked) -> Response:
     body = await asked.members(signed_in=True)
     _, person = asked.who
     verdict, comment = judgement_in(body.get("verdict")), _comment(body)
-    nonce, owed, ends = open_to_review(asked.walk, asked.request.path_params["id"], to=person.name)
-    desk = desk_of(asked.walk)
+    nonce, owed, ends = open_to_review(
+        asked.walk.authority.approvals,
+        asked.walk.asking.openings,
+        asked.walk.limits,
+        asked.walk.clock,
+        asked.walk.entropy,
+        asked.request.path_params["id"],
+        to=person.name,
+    )
+    desk = desk_of(asked.walk.asking.passkeys)
     own = desk.register.of(person.name)
     if not own:
         raise PASSKEY_UNKNOWN("you have no passkey yet: add one under Passkeys")
@@ -57,7 +68,9 @@ async def review(asked: Asked) -> Response:
     body = await asked.members(signed_in=True)
     _, person = asked.who
     after = await review_by_passkey(
-        asked.walk,
+        asked.walk.recorder,
+        asked.walk.authority,
+        asked.walk.asking,
         asked.request.path_params["id"],
         person=person.name,
         verdict=judgement_in(body.get("verdict")),
@@ -70,25 +83,27 @@ async def review(asked: Asked) -> Response:
     return answer_json({"verdict": after.review.verdict if after.review else ""})
 
 
-def review_shown(walk: Walk, found: Approval, person: Principal) -> dict[str, Any] | None:
+def review_shown(
+    authority: AuthorityRegisters, limits: WalkLimits, found: Approval, person: Principal
+) -> dict[str, Any] | None:
     """Return the review to show on an approval's page, or None without break-glass. The flow decides who may give
     it."""
-    owed = owed_review(found, review_ms=walk.limits.glass_review_ms)
+    owed = owed_review(found, review_ms=limits.glass_review_ms)
     if owed is None:
         return None
-    now = walk.clock.now()
+    now = authority.clock.now()
     hindrance = ""
     try:
         sample = Review(by=person.name, verdict="justified", comment="looked at", at=now, token="")
-        check_may_review(walk, owed, sample)
+        check_may_review(authority, limits, owed, sample)
     except Refused as fault:
         hindrance = fault.message
     return {"state": owed.state(now), "due_at": owed.due_at, "given": found.review, "hindrance": hindrance}
 
 
-def owed_shown(walk: Walk) -> list[dict[str, Any]]:
+def owed_shown(approvals: ApprovalRegister, limits: WalkLimits, clock: Clock) -> list[dict[str, Any]]:
     """Return the owed reviews for the overview, overdue ones first."""
-    now = walk.clock.now()
+    now = clock.now()
     return [
         {
             "id": one.approval.id,
@@ -98,7 +113,7 @@ def owed_shown(walk: Walk) -> list[dict[str, Any]]:
             "due_at": one.due_at,
             "overdue": one.state(now) == "overdue",
         }
-        for one in reviews(walk)
+        for one in reviews(approvals, limits, clock)
     ]
 
 

@@ -147,12 +147,14 @@ class Sessions:
             return None
         key = ""
         if session.passkey:
-            passkey = desk_of(self._walk).register.find(session.passkey)
+            passkey = desk_of(self._walk.asking.passkeys).register.find(session.passkey)
             if passkey is None or passkey.person != session.person:
                 return None
             key = passkey.key
         try:
-            person = person_standing(self._walk, session.person, key=key)
+            person = person_standing(
+                self._walk.authority, self._walk.asking.passkeys, session.person, key=key
+            )
         except Unavailable:
             raise
         except AnswerableError:

@@ -40,9 +40,17 @@ async def begin(asked: Asked) -> Response:
     """Return a sign-in challenge for any passkey."""
     _note_try(asked)
     await asked.members(signed_in=False)
-    begun = begin_sign_in(asked.walk, browser=browser_of(asked.request).mark)
+    begun = begin_sign_in(
+        asked.walk.asking.passkeys,
+        asked.walk.clock,
+        asked.walk.entropy,
+        browser=browser_of(asked.request).mark,
+    )
     return answer_json(
-        {"ceremony": begun.id, "options": request_options(desk_of(asked.walk), begun.challenge, ())}
+        {
+            "ceremony": begun.id,
+            "options": request_options(desk_of(asked.walk.asking.passkeys), begun.challenge, ()),
+        }
     )
 
 
@@ -51,7 +59,8 @@ async def finish(asked: Asked) -> Response:
     _note_try(asked)
     body = await asked.members(signed_in=False)
     who = finish_sign_in(
-        asked.walk,
+        asked.walk.authority,
+        asked.walk.asking.passkeys,
         _text(body, "ceremony"),
         assertion_in(body.get("assertion")),
         browser=browser_of(asked.request).mark,
@@ -65,8 +74,10 @@ async def begin_confirming(asked: Asked) -> Response:
     """Return a challenge for this session's person alone."""
     await asked.members(signed_in=True)
     _, person = asked.who
-    begun = begin_confirmation(asked.walk, asked.seen())
-    desk = desk_of(asked.walk)
+    begun = begin_confirmation(
+        asked.walk.authority, asked.walk.asking.passkeys, asked.walk.entropy, asked.seen()
+    )
+    desk = desk_of(asked.walk.asking.passkeys)
     own = desk.register.of(person.name)
     return answer_json({"ceremony": begun.id, "options": request_options(desk, begun.challenge, own)})
 
@@ -77,7 +88,12 @@ async def finish_confirming(asked: Asked) -> Response:
     session, _ = asked.who
     try:
         await finish_confirmation(
-            asked.walk, asked.seen(), _text(body, "ceremony"), assertion_in(body.get("assertion"))
+            asked.walk.recorder,
+            asked.walk.authority,
+            asked.walk.asking.passkeys,
+            asked.seen(),
+            _text(body, "ceremony"),
+            assertion_in(body.get("assertion")),
         )
     except Unverified:
         session.refused += 1
@@ -101,13 +117,25 @@ async def begin_enrolling(asked: Asked) -> Response:
         await asked.members(signed_in=True)
         asked.require_fresh()
         session, own = asked.who
-        begun = begin_own_enrolment(asked.walk, own.name, session=session.name)
+        begun = begin_own_enrolment(
+            asked.walk.authority,
+            asked.walk.asking.passkeys,
+            asked.walk.entropy,
+            own.name,
+            session=session.name,
+        )
     else:
         _note_try(asked)
         body = await asked.members(signed_in=False)
-        begun = begin_enrolment(asked.walk, _text(body, "code"), browser=browser_of(asked.request).mark)
-    person = asked.walk.registry.current.principals[begun.person]
-    options = creation_options(desk_of(asked.walk), begun, display_name=person.display_name)
+        begun = begin_enrolment(
+            asked.walk.authority,
+            asked.walk.asking.passkeys,
+            asked.walk.entropy,
+            _text(body, "code"),
+            browser=browser_of(asked.request).mark,
+        )
+    person = asked.walk.authority.registry.current.principals[begun.person]
+    options = creation_options(desk_of(asked.walk.asking.passkeys), begun, display_name=person.display_name)
     return answer_json({"ceremony": begun.id, "options": options, "person": person.display_name})
 
 
@@ -117,7 +145,9 @@ async def finish_enrolling(asked: Asked) -> Response:
     own = _is_of_session(asked)
     body = await asked.members(signed_in=own)
     passkey = await finish_enrolment(
-        asked.walk,
+        asked.walk.recorder,
+        asked.walk.authority,
+        asked.walk.asking.passkeys,
         _text(body, "ceremony"),
         registration_in(body.get("registration")),
         label=_text(body, "label"),

@@ -65,12 +65,12 @@ class Identities(Protocol):
 async def show_agent(call: Call) -> answers.AgentState:
     """Return one registered agent with the number of its running instances."""
     name = agent_id(call.path["name"])
-    if f"Agent/{name}" not in call.walk.registry.documents():
+    if f"Agent/{name}" not in call.walk.authority.registry.documents():
         raise AGENT_UNKNOWN(f"agent {shown(name)} is not registered")
     workloads = _workloads(call)
     now = call.walk.clock.now()
     live = [one for one in workloads.instances.of_agent(name) if one.is_live(now)]
-    found = call.walk.registry.current.agents.get(name)
+    found = call.walk.authority.registry.current.agents.get(name)
     return answers.AgentState(
         name=name,
         active=found is not None,
@@ -184,7 +184,7 @@ async def make_join_token(call: Call) -> answers.JoinToken:
     """Make a token that enrols one new workload of this agent, once; it is returned here and never again."""
     body = call.members("label", "seconds")
     name = agent_id(call.path["name"])
-    if name not in call.walk.registry.current.agents:
+    if name not in call.walk.authority.registry.current.agents:
         raise AGENT_INACTIVE(f"agent {shown(name)} is not active")
     label = body.text("label", chars_max=NAME_CHARS_MAX)
     seconds = _seconds(call)

@@ -65,10 +65,12 @@ async def list_approvals(call: Call) -> Page[answers.Approval]:
     if review is not None:
         if review not in REVIEWS:
             raise REQUEST_QUERY(f"review {shown(review)} is not known: use one of {', '.join(REVIEWS)}")
-        known = reviews(call.walk, open_only=review != "done")
+        known = reviews(
+            call.walk.authority.approvals, call.walk.limits, call.walk.clock, open_only=review != "done"
+        )
         found = [one.approval for one in known if one.state(now) == review]
         return page_of(call, found, name=lambda one: one.id, render=lambda one: approval_record(call, one))
-    every = call.walk.approvals.all(pending_only=state == "pending", now=now)
+    every = call.walk.authority.approvals.all(pending_only=state == "pending", now=now)
     wanted = (one for one in every if state in (None, one.state_at(now)))
     return page_of(call, wanted, name=lambda one: one.id, render=lambda one: approval_record(call, one))
 
@@ -83,7 +85,7 @@ async def list_approvals(call: Call) -> Page[answers.Approval]:
 )
 async def show_approval(call: Call) -> answers.Approval:
     """Return one approval, with the exact frozen action."""
-    approval = call.walk.approvals.find(ApprovalId(call.path["id"]))
+    approval = call.walk.authority.approvals.find(ApprovalId(call.path["id"]))
     if approval is None:
         raise APPROVAL_UNKNOWN(f"there is no approval {shown(call.path['id'])}")
     return approval_record(call, approval)
@@ -99,7 +101,13 @@ async def show_approval(call: Call) -> answers.Approval:
 )
 async def open_approval(call: Call) -> answers.Opening:
     """Return a nonce for one answer to this approval, and the hashes that the answer must cover."""
-    nonce, approval, ends = open_to_answer(call.walk, call.path["id"])
+    nonce, approval, ends = open_to_answer(
+        call.walk.recorder.ledger,
+        call.walk.authority,
+        call.walk.asking.openings,
+        call.walk.entropy,
+        call.path["id"],
+    )
     return answers.Opening(
         nonce=to_base64url(nonce),
         action=approval.shown.hex,
@@ -121,7 +129,16 @@ async def give_answer(call: Call) -> answers.Approval:
     body = call.members("token", "typed")
     typed = body.text("typed", chars_max=TYPED_CHARS_MAX) if body.has("typed") else ""
     return approval_record(
-        call, await answer_approval(call.walk, call.path["id"], body.text("token"), typed=typed)
+        call,
+        await answer_approval(
+            call.walk.recorder,
+            call.walk.authority,
+            call.walk.asking,
+            call.walk.counters,
+            call.path["id"],
+            body.text("token"),
+            typed=typed,
+        ),
     )
 
 
@@ -136,7 +153,12 @@ async def give_answer(call: Call) -> answers.Approval:
 async def give_review(call: Call) -> answers.Approval:
     """Record a person's signed review of a break-glass use."""
     token = call.members("token").text("token")
-    return approval_record(call, await review_emergency_access(call.walk, call.path["id"], token))
+    return approval_record(
+        call,
+        await review_emergency_access(
+            call.walk.recorder, call.walk.authority, call.walk.asking, call.path["id"], token
+        ),
+    )
 
 
 def _review(call: Call, approval: Approval) -> answers.Review | None:
@@ -164,8 +186,8 @@ def approval_record(call: Call, approval: Approval) -> answers.Approval:
             return one.bytes.decode()
         return encode(without_credentials(one.thaw(), question=approval.id)).decode()
 
-    mandate = call.walk.mandates.find(approval.mandate)
-    followed = asked_as_proposed(call.walk, approval)
+    mandate = call.walk.authority.mandates.find(approval.mandate)
+    followed = asked_as_proposed(call.walk.authority.approvals, call.walk.clock, approval)
     return answers.Approval(
         id=approval.id,
         state=approval.state_at(call.walk.clock.now()),
@@ -179,7 +201,7 @@ def approval_record(call: Call, approval: Approval) -> answers.Approval:
         object=told(approval.shown),
         card=approval.card.bytes.decode(),
         claimed=visible(text_without_credentials(approval.claimed)),
-        name_to_type=name_wanted(call.walk, approval),
+        name_to_type=name_wanted(call.walk.authority.registry, approval),
         void_because=tuple(approval.void_because),
         test=approval.told_test,
         reasons=tuple(approval.reasons),
@@ -191,7 +213,7 @@ def approval_record(call: Call, approval: Approval) -> answers.Approval:
             answers.NarrowableArgument(
                 name=one.name, value=one.value if isinstance(one.value, int) else tuple(one.value)
             )
-            for one in narrowable_of(call.walk, approval)
+            for one in narrowable_of(call.walk.authority.registry, approval)
         ),
         proposed=told(approval.proposed) if approval.proposed != NOTHING_SHOWN else "",
         followed_by=followed.id if followed is not None else "",
@@ -215,7 +237,7 @@ def approval_record(call: Call, approval: Approval) -> answers.Approval:
         review=_review(call, approval),
         created_at=instant(approval.created_at),
         expires_at=instant(approval.expires_at),
-        audience=call.walk.ledger.origin,
+        audience=call.walk.recorder.ledger.origin,
     )
 
 

@@ -32,7 +32,12 @@ NAME_CHARS_MAX: Final = 120
 )
 async def list_channels(call: Call) -> Page[answers.Channel]:
     """List every channel in the settings."""
-    return page_of(call, await channels_seen(call.walk), name=lambda one: one.name, render=_channel)
+    return page_of(
+        call,
+        await channels_seen(call.walk.asking.reach, call.walk.limits, call.walk.clock),
+        name=lambda one: one.name,
+        render=_channel,
+    )
 
 
 @operation(
@@ -47,7 +52,14 @@ async def send_test(call: Call) -> answers.ChannelTested:
     """Send a test message now."""
     body = call.members("person")
     person = body.text("person", chars_max=NAME_CHARS_MAX) if body.has("person") else ""
-    sent = await try_channel(call.walk, call.path["name"], person)
+    sent = await try_channel(
+        call.walk.authority.registry,
+        call.walk.asking,
+        call.walk.clock,
+        call.walk.entropy,
+        call.path["name"],
+        person,
+    )
     return answers.ChannelTested(state=sent.state, why=sent.why)
 
 
@@ -61,9 +73,9 @@ async def send_test(call: Call) -> answers.ChannelTested:
 async def list_told(call: Call) -> Page[answers.Told]:
     """List who was notified of one approval on which channel, and who was not."""
     identity = call.path["id"]
-    if call.walk.approvals.find(ApprovalId(identity)) is None:
+    if call.walk.authority.approvals.find(ApprovalId(identity)) is None:
         raise APPROVAL_UNKNOWN(f"there is no approval {shown(identity)}")
-    found = await told_of(call.walk, identity)
+    found = await told_of(call.walk.asking.reach, identity)
     return page_of(call, found, name=lambda one: f"{one.channel} {one.to}", render=_delivery)
 
 

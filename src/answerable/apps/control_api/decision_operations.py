@@ -60,7 +60,7 @@ async def replay_stretch(call: Call) -> answers.Replayed:
     if not 0 < entries <= ENTRIES_MAX:
         raise REQUEST_QUERY(f"entries must be 1 to {ENTRIES_MAX}, got {entries}")
     found = await replay_decisions(
-        call.walk,
+        call.walk.recorder,
         call.walk.policies.asked,
         start=_index(call.query.get("start", "0")),
         stop=_index(stop) if stop else None,
@@ -101,7 +101,9 @@ async def explain_what_if(call: Call) -> answers.Possible:
     if then is None:
         moment = await moment_now(call.walk, action)
     else:
-        moment = await to_thread.run_sync(partial(then.moment, action, origin=call.walk.ledger.origin))
+        moment = await to_thread.run_sync(
+            partial(then.moment, action, origin=call.walk.recorder.ledger.origin)
+        )
     agents = (agent,) if agent else ()
     found = await to_thread.run_sync(partial(possible, moment, agents=agents, resource=resource))
     return answers.Possible(
@@ -145,8 +147,8 @@ def _possible(one: Told) -> answers.PossibleAgent:
 
 
 async def _then(call: Call, at: UnixMillis) -> Then:
-    then, find = Then(at=at), call.walk.subject_keys.find
-    for stored in call.walk.ledger.replay():
+    then, find = Then(at=at), call.walk.recorder.subject_keys.find
+    for stored in call.walk.recorder.ledger.replay():
         if not then.take(stored, find):
             break
         if stored.index % _AT_ONCE == 0:

@@ -57,7 +57,7 @@ async def list_drills(call: Call) -> Page[answers.Drill]:
 
 def _kind(call: Call, name: str) -> str:
     """Return the kind that has this name. Raises Refused (`drill.unknown`, `drill.ambiguous`)."""
-    current = call.walk.registry.current
+    current = call.walk.authority.registry.current
     agents: set[str] = {*current.agents}
     found = [
         kind for kind, names in (("agent", agents), ("capability", {*current.capabilities})) if name in names

@@ -49,7 +49,7 @@ async def list_duties(call: Call) -> Page[answers.Duty]:
     """List each duty with the people on call, now or at another time."""
     text = call.query.get("at", "")
     at = _moment(text) if text else call.walk.clock.now()
-    found = on_call_now(call.walk, at, group=call.query.get("group", ""))
+    found = on_call_now(call.walk.authority, call.walk.asking, at, group=call.query.get("group", ""))
     return page_of(call, found, name=lambda one: one.duty.group, render=_duty)
 
 
@@ -64,7 +64,7 @@ async def list_duties(call: Call) -> Page[answers.Duty]:
 async def list_gaps(call: Call) -> Page[answers.DutyGap]:
     """List the times at which nobody of a group is on call."""
     days = _days(call, GAP_DAYS_MAX, default=28)
-    found = gaps_ahead(call.walk, days=days)
+    found = gaps_ahead(call.walk.authority, call.walk.asking, days=days)
     return page_of(call, found, name=lambda one: f"{one.group}@{one.begins}", render=_gap)
 
 
@@ -79,7 +79,9 @@ async def list_gaps(call: Call) -> Page[answers.DutyGap]:
 async def show_health(call: Call) -> answers.QueueHealth:
     """Return how long questions wait until first viewed, and how many never were."""
     days = _days(call, HEALTH_DAYS_MAX, default=7)
-    found = queue_health(call.walk, since=UnixMillis(call.walk.clock.now() - days * DAY_MS))
+    found = queue_health(
+        call.walk.authority, call.walk.asking, since=UnixMillis(call.walk.clock.now() - days * DAY_MS)
+    )
     return answers.QueueHealth(
         since=instant(found.since),
         asked=found.asked,
@@ -102,10 +104,10 @@ async def show_health(call: Call) -> answers.QueueHealth:
 )
 async def show_route(call: Call) -> answers.ApprovalRoute:
     """Return whose turn it is to answer one approval."""
-    approval = call.walk.approvals.find(ApprovalId(call.path["id"]))
+    approval = call.walk.authority.approvals.find(ApprovalId(call.path["id"]))
     if approval is None:
         raise APPROVAL_UNKNOWN(f"there is no approval {shown(call.path['id'])}")
-    found = route_of(call.walk, approval)
+    found = route_of(call.walk.authority, call.walk.asking, approval)
     return answers.ApprovalRoute(
         approval=approval.id,
         turn=tuple(found.turn),
@@ -124,9 +126,9 @@ async def show_route(call: Call) -> answers.ApprovalRoute:
 )
 async def list_delegations(call: Call) -> Page[answers.DutyDelegation]:
     """List the delegations that are neither ended nor removed."""
-    register = call.walk.duties.register
+    register = call.walk.asking.duties.register
     every = register.delegations() if register is not None else ()
-    standing = standing_delegations(call.walk)
+    standing = standing_delegations(call.walk.authority, call.walk.asking)
     return page_of(
         call, every, name=lambda one: one.id, render=lambda one: _delegation(one, counts=one.id in standing)
     )
@@ -142,7 +144,9 @@ async def list_delegations(call: Call) -> Page[answers.DutyDelegation]:
 )
 async def give(call: Call) -> answers.DutyDelegation:
     """Record a signed delegation of duty."""
-    one = await appoint_deputy(call.walk, call.members("token").text("token"))
+    one = await appoint_deputy(
+        call.walk.recorder, call.walk.authority, call.walk.asking, call.members("token").text("token")
+    )
     return _delegation(one, counts=one.lasts(call.walk.clock.now()))
 
 
@@ -156,7 +160,9 @@ async def give(call: Call) -> answers.DutyDelegation:
 )
 async def end(call: Call) -> answers.DutyDelegation:
     """End a delegation of duty."""
-    return _delegation(await end_duty(call.walk, call.path["id"], by=call.by), counts=False)
+    return _delegation(
+        await end_duty(call.walk.recorder, call.walk.asking.duties, call.path["id"], by=call.by), counts=False
+    )
 
 
 def _duty(one: OnCall) -> answers.Duty:

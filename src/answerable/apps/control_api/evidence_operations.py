@@ -43,7 +43,7 @@ async def export_evidence(call: Call) -> answers.Evidence:
         mandate=about.get("mandate", ""),
         replay=body.flag("replay"),
     )
-    ledger = call.walk.ledger
+    ledger = call.walk.recorder.ledger
     if selection.needs_all:
         # A long log takes time to read: other callers are served meanwhile.
         turns = Turns(call.walk.clock)
@@ -60,7 +60,7 @@ async def export_evidence(call: Call) -> answers.Evidence:
             reveal=reveal,
             entry=ledger.entry,
             published=call.product.published,
-            find=call.walk.subject_keys.find,
+            find=call.walk.recorder.subject_keys.find,
             policy=call.product.policy(),
         )
     )

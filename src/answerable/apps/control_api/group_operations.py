@@ -37,7 +37,10 @@ ODD_MAX: Final = 200
 )
 async def list_groups(call: Call) -> Page[answers.ApprovalGroup]:
     """List the groups of pending approvals, the earliest expiry first."""
-    groups = sorted(groups_waiting(call.walk).groups, key=lambda one: (one.ends, one.id))
+    groups = sorted(
+        groups_waiting(call.walk.authority.approvals, call.walk.asking.under_way, call.walk.clock).groups,
+        key=lambda one: (one.ends, one.id),
+    )
     return page_of(call, groups, name=lambda one: one.id, render=_summary)
 
 
@@ -51,7 +54,9 @@ async def list_groups(call: Call) -> Page[answers.ApprovalGroup]:
 )
 async def show_group(call: Call) -> answers.ApprovalGroupShown:
     """Return one group in full: the differing approvals first, then as many alike ones as one signature covers."""
-    group = group_named(call.walk, call.path["id"])
+    group = group_named(
+        call.walk.authority.approvals, call.walk.asking.under_way, call.walk.clock, call.path["id"]
+    )
     return answers.ApprovalGroupShown(
         **structs.asdict(_summary(group)),
         differs=tuple(
@@ -79,7 +84,14 @@ async def show_group(call: Call) -> answers.ApprovalGroupShown:
 async def open_batch(call: Call) -> answers.BatchOpening:
     """Return a nonce for one answer to those of a list that may be answered together, and why the others may not."""
     body = call.members("seen", "verdict")
-    opened = open_many(call.walk, body.texts_by_name("seen"), _verdict(body.text("verdict")))
+    opened = open_many(
+        call.walk.recorder.ledger,
+        call.walk.authority,
+        call.walk.asking,
+        call.walk.entropy,
+        body.texts_by_name("seen"),
+        _verdict(body.text("verdict")),
+    )
     return answers.BatchOpening(
         nonce=to_base64url(opened.nonce),
         root=opened.batch.root.hex(),
@@ -103,7 +115,14 @@ async def give_batch(call: Call) -> answers.BatchAnswered:
     ids = body.items("ids")
     if not all(isinstance(one, str) for one in ids):
         raise REQUEST_BODY("/ids: each must be the id of an approval")
-    after = await answer_many(call.walk, [str(one) for one in ids], body.text("token"))
+    after = await answer_many(
+        call.walk.recorder,
+        call.walk.authority,
+        call.walk.asking,
+        call.walk.counters,
+        [str(one) for one in ids],
+        body.text("token"),
+    )
     now = call.walk.clock.now()
     return answers.BatchAnswered(
         answered=tuple(

@@ -51,11 +51,14 @@ async def stop(call: Call) -> answers.Stop:
     body = call.members("kind", "name", "reason", "seconds")
     kind = body.text("kind", chars_max=16) if body.has("kind") else ""
     name = body.text("name", chars_max=NAME_CHARS_MAX) if body.has("name") else ""
-    what = resolve_hold_target(call.walk, name, kind)
+    what = resolve_hold_target(call.walk.authority, name, kind)
     reason = body.text("reason", chars_max=REASON_CHARS_MAX) if body.has("reason") else ""
     seconds = _seconds(call)
     placed = await place_hold(
-        call.walk,
+        call.walk.recorder,
+        call.walk.authority,
+        call.walk.live,
+        call.walk.counters.cuts,
         what,
         by=call.by,
         reason=reason,
@@ -73,7 +76,17 @@ async def stop(call: Call) -> answers.Stop:
 async def _first_report(call: Call, hold: Hold) -> answers.ContainmentReport | None:
     """Return the hold's report if it is ready soon, else None. The stop is already in force: its answer must not wait
     for a slow party."""
-    reporting = asyncio.ensure_future(report_containment(call.walk, hold, workloads=_workloads(call)))
+    reporting = asyncio.ensure_future(
+        report_containment(
+            call.walk.recorder,
+            call.walk.authority,
+            call.walk.live,
+            call.walk.counters.cuts,
+            call.walk.limits,
+            hold,
+            workloads=_workloads(call),
+        )
+    )
     _REPORTING.add(reporting)
     reporting.add_done_callback(_reported)
     done, _ = await asyncio.wait({reporting}, timeout=FIRST_REPORT_SECONDS_MAX)
@@ -101,7 +114,7 @@ async def list_holds(call: Call) -> Page[answers.Hold]:
     state = call.query.get("state")
     if state is not None and state not in STATES:
         raise REQUEST_QUERY(f"state {shown(state)} is not known: use one of {', '.join(STATES)}")
-    found = (one for one in call.walk.holds.all() if state in (None, _state(call, one)))
+    found = (one for one in call.walk.authority.holds.all() if state in (None, _state(call, one)))
     return page_of(call, found, name=lambda one: one.id, render=lambda one: _hold(call, one))
 
 
@@ -114,7 +127,7 @@ async def list_holds(call: Call) -> Page[answers.Hold]:
 )
 async def show_hold(call: Call) -> answers.Hold:
     """Return one hold."""
-    return _hold(call, hold_called(call.walk, HoldId(call.path["id"])))
+    return _hold(call, hold_called(call.walk.authority.holds, HoldId(call.path["id"])))
 
 
 @operation(
@@ -128,7 +141,17 @@ async def show_hold(call: Call) -> answers.Hold:
 async def lift(call: Call) -> answers.Hold:
     """Lift a hold on a person's signed statement."""
     token = call.members("token").text("token")
-    return _hold(call, await lift_hold(call.walk, call.path["id"], token))
+    return _hold(
+        call,
+        await lift_hold(
+            call.walk.recorder,
+            call.walk.authority,
+            call.walk.asking.under_way,
+            call.walk.counters,
+            call.path["id"],
+            token,
+        ),
+    )
 
 
 @operation(
@@ -140,8 +163,18 @@ async def lift(call: Call) -> answers.Hold:
 )
 async def show_report(call: Call) -> answers.ContainmentReport:
     """Return what a hold stopped and could not stop, as known now."""
-    hold = hold_called(call.walk, HoldId(call.path["id"]))
-    return _report(await report_containment(call.walk, hold, workloads=_workloads(call)))
+    hold = hold_called(call.walk.authority.holds, HoldId(call.path["id"]))
+    return _report(
+        await report_containment(
+            call.walk.recorder,
+            call.walk.authority,
+            call.walk.live,
+            call.walk.counters.cuts,
+            call.walk.limits,
+            hold,
+            workloads=_workloads(call),
+        )
+    )
 
 
 def _workloads(call: Call) -> Workloads | None:
@@ -181,7 +214,7 @@ def _hold(call: Call, hold: Hold) -> answers.Hold:
             for one in hold.agreed
         ),
         lifted_at=_instant(hold.lifted_at),
-        audience=call.walk.ledger.origin,
+        audience=call.walk.recorder.ledger.origin,
     )
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 async def list_seen(call: Call) -> Page[answers.Sighting]:
     """List what was seen in use and is not registered, most recent first."""
     sightings = identities(call).identity.sightings
-    found = await anyio.to_thread.run_sync(partial(unregistered, call.walk, sightings))
+    found = await anyio.to_thread.run_sync(partial(unregistered, call.walk.authority.registry, sightings))
     return page_of(call, found, name=lambda one: f"{one.kind}:{one.name}:{one.source}", render=_sighting)
 
 
@@ -55,11 +55,11 @@ async def report_servers(call: Call) -> answers.ServersReported:
     these servers were not observed. Registered servers reached in the same way are left out of the inventory."""
     body = call.members("agent", "servers")
     name = agent_id(body.text("agent", chars_max=NAME_CHARS_MAX))
-    if f"Agent/{name}" not in call.walk.registry.documents():
+    if f"Agent/{name}" not in call.walk.authority.registry.documents():
         raise AGENT_UNKNOWN(f"agent {shown(name)} is not registered")
     sightings, now = identities(call).identity.sightings, call.walk.clock.now()
     found = configured_servers(name, _servers(call), at=now)
-    keep = partial(put_configured, call.walk, sightings, found, agent=name)
+    keep = partial(put_configured, call.walk.authority.registry, sightings, found, agent=name)
     return answers.ServersReported(agent=name, unregistered=await anyio.to_thread.run_sync(keep))
 
 

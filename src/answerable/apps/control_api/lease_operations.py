@@ -37,7 +37,7 @@ async def list_leases(call: Call) -> Page[answers.Lease]:
     """List leases that are open, that could not be revoked, or that ended most recently."""
     which = lease_list(call.query.get("which", "open"))
     target = call.query.get("target", "")
-    found = [one for one in await all_leases(call.walk, which) if target in ("", one.target)]
+    found = [one for one in await all_leases(call.walk.live.leases, which) if target in ("", one.target)]
     return page_of(call, found, name=lambda one: one.name, render=_lease)
 
 
@@ -52,7 +52,7 @@ async def list_leases(call: Call) -> Page[answers.Lease]:
 async def end_lease(call: Call) -> answers.LeasesEnded:
     """End the lease with this name, or all leases at the target with this name."""
     name = call.members("name").text("name", chars_max=NAME_CHARS_MAX)
-    ended = await broker_of(call.walk).asks.end(
+    ended = await broker_of(call.walk.live.leases).asks.end(
         [("credential", name)], why="somebody ended it", wait_seconds=END_WAIT_SECONDS
     )
     return answers.LeasesEnded(
@@ -71,7 +71,9 @@ async def end_lease(call: Call) -> answers.LeasesEnded:
 )
 async def list_targets(call: Call) -> Page[answers.BrokerTarget]:
     """List the broker's targets and what each can enforce."""
-    return page_of(call, await broker_of(call.walk).asks.targets(), name=lambda one: one.name, render=_target)
+    return page_of(
+        call, await broker_of(call.walk.live.leases).asks.targets(), name=lambda one: one.name, render=_target
+    )
 
 
 @operation(
@@ -83,7 +85,12 @@ async def list_targets(call: Call) -> Page[answers.BrokerTarget]:
 )
 async def list_boundaries(call: Call) -> Page[answers.Boundary]:
     """List which party confines each capability's credential to its task."""
-    return page_of(call, await boundaries(call.walk), name=lambda one: one.capability, render=_boundary)
+    return page_of(
+        call,
+        await boundaries(call.walk.authority.registry, call.walk.live.leases),
+        name=lambda one: one.capability,
+        render=_boundary,
+    )
 
 
 @operation(
@@ -96,7 +103,7 @@ async def list_boundaries(call: Call) -> Page[answers.Boundary]:
 )
 async def list_strays(call: Call) -> answers.Strays:
     """List accounts at targets that this broker made and no open lease explains."""
-    strays, faults = await broker_of(call.walk).asks.strays()
+    strays, faults = await broker_of(call.walk.live.leases).asks.strays()
     return answers.Strays(
         strays=tuple(answers.Stray(target=target, lease=name, known=known) for target, name, known in strays),
         not_asked=tuple(
@@ -114,7 +121,7 @@ async def list_strays(call: Call) -> answers.Strays:
 )
 async def list_due_secrets(call: Call) -> answers.DueSecrets:
     """List the broker's standing secrets that are due for replacement: names only, no values."""
-    found = await broker_of(call.walk).asks.due_secrets()
+    found = await broker_of(call.walk.live.leases).asks.due_secrets()
     return answers.DueSecrets(
         due=tuple(answers.DueSecret(name=one.name, why=one.why, targets=tuple(one.targets)) for one in found)
     )

@@ -45,11 +45,11 @@ async def list_rights(call: Call) -> Page[answers.LeaseRights]:
     """List what the lease of each capability grants. A target unknown to the broker is reported as a fault and does not
     hide the others."""
     found: list[answers.LeaseRights] = []
-    for name, one in leased_capabilities(call.walk).items():
+    for name, one in leased_capabilities(call.walk.authority.registry).items():
         rights: Sequence[Right] = ()
         fault = ""
         try:
-            rights = await rights_of(call.walk, one)
+            rights = await rights_of(call.walk.live.leases, one)
         except Unavailable as failed:
             if failed.code == "broker.unreachable":
                 raise
@@ -80,10 +80,18 @@ async def count_use(call: Call) -> answers.LeaseUsePage:
     body = call.members("since", "start", "log")
     since = _number(body.text("since", chars_max=16)) if body.has("since") else 0
     if body.has("log"):
-        page = await count_lease_use_elsewhere(call.walk, body.text("log", chars_max=256), since=since)
+        page = await count_lease_use_elsewhere(
+            call.walk.recorder.subject_keys,
+            call.walk.authority.registry,
+            call.walk.live.leases,
+            body.text("log", chars_max=256),
+            since=since,
+        )
     else:
         start = _number(body.text("start", chars_max=16)) if body.has("start") else 0
-        page = await count_lease_use(call.walk, since=since, start=start)
+        page = await count_lease_use(
+            call.walk.recorder, call.walk.authority.registry, call.walk.live.leases, since=since, start=start
+        )
     return answers.LeaseUsePage(
         start=page.start,
         end=page.end,
@@ -108,14 +116,14 @@ async def narrow(call: Call) -> answers.LeaseNarrowed:
     body = call.members("capability", "template", "kept")
     name = body.text("capability", chars_max=256)
     template, kept = body.text("template", chars_max=64), body.items("kept")
-    one = leased(call.walk, name)
+    one = leased(call.walk.authority.registry, name)
     if template != one.template:
         raise LEASE_TEMPLATE("the lease of this capability was changed meanwhile: count again")
     if len(kept) > PLACES_MAX or not all(isinstance(place, str) for place in kept):
         raise REQUEST_BODY(f"/kept: a list of at most {PLACES_MAX} places")
-    asks = broker_of(call.walk).asks
+    asks = broker_of(call.walk.live.leases).asks
     grants = await asks.narrowed(one.target, one.lease.grants.thaw(), [str(place) for place in kept])
-    stored = call.walk.registry.documents()[f"Capability/{name}"]
+    stored = call.walk.authority.registry.documents()[f"Capability/{name}"]
     document = with_grants(parse(stored), grants) if grants is not None else None
     return answers.LeaseNarrowed(document=cast("AnyObject | None", document))
 
@@ -133,10 +141,10 @@ async def tell_rights(call: Call) -> answers.DocumentRights:
     found: list[answers.DocumentLease] = []
     for document in call.members("documents").items("documents"):
         name, server, grants = _lease_in(document)
-        known = call.walk.registry.current.servers.get(server)
+        known = call.walk.authority.registry.current.servers.get(server)
         if known is None or not known.target:
             raise SERVER_UNKNOWN(f"no broker acts for server {shown(server)}")
-        rights = await broker_of(call.walk).asks.rights(known.target, grants)
+        rights = await broker_of(call.walk.live.leases).asks.rights(known.target, grants)
         found.append(
             answers.DocumentLease(
                 capability=name, target=known.target, rights=tuple(_right(right) for right in rights)

@@ -47,19 +47,19 @@ async def show_status(call: Call) -> answers.Status:
     """Return the overall status."""
     walk = call.walk
     now = walk.clock.now()
-    owed = counted_reviews(walk)
+    owed = counted_reviews(walk.authority.approvals, walk.limits, walk.clock)
     return answers.Status(
         version=__version__,
-        origin=walk.ledger.origin,
-        entries=walk.ledger.size,
-        open_intents=len(walk.open_intents),
-        approvals_pending=sum(1 for _ in walk.approvals.all(pending_only=True, now=now)),
+        origin=walk.recorder.ledger.origin,
+        entries=walk.recorder.ledger.size,
+        open_intents=len(walk.recorder.open_intents),
+        approvals_pending=sum(1 for _ in walk.authority.approvals.all(pending_only=True, now=now)),
         reviews_owed=sum(owed.values()),
         reviews_overdue=owed["overdue"],
-        mandates_open=len(await mandates_in(walk, "open")),
-        policy_set=walk.decision_point.policy_set,
+        mandates_open=len(await mandates_in(walk.authority, "open")),
+        policy_set=walk.policies.decision_point.policy_set,
         policy_publishers=walk.policies.publishers,
-        registry=walk.registry.current.digest,
+        registry=walk.authority.registry.current.digest,
         servers=dict(call.product.server_states()),
         witnesses=tuple(_witness(one) for one in call.product.witness_states()),
         shards=tuple(
@@ -71,7 +71,7 @@ async def show_status(call: Call) -> answers.Status:
             for what, name, why in call.product.unreadable_rows()
         ),
         registers=tuple(call.product.registers_told()),
-        alarms=_alarms(walk.plans.difference),
+        alarms=_alarms(walk.verification.plans.difference),
     )
 
 
@@ -105,8 +105,8 @@ def _witness(state: WitnessState) -> answers.Witness:
 async def show_ledger(call: Call) -> answers.Ledger:
     """Return the name, size, key and latest checkpoint."""
     return answers.Ledger(
-        origin=call.walk.ledger.origin,
-        entries=call.walk.ledger.size,
+        origin=call.walk.recorder.ledger.origin,
+        entries=call.walk.recorder.ledger.size,
         checkpoint=call.product.checkpoint(),
         key=call.product.log_key,
     )
@@ -122,7 +122,7 @@ async def show_ledger(call: Call) -> answers.Ledger:
 )
 async def seal_ledger(call: Call) -> answers.Checkpoint:
     """Sign a checkpoint over all durable entries."""
-    return answers.Checkpoint(checkpoint=call.walk.ledger.seal())
+    return answers.Checkpoint(checkpoint=call.walk.recorder.ledger.seal())
 
 
 @operation(
@@ -137,10 +137,12 @@ async def show_entry(call: Call) -> answers.Entry:
     text = call.path["index"]
     if not (text.isascii() and text.isdigit() and len(text) <= 16):
         raise REQUEST_PATH(f"{shown(text)} is not the index of an entry")
-    stored = next(iter(call.walk.ledger.replay(int(text))), None)
+    stored = next(iter(call.walk.recorder.ledger.replay(int(text))), None)
     if stored is None:
-        raise LEDGER_ENTRY_UNKNOWN(f"there is no entry {text}: the ledger has {call.walk.ledger.size}")
-    moment = opened_moment(stored, call.walk.subject_keys.find)
+        raise LEDGER_ENTRY_UNKNOWN(
+            f"there is no entry {text}: the ledger has {call.walk.recorder.ledger.size}"
+        )
+    moment = opened_moment(stored, call.walk.recorder.subject_keys.find)
     line = told(moment)
     return answers.Entry(
         index=stored.index,
@@ -167,7 +169,7 @@ async def find_under(call: Call) -> Page[answers.ActionUnder]:
     asked = {name: call.query.get(name, "") for name in ("manifest", "prompt", "model")}
     wanted = wanted_manifest(**asked)
     entries = await _entries(call)
-    found = await to_thread.run_sync(find_actions, entries, wanted, call.walk.subject_keys.find)
+    found = await to_thread.run_sync(find_actions, entries, wanted, call.walk.recorder.subject_keys.find)
     return page_of(call, found.actions, name=lambda one: str(one.line.index), render=action_told)
 
 
@@ -175,7 +177,7 @@ async def _entries(call: Call) -> list[StoredEntry]:
     """Return all entries of the log. A long log takes time to read: other callers are served meanwhile."""
     entries: list[StoredEntry] = []
     turns = Turns(call.walk.clock)
-    for stored in call.walk.ledger.replay():
+    for stored in call.walk.recorder.ledger.replay():
         entries.append(stored)
         await turns.after(len(entries))
     return entries
@@ -194,7 +196,7 @@ async def show_timeline(call: Call) -> answers.Timeline:
     name."""
     name = call.path["name"]
     entries = await _entries(call)
-    find = call.walk.subject_keys.find
+    find = call.walk.recorder.subject_keys.find
     lines = await to_thread.run_sync(reconstruct_timeline, entries, name, find)
     return answers.Timeline(
         name=name,

@@ -57,12 +57,12 @@ async def draft_mandate(call: Call) -> answers.Draft:
     With `application`, that application signs: the principal's ID token must then carry `nonce`.
     """
     name = call.path["name"]
-    template = call.walk.registry.current.templates.get(name)
+    template = call.walk.authority.registry.current.templates.get(name)
     if template is None:
         raise TEMPLATE_UNKNOWN(f"there is no active mandate template {shown(name)}")
     body = call.members("principal", "parameters", "application")
     application = body.text("application", chars_max=PRINCIPAL_CHARS_MAX) if body.has("application") else ""
-    if application and application not in call.walk.registry.current.applications:
+    if application and application not in call.walk.authority.registry.current.applications:
         raise MANDATE_APPLICATION(f"there is no active application {shown(application)}")
     terms = filled(
         template,
@@ -86,7 +86,7 @@ async def draft_mandate(call: Call) -> answers.Draft:
 async def draft_scheduled(call: Call) -> answers.Draft:
     """Return the mandate that a schedule gives for the time at which it is due now, for its scheduler to sign."""
     call.members()
-    current, name = call.walk.registry.current, call.path["name"]
+    current, name = call.walk.authority.registry.current, call.path["name"]
     schedule = current.schedules.get(name)
     if schedule is None:
         raise MANDATE_SCHEDULE(f"there is no active schedule {shown(name)}")
@@ -97,8 +97,8 @@ async def draft_scheduled(call: Call) -> answers.Draft:
 
 
 def _draft(call: Call, terms: MandateTerms) -> answers.Draft:
-    audience = call.walk.ledger.origin
-    current = call.walk.registry.current
+    audience = call.walk.recorder.ledger.origin
+    current = call.walk.authority.registry.current
     giver = PrincipalId(schedule_owner(terms.principal, current) or terms.principal)
     beside = left_out(terms, current.capabilities, giver=current.principals.get(giver))
     titles = _titles(call, (*(grant.capability for grant in terms.grants), *beside.capabilities))
@@ -144,7 +144,9 @@ async def list_mandates(call: Call) -> Page[answers.Mandate]:
     state = call.query.get("state")
     if state is not None and state not in MANDATE_STATES:
         raise REQUEST_QUERY(f"state {shown(state)} is not known: use one of {', '.join(MANDATE_STATES)}")
-    wanted = call.walk.mandates.all() if state is None else await mandates_in(call.walk, state)
+    wanted = (
+        call.walk.authority.mandates.all() if state is None else await mandates_in(call.walk.authority, state)
+    )
     return page_of(call, wanted, name=lambda one: one.id, render=lambda one: _mandate(call, one))
 
 
@@ -157,7 +159,7 @@ async def list_mandates(call: Call) -> Page[answers.Mandate]:
 )
 async def show_mandate(call: Call) -> answers.Mandate:
     """Return one mandate."""
-    mandate = call.walk.mandates.find(MandateId(call.path["id"]))
+    mandate = call.walk.authority.mandates.find(MandateId(call.path["id"]))
     if mandate is None:
         raise MANDATE_UNKNOWN(f"mandate {shown(call.path['id'])} is not known")
     return _mandate(call, mandate)
@@ -174,24 +176,29 @@ async def show_mandate(call: Call) -> answers.Mandate:
 async def end_mandate(call: Call) -> answers.Mandate:
     """Close a mandate: the next action under it is refused."""
     call.members()
-    return _mandate(call, await close_mandate(call.walk, call.path["id"], by=call.by))
+    return _mandate(
+        call,
+        await close_mandate(
+            call.walk.recorder, call.walk.authority, call.walk.live, call.path["id"], by=call.by
+        ),
+    )
 
 
 def _mandate(call: Call, mandate: Mandate) -> answers.Mandate:
     titles = _titles(call, tuple(grant.capability for grant in mandate.grants))
-    state, because = mandate_state(call.walk, mandate)
+    state, because = mandate_state(call.walk.authority, mandate)
     audience = audience_of(mandate.token)
     return answers.Mandate(
         id=mandate.id,
         principal=mandate.principal,
-        owner=schedule_owner(mandate.principal, call.walk.registry.current),
+        owner=schedule_owner(mandate.principal, call.walk.authority.registry.current),
         application=mandate.application,
         agent=mandate.agent,
         use_case=mandate.use_case,
         purpose=mandate.purpose,
         state=state,
         because=because,
-        calls_used=call.walk.mandates.calls_used(mandate.id),
+        calls_used=call.walk.authority.mandates.calls_used(mandate.id),
         calls_max=mandate.calls_max,
         budgets=_budgets(call, mandate),
         not_before=instant(mandate.not_before),
@@ -207,19 +214,19 @@ def _session(call: Call, mandate: Mandate) -> tuple[Authority, ...]:
     """Return the authorities of the mandate's login session; empty if they cannot be read, in which case every action
     is refused."""
     try:
-        return known_session(call.walk, mandate)
+        return known_session(call.walk.authority.sessions, mandate)
     except Malformed:
         return ()
 
 
 def _budgets(call: Call, mandate: Mandate) -> dict[str, answers.BudgetUse]:
     """Return the budgets other than calls, with the use that this process has counted."""
-    used = call.walk.mandates.used(mandate.id)
+    used = call.walk.authority.mandates.used(mandate.id)
     return {name: answers.BudgetUse(used=used.get(name, 0), limit=limit) for name, limit in mandate.budgets}
 
 
 def _titles(call: Call, names: tuple[str, ...]) -> dict[str, str]:
-    known = call.walk.registry.current.capabilities
+    known = call.walk.authority.registry.current.capabilities
     return {name: known[name].title for name in names if name in known and known[name].title}
 
 

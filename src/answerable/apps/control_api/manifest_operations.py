@@ -33,7 +33,17 @@ if TYPE_CHECKING:
 async def put_manifest(call: Call) -> answers.AgentManifest:
     """Put a signed manifest into force."""
     token = call.members("token").text("token", chars_max=TOKEN_CHARS_MAX)
-    return _manifest(call, await register_manifest(call.walk, token, by=call.by))
+    return _manifest(
+        call,
+        await register_manifest(
+            call.walk.recorder,
+            call.walk.authority,
+            call.walk.asking.under_way,
+            call.walk.live,
+            token,
+            by=call.by,
+        ),
+    )
 
 
 @operation(
@@ -46,7 +56,7 @@ async def put_manifest(call: Call) -> answers.AgentManifest:
 async def show_manifest(call: Call) -> answers.AgentManifest:
     """Return the agent's most recently registered manifest, and the fault if it is not in force."""
     agent = agent_id(call.path["name"])
-    signed = call.walk.manifests.current(agent)
+    signed = call.walk.authority.manifests.current(agent)
     if signed is None:
         raise MANIFEST_UNKNOWN(f"there is no manifest of agent {shown(agent)}")
     return _manifest(call, signed)
@@ -62,9 +72,11 @@ async def show_manifest(call: Call) -> answers.AgentManifest:
 async def show_tools(call: Call) -> answers.AgentTools:
     """Return the tools that the gateway offers an agent now, compared with its manifest."""
     agent = agent_id(call.path["name"])
-    if agent not in call.walk.registry.current.agents:
+    if agent not in call.walk.authority.registry.current.agents:
         raise AGENT_INACTIVE(f"agent {shown(agent)} is not active")
-    seen = observed_tools(call.walk, agent)
+    seen = observed_tools(
+        call.walk.authority, call.walk.verification.upstream, call.walk.policies.decision_point, agent
+    )
     return answers.AgentTools(
         agent=agent,
         digest=seen.digest,
@@ -77,7 +89,7 @@ async def show_tools(call: Call) -> answers.AgentTools:
 
 
 def _manifest(call: Call, signed: SignedManifest) -> answers.AgentManifest:
-    fault = standing_fault(signed, call.walk.registry.current)
+    fault = standing_fault(signed, call.walk.authority.registry.current)
     return answers.AgentManifest(
         agent=signed.manifest.agent,
         digest=signed.digest,

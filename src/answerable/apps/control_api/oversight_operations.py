@@ -36,7 +36,15 @@ async def show_oversight(call: Call) -> answers.Oversight:
     text = call.query.get("since", "0")
     if not (text.isascii() and text.isdigit() and len(text) <= SINCE_CHARS_MAX):
         raise REQUEST_QUERY(f"{shown(text)} is not a time in Unix milliseconds")
-    return oversight_members(await report_oversight(call.walk, since=int(text)))
+    return oversight_members(
+        await report_oversight(
+            call.walk.recorder,
+            call.walk.authority.registry,
+            call.walk.asking.figures,
+            call.walk.policies,
+            since=int(text),
+        )
+    )
 
 
 def oversight_members(told: OversightTold) -> answers.Oversight:

@@ -31,8 +31,15 @@ if TYPE_CHECKING:
 async def invite(call: Call) -> answers.Invited:
     """Return an invitation code for one registered person; it is returned here and never again."""
     seconds = _seconds(call)
-    invited = await invite_person(call.walk, call.path["name"], by=call.by, seconds=seconds)
-    origins = desk_of(call.walk).origins
+    invited = await invite_person(
+        call.walk.recorder,
+        call.walk.authority,
+        call.walk.asking.passkeys,
+        call.path["name"],
+        by=call.by,
+        seconds=seconds,
+    )
+    origins = desk_of(call.walk.asking.passkeys).origins
     return answers.Invited(
         person=invited.invitation.person,
         code=invited.code,
@@ -53,7 +60,7 @@ async def invite(call: Call) -> answers.Invited:
 async def list_passkeys(call: Call) -> Page[answers.Passkey]:
     """List passkeys in force, oldest first."""
     person = call.query.get("person", "")
-    found = [one for one in desk_of(call.walk).register.all() if person in ("", one.person)]
+    found = [one for one in desk_of(call.walk.asking.passkeys).register.all() if person in ("", one.person)]
     return page_of(call, found, name=lambda one: one.name, render=_passkey)
 
 
@@ -67,7 +74,9 @@ async def list_passkeys(call: Call) -> Page[answers.Passkey]:
 )
 async def remove(call: Call) -> answers.Passkey:
     """Remove a passkey for good."""
-    return _passkey(await remove_passkey(call.walk, call.path["id"], by=call.by))
+    return _passkey(
+        await remove_passkey(call.walk.recorder, call.walk.asking.passkeys, call.path["id"], by=call.by)
+    )
 
 
 def _passkey(one: Passkey) -> answers.Passkey:

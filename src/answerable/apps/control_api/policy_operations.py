@@ -46,14 +46,14 @@ ATTACHED_CHARS_MAX: Final = 262_144
 async def show_policies(call: Call) -> answers.Policies:
     """Return the sets in force and who may change them."""
     walk = call.walk
-    present = policy_documents(walk.registry.documents())
+    present = policy_documents(walk.authority.registry.documents())
     return answers.Policies(
-        audience=walk.ledger.origin,
-        policy_set=walk.decision_point.policy_set,
+        audience=walk.recorder.ledger.origin,
+        policy_set=walk.policies.decision_point.policy_set,
         documents=documents_digest(present),
         sets=tuple(key.partition("/")[2] for key in present),
         publishers=walk.policies.publishers,
-        proposals=len(waiting_proposals(walk)),
+        proposals=len(waiting_proposals(walk.policies)),
     )
 
 
@@ -68,9 +68,17 @@ async def show_policies(call: Call) -> answers.Policies:
 async def plan_policies(call: Call) -> answers.PolicyPlan:
     """Return what these policy sets would change; changes nothing."""
     documents, removed = given_sets(call)
-    plan = await planned_sets(call.walk, documents, removed)
+    plan = await planned_sets(
+        call.walk.authority.registry,
+        call.walk.policies,
+        call.walk.drills,
+        call.walk.limits,
+        call.walk.clock,
+        documents,
+        removed,
+    )
     return answers.PolicyPlan(
-        before=documents_digest(policy_documents(call.walk.registry.documents())),
+        before=documents_digest(policy_documents(call.walk.authority.registry.documents())),
         after=documents_digest(policy_documents(plan.documents)),
         policy_set=plan.decision_point.policy_set,
         changes=_changes(plan.applied),
@@ -86,7 +94,7 @@ async def plan_policies(call: Call) -> answers.PolicyPlan:
 )
 async def list_proposals(call: Call) -> Page[answers.PolicyProposal]:
     """List pending proposals, newest first."""
-    return page_of(call, waiting_proposals(call.walk), name=lambda one: one.id, render=_proposal)
+    return page_of(call, waiting_proposals(call.walk.policies), name=lambda one: one.id, render=_proposal)
 
 
 @operation(
@@ -98,8 +106,8 @@ async def list_proposals(call: Call) -> Page[answers.PolicyProposal]:
 )
 async def show_proposal(call: Call) -> answers.ShownProposal:
     """Return one proposal, with its documents and those in force."""
-    proposal = found_proposal(call.walk, call.path["id"])
-    present = policy_documents(call.walk.registry.documents())
+    proposal = found_proposal(call.walk.policies, call.path["id"])
+    present = policy_documents(call.walk.authority.registry.documents())
     return answers.ShownProposal(
         **structs.asdict(_proposal(proposal)),
         superseded=documents_digest(present) != proposal.before,
@@ -151,7 +159,11 @@ async def put_proposal(call: Call) -> answers.PolicyApplied:
 )
 async def drop_proposal(call: Call) -> answers.PolicyProposal:
     """Withdraw a proposal."""
-    return _proposal(await withdraw_proposal(call.walk, call.path["id"], by=call.by))
+    return _proposal(
+        await withdraw_proposal(
+            call.walk.recorder, call.walk.asking.under_way, call.walk.policies, call.path["id"], by=call.by
+        )
+    )
 
 
 @operation(
@@ -163,7 +175,7 @@ async def drop_proposal(call: Call) -> answers.PolicyProposal:
 )
 async def list_sets(call: Call) -> Page[answers.KeptSet]:
     """List policy sets that were in force and can be restored, most recent first."""
-    return page_of(call, kept_sets(call.walk), name=lambda one: f"{one[1].digest}", render=_kept)
+    return page_of(call, kept_sets(call.walk.policies), name=lambda one: f"{one[1].digest}", render=_kept)
 
 
 @operation(
@@ -176,7 +188,7 @@ async def list_sets(call: Call) -> Page[answers.KeptSet]:
 async def find_set(call: Call) -> answers.EarlierSet:
     """Return the set that a digest names, or the previous set for `previous`."""
     name = call.path["name"]
-    kept = kept_set(call.walk, "" if name == "previous" else name)
+    kept = kept_set(call.walk.authority.registry, call.walk.policies, "" if name == "previous" else name)
     return answers.EarlierSet(
         digest=kept.digest,
         policy_set=kept.policy_set,

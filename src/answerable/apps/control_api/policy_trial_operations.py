@@ -41,7 +41,11 @@ async def simulate(call: Call) -> answers.SimulationPage:
     body = call.members("documents", "removed", "since", "start", "tiers")
     given = body.texts_by_name("tiers") if body.has("tiers") else {}
     page = await simulate_policy(
-        call.walk,
+        call.walk.recorder,
+        call.walk.authority,
+        call.walk.policies,
+        call.walk.drills,
+        call.walk.limits,
         documents,
         removed=removed,
         since=_number(body.text("since", chars_max=16)) if body.has("since") else 0,
@@ -128,7 +132,18 @@ async def show_shadow(call: Call) -> answers.PolicyShadow:
 async def put_shadow(call: Call) -> answers.PolicyShadow:
     """Start policy sets as the shadow."""
     documents, removed = given_sets(call)
-    await start_shadow(call.walk, documents, removed=removed, by=call.by)
+    await start_shadow(
+        call.walk.recorder.ledger,
+        call.walk.authority.registry,
+        call.walk.policies,
+        call.walk.drills,
+        call.walk.limits,
+        call.walk.clock,
+        call.walk.entropy,
+        documents,
+        removed=removed,
+        by=call.by,
+    )
     return _shadow(call)
 
 
@@ -143,22 +158,22 @@ async def put_shadow(call: Call) -> answers.PolicyShadow:
 async def drop_shadow(call: Call) -> answers.PolicyShadow:
     """Stop the shadow; the answer has its last results."""
     told = _shadow(call)
-    stop_shadow(call.walk)
+    stop_shadow(call.walk.policies)
     return structs.replace(told, state="stopped")
 
 
 def _shadow(call: Call) -> answers.PolicyShadow:
-    shadow = shadow_set(call.walk)
+    shadow = shadow_set(call.walk.policies)
     if shadow is None:
         raise SHADOW_NONE()
-    seen = shadow_seen(call.walk, shadow)
+    seen = shadow_seen(call.walk.recorder.ledger, call.walk.policies, shadow)
     return answers.PolicyShadow(
         state="fault" if seen.fault else "following",
         fault=seen.fault,
         policy_set=seen.policy_set,
         since=instant(shadow.since),
         by=shadow.by,
-        behind=max(0, call.walk.ledger.size - seen.read_to),
+        behind=max(0, call.walk.recorder.ledger.size - seen.read_to),
         **_compared(seen.tally, seen.differences),
     )
 

@@ -242,7 +242,7 @@ def _inactive(one: Inactive) -> answers.InactiveDocument:
 
 
 def _documents(call: Call) -> list[JSONValue]:
-    stored = call.walk.registry.documents()
+    stored = call.walk.authority.registry.documents()
     return [parse(stored[key]) for key in sorted(stored)]
 
 

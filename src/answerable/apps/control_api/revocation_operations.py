@@ -33,7 +33,13 @@ async def revoke(call: Call) -> answers.Stopped:
     given = isinstance(call.body, dict) and "reason" in call.body
     reason = body.text("reason", chars_max=REASON_CHARS_MAX) if given else ""
     stopped = await revoke_authority(
-        call.walk, what, by=call.by, reason=reason, workloads=getattr(call.product, "workloads", None)
+        call.walk.recorder,
+        call.walk.authority,
+        call.walk.live,
+        what,
+        by=call.by,
+        reason=reason,
+        workloads=getattr(call.product, "workloads", None),
     )
     return _stopped(call, stopped)
 
@@ -47,7 +53,7 @@ async def revoke(call: Call) -> answers.Stopped:
 )
 async def list_revocations(call: Call) -> Page[answers.Revocation]:
     """List every revocation, newest first."""
-    found = call.walk.revocations.all()
+    found = call.walk.authority.revocations.all()
     return page_of(call, found, name=lambda one: f"{one.what.kind}:{one.what.name}", render=_revocation)
 
 
@@ -98,7 +104,7 @@ def _stopped(call: Call, stopped: Stopped) -> answers.Stopped:
         ),
         done_count=answers.UndoingCount(**counts(stopped.effects)),
         logs=_logs(stopped),
-        log=call.walk.ledger.origin,
+        log=call.walk.recorder.ledger.origin,
     )
 
 

@@ -31,7 +31,9 @@ async def simulate(call: Call) -> answers.RuleSimulation:
     since = call.query.get("since", "0")
     if not (since.isascii() and since.isdigit() and len(since) <= 16):
         raise REQUEST_QUERY(f"{shown(since)} is not a number of Unix milliseconds")
-    found = await simulate_rule(call.walk, call.path["name"], since=int(since))
+    found = await simulate_rule(
+        call.walk.recorder, call.walk.authority, call.walk.limits, call.path["name"], since=int(since)
+    )
     return answers.RuleSimulation(
         start=found.start,
         end=found.end,

@@ -38,7 +38,15 @@ async def show_stats(call: Call) -> answers.Stats:
     text = call.query.get("since", "0")
     if not (text.isascii() and text.isdigit() and len(text) <= SINCE_CHARS_MAX):
         raise REQUEST_QUERY(f"{shown(text)} is not a time in Unix milliseconds")
-    return told(await report_statistics(call.walk, since=int(text)))
+    return told(
+        await report_statistics(
+            call.walk.recorder,
+            call.walk.authority.registry,
+            call.walk.asking.figures,
+            call.walk.policies,
+            since=int(text),
+        )
+    )
 
 
 def told(found: StatisticsView) -> answers.Stats:

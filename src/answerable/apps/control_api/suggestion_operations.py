@@ -37,7 +37,9 @@ _DIGITS_MAX: Final = 15
 async def list_suggestions(call: Call) -> answers.SuggestedRules:
     """List what could be allowed without asking, judged by what people approved since a time."""
     found = await suggest_rules(
-        call.walk,
+        call.walk.recorder,
+        call.walk.authority.registry,
+        call.walk.asking.figures,
         since=_whole(call, "since", 0),
         approved_min=_whole(call, "approved_min", APPROVED_MIN),
         days=_whole(call, "days", DAYS_MAX),

@@ -41,20 +41,20 @@ ENDED: Final = ("closed", "fallen", "revoked", "expired")
 )
 async def show_tree(call: Call) -> answers.MandateTree:
     """Return the mandate, its hops, each after its parent, and the actions under each."""
-    mandate = call.walk.mandates.find(MandateId(call.path["id"]))
+    mandate = call.walk.authority.mandates.find(MandateId(call.path["id"]))
     if mandate is None:
         raise MANDATE_UNKNOWN(f"mandate {shown(call.path['id'])} is not known")
     # A long log takes time to read: other callers are served meanwhile.
     entries: list[StoredEntry] = []
     turns = Turns(call.walk.clock)
-    for stored in call.walk.ledger.replay():
+    for stored in call.walk.recorder.ledger.replay():
         entries.append(stored)
         await turns.after(len(entries))
-    tree = await to_thread.run_sync(trace_mandate, entries, mandate.id, call.walk.subject_keys.find)
-    state, because = mandate_state(call.walk, mandate)
+    tree = await to_thread.run_sync(trace_mandate, entries, mandate.id, call.walk.recorder.subject_keys.find)
+    state, because = mandate_state(call.walk.authority, mandate)
     states = {
         name: (state, because) if _counts_first(state, found[0]) else found
-        for name, found in hop_states(call.walk, tree.branches, call.walk.clock.now()).items()
+        for name, found in hop_states(call.walk.authority, tree.branches, call.walk.clock.now()).items()
     }
     whole = _authority(mandate)
     return answers.MandateTree(

@@ -142,7 +142,7 @@ class EnrolmentDesk:
             with suppress(Refused):
                 asked.known.agent = agent_of(self._workloads, shown_by.evidence).name
             raise
-        self._workloads.walk.sightings.leave("agent", stranger_name(shown_by.evidence))
+        self._workloads.walk.verification.sightings.leave("agent", stranger_name(shown_by.evidence))
         return await self._answer(instance, request.csr)
 
     async def renew(self, asked: Asked) -> dict[str, JSONValue]:
@@ -340,7 +340,7 @@ class EnrolmentDesk:
         return program_in(facts.selectors())
 
     def _states_program(self, found: Instance) -> bool:
-        signed = self._workloads.walk.manifests.current(found.agent)
+        signed = self._workloads.walk.authority.manifests.current(found.agent)
         return signed is not None and bool(signed.manifest.executable_digest)
 
     def _wanted(self, instance: Instance) -> list[JSONValue]:

@@ -98,17 +98,25 @@ class _Door:
 
     async def waiting(self, workflow: Workflow, request: Request) -> dict[str, JSONValue]:
         """List the approvals that the workflow may answer, oldest first."""
-        found = waiting_for_workflow(self._walk, workflow)
+        found = waiting_for_workflow(self._walk.authority, self._walk.limits, workflow)
         return {
             "workflow": workflow.name,
-            "audience": self._walk.ledger.origin,
+            "audience": self._walk.recorder.ledger.origin,
             "items": [_shown(one) for one in found[:ITEMS_MAX]],
             "count": len(found),
         }
 
     async def open(self, workflow: Workflow, request: Request) -> dict[str, JSONValue]:
         """Return a nonce for one answer."""
-        nonce, approval, ends = open_to_workflow(self._walk, workflow, request.path_params["id"])
+        nonce, approval, ends = open_to_workflow(
+            self._walk.recorder.ledger,
+            self._walk.authority,
+            self._walk.asking.openings,
+            self._walk.limits,
+            self._walk.entropy,
+            workflow,
+            request.path_params["id"],
+        )
         return {
             "nonce": to_base64url(nonce),
             "action": approval.shown.hex,
@@ -122,7 +130,15 @@ class _Door:
         token = body.get("token")
         if body.keys() != {"token"} or not isinstance(token, str):
             raise REQUEST_BODY("the body must be an object with the text `token`")
-        after = await answer_as_workflow(self._walk, workflow.name, request.path_params["id"], token)
+        after = await answer_as_workflow(
+            self._walk.recorder,
+            self._walk.authority,
+            self._walk.asking,
+            self._walk.counters,
+            workflow.name,
+            request.path_params["id"],
+            token,
+        )
         return {"id": after.id, "state": after.state}
 
     async def _body(self, request: Request) -> dict[str, JSONValue]:

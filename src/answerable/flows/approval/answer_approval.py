@@ -58,10 +58,21 @@ if TYPE_CHECKING:
     from answerable.core.identity.people.passkey import PasskeyAssertion
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, Counters, InProgress, Recorder
+    from answerable.flows.state.passkey_desk import PasskeyState
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.challenge_register import OpeningRegister
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.registry_store import RegistryStore
 
 
-async def answer_approval(walk: Walk, approval_id: str, token: str, *, typed: str = "") -> Approval:
+async def answer_approval(
+    recorder: Recorder, authority: AuthorityRegisters, asking: AskingState, counters: Counters,
+    approval_id: str, token: str, *, typed: str = "",
+) -> Approval:  # fmt: skip
     """Verify and record an answer that a person signed with a key file. Return the approval after the answer.
 
     typed: the name that the person typed, where `name_wanted` requires one.
@@ -73,23 +84,21 @@ async def answer_approval(walk: Walk, approval_id: str, token: str, *, typed: st
     `break_glass.too_many`, `revoked.*` and `held.*` of the person who answers, and `held.*` and `mandate.closed` of the
     waiting action), Unavailable.
     """
-    return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token, typed=typed))
+    return await one_at_a_time(
+        recorder,
+        authority,
+        asking,
+        counters,
+        approval_id,
+        partial(_by_key, recorder.ledger, authority.registry, asking, token=token, typed=typed),
+    )
 
 
 async def answer_by_passkey(
-    walk: Walk,
-    approval_id: str,
-    *,
-    person: PrincipalId,
-    verdict: Verdict,
-    comment: str,
-    nonce: bytes,
-    assertion: PasskeyAssertion,
-    reason: str = "",
-    narrower: str = "",
-    typed: str = "",
-    session: str = "",
-) -> Approval:
+    recorder: Recorder, authority: AuthorityRegisters, asking: AskingState, counters: Counters,
+    approval_id: str, *, person: PrincipalId, verdict: Verdict, comment: str, nonce: bytes,
+    assertion: PasskeyAssertion, reason: str = "", narrower: str = "", typed: str = "", session: str = "",
+) -> Approval:  # fmt: skip
     """Verify and record an answer that a person signed with a passkey in the console. Return the approval after the
     answer.
 
@@ -100,36 +109,36 @@ async def answer_by_passkey(
     """
     words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
     answer = partial(
-        _by_passkey,
-        walk,
-        person=person,
-        verdict=verdict,
-        words=words,
-        nonce=nonce,
-        assertion=assertion,
-        typed=typed,
-        session=session,
-    )
-    return await one_at_a_time(walk, approval_id, answer)
+        _by_passkey, recorder.ledger, authority, asking, person=person, verdict=verdict, words=words,
+        nonce=nonce, assertion=assertion, typed=typed, session=session,
+    )  # fmt: skip
+    return await one_at_a_time(recorder, authority, asking, counters, approval_id, answer)
 
 
 async def one_at_a_time(
-    walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    counters: Counters,
+    approval_id: str,
+    read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]],
 ) -> Approval:
     """Process one answer to an approval at a time. read: return the checked answer, and the thumbprint and public JWK
     of its signing key."""
-    with being_answered(walk, approval_id):
-        now = walk.clock.now()
-        approval = approval_here(walk, ApprovalId(approval_id))
+    with being_answered(asking.under_way, approval_id):
+        now = recorder.clock.now()
+        approval = approval_here(recorder.ledger, authority, ApprovalId(approval_id))
         answer, key, signer = read(approval, now)
-        with counted(walk, approval, answer, now):
-            recorded = await answer_on_record(walk, approval, answer, key=key, signer=signer, now=now)
+        with counted(asking.openings, asking.limits, approval, answer, now):
+            recorded = await answer_on_record(
+                recorder, authority, asking, counters, approval, answer, key=key, signer=signer, now=now
+            )
             if isinstance(recorded, Approval):
                 return recorded
             # 2. The answer counts only if the approval is still the one that was checked.
-            check_swapped(is_swapped=walk.approvals.replace(recorded.after, was=recorded.was))
+            check_swapped(is_swapped=authority.approvals.replace(recorded.after, was=recorded.was))
             if answer.verdict == GLASS:
-                tell_broken(walk, recorded.after, recorded.index)
+                tell_broken(asking.channel, recorder.clock, recorded.after, recorded.index)
             if recorded.left is not None:
                 raise recorded.left
             return recorded.after
@@ -147,10 +156,10 @@ class OnRecord:
 
 
 @contextmanager
-def being_answered(walk: Walk, approval_id: str) -> Iterator[None]:
+def being_answered(under_way: InProgress, approval_id: str) -> Iterator[None]:
     """Allow one answer to this approval at a time. Raises Refused (`approval.changed_meanwhile`) if another is in
     progress."""
-    answering = walk.under_way.answering
+    answering = under_way.answering
     if approval_id in answering:
         # Two answers checked against the same state would both be recorded, and only one would count.
         raise APPROVAL_CHANGED_MEANWHILE(
@@ -170,52 +179,43 @@ def check_swapped(*, is_swapped: bool) -> None:
 
 
 def _by_key(
-    walk: Walk, approval: Approval, now: UnixMillis, *, token: str, typed: str
-) -> tuple[Answer, str, str]:
-    people = walk.registry.current.principals
+    ledger: Ledger, registry: RegistryStore, asking: AskingState, approval: Approval, now: UnixMillis, *,
+    token: str, typed: str,
+) -> tuple[Answer, str, str]:  # fmt: skip
+    people = registry.current.principals
     signed = verify_answer(
         token,
         approval=approval,
-        audience=walk.ledger.origin,
+        audience=ledger.origin,
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    check_typed(walk, approval, person=signed.by, verdict=signed.verdict, typed=typed, now=now)
-    given = take_nonce(walk, approval.id, signed.nonce, now, by=signed.by)
-    opened = opened_at(walk, approval, signed.by, given, now)
-    check_strength(walk.limits, approval, passkey=None, page=approval_page(walk, approval.id))
-    check_look(walk, approval, verdict=signed.verdict, opened_at=opened, now=now)
-    answer = Answer(
-        by=signed.by,
-        groups=people[signed.by].groups,
-        verdict=signed.verdict,
-        comment=signed.words.comment,
-        reason=signed.words.reason,
-        narrower=signed.words.narrower,
-        at=now,
-        token=token,
-        opened_at=opened,
+    check_typed(
+        registry, asking.under_way, approval, person=signed.by, verdict=signed.verdict, typed=typed, now=now
     )
+    given = take_nonce(asking.openings, approval.id, signed.nonce, now, by=signed.by)
+    opened = opened_at(asking.openings, approval, signed.by, given, now)
+    check_strength(asking.limits, approval, passkey=None, page=approval_page(asking.passkeys, approval.id))
+    check_look(asking.limits, approval, verdict=signed.verdict, opened_at=opened, now=now)
+    answer = Answer(
+        by=signed.by, groups=people[signed.by].groups, verdict=signed.verdict, comment=signed.words.comment,
+        reason=signed.words.reason, narrower=signed.words.narrower, at=now, token=token, opened_at=opened,
+    )  # fmt: skip
     thumbprint = signing_key_of(token)
     signer = next(one.jwk for one in people[signed.by].keys if one.thumbprint == thumbprint)
     return answer, thumbprint, signer
 
 
 def _by_passkey(
-    walk: Walk,
-    approval: Approval,
-    now: UnixMillis,
-    *,
-    person: PrincipalId,
-    verdict: Verdict,
-    words: Words,
-    nonce: bytes,
-    assertion: PasskeyAssertion,
-    typed: str,
-    session: str,
-) -> tuple[Answer, str, str]:
-    check_typed(walk, approval, person=person, verdict=verdict, typed=typed, now=now, session=session)
-    given = take_nonce(walk, approval.id, nonce, now, by=person)
+    ledger: Ledger, authority: AuthorityRegisters, asking: AskingState, approval: Approval, now: UnixMillis,
+    *, person: PrincipalId, verdict: Verdict, words: Words, nonce: bytes, assertion: PasskeyAssertion,
+    typed: str, session: str,
+) -> tuple[Answer, str, str]:  # fmt: skip
+    check_typed(
+        authority.registry, asking.under_way, approval, person=person, verdict=verdict, typed=typed, now=now,
+        session=session,
+    )  # fmt: skip
+    given = take_nonce(asking.openings, approval.id, nonce, now, by=person)
     signed = challenge(
         nonce=nonce,
         action=approval.shown.digest,
@@ -223,146 +223,145 @@ def _by_passkey(
         verdict=verdict,
         words=words,
     )
-    passkey = check_passkey(walk, assertion, challenge=signed)
+    passkey = check_passkey(authority, asking.passkeys, assertion, challenge=signed)
     if passkey.person != person:
         raise PASSKEY_OTHER(f"this passkey is not registered for {shown(person)}, who is signed in here")
-    check_strength(walk.limits, approval, passkey=passkey)
-    opened = opened_at(walk, approval, person, given, now)
-    check_look(walk, approval, verdict=verdict, opened_at=opened, now=now)
+    check_strength(asking.limits, approval, passkey=passkey)
+    opened = opened_at(asking.openings, approval, person, given, now)
+    check_look(asking.limits, approval, verdict=verdict, opened_at=opened, now=now)
     answer = Answer(
-        by=person,
-        groups=walk.registry.current.principals[person].groups,
-        verdict=verdict,
-        comment=words.comment,
-        reason=words.reason,
-        narrower=words.narrower,
-        at=now,
+        by=person, groups=authority.registry.current.principals[person].groups, verdict=verdict,
+        comment=words.comment, reason=words.reason, narrower=words.narrower, at=now,
         token=kept_answer(
-            approval,
-            by=person,
-            nonce=nonce,
-            verdict=verdict,
-            words=words,
-            audience=walk.ledger.origin,
-            at=now,
-            passkey=passkey,
-            origins=desk_of(walk).origins,
-            assertion=assertion,
+            approval, by=person, nonce=nonce, verdict=verdict, words=words, audience=ledger.origin, at=now,
+            passkey=passkey, origins=desk_of(asking.passkeys).origins, assertion=assertion,
         ),
         credential=passkey.name,
         opened_at=opened,
-    )
+    )  # fmt: skip
     return answer, passkey.key, ""
 
 
-def open_to_answer(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes, Approval, UnixMillis]:
+def open_to_answer(
+    ledger: Ledger, authority: AuthorityRegisters, openings: OpeningRegister, entropy: Entropy,
+    approval_id: str, *, to: str = "",
+) -> tuple[bytes, Approval, UnixMillis]:  # fmt: skip
     """Return a nonce for one answer, the approval, and when the nonce expires, Unix milliseconds. to: who opens the
     approval.
 
     Raises Refused (`approval.unknown`, `approval.other_shard`, `approval.not_pending`), Unavailable.
     """
-    now = walk.clock.now()
-    approval = approval_here(walk, ApprovalId(approval_id))
+    now = authority.clock.now()
+    approval = approval_here(ledger, authority, ApprovalId(approval_id))
     state = approval.state_at(now)
     if state != "pending":
         raise APPROVAL_NOT_PENDING(
             f"approval {shown(approval_id)} is {state}, so it can no longer be answered"
         )
-    nonce, ends = give_nonce(walk, approval.id, to=to)
+    nonce, ends = give_nonce(openings, authority.clock, entropy, approval.id, to=to)
     return nonce, approval, ends
 
 
-def approval_page(walk: Walk, approval_id: str) -> str:
+def approval_page(passkeys: PasskeyState | None, approval_id: str) -> str:
     """Return the console URL at which people answer this approval; empty where there is no console."""
-    origins = walk.passkeys.origins if walk.passkeys is not None else ()
+    origins = passkeys.origins if passkeys is not None else ()
     return f"{origins[0]}/approvals/{approval_id}" if origins else ""
 
 
-def still_waits(walk: Walk, approval_id: str) -> bool:
+def still_waits(approvals: ApprovalRegister, clock: Clock, approval_id: str) -> bool:
     """Whether people still have to answer. Also true for an approval that this process does not know."""
-    approval = walk.approvals.find(ApprovalId(approval_id))
-    return approval is None or approval.state_at(walk.clock.now()) == "pending"
+    approval = approvals.find(ApprovalId(approval_id))
+    return approval is None or approval.state_at(clock.now()) == "pending"
 
 
-def was_asked_by(walk: Walk, agent: AgentId, approval_id: str) -> bool:
+def was_asked_by(approvals: ApprovalRegister, agent: AgentId, approval_id: str) -> bool:
     """Whether this approval exists and this agent requested it. Raises Unavailable."""
-    approval = walk.approvals.find(ApprovalId(approval_id))
+    approval = approvals.find(ApprovalId(approval_id))
     return approval is not None and approval.agent == agent
 
 
-def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
+def approval_here(ledger: Ledger, authority: AuthorityRegisters, approval_id: ApprovalId) -> Approval:
     """Return an approval that is answered in this process's shard. Raises Refused (`approval.unknown`,
     `approval.other_shard`)."""
-    approval = walk.approvals.find(approval_id)
+    approval = authority.approvals.find(approval_id)
     if approval is None:
         raise APPROVAL_UNKNOWN(f"there is no approval {shown(approval_id)}")
-    _require_own_shard(walk, approval)
+    _require_own_shard(ledger, authority.mandates, approval)
     return approval
 
 
 async def answer_on_record(
-    walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
-) -> OnRecord | Approval:
+    recorder: Recorder, authority: AuthorityRegisters, asking: AskingState, counters: Counters,
+    approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis,
+) -> OnRecord | Approval:  # fmt: skip
     """Check an answer to an approval that the caller holds with `being_answered`, and record it in the ledger. For an
     attention check, return the ended approval: nothing more is to be done. Raises as `answer_approval`."""
     # 0. Record whose key signed, unless the ledger has that already. All other checks follow this await. A crash here
     # leaves only that key entry.
     by_file = signer and not answer.workflow
-    keys_ref = await key_on_record(walk, answer.by, key) if by_file else None
+    keys_ref = (
+        await key_on_record(recorder, authority.registry, asking.under_way, answer.by, key)
+        if by_file
+        else None
+    )
     # A workflow's answer is never a deputy's, and a deputy never uses break-glass access in that role.
     alone = bool(answer.workflow) or answer.verdict == GLASS
-    place = None if alone else in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
+    place = (
+        None
+        if alone
+        else in_place_of(
+            recorder.ledger, authority, asking, approval, answer.by, verdict=answer.verdict, now=now
+        )
+    )
     if place is not None:
         answer = replace(answer, groups=(*answer.groups, place.group), in_place_of=place)
-    if answer.verdict != "deny" and answer.by == schedule_owner(approval.principal, walk.registry.current):
+    if answer.verdict != "deny" and answer.by == schedule_owner(
+        approval.principal, authority.registry.current
+    ):
         raise APPROVAL_OWN_MANDATE("you own the schedule of this action: another person must approve it")
     if answer.verdict != "deny":
-        _refuse_stopped(walk, approval, answer, key)
-    after = with_proposal(walk, taken(approval, answer, glass_ms=walk.limits.break_glass_ms), answer)
-    check_counts_once(walk, approval, answer)
-    if answer.verdict != "deny" and answer.by in agent_owners(walk, approval):
+        _refuse_stopped(authority, approval, answer, key)
+    after = with_proposal(
+        authority.registry, taken(approval, answer, glass_ms=asking.limits.break_glass_ms), answer
+    )
+    check_counts_once(authority.registry, approval, answer)
+    if answer.verdict != "deny" and answer.by in agent_owners(authority, asking.limits, approval):
         raise APPROVAL_OWN_AGENT()
     if approval.canary is not None:
         return await notify_attention_check(
-            walk, approval, at=now, answer=answer, signer=signer, keys_ref=keys_ref
-        )
+            recorder, authority, asking.canaries, approval, at=now, answer=answer, signer=signer,
+            keys_ref=keys_ref,
+        )  # fmt: skip
     # 1. The answer is in the ledger before it counts. After a crash here, it counts from the next start on.
-    sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
-    asked = key_of(walk, approval.subject or principal_subject(approval.principal))
+    sealing, person = sealing_for(recorder, principal_subject(answer.by)), pseudonym_of(recorder, answer.by)
+    asked = key_of(recorder, approval.subject or principal_subject(approval.principal))
     digest = asked.pseudonym(b"action", approval.action.digest)
-    in_place = pseudonym_of(walk, place.of) if place is not None else ""
-    registry = walk.registry.current.digest
+    in_place = pseudonym_of(recorder, place.of) if place is not None else ""
+    registry = authority.registry.current.digest
 
     def entry(run: Run) -> Entry:
         return approval_answer(
-            after,
-            answer,
-            at=now,
-            sealing=sealing,
-            run=run,
-            person=person,
-            digest=digest,
-            signer=signer,
-            in_place=in_place,
-            keys_ref=keys_ref,
-            registry=registry,
-        )
+            after, answer, at=now, sealing=sealing, run=run, person=person, digest=digest, signer=signer,
+            in_place=in_place, keys_ref=keys_ref, registry=registry,
+        )  # fmt: skip
 
     def placed(receipt: Receipt) -> None:
-        count_answered(walk, after, at=now, index=receipt.index)
-        count_no(walk, after, at=now, index=receipt.index)
+        count_answered(authority.registry, counters.history, after, at=now, index=receipt.index)
+        count_no(authority, counters, recorder.entropy, after, at=now, index=receipt.index)
 
-    receipt, left = await walk.intents.record(approval.mandate, entry, then=placed)
+    receipt, left = await recorder.intents.record(approval.mandate, entry, then=placed)
     return OnRecord(was=approval, after=after, index=receipt.index, left=left)
 
 
-def take_nonce(walk: Walk, about: str, nonce: bytes, now: UnixMillis, *, by: str) -> UnixMillis:
+def take_nonce(
+    openings: OpeningRegister, about: str, nonce: bytes, now: UnixMillis, *, by: str
+) -> UnixMillis:
     """Use up a nonce and return when it was given, Unix milliseconds. about: the subject that it was given for. by: who
     answers with it.
 
     Raises Unverified (`approval.nonce`), Unavailable.
     """
-    given = used_nonce(walk, about, nonce, now, by=by)
+    given = used_nonce(openings, about, nonce, now, by=by)
     if given is None:
         raise APPROVAL_NONCE(
             "the nonce of the answer is not valid: it was issued for another approval or person, "
@@ -371,29 +370,29 @@ def take_nonce(walk: Walk, about: str, nonce: bytes, now: UnixMillis, *, by: str
     return given
 
 
-def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer, key: str) -> None:
+def _refuse_stopped(authority: AuthorityRegisters, approval: Approval, answer: Answer, key: str) -> None:
     """Refuse any verdict but a no if its signer is revoked or held, or the action is held or its mandate closed. A no
     is always possible. Raises Refused (`revoked.*`, `held.*`, `mandate.closed`)."""
-    fault = signer_fault(walk, answer.by, key)
+    fault = signer_fault(authority, answer.by, key)
     if fault is not None:
         raise fault
-    current = walk.registry.current
+    current = authority.registry.current
     capability = current.capabilities.get(approval.capability)
-    reach = reach_of(names_of_approval(walk, approval), current, capability=capability)
-    hold = walk.holds.find(reach, answer.at)
+    reach = reach_of(names_of_approval(authority, approval), current, capability=capability)
+    hold = authority.holds.find(reach, answer.at)
     if hold is not None:
         raise hold.refusal()
-    if walk.mandates.state(approval.mandate) == "closed":
+    if authority.mandates.state(approval.mandate) == "closed":
         raise MANDATE_CLOSED("the mandate of this action is closed: the action can no longer run under it")
 
 
-def _require_own_shard(walk: Walk, approval: Approval) -> None:
+def _require_own_shard(ledger: Ledger, mandates: MandateRegister, approval: Approval) -> None:
     """Refuse an approval whose mandate lives in another shard. Question, answer and action must be in the mandate's
     log; an answer recorded in another log would be lost to it."""
-    mandate = walk.mandates.find(approval.mandate)
-    shard = shard_elsewhere(mandate, walk.ledger.origin) if mandate is not None else None
+    mandate = mandates.find(approval.mandate)
+    shard = shard_elsewhere(mandate, ledger.origin) if mandate is not None else None
     if shard is not None:
         raise APPROVAL_OTHER_SHARD(
             f"approval {shown(approval.id)} waits in shard {shown(shard)}, this is shard "
-            f"{shown(walk.ledger.origin)}: answer it there"
+            f"{shown(ledger.origin)}: answer it there"
         )

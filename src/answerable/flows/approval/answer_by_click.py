@@ -36,7 +36,12 @@ if TYPE_CHECKING:
     from answerable.core.approval.message import Message
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.flows.state.click_desk import ChatAnswerState, Offered
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, Counters, InProgress, Recorder
+    from answerable.flows.state.passkey_desk import PasskeyState
+    from answerable.flows.state.reach_desk import NotificationState
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.clock import Clock
+    from answerable.ports.ledger import Ledger
 
 INSTEAD: Final = "answer it in the console"
 
@@ -68,13 +73,20 @@ class Clicked:
     instead: Message | None = None
 
 
-async def take_click(walk: Walk, desk: ChatAnswerState, click: Click) -> Clicked:
+async def take_click(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    counters: Counters,
+    desk: ChatAnswerState,
+    click: Click,
+) -> Clicked:
     """Record the answer, or return why the click does not count. An offer is used up by one click, even a refused one,
     but only by the account that it was offered to. Raises Broken."""
-    now = walk.clock.now()
+    now = recorder.clock.now()
     offered = desk.find(click.nonce, now)
     if offered is None:
-        page = approval_page(walk, "").rstrip("/")
+        page = approval_page(asking.passkeys, "").rstrip("/")
         where = f"{INSTEAD}, {page}" if page else INSTEAD
         return Clicked(
             why=(
@@ -87,7 +99,7 @@ async def take_click(walk: Walk, desk: ChatAnswerState, click: Click) -> Clicked
     # Use up the offer. There is no await between `find` and `take`, so no other click can use it.
     desk.take(click.nonce)
     try:
-        return Clicked(approval=await _answered(walk, desk, offered, click))
+        return Clicked(approval=await _answered(recorder, authority, asking, counters, desk, offered, click))
     except Broken:
         raise
     except AnswerableError as fault:
@@ -95,47 +107,74 @@ async def take_click(walk: Walk, desk: ChatAnswerState, click: Click) -> Clicked
         said = (
             "check in the console whether it counts" if unknown else f"this click does not count: {INSTEAD}"
         )
-        return Clicked(why=f"{fault.message}; {said}", instead=_without_buttons(walk, offered))
+        return Clicked(
+            why=f"{fault.message}; {said}",
+            instead=_without_buttons(recorder.ledger, authority, asking.passkeys, offered),
+        )
 
 
-async def tell_clicked(walk: Walk, desk: ChatAnswerState, click: Click, clicked: Clicked) -> None:
+async def tell_clicked(
+    reach: NotificationState | None, clock: Clock, desk: ChatAnswerState, click: Click, clicked: Clicked
+) -> None:
     """Report the result in the chat. Best effort: a recorded answer counts even if the chat takes no message."""
-    if walk.reach is not None and clicked.approval is not None:
+    if reach is not None and clicked.approval is not None:
         # Everybody who was asked hears of the result, as with every other answer.
-        walk.reach.wake()
+        reach.wake()
     if clicked.instead is not None:
-        await desk.chat.withdraw(clicked.instead, click.place, now=walk.clock.now())
+        await desk.chat.withdraw(clicked.instead, click.place, now=clock.now())
     if clicked.why:
         await desk.chat.whisper(clicked.why, click.account, click.place)
 
 
-async def _answered(walk: Walk, desk: ChatAnswerState, offered: Offered, click: Click) -> Approval:
+async def _answered(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    counters: Counters,
+    desk: ChatAnswerState,
+    offered: Offered,
+    click: Click,
+) -> Approval:
     # 1. Local checks first: the chat is queried only about a click that would count.
-    approval = approval_here(walk, offered.approval)
-    _check(walk, approval, offered, click)
+    approval = approval_here(recorder.ledger, authority, offered.approval)
+    _check(authority, asking.under_way, asking.limits, approval, offered, click)
     # 2. The chat says whose account that is now. After a crash here, nothing was recorded and the button is used up.
     why = await desk.chat.standing(click.account)
     if why:
         raise CLICK_ACCOUNT(f"the chat does not accept your account: {why}")
     # 3. Check everything again, because state may have changed during the await; then record it like every other
     # answer.
-    return await one_at_a_time(walk, offered.approval, partial(_read, walk, offered=offered, click=click))
+    return await one_at_a_time(
+        recorder,
+        authority,
+        asking,
+        counters,
+        offered.approval,
+        partial(_read, recorder.ledger, authority, asking, offered=offered, click=click),
+    )
 
 
 def _read(
-    walk: Walk, approval: Approval, now: UnixMillis, *, offered: Offered, click: Click
+    ledger: Ledger,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    approval: Approval,
+    now: UnixMillis,
+    *,
+    offered: Offered,
+    click: Click,
 ) -> tuple[Answer, str, str]:
-    _check(walk, approval, offered, click)
+    _check(authority, asking.under_way, asking.limits, approval, offered, click)
     words = words_of(click.verdict, reason=click.reason)
-    if not is_strong_enough(walk.limits, approval, CHAT):
+    if not is_strong_enough(asking.limits, approval, CHAT):
         raise APPROVAL_WEAK_SIGNATURE(
             "an action of this tier needs a signed answer: answer it in the console or on the command line"
         )
     # A tier with a minimum reading time takes no click: nobody can know how long the message was read.
-    check_look(walk, approval, verdict=click.verdict, opened_at=now, now=now)
+    check_look(asking.limits, approval, verdict=click.verdict, opened_at=now, now=now)
     answer = Answer(
         by=offered.person,
-        groups=walk.registry.current.principals[offered.person].groups,
+        groups=authority.registry.current.principals[offered.person].groups,
         verdict=click.verdict,
         comment="",
         reason=words.reason,
@@ -146,22 +185,29 @@ def _read(
             by=offered.person,
             verdict=click.verdict,
             reason=words.reason,
-            audience=walk.ledger.origin,
+            audience=ledger.origin,
             nonce=sha256(click.nonce).hexdigest(),
             request=click.request,
             sent_s=click.sent_s,
             at=now,
         ),
         # Nobody knows whether the person read the chat message; only a page view counts.
-        opened_at=seen_at(walk, approval, offered.person, now),
+        opened_at=seen_at(asking.openings, approval, offered.person, now),
     )
     return answer, "", ""
 
 
-def _check(walk: Walk, approval: Approval, offered: Offered, click: Click) -> None:
+def _check(
+    authority: AuthorityRegisters,
+    under_way: InProgress,
+    limits: WalkLimits,
+    approval: Approval,
+    offered: Offered,
+    click: Click,
+) -> None:
     """Check that the offer still holds for this person and approval. Raises Refused (`approval.not_pending`,
     `click.changed`, `click.not_here`, `click.person`, `revoked.*`, `held.*`), Unavailable."""
-    state = approval.state_at(walk.clock.now())
+    state = approval.state_at(authority.clock.now())
     if state != "pending":
         raise APPROVAL_NOT_PENDING(
             f"approval {shown(approval.id)} is {state}, so it can no longer be answered"
@@ -169,24 +215,26 @@ def _check(walk: Walk, approval: Approval, offered: Offered, click: Click) -> No
     if (approval.shown.hex, approval.card.hex) != (offered.action, offered.rendering):
         raise CLICK_CHANGED()
     # Use the registry of now, not that of when the message was sent.
-    if account_of(walk, offered.person) != click.account:
+    if account_of(authority.registry, offered.person) != click.account:
         raise CLICK_PERSON(f"{shown(offered.person)} is not active, or has another account in the chat now")
-    fault = signer_fault(walk, offered.person, "")
+    fault = signer_fault(authority, offered.person, "")
     if fault is not None:
         raise fault
-    why = why_no_click(walk, approval)
+    why = why_no_click(authority, under_way, limits, approval)
     if why:
         raise CLICK_NOT_HERE(f"this approval cannot be answered by a click: {why}")
 
 
-def _without_buttons(walk: Walk, offered: Offered) -> Message | None:
+def _without_buttons(
+    ledger: Ledger, authority: AuthorityRegisters, passkeys: PasskeyState | None, offered: Offered
+) -> Message | None:
     """Return the message as receivers without buttons see it. None where the approval no longer waits: its end is
     reported separately."""
-    now = walk.clock.now()
+    now = authority.clock.now()
     try:
-        approval = approval_here(walk, offered.approval)
+        approval = approval_here(ledger, authority, offered.approval)
         if approval.state_at(now) != "pending":
             return None
-        return asked_message(approval, link=approval_page(walk, approval.id), now=now)
+        return asked_message(approval, link=approval_page(passkeys, approval.id), now=now)
     except AnswerableError:
         return None

@@ -53,7 +53,13 @@ if TYPE_CHECKING:
     from answerable.core.approval.words import Words
     from answerable.core.identity.names.principal import PrincipalId, UnixMillis
     from answerable.core.identity.people.passkey import PasskeyAssertion
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, Counters, InProgress, Recorder
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.challenge_register import OpeningRegister
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.registry_store import RegistryStore
 
 BETWEEN_MAX: Final = 16
 """Answers of one list that are checked before other tasks run: a long list must not delay actions."""
@@ -83,15 +89,18 @@ class AnsweredMany:
     left_out: dict[str, str]
 
 
-def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict, *, to: str = "") -> OpenedMany:
+def open_many(
+    ledger: Ledger, authority: AuthorityRegisters, asking: AskingState, entropy: Entropy,
+    seen: dict[str, str], verdict: Verdict, *, to: str = "",
+) -> OpenedMany:  # fmt: skip
     """Return a nonce for one answer to those of `seen` that may be answered together. seen: by approval id, the
     rendering hash in hex that the person saw. to: who opens the list.
 
     Raises Malformed (`approval.batch`), Refused (`approval.batch_off`, `approval.none_alike`, `approval.not_together`,
     `approval.other_shard`), Unavailable.
     """
-    _check(walk, len(seen), verdict)
-    fitting, left_out = _fitting(walk, [*seen], verdict)
+    _check(asking.limits, len(seen), verdict)
+    fitting, left_out = _fitting(authority, asking.under_way, asking.limits, [*seen], verdict)
     for approval in [*fitting]:
         if approval.card.hex != seen[approval.id]:
             left_out[approval.id] = "the card has changed since it was shown: reload it"
@@ -101,9 +110,9 @@ def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict, *, to: str = "
             "none of these approvals can be answered together",
             reasons=tuple(f"{name}: {why}" for name, why in [*left_out.items()][:REASONS_MAX]),
         )
-    approval_here(walk, fitting[0].id)
+    approval_here(ledger, authority, fitting[0].id)
     batch = batch_of(fitting)
-    nonce, ends = give_nonce(walk, opening_of(batch), to=to)
+    nonce, ends = give_nonce(asking.openings, authority.clock, entropy, opening_of(batch), to=to)
     return OpenedMany(nonce=nonce, batch=batch, approvals=tuple(fitting), ends=ends, left_out=left_out)
 
 
@@ -113,32 +122,39 @@ def opening_of(batch: Batch) -> ApprovalId:
     return ApprovalId(f"many {batch.root.hex()}")
 
 
-async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMany:
+async def answer_many(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    counters: Counters,
+    ids: Sequence[str],
+    token: str,
+) -> AnsweredMany:
     """Verify an answer to exactly this list that a person signed with a key file, and record it for each approval.
 
     Raises Unverified where signature, claims, list or nonce do not verify, Malformed (`approval.batch`,
     `approval.malformed`), Refused (`approval.batch_off`, `approval.unknown`, `approval.not_together`,
     `approval.too_fast`), and Unavailable where not one answer could be recorded: then none counts.
     """
-    batch, now = _list_of(walk, ids, "approve"), walk.clock.now()
-    people = walk.registry.current.principals
+    batch, now = _list_of(authority.approvals, asking.limits, ids, "approve"), recorder.clock.now()
+    people = authority.registry.current.principals
     claims, nonce = verify_batch(
         token,
         batch=batch,
-        audience=walk.ledger.origin,
+        audience=recorder.ledger.origin,
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    given = _take_nonce(walk, batch, nonce, now, by=claims.iss)
+    given = _take_nonce(asking.openings, batch, nonce, now, by=claims.iss)
     words = words_in(claims)
     person = next(one for name, one in people.items() if name == claims.iss)
     thumbprint = signing_key_of(token)
     signer = next(one.jwk for one in person.keys if one.thumbprint == thumbprint)
 
     def read(index: int, approval: Approval, at: UnixMillis) -> tuple[Answer, str, str]:
-        check_strength(walk.limits, approval, passkey=None)
-        opened = opened_at(walk, approval, person.name, given, at, listed=True)
-        check_look(walk, approval, verdict=claims.verdict, opened_at=opened, now=now)
+        check_strength(asking.limits, approval, passkey=None)
+        opened = opened_at(asking.openings, approval, person.name, given, at, listed=True)
+        check_look(asking.limits, approval, verdict=claims.verdict, opened_at=opened, now=now)
         answer = Answer(
             by=person.name,
             groups=person.groups,
@@ -151,81 +167,59 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
         )
         return answer, thumbprint, signer
 
-    return await _answered(walk, batch, claims.verdict, read, by=person.name)
+    return await _answered(recorder, authority, asking, counters, batch, claims.verdict, read, by=person.name)
 
 
 async def answer_many_by_passkey(
-    walk: Walk,
-    ids: Sequence[str],
-    *,
-    person: PrincipalId,
-    verdict: Verdict,
-    words: Words,
-    nonce: bytes,
+    recorder: Recorder, authority: AuthorityRegisters, asking: AskingState, counters: Counters,
+    ids: Sequence[str], *, person: PrincipalId, verdict: Verdict, words: Words, nonce: bytes,
     assertion: PasskeyAssertion,
-) -> AnsweredMany:
+) -> AnsweredMany:  # fmt: skip
     """Verify an answer to exactly this list that a person signed with a passkey in the console, and record it for each
     approval. words: the signed words.
 
     Raises as `answer_many`, and Unverified (`passkey.*`), Refused (`passkey.off`, `person.*`).
     """
-    batch, now = _list_of(walk, ids, verdict), walk.clock.now()
-    given = _take_nonce(walk, batch, nonce, now, by=person)
+    batch, now = _list_of(authority.approvals, asking.limits, ids, verdict), recorder.clock.now()
+    given = _take_nonce(asking.openings, batch, nonce, now, by=person)
     signed = batch_challenge(nonce=nonce, root=batch.root, size=batch.size, verdict=verdict, words=words)
-    passkey = check_passkey(walk, assertion, challenge=signed)
+    passkey = check_passkey(authority, asking.passkeys, assertion, challenge=signed)
     if passkey.person != person:
         raise PASSKEY_OTHER(f"this passkey is not registered for {shown(person)}, who is signed in here")
-    groups, origins = walk.registry.current.principals[person].groups, desk_of(walk).origins
+    groups, origins = authority.registry.current.principals[person].groups, desk_of(asking.passkeys).origins
 
     def read(index: int, approval: Approval, at: UnixMillis) -> tuple[Answer, str, str]:
-        check_strength(walk.limits, approval, passkey=passkey)
-        opened = opened_at(walk, approval, person, given, at, listed=True)
-        check_look(walk, approval, verdict=verdict, opened_at=opened, now=now)
+        check_strength(asking.limits, approval, passkey=passkey)
+        opened = opened_at(asking.openings, approval, person, given, at, listed=True)
+        check_look(asking.limits, approval, verdict=verdict, opened_at=opened, now=now)
         kept = kept_by_passkey(
-            batch,
-            index,
-            by=person,
-            nonce=nonce,
-            verdict=verdict,
-            words=words,
-            audience=walk.ledger.origin,
-            at=now,
-            passkey=passkey,
-            origins=origins,
-            assertion=assertion,
-        )
+            batch, index, by=person, nonce=nonce, verdict=verdict, words=words,
+            audience=recorder.ledger.origin, at=now, passkey=passkey, origins=origins, assertion=assertion,
+        )  # fmt: skip
         answer = Answer(
-            by=person,
-            groups=groups,
-            verdict=verdict,
-            comment=words.comment,
-            reason=words.reason,
-            at=at,
-            token=kept,
-            credential=passkey.name,
-            opened_at=opened,
-        )
+            by=person, groups=groups, verdict=verdict, comment=words.comment, reason=words.reason, at=at,
+            token=kept, credential=passkey.name, opened_at=opened,
+        )  # fmt: skip
         return answer, passkey.key, ""
 
-    return await _answered(walk, batch, verdict, read, by=person)
+    return await _answered(recorder, authority, asking, counters, batch, verdict, read, by=person)
 
 
 async def _answered(
-    walk: Walk,
-    batch: Batch,
-    verdict: Verdict,
-    read: Callable[[int, Approval, UnixMillis], tuple[Answer, str, str]],
-    *,
+    recorder: Recorder, authority: AuthorityRegisters, asking: AskingState, counters: Counters, batch: Batch,
+    verdict: Verdict, read: Callable[[int, Approval, UnixMillis], tuple[Answer, str, str]], *,
     by: PrincipalId,
-) -> AnsweredMany:
+) -> AnsweredMany:  # fmt: skip
     """Answer each approval that may still be answered together: record all answers first, then let them count at once.
     A failure for one approval is reported for that approval alone."""
-    fitting, left_out = _fitting(walk, [one.approval for one in batch.items], verdict)
+    fitting, left_out = _fitting(
+        authority, asking.under_way, asking.limits, [one.approval for one in batch.items], verdict
+    )
     wanted = {one.id for one in fitting}
     taking = _Taking(left_out=left_out)
     root = batch.root.hex()
     if verdict == "approve":
-        claim_yes(walk, by, root, walk.clock.now())
+        claim_yes(asking.openings, asking.limits, by, root, recorder.clock.now())
     with ExitStack() as under_way:
         try:
             # 1. The ledger records all of them in as few syncs as possible. After a crash here, the recorded answers do
@@ -233,14 +227,23 @@ async def _answered(
             async with create_task_group() as tasks:
                 for index, item in enumerate(batch.items):
                     if item.approval in wanted:
-                        tasks.start_soon(taking.take, walk, item.approval, partial(read, index), under_way)
+                        tasks.start_soon(
+                            taking.take,
+                            recorder,
+                            authority,
+                            asking,
+                            counters,
+                            item.approval,
+                            partial(read, index),
+                            under_way,
+                        )
                     if index % BETWEEN_MAX == BETWEEN_MAX - 1:
                         await checkpoint()
         finally:
             # 2. The recorded answers count even if the caller left: all of them. After a crash, all or none count.
-            taking.count(walk)
+            taking.count(authority.approvals)
     if verdict == "approve" and not (taking.after or taking.failed or taking.lost):
-        let_go_yes(walk, by, root)
+        let_go_yes(asking.openings, by, root)
     if taking.failed and not taking.after:
         raise taking.failed[0]
     return AnsweredMany(
@@ -260,18 +263,23 @@ class _Taking:
 
     async def take(
         self,
-        walk: Walk,
+        recorder: Recorder,
+        authority: AuthorityRegisters,
+        asking: AskingState,
+        counters: Counters,
         name: str,
         read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]],
         under_way: ExitStack,
     ) -> None:
         """Record one answer. Its approval stays locked until all answers count."""
         with ExitStack() as own, self._told_of(name):
-            own.enter_context(being_answered(walk, name))
-            now = walk.clock.now()
-            approval = approval_here(walk, ApprovalId(name))
+            own.enter_context(being_answered(asking.under_way, name))
+            now = recorder.clock.now()
+            approval = approval_here(recorder.ledger, authority, ApprovalId(name))
             answer, key, signer = read(approval, now)
-            recorded = await answer_on_record(walk, approval, answer, key=key, signer=signer, now=now)
+            recorded = await answer_on_record(
+                recorder, authority, asking, counters, approval, answer, key=key, signer=signer, now=now
+            )
             if not isinstance(recorded, OnRecord):
                 self.after.append(recorded)
                 return
@@ -280,12 +288,12 @@ class _Taking:
             if recorded.left is not None:
                 raise recorded.left
 
-    def count(self, walk: Walk) -> None:
+    def count(self, approvals: ApprovalRegister) -> None:
         """Let the recorded answers count. Synchronous, so that a cancellation cannot interrupt it."""
         if not self.on_record:
             return
         try:
-            swapped = walk.approvals.replace_many([(one.after, one.was) for one in self.on_record])
+            swapped = approvals.replace_many([(one.after, one.was) for one in self.on_record])
         except Unavailable as fault:
             self.failed.append(fault)
             self.left_out.update({one.was.id: fault.message for one in self.on_record})
@@ -308,11 +316,20 @@ class _Taking:
             self.lost |= fault.code == LOST_RACE
 
 
-def _fitting(walk: Walk, ids: Sequence[str], verdict: Verdict) -> tuple[list[Approval], dict[str, str]]:
+def _fitting(
+    authority: AuthorityRegisters,
+    under_way: InProgress,
+    limits: WalkLimits,
+    ids: Sequence[str],
+    verdict: Verdict,
+) -> tuple[list[Approval], dict[str, str]]:
     """Return the approvals that may be answered together now, from the group with most of them, and why the others may
     not."""
     wanted = frozenset(ids)
-    counts = [(sum(one.id in wanted for one in group.all), group) for group in groups_waiting(walk).groups]
+    counts = [
+        (sum(one.id in wanted for one in group.all), group)
+        for group in groups_waiting(authority.approvals, under_way, authority.clock).groups
+    ]
     count, group = max(counts, key=lambda pair: pair[0], default=(0, None))
     if group is None or not count:
         return [], dict.fromkeys(ids, "it does not belong to a pending group")
@@ -327,7 +344,11 @@ def _fitting(walk: Walk, ids: Sequence[str], verdict: Verdict) -> tuple[list[App
         differs = odd.get(ApprovalId(name))
         if found is None and differs is not None and verdict == "deny":
             found = differs.approval
-        if found is not None and verdict == "approve" and _tier(walk, found) > walk.limits.batch_tier_max:
+        if (
+            found is not None
+            and verdict == "approve"
+            and _tier(authority.registry, found) > limits.batch_tier_max
+        ):
             left_out[name] = "an action of this tier must be answered by itself"
         elif found is not None:
             fitting.append(found)
@@ -340,35 +361,37 @@ def _fitting(walk: Walk, ids: Sequence[str], verdict: Verdict) -> tuple[list[App
     return fitting, left_out
 
 
-def _tier(walk: Walk, approval: Approval) -> int:
+def _tier(registry: RegistryStore, approval: Approval) -> int:
     """Return the higher of the tier that was displayed and the tier now; the highest tier for an unknown capability."""
-    capability = walk.registry.current.capabilities.get(approval.capability)
+    capability = registry.current.capabilities.get(approval.capability)
     return max(tier_shown(approval), capability.tier if capability is not None else CRITICAL)
 
 
-def _list_of(walk: Walk, ids: Sequence[str], verdict: Verdict) -> Batch:
+def _list_of(approvals: ApprovalRegister, limits: WalkLimits, ids: Sequence[str], verdict: Verdict) -> Batch:
     """Return the list that was signed, with the cards as displayed. It includes approvals that have ended since."""
-    _check(walk, len(ids), verdict)
-    found = [walk.approvals.find(ApprovalId(name)) for name in ids]
+    _check(limits, len(ids), verdict)
+    found = [approvals.find(ApprovalId(name)) for name in ids]
     unknown = next((name for name, one in zip(ids, found, strict=True) if one is None), None)
     if unknown is not None:
         raise APPROVAL_UNKNOWN(f"there is no approval {shown(unknown)}")
     return batch_of(one for one in found if one is not None)
 
 
-def _check(walk: Walk, count: int, verdict: Verdict) -> None:
+def _check(limits: WalkLimits, count: int, verdict: Verdict) -> None:
     if verdict not in ("approve", "deny"):
         # Break-glass access is for one action, which one person then answers for.
         raise APPROVAL_BATCH("the answer to a group of approvals must be `approve` or `deny`")
-    most = walk.limits.batch_items_max
+    most = limits.batch_items_max
     if not most:
         raise APPROVAL_BATCH_OFF()
     if not 1 <= count <= most:
         raise APPROVAL_BATCH(f"expected 1 to {most} approvals in one answer, got {count}")
 
 
-def _take_nonce(walk: Walk, batch: Batch, nonce: bytes, now: UnixMillis, *, by: str) -> UnixMillis:
-    given = used_nonce(walk, opening_of(batch), nonce, now, by=by)
+def _take_nonce(
+    openings: OpeningRegister, batch: Batch, nonce: bytes, now: UnixMillis, *, by: str
+) -> UnixMillis:
+    given = used_nonce(openings, opening_of(batch), nonce, now, by=by)
     if given is None:
         raise APPROVAL_NONCE(
             "the nonce of the answer is not valid: it was issued for another group or person, "

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from answerable.core.approval.token import Verdict
     from answerable.core.approval.view_challenges import Haste
     from answerable.core.identity.names.principal import PrincipalId
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.challenge_register import OpeningRegister
 
 DAY_MILLIS: Final = 86_400_000
 LOST_RACE: Final = "approval.changed_meanwhile"
@@ -34,7 +35,9 @@ LOST_RACE: Final = "approval.changed_meanwhile"
 
 
 @contextmanager
-def counted(walk: Walk, approval: Approval, answer: Answer, now: UnixMillis) -> Iterator[None]:
+def counted(
+    openings: OpeningRegister, limits: WalkLimits, approval: Approval, answer: Answer, now: UnixMillis
+) -> Iterator[None]:
     """Count an answer while it is processed. Release the claim if the answer fails or was to an attention check. An
     answer that belongs to a signed list is counted with the list; workflows have a pace of their own.
 
@@ -44,9 +47,9 @@ def counted(walk: Walk, approval: Approval, answer: Answer, now: UnixMillis) -> 
         yield
         return
     if answer.verdict == GLASS:
-        _claim_glass(walk, approval, answer.by, now)
+        _claim_glass(openings, limits, approval, answer.by, now)
     else:
-        claim_yes(walk, answer.by, approval.id, now)
+        claim_yes(openings, limits, answer.by, approval.id, now)
     try:
         yield
     except Unavailable:
@@ -54,20 +57,22 @@ def counted(walk: Walk, approval: Approval, answer: Answer, now: UnixMillis) -> 
         raise
     except AnswerableError as fault:
         if fault.code != LOST_RACE:
-            _let_go(walk, answer.by, answer.verdict, approval.id)
+            _let_go(openings, answer.by, answer.verdict, approval.id)
         raise
     if approval.canary is not None:
         # The person has just learned that it was an attention check.
-        _let_go(walk, answer.by, answer.verdict, approval.id)
+        _let_go(openings, answer.by, answer.verdict, approval.id)
 
 
-def claim_yes(walk: Walk, person: PrincipalId, what: str, now: UnixMillis) -> None:
+def claim_yes(
+    openings: OpeningRegister, limits: WalkLimits, person: PrincipalId, what: str, now: UnixMillis
+) -> None:
     """Count one more yes of this person in this hour. what: the approval id, or the root of a list.
 
     Raises Refused (`approval.too_fast`), Unavailable.
     """
-    since, most = UnixMillis(now - HOUR_MILLIS), walk.limits.answers_per_hour_max
-    said = walk.openings.claim(person, "approve", what, at=now, since=since, most=most)
+    since, most = UnixMillis(now - HOUR_MILLIS), limits.answers_per_hour_max
+    said = openings.claim(person, "approve", what, at=now, since=since, most=most)
     if said is not None:
         raise APPROVAL_TOO_FAST(
             f"you approved {said} actions within an hour, which is the limit: let another person "
@@ -75,26 +80,26 @@ def claim_yes(walk: Walk, person: PrincipalId, what: str, now: UnixMillis) -> No
         )
 
 
-def let_go_yes(walk: Walk, person: PrincipalId, what: str) -> None:
+def let_go_yes(openings: OpeningRegister, person: PrincipalId, what: str) -> None:
     """Release a claimed yes that had no effect."""
-    _let_go(walk, person, "approve", what)
+    _let_go(openings, person, "approve", what)
 
 
-def _let_go(walk: Walk, person: PrincipalId, kind: Haste, what: str) -> None:
+def _let_go(openings: OpeningRegister, person: PrincipalId, kind: Haste, what: str) -> None:
     # A claim that cannot be released counts until its hour or day is over. That must not hide the result of the answer.
     with suppress(Unavailable):
-        walk.openings.let_go(person, kind, what)
+        openings.let_go(person, kind, what)
 
 
 def check_look(
-    walk: Walk, approval: Approval, *, verdict: Verdict, opened_at: UnixMillis, now: UnixMillis
+    limits: WalkLimits, approval: Approval, *, verdict: Verdict, opened_at: UnixMillis, now: UnixMillis
 ) -> None:
     """Check that a person had the approval open long enough for its tier before saying yes. opened_at: when they opened
     it.
 
     Raises Refused (`approval.too_soon`).
     """
-    needed = walk.limits.look_seconds_min[tier_shown(approval)]
+    needed = limits.look_seconds_min[tier_shown(approval)]
     looked = now - opened_at
     if verdict == "approve" and looked < needed * 1000:
         raise APPROVAL_TOO_SOON(
@@ -103,10 +108,12 @@ def check_look(
         )
 
 
-def _claim_glass(walk: Walk, approval: Approval, person: PrincipalId, now: UnixMillis) -> None:
-    most = walk.limits.glasses_per_day_max
+def _claim_glass(
+    openings: OpeningRegister, limits: WalkLimits, approval: Approval, person: PrincipalId, now: UnixMillis
+) -> None:
+    most = limits.glasses_per_day_max
     since = UnixMillis(now - DAY_MILLIS)
-    broken = walk.openings.claim(person, GLASS, approval.id, at=now, since=since, most=most)
+    broken = openings.claim(person, GLASS, approval.id, at=now, since=since, most=most)
     if broken is not None:
         others = " and ".join(one.replace("|", " or ") for one in may_break(approval))
         asked = " and ".join(f"{one.count} of {' or '.join(one.groups)}" for one in approval.requirements)

@@ -18,13 +18,20 @@ if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.names.principal import UnixMillis
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters
+    from answerable.ports.registry_store import RegistryStore
 
 
-def reaches_duty(walk: Walk, verified: VerifiedRequest, decision: Decision, now: UnixMillis) -> bool:
+def reaches_duty(
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    verified: VerifiedRequest,
+    decision: Decision,
+    now: UnixMillis,
+) -> bool:
     """Whether every group with a duty that this would ask has enough people on duty now and no quiet hours. True where
     no group has a duty. Raises Unavailable."""
-    duties, tier = walk.registry.current.duties, verified.resolved.capability.tier
+    duties, tier = authority.registry.current.duties, verified.resolved.capability.tier
     asked = [group for wanted in decision.requirements for group in wanted.groups]
     found = [duties[group] for group in asked if group in duties]
     if not found:
@@ -32,16 +39,19 @@ def reaches_duty(walk: Walk, verified: VerifiedRequest, decision: Decision, now:
     if any(quiet_until(duty, tier, now) is not None for duty in found):
         return False
     question = Question(
-        requirements=decision.requirements, tier=tier, created_at=now, barred=_barred(walk, verified)
+        requirements=decision.requirements,
+        tier=tier,
+        created_at=now,
+        barred=_barred(authority.registry, verified),
     )
-    routing = who_is_asked(question, staff_now(walk, now, groups=asked), now)
+    routing = who_is_asked(question, staff_now(authority, asking, now, groups=asked), now)
     # Routing gives a reason only where it departs from the duty: nobody, or too few, on duty.
     return not any(told.why for told in routing.due)
 
 
-def _barred(walk: Walk, verified: VerifiedRequest) -> frozenset[str]:
+def _barred(registry: RegistryStore, verified: VerifiedRequest) -> frozenset[str]:
     """Return the people whose yes would not count for this question."""
-    current, principal = walk.registry.current, verified.mandate.principal
+    current, principal = registry.current, verified.mandate.principal
     chain = (verified.caller.agent, *(hop.agent for hop in verified.hops))
     owners = [
         agent.ownership.owner

@@ -21,7 +21,10 @@ from answerable.flows.forensics.trace_to_person import person_behind
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.figures_desk import StatisticsState
+    from answerable.flows.state.parts import Recorder
+    from answerable.ports.clock import Clock
+    from answerable.ports.ledger import Ledger
 
 FORM: Final = 2
 """Version of the stored form. Raise it when counting changes: figures stored in another form are counted again."""
@@ -40,40 +43,42 @@ arrived within a second: without an hourly limit, sampling would cost most when 
 Elsewhere: TypeAlias = "Callable[[Callable[[], None]], Awaitable[None]]"
 
 
-async def read_figures(walk: Walk, *, seconds_max: float) -> Figures:
+async def read_figures(recorder: Recorder, statistics: StatisticsState, *, seconds_max: float) -> Figures:
     """Count the new entries of the log for at most `seconds_max`, and trace a sample of their effects.
 
     Raises Unavailable, and Broken (`ledger.*`).
     """
-    desk = walk.figures
+    desk = statistics
     async with desk.reading:
         figures = desk.figures
         if figures is None:
-            figures = desk.figures = _restored(walk)
-        ends_at = walk.clock.monotonic() + seconds_max
-        while figures.entries < walk.ledger.size:
-            await _read_page(walk, figures, ends_at)
-            await _trace_page(walk, figures)
-            if walk.clock.monotonic() >= ends_at:
+            figures = desk.figures = _restored(recorder.ledger, statistics)
+        ends_at = recorder.clock.monotonic() + seconds_max
+        while figures.entries < recorder.ledger.size:
+            await _read_page(recorder.ledger, recorder.clock, figures, ends_at)
+            await _trace_page(recorder, statistics, figures)
+            if recorder.clock.monotonic() >= ends_at:
                 break
         return figures
 
 
-async def keep_figures(walk: Walk, *, elsewhere: Elsewhere = anyio.to_thread.run_sync) -> None:
+async def keep_figures(
+    ledger: Ledger, figures: StatisticsState, clock: Clock, *, elsewhere: Elsewhere = anyio.to_thread.run_sync
+) -> None:
     """Store the figures that changed. Raises Unavailable; figures that are not stored are counted again at the next
     start.
 
     elsewhere: runs a blocking disk write while actions continue.
     """
-    desk, register = walk.figures, walk.figures.register
+    desk, register = figures, figures.register
     if register is None or desk.figures is None:
         return
     async with desk.keeping:
         # Take one consistent state: there is no await between these reads.
-        now, entries, changed = walk.clock.now(), desk.figures.entries, desk.figures.take_changed()
+        now, entries, changed = clock.now(), desk.figures.entries, desk.figures.take_changed()
         keep = partial(
             register.keep,
-            walk.ledger.origin,
+            ledger.origin,
             changed,
             entries=entries,
             form=FORM,
@@ -89,20 +94,19 @@ async def keep_figures(walk: Walk, *, elsewhere: Elsewhere = anyio.to_thread.run
         desk.anew, desk.kept_at = False, now
 
 
-def _restored(walk: Walk) -> Figures:
-    desk = walk.figures
-    kept = desk.register.kept(walk.ledger.origin) if desk.register is not None else None
+def _restored(ledger: Ledger, figures: StatisticsState) -> Figures:
+    desk = figures
+    kept = desk.register.kept(ledger.origin) if desk.register is not None else None
     found = None
-    if kept is not None and kept.form == FORM and kept.entries <= walk.ledger.size:
+    if kept is not None and kept.form == FORM and kept.entries <= ledger.size:
         found = restored(kept.rows, kept.entries)
     desk.anew = found is None
     return found or Figures()
 
 
-async def _read_page(walk: Walk, figures: Figures, ends_at: float) -> None:
+async def _read_page(ledger: Ledger, clock: Clock, figures: Figures, ends_at: float) -> None:
     """Read up to PAGE_ENTRIES entries, with a pause after each turn. Read to the end of the page unless time is up, so
     that the sample is of the whole page."""
-    clock, ledger = walk.clock, walk.ledger
     last = min(ledger.size, figures.entries + PAGE_ENTRIES) - 1
     rests_at = clock.monotonic() + TURN_SECONDS
     for number, stored in enumerate(ledger.replay(figures.entries)):
@@ -116,24 +120,24 @@ async def _read_page(walk: Walk, figures: Figures, ends_at: float) -> None:
             rests_at = clock.monotonic() + TURN_SECONDS
 
 
-async def _trace_page(walk: Walk, figures: Figures) -> None:
+async def _trace_page(recorder: Recorder, statistics: StatisticsState, figures: Figures) -> None:
     """Trace as many effects of a page as allowed, evenly spread; all of them where they are few."""
     effects, figures.effects = figures.effects, []
-    most = min(TRACED_PER_PAGE_MAX, _traces_left(walk))
+    most = min(TRACED_PER_PAGE_MAX, _traces_left(statistics, recorder.clock))
     if not most:
         return
     step = max(1, -(-len(effects) // most))
     for effect in effects[::step]:
-        walk.figures.traces_left -= 1
-        began = walk.clock.monotonic()
-        person = person_behind(walk, effect.entry)
-        micros = round((walk.clock.monotonic() - began) * 1_000_000)
+        statistics.traces_left -= 1
+        began = recorder.clock.monotonic()
+        person = person_behind(recorder, effect.entry)
+        micros = round((recorder.clock.monotonic() - began) * 1_000_000)
         figures.was_traced(effect, found=bool(person), micros=micros)
         await anyio.lowlevel.checkpoint()
 
 
-def _traces_left(walk: Walk) -> int:
-    desk, now = walk.figures, walk.clock.monotonic()
+def _traces_left(figures: StatisticsState, clock: Clock) -> int:
+    desk, now = figures, clock.monotonic()
     more = (now - desk.traces_at) * TRACED_PER_HOUR_MAX / 3_600
     desk.traces_left, desk.traces_at = min(TRACED_AT_ONCE_MAX, desk.traces_left + more), now
     return int(desk.traces_left)

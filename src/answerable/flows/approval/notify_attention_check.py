@@ -16,11 +16,16 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.leaves import Reference
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.canary_desk import AttentionCheckState
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.mandate_register import MandateRegister
 
 
 async def notify_attention_check(
-    walk: Walk,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    canaries: AttentionCheckState,
     approval: Approval,
     *,
     at: UnixMillis,
@@ -40,8 +45,8 @@ async def notify_attention_check(
     else:
         ended = replace(canary, ended="caught" if answer.verdict == "deny" else "let_through")
     # 1. The ledger says that it was a test. After a crash here, it is revealed again, and counts once.
-    sealing = sealing_for(walk, principal_subject(answer.by)) if answer is not None else None
-    person = pseudonym_of(walk, answer.by) if answer is not None else ""
+    sealing = sealing_for(recorder, principal_subject(answer.by)) if answer is not None else None
+    person = pseudonym_of(recorder, answer.by) if answer is not None else ""
     entry = canary_told(
         approval,
         ended,
@@ -51,50 +56,52 @@ async def notify_attention_check(
         person=person,
         signer=signer,
         keys_ref=keys_ref,
-        registry=walk.registry.current.digest,
+        registry=authority.registry.current.digest,
     )
-    _, left = await record_entry(walk, entry)
+    _, left = await record_entry(recorder, entry)
     # 2. It ends for everybody who may answer.
     answers = (*approval.answers, answer) if answer is not None else approval.answers
     after = replace(approval, state="void", answers=answers, canary=ended)
-    if not walk.approvals.replace(after, was=approval):
+    if not authority.approvals.replace(after, was=approval):
         raise APPROVAL_CHANGED_MEANWHILE(
             "this approval was ended by another person at the same moment: reload it and try again"
         )
-    if walk.canaries.waiting is not None:
-        walk.canaries.waiting.discard(approval.id)
+    if canaries.waiting is not None:
+        canaries.waiting.discard(approval.id)
     if left is not None:
         raise left
     return after
 
 
-async def tell_ended_canaries(walk: Walk) -> None:
+async def tell_ended_canaries(recorder: Recorder, authority: AuthorityRegisters, asking: AskingState) -> None:
     """Reveal the attention checks that nobody can answer any more: expired, or ended for another reason.
 
     Raises Unavailable.
     """
-    now, desk = walk.clock.now(), walk.canaries
+    now, desk = recorder.clock.now(), asking.canaries
     if desk.waiting is None:
         desk.waiting = {
             one.id
-            for one in walk.approvals.all(pending_only=False, now=now)
-            if one.canary is not None and not one.canary.ended and _is_ours(walk, one)
+            for one in authority.approvals.all(pending_only=False, now=now)
+            if one.canary is not None
+            and not one.canary.ended
+            and _is_ours(recorder.ledger, authority.mandates, one)
         }
     for name in sorted(desk.waiting):
-        approval = walk.approvals.find(name)
+        approval = authority.approvals.find(name)
         if approval is None or approval.canary is None or approval.canary.ended:
             desk.waiting.discard(name)
-        elif approval.state_at(now) != "pending" and name not in walk.under_way.answering:
-            walk.under_way.answering.add(name)
+        elif approval.state_at(now) != "pending" and name not in asking.under_way.answering:
+            asking.under_way.answering.add(name)
             try:
-                await notify_attention_check(walk, approval, at=now)
+                await notify_attention_check(recorder, authority, asking.canaries, approval, at=now)
             except Refused:
                 # It was answered, held or revoked a moment ago: the next call checks it again.
                 continue
             finally:
-                walk.under_way.answering.discard(name)
+                asking.under_way.answering.discard(name)
 
 
-def _is_ours(walk: Walk, approval: Approval) -> bool:
-    mandate = walk.mandates.find(approval.mandate)
-    return mandate is None or shard_elsewhere(mandate, walk.ledger.origin) is None
+def _is_ours(ledger: Ledger, mandates: MandateRegister, approval: Approval) -> bool:
+    mandate = mandates.find(approval.mandate)
+    return mandate is None or shard_elsewhere(mandate, ledger.origin) is None

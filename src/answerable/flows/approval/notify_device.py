@@ -15,51 +15,58 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.identity.names.principal import PrincipalId
-    from answerable.flows.state.reach_desk import PushSide
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.reach_desk import NotificationState, PushSide
+    from answerable.ports.clock import Clock
 
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
-def push_side(walk: Walk) -> PushSide:
+def push_side(reach: NotificationState | None) -> PushSide:
     """Return the push settings and register. Raises Refused (`push.off`)."""
-    side = walk.reach.push if walk.reach is not None else None
+    side = reach.push if reach is not None else None
     if side is None:
         raise PUSH_OFF()
     return side
 
 
 async def notify_device(
-    walk: Walk, *, person: PrincipalId, endpoint: str, key: str, secret: str, label: str
+    reach: NotificationState | None,
+    clock: Clock,
+    *,
+    person: PrincipalId,
+    endpoint: str,
+    key: str,
+    secret: str,
+    label: str,
 ) -> PushDevice:
     """Send this person's messages to this device, too, from now on. key, secret: base64url, as the browser reports
     them.
 
     Raises Refused (`push.off`, `push.host`, `push.full`), Malformed (`push.device`), Unavailable.
     """
-    side = push_side(walk)
+    side = push_side(reach)
     device = PushDevice(
         person=person,
         endpoint=endpoint,
         key=_octets(key),
         secret=_octets(secret),
         label=label,
-        made_at=walk.clock.now(),
+        made_at=clock.now(),
     )
     check_device(device, side.hosts)
     await in_register(side.register.add, device)
     return device
 
 
-async def devices_of(walk: Walk, person: PrincipalId) -> Sequence[PushDevice]:
+async def devices_of(reach: NotificationState | None, person: PrincipalId) -> Sequence[PushDevice]:
     """Return the devices of a person; none where push is off. Raises Unavailable."""
-    side = walk.reach.push if walk.reach is not None else None
+    side = reach.push if reach is not None else None
     return await in_register(side.register.of, person) if side is not None else ()
 
 
-async def forget_device(walk: Walk, *, person: PrincipalId, device: str) -> None:
+async def forget_device(reach: NotificationState | None, *, person: PrincipalId, device: str) -> None:
     """Stop sending messages to this device of the person. Raises Refused (`push.off`, `push.gone`), Unavailable."""
-    if not await in_register(push_side(walk).register.remove, device, person=person):
+    if not await in_register(push_side(reach).register.remove, device, person=person):
         raise PUSH_GONE()
 
 

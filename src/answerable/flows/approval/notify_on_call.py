@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from answerable.core.approval.routing import Staff
     from answerable.core.identity.names.principal import PrincipalId
     from answerable.core.registry.documents.duty import Duty
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.duty_desk import OnCallState
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters
+    from answerable.flows.state.walk_limits import WalkLimits
 
 HEALTH_MAX: Final = 10_000
 """Approvals that the figures cover, the newest first."""
@@ -90,15 +92,17 @@ class QueueHealth:
     since: UnixMillis
 
 
-def on_call_now(walk: Walk, at: UnixMillis, *, group: str = "") -> list[OnCall]:
+def on_call_now(
+    authority: AuthorityRegisters, asking: AskingState, at: UnixMillis, *, group: str = ""
+) -> list[OnCall]:
     """Return who is on call for every duty, or for that of one group, sorted by group. Raises Refused (`duty.none`),
     Unavailable."""
-    duties = walk.registry.current.duties
+    duties = authority.registry.current.duties
     if group and group not in duties:
         raise DUTY_NONE(f"group {shown(group)} has no Duty document")
     wanted = [duties[one] for one in sorted(duties) if group in ("", one)]
     # Deputies are known for now only: delegations may be given or ended before `at`.
-    staff = staff_now(walk, at, groups=[one.group for one in wanted])
+    staff = staff_now(authority, asking, at, groups=[one.group for one in wanted])
     told: list[OnCall] = []
     for duty in wanted:
         lines = [
@@ -117,10 +121,10 @@ def on_call_now(walk: Walk, at: UnixMillis, *, group: str = "") -> list[OnCall]:
     return told
 
 
-def gaps_ahead(walk: Walk, *, days: int) -> list[Gap]:
+def gaps_ahead(authority: AuthorityRegisters, asking: AskingState, *, days: int) -> list[Gap]:
     """Return the coming times that nobody of a group covers. Raises Unavailable."""
-    now, duties = walk.clock.now(), walk.registry.current.duties
-    members = staff_now(walk, now, groups=list(duties)).members
+    now, duties = authority.clock.now(), authority.registry.current.duties
+    members = staff_now(authority, asking, now, groups=list(duties)).members
     return [
         Gap(group=group, begins=gap[0], ends=gap[1], text=gap_text(duties[group], gap))
         for group in sorted(duties)
@@ -128,51 +132,62 @@ def gaps_ahead(walk: Walk, *, days: int) -> list[Gap]:
     ]
 
 
-def groups_uncovered(walk: Walk) -> list[str]:
+def groups_uncovered(authority: AuthorityRegisters, asking: AskingState) -> list[str]:
     """Return the groups whose duty has nobody on call at this moment. Raises Unavailable."""
-    return [one.duty.group for one in on_call_now(walk, walk.clock.now()) if not one.covered]
+    return [
+        one.duty.group for one in on_call_now(authority, asking, authority.clock.now()) if not one.covered
+    ]
 
 
-def route_of(walk: Walk, approval: Approval) -> Route:
+def route_of(authority: AuthorityRegisters, asking: AskingState, approval: Approval) -> Route:
     """Return how far a question has been routed. Raises Unavailable."""
-    return routes_of(walk, [approval])[approval.id]
+    return routes_of(authority, asking, [approval])[approval.id]
 
 
-def routes_of(walk: Walk, approvals: Sequence[Approval]) -> dict[str, Route]:
+def routes_of(
+    authority: AuthorityRegisters, asking: AskingState, approvals: Sequence[Approval]
+) -> dict[str, Route]:
     """Return `route_of` for several approvals, by id. Raises Unavailable."""
-    now = walk.clock.now()
-    staff = staff_now(walk, now, groups=groups_asked(approvals))
-    return {one.id: _route(walk, one, staff, now) for one in approvals}
+    now = authority.clock.now()
+    staff = staff_now(authority, asking, now, groups=groups_asked(approvals))
+    return {one.id: _route(authority, asking.duties, asking.limits, one, staff, now) for one in approvals}
 
 
-def _route(walk: Walk, approval: Approval, staff: Staff, now: UnixMillis) -> Route:
+def _route(
+    authority: AuthorityRegisters,
+    duties: OnCallState,
+    limits: WalkLimits,
+    approval: Approval,
+    staff: Staff,
+    now: UnixMillis,
+) -> Route:
     if approval.state_at(now) != "pending":
         return Route(
-            turn=(), told=_told(walk, approval), first_view=_first_view(walk, approval), next_at=None
+            turn=(), told=_told(duties, approval), first_view=_first_view(duties, approval), next_at=None
         )
-    question = question_of(walk, approval)
+    question = question_of(authority, duties, limits, approval)
     found = turns(question, staff, now)
     next_at = found.next_at
     return Route(
         turn=tuple(sorted({who for told in found.due for who in told.people})),
-        told=_told(walk, approval),
-        first_view=_first_view(walk, approval),
+        told=_told(duties, approval),
+        first_view=_first_view(duties, approval),
         next_at=next_at if next_at is not None and next_at < approval.expires_at else None,
     )
 
 
-def queue_health(walk: Walk, *, since: UnixMillis) -> QueueHealth:
+def queue_health(authority: AuthorityRegisters, asking: AskingState, *, since: UnixMillis) -> QueueHealth:
     """Return the figures of the questions asked since then, at most the newest `HEALTH_MAX`. Raises Unavailable."""
-    now = walk.clock.now()
+    now = authority.clock.now()
     found: list[Approval] = []
-    for one in walk.approvals.all(pending_only=False, now=now):
+    for one in authority.approvals.all(pending_only=False, now=now):
         if len(found) == HEALTH_MAX or one.created_at < since:
             break
         found.append(one)
-    views = {one.id: view for one in found if (view := seen_at(walk, one)) is not None}
+    views = {one.id: view for one in found if (view := seen_at(asking.duties, one)) is not None}
     took = sorted(views[one.id] - one.created_at for one in found if one.id in views)
     expired = [one for one in found if one.state_at(now) == "expired"]
-    waiting = list(walk.approvals.all(pending_only=True, now=now))
+    waiting = list(authority.approvals.all(pending_only=True, now=now))
     return QueueHealth(
         asked=len(found),
         seen=len(took),
@@ -181,22 +196,24 @@ def queue_health(walk: Walk, *, since: UnixMillis) -> QueueHealth:
         expired=len(expired),
         expired_unseen=sum(one.id not in views for one in expired),
         waiting=len(waiting),
-        backlog=_backlog(walk, waiting, now),
+        backlog=_backlog(authority, asking, waiting, now),
         since=min((one.created_at for one in found), default=since),
     )
 
 
-def seen_at(walk: Walk, approval: Approval) -> UnixMillis | None:
+def seen_at(duties: OnCallState, approval: Approval) -> UnixMillis | None:
     """Return when a person who may answer first had the question open, at the latest when they answered; answers by
     workflows do not count. None for never. The ledger also has what an answer says of this."""
     said = [one for one in approval.answers if not one.workflow]
     times = [one.at if one.opened_at is None else one.opened_at for one in said]
-    first = _first_view(walk, approval)
+    first = _first_view(duties, approval)
     return min([*times, *([first] if first is not None else [])], default=None)
 
 
-def _backlog(walk: Walk, waiting: Sequence[Approval], now: UnixMillis) -> tuple[tuple[PrincipalId, int], ...]:
-    members = staff_now(walk, now, groups=groups_asked(waiting)).members
+def _backlog(
+    authority: AuthorityRegisters, asking: AskingState, waiting: Sequence[Approval], now: UnixMillis
+) -> tuple[tuple[PrincipalId, int], ...]:
+    members = staff_now(authority, asking, now, groups=groups_asked(waiting)).members
     counts: dict[PrincipalId, int] = {}
     for approval in waiting:
         answered = {one.by for one in approval.answers}
@@ -207,18 +224,18 @@ def _backlog(walk: Walk, waiting: Sequence[Approval], now: UnixMillis) -> tuple[
     return tuple(ordered[:BACKLOG_TOLD_MAX])
 
 
-def standing_delegations(walk: Walk) -> frozenset[str]:
+def standing_delegations(authority: AuthorityRegisters, asking: AskingState) -> frozenset[str]:
     """Return the ids of the delegations of duty in force now. Raises Unavailable."""
-    return frozenset(one.id for one in standing_in(walk, walk.clock.now()))
+    return frozenset(one.id for one in standing_in(authority, asking, authority.clock.now()))
 
 
-def _told(walk: Walk, approval: Approval) -> tuple[tuple[str, int], ...]:
-    register = walk.duties.register
+def _told(duties: OnCallState, approval: Approval) -> tuple[tuple[str, int], ...]:
+    register = duties.register
     return tuple(sorted(register.told(approval.id))) if register is not None else ()
 
 
-def _first_view(walk: Walk, approval: Approval) -> UnixMillis | None:
-    register = walk.duties.register
+def _first_view(duties: OnCallState, approval: Approval) -> UnixMillis | None:
+    register = duties.register
     return register.first_view(approval.id) if register is not None else None
 
 

@@ -9,7 +9,7 @@ that ended without an answer may have reached its receiver, who is then notified
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -17,17 +17,12 @@ from anyio.lowlevel import checkpoint
 
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.delivery import (
-    REQUESTER,
-    Delivery,
     failed,
     missed,
     pause,
-    put_together,
     told,
 )
-from answerable.core.approval.message import asked_message, digest_message, ended_message, message_in
 from answerable.errors import AnswerableError, Unavailable
-from answerable.flows.approval.answer_approval import approval_page
 from answerable.flows.approval.offer_click import with_buttons
 from answerable.flows.approval.plan_notifications import (
     address_of,
@@ -35,51 +30,36 @@ from answerable.flows.approval.plan_notifications import (
     notices_planned,
     receivers_of,
 )
+from answerable.flows.approval.sort_deliveries import (
+    AT_A_TIME,
+    WAIT_SECONDS_MAX,
+    Due,
+    Seen,
+    is_ours,
+    sort_out,
+)
 from answerable.flows.events.event_desk import in_register
-from answerable.flows.validity.mandate_validity import shard_elsewhere
 from answerable.flows.validity.refuse_revoked import signer_fault
 from answerable.ports.message_channel import Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from answerable.core.approval.approval import Approval
-    from answerable.core.approval.delivery import Told
     from answerable.core.approval.message import Message
-    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters
     from answerable.flows.state.reach_desk import NotificationState
-    from answerable.flows.state.walk import Walk
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.shard_link import ShardLink
 
 ROUND_SECONDS: Final = 2.0
 FORGET_SECONDS: Final = 3_600.0
-AT_A_TIME: Final = 40
-"""Messages sent under one claim."""
 PLANNED_AT_A_TIME: Final = 1_000
 """Deliveries after which no further approval is planned in this round."""
 APPROVALS_AT_A_TIME: Final = 50
 """Approvals planned before other tasks of this process run."""
 CLAIM_SPARE_MS: Final = 10_000
-WAIT_SECONDS_MAX: Final = 300.0
-"""Longest pause that a channel may request."""
 _log: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Due:
-    """One message to send. of: its deliveries, all to one receiver."""
-
-    message: Message
-    what: Told
-    of: tuple[Delivery, ...]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Seen:
-    """The work of one round: deliveries not stored yet, messages to send now, and deliveries that can never be made."""
-
-    fresh: list[Delivery] = field(default_factory=list)
-    due: list[_Due] = field(default_factory=list)
-    missed: list[Delivery] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,16 +75,19 @@ class _Round:
     missed: int = 0
 
 
-async def reach_always(walk: Walk, *, seconds: float = ROUND_SECONDS) -> None:
+async def reach_always(
+    ledger: Ledger, authority: AuthorityRegisters, asking: AskingState, link: ShardLink | None,
+    entropy: Entropy, *, seconds: float = ROUND_SECONDS,
+) -> None:  # fmt: skip
     """Send due messages on every channel, each in its own task, until cancelled."""
-    desk = walk.reach
+    desk = asking.reach
     if desk is None or not desk.channels:
         return
     async with anyio.create_task_group() as tasks:
         for channel in desk.channels:
-            tasks.start_soon(_reaching, walk, desk, channel, seconds)
+            tasks.start_soon(_reaching, ledger, authority, asking, link, entropy, desk, channel, seconds)
         while True:
-            before = walk.clock.now() - desk.limits.kept_ms
+            before = authority.clock.now() - desk.limits.kept_ms
             try:
                 await in_register(desk.register.forget, before=before)
             except Unavailable as error:
@@ -112,11 +95,14 @@ async def reach_always(walk: Walk, *, seconds: float = ROUND_SECONDS) -> None:
             await anyio.sleep(FORGET_SECONDS)
 
 
-async def _reaching(walk: Walk, desk: NotificationState, channel: str, seconds: float) -> None:
+async def _reaching(
+    ledger: Ledger, authority: AuthorityRegisters, asking: AskingState, link: ShardLink | None,
+    entropy: Entropy, desk: NotificationState, channel: str, seconds: float,
+) -> None:  # fmt: skip
     while True:
         news = desk.news
         try:
-            while await notify_people(walk, desk, channel):
+            while await notify_people(ledger, authority, asking, link, entropy, desk, channel):
                 continue
         except AnswerableError as error:
             _log.warning("channel %s: messages wait: %s", channel, error.message)
@@ -124,17 +110,20 @@ async def _reaching(walk: Walk, desk: NotificationState, channel: str, seconds: 
             await news.wait()
 
 
-async def notify_people(walk: Walk, desk: NotificationState, channel: str) -> int:
+async def notify_people(
+    ledger: Ledger, authority: AuthorityRegisters, asking: AskingState, link: ShardLink | None,
+    entropy: Entropy, desk: NotificationState, channel: str,
+) -> int:  # fmt: skip
     """Send what is due on one channel, at most AT_A_TIME messages; return how many were sent. Raises Unavailable."""
     # 1. Notices are stored first. After a crash before this line, the ledger has the event and nobody is notified.
-    await _put_notices_down(walk, desk)
-    now = walk.clock.now()
+    await _put_notices_down(authority.registry, authority.clock, desk)
+    now = authority.clock.now()
     state = await in_register(desk.register.open, channel, now=now)
     # If the clock was set back, wait no longer than the longest pause.
     if now < state.next_at <= now + WAIT_SECONDS_MAX * 1000:
         return 0
     # 2. Find out without a write whether there is anything to send.
-    seen = await _seen(walk, desk, channel, since=state.since)
+    seen = await _seen(ledger, authority, asking, link, desk, channel, since=state.since)
     if not (seen.fresh or seen.due or seen.missed):
         return 0
     # 3. Claim the channel for as long as the longest tries may take. After a crash here, another process claims it.
@@ -145,188 +134,83 @@ async def notify_people(walk: Walk, desk: NotificationState, channel: str) -> in
     came = _Round(until=until)
     try:
         # 4. The plan is stored before sending, and read again: another process may have sent some of it meanwhile.
-        seen = await _seen(walk, desk, channel, since=state.since)
+        seen = await _seen(ledger, authority, asking, link, desk, channel, since=state.since)
         if seen.fresh:
             await in_register(desk.register.keep, seen.fresh)
-            seen = await _seen(walk, desk, channel, since=state.since)
+            seen = await _seen(ledger, authority, asking, link, desk, channel, since=state.since)
         if seen.missed:
             await in_register(desk.register.keep, seen.missed)
             came.missed += len(seen.missed)
         # 5. Each delivery is stored as told once the channel took it. After a crash between the two, it is sent again.
-        await _tell(walk, desk, channel, seen.due, came)
+        await _tell(authority, asking, entropy, desk, channel, seen.due, came)
     finally:
         attempts = state.attempts + 1 if came.down else 0
         wait = max(pause(attempts), came.wait_ms) if came.down else 0
         with anyio.CancelScope(shield=True):
             await in_register(
-                desk.register.release,
-                channel,
-                attempts=attempts,
-                next_at=walk.clock.now() + wait if wait else 0,
-                error=came.down,
-                sent=came.sent,
+                desk.register.release, channel, attempts=attempts,
+                next_at=authority.clock.now() + wait if wait else 0, error=came.down, sent=came.sent,
                 missed=came.missed,
-            )
+            )  # fmt: skip
     if came.down:
         _log.warning("channel %s is down: %s", channel, came.down)
     return came.sent
 
 
-async def _seen(walk: Walk, desk: NotificationState, channel: str, *, since: int) -> _Seen:
+async def _seen(
+    ledger: Ledger, authority: AuthorityRegisters, asking: AskingState, link: ShardLink | None,
+    desk: NotificationState, channel: str, *, since: int,
+) -> Seen:  # fmt: skip
     """Return the work of this round. since: when the channel was set up."""
-    now = walk.clock.now()
-    looked = now - desk.limits.digest.window_ms - desk.limits.after_end_ms - walk.limits.approval_ttl_ms
+    now = authority.clock.now()
+    looked = now - desk.limits.digest.window_ms - desk.limits.after_end_ms - asking.limits.approval_ttl_ms
     known = await in_register(desk.register.on, channel, since=looked)
     named = {one.about for one in known}
     approvals = {
         one.id: one
-        for one in walk.approvals.all(pending_only=False, now=now)
+        for one in authority.approvals.all(pending_only=False, now=now)
         if one.expires_at >= looked or one.id in named
     }
-    seen = _Seen()
+    seen = Seen()
     there = {(one.about, one.to) for one in known}
-    ours = [one for one in approvals.values() if _is_ours(walk, one)]
+    ours = [one for one in approvals.values() if is_ours(ledger, authority.mandates, link, one)]
     for begin in range(0, len(ours), APPROVALS_AT_A_TIME):
         # Let actions run between batches, however many approvals wait.
         await checkpoint()
         some = ours[begin : begin + APPROVALS_AT_A_TIME]
-        seen.fresh += new_deliveries(walk, desk, channel, there=there, since=since, now=now, approvals=some)
+        seen.fresh += new_deliveries(
+            authority, asking, desk, channel, there=there, since=since, now=now, approvals=some
+        )
         if len(seen.fresh) >= PLANNED_AT_A_TIME:
             break
-    _sort_out(walk, desk, known, approvals, seen)
+    sort_out(ledger, authority.mandates, asking.passkeys, link, authority.clock, desk, known, approvals, seen)
     return seen
 
 
-async def _put_notices_down(walk: Walk, desk: NotificationState) -> None:
+async def _put_notices_down(registry: RegistryStore, clock: Clock, desk: NotificationState) -> None:
     # One channel's task at a time: a second one would reset deliveries that another has sent meanwhile to planned.
     async with desk.putting_down:
         while desk.notices:
-            planned = [*notices_planned(walk, desk, desk.notices[0])]
+            planned = [*notices_planned(registry, clock, desk, desk.notices[0])]
             if planned:
                 await in_register(desk.register.keep, planned)
             desk.notices.popleft()
 
 
-def _sort_out(
-    walk: Walk,
-    desk: NotificationState,
-    known: tuple[Delivery, ...],
-    approvals: Mapping[ApprovalId, Approval],
-    seen: _Seen,
-) -> None:
-    """Sort known deliveries into messages to send now and deliveries that can never be made."""
-    now = walk.clock.now()
-    asked: list[Delivery] = []
-    others: list[_Due] = []
-    for one in known:
-        # If the clock was set back, wait no longer than the longest pause.
-        later = now < one.next_at <= now + WAIT_SECONDS_MAX * 1000
-        if one.missed or one.told in ("ended", "notice") or later:
-            continue
-        approval = approvals.get(ApprovalId(one.about))
-        if one.body:
-            if now > one.made_at + desk.limits.after_end_ms:
-                seen.missed.append(missed(one))
-            else:
-                _take_kept(one, others, seen)
-        elif approval is None:
-            seen.missed.append(missed(one, why="the approval no longer exists"))
-        elif not _is_ours(walk, approval):
-            continue
-        elif approval.state_at(now) == "pending":
-            if not one.to.startswith(REQUESTER) and not one.told:
-                asked.append(one)
-        elif len(others) >= AT_A_TIME:
-            continue
-        elif (end := _of_end(walk, desk, one, approval, now=now)) is not None:
-            others.append(end)
-        elif not one.told and (approval.canary is None or approval.canary.ended):
-            seen.missed.append(missed(one))
-    # Questions that can still be answered are sent first.
-    _sort_asked(walk, desk, asked, known, approvals, seen)
-    seen.due += others
-    del seen.due[AT_A_TIME:]
-
-
-def _take_kept(one: Delivery, others: list[_Due], seen: _Seen) -> None:
-    try:
-        others.append(_Due(message=message_in(one.body), what="notice", of=(one,)))
-    except AnswerableError as error:
-        seen.missed.append(missed(one, why=error.message))
-
-
-def _is_ours(walk: Walk, approval: Approval) -> bool:
-    """Whether this process sends messages about the approval: the shard where it is answered does, as its link leads
-    there."""
-    mandate = walk.mandates.find(approval.mandate) if walk.link is not None else None
-    return mandate is None or shard_elsewhere(mandate, walk.ledger.origin) is None
-
-
-def _sort_asked(
-    walk: Walk,
-    desk: NotificationState,
-    asked: list[Delivery],
-    known: tuple[Delivery, ...],
-    approvals: Mapping[ApprovalId, Approval],
-    seen: _Seen,
-) -> None:
-    now = walk.clock.now()
-    alone, together = put_together(asked, known, desk.limits.digest, now=now)
-    for one in alone[:AT_A_TIME]:
-        approval = approvals[ApprovalId(one.about)]
-        try:
-            message = asked_message(approval, link=approval_page(walk, approval.id), now=now)
-        except AnswerableError as error:
-            seen.missed.append(missed(one, why=error.message))
-        else:
-            seen.due.append(_Due(message=message, what="asked", of=(one,)))
-    for waiting in together.values():
-        message = digest_message(
-            len(waiting),
-            identity=f"{waiting[0].about}.digest",
-            link=approval_page(walk, "").rstrip("/"),
-            now=now,
-        )
-        seen.due.append(_Due(message=message, what="digest", of=tuple(waiting)))
-
-
-def _of_end(
-    walk: Walk, desk: NotificationState, one: Delivery, approval: Approval, *, now: UnixMillis
-) -> _Due | None:
-    """Return the message that an approval ended, for receivers who were notified that it waits and for the requester.
-    None for all others, and when it is too late."""
-    requester = one.to.startswith(REQUESTER)
-    wanted = requester or (one.told == "asked" and desk.channels[one.channel].updates)
-    if approval.canary is not None and not approval.canary.ended:
-        # It is revealed in a moment; before that, the giver of the task would hear of an action that nobody requested.
-        return None
-    ended_at = max((answer.at for answer in approval.answers), default=approval.expires_at)
-    if not wanted or now > max(ended_at, one.made_at) + desk.limits.after_end_ms:
-        return None
-    try:
-        message = ended_message(
-            approval,
-            link=approval_page(walk, approval.id),
-            now=now,
-            name_answerers=one.channel in desk.name_answerers,
-            to_requester=requester,
-        )
-    except AnswerableError:
-        return None
-    return _Due(message=message, what="ended", of=(one,))
-
-
-async def _tell(walk: Walk, desk: NotificationState, channel: str, due: list[_Due], came: _Round) -> None:
+async def _tell(
+    authority: AuthorityRegisters, asking: AskingState, entropy: Entropy, desk: NotificationState,
+    channel: str, due: list[Due], came: _Round,
+) -> None:  # fmt: skip
     """Send a few at a time. Once the channel is down, or another process may have claimed it, the rest waits."""
     limiter = anyio.CapacityLimiter(desk.limits.at_once_max)
     last_at = came.until - int(desk.limits.try_seconds_max * 1000)
 
-    async def tell(one: _Due) -> None:
+    async def tell(one: Due) -> None:
         async with limiter:
-            if came.down or came.fault is not None or walk.clock.now() > last_at:
+            if came.down or came.fault is not None or authority.clock.now() > last_at:
                 return
-            sent = await _sent(walk, desk, channel, one)
-            now = walk.clock.now()
+            sent = await _sent(authority, asking, entropy, desk, channel, one)
+            now = authority.clock.now()
             wait_ms = int(min(max(sent.wait_seconds, 0.0), WAIT_SECONDS_MAX) * 1000)
             if sent.state == "down":
                 came.down, came.wait_ms = sent.why or "it does not answer", max(came.wait_ms, wait_ms)
@@ -351,34 +235,42 @@ async def _tell(walk: Walk, desk: NotificationState, channel: str, due: list[_Du
         raise came.fault
 
 
-async def _sent(walk: Walk, desk: NotificationState, channel: str, one: _Due) -> Sent:
+async def _sent(
+    authority: AuthorityRegisters, asking: AskingState, entropy: Entropy, desk: NotificationState,
+    channel: str, one: Due,
+) -> Sent:  # fmt: skip
     """Send to one receiver at each of their addresses: one that accepts is enough."""
     first = one.of[0]
-    not_now = _not_told(walk, desk, channel, one)
+    not_now = _not_told(authority, asking, desk, channel, one)
     if not_now is not None:
         return not_now
-    addresses = address_of(walk, desk, first)
+    addresses = address_of(authority.registry, desk, first)
     if not addresses:
         return Sent(state="never", why="no address there")
     results = [
         await try_to_send(
-            walk, desk, channel, with_buttons(walk, one.message, first), address, handle=first.handle
+            authority.clock, desk, channel, with_buttons(authority, asking, entropy, one.message, first),
+            address, handle=first.handle,
         )
         for address in addresses
-    ]
+    ]  # fmt: skip
     order = ("taken", "later", "down", "never")
     return min(results, key=lambda sent: order.index(sent.state))
 
 
-def _not_told(walk: Walk, desk: NotificationState, channel: str, one: _Due) -> Sent | None:
+def _not_told(
+    authority: AuthorityRegisters, asking: AskingState, desk: NotificationState, channel: str, one: Due
+) -> Sent | None:
     """Return why a receiver must not be notified now; None where they may be. A person who is held or revoked, or may
     not answer any more, must not read pending approvals."""
     first = one.of[0]
     try:
-        if first.person and signer_fault(walk, first.person, "") is not None:
+        if first.person and signer_fault(authority, first.person, "") is not None:
             return Sent(state="later", why="they are held or revoked")
-        approval = walk.approvals.find(ApprovalId(first.about)) if one.what == "asked" else None
-        if approval is not None and first.to not in receivers_of(walk, approval, desk.routes_on(channel)):
+        approval = authority.approvals.find(ApprovalId(first.about)) if one.what == "asked" else None
+        if approval is not None and first.to not in receivers_of(
+            authority, asking, approval, desk.routes_on(channel)
+        ):
             return Sent(state="never", why="they are no longer asked")
     except Unavailable as fault:
         return Sent(state="later", why=fault.message)
@@ -386,13 +278,13 @@ def _not_told(walk: Walk, desk: NotificationState, channel: str, one: _Due) -> S
 
 
 async def try_to_send(
-    walk: Walk, desk: NotificationState, channel: str, message: Message, address: str, *, handle: str = ""
+    clock: Clock, desk: NotificationState, channel: str, message: Message, address: str, *, handle: str = ""
 ) -> Sent:
     """Try once to send, within the time limit. Never raises: an exception in the channel means that it is down."""
     sent = Sent(state="down", why=f"no answer within {desk.limits.try_seconds_max:g} seconds")
     try:
         with anyio.move_on_after(desk.limits.try_seconds_max):
-            sent = await desk.channels[channel].send(message, address, handle=handle, now=walk.clock.now())
+            sent = await desk.channels[channel].send(message, address, handle=handle, now=clock.now())
     except Exception as error:
         # A fault in one channel must stop neither the other channels nor the server.
         _log.exception("channel %s failed", channel)

@@ -16,26 +16,33 @@ from answerable.flows.validity.chat_answer_validity import account_of, why_no_cl
 if TYPE_CHECKING:
     from answerable.core.approval.delivery import Delivery
     from answerable.core.approval.message import Message
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters
+    from answerable.ports.entropy import Entropy
 
 
-def with_buttons(walk: Walk, message: Message, delivery: Delivery) -> Message:
+def with_buttons(
+    authority: AuthorityRegisters, asking: AskingState, entropy: Entropy, message: Message, delivery: Delivery
+) -> Message:
     """Return the message with buttons for its receiver. Return it unchanged if it goes to a place, is about several
     approvals, or cannot be checked now."""
-    desk = walk.clicks
+    desk = asking.clicks
     if desk is None or message.kind != "asked" or delivery.channel != CHANNEL:
         return message
     if not delivery.to.startswith(PERSON):
         return message
-    now = walk.clock.now()
+    now = authority.clock.now()
     person = PrincipalId(delivery.person)
     try:
-        approval = walk.approvals.find(ApprovalId(delivery.about))
-        if approval is None or approval.state_at(now) != "pending" or why_no_click(walk, approval):
+        approval = authority.approvals.find(ApprovalId(delivery.about))
+        if (
+            approval is None
+            or approval.state_at(now) != "pending"
+            or why_no_click(authority, asking.under_way, asking.limits, approval)
+        ):
             return message
     except Unavailable:
         return message
-    account = account_of(walk, person)
+    account = account_of(authority.registry, person)
     if account is None or whole_lines(approval) is None:
         return message
     offered = Offered(
@@ -46,4 +53,4 @@ def with_buttons(walk: Walk, message: Message, delivery: Delivery) -> Message:
         account=account,
         ends=approval.expires_at,
     )
-    return with_offer(message, approval, to_base64url(desk.offer(offered, walk.entropy, now)))
+    return with_offer(message, approval, to_base64url(desk.offer(offered, entropy, now)))

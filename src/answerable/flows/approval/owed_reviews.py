@@ -12,24 +12,29 @@ from answerable.core.decision.facts import OR
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.emergency_access import Owed
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.approval_channel import ApprovalChannel
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.clock import Clock
 
 
-def reviews(walk: Walk, *, open_only: bool = True) -> list[Owed]:
+def reviews(
+    approvals: ApprovalRegister, limits: WalkLimits, clock: Clock, *, open_only: bool = True
+) -> list[Owed]:
     """Return every use of break-glass access whose review is owed, the earliest due first. With open_only false,
     include those already reviewed. Raises Unavailable."""
     found = (
-        owed_review(one, review_ms=walk.limits.glass_review_ms)
-        for one in walk.approvals.all(pending_only=False, now=walk.clock.now())
+        owed_review(one, review_ms=limits.glass_review_ms)
+        for one in approvals.all(pending_only=False, now=clock.now())
     )
     wanted = [one for one in found if one is not None and not (open_only and one.approval.review)]
     return sorted(wanted, key=lambda one: one.due_at)
 
 
-def counted_reviews(walk: Walk) -> dict[str, int]:
+def counted_reviews(approvals: ApprovalRegister, limits: WalkLimits, clock: Clock) -> dict[str, int]:
     """Return how many reviews are owed and how many are overdue; each counts in one of the two. Raises Unavailable."""
-    now = walk.clock.now()
-    states = [one.state(now) for one in reviews(walk)]
+    now = clock.now()
+    states = [one.state(now) for one in reviews(approvals, limits, clock)]
     return {state: states.count(state) for state in ("owed", "overdue")}
 
 
@@ -40,7 +45,7 @@ def answering_groups(approval: Approval) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*asked, *alone)))
 
 
-def tell_broken(walk: Walk, approval: Approval, index: int) -> None:
+def tell_broken(channel: ApprovalChannel, clock: Clock, approval: Approval, index: int) -> None:
     """Notify everybody who could have answered. index: of the ledger entry of this use, which is durable: a channel
     that fails changes nothing."""
     for group in answering_groups(approval):
@@ -51,8 +56,8 @@ def tell_broken(walk: Walk, approval: Approval, index: int) -> None:
             capability=approval.capability,
             action_id=approval.id,
             intent=index,
-            at=walk.clock.now(),
+            at=clock.now(),
             what="glass",
         )
         with suppress(Exception):
-            walk.channel.notify(notice)
+            channel.notify(notice)

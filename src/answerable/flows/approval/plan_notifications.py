@@ -20,45 +20,54 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
     from answerable.core.approval.route import Route
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters
     from answerable.flows.state.reach_desk import NotificationState
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.clock import Clock
+    from answerable.ports.registry_store import RegistryStore
 
 ENDED_AGO_MAX: Final = 3_600_000
 """Milliseconds after its end in which an approval may still be planned for the first time."""
 
 
-def receivers_of(walk: Walk, approval: Approval, routes: Iterable[Route]) -> tuple[str, ...]:
+def receivers_of(
+    authority: AuthorityRegisters, asking: AskingState, approval: Approval, routes: Iterable[Route]
+) -> tuple[str, ...]:
     """Return the receivers of the question on these routes: those who may answer it, and the giver of the task.
 
     Where a group has a duty, only those whose turn it is now are included; the next ones follow when their turn comes.
     """
     asked = {group for one in approval.requirements for group in one.groups}
     found: dict[str, None] = {}
-    barred = _barred(walk, approval)
-    turn = _turn(walk, approval, asked)
+    barred = _barred(authority, asking.limits, approval)
+    turn = _turn(authority, asking, approval, asked)
     for route in routes:
         if route.group == THE_REQUESTER:
-            found.update(dict.fromkeys(f"{REQUESTER}{one}" for one in _givers(walk, approval)))
+            found.update(dict.fromkeys(f"{REQUESTER}{one}" for one in _givers(authority.registry, approval)))
         elif route.place and (route.group == EVERYBODY or route.group in asked):
             found[f"{PLACE}{route.place}"] = None
         elif not route.place:
             groups = asked if route.group == EVERYBODY else asked & {route.group}
-            people = _members(walk, groups) if turn is None else turn(groups)
+            people = _members(authority.registry, groups) if turn is None else turn(groups)
             found.update(dict.fromkeys(f"{PERSON}{one}" for one in people if one not in barred))
     return tuple(found)
 
 
-def _turn(walk: Walk, approval: Approval, asked: set[str]) -> Callable[[set[str]], Iterable[str]] | None:
+def _turn(
+    authority: AuthorityRegisters, asking: AskingState, approval: Approval, asked: set[str]
+) -> Callable[[set[str]], Iterable[str]] | None:
     """Return a function from groups to the people whose turn it is in them, deputies included. None where no asked
     group has a duty."""
-    if not asked & walk.registry.current.duties.keys() or approval.state != "pending":
+    if not asked & authority.registry.current.duties.keys() or approval.state != "pending":
         return None
-    turn = route_of(walk, approval).turn
-    outside = set(turn).difference(_members(walk, asked))
-    return lambda groups: [one for one in turn if groups and one in outside.union(_members(walk, groups))]
+    turn = route_of(authority, asking, approval).turn
+    outside = set(turn).difference(_members(authority.registry, asked))
+    return lambda groups: [
+        one for one in turn if groups and one in outside.union(_members(authority.registry, groups))
+    ]
 
 
-def receivers_of_notice(walk: Walk, notice: Notice, routes: Iterable[Route]) -> tuple[str, ...]:
+def receivers_of_notice(registry: RegistryStore, notice: Notice, routes: Iterable[Route]) -> tuple[str, ...]:
     """Return the receivers of the notice on these routes."""
     found: dict[str, None] = {}
     for route in routes:
@@ -67,12 +76,13 @@ def receivers_of_notice(walk: Walk, notice: Notice, routes: Iterable[Route]) -> 
         if route.place:
             found[f"{PLACE}{route.place}"] = None
         else:
-            found.update(dict.fromkeys(f"{PERSON}{one}" for one in _members(walk, {notice.group})))
+            found.update(dict.fromkeys(f"{PERSON}{one}" for one in _members(registry, {notice.group})))
     return tuple(found)
 
 
 def new_deliveries(
-    walk: Walk,
+    authority: AuthorityRegisters,
+    asking: AskingState,
     desk: NotificationState,
     channel: str,
     *,
@@ -91,49 +101,51 @@ def new_deliveries(
         if over and (approval.created_at < since or approval.expires_at + ENDED_AGO_MAX < now):
             continue
         # A person who was not asked while the approval was pending need not hear that it ended.
-        for to in receivers_of(walk, approval, to_requesters if over else routes):
+        for to in receivers_of(authority, asking, approval, to_requesters if over else routes):
             if (approval.id, to) not in there:
                 yield Delivery(about=approval.id, channel=channel, to=to, made_at=now)
 
 
-def notices_planned(walk: Walk, desk: NotificationState, notice: Notice) -> Iterator[Delivery]:
+def notices_planned(
+    registry: RegistryStore, clock: Clock, desk: NotificationState, notice: Notice
+) -> Iterator[Delivery]:
     """Yield the deliveries of one notice, on every channel."""
-    now = walk.clock.now()
+    now = clock.now()
     body = message_text(notice_message(notice, now=now))
     for channel in desk.channels:
-        for to in receivers_of_notice(walk, notice, desk.routes_on(channel)):
+        for to in receivers_of_notice(registry, notice, desk.routes_on(channel)):
             yield Delivery(
                 about=f"{notice.action_id}.{notice.group}", channel=channel, to=to, made_at=now, body=body
             )
 
 
-def address_of(walk: Walk, desk: NotificationState, delivery: Delivery) -> tuple[str, ...]:
+def address_of(registry: RegistryStore, desk: NotificationState, delivery: Delivery) -> tuple[str, ...]:
     """Return the receiver's addresses on the channel now; empty for a person who is not active or has no address."""
     if not delivery.person:
         return (delivery.to.removeprefix(PLACE),)
     # A person disabled since planning is not in force, and so not among the principals.
-    person = walk.registry.current.principals.get(PrincipalId(delivery.person))
+    person = registry.current.principals.get(PrincipalId(delivery.person))
     if person is None:
         return ()
     return desk.addresses[delivery.channel](person.name)
 
 
-def _members(walk: Walk, groups: set[str]) -> Iterator[str]:
-    for person in walk.registry.current.principals.values():
+def _members(registry: RegistryStore, groups: set[str]) -> Iterator[str]:
+    for person in registry.current.principals.values():
         if groups.intersection(person.groups):
             yield person.name
 
 
-def _givers(walk: Walk, approval: Approval) -> tuple[str, ...]:
+def _givers(registry: RegistryStore, approval: Approval) -> tuple[str, ...]:
     """Return the giver of the task; for a schedule, its owner."""
-    return (schedule_owner(approval.principal, walk.registry.current) or approval.principal,)
+    return (schedule_owner(approval.principal, registry.current) or approval.principal,)
 
 
-def _barred(walk: Walk, approval: Approval) -> frozenset[str]:
+def _barred(authority: AuthorityRegisters, limits: WalkLimits, approval: Approval) -> frozenset[str]:
     """Return those whose yes would not count or who have answered: they are not asked."""
     try:
-        owners = agent_owners(walk, approval)
+        owners = agent_owners(authority, limits, approval)
     except (AnswerableError, KeyError):
         owners = frozenset()
     answered = {answer.by for answer in approval.answers}
-    return owners | answered | {approval.principal, *_givers(walk, approval)}
+    return owners | answered | {approval.principal, *_givers(authority.registry, approval)}

@@ -17,38 +17,48 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from answerable.core.approval.approval import Approval
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AskingState
+    from answerable.ports.challenge_register import OpeningRegister
+    from answerable.ports.clock import Clock
 
 
-async def note_looks(walk: Walk, person: str, approvals: Iterable[Approval], *, lines: bool = False) -> None:
+async def note_looks(
+    asking: AskingState, clock: Clock, person: str, approvals: Iterable[Approval], *, lines: bool = False
+) -> None:
     """Record that a person views the cards of these approvals; with lines, one list line of each. Best effort: if
     storing fails, their time begins at the next view, or when they open the approval to answer."""
-    now, looks = walk.clock.now(), walk.under_way.looks
+    now, looks = clock.now(), asking.under_way.looks
     pending = [one for one in approvals if one.state_at(now) == "pending"]
     new = looks.new(person, [_line_of(one) if lines else one.id for one in pending])
     if not new:
         return
     try:
-        await written(partial(walk.openings.look, new, person, now))
+        await written(partial(asking.openings.look, new, person, now))
     except Unavailable:
         looks.forget(person, new)
 
 
 def opened_at(
-    walk: Walk, approval: Approval, person: str, given: UnixMillis, now: UnixMillis, *, listed: bool = False
+    openings: OpeningRegister,
+    approval: Approval,
+    person: str,
+    given: UnixMillis,
+    now: UnixMillis,
+    *,
+    listed: bool = False,
 ) -> UnixMillis:
     """Return when this person first had the approval open, as far as known: on a page, or when they got the nonce that
     they answer with. given: when they got it. listed: they answer a list, so that a view of the list line counts, too.
     The result is never before the approval was created or after now, even if clocks differ. Raises Unavailable."""
-    found = [walk.openings.looked(approval.id, person)]
+    found = [openings.looked(approval.id, person)]
     if listed:
-        found.append(walk.openings.looked(_line_of(approval), person))
+        found.append(openings.looked(_line_of(approval), person))
     return _between(approval, min([given, *(one for one in found if one is not None)]), now)
 
 
-def seen_at(walk: Walk, approval: Approval, person: str, now: UnixMillis) -> UnixMillis | None:
+def seen_at(openings: OpeningRegister, approval: Approval, person: str, now: UnixMillis) -> UnixMillis | None:
     """Return when a page first displayed it to this person; None where none is known. Raises Unavailable."""
-    seen = walk.openings.looked(approval.id, person)
+    seen = openings.looked(approval.id, person)
     return _between(approval, seen, now) if seen is not None else None
 
 

@@ -17,14 +17,24 @@ from answerable.flows.approval.keep_figures import FORM, read_figures
 if TYPE_CHECKING:
     from answerable.core.ledger.approval_statistics import Figures
     from answerable.core.ledger.figure_cells import Group
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.figures_desk import StatisticsState
+    from answerable.flows.state.parts import Recorder
+    from answerable.flows.state.policy_desk import PolicyState
+    from answerable.ports.registry_store import RegistryStore
 
 READ_SECONDS_MAX: Final = 2.0
 """How long the caller waits for entries that were not counted yet. The report says what is missing."""
 
 
 async def report_statistics(
-    walk: Walk, *, since: int = 0, others: bool = True, seconds_max: float = READ_SECONDS_MAX
+    recorder: Recorder,
+    registry: RegistryStore,
+    statistics: StatisticsState,
+    policies: PolicyState,
+    *,
+    since: int = 0,
+    others: bool = True,
+    seconds_max: float = READ_SECONDS_MAX,
 ) -> StatisticsView:
     """Report the statistics of all logs together, this process's log first; without `others`, of that log alone.
 
@@ -32,16 +42,16 @@ async def report_statistics(
 
     Raises Refused (`stats.since`) for a time before the stored hours, Unavailable, Broken (`ledger.*`).
     """
-    own = await read_figures(walk, seconds_max=seconds_max)
-    now, origin, register = walk.clock.now(), walk.ledger.origin, walk.figures.register
+    own = await read_figures(recorder, statistics, seconds_max=seconds_max)
+    now, origin, register = recorder.clock.now(), recorder.ledger.origin, statistics.register
     logs = [
         LogTold(
             origin=origin,
             entries=own.entries,
-            size=walk.ledger.size,
+            size=recorder.ledger.size,
             at=now,
             unread=False,
-            latency=walk.figures.latency,
+            latency=statistics.latency,
         )
     ]
     found = [own]
@@ -66,8 +76,8 @@ async def report_statistics(
     return StatisticsView(
         at=now,
         since=since // HOUR_MS * HOUR_MS,
-        policy_set=walk.decision_point.policy_set,
-        registry=walk.registry.current.digest,
+        policy_set=policies.decision_point.policy_set,
+        registry=registry.current.digest,
         groups=groups,
         waiting=waiting,
         logs=tuple(logs),

@@ -32,7 +32,11 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.names.principal import UnixMillis
+    from answerable.flows.state.canary_desk import AttentionCheckState
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.entropy import Entropy
 
 DAY_MS: Final = 86_400_000
 PATTERN_MS_MAX: Final = 4 * 3_600_000
@@ -50,14 +54,16 @@ async def send_attention_check(walk: Walk) -> Approval | None:
     However often this is called, `canaries_per_day` are sent per day on average, never more, and only while people are
     asked real questions anyway. Raises Unavailable.
     """
-    now, desk = walk.clock.now(), walk.canaries
+    now, desk = walk.clock.now(), walk.asking.canaries
     since, desk.looked_at = desk.looked_at, now
     if not walk.limits.canaries_per_day or not since:
         return None
     share = min(max(0, now - since), LOOK_MS_MAX) * walk.limits.canaries_per_day
-    if not _drawn(walk, share, of=DAY_MS) or not _is_a_time(walk, now):
+    if not _drawn(walk.entropy, share, of=DAY_MS) or not _is_a_time(
+        walk.authority.approvals, walk.limits, now
+    ):
         return None
-    for pattern in _patterns(walk, now):
+    for pattern in _patterns(walk.authority.approvals, walk.asking.canaries, walk.limits, walk.entropy, now):
         asked = await asked_canary(walk, pattern, now)
         if asked is not None:
             return asked
@@ -88,20 +94,31 @@ async def asked_canary(walk: Walk, pattern: VerifiedRequest, now: UnixMillis) ->
         except (Refused, Malformed):
             continue
         action = verified.request.action.digest
-        is_open = walk.approvals.matching(verified.caller.agent, verified.mandate.id, action, now)
+        is_open = walk.authority.approvals.matching(verified.caller.agent, verified.mandate.id, action, now)
         asks = {group for one in decision.requirements for group in one.groups}
-        people = {group for one in walk.registry.current.principals.values() for group in one.groups}
+        people = {
+            group for one in walk.authority.registry.current.principals.values() for group in one.groups
+        }
         # A question that only workflows answer does not show whether people pay attention.
         wanted = asks & people & (set(walk.limits.canary_groups) or asks)
         # A pending approval of this very action needs a real answer.
         if decision.effect != "defer" or is_open is not None or not wanted:
             continue
-        if not reaches_duty(walk, verified, decision, now):
+        if not reaches_duty(walk.authority, walk.asking, verified, decision, now):
             continue
         canary = AttentionCheck(nonce=walk.entropy.bytes(NONCE_BYTES), wrong=what, argument=argument)
         # Have pending attention checks searched again, even if this one is stored and could not be recorded.
-        walk.canaries.waiting = None
-        return await ask_people(walk, verified, decision, at=facts.at, preview=preview, canary=canary)
+        walk.asking.canaries.waiting = None
+        return await ask_people(
+            walk.recorder,
+            walk.authority,
+            walk.asking,
+            verified,
+            decision,
+            at=facts.at,
+            preview=preview,
+            canary=canary,
+        )
     return None
 
 
@@ -118,24 +135,29 @@ def _changed(request: ActionRequest, arguments: dict[str, JSONValue], digest: by
     )
 
 
-def _is_a_time(walk: Walk, now: UnixMillis) -> bool:
+def _is_a_time(approvals: ApprovalRegister, limits: WalkLimits, now: UnixMillis) -> bool:
     """Whether a test may be sent now: a pending critical question must wait alone, and daily limits apply."""
-    pending = list(walk.approvals.all(pending_only=True, now=now))
+    pending = list(approvals.all(pending_only=True, now=now))
     if any(one.canary is None and tier_shown(one) >= CRITICAL for one in pending):
         return False
-    if sum(one.canary is not None for one in pending) >= walk.limits.canaries_pending_max:
+    if sum(one.canary is not None for one in pending) >= limits.canaries_pending_max:
         return False
     of_the_day = 0
-    for one in walk.approvals.all(pending_only=False, now=now):
+    for one in approvals.all(pending_only=False, now=now):
         of_the_day += one.canary is not None and one.created_at > now - DAY_MS
-    return of_the_day < walk.limits.canaries_per_day
+    return of_the_day < limits.canaries_per_day
 
 
-def _patterns(walk: Walk, now: UnixMillis) -> Iterator[VerifiedRequest]:
+def _patterns(
+    approvals: ApprovalRegister,
+    canaries: AttentionCheckState,
+    limits: WalkLimits,
+    entropy: Entropy,
+    now: UnixMillis,
+) -> Iterator[VerifiedRequest]:
     """Yield some of the last real actions in random order."""
-    limits = walk.limits
-    pending = list(walk.approvals.all(pending_only=True, now=now))
-    mixed = sorted(walk.canaries.patterns, key=lambda _: walk.entropy.bytes(_DRAW_BYTES))
+    pending = list(approvals.all(pending_only=True, now=now))
+    mixed = sorted(canaries.patterns, key=lambda _: entropy.bytes(_DRAW_BYTES))
     for at, verified in mixed[:TRIES_MAX]:
         own = sum(one.agent == verified.caller.agent for one in pending)
         recent = now - at <= PATTERN_MS_MAX
@@ -144,6 +166,6 @@ def _patterns(walk: Walk, now: UnixMillis) -> Iterator[VerifiedRequest]:
             yield verified
 
 
-def _drawn(walk: Walk, part: int, *, of: int) -> bool:
+def _drawn(entropy: Entropy, part: int, *, of: int) -> bool:
     """Return True with probability part/of."""
-    return int.from_bytes(walk.entropy.bytes(_DRAW_BYTES), "big") * of < part << (8 * _DRAW_BYTES)
+    return int.from_bytes(entropy.bytes(_DRAW_BYTES), "big") * of < part << (8 * _DRAW_BYTES)

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.oversight import Held, Oversight, Question
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.figures_desk import StatisticsState
+    from answerable.flows.state.parts import Recorder
+    from answerable.ports.registry_store import RegistryStore
 
 DAY_MS: Final = 86_400_000
 APPROVED_MIN: Final = 40
@@ -80,7 +82,9 @@ class Suggestions:
 
 
 async def suggest_rules(
-    walk: Walk,
+    recorder: Recorder,
+    registry: RegistryStore,
+    figures: StatisticsState,
     *,
     since: int = 0,
     approved_min: int = APPROVED_MIN,
@@ -98,19 +102,19 @@ async def suggest_rules(
             f"a standing rule must end after 1 to {DAYS_MAX} days and be based on 2 or more "
             f"approved requests, got {days} days and {approved_min}"
         )
-    read = await read_oversight(walk, seconds_max=seconds_max)
-    until = UnixMillis(walk.clock.now() + days * DAY_MS)
+    read = await read_oversight(recorder.ledger, figures, recorder.clock, seconds_max=seconds_max)
+    until = UnixMillis(recorder.clock.now() + days * DAY_MS)
     missed = _who_missed(read, since)
     alike: dict[Alike, list[Question]] = {}
     asked: Counter[str] = Counter()
     for _, one in read.questions(since):
         asked[one.capability] += not one.test
-        if one.test or len(one.rules) != 1 or (one.state == "pending" and walk.clock.now() < one.expires):
+        if one.test or len(one.rules) != 1 or (one.state == "pending" and recorder.clock.now() < one.expires):
             continue
         of = Alike(agent=one.agent, capability=one.capability, rule=one.rules[0])
         alike.setdefault(of, []).append(one)
     found = [
-        await _suggested(walk, of, questions, missed, read.holds, until)
+        await _suggested(recorder, registry, of, questions, missed, read.holds, until)
         for of, questions in alike.items()
         if len(questions) >= approved_min
     ]
@@ -119,7 +123,7 @@ async def suggest_rules(
         rules=tuple(found[:SUGGESTED_MAX]),
         asked=tuple(asked.most_common(SUGGESTED_MAX)),
         entries=read.entries,
-        size=walk.ledger.size,
+        size=recorder.ledger.size,
     )
 
 
@@ -131,7 +135,8 @@ def _who_missed(read: Oversight, since: int) -> frozenset[str]:
 
 
 async def _suggested(
-    walk: Walk,
+    recorder: Recorder,
+    registry: RegistryStore,
     of: Alike,
     questions: list[Question],
     missed: frozenset[str],
@@ -152,15 +157,15 @@ async def _suggested(
         first = min(one.at for one in questions)
         if any(held.at >= first and held.name in (of.agent, of.capability) for held in stops):
             raise _no("it was stopped in this period")
-        capability = walk.registry.current.capabilities.get(of.capability)
+        capability = registry.current.capabilities.get(of.capability)
         if capability is None:
             raise _no("the capability is not active any more")
-        exception = exception_from(await _objects(walk, questions), capability, until=until)
+        exception = exception_from(await _objects(recorder, questions), capability, until=until)
         why = (
             f"until {datetime.fromtimestamp(until / 1000, UTC).date()}: {len(questions)} questions, all approved by "
             f"{len(people)} people"
         )
-        document = _document_with(walk, of.rule, exception.condition, why)
+        document = _document_with(registry, of.rule, exception.condition, why)
     except AnswerableError as fault:
         return replace(told, why_not=fault.message.removeprefix("no narrower rule can be suggested: "))
     return replace(told, condition=exception.condition, document=document, notes=exception.notes)
@@ -191,30 +196,30 @@ def _check_evidence(questions: Iterable[Question], missed: frozenset[str]) -> No
         raise _no(f"{len(missed)} of those who approved let a test through")
 
 
-async def _objects(walk: Walk, questions: Sequence[Question]) -> list[dict[str, JSONValue]]:
+async def _objects(recorder: Recorder, questions: Sequence[Question]) -> list[dict[str, JSONValue]]:
     """Return the objects that people were shown, letting other tasks run in between. Raises as `_object`."""
     found = []
     for number, one in enumerate(questions, 1):
-        found.append(_object(walk, one))
+        found.append(_object(recorder, one))
         if number % OBJECTS_AT_ONCE == 0:
             await anyio.lowlevel.checkpoint()
     return found
 
 
-def _object(walk: Walk, question: Question) -> dict[str, JSONValue]:
+def _object(recorder: Recorder, question: Question) -> dict[str, JSONValue]:
     """Return the object that people were shown. Raises Malformed where it can no longer be opened, or only its digest
     was recorded."""
-    fields = disclosures_of(walk.ledger.entry(question.entry), walk.subject_keys.find) or ()
+    fields = disclosures_of(recorder.ledger.entry(question.entry), recorder.subject_keys.find) or ()
     shown_to_people = next((bytes(one.value) for one in fields if one.name == "object"), None)
     if shown_to_people is None:
         raise _no("what people were shown is no longer on record in clear text")
     return object_in(FrozenJSON.from_canonical(shown_to_people))
 
 
-def _document_with(walk: Walk, rule: str, condition: str, why: str) -> JSONValue:
+def _document_with(registry: RegistryStore, rule: str, condition: str, why: str) -> JSONValue:
     """Return the first policy set that has the rule, with the exception added. Raises Malformed (`standing_rule.*`)."""
     faults: list[Malformed] = []
-    for key, text in walk.registry.documents().items():
+    for key, text in registry.documents().items():
         if not key.startswith("PolicySet/"):
             continue
         document = parse(text)

@@ -17,9 +17,14 @@ from answerable.flows.events.event_desk import in_register
 
 if TYPE_CHECKING:
     from answerable.core.approval.route import Route
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AskingState
+    from answerable.flows.state.reach_desk import NotificationState
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.clock import Clock
     from answerable.ports.delivery_register import ChannelState
+    from answerable.ports.entropy import Entropy
     from answerable.ports.message_channel import Sent
+    from answerable.ports.registry_store import RegistryStore
 
 _WHERE: Final = {
     "email": "set `email` in their Principal document and apply it",
@@ -39,40 +44,44 @@ class ChannelView:
     waiting: int
 
 
-async def channels_seen(walk: Walk) -> tuple[ChannelView, ...]:
+async def channels_seen(
+    reach: NotificationState | None, limits: WalkLimits, clock: Clock
+) -> tuple[ChannelView, ...]:
     """Return every channel named in the settings. Raises Unavailable (`register.*`)."""
-    desk, now = walk.reach, walk.clock.now()
+    desk, now = reach, clock.now()
     if desk is None:
         return ()
-    since = now - desk.limits.after_end_ms - walk.limits.approval_ttl_ms
+    since = now - desk.limits.after_end_ms - limits.approval_ttl_ms
     found = []
-    for name, state in (await channel_states(walk)).items():
+    for name, state in (await channel_states(reach, clock)).items():
         known = await in_register(desk.register.on, name, since=since)
         waiting = sum(bool(one.error) and not one.missed for one in known)
         found.append(ChannelView(name=name, state=state, routes=desk.routes_on(name), waiting=waiting))
     return tuple(found)
 
 
-async def channel_states(walk: Walk) -> dict[str, ChannelState]:
+async def channel_states(reach: NotificationState | None, clock: Clock) -> dict[str, ChannelState]:
     """Return the state of each channel, by name. Raises Unavailable (`register.*`)."""
-    desk, now = walk.reach, walk.clock.now()
+    desk, now = reach, clock.now()
     if desk is None:
         return {}
     names = dict.fromkeys(route.channel for route in desk.routes)
     return {name: await in_register(desk.register.open, name, now=now) for name in names}
 
 
-async def told_of(walk: Walk, about: str) -> tuple[Delivery, ...]:
+async def told_of(reach: NotificationState | None, about: str) -> tuple[Delivery, ...]:
     """Return who was notified of an approval, and who was not. Raises Unavailable (`register.*`)."""
-    return await in_register(walk.reach.register.of, about) if walk.reach is not None else ()
+    return await in_register(reach.register.of, about) if reach is not None else ()
 
 
-async def try_channel(walk: Walk, channel: str, person: str) -> Sent:
+async def try_channel(
+    registry: RegistryStore, asking: AskingState, clock: Clock, entropy: Entropy, channel: str, person: str
+) -> Sent:
     """Send a test message to a person, or where `person` is empty to the channel's own place.
 
     Raises Refused (`channel.unknown`, `channel.receiver`), and the exceptions of opening the channels.
     """
-    desk = walk.reach
+    desk = asking.reach
     if desk is not None:
         desk.open_channels()
     if desk is None or channel not in desk.channels:
@@ -86,10 +95,10 @@ async def try_channel(walk: Walk, channel: str, person: str) -> Sent:
         raise CHANNEL_RECEIVER(f"channel {shown(channel)} sends to single people: name a person")
     to = f"{PERSON}{person}" if person else f"{PLACE}{place}"
     addresses = address_of(
-        walk, desk, Delivery(about="test", channel=channel, to=to, made_at=walk.clock.now())
+        registry, desk, Delivery(about="test", channel=channel, to=to, made_at=clock.now())
     )
     if not addresses:
-        registered = PrincipalId(person) in walk.registry.current.principals
+        registered = PrincipalId(person) in registry.current.principals
         why = (
             f"has no address on {shown(channel)}: {_WHERE.get(channel, 'it tells places, not people')}"
             if registered
@@ -97,9 +106,9 @@ async def try_channel(walk: Walk, channel: str, person: str) -> Sent:
         )
         raise CHANNEL_RECEIVER(f"{shown(person)} {why}")
     message = trial_message(
-        f"test.{walk.entropy.token()}",
+        f"test.{entropy.token()}",
         channel=channel,
-        link=approval_page(walk, "").rstrip("/"),
-        now=walk.clock.now(),
+        link=approval_page(asking.passkeys, "").rstrip("/"),
+        now=clock.now(),
     )
-    return await try_to_send(walk, desk, channel, message, addresses[0])
+    return await try_to_send(clock, desk, channel, message, addresses[0])

@@ -15,19 +15,21 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
     from answerable.core.identity.names.principal import UnixMillis
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import InProgress
+    from answerable.ports.registry_store import RegistryStore
 
 
-def name_wanted(walk: Walk, approval: Approval) -> str:
+def name_wanted(registry: RegistryStore, approval: Approval) -> str:
     """Return the name to type to let this run; empty where its tier requires none. The higher of the displayed tier and
     the tier now counts; an unknown capability counts as the highest."""
-    capability = walk.registry.current.capabilities.get(approval.capability)
+    capability = registry.current.capabilities.get(approval.capability)
     tier = max(tier_shown(approval), capability.tier if capability is not None else CRITICAL)
     return name_to_type(approval) if tier >= CRITICAL else ""
 
 
 def check_typed(
-    walk: Walk,
+    registry: RegistryStore,
+    under_way: InProgress,
     approval: Approval,
     *,
     person: str,
@@ -43,10 +45,10 @@ def check_typed(
     """
     if verdict == "deny" or approval.state_at(now) != "pending":
         return
-    wanted = name_wanted(walk, approval)
+    wanted = name_wanted(registry, approval)
     if not wanted:
         return
-    tries = walk.under_way.typed
+    tries = under_way.typed
     if tries.count(person, session, approval.id, now) >= TRIES_MAX:
         raise APPROVAL_TYPED_OFTEN(
             f"the typed name was wrong {TRIES_MAX} times within a minute: wait a minute, then "

@@ -12,7 +12,8 @@ from answerable.flows.recording.rounds import until_round
 from answerable.flows.revocation.cut_held import cut_held
 
 if TYPE_CHECKING:
-    from answerable.flows.state.walk import Walk
+    from answerable.core.containment.hold import HoldId
+    from answerable.flows.state.parts import AuthorityRegisters, LiveAccess, OpenIntent
 
 POLL_SECONDS: Final = 0.02
 """Poll interval while a call or stream is open."""
@@ -23,7 +24,13 @@ _log: Final = logging.getLogger(__name__)
 
 
 async def follow_holds(
-    walk: Walk, *, poll_seconds: float = POLL_SECONDS, rest_seconds: float = REST_SECONDS
+    open_intents: dict[int, OpenIntent],
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    cuts: dict[HoldId, int],
+    *,
+    poll_seconds: float = POLL_SECONDS,
+    rest_seconds: float = REST_SECONDS,
 ) -> None:
     """Check until cancelled whether a hold was placed, and cut the calls and streams within its reach. A failed check
     is repeated.
@@ -35,13 +42,13 @@ async def follow_holds(
     """
     seen = -1
     while True:
-        while not (walk.calls or walk.streams):
-            await walk.opened.heard(seconds_max=until_round(rest_seconds))
+        while not (live.calls or live.streams):
+            await live.opened.heard(seconds_max=until_round(rest_seconds))
         try:
             # Read the epoch before cutting: a hold placed after that read changes the epoch again.
-            epoch = walk.holds.epoch()
+            epoch = authority.holds.epoch()
             if epoch != seen:
-                cut = cut_held(walk)
+                cut = cut_held(open_intents, authority, live, cuts)
                 if cut:
                     _log.warning("%d upstream calls and streams were cut, as they are held", cut)
                 seen = epoch

@@ -34,47 +34,56 @@ if TYPE_CHECKING:
     from answerable.core.containment.hold import Agreement, Hold
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.records_keys import KeyFile
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, InProgress, Recorder
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.registry_store import RegistryStore
 
 ENTRIES_READ_MAX: Final = 100_000
 """Entries read after a rule's hold to find the entry that names the owner who passed the limit; it follows shortly."""
 
 
-async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
+async def lift_hold(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    under_way: InProgress,
+    counters: Counters,
+    hold: str,
+    token: str,
+) -> Hold:
     """Verify a person's signed agreement, record it, and lift the hold once enough people agree. Return the hold
     afterwards.
 
     Raises the exceptions of `verified_lift` and `lifted`; Refused (`hold.unknown`, `hold.changed_meanwhile`,
     `revoked.*`, `held.*` for a signer who is held); Unavailable.
     """
-    found = await anyio.to_thread.run_sync(walk.holds.get, HoldId(hold))
+    found = await anyio.to_thread.run_sync(authority.holds.get, HoldId(hold))
     if found is None:
         raise HOLD_UNKNOWN(f"there is no hold {shown(hold)}: see `answerable hold list`")
-    current = walk.registry.current
+    current = authority.registry.current
     agreement = verified_lift(
-        token, hold=found, audience=walk.ledger.origin, current=current, now=walk.clock.now()
+        token, hold=found, audience=recorder.ledger.origin, current=current, now=recorder.clock.now()
     )
-    signed_with = await key_file(walk, agreement.by, agreement.key)
-    fault = signer_fault(walk, agreement.by, agreement.key)
+    signed_with = await key_file(recorder, authority.registry, under_way, agreement.by, agreement.key)
+    fault = signer_fault(authority, agreement.by, agreement.key)
     if fault is not None:
         raise fault
     after = lifted(found, agreement, current=current)
-    lifting = walk.under_way.lifting
+    lifting = under_way.lifting
     if found.id in lifting:
         # Two agreements checked against the same state would both be recorded, and only one would count.
         raise HOLD_CHANGED_MEANWHILE()
     lifting.add(found.id)
     try:
         # The hold may have been changed or fully lifted, by a call that has left `lifting`, since it was read.
-        if await anyio.to_thread.run_sync(walk.holds.get, found.id) != found:
+        if await anyio.to_thread.run_sync(authority.holds.get, found.id) != found:
             raise HOLD_CHANGED_MEANWHILE()
         # 1. On record before it counts. After a crash here, the hold is lifted at the next start, if enough people
         # agreed.
-        left = await _record(walk, after, agreement, signed_with)
+        left = await _record(recorder, authority.registry, counters, after, agreement, signed_with)
         # 2. The agreement counts only if the hold is still the one that was checked.
-        if not await written(lambda: walk.holds.replace(after, was=found)):
+        if not await written(lambda: authority.holds.replace(after, was=found)):
             raise HOLD_CHANGED_MEANWHILE()
-        lifted_quota(walk, after)
+        lifted_quota(authority.mandates, counters.quota, after)
     finally:
         lifting.discard(found.id)
     if left is not None:
@@ -82,18 +91,25 @@ async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
     return after
 
 
-async def _record(walk: Walk, hold: Hold, agreement: Agreement, signed_with: KeyFile) -> BaseException | None:
+async def _record(
+    recorder: Recorder,
+    registry: RegistryStore,
+    counters: Counters,
+    hold: Hold,
+    agreement: Agreement,
+    signed_with: KeyFile,
+) -> BaseException | None:
     about_person = hold.what.kind == "owner"
     owner = ""
     if hold.source == "rule" and hold.rule != QUOTA and hold.lifted_at:
-        owner = await anyio.to_thread.run_sync(_rule_owner, walk, hold)
+        owner = await anyio.to_thread.run_sync(_rule_owner, recorder.ledger, hold)
     entry = records_holds.hold_lifted(
         hold,
         agreement,
         at=agreement.at,
-        sealing=sealing_for(walk, principal_subject(agreement.by)),
-        by=pseudonym_of(walk, agreement.by),
-        person=pseudonym_of(walk, hold.what.name) if about_person else "",
+        sealing=sealing_for(recorder, principal_subject(agreement.by)),
+        by=pseudonym_of(recorder, agreement.by),
+        person=pseudonym_of(recorder, hold.what.name) if about_person else "",
         key_file=signed_with,
         rule_owner=owner,
     )
@@ -101,16 +117,16 @@ async def _record(walk: Walk, hold: Hold, agreement: Agreement, signed_with: Key
     def forget(_: Receipt) -> None:
         # In the same event-loop turn as the entry's place: only what follows the entry in the log counts.
         if owner:
-            forget_counted(walk, hold.rule, owner)
+            forget_counted(registry, counters, hold.rule, owner)
 
-    _, left = await record_entry(walk, entry, then=forget)
+    _, left = await record_entry(recorder, entry, then=forget)
     return left
 
 
-def _rule_owner(walk: Walk, hold: Hold) -> str:
+def _rule_owner(ledger: Ledger, hold: Hold) -> str:
     """Return the owner who passed the limit, from the entry that follows the hold; empty if there is none."""
-    size = walk.ledger.size
-    for stored in islice(walk.ledger.replay(first_entry_since(walk, hold.at, size)), ENTRIES_READ_MAX):
+    size = ledger.size
+    for stored in islice(ledger.replay(first_entry_since(ledger, hold.at, size)), ENTRIES_READ_MAX):
         if stored.tag == Tag.RULE_FIRED:
             leaf = leaf_of(stored)
             if leaf.get("hold") == hold.id:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.core.identity.proof.caller import VerifiedCaller
+    from answerable.flows.state.parts import AuthorityRegisters
     from answerable.flows.state.walk import Walk
 
 
@@ -23,7 +24,7 @@ def refuse_held(
 ) -> None:
     """Refuse a held caller, mandate or server. Raises Refused (`held.<kind>`), and Unavailable when holds cannot be
     read. Does no I/O while no hold is new."""
-    _refuse(walk, _stream(walk, caller, mandate_id, server, delegation, _nothing, listens=False))
+    _refuse(walk.authority, _stream(walk, caller, mandate_id, server, delegation, _nothing, listens=False))
 
 
 def open_stream(
@@ -43,14 +44,14 @@ def open_stream(
     """
     stream = _stream(walk, caller, mandate_id, server, delegation, cut, listens=listens)
     # Register before checking: a hold placed after the check then finds the stream.
-    walk.streams.add(stream)
-    walk.opened.ring()
+    walk.live.streams.add(stream)
+    walk.live.opened.ring()
     try:
-        _refuse(walk, stream)
+        _refuse(walk.authority, stream)
     except BaseException:
-        walk.streams.discard(stream)
+        walk.live.streams.discard(stream)
         raise
-    return lambda: walk.streams.discard(stream)
+    return lambda: walk.live.streams.discard(stream)
 
 
 def _stream(
@@ -69,8 +70,8 @@ def _stream(
     )
 
 
-def _refuse(walk: Walk, stream: Stream) -> None:
-    hold = hold_on(walk, stream)
+def _refuse(authority: AuthorityRegisters, stream: Stream) -> None:
+    hold = hold_on(authority, stream)
     if hold is not None:
         raise hold.refusal()
 

@@ -35,11 +35,12 @@ from answerable.flows.validity.refuse_revoked import agent_names
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from answerable.core.containment.hold import Hold
+    from answerable.core.containment.hold import Hold, HoldId
     from answerable.core.ledger.containment import FlightStatus
     from answerable.core.ledger.effects import Undoing
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.flows.state.walk_limits import WalkLimits
 
 _ENDED_BY_IT: Final = (BECAUSE, "parent.ended")
 """Reasons for which instances end with a hold: the hold itself, or the end of the instance above a sub-agent."""
@@ -65,7 +66,9 @@ class StopScan:
     actions that ended before the stop and took effect, or may have. instances: the first instances that ended with the
     hold."""
 
-    walk: Walk
+    recorder: Recorder
+    authority: AuthorityRegisters
+    limits: WalkLimits
     hold: Hold
     looked_from: int
     read_to: int
@@ -83,16 +86,16 @@ class StopScan:
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     def __post_init__(self) -> None:
-        self._reader = LeafReader(self.walk)
+        self._reader = LeafReader(self.recorder, self.authority)
 
     async def advance(self) -> None:
         """Read new entries, letting other tasks run meanwhile. Raises Unavailable, Broken."""
         async with self._lock:
-            size = self.walk.ledger.size
+            size = self.recorder.ledger.size
             if self.read_to >= size:
                 return
-            turns = Turns(self.walk.clock)
-            for count, stored in enumerate(self.walk.ledger.replay(self.read_to)):
+            turns = Turns(self.recorder.clock)
+            for count, stored in enumerate(self.recorder.ledger.replay(self.read_to)):
                 await turns.after(count)
                 self._take(stored)
                 self.read_to = stored.index + 1
@@ -203,7 +206,7 @@ class StopScan:
             return
         if until and at >= until:
             return
-        if is_instance_under(self.walk, name, self.hold):
+        if is_instance_under(self.authority, name, self.hold):
             self.instances_count += 1
             if len(self.instances) < NAMED_MAX:
                 self.instances.append(name)
@@ -223,34 +226,40 @@ class StopScan:
     def _flight(self, index: int, one: _Action) -> Flight:
         leaf = one.leaf
         return Flight(
-            log=self.walk.ledger.origin,
+            log=self.recorder.ledger.origin,
             index=index,
             action=leaf.action,
             agent=AgentId(leaf.agent),
             capability=leaf.capability,
             since=UnixMillis(leaf.at),
-            due_at=leaf.deadline + self.walk.limits.upstream_ms_max,
+            due_at=leaf.deadline + self.limits.upstream_ms_max,
             status=one.status,
             ended_at=one.ended_at,
             entry=one.entry,
         )
 
 
-def is_instance_under(walk: Walk, name: str, hold: Hold) -> bool:
+def is_instance_under(authority: AuthorityRegisters, name: str, hold: Hold) -> bool:
     """Whether an instance of this name, live or not, is within reach of a hold, by the registry now in force."""
     found = spiffe_id(name)
     agent = found.path.removeprefix(AGENT_PREFIX).partition("/")[0]
-    names = (*agent_names(walk, AgentId(agent)), *instance_names(name))
-    return hold.what in reach_of(names, walk.registry.current)
+    names = (*agent_names(authority, AgentId(agent)), *instance_names(name))
+    return hold.what in reach_of(names, authority.registry.current)
 
 
-async def stop_part(walk: Walk, hold: Hold) -> StopPart:
+async def stop_part(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    scans: dict[HoldId, object],
+    limits: WalkLimits,
+    hold: Hold,
+) -> StopPart:
     """Return this log's part of the report on a stop, up to now. Raises Unavailable, Broken."""
-    scan = await scanned(walk, hold)
+    scan = await scanned(recorder, authority, scans, limits, hold)
     flights, after = scan.in_flight(), scan.after()
     done, counted = scan.effects()
     return StopPart(
-        log=walk.ledger.origin,
+        log=recorder.ledger.origin,
         entry=scan.entry,
         last=scan.last_effect(),
         in_flight=flights[:FLIGHTS_NAMED_MAX],
@@ -265,16 +274,24 @@ async def stop_part(walk: Walk, hold: Hold) -> StopPart:
     )
 
 
-async def scanned(walk: Walk, hold: Hold) -> StopScan:
+async def scanned(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    scans: dict[HoldId, object],
+    limits: WalkLimits,
+    hold: Hold,
+) -> StopScan:
     """Return the scan of this stop, read up to now. Raises Unavailable, Broken."""
-    found = walk.scans.pop(hold.id, None)
+    found = scans.pop(hold.id, None)
     if not isinstance(found, StopScan):
-        start = max(0, walk.ledger.size - ENTRIES_LOOKED_AT_MAX)
-        found = StopScan(walk=walk, hold=hold, looked_from=start, read_to=start)
+        start = max(0, recorder.ledger.size - ENTRIES_LOOKED_AT_MAX)
+        found = StopScan(
+            recorder=recorder, authority=authority, limits=limits, hold=hold, looked_from=start, read_to=start
+        )
     # Insert at the end: the least recently used scan is discarded first.
-    walk.scans[hold.id] = found
-    while len(walk.scans) > SCANS_MAX:
-        del walk.scans[next(iter(walk.scans))]
+    scans[hold.id] = found
+    while len(scans) > SCANS_MAX:
+        del scans[next(iter(scans))]
     found.hold = hold
     await found.advance()
     return found

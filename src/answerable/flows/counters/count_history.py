@@ -31,13 +31,16 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.stop_rule_signal import StopRuleSignal
+    from answerable.core.decision.history import History
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.policy_parts import EventKind
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.subject_keys import SubjectKeys
 
 _ENDS: Final[Mapping[str, EventKind]] = {
     "succeeded": "succeeded",
@@ -48,11 +51,11 @@ _ENDS: Final[Mapping[str, EventKind]] = {
 _NONE: Final[Mapping[str, int]] = MappingProxyType({})
 
 
-def history_of(walk: Walk, verified: VerifiedRequest, now: UnixMillis) -> Mapping[str, int]:
+def history_of(history: History, verified: VerifiedRequest, now: UnixMillis) -> Mapping[str, int]:
     """Return the value of every tracker for this action. Raises Refused (`facts.unknown`) when a value is unknown."""
-    if not walk.history.trackers:
+    if not history.trackers:
         return _NONE
-    values = walk.history.values(
+    values = history.values(
         agent=verified.caller.agent,
         mandate=verified.mandate.id,
         resource=resource_key(verified.resolved.capability.resource.type, verified.resource_id),
@@ -66,10 +69,33 @@ def history_of(walk: Walk, verified: VerifiedRequest, now: UnixMillis) -> Mappin
 class Starting:
     """One action that starts. It counts from its place in the log on, and already while it waits for a place."""
 
-    __slots__ = ("_at", "_begun", "_for_rules", "_happening", "_verified", "_walk")
+    __slots__ = (
+        "_at",
+        "_authority",
+        "_begun",
+        "_counters",
+        "_for_rules",
+        "_happening",
+        "_recorder",
+        "_verified",
+    )
 
-    def __init__(self, walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> None:
-        self._walk, self._verified, self._at = walk, verified, at
+    def __init__(
+        self,
+        recorder: Recorder,
+        authority: AuthorityRegisters,
+        counters: Counters,
+        verified: VerifiedRequest,
+        *,
+        at: UnixMillis,
+    ) -> None:
+        self._recorder, self._authority, self._counters, self._verified, self._at = (
+            recorder,
+            authority,
+            counters,
+            verified,
+            at,
+        )
         self._begun: Event | None = None
         self._for_rules: list[Event] = []
         self._happening: StopRuleSignal | None = None
@@ -77,67 +103,73 @@ class Starting:
     def prepare(self) -> None:
         """Prepare the signal for stop rules before anything is written, because it may be unavailable. Raises
         Unavailable."""
-        self._happening = started(self._walk, self._verified, at=self._at)
+        self._happening = started(
+            self._recorder, self._authority.registry, self._counters.stop_rules, self._verified, at=self._at
+        )
 
     def waits(self) -> None:
         """Count the action, which has no place yet. Nothing else has run since the decision."""
-        if self._walk.history.is_counting:
+        if self._counters.history.is_counting:
             self._begun = self._event()
-            self._walk.history.begin(self._begun)
+            self._counters.history.begin(self._begun)
         if self._happening is not None:
-            self._for_rules = begin(self._walk, self._happening)
+            self._for_rules = begin(self._authority, self._counters, self._recorder.entropy, self._happening)
 
     def placed(self, index: int) -> None:
         """Count the action at the place of its intent in the log."""
-        history = self._walk.history
+        history = self._counters.history
         if self._begun is None and history.is_counting:
             history.placed(self._event(), index)
         else:
             history.placed(self._begun, index)
-        withdraw(self._walk, self._for_rules)
+        withdraw(self._counters.stop_rules, self._for_rules)
         if self._happening is not None:
-            count(self._walk, self._happening, index=index)
+            count(self._authority, self._counters, self._recorder.entropy, self._happening, index=index)
 
     def withdraw(self) -> None:
         """Remove the action from the counts: no intent is recorded for it."""
         if self._begun is not None:
-            self._walk.history.withdraw(self._begun)
-        withdraw(self._walk, self._for_rules)
+            self._counters.history.withdraw(self._begun)
+        withdraw(self._counters.stop_rules, self._for_rules)
 
     def _event(self) -> Event:
         return _attempt("started", self._verified, self._at)
 
 
 def count_ended(
-    walk: Walk, of: VerifiedRequest | Event | None, outcome: Outcome, *, at: UnixMillis, index: int
+    history: History, of: VerifiedRequest | Event | None, outcome: Outcome, *, at: UnixMillis, index: int
 ) -> None:
     """Count the end of an intent at its place in the log. of: the action or the `started` event of the intent."""
     event, kind = None, _ENDS.get(outcome.status)
-    if of is not None and kind is not None and walk.history.is_counting:
+    if of is not None and kind is not None and history.is_counting:
         event = (
             msgspec.structs.replace(of, event=kind, at=at)
             if isinstance(of, Event)
             else _attempt(kind, of, at)
         )
-    walk.history.placed(event, index)
+    history.placed(event, index)
 
 
-def count_denied(walk: Walk, verified: VerifiedRequest | None, *, at: UnixMillis, index: int | None) -> None:
+def count_denied(
+    history: History, verified: VerifiedRequest | None, *, at: UnixMillis, index: int | None
+) -> None:
     """Count a refusal at its place in the log; index None for a refusal that gets no entry. verified: None if the
     request was refused before its action was known."""
-    event = _attempt("denied", verified, at) if verified is not None and walk.history.is_counting else None
+    event = _attempt("denied", verified, at) if verified is not None and history.is_counting else None
     if index is not None:
-        walk.history.placed(event, index)
+        history.placed(event, index)
     elif event is not None:
-        walk.history.happened(event)
+        history.happened(event)
 
 
-def count_answered(walk: Walk, approval: Approval, *, at: UnixMillis, index: int) -> None:
+def count_answered(
+    registry: RegistryStore, history: History, approval: Approval, *, at: UnixMillis, index: int
+) -> None:
     """Count a person's answer at its place in the log. Only an answer that completes the approval is an event."""
     event = None
-    if approval.state == "approved" and walk.history.is_counting:
-        event = approved(approval, walk.registry.current, at)
-    walk.history.placed(event, index)
+    if approval.state == "approved" and history.is_counting:
+        event = approved(approval, registry.current, at)
+    history.placed(event, index)
 
 
 def approved(approval: Approval, snapshot: RegistrySnapshot, at: UnixMillis) -> Event:
@@ -168,21 +200,23 @@ def registered(snapshot: RegistrySnapshot, capability: str) -> Capability | None
     return snapshot.capabilities.get(capability) or snapshot.idle.get(capability)
 
 
-def started_by(walk: Walk, index: int) -> Event | None:
+def started_by(recorder: Recorder, registry: RegistryStore, index: int) -> Event | None:
     """Return the `started` event of an intent of an earlier process, from the log. None if the entry is no intent.
 
     Raises Unavailable.
     """
     try:
-        stored = walk.ledger.entry(index)
+        stored = recorder.ledger.entry(index)
     except Malformed:
         return None
     leaf = leaf_of(stored)
-    capability = registered(walk.registry.current, str(leaf.get("capability")))
-    return attempted("started", leaf, fields_of(walk, stored, leaf), capability)
+    capability = registered(registry.current, str(leaf.get("capability")))
+    return attempted("started", leaf, fields_of(recorder.subject_keys, stored, leaf), capability)
 
 
-def fields_of(walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]) -> dict[str, JSONValue] | None:
+def fields_of(
+    subject_keys: SubjectKeys, stored: StoredEntry, leaf: dict[str, JSONValue]
+) -> dict[str, JSONValue] | None:
     """Return the sealed fields of an entry. None where they can no longer be read.
 
     Raises Unavailable when the key cannot be looked up: fields that can be read later are not lost.
@@ -192,7 +226,7 @@ def fields_of(walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]) -> di
     def find(key_id: bytes) -> SubjectKey | None:
         nonlocal failure
         try:
-            return walk.subject_keys.find(key_id)
+            return subject_keys.find(key_id)
         except Unavailable as failed:
             failure = failed
             raise

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Receipt
     from answerable.errors import AnswerableError
     from answerable.flows.state.known_callers import KnownCallers
+    from answerable.flows.state.parts import Counters, Recorder
     from answerable.flows.state.walk import Walk
+    from answerable.ports.registry_store import RegistryStore
 
 EVERYDAY: Final = frozenset(
     {
@@ -78,7 +80,7 @@ class DoorDesk:
             key = said.key or key
         walk, now = self.walk, self.walk.clock.now()
         owner = agent or self.known.holder_of(key)
-        told = walk.door_refusals.note(
+        told = walk.counters.door_refusals.note(
             DoorRefusal(
                 door=door, code=code, source=sender.source, first=now, last=now, key=key, agent=agent
             ),
@@ -86,7 +88,7 @@ class DoorDesk:
             room=f"agent {owner}" if owner else "",
         )
         if told:
-            walk.sightings.note(
+            walk.verification.sightings.note(
                 "agent",
                 owner or (key_name(key) if key else sender.source),
                 now,
@@ -95,11 +97,11 @@ class DoorDesk:
                 how=f"refused at door {door}: {code}",
             )
         if agent:
-            walk.quota.note(AgentId(agent), now)
-        if agent and rules_now(walk):
+            walk.counters.quota.note(AgentId(agent), now)
+        if agent and rules_now(walk.authority.registry, walk.counters.stop_rules):
             # Count now and not with the entry, because repetitions wait for theirs. After a restart in between, some
             # may count twice; they never count too little.
-            count(walk, turned_away(agent, code, at=now), index=None)
+            count(walk.authority, walk.counters, walk.entropy, turned_away(agent, code, at=now), index=None)
 
     def _seen(self, refusal: DoorRefusal, sender: Sender, owner: str) -> DoorRefusal:
         peer = sender.channel.peer if sender.channel is not None else None
@@ -113,28 +115,37 @@ class DoorDesk:
         )
 
 
-async def record_door_refusals(walk: Walk, *, closing: bool = False) -> None:
+async def record_door_refusals(
+    recorder: Recorder, registry: RegistryStore, counters: Counters, *, closing: bool = False
+) -> None:
     """Record the refusals that are due; with `closing`, all of them. Raises Unavailable; what was not recorded is due
     again."""
-    waiting = walk.door_refusals.due(walk.clock.now(), closing=closing)
+    waiting = counters.door_refusals.due(recorder.clock.now(), closing=closing)
     while waiting:
         refusal = waiting[0]
 
         def placed(receipt: Receipt, refusal: DoorRefusal = refusal) -> None:
             if refusal.agent:
-                name_entry(walk, turned_away(refusal.agent, refusal.code, at=refusal.last), receipt.index)
-            noted(walk, receipt.index)
+                name_entry(
+                    registry,
+                    counters.stop_rules,
+                    turned_away(refusal.agent, refusal.code, at=refusal.last),
+                    receipt.index,
+                )
+            noted(counters.stop_rules, receipt.index)
 
         try:
-            entry = door_refusal(refusal, at=walk.clock.now(), sealing=sealing_for(walk, DOORS_SUBJECT))
-            receipt, left = await record_entry(walk, entry, patient=False, then=placed)
+            entry = door_refusal(
+                refusal, at=recorder.clock.now(), sealing=sealing_for(recorder, DOORS_SUBJECT)
+            )
+            receipt, left = await record_entry(recorder, entry, patient=False, then=placed)
         except Unavailable:
-            walk.door_refusals.put_back(waiting)
+            counters.door_refusals.put_back(waiting)
             raise
         del waiting[0]
         _say(refusal, receipt)
         if left is not None:
-            walk.door_refusals.put_back(waiting)
+            counters.door_refusals.put_back(waiting)
             raise left
 
 

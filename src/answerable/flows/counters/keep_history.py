@@ -41,8 +41,12 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.documents.policy_parts import EventKind, Tracker
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.clock import Clock
     from answerable.ports.history_register import HistoryRegister
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.mandate_register import MandateRegister
 
 DAY_MILLIS: Final = 86_400_000
 """How far back clocks may be set without an entry being missed, and how long an ended mandate stays in memory."""
@@ -53,7 +57,7 @@ LOOKS_MAX: Final = 3_000
 """Checks for entries on their way to the disk, before giving up."""
 _LOOK_SECONDS: Final = 0.01
 Elsewhere: TypeAlias = "Callable[[Callable[[str, HistoryState], None], str, HistoryState], Awaitable[None]]"
-Fold: TypeAlias = "Callable[[Walk, History, int], None]"
+Fold: TypeAlias = "Callable[[History, int], None]"
 _NOTHING_KEPT: Final = KeptHistory(entries={}, places={})
 _ENDS: Final[dict[JSONValue, EventKind]] = {
     "succeeded": "succeeded",
@@ -62,25 +66,46 @@ _ENDS: Final[dict[JSONValue, EventKind]] = {
 }
 
 
-def restore_history(walk: Walk) -> None:
+def restore_history(
+    recorder: Recorder, authority: AuthorityRegisters, counters: Counters, limits: WalkLimits
+) -> None:
     """At a start, load the stored counts and fold in later entries. Raises Unavailable, and Broken (`ledger.*`)."""
-    trackers = walk.registry.current.parts.trackers
-    restore_counted(walk, walk.history, trackers, origin=walk.ledger.origin, fold=_fold)
-    walk.history.forget_mandates(partial(_has_ended, walk, walk.clock.now()))
+    trackers = authority.registry.current.parts.trackers
+    restore_counted(
+        recorder.ledger,
+        authority.mandates,
+        counters.history_register,
+        limits,
+        recorder.clock,
+        counters.history,
+        trackers,
+        origin=recorder.ledger.origin,
+        fold=partial(_fold, recorder, authority),
+    )
+    counters.history.forget_mandates(partial(_has_ended, authority.mandates, recorder.clock.now()))
 
 
 def restore_counted(
-    walk: Walk, counted: History, trackers: Sequence[Tracker], *, origin: str, fold: Fold
+    ledger: Ledger,
+    mandates: MandateRegister,
+    history_register: HistoryRegister | None,
+    limits: WalkLimits,
+    clock: Clock,
+    counted: History,
+    trackers: Sequence[Tracker],
+    *,
+    origin: str,
+    fold: Fold,
 ) -> None:
     """At a start, load the counts stored for `origin` for these trackers, and fold in later entries. fold: counts the
     entries from an index on."""
-    size, now = walk.ledger.size, walk.clock.now()
+    size, now = ledger.size, clock.now()
     counted.entries = size
     if not trackers:
         return
-    register = walk.history_register
+    register = history_register
     kept = register.kept(origin) if register is not None else _NOTHING_KEPT
-    first = first_entry(walk, trackers, now)
+    first = first_entry(ledger, mandates, limits, trackers, now)
     # A state beyond the end of the log belongs to another copy of it; one from before `first` is too old to use.
     up_to = max([count for count in kept.entries.values() if first <= count <= size], default=0)
     places: dict[str, list[Place]] = {}
@@ -90,10 +115,10 @@ def restore_counted(
     found = [one for one in restored if one is not None]
     before = History()
     before.adopt([tracker for one in found for tracker in one.trackers], *found)
-    fold(walk, before, up_to)
+    fold(before, up_to)
     fresh = History(before.missing(trackers))
     if fresh.trackers:
-        fold(walk, fresh, first_entry(walk, fresh.trackers, now))
+        fold(fresh, first_entry(ledger, mandates, limits, fresh.trackers, now))
     counted.adopt(trackers, before, fresh)
     counted.until(now)
 
@@ -101,14 +126,25 @@ def restore_counted(
 class HistoryReading:
     """Reads back the missing counts for the trackers of these documents. Events that happen meanwhile are included."""
 
-    def __init__(self, walk: Walk, snapshot: RegistrySnapshot) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        authority: AuthorityRegisters,
+        history: History,
+        limits: WalkLimits,
+        snapshot: RegistrySnapshot,
+    ) -> None:
         """Begin now: entries that have a place in the log are read; later events are passed in as they happen."""
-        self._walk = walk
+        self._recorder, self._history = recorder, history
         self.trackers = snapshot.parts.trackers
-        missing = walk.history.missing(self.trackers)
-        self.back = walk.history.read_back(missing)
-        self._reader = HistoryReader(walk, self.back.history, snapshot)
-        self._index = first_entry(walk, missing, walk.clock.now()) if missing else self.back.before
+        missing = history.missing(self.trackers)
+        self.back = history.read_back(missing)
+        self._reader = HistoryReader(recorder, authority, self.back.history, snapshot)
+        self._index = (
+            first_entry(recorder.ledger, authority.mandates, limits, missing, recorder.clock.now())
+            if missing
+            else self.back.before
+        )
 
     @property
     def is_read(self) -> bool:
@@ -117,9 +153,9 @@ class HistoryReading:
 
     async def read(self) -> None:
         """Read on, as far as the log is on stable storage. Raises Unavailable, and Broken (`ledger.*`)."""
-        while self._index < (end := min(self._walk.ledger.size, self.back.before)):
+        while self._index < (end := min(self._recorder.ledger.size, self.back.before)):
             count = min(ENTRIES_AT_A_TIME, end - self._index)
-            for stored in islice(self._walk.ledger.replay(self._index), count):
+            for stored in islice(self._recorder.ledger.replay(self._index), count):
                 self._reader.fold(stored)
             self._index += count
             await anyio.lowlevel.checkpoint()
@@ -128,25 +164,33 @@ class HistoryReading:
         """Put the trackers into force. Raises Broken (`history.unread`) until everything is read."""
         if not self.is_read:
             raise HISTORY_UNREAD()
-        self._walk.history.adopt(self.trackers, self.back)
+        self._history.adopt(self.trackers, self.back)
 
 
 @contextmanager
-def reading_back(walk: Walk, snapshot: RegistrySnapshot) -> Iterator[HistoryReading]:
+def reading_back(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    history: History,
+    limits: WalkLimits,
+    snapshot: RegistrySnapshot,
+) -> Iterator[HistoryReading]:
     """Open a reading for the trackers of these documents. It must be adopted within the block, or it is discarded."""
-    reading = HistoryReading(walk, snapshot)
+    reading = HistoryReading(recorder, authority, history, limits, snapshot)
     try:
         yield reading
     finally:
-        walk.history.let_go(reading.back)
+        history.let_go(reading.back)
 
 
-async def read_unread_history(walk: Walk) -> bool:
+async def read_unread_history(
+    recorder: Recorder, authority: AuthorityRegisters, history: History, limits: WalkLimits
+) -> bool:
     """Read back what trackers lack that another process has put into force; return whether any lacked anything. Until
     then their values are unknown. Raises Unavailable, and Broken (`ledger.*`)."""
-    if walk.history.is_read:
+    if history.is_read:
         return False
-    with reading_back(walk, walk.registry.current) as reading:
+    with reading_back(recorder, authority, history, limits, authority.registry.current) as reading:
         for _ in range(LOOKS_MAX):
             await reading.read()
             if reading.is_read:
@@ -155,44 +199,58 @@ async def read_unread_history(walk: Walk) -> bool:
         else:
             raise LEDGER_BUSY("entries of the ledger are not written to the disk: check the disk")
         # The trackers in force may have changed since the reading began.
-        walk.history.adopt(walk.registry.current.parts.trackers, reading.back)
+        history.adopt(authority.registry.current.parts.trackers, reading.back)
     return True
 
 
-async def keep_history(walk: Walk, *, elsewhere: Elsewhere = anyio.to_thread.run_sync) -> None:
+async def keep_history(
+    ledger: Ledger,
+    mandates: MandateRegister,
+    counters: Counters,
+    clock: Clock,
+    *,
+    elsewhere: Elsewhere = anyio.to_thread.run_sync,
+) -> None:
     """Store the state whose entries are on stable storage. Raises Unavailable; unstored state is read at the start.
 
     elsewhere: runs a blocking disk write while actions continue.
     """
-    if walk.history_register is None:
+    if counters.history_register is None:
         return
-    walk.history.forget_mandates(partial(_has_ended, walk, walk.clock.now()))
-    await _kept(walk, walk.history_register, walk.history, walk.ledger.origin, elsewhere)
-    rules = walk.stop_rules.history
-    rules.forget_idle(walk.clock.now())
-    await _kept(walk, walk.history_register, rules, rules_origin(walk), elsewhere)
+    counters.history.forget_mandates(partial(_has_ended, mandates, clock.now()))
+    await _kept(ledger, counters.history_register, counters.history, ledger.origin, elsewhere)
+    rules = counters.stop_rules.history
+    rules.forget_idle(clock.now())
+    await _kept(ledger, counters.history_register, rules, rules_origin(ledger), elsewhere)
 
 
 async def _kept(
-    walk: Walk, register: HistoryRegister, counted: History, origin: str, elsewhere: Elsewhere
+    ledger: Ledger, register: HistoryRegister, counted: History, origin: str, elsewhere: Elsewhere
 ) -> None:
-    state = counted.due(walk.ledger.size)
+    state = counted.due(ledger.size)
     if state is not None:
         await elsewhere(register.keep, origin, state)
         counted.kept(state)
 
 
-def rules_origin(walk: Walk) -> str:
+def rules_origin(ledger: Ledger) -> str:
     """Return the name under which a log's counts for stop rules are stored, beside those for trackers."""
-    return f"{walk.ledger.origin} stop rules"
+    return f"{ledger.origin} stop rules"
 
 
 class HistoryReader:
     """Folds entries, in order, into a history. snapshot: to look up capabilities that an entry does not describe
     itself."""
 
-    def __init__(self, walk: Walk, history: History, snapshot: RegistrySnapshot) -> None:
-        self._walk, self._history, self._snapshot = walk, history, snapshot
+    def __init__(
+        self, recorder: Recorder, authority: AuthorityRegisters, history: History, snapshot: RegistrySnapshot
+    ) -> None:
+        self._recorder, self._authority, self._history, self._snapshot = (
+            recorder,
+            authority,
+            history,
+            snapshot,
+        )
         self._with_fields = history.needs_fields
         self._begun: dict[int, Event] = {}
         self._asked: dict[str, Event] = {}
@@ -221,7 +279,7 @@ class HistoryReader:
 
     def _attempted(self, kind: EventKind, stored: StoredEntry) -> Event:
         leaf = leaf_of(stored)
-        fields = fields_of(self._walk, stored, leaf) if self._with_fields else None
+        fields = fields_of(self._recorder.subject_keys, stored, leaf) if self._with_fields else None
         return attempted(kind, leaf, fields, registered(self._snapshot, str(leaf.get("capability"))))
 
     def _ended(self, stored: StoredEntry) -> Event | None:
@@ -230,7 +288,7 @@ class HistoryReader:
         begun = self._begun.pop(intent, None)
         if kind is None:
             return None
-        begun = begun or started_by(self._walk, intent)
+        begun = begun or started_by(self._recorder, self._authority.registry, intent)
         return msgspec.structs.replace(begun, event=kind, at=whole(leaf, "at")) if begun is not None else None
 
     def _answered(self, stored: StoredEntry) -> Event | None:
@@ -243,10 +301,10 @@ class HistoryReader:
             return None
         if asked is not None:
             return msgspec.structs.replace(asked, at=at)
-        approval = self._walk.approvals.find(ApprovalId(name))
+        approval = self._authority.approvals.find(ApprovalId(name))
         if approval is not None:
             return approved(approval, self._snapshot, UnixMillis(at))
-        mandate = self._walk.mandates.find(MandateId(str(leaf.get("mandate"))))
+        mandate = self._authority.mandates.find(MandateId(str(leaf.get("mandate"))))
         return Event(
             event="approved",
             at=at,
@@ -275,14 +333,16 @@ def _restored(tracker: Tracker, kept: KeptHistory, places: Sequence[Place], up_t
     return one if one.restored(digest, found) else None
 
 
-def _fold(walk: Walk, history: History, start: int) -> None:
+def _fold(recorder: Recorder, authority: AuthorityRegisters, history: History, start: int) -> None:
     if history.trackers:
-        reader = HistoryReader(walk, history, walk.registry.current)
-        for stored in walk.ledger.replay(start):
+        reader = HistoryReader(recorder, authority, history, authority.registry.current)
+        for stored in recorder.ledger.replay(start):
             reader.fold(stored)
 
 
-def first_entry(walk: Walk, trackers: Sequence[Tracker], now: int) -> int:
+def first_entry(
+    ledger: Ledger, mandates: MandateRegister, limits: WalkLimits, trackers: Sequence[Tracker], now: int
+) -> int:
     """Return the first entry that these trackers need. Reads beyond each window by the same length again, and at least
     a day, to cover clocks that were set back, and by the longest time from a deferral to its answer."""
     since = now
@@ -291,11 +351,11 @@ def first_entry(walk: Walk, trackers: Sequence[Tracker], now: int) -> int:
         if within:
             since = min(since, now - within - max(within, DAY_MILLIS))
     if not all(tracker.within_seconds for tracker in trackers):
-        running = [one.not_before for one in walk.mandates.all() if one.expires_at + DAY_MILLIS > now]
+        running = [one.not_before for one in mandates.all() if one.expires_at + DAY_MILLIS > now]
         since = min([since, *running])
-    return first_entry_since(walk, max(0, since - DAY_MILLIS - walk.limits.approval_ttl_ms), walk.ledger.size)
+    return first_entry_since(ledger, max(0, since - DAY_MILLIS - limits.approval_ttl_ms), ledger.size)
 
 
-def _has_ended(walk: Walk, now: int, mandate: str) -> bool:
-    found = walk.mandates.find(MandateId(mandate))
-    return found is None or found.expires_at + DAY_MILLIS <= now or walk.mandates.state(found.id) == "closed"
+def _has_ended(mandates: MandateRegister, now: int, mandate: str) -> bool:
+    found = mandates.find(MandateId(mandate))
+    return found is None or found.expires_at + DAY_MILLIS <= now or mandates.state(found.id) == "closed"

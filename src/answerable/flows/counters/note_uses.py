@@ -21,8 +21,11 @@ from answerable.core.ledger.tags import Tag
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import Recorder
     from answerable.ports.agent_uses import AgentUses
+    from answerable.ports.clock import Clock
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.subject_keys import SubjectKeys
 
 DAY_MILLIS: Final = 86_400_000
 ENTRIES_AT_A_TIME: Final = 500
@@ -35,60 +38,62 @@ _USED: Final = frozenset({Tag.INTENT, Tag.REFUSAL, Tag.WORKLOAD_ENROLLED})
 _AGENT_KEY: Final = "Agent/"
 
 
-async def note_uses(walk: Walk, uses: AgentUses, *, days: int, today: bool = False) -> None:
+async def note_uses(recorder: Recorder, uses: AgentUses, *, days: int, today: bool = False) -> None:
     """Read this process's log up to its current end. days: how far the rule looks back; if that is further than before,
     the log is read again from there. today: whether agents can be used today although no entry says so.
 
     Raises Unavailable (`register.*`).
     """
-    read = await _read_to(walk, uses, days)
-    size = walk.ledger.size
-    start, found = await _days_with_entries(walk, read, size, days)
+    read = await _read_to(recorder.ledger, uses, days)
+    size = recorder.ledger.size
+    start, found = await _days_with_entries(recorder.ledger, recorder.clock, read, size, days)
     if today:
-        found.add(walk.clock.now() // DAY_MILLIS)
-    used = await _used_since(walk, start, size)
-    keep = partial(uses.keep, walk.ledger.origin, read_to=size, window=days, used=used, days=found)
+        found.add(recorder.clock.now() // DAY_MILLIS)
+    used = await _used_since(recorder, start, size)
+    keep = partial(uses.keep, recorder.ledger.origin, read_to=size, window=days, used=used, days=found)
     await anyio.to_thread.run_sync(keep)
 
 
-async def note_last_uses(walk: Walk, uses: AgentUses, *, days: int) -> None:
+async def note_last_uses(recorder: Recorder, uses: AgentUses, *, days: int) -> None:
     """Read the log before this process ends, so that no other process has to wait for its return. If much is unread,
     leave it to the next process.
 
     Raises Unavailable (`register.*`).
     """
-    if walk.ledger.size - await _read_to(walk, uses, days) <= AT_THE_END_MAX:
-        await note_uses(walk, uses, days=days)
+    if recorder.ledger.size - await _read_to(recorder.ledger, uses, days) <= AT_THE_END_MAX:
+        await note_uses(recorder, uses, days=days)
 
 
-async def _read_to(walk: Walk, uses: AgentUses, days: int) -> int:
-    before = (await anyio.to_thread.run_sync(uses.logs)).get(walk.ledger.origin)
+async def _read_to(ledger: Ledger, uses: AgentUses, days: int) -> int:
+    before = (await anyio.to_thread.run_sync(uses.logs)).get(ledger.origin)
     return before.read_to if before is not None and before.window >= days else 0
 
 
-async def _days_with_entries(walk: Walk, read: int, size: int, most: int) -> tuple[int, set[int]]:
+async def _days_with_entries(
+    ledger: Ledger, clock: Clock, read: int, size: int, most: int
+) -> tuple[int, set[int]]:
     """Return the index to read from, and the days that have entries from there: at most the latest `most` before today.
 
     If the clock was set back, neighbouring days may be missed; an agent then becomes dormant later.
     """
-    today = walk.clock.now() // DAY_MILLIS
+    today = clock.now() // DAY_MILLIS
     found: set[int] = set()
     index = size
     while index > read and len(found) <= most:
-        day = _at(walk.ledger.entry(index - 1)) // DAY_MILLIS
+        day = _at(ledger.entry(index - 1)) // DAY_MILLIS
         if day <= today:
             # A day in the future comes from a clock that was set back since.
             found.add(day)
-        index = first_entry_since(walk, day * DAY_MILLIS, index)
+        index = first_entry_since(ledger, day * DAY_MILLIS, index)
         await anyio.lowlevel.checkpoint()
     return max(index, read), found
 
 
-async def _used_since(walk: Walk, start: int, size: int) -> dict[AgentId, UnixMillis]:
+async def _used_since(recorder: Recorder, start: int, size: int) -> dict[AgentId, UnixMillis]:
     used: dict[AgentId, UnixMillis] = {}
     while start < size:
-        for count, stored in enumerate(walk.ledger.replay(start), 1):
-            _note(walk, used, stored)
+        for count, stored in enumerate(recorder.ledger.replay(start), 1):
+            _note(recorder.subject_keys, used, stored)
             start = stored.index + 1
             if count >= ENTRIES_AT_A_TIME or start >= size:
                 break
@@ -98,7 +103,7 @@ async def _used_since(walk: Walk, start: int, size: int) -> dict[AgentId, UnixMi
     return used
 
 
-def _note(walk: Walk, used: dict[AgentId, UnixMillis], stored: StoredEntry) -> None:
+def _note(subject_keys: SubjectKeys, used: dict[AgentId, UnixMillis], stored: StoredEntry) -> None:
     if stored.tag not in _USED and stored.tag != Tag.REGISTRY_CHANGE:
         return
     leaf = leaf_of(stored)
@@ -107,7 +112,7 @@ def _note(walk: Walk, used: dict[AgentId, UnixMillis], stored: StoredEntry) -> N
     if stored.tag in _USED:
         names = [str(leaf.get("agent"))]
     else:
-        changes = (payload_of(stored, leaf, walk.subject_keys.find) or {}).get("changes")
+        changes = (payload_of(stored, leaf, subject_keys.find) or {}).get("changes")
         if isinstance(changes, dict):
             names = [key.removeprefix(_AGENT_KEY) for key in changes if key.startswith(_AGENT_KEY)]
     for name in names:
@@ -115,13 +120,13 @@ def _note(walk: Walk, used: dict[AgentId, UnixMillis], stored: StoredEntry) -> N
         used[agent] = max(at, used.get(agent, at))
 
 
-def first_entry_since(walk: Walk, since: int, size: int) -> int:
+def first_entry_since(ledger: Ledger, since: int, size: int) -> int:
     """Return the index of the first of `size` entries that is not older, by binary search: entry times ascend unless a
     clock was set back."""
     low, high = 0, size
     while low < high:
         middle = (low + high) // 2
-        if _at(walk.ledger.entry(middle)) < since:
+        if _at(ledger.entry(middle)) < since:
             low = middle + 1
         else:
             high = middle

@@ -9,6 +9,7 @@ quota, are not counted again; an action that was not started is no retry: its en
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.approval import ApprovalId
@@ -43,60 +44,89 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.stop_rule import StopRule
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
     from answerable.flows.state.stop_rules import StopRules
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
 
 RETRY: Final = "identical_retry"
 HOPS_MAX: Final = 20_000
 """Hops kept in memory while reading."""
 
 
-def restore_rules(walk: Walk) -> int:
+def restore_rules(
+    recorder: Recorder, authority: AuthorityRegisters, counts: Counters, limits: WalkLimits
+) -> int:
     """At a start, restore the counts and place holds for passed limits that have none; return how many holds that
     placed.
 
     Raises Unavailable, and Broken (`ledger.*`).
     """
-    state = walk.stop_rules
-    rules_now(walk)
+    state = counts.stop_rules
+    rules_now(authority.registry, counts.stop_rules)
     trackers = tuple(one.tracker for one in state.history.counters)
-    restore_counted(walk, state.history, trackers, origin=rules_origin(walk), fold=_fold)
+    restore_counted(
+        recorder.ledger,
+        authority.mandates,
+        counts.history_register,
+        limits,
+        recorder.clock,
+        state.history,
+        trackers,
+        origin=rules_origin(recorder.ledger),
+        fold=partial(_fold, recorder, authority, counts.stop_rules),
+    )
     # Restoring replaced the counters: pair the rules with the new ones.
     counters = {one.name: one for one in state.history.counters}
     state.rules = tuple((rule, counters.get(rule.name)) for rule, _ in state.rules)
-    return trip_restored(walk)
+    return trip_restored(authority, counts, recorder.entropy)
 
 
-def _fold(walk: Walk, history: History, start: int) -> None:
+def _fold(
+    recorder: Recorder, authority: AuthorityRegisters, stop_rules: StopRules, history: History, start: int
+) -> None:
     names = {one.name for one in history.trackers}
-    walk.stop_rules.named_from.update(dict.fromkeys(names, start))
-    rules = [rule for rule, _ in rules_now(walk) if rule.name in names]
+    stop_rules.named_from.update(dict.fromkeys(names, start))
+    rules = [rule for rule, _ in rules_now(authority.registry, stop_rules) if rule.name in names]
     if rules:
-        reader = RuleReader(walk, history, rules, sources=walk.stop_rules)
-        for stored in walk.ledger.replay(start):
+        reader = RuleReader(recorder, authority, history, rules, sources=stop_rules)
+        for stored in recorder.ledger.replay(start):
             reader.fold(stored)
 
 
-def take_back_retry(walk: Walk, intent: int) -> None:
+def take_back_retry(
+    recorder: Recorder, authority: AuthorityRegisters, stop_rules: StopRules, intent: int
+) -> None:
     """Count the action of this intent no longer as a retry: it was not started. Never raises: what cannot be read stays
     counted."""
-    rules = [rule for rule, _ in rules_now(walk) if rule.watches == RETRY]
+    rules = [rule for rule, _ in rules_now(authority.registry, stop_rules) if rule.watches == RETRY]
     if not rules:
         return
-    state = walk.stop_rules
-    reader = RuleReader(walk, state.history, rules, sources=state)
+    state = stop_rules
+    reader = RuleReader(recorder, authority, state.history, rules, sources=state)
     with suppress(Malformed, Unavailable):
-        reader.take_back(walk.ledger.entry(intent))
+        reader.take_back(recorder.ledger.entry(intent))
 
 
 class RuleReader:
     """Counts the events of entries, in order, for these rules."""
 
     def __init__(
-        self, walk: Walk, history: History, rules: list[StopRule], *, sources: StopRules | None = None
+        self,
+        recorder: Recorder,
+        authority: AuthorityRegisters,
+        history: History,
+        rules: list[StopRule],
+        *,
+        sources: StopRules | None = None,
     ) -> None:
         """sources: where the entries are named that the numbers come from."""
-        self._walk, self._history, self._rules, self._sources = walk, history, rules, sources
+        self._recorder, self._authority, self._history, self._rules, self._sources = (
+            recorder,
+            authority,
+            history,
+            rules,
+            sources,
+        )
         self._with_fields = any(one.canary.values or one.canary.resources for one in rules)
         self._with_targets = any(one.holds in TARGETS or one.canary.capabilities for one in rules)
         self._watches_retries = any(one.watches == RETRY for one in rules)
@@ -122,7 +152,7 @@ class RuleReader:
         if intent is not None and self._watches_retries and intent not in self._taken_back:
             self._taken_back.add(intent)
             with suppress(Malformed):
-                self.take_back(self._walk.ledger.entry(intent))
+                self.take_back(self._recorder.ledger.entry(intent))
         stop_rule_signal = self.told(stored)
         for rule in self._rules if stop_rule_signal is not None else ():
             for event in events_of(rule, stop_rule_signal) if stop_rule_signal is not None else ():
@@ -179,19 +209,21 @@ class RuleReader:
 
     def _knows(self, hold: JSONValue) -> bool:
         """Whether the register has the hold, in force or no longer."""
-        return self._walk.holds.get(HoldId(str(hold))) is not None
+        return self._authority.holds.get(HoldId(str(hold))) is not None
 
     def _attempted(self, stored: StoredEntry, leaf: dict[str, JSONValue], kind: str) -> StopRuleSignal:
         code = str(leaf.get("code") or "")
         # A request refused before its action was known names its target only in a sealed field.
         nameless = self._with_targets and not leaf.get("capability")
-        fields = fields_of(self._walk, stored, leaf) if self._with_fields or nameless else None
+        fields = (
+            fields_of(self._recorder.subject_keys, stored, leaf) if self._with_fields or nameless else None
+        )
         action = (fields or {}).get("action") or (fields or {}).get("request")
         members = action if isinstance(action, dict) else {}
         arguments = members.get("arguments")
-        capability = registered(self._walk.registry.current, str(leaf.get("capability") or ""))
+        capability = registered(self._authority.registry.current, str(leaf.get("capability") or ""))
         if capability is None and nameless:
-            resolved = self._walk.registry.index.resolve(
+            resolved = self._authority.registry.index.resolve(
                 str(members.get("server")), str(members.get("method")), str(members.get("target"))
             )
             capability = resolved.capability if resolved is not None else None
@@ -225,11 +257,11 @@ class RuleReader:
 
     def _overrun(self, leaf: dict[str, JSONValue]) -> StopRuleSignal | None:
         try:
-            intent = self._walk.ledger.entry(whole(leaf, "intent"))
+            intent = self._recorder.ledger.entry(whole(leaf, "intent"))
         except Malformed:
             return None
         begun = leaf_of(intent)
-        capability = registered(self._walk.registry.current, str(begun.get("capability") or ""))
+        capability = registered(self._authority.registry.current, str(begun.get("capability") or ""))
         return StopRuleSignal(
             kind="overrun",
             at=whole(leaf, "at"),
@@ -242,7 +274,7 @@ class RuleReader:
         )
 
     def _no(self, leaf: dict[str, JSONValue]) -> StopRuleSignal | None:
-        approval = self._walk.approvals.find(ApprovalId(str(leaf.get("approval"))))
+        approval = self._authority.approvals.find(ApprovalId(str(leaf.get("approval"))))
         if approval is None:
             return None
         place, at = (str(approval.agent), approval.capability), whole(leaf, "at")
@@ -250,7 +282,7 @@ class RuleReader:
         if not is_new_round(approval, before, at):
             return None
         self._noes[place] = at
-        return no_said(approval, self._walk.registry.current, at=at)
+        return no_said(approval, self._authority.registry.current, at=at)
 
     def _hop(self, leaf: dict[str, JSONValue]) -> StopRuleSignal | None:
         name, agent, parent = (str(leaf.get(one) or "") for one in ("hop", "agent", "parent"))
@@ -260,7 +292,7 @@ class RuleReader:
         givers = self._above(parent)
         if not parent or leaf.get("own") is True or givers[:1] == (agent,):
             return None
-        mandate = self._walk.mandates.find(MandateId(str(leaf.get("mandate"))))
+        mandate = self._authority.mandates.find(MandateId(str(leaf.get("mandate"))))
         if not givers and mandate is not None:
             givers = (mandate.agent,)
         return StopRuleSignal(

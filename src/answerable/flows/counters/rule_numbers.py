@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.documents.policy_parts import Tracker
     from answerable.core.registry.documents.stop_rule import StopRule
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.flows.state.walk_limits import WalkLimits
 
 BEGUN_MAX: Final = 1_000
 """Counted actions kept until their end is read, which may take them back."""
@@ -69,26 +70,30 @@ class RuleNumber(Protocol):
         ...
 
 
-def number_of(walk: Walk, rule: StopRule, since: int) -> RuleNumber:
+def number_of(
+    recorder: Recorder, authority: AuthorityRegisters, limits: WalkLimits, rule: StopRule, since: int
+) -> RuleNumber:
     """Return the number that this rule watches. since: Unix milliseconds."""
     if rule.watches == "refusal_flood":
-        return _Refusals(walk, rule, since)
+        return _Refusals(recorder, authority, limits, rule, since)
     tracker = tracker_of(rule)
     if tracker is not None:
-        return _OwnCount(walk, rule, tracker, since)
-    declared = (one for one in walk.registry.current.parts.trackers if one.name == rule.tracker)
-    return _TrackerCount(walk, rule, next(declared), since)
+        return _OwnCount(recorder, authority, rule, tracker, since)
+    declared = (one for one in authority.registry.current.parts.trackers if one.name == rule.tracker)
+    return _TrackerCount(recorder, authority, limits, rule, next(declared), since)
 
 
 class _OwnCount:
     """A number that the rule counts itself."""
 
-    def __init__(self, walk: Walk, rule: StopRule, tracker: Tracker, since: int) -> None:
+    def __init__(
+        self, recorder: Recorder, authority: AuthorityRegisters, rule: StopRule, tracker: Tracker, since: int
+    ) -> None:
         self._rule, self._history = rule, History([tracker])
         self._counter = self._history.counters[0]
-        self._reader = RuleReader(walk, self._history, [rule])
+        self._reader = RuleReader(recorder, authority, self._history, [rule])
         self._begun: dict[int, StoredEntry] = {}
-        self.start = begins_at(walk, max(0, since - tracker.within_seconds * 1000))
+        self.start = begins_at(recorder.ledger, max(0, since - tracker.within_seconds * 1000))
 
     def told(self, stored: StoredEntry) -> Sequence[StopRuleSignal]:
         intent = not_started(stored)
@@ -128,13 +133,21 @@ class _OwnCount:
 class _TrackerCount:
     """A number from a tracker of a policy set, which continues to count after a hold."""
 
-    def __init__(self, walk: Walk, rule: StopRule, tracker: Tracker, since: int) -> None:
-        self._walk, self._rule, self._tracker = walk, rule, tracker
+    def __init__(
+        self,
+        recorder: Recorder,
+        authority: AuthorityRegisters,
+        limits: WalkLimits,
+        rule: StopRule,
+        tracker: Tracker,
+        since: int,
+    ) -> None:
+        self._recorder, self._authority, self._rule, self._tracker = recorder, authority, rule, tracker
         self._history = History([tracker])
-        self._reader = RuleReader(walk, self._history, [rule])
-        self._fold = HistoryReader(walk, self._history, walk.registry.current)
+        self._reader = RuleReader(recorder, authority, self._history, [rule])
+        self._fold = HistoryReader(recorder, authority, self._history, authority.registry.current)
         self._not_begun: set[int] = set()
-        self.start = first_entry(walk, [tracker], since)
+        self.start = first_entry(recorder.ledger, authority.mandates, limits, [tracker], since)
 
     def told(self, stored: StoredEntry) -> Sequence[StopRuleSignal]:
         stop_rule_signal = self._reader.told(stored)
@@ -145,13 +158,13 @@ class _TrackerCount:
         if not self._tracker.same_resource or stored.tag not in (Tag.INTENT, Tag.REFUSAL):
             return (stop_rule_signal,)
         leaf = leaf_of(stored)
-        capability = registered(self._walk.registry.current, stop_rule_signal.capability)
-        event = attempted("started", leaf, fields_of(self._walk, stored, leaf), capability)
+        capability = registered(self._authority.registry.current, stop_rule_signal.capability)
+        event = attempted("started", leaf, fields_of(self._recorder.subject_keys, stored, leaf), capability)
         return (replace(stop_rule_signal, resource_key=event.resource or ""),)
 
     def counted(self, stored: StoredEntry, stop_rule_signal: StopRuleSignal) -> Sequence[Place]:
         self._count(stored)
-        capability = self._walk.registry.current.capabilities.get(stop_rule_signal.capability)
+        capability = self._authority.registry.current.capabilities.get(stop_rule_signal.capability)
         key = stop_rule_signal.resource_key if self._tracker.same_resource else NO_KEY
         return tuple(
             (owner, (key,)) for owner in tracked_by(self._rule, self._tracker, stop_rule_signal, capability)
@@ -185,13 +198,19 @@ class _TrackerCount:
 class _Refusals:
     """The refusal quota, as now set, and refusals that passed the quota set at their time."""
 
-    def __init__(self, walk: Walk, rule: StopRule, since: int) -> None:
-        limits = walk.limits
+    def __init__(
+        self,
+        recorder: Recorder,
+        authority: AuthorityRegisters,
+        limits: WalkLimits,
+        rule: StopRule,
+        since: int,
+    ) -> None:
         self._quota = RefusalQuota(
             recorded_max=limits.refusals_recorded_max, window_ms=limits.refusals_window_ms
         )
-        self._reader = RuleReader(walk, History(), [rule])
-        self.start = begins_at(walk, max(0, since - limits.refusals_window_ms))
+        self._reader = RuleReader(recorder, authority, History(), [rule])
+        self.start = begins_at(recorder.ledger, max(0, since - limits.refusals_window_ms))
 
     def told(self, stored: StoredEntry) -> Sequence[StopRuleSignal]:
         leaf = leaf_of(stored)

@@ -16,27 +16,31 @@ from answerable.flows.recording.paced_reading import begins_at, in_turns
 from answerable.flows.state.stop_rules import ENTRIES_NAMED_MAX
 
 if TYPE_CHECKING:
-    from answerable.flows.state.stop_rules import RuleTrigger
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.flows.state.stop_rules import RuleTrigger, StopRules
 
 LOOKED_BACK_MAX: Final = 20_000
 """Entries from before the start that are searched for one rule that fired."""
 SECONDS_MAX: Final = 30.0
 
 
-async def sources_of(walk: Walk, trip: RuleTrigger) -> list[int]:
+async def sources_of(
+    recorder: Recorder, authority: AuthorityRegisters, stop_rules: StopRules, trip: RuleTrigger
+) -> list[int]:
     """Return the entries behind the number, the newest last and at most ENTRIES_NAMED_MAX. Never raises: what cannot be
     read is not named."""
-    start = walk.stop_rules.named_from.get(trip.rule.name, 0)
+    start = stop_rules.named_from.get(trip.rule.name, 0)
     room = min(trip.value, ENTRIES_NAMED_MAX) - len(trip.entries)
     if not start or room <= 0:
         return trip.entries
     with suppress(AnswerableError):
-        return [*await _before(walk, trip, start, room), *trip.entries]
+        return [*await _before(recorder, authority, trip, start, room), *trip.entries]
     return trip.entries
 
 
-async def _before(walk: Walk, trip: RuleTrigger, end: int, count: int) -> deque[int]:
+async def _before(
+    recorder: Recorder, authority: AuthorityRegisters, trip: RuleTrigger, end: int, count: int
+) -> deque[int]:
     """Return the last `count` entries below `end` that this rule counts for this owner and these keys."""
     rule, found = trip.rule, deque[int](maxlen=count)
     tracker = tracker_of(rule)
@@ -44,9 +48,11 @@ async def _before(walk: Walk, trip: RuleTrigger, end: int, count: int) -> deque[
         return found
     within_ms = tracker.within_seconds * 1000
     since = trip.at - within_ms - within_ms // PIECES if within_ms else 0
-    start = max(begins_at(walk, max(0, since)), end - LOOKED_BACK_MAX)
-    reader = RuleReader(walk, History(), [rule])
-    async for stored in in_turns(walk, start, walk.clock.monotonic() + SECONDS_MAX):
+    start = max(begins_at(recorder.ledger, max(0, since)), end - LOOKED_BACK_MAX)
+    reader = RuleReader(recorder, authority, History(), [rule])
+    async for stored in in_turns(
+        recorder.ledger, recorder.clock, start, recorder.clock.monotonic() + SECONDS_MAX
+    ):
         if stored.index >= end:
             break
         reset, intent = reader.reset_by(stored), not_started(stored)

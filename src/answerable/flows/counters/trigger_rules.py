@@ -49,13 +49,18 @@ if TYPE_CHECKING:
     from answerable.core.decision.counter import Counter, Event
     from answerable.core.registry.documents.policy_parts import Tracker
     from answerable.core.registry.documents.stop_rule import StopRule
+    from answerable.flows.state.parts import AuthorityRegisters, Counters
     from answerable.flows.state.stop_rules import Place, StopRules
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.triggered_holds import TriggeredHolds
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.registry_store import RegistryStore
 
 
-def rules_now(walk: Walk) -> tuple[tuple[StopRule, Counter | None], ...]:
+def rules_now(registry: RegistryStore, stop_rules: StopRules) -> tuple[tuple[StopRule, Counter | None], ...]:
     """Return the rules in force. New rules count from now on; rules put into force by another process are adopted."""
-    state, current = walk.stop_rules, walk.registry.current
+    state, current = stop_rules, registry.current
     if state.snapshot is not current:
         rules = [current.stop_rules[name] for name in sorted(current.stop_rules)]
         trackers = [one for one in map(tracker_of, rules) if one is not None]
@@ -68,137 +73,179 @@ def rules_now(walk: Walk) -> tuple[tuple[StopRule, Counter | None], ...]:
     return state.rules
 
 
-def look(walk: Walk, stop_rule_signal: StopRuleSignal, *, attempt: bool = False) -> bool:
+def look(
+    authority: AuthorityRegisters,
+    counters: Counters,
+    entropy: Entropy,
+    stop_rule_signal: StopRuleSignal,
+    *,
+    attempt: bool = False,
+) -> bool:
     """Trip every rule whose limit this signal passes. Return whether a new hold is in force.
 
     attempt: the signal is about to happen, and counts. Raises Refused (`stop_rule.waiting`) where an attempt passes a
     limit and no hold can be stored.
     """
     tripped = False
-    for rule, counter in rules_now(walk):
+    for rule, counter in rules_now(authority.registry, counters.stop_rules):
         ahead = 1 if attempt and counts(rule, stop_rule_signal) else 0
         keys = keys_of(rule, stop_rule_signal) or (NO_KEY,)
-        for owner in _owners(walk, rule, stop_rule_signal):
-            value = _value(walk, rule, counter, stop_rule_signal, owner, keys)
+        for owner in _owners(authority.registry, counters.history, rule, stop_rule_signal):
+            value = _value(counters, authority.clock, rule, counter, stop_rule_signal, owner, keys)
             if value is None:
                 continue
             if value + ahead <= rule.limit:
-                if walk.stop_rules.passed:
-                    walk.stop_rules.passed.pop(_place(walk, rule, owner, keys, stop_rule_signal), None)
+                if counters.stop_rules.passed:
+                    counters.stop_rules.passed.pop(
+                        _place(counters.history, rule, owner, keys, stop_rule_signal), None
+                    )
                 continue
-            tripped |= _passed(walk, rule, owner, keys, value + ahead, stop_rule_signal, attempt=attempt)
+            tripped |= _passed(
+                authority,
+                counters,
+                entropy,
+                rule,
+                owner,
+                keys,
+                value + ahead,
+                stop_rule_signal,
+                attempt=attempt,
+            )
     return tripped
 
 
-def count(walk: Walk, stop_rule_signal: StopRuleSignal, *, index: int | None) -> None:
+def count(
+    authority: AuthorityRegisters,
+    counters: Counters,
+    entropy: Entropy,
+    stop_rule_signal: StopRuleSignal,
+    *,
+    index: int | None,
+) -> None:
     """Count a signal that has happened, recorded at this place in the log or at none, and trip the rules whose limit it
     passes."""
-    state = walk.stop_rules
-    for rule, _ in rules_now(walk):
+    state = counters.stop_rules
+    for rule, _ in rules_now(authority.registry, counters.stop_rules):
         for event in events_of(rule, stop_rule_signal):
             state.history.happened(event)
             if index is not None:
                 name_source(state, rule.name, event.agent, index)
-    noted(walk, index)
-    look(walk, stop_rule_signal)
+    noted(counters.stop_rules, index)
+    look(authority, counters, entropy, stop_rule_signal)
 
 
-def name_entry(walk: Walk, stop_rule_signal: StopRuleSignal, index: int) -> None:
+def name_entry(
+    registry: RegistryStore, stop_rules: StopRules, stop_rule_signal: StopRuleSignal, index: int
+) -> None:
     """Name the entry of a signal that was counted before it had one."""
-    for rule, _ in rules_now(walk):
+    for rule, _ in rules_now(registry, stop_rules):
         for event in events_of(rule, stop_rule_signal):
-            name_source(walk.stop_rules, rule.name, event.agent, index)
+            name_source(stop_rules, rule.name, event.agent, index)
 
 
-def noted(walk: Walk, index: int | None) -> None:
+def noted(stop_rules: StopRules, index: int | None) -> None:
     """Note the place in the log of an entry that is counted already or not at all."""
     if index is not None:
-        walk.stop_rules.history.placed(None, index)
+        stop_rules.history.placed(None, index)
 
 
-def begin(walk: Walk, stop_rule_signal: StopRuleSignal) -> list[Event]:
+def begin(
+    authority: AuthorityRegisters, counters: Counters, entropy: Entropy, stop_rule_signal: StopRuleSignal
+) -> list[Event]:
     """Count a signal whose entry has no place yet, until it is withdrawn. Return the counted events."""
-    begun = [event for rule, _ in rules_now(walk) for event in events_of(rule, stop_rule_signal)]
+    begun = [
+        event
+        for rule, _ in rules_now(authority.registry, counters.stop_rules)
+        for event in events_of(rule, stop_rule_signal)
+    ]
     for event in begun:
-        walk.stop_rules.history.begin(event)
-    look(walk, stop_rule_signal)
+        counters.stop_rules.history.begin(event)
+    look(authority, counters, entropy, stop_rule_signal)
     return begun
 
 
-def withdraw(walk: Walk, begun: Sequence[Event]) -> None:
+def withdraw(stop_rules: StopRules, begun: Sequence[Event]) -> None:
     """Withdraw events that have their place now or get none."""
     for event in begun:
-        walk.stop_rules.history.withdraw(event)
+        stop_rules.history.withdraw(event)
 
 
-def forget_counted(walk: Walk, rule: str, owner: str) -> None:
+def forget_counted(registry: RegistryStore, counters: Counters, rule: str, owner: str) -> None:
     """Forget what a rule counted of this owner, after its hold was lifted: it no longer trips the rule."""
-    state = walk.stop_rules
+    state = counters.stop_rules
     state.history.forget_owner(rule, owner)
     state.entries.pop((rule, owner), None)
     state.passed = {place: one for place, one in state.passed.items() if place[:2] != (rule, owner)}
-    if any(one.name == rule and one.watches == "refusal_flood" for one, _ in rules_now(walk)):
-        walk.quota.forget(AgentId(owner))
+    if any(
+        one.name == rule and one.watches == "refusal_flood"
+        for one, _ in rules_now(registry, counters.stop_rules)
+    ):
+        counters.quota.forget(AgentId(owner))
 
 
-def sweep(walk: Walk) -> None:
+def sweep(authority: AuthorityRegisters, counters: Counters, entropy: Entropy) -> None:
     """Check limits that were passed: hold those still passed after their grace period, and forget the others."""
-    state = walk.stop_rules
-    rules = {rule.name: (rule, counter) for rule, counter in rules_now(walk)}
+    state = counters.stop_rules
+    rules = {
+        rule.name: (rule, counter) for rule, counter in rules_now(authority.registry, counters.stop_rules)
+    }
     for place, passed in list(state.passed.items()):
         name, owner, _ = place
         rule, counter = rules[name]
         keys = passed.keys
-        value = _value(walk, rule, counter, passed.stop_rule_signal, owner, keys)
+        value = _value(counters, authority.clock, rule, counter, passed.stop_rule_signal, owner, keys)
         if value is None:
             continue
         if value <= rule.limit:
             state.passed.pop(place, None)
         else:
-            _passed(walk, rule, owner, keys, value, passed.stop_rule_signal)
+            _passed(authority, counters, entropy, rule, owner, keys, value, passed.stop_rule_signal)
 
 
-def trip_restored(walk: Walk) -> int:
+def trip_restored(authority: AuthorityRegisters, counters: Counters, entropy: Entropy) -> int:
     """At a start, place holds for passed limits that had none when the process ended. Return how many holds that
     placed."""
-    before = len(walk.stop_rules.by_hold)
-    for rule, counter in rules_now(walk):
+    before = len(counters.stop_rules.by_hold)
+    for rule, counter in rules_now(authority.registry, counters.stop_rules):
         for owner, key, _ in list(counter.all()) if counter is not None else ():
-            agent = _agent_of(walk, rule, owner)
-            stop_rule_signal = restored(rule, owner, key, agent=agent, at=walk.clock.now())
+            agent = _agent_of(authority.mandates, rule, owner)
+            stop_rule_signal = restored(rule, owner, key, agent=agent, at=authority.clock.now())
             if counter is None or stop_rule_signal is None:
                 continue
-            value = _value(walk, rule, counter, stop_rule_signal, owner, (key,))
+            value = _value(counters, authority.clock, rule, counter, stop_rule_signal, owner, (key,))
             if value is not None and value > rule.limit:
-                _passed(walk, rule, owner, (key,), value, stop_rule_signal)
-    return len(walk.stop_rules.by_hold) - before
+                _passed(authority, counters, entropy, rule, owner, (key,), value, stop_rule_signal)
+    return len(counters.stop_rules.by_hold) - before
 
 
-def _agent_of(walk: Walk, rule: StopRule, owner: str) -> str:
+def _agent_of(mandates: MandateRegister, rule: StopRule, owner: str) -> str:
     if rule.over == "agent":
         return owner
     if rule.over == "instance":
         return ""
-    mandate = walk.mandates.find(MandateId(owner))
+    mandate = mandates.find(MandateId(owner))
     return mandate.agent if mandate is not None else ""
 
 
-def _owners(walk: Walk, rule: StopRule, stop_rule_signal: StopRuleSignal) -> tuple[str, ...]:
+def _owners(
+    registry: RegistryStore, history: History, rule: StopRule, stop_rule_signal: StopRuleSignal
+) -> tuple[str, ...]:
     if rule.watches != "tracker":
         return owners_of(rule, stop_rule_signal)
-    tracker = _tracker_in_force(walk, rule)
+    tracker = _tracker_in_force(history, rule)
     if tracker is None:
         return ()
-    capability = walk.registry.current.capabilities.get(stop_rule_signal.capability)
+    capability = registry.current.capabilities.get(stop_rule_signal.capability)
     return tracked_by(rule, tracker, stop_rule_signal, capability)
 
 
-def _tracker_in_force(walk: Walk, rule: StopRule) -> Tracker | None:
-    return next((one for one in walk.history.trackers if one.name == rule.tracker), None)
+def _tracker_in_force(history: History, rule: StopRule) -> Tracker | None:
+    return next((one for one in history.trackers if one.name == rule.tracker), None)
 
 
 def _value(
-    walk: Walk,
+    counters: Counters,
+    clock: Clock,
     rule: StopRule,
     counter: Counter | None,
     stop_rule_signal: StopRuleSignal,
@@ -207,11 +254,11 @@ def _value(
 ) -> int | None:
     """Return the rule's number. None where a tracker's value is unknown: then the walk refuses, and a passed limit
     stays passed."""
-    now = walk.clock.now()
+    now = clock.now()
     if rule.watches == "refusal_flood":
-        return int(walk.quota.is_flooding(AgentId(owner), now))
+        return int(counters.quota.is_flooding(AgentId(owner), now))
     if counter is None:
-        values = walk.history.values(
+        values = counters.history.values(
             agent=stop_rule_signal.agents[0],
             mandate=stop_rule_signal.mandate,
             resource=stop_rule_signal.resource_key,
@@ -226,7 +273,9 @@ def _value(
 
 
 def _passed(
-    walk: Walk,
+    authority: AuthorityRegisters,
+    counters: Counters,
+    entropy: Entropy,
     rule: StopRule,
     owner: str,
     keys: tuple[str, ...],
@@ -236,10 +285,10 @@ def _passed(
     attempt: bool = False,
 ) -> bool:
     """Handle a passed limit. Return whether a new hold is in force."""
-    what, now = holdable_of(rule, stop_rule_signal, owner), walk.clock.now()
+    what, now = holdable_of(rule, stop_rule_signal, owner), authority.clock.now()
     try:
         # It is held already, by whichever rule or person; the next signal checks it again.
-        if walk.tripped.is_tripped(what, now) or is_held_by_people_or_rule(walk, what, now):
+        if authority.tripped.is_tripped(what, now) or is_held_by_people_or_rule(authority.holds, what, now):
             return False
     except Unavailable:
         # The event is in the log, so nothing may fail now. Where holds cannot be read, hold once.
@@ -252,28 +301,30 @@ def _passed(
         value=value,
         what=what,
         at=now,
-        entries=[*walk.stop_rules.entries.get((rule.name, owner), ())],
+        entries=[*counters.stop_rules.entries.get((rule.name, owner), ())],
         of_attempt=attempt,
     )
-    return _is_due(walk, trip, stop_rule_signal) and _held(walk, trip, stop_rule_signal)
+    return _is_due(counters, authority.clock, trip, stop_rule_signal) and _held(
+        authority.tripped, counters, entropy, trip, stop_rule_signal
+    )
 
 
 def _place(
-    walk: Walk, rule: StopRule, owner: str, keys: tuple[str, ...], stop_rule_signal: StopRuleSignal
+    history: History, rule: StopRule, owner: str, keys: tuple[str, ...], stop_rule_signal: StopRuleSignal
 ) -> Place:
     """Return the key of a passed limit in memory. It has only what the number is counted by, so that nothing else
     clears it."""
-    tracker = _tracker_in_force(walk, rule) if rule.watches == "tracker" else None
+    tracker = _tracker_in_force(history, rule) if rule.watches == "tracker" else None
     is_of_resource = tracker is not None and tracker.same_resource
     return (rule.name, owner, stop_rule_signal.resource_key if is_of_resource else keys[0])
 
 
-def _is_due(walk: Walk, trip: RuleTrigger, stop_rule_signal: StopRuleSignal) -> bool:
+def _is_due(counters: Counters, clock: Clock, trip: RuleTrigger, stop_rule_signal: StopRuleSignal) -> bool:
     """Whether to place the hold now: not within the grace period, and not in a dry run. Both are reported once."""
-    rule, state = trip.rule, walk.stop_rules
+    rule, state = trip.rule, counters.stop_rules
     if not rule.grace_seconds and not rule.dry_run:
         return True
-    now, place = walk.clock.monotonic(), _place(walk, rule, trip.owner, trip.keys, stop_rule_signal)
+    now, place = clock.monotonic(), _place(counters.history, rule, trip.owner, trip.keys, stop_rule_signal)
     passed = state.passed.get(place)
     if passed is None:
         if len(state.passed) >= PASSED_MAX:
@@ -289,10 +340,16 @@ def _is_due(walk: Walk, trip: RuleTrigger, stop_rule_signal: StopRuleSignal) -> 
     return not rule.dry_run
 
 
-def _held(walk: Walk, trip: RuleTrigger, stop_rule_signal: StopRuleSignal) -> bool:
-    rule, state = trip.rule, walk.stop_rules
+def _held(
+    tripped: TriggeredHolds,
+    counters: Counters,
+    entropy: Entropy,
+    trip: RuleTrigger,
+    stop_rule_signal: StopRuleSignal,
+) -> bool:
+    rule, state = trip.rule, counters.stop_rules
     trip.hold = Hold(
-        id=hold_id(walk.entropy.bytes(ID_BYTES)),
+        id=hold_id(entropy.bytes(ID_BYTES)),
         what=trip.what,
         at=trip.at,
         by=placed_by(rule.name),
@@ -301,14 +358,14 @@ def _held(walk: Walk, trip: RuleTrigger, stop_rule_signal: StopRuleSignal) -> bo
         source="rule",
         rule=rule.name,
     )
-    if not walk.tripped.trip(trip.hold):
+    if not tripped.trip(trip.hold):
         if trip.of_attempt:
             raise STOP_RULE_WAITING(
                 f"a stop rule holds {described(trip.what)}, and too many holds are waiting to be placed: "
                 "ask the operator"
             )
         return False
-    state.passed.pop(_place(walk, rule, trip.owner, trip.keys, stop_rule_signal), None)
+    state.passed.pop(_place(counters.history, rule, trip.owner, trip.keys, stop_rule_signal), None)
     state.by_hold[trip.hold.id] = trip
     state.held.append(trip)
     return True

@@ -21,27 +21,39 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Counters
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.entropy import Entropy
 
 NOES_MAX: Final = 10_000
 """Pairs of agent and capability kept in memory; past it, the register is read again."""
 
 
-def count_no(walk: Walk, after: Approval, *, at: UnixMillis, index: int) -> None:
+def count_no(
+    authority: AuthorityRegisters,
+    counters: Counters,
+    entropy: Entropy,
+    after: Approval,
+    *,
+    at: UnixMillis,
+    index: int,
+) -> None:
     """Check whether an answer in the log is a denial that counts, and count it. after: the approval after the answer.
     Never raises: if earlier denials cannot be read, this one counts."""
-    if after.state != "denied" or not any(rule.watches in BY_PEOPLE for rule, _ in rules_now(walk)):
+    if after.state != "denied" or not any(
+        rule.watches in BY_PEOPLE for rule, _ in rules_now(authority.registry, counters.stop_rules)
+    ):
         return
-    place, noes = (str(after.agent), after.capability), walk.stop_rules.noes
+    place, noes = (str(after.agent), after.capability), counters.stop_rules.noes
     before = noes.get(place, 0)
     with suppress(Unavailable):
-        before = before or _last_counted(walk, after)
+        before = before or _last_counted(authority.approvals, after)
     if len(noes) >= NOES_MAX:
         noes.clear()
     is_new = is_new_round(after, before, at)
     noes[place] = at if is_new else before
     if is_new:
-        count(walk, no_said(after, walk.registry.current, at=at), index=index)
+        count(authority, counters, entropy, no_said(after, authority.registry.current, at=at), index=index)
 
 
 def is_new_round(approval: Approval, before: int, at: int) -> bool:
@@ -66,12 +78,12 @@ def no_said(approval: Approval, snapshot: RegistrySnapshot, *, at: int) -> StopR
     )
 
 
-def _last_counted(walk: Walk, after: Approval) -> int:
+def _last_counted(approvals: ApprovalRegister, after: Approval) -> int:
     """Return the time of the last denial that counts, from the register, ignoring the approval being answered."""
     noes = sorted(
         (
             (answer.at, one.id, one)
-            for one in walk.approvals.all(pending_only=False, now=after.created_at)
+            for one in approvals.all(pending_only=False, now=after.created_at)
             if one.canary is None
             and one.id != after.id
             and (one.agent, one.capability) == (after.agent, after.capability)

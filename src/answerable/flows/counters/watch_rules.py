@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
+    from answerable.flows.state.stop_rules import StopRules
     from answerable.flows.state.walk import Walk
+    from answerable.ports.registry_store import RegistryStore
 
 
 def watched(
@@ -47,26 +50,41 @@ def watched(
     """
     facts = gather(walk, verified)
     # No rule evaluates an action that is held already.
-    if not rules_now(walk) or facts.hold is not None:
+    if not rules_now(walk.authority.registry, walk.counters.stop_rules) or facts.hold is not None:
         return facts
-    attempt = _attempt(walk, verified, facts.at, every_name=True)
-    return again(walk, verified) if look(walk, attempt, attempt=True) else facts
+    attempt = _attempt(
+        walk.recorder, walk.authority.registry, walk.counters.stop_rules, verified, facts.at, every_name=True
+    )
+    return (
+        again(walk, verified)
+        if look(walk.authority, walk.counters, walk.entropy, attempt, attempt=True)
+        else facts
+    )
 
 
-def started(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> StopRuleSignal | None:
+def started(
+    recorder: Recorder,
+    registry: RegistryStore,
+    stop_rules: StopRules,
+    verified: VerifiedRequest,
+    *,
+    at: UnixMillis,
+) -> StopRuleSignal | None:
     """Return the stop-rule signal that an intent will be; None where there are no rules. Raises Unavailable."""
-    return _attempt(walk, verified, at) if rules_now(walk) else None
+    return _attempt(recorder, registry, stop_rules, verified, at) if rules_now(registry, stop_rules) else None
 
 
 class Denying:
     """One refusal being recorded. It counts while it waits for its place in the log, and permanently when it has one or
     gets none."""
 
-    __slots__ = ("_begun", "_happening", "_hold", "_walk")
+    __slots__ = ("_authority", "_begun", "_counters", "_happening", "_hold", "_recorder")
 
     def __init__(
         self,
-        walk: Walk,
+        recorder: Recorder,
+        authority: AuthorityRegisters,
+        counters: Counters,
         request: ActionRequest,
         caller: VerifiedCaller,
         *,
@@ -77,48 +95,72 @@ class Denying:
         hops: Sequence[Hop],
         verified: VerifiedRequest | None,
     ) -> None:
-        self._walk = walk
+        self._recorder, self._authority, self._counters = recorder, authority, counters
         self._begun: list[Event] = []
         self._hold = determined_by[1] if code.startswith(HELD) and len(determined_by) > 1 else ""
         self._happening: StopRuleSignal | None = None
-        if rules_now(walk):
-            self._happening = _denied(walk, request, caller, at, code, mandate, hops, verified)
+        if rules_now(authority.registry, counters.stop_rules):
+            self._happening = _denied(
+                recorder,
+                authority.registry,
+                counters.stop_rules,
+                request,
+                caller,
+                at,
+                code,
+                mandate,
+                hops,
+                verified,
+            )
 
     def waits(self) -> None:
         """Count the refusal, which has no place yet."""
         if self._happening is not None and self._counts():
-            self._begun = begin(self._walk, self._happening)
+            self._begun = begin(self._authority, self._counters, self._recorder.entropy, self._happening)
 
     def placed(self, index: int | None) -> None:
         """Count the refusal at its place in the log; index None if it gets none."""
-        walk = self._walk
-        withdraw(walk, self._begun)
+        withdraw(self._counters.stop_rules, self._begun)
         self._begun = []
-        trip = walk.stop_rules.by_hold.get(self._hold) if index is not None else None
+        trip = self._counters.stop_rules.by_hold.get(self._hold) if index is not None else None
         if trip is not None and trip.of_attempt and index is not None:
             # The entry that says that the rule fired is not written yet.
             trip.entries.append(index)
             trip.of_attempt = False
         if self._happening is not None and self._counts():
-            count(walk, self._happening, index=index)
+            count(self._authority, self._counters, self._recorder.entropy, self._happening, index=index)
         else:
-            noted(walk, index)
+            noted(self._counters.stop_rules, index)
 
     def flooded(self) -> None:
         """Evaluate the rules for a refusal past its agent's quota, which gets no entry."""
         if self._happening is not None:
-            look(self._walk, self._happening)
+            look(self._authority, self._counters, self._recorder.entropy, self._happening)
 
     def _counts(self) -> bool:
         """Whether the refusal counts. A refusal for a hold counts only until other processes see the hold, because a
         crash before that loses the hold."""
-        return not self._hold or self._walk.tripped.is_waiting(self._hold)
+        return not self._hold or self._authority.tripped.is_waiting(self._hold)
 
 
-def count_overrun(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis, index: int) -> None:
+def count_overrun(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    counters: Counters,
+    verified: VerifiedRequest,
+    *,
+    at: UnixMillis,
+    index: int,
+) -> None:
     """Count an overrun, at the place of its outcome in the log: an action used more than was reserved for it."""
-    if rules_now(walk):
-        count(walk, _attempt(walk, verified, at, kind="overrun"), index=index)
+    if rules_now(authority.registry, counters.stop_rules):
+        count(
+            authority,
+            counters,
+            recorder.entropy,
+            _attempt(recorder, authority.registry, counters.stop_rules, verified, at, kind="overrun"),
+            index=index,
+        )
 
 
 def handed_on(givers: Iterable[str], mandate: str, instance: str, *, at: UnixMillis) -> StopRuleSignal:
@@ -139,7 +181,9 @@ def givers_of(hops: Sequence[Hop]) -> tuple[str, ...]:
 
 
 def _attempt(
-    walk: Walk,
+    recorder: Recorder,
+    registry: RegistryStore,
+    stop_rules: StopRules,
     verified: VerifiedRequest,
     at: UnixMillis,
     *,
@@ -161,7 +205,9 @@ def _attempt(
         tool=capability.target if capability.method == TOOLS_CALL else "",
         capability=capability.name,
         drifted=identity.drifted,
-        actions=_pseudonyms(walk, verified.request, subjects) if kind == "started" else (),
+        actions=_pseudonyms(recorder, registry, stop_rules, verified.request, subjects)
+        if kind == "started"
+        else (),
         resource=verified.resource_id,
         resource_key=resource_key(capability.resource.type, verified.resource_id),
         arguments=verified.arguments,
@@ -169,7 +215,9 @@ def _attempt(
 
 
 def _denied(
-    walk: Walk,
+    recorder: Recorder,
+    registry: RegistryStore,
+    stop_rules: StopRules,
     request: ActionRequest,
     caller: VerifiedCaller,
     at: UnixMillis,
@@ -182,8 +230,8 @@ def _denied(
     # Without the subject's key, the refusal cannot be recorded either.
     actions: tuple[str, ...] = ()
     with suppress(Unavailable):
-        actions = _pseudonyms(walk, request, [subject])
-    resolved = walk.registry.index.resolve(request.server, request.method, request.target)
+        actions = _pseudonyms(recorder, registry, stop_rules, request, [subject])
+    resolved = registry.index.resolve(request.server, request.method, request.target)
     capability = resolved.capability if resolved is not None else None
     arguments: dict[str, JSONValue] = request.arguments
     return StopRuleSignal(
@@ -209,9 +257,15 @@ def _agents(caller: VerifiedCaller, hops: Sequence[Hop]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((caller.agent, *(hop.agent for hop in reversed(hops)))))
 
 
-def _pseudonyms(walk: Walk, request: ActionRequest, subjects: Sequence[str]) -> tuple[str, ...]:
+def _pseudonyms(
+    recorder: Recorder,
+    registry: RegistryStore,
+    stop_rules: StopRules,
+    request: ActionRequest,
+    subjects: Sequence[str],
+) -> tuple[str, ...]:
     """Return the pseudonyms of the action in entries: the same after a restart, and unreadable to others."""
-    if not any(rule.watches == "identical_retry" for rule, _ in rules_now(walk)):
+    if not any(rule.watches == "identical_retry" for rule, _ in rules_now(registry, stop_rules)):
         return ()
-    names = (action_pseudonym(request, sealing_for(walk, one)) for one in dict.fromkeys(subjects))
+    names = (action_pseudonym(request, sealing_for(recorder, one)) for one in dict.fromkeys(subjects))
     return tuple(dict.fromkeys(names))

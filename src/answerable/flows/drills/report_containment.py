@@ -50,8 +50,12 @@ if TYPE_CHECKING:
     from answerable.core.containment.hold import Hold, HoldKind
     from answerable.core.ledger.effects import Undoing
     from answerable.core.mandate.revocation import RevocationKind
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, LiveAccess, Recorder
+    from answerable.flows.state.walk_limits import WalkLimits
     from answerable.flows.trust_domain.workloads import Workloads
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.hold_register import HoldRegister
+    from answerable.ports.shard_link import ShardLink
 
 RETRY_SECONDS: Final = 0.2
 """Poll interval for the end of in-flight actions."""
@@ -88,47 +92,61 @@ _RUNNING: Final = "it was started before the stop, and the upstream has not answ
 _log: Final = logging.getLogger(__name__)
 
 
-def hold_called(walk: Walk, name: HoldId) -> Hold:
+def hold_called(holds: HoldRegister, name: HoldId) -> Hold:
     """Return the hold. Raises Refused (`hold.unknown`)."""
-    found = walk.holds.get(name)
+    found = holds.get(name)
     if found is None:
         raise HOLD_UNKNOWN(f"there is no hold {shown(name)}: see `answerable hold list`")
     return found
 
 
-async def told_part(walk: Walk, name: str) -> StopPart:
+async def told_part(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    scans: dict[HoldId, object],
+    limits: WalkLimits,
+    name: str,
+) -> StopPart:
     """Return this log's part of a containment report, for the process of another shard. Raises Refused
     (`hold.unknown`), Unavailable."""
-    hold = await anyio.to_thread.run_sync(hold_called, walk, HoldId(name))
-    return await stop_part(walk, hold)
+    hold = await anyio.to_thread.run_sync(hold_called, authority.holds, HoldId(name))
+    return await stop_part(recorder, authority, scans, limits, hold)
 
 
 async def report_containment(
-    walk: Walk, hold: Hold, *, workloads: Workloads | None = None, others_seconds: float = OTHERS_SECONDS_MAX
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live_access: LiveAccess,
+    cuts: dict[HoldId, int],
+    limits: WalkLimits,
+    hold: Hold,
+    *,
+    workloads: Workloads | None = None,
+    others_seconds: float = OTHERS_SECONDS_MAX,
 ) -> ContainmentReport:
     """Report what the hold stopped and could not stop, as far as known now. others_seconds: how long to wait for the
     processes of other shards; those that do not answer are named. Raises Unavailable, Broken."""
-    parts, not_asked = await _elsewhere(walk, hold, others_seconds)
-    own = await stop_part(walk, hold)
-    parts, scan = (own, *parts), await scanned(walk, hold)
+    parts, not_asked = await _elsewhere(live_access.link, hold, others_seconds)
+    own = await stop_part(recorder, authority, live_access.scans, limits, hold)
+    parts, scan = (own, *parts), await scanned(recorder, authority, live_access.scans, limits, hold)
     flights = tuple(one for part in parts for one in part.in_flight)
     after = tuple(one for part in parts for one in part.after)
     counted: Counter[Undoing] = Counter()
     for part in parts:
         counted.update(part.counted)
-    mandates = await anyio.to_thread.run_sync(open_mandates, walk, hold)
-    leases = await leases_within(walk, hold)
-    live, is_live_all = await _still_live(walk, hold, flights, workloads, leases.live)
+    mandates = await anyio.to_thread.run_sync(open_mandates, authority, hold)
+    leases = await leases_within(authority.registry, live_access.leases, recorder.clock, hold)
+    live, is_live_all = await _still_live(authority, live_access, hold, flights, workloads, leases.live)
     return ContainmentReport(
         hold=hold,
-        log=walk.ledger.origin,
+        log=recorder.ledger.origin,
         entry=own.entry,
-        approvals=await anyio.to_thread.run_sync(_denied, walk, hold),
+        approvals=await anyio.to_thread.run_sync(_denied, authority.approvals, hold),
         instances=tuple(scan.instances),
         instances_count=scan.instances_count,
         mandates=mandates[:NAMED_MAX],
         mandates_count=len(mandates),
-        cut=walk.cuts.get(hold.id),
+        cut=cuts.get(hold.id),
         last=max((one.last for one in parts if one.last is not None), key=lambda one: one.at, default=None),
         in_flight=flights[:FLIGHTS_NAMED_MAX],
         in_flight_count=sum(one.in_flight_count for one in parts),
@@ -145,7 +163,7 @@ async def report_containment(
         entries=own.entries,
         recorded=scan.report,
         leases=leases.ended,
-        leases_due_at=_leases_due(hold, leases, walk.clock.now()),
+        leases_due_at=_leases_due(hold, leases, recorder.clock.now()),
     )
 
 
@@ -176,7 +194,14 @@ class ReportTurns:
 
 
 async def record_reports(
-    walk: Walk, *, workloads: Workloads | None = None, turns: ReportTurns | None = None
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    cuts: dict[HoldId, int],
+    limits: WalkLimits,
+    *,
+    workloads: Workloads | None = None,
+    turns: ReportTurns | None = None,
 ) -> int:
     """Record the reports of holds whose in-flight actions have all ended; return how many were recorded. Raises
     Unavailable, Broken.
@@ -185,11 +210,11 @@ async def record_reports(
     other.
     """
     turns = ReportTurns() if turns is None else turns
-    unreported = await anyio.to_thread.run_sync(walk.holds.unreported)
+    unreported = await anyio.to_thread.run_sync(authority.holds.unreported)
     done = 0
     for hold in turns.take(unreported):
         turns.wait(hold.id)
-        scan = await scanned(walk, hold)
+        scan = await scanned(recorder, authority, live.scans, limits, hold)
         if scan.entry < 0:
             turns.elsewhere.add(hold.id)
             continue
@@ -197,28 +222,45 @@ async def record_reports(
             if any(not one.status for one in scan.in_flight()):
                 continue
             report = await report_containment(
-                walk, hold, workloads=workloads, others_seconds=RECORDED_SECONDS_MAX
+                recorder,
+                authority,
+                live,
+                cuts,
+                limits,
+                hold,
+                workloads=workloads,
+                others_seconds=RECORDED_SECONDS_MAX,
             )
-            longest = walk.limits.intent_ttl_ms + walk.limits.upstream_ms_max + OTHERS_MILLIS
-            if report.running and walk.clock.now() < hold.at + longest:
+            longest = limits.intent_ttl_ms + limits.upstream_ms_max + OTHERS_MILLIS
+            if report.running and recorder.clock.now() < hold.at + longest:
                 # The action is in another log. By that time its process has ended it, or was not there to say so.
                 continue
             if report.leases_due_at:
                 continue
-            await _record(walk, report)
+            await _record(recorder, report)
             done += 1
-        await written(partial(walk.holds.reported, [hold.id]))
+        await written(partial(authority.holds.reported, [hold.id]))
     return done
 
 
-async def follow_reports(walk: Walk, *, workloads: Workloads | None = None) -> None:
+async def follow_reports(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    cuts: dict[HoldId, int],
+    limits: WalkLimits,
+    *,
+    workloads: Workloads | None = None,
+) -> None:
     """Record the reports of holds as soon as they can be, until cancelled. A failed attempt is repeated."""
     turns = ReportTurns()
     while True:
         rest = REST_SECONDS
         try:
-            if await anyio.to_thread.run_sync(walk.holds.unreported):
-                await record_reports(walk, workloads=workloads, turns=turns)
+            if await anyio.to_thread.run_sync(authority.holds.unreported):
+                await record_reports(
+                    recorder, authority, live, cuts, limits, workloads=workloads, turns=turns
+                )
                 # Past the scans that are kept, each look reads the log again.
                 rest = RETRY_SECONDS if len(turns.waited) <= SCANS_MAX else REST_SECONDS
         except AnswerableError as failed:
@@ -241,30 +283,29 @@ def told(report: ContainmentReport) -> dict[str, JSONValue]:
     }
 
 
-async def _record(walk: Walk, report: ContainmentReport) -> None:
+async def _record(recorder: Recorder, report: ContainmentReport) -> None:
     kind, name = report.hold.what
     about_person = kind == "owner"
     entry = records_holds.containment_report(
         report,
-        at=walk.clock.now(),
-        sealing=sealing_for(walk, principal_subject(name) if about_person else LOG_SUBJECT),
-        person=pseudonym_of(walk, name) if about_person else "",
+        at=recorder.clock.now(),
+        sealing=sealing_for(recorder, principal_subject(name) if about_person else LOG_SUBJECT),
+        person=pseudonym_of(recorder, name) if about_person else "",
         body=told(report),
     )
-    _, left = await record_entry(walk, entry)
+    _, left = await record_entry(recorder, entry)
     if left is not None:
         raise left
 
 
-def _denied(walk: Walk, hold: Hold) -> tuple[str, ...]:
+def _denied(approvals: ApprovalRegister, hold: Hold) -> tuple[str, ...]:
     """Return the approvals that this hold denied."""
-    return tuple(
-        one.id for one in walk.approvals.all(pending_only=False, now=hold.at) if one.ended_by == hold.id
-    )
+    return tuple(one.id for one in approvals.all(pending_only=False, now=hold.at) if one.ended_by == hold.id)
 
 
 async def _still_live(
-    walk: Walk,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
     hold: Hold,
     flights: Sequence[Flight],
     workloads: Workloads | None,
@@ -284,13 +325,13 @@ async def _still_live(
     ]
     found += leases
     # This process does not know at which server a token is presented.
-    is_all = walk.tokens is None or hold.what.kind not in _ON_TARGETS
+    is_all = live.tokens is None or hold.what.kind not in _ON_TARGETS
     if hold.what.kind not in _ON_TARGETS:
-        tokens, all_tokens = await anyio.to_thread.run_sync(_tokens, walk, hold)
+        tokens, all_tokens = await anyio.to_thread.run_sync(_tokens, authority, live, hold)
         found += tokens
         is_all = is_all and all_tokens
         if workloads is not None:
-            svids = await outstanding_of(workloads, lambda one: is_instance_under(walk, one, hold))
+            svids = await outstanding_of(workloads, lambda one: is_instance_under(authority, one, hold))
             found += [
                 StillLive(kind="svid", name=f"{one.instance} ({one.kind})", until=one.expires_at, why=_SVID)
                 for one in svids.svids
@@ -300,32 +341,34 @@ async def _still_live(
     return tuple(found), is_all
 
 
-def _tokens(walk: Walk, hold: Hold) -> tuple[list[StillLive], bool]:
-    if walk.tokens is None:
+def _tokens(
+    authority: AuthorityRegisters, live_access: LiveAccess, hold: Hold
+) -> tuple[list[StillLive], bool]:
+    if live_access.tokens is None:
         return [], True
-    now = walk.clock.now()
-    count, first = walk.tokens.subtree(_revocable_names(walk, hold))
-    live = [one for one in first if one.expires_at > now and not walk.tokens.has_ended(one.jti)]
+    now = authority.clock.now()
+    count, first = live_access.tokens.subtree(_revocable_names(authority, hold))
+    live = [one for one in first if one.expires_at > now and not live_access.tokens.has_ended(one.jti)]
     named = [StillLive(kind="token", name=one.jti, until=one.expires_at, why=_BELIEVED) for one in live]
     return named, count <= len(first)
 
 
-def _revocable_names(walk: Walk, hold: Hold) -> list[RevocationTarget]:
+def _revocable_names(authority: AuthorityRegisters, hold: Hold) -> list[RevocationTarget]:
     """Return the names by which tokens within reach are found: the hold's own, or that of every agent within reach."""
     kind, name = hold.what
     if kind in _AS_REVOKED:
         return [RevocationTarget(_AS_REVOKED[kind], name)]
-    current = walk.registry.current
+    current = authority.registry.current
     return [
         RevocationTarget("agent", agent)
         for agent in current.agents
-        if hold.what in reach_of(agent_names(walk, agent), current)
+        if hold.what in reach_of(agent_names(authority, agent), current)
     ]
 
 
 async def _elsewhere(
-    walk: Walk, hold: Hold, seconds_max: float
+    link: ShardLink | None, hold: Hold, seconds_max: float
 ) -> tuple[tuple[StopPart, ...], tuple[NotAsked, ...]]:
     return await answers_elsewhere(
-        walk.link, lambda link, origin: link.contained(origin, hold.id), seconds_max=seconds_max
+        link, lambda link, origin: link.contained(origin, hold.id), seconds_max=seconds_max
     )

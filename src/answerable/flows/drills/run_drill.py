@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from answerable.core.incident.timeline import Moment
     from answerable.core.ledger.answer import Answer
     from answerable.flows.drills.stage_drill import Stage
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import Recorder
     from answerable.flows.trust_domain.workloads import Workloads
 
 CALLERS: Final = 4
@@ -98,7 +98,7 @@ async def run_drill(workloads: Workloads, kind: DrillKind, what: Drilled, *, by:
     register = walk.drills.register
     if register is None:
         raise not_kept()
-    stored = walk.registry.documents().get(document_of(what))
+    stored = walk.authority.registry.documents().get(document_of(what))
     at = walk.clock.now()
     async with staged(workloads, what) as stage:
         seen = _Seen(stage=stage, pressed=walk.clock.monotonic())
@@ -122,9 +122,11 @@ async def run_drill(workloads: Workloads, kind: DrillKind, what: Drilled, *, by:
         faults=tuple(seen.faults),
         took=tuple(Milestone(name, ms) for name, ms in sorted(seen.took.items())),
     )
-    entry = drill_run(drill, sealing=sealing_for(walk, LOG_SUBJECT), by=pseudonym_of(walk, by))
+    entry = drill_run(
+        drill, sealing=sealing_for(walk.recorder, LOG_SUBJECT), by=pseudonym_of(walk.recorder, by)
+    )
     # 1. On record. After a crash here, the next start finds the drill in the ledger.
-    _, left = await record_entry(walk, entry)
+    _, left = await record_entry(walk.recorder, entry)
     # 2. It counts.
     await written(partial(register.put, [drill]))
     if left is not None:
@@ -149,7 +151,7 @@ async def _press(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> Non
             tasks.start_soon(_until, seen, "approvals_frozen", partial(_is_denied, stage, asked.id))
         if what.kind == "agent":
             tasks.start_soon(_until, seen, "instance_ended", partial(_has_ended, stage))
-        first = stage.walk.ledger.size
+        first = stage.walk.recorder.ledger.size
         hold = await _pressed(seen, kind, what, by=by)
         seen.returned = stage.walk.clock.monotonic()
         seen.now("in_force_and_recorded")
@@ -181,7 +183,10 @@ async def _pressed(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> H
     walk, name = stage.walk, stage.shadow.name
     if kind == "stop":
         placed = await place_hold(
-            walk,
+            walk.recorder,
+            walk.authority,
+            walk.live,
+            walk.counters.cuts,
             HoldTarget(what.kind, name),
             by=by,
             reason=REASON,
@@ -193,7 +198,16 @@ async def _pressed(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> H
         return placed.hold
     # A capability cannot be revoked itself, so revoke the mandate that grants it.
     revoked = RevocationTarget("agent", name) if what.kind == "agent" else RevocationTarget("mandate", name)
-    await revoke_authority(walk, revoked, by=by, reason=REASON, workloads=stage.workloads, looks_back=False)
+    await revoke_authority(
+        walk.recorder,
+        walk.authority,
+        walk.live,
+        revoked,
+        by=by,
+        reason=REASON,
+        workloads=stage.workloads,
+        looks_back=False,
+    )
     return None
 
 
@@ -244,7 +258,7 @@ async def _until(seen: _Seen, milestone: str, holds: Callable[[], bool]) -> None
 
 
 def _is_denied(stage: Stage, approval: ApprovalId) -> bool:
-    found = stage.walk.approvals.find(approval)
+    found = stage.walk.authority.approvals.find(approval)
     return found is not None and found.state_at(stage.walk.clock.now()) == "denied"
 
 
@@ -258,7 +272,7 @@ async def _accounted(seen: _Seen, pressed_at: int) -> None:
     stage = seen.stage
     name, cut_off = stage.shadow.name, -1
     ends: dict[int, str] = {}
-    for count, stored in enumerate(stage.walk.ledger.replay(stage.first_entry)):
+    for count, stored in enumerate(stage.walk.recorder.ledger.replay(stage.first_entry)):
         if count % ENTRIES_PER_TURN == 0:
             await anyio.lowlevel.checkpoint()
         leaf = leaf_of(stored)
@@ -274,14 +288,22 @@ async def _accounted(seen: _Seen, pressed_at: int) -> None:
     seen.expect(all(ends.values()), "an action has no end in the ledger")
     late = [index for index, status in ends.items() if index > cut_off >= 0 and status != "not_started"]
     seen.expect(not late, "an action that was decided after the stop took effect")
-    open_still = in_flight_under(stage.walk, RevocationTarget("agent", name))
+    open_still = in_flight_under(stage.walk.recorder, stage.walk.authority, RevocationTarget("agent", name))
     seen.expect(not open_still, "an action is still in flight")
 
 
 async def _reported(seen: _Seen, hold: Hold, asked: Approval | None) -> None:
     """Check that the report people get is complete and has everything."""
     stage = seen.stage
-    report = await report_containment(stage.walk, hold, workloads=stage.workloads)
+    report = await report_containment(
+        stage.walk.recorder,
+        stage.walk.authority,
+        stage.walk.live,
+        stage.walk.counters.cuts,
+        stage.walk.limits,
+        hold,
+        workloads=stage.workloads,
+    )
     seen.expect(report.is_complete, "the report is not complete: something is in flight")
     seen.expect(report.in_flight_count > 0, "the report lacks the running call")
     seen.expect(not report.after_count, "the report has an action that started after the stop")
@@ -301,7 +323,7 @@ async def _trace(seen: _Seen) -> None:
         await stage.approve(asked)
         agreed = await stage.act(ASKS)
     seen.pressed = stage.walk.clock.monotonic()
-    moments = await anyio.to_thread.run_sync(_moments, stage.walk, stage.first_entry)
+    moments = await anyio.to_thread.run_sync(_moments, stage.walk.recorder, stage.first_entry)
     for how, answer in (("an action that ran alone", alone), ("an action that a person agreed to", agreed)):
         if answer is None or not answer.action_id:
             seen.faults.append(f"{how} was not done")
@@ -311,8 +333,10 @@ async def _trace(seen: _Seen) -> None:
     seen.now("traced")
 
 
-def _moments(walk: Walk, since: int) -> tuple[Moment, ...]:
-    return tuple(opened_moment(stored, walk.subject_keys.find) for stored in walk.ledger.replay(since))
+def _moments(recorder: Recorder, since: int) -> tuple[Moment, ...]:
+    return tuple(
+        opened_moment(stored, recorder.subject_keys.find) for stored in recorder.ledger.replay(since)
+    )
 
 
 def _traced(seen: _Seen, how: str, found: tuple[Moment, ...], *, approver: str) -> None:

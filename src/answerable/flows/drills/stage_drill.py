@@ -39,8 +39,8 @@ from answerable.flows.approval.typed_names import name_wanted
 from answerable.flows.escalation.approval_nonces import give_nonce
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.end_instance import SHADOW_SECONDS_MAX, end_instance
-from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.tokens.issue_mandate import issue_mandate
+from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.workloads.enrol_workload import enrol
@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.answer import Answer
     from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads
+    from answerable.ports.clock import Clock
+    from answerable.ports.ledger import Ledger
 
 SECONDS_MAX: Final = 60
 """Longest drill; a condition not reached by then counts as not reached."""
@@ -124,19 +126,27 @@ class Stage:
     async def approve(self, approval: Approval) -> Approval:
         """Sign and give the yes of the shadow's approver. Raises as `answer_approval`."""
         now = self.walk.clock.now()
-        nonce, _ = give_nonce(self.walk, approval.id)
+        nonce, _ = give_nonce(self.walk.asking.openings, self.walk.clock, self.walk.entropy, approval.id)
         claims = answer_claims(
             approval,
             nonce=nonce,
             by=PrincipalId(self.shadow.approver),
             verdict="approve",
             comment="a drill",
-            audience=self.walk.ledger.origin,
+            audience=self.walk.recorder.ledger.origin,
             at=now,
         )
         token = ANSWER.sign(claims, self.approver)
-        typed = name_wanted(self.walk, approval)
-        return await answer_approval(self.walk, approval.id, token, typed=typed)
+        typed = name_wanted(self.walk.authority.registry, approval)
+        return await answer_approval(
+            self.walk.recorder,
+            self.walk.authority,
+            self.walk.asking,
+            self.walk.counters,
+            approval.id,
+            token,
+            typed=typed,
+        )
 
     async def tool(self, arguments: dict[str, JSONValue]) -> dict[str, JSONValue]:
         """Run the shadow's only tool. It touches nothing, and returns at once or when `let_end` is set."""
@@ -163,7 +173,7 @@ async def staged(workloads: Workloads, what: Drilled) -> AsyncIterator[Stage]:
     )
     shadow = shadow_of(
         what,
-        walk.registry.documents(),
+        walk.authority.registry.documents(),
         name=shadow_name(what, entropy.bytes(NAME_BYTES)),
         giver=giver.public,
         approver=approver.public,
@@ -174,9 +184,9 @@ async def staged(workloads: Workloads, what: Drilled) -> AsyncIterator[Stage]:
         return await stages[0].tool(arguments)
 
     name = AgentId(shadow.name)
-    first_entry = walk.ledger.size
+    first_entry = walk.recorder.ledger.size
     apart = ground(walk, shadow, tool)
-    current = apart.registry.current
+    current = apart.authority.registry.current
     if name not in current.agents or shadow.name not in current.capabilities:
         raise DRILL_INACTIVE()
     own = replace(workloads, walk=apart)
@@ -184,9 +194,9 @@ async def staged(workloads: Workloads, what: Drilled) -> AsyncIterator[Stage]:
     try:
         instance = await _enrolled(own, name, key)
         mandate = MandateId(shadow.name)
-        await issue_mandate(apart, _task(apart, shadow, giver))
+        await issue_mandate(apart, _task(apart.recorder.ledger, apart.clock, shadow, giver))
         verifier = CallerVerifier(
-            registry=apart.registry,
+            registry=apart.authority.registry,
             clock=walk.clock,
             entropy=entropy,
             limits=ProofLimits(authorities=frozenset((_AUTHORITY,))),
@@ -222,8 +232,8 @@ async def _enrolled(workloads: Workloads, name: AgentId, key: SigningKey) -> Ins
     return await enrol(workloads, evidence=attestor.join_token(token), key=key.public)
 
 
-def _task(walk: Walk, shadow: Shadow, giver: SigningKey) -> str:
-    now = walk.clock.now()
+def _task(ledger: Ledger, clock: Clock, shadow: Shadow, giver: SigningKey) -> str:
+    now = clock.now()
     terms = MandateTerms(
         id=MandateId(shadow.name),
         principal=PrincipalId(shadow.name),
@@ -236,14 +246,16 @@ def _task(walk: Walk, shadow: Shadow, giver: SigningKey) -> str:
         not_before=now,
         expires_at=UnixMillis(now + LIFE_SECONDS * 1000),
     )
-    return signed_statement(claims_of(terms, audience=walk.ledger.origin), typ=MANDATE_TYP, key=giver)
+    return signed_statement(claims_of(terms, audience=ledger.origin), typ=MANDATE_TYP, key=giver)
 
 
 async def _cleared(workloads: Workloads, mandate: MandateId | None, instance: Instance | None) -> None:
     """Close the shadow's mandate and end its instance. What cannot be ended now expires by itself."""
     with suppress(AnswerableError):
-        if mandate is not None and workloads.walk.mandates.find(mandate) is not None:
-            await close_mandate(workloads.walk, mandate, by=mandate)
+        if mandate is not None and workloads.walk.authority.mandates.find(mandate) is not None:
+            await close_mandate(
+                workloads.walk.recorder, workloads.walk.authority, workloads.walk.live, mandate, by=mandate
+            )
     with suppress(AnswerableError):
         if instance is not None:
             await end_instance(workloads, instance.id, because="asked")

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
+    from answerable.flows.state.policy_desk import PolicyState
+    from answerable.ports.registry_store import RegistryStore
 
 CITED_MAX = 50_000
 """References kept in memory; past that, the oldest is dropped and looked up in the register again."""
@@ -39,9 +41,10 @@ class References(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     hops: tuple[Reference, ...] = ()
 
 
-def found_references(walk: Walk, verified: VerifiedRequest, policy_set: str) -> References | None:
+def found_references(
+    cited: dict[tuple[str, str], Reference], verified: VerifiedRequest, policy_set: str
+) -> References | None:
     """Return the references of an action; None when a statement is not in the log yet. Does no I/O."""
-    cited = walk.cited
     mandate = cited.get(("mandate", verified.mandate.id))
     policies = cited.get(("policy_set", policy_set))
     tool = cited.get(("tool", verified.definition.digest))
@@ -53,7 +56,14 @@ def found_references(walk: Walk, verified: VerifiedRequest, policy_set: str) -> 
     return References(mandate=mandate, policy_set=policies, tool=tool, hops=hops)
 
 
-async def cite_statements(walk: Walk, verified: VerifiedRequest, policy_set: str) -> None:
+async def cite_statements(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    counters: Counters,
+    policy_state: PolicyState,
+    verified: VerifiedRequest,
+    policy_set: str,
+) -> None:
     """Write the missing statements. policy_set: digest of the policy set in force at this moment.
 
     The statements precede whatever is submitted after this returns, so a durable intent refers to durable entries.
@@ -61,20 +71,20 @@ async def cite_statements(walk: Walk, verified: VerifiedRequest, policy_set: str
     """
     mandate, definition = verified.mandate, verified.definition
     # Read the policy set before the first await: another set may be in force later.
-    policies = _policy_set(walk, policy_set)
-    own = sealing_for(walk, LOG_SUBJECT)
+    policies = _policy_set(recorder, policy_state, policy_set)
+    own = sealing_for(recorder, LOG_SUBJECT)
     if policies is not None:
-        await _written(walk, ("policy_set", policy_set), policies)
+        await _written(recorder, ("policy_set", policy_set), policies)
     await _written(
-        walk,
+        recorder,
         ("tool", definition.digest),
         lambda: records_statements.cited_text(
-            "tool", definition.digest, definition.text, at=walk.clock.now(), sealing=own
+            "tool", definition.digest, definition.text, at=recorder.clock.now(), sealing=own
         ),
     )
-    await _written(walk, ("mandate", mandate.id), _mandate(walk, mandate))
+    await _written(recorder, ("mandate", mandate.id), _mandate(recorder, authority.registry, mandate))
     for depth in range(1, len(verified.hops) + 1):
-        await cite_hop(walk, verified.hops[:depth], mandate)
+        await cite_hop(recorder, authority, counters, verified.hops[:depth], mandate)
 
 
 class DecidedUnder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -88,102 +98,116 @@ UNDER_NOTHING: Final = DecidedUnder()
 """References of a decision made before policy was evaluated."""
 
 
-def decided_under(walk: Walk, mandate: Mandate, policy_set: str) -> DecidedUnder:
+def decided_under(cited: dict[tuple[str, str], Reference], mandate: Mandate, policy_set: str) -> DecidedUnder:
     """Return the references of a decision without an intent, as far as they have been cited. Does no I/O.
 
     Writes nothing: a refused caller must not make the log grow faster. Where a reference is None, the entry that
     published the policy set or issued the mandate has the statement, and the decision's entry names both.
     """
     return DecidedUnder(
-        policy_set=walk.cited.get(("policy_set", policy_set)), mandate=walk.cited.get(("mandate", mandate.id))
+        policy_set=cited.get(("policy_set", policy_set)), mandate=cited.get(("mandate", mandate.id))
     )
 
 
-def _policy_set(walk: Walk, digest: str) -> Callable[[], Entry] | None:
+def _policy_set(recorder: Recorder, policies: PolicyState, digest: str) -> Callable[[], Entry] | None:
     """Return a function that makes the entry of the policy set in force, which has this digest. None if it is known to
     be cited."""
-    if ("policy_set", digest) in walk.cited:
+    if ("policy_set", digest) in recorder.cited:
         return None
-    statement, own = walk.decision_point.policy_statement, sealing_for(walk, LOG_SUBJECT)
+    statement, own = policies.decision_point.policy_statement, sealing_for(recorder, LOG_SUBJECT)
     return lambda: records_statements.cited_text(
-        "policy_set", digest, statement, at=walk.clock.now(), sealing=own
+        "policy_set", digest, statement, at=recorder.clock.now(), sealing=own
     )
 
 
-def _mandate(walk: Walk, mandate: Mandate) -> Callable[[], Entry]:
-    person = sealing_for(walk, principal_subject(mandate.principal))
-    principal = pseudonym_of(walk, mandate.principal)
+def _mandate(recorder: Recorder, registry: RegistryStore, mandate: Mandate) -> Callable[[], Entry]:
+    person = sealing_for(recorder, principal_subject(mandate.principal))
+    principal = pseudonym_of(recorder, mandate.principal)
     return lambda: records_statements.cited_mandate(
         mandate,
-        at=walk.clock.now(),
+        at=recorder.clock.now(),
         sealing=person,
         principal=principal,
-        audience=walk.ledger.origin,
-        owner=schedule_owner(mandate.principal, walk.registry.current),
+        audience=recorder.ledger.origin,
+        owner=schedule_owner(mandate.principal, registry.current),
     )
 
 
-async def cite_hop(walk: Walk, hops: Sequence[Hop], mandate: Mandate, *, manifest: str = "") -> None:
+async def cite_hop(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    counters: Counters,
+    hops: Sequence[Hop],
+    mandate: Mandate,
+    *,
+    manifest: str = "",
+) -> None:
     """Write the last of these hops, root first, unless this log has it. Raises Unavailable."""
     hop, parent = hops[-1], hops[-2].jti if len(hops) > 1 else ""
-    person = sealing_for(walk, principal_subject(mandate.principal))
-    principal = pseudonym_of(walk, mandate.principal)
+    person = sealing_for(recorder, principal_subject(mandate.principal))
+    principal = pseudonym_of(recorder, mandate.principal)
 
     def then(index: int) -> None:
         # An agent that exchanges its own token delegates nothing.
-        if len(hops) > 1 and hops[-2].agent != hop.agent and rules_now(walk):
-            stop_rule_signal = handed_on(givers_of(hops), mandate.id, hops[-2].instance, at=walk.clock.now())
-            count(walk, stop_rule_signal, index=index)
+        if (
+            len(hops) > 1
+            and hops[-2].agent != hop.agent
+            and rules_now(authority.registry, counters.stop_rules)
+        ):
+            stop_rule_signal = handed_on(
+                givers_of(hops), mandate.id, hops[-2].instance, at=recorder.clock.now()
+            )
+            count(authority, counters, recorder.entropy, stop_rule_signal, index=index)
 
     await _written(
-        walk,
+        recorder,
         (KIND, hop.digest.hex()),
         lambda: cited_hop(
             hop,
-            at=walk.clock.now(),
+            at=recorder.clock.now(),
             sealing=person,
             principal=principal,
             mandate=mandate.id,
             parent=parent,
             manifest=manifest,
-            log=walk.ledger.origin,
+            log=recorder.ledger.origin,
         ),
         then=then,
     )
 
 
-async def cite_consent(walk: Walk, consent: Hop, parent: Hop, mandate: Mandate) -> Reference:
+async def cite_consent(recorder: Recorder, consent: Hop, parent: Hop, mandate: Mandate) -> Reference:
     """Write an agent's consent, unless this log has it, and return its durable place: a token that outlives this
     process will cite it. parent: the hop that signed the consent. Raises Unavailable."""
-    person = sealing_for(walk, principal_subject(mandate.principal))
-    principal = pseudonym_of(walk, mandate.principal)
+    person = sealing_for(recorder, principal_subject(mandate.principal))
+    principal = pseudonym_of(recorder, mandate.principal)
     name = (CONSENT_KIND, consent.digest.hex())
     await _written(
-        walk,
+        recorder,
         name,
         lambda: cited_consent(
             consent,
-            at=walk.clock.now(),
+            at=recorder.clock.now(),
             sealing=person,
             principal=principal,
             mandate=mandate.id,
             parent=parent.jti,
         ),
     )
-    place = walk.cited[name]
+    place = recorder.cited[name]
     # Of several concurrent exchanges one writes the entry, and all wait until it is durable.
-    submitted = walk.consents_on_the_way.get(name)
+    submitted = recorder.consents_on_the_way.get(name)
     if submitted is not None:
         await submitted.durable()
         # Also remove durable ones whose callers left meanwhile.
-        on_the_way, durable = walk.consents_on_the_way, walk.ledger.size
+        on_the_way, durable = recorder.consents_on_the_way, recorder.ledger.size
         for one in [one for one, written in on_the_way.items() if written.receipt.index < durable]:
             del on_the_way[one]
     return place
 
 
 async def _written(
-    walk: Walk,
+    recorder: Recorder,
     name: tuple[str, str],
     make: Callable[[], Entry],
     *,
@@ -191,32 +215,32 @@ async def _written(
 ) -> None:
     """Write the statement if the log lacks it. then: receives the entry's index before anything else runs, if it is
     written."""
-    while name not in walk.cited:
+    while name not in recorder.cited:
         # No await up to `submit`, so that of two concurrent citations only one is written.
-        found = found_citation(walk, name)
+        found = found_citation(recorder, name)
         if found is not None:
-            _remember(walk, name, found)
+            _remember(recorder.cited, name, found)
             break
         entry = make()
         try:
-            submitted = walk.ledger.submit(entry)
+            submitted = recorder.ledger.submit(entry)
         except Unavailable as busy:
             if busy.code != "ledger.busy":
                 raise
-            await walk.ledger.room(entry)
+            await recorder.ledger.room(entry)
             continue
         receipt = submitted.receipt
         place = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex())
         if name[0] == CONSENT_KIND:
-            walk.consents_on_the_way[name] = submitted
-        if walk.citations is not None:
-            walk.cited_unkept[name] = place
-        _remember(walk, name, place)
+            recorder.consents_on_the_way[name] = submitted
+        if recorder.citations is not None:
+            recorder.cited_unkept[name] = place
+        _remember(recorder.cited, name, place)
         if then is not None:
             then(receipt.index)
 
 
-def _remember(walk: Walk, name: tuple[str, str], place: Reference) -> None:
-    if len(walk.cited) >= CITED_MAX:
-        walk.cited.pop(next(iter(walk.cited)))
-    walk.cited[name] = place
+def _remember(cited: dict[tuple[str, str], Reference], name: tuple[str, str], place: Reference) -> None:
+    if len(cited) >= CITED_MAX:
+        cited.pop(next(iter(cited)))
+    cited[name] = place

@@ -18,7 +18,7 @@ from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import Recorder
     from answerable.ports.citation_register import Cited
 
 UNKEPT_ENTRIES_MAX: Final = 65_536
@@ -26,16 +26,16 @@ UNKEPT_ENTRIES_MAX: Final = 65_536
 RECALLED_AT_ONCE: Final = 10_000
 
 
-def recall_citations(walk: Walk) -> int:
+def recall_citations(recorder: Recorder) -> int:
     """At a start, index the statements written after the stored index; return how many. Raises Unavailable."""
-    register, origin, end = walk.citations, walk.ledger.origin, walk.ledger.size
+    register, origin, end = recorder.citations, recorder.ledger.origin, recorder.ledger.size
     if register is None:
         return 0
     count = 0
     found: dict[Cited, Reference] = {}
     # A log shorter than its stored index is another copy, so read all of it.
     start = register.kept_to(origin)
-    for stored in walk.ledger.replay(start if start <= end else 0):
+    for stored in recorder.ledger.replay(start if start <= end else 0):
         name = _name_of(stored)
         if name is not None:
             found[name] = Reference(entry=stored.index, leaf=stored.leaf_hash.hex())
@@ -48,31 +48,31 @@ def recall_citations(walk: Walk) -> int:
     return count
 
 
-async def keep_citations(walk: Walk) -> None:
+async def keep_citations(recorder: Recorder) -> None:
     """Store the places of statements that are on stable storage by now. Raises Unavailable; unstored places are read at
     the next start."""
-    register, origin, end = walk.citations, walk.ledger.origin, walk.ledger.size
+    register, origin, end = recorder.citations, recorder.ledger.origin, recorder.ledger.size
     if register is None:
         return
-    due = {name: place for name, place in walk.cited_unkept.items() if place.entry < end}
+    due = {name: place for name, place in recorder.cited_unkept.items() if place.entry < end}
     if due or end - register.kept_to(origin) >= UNKEPT_ENTRIES_MAX:
         await anyio.to_thread.run_sync(register.keep, origin, due, end)
         for name in due:
-            walk.cited_unkept.pop(name, None)
+            recorder.cited_unkept.pop(name, None)
 
 
-def found_citation(walk: Walk, name: Cited) -> Reference | None:
+def found_citation(recorder: Recorder, name: Cited) -> Reference | None:
     """Return the place of a statement in the log, whenever it was written; None if unknown.
 
     Raises Unavailable.
     """
-    if name in walk.cited_unkept or walk.citations is None:
-        return walk.cited_unkept.get(name)
-    place = walk.citations.find(walk.ledger.origin, name)
+    if name in recorder.cited_unkept or recorder.citations is None:
+        return recorder.cited_unkept.get(name)
+    place = recorder.citations.find(recorder.ledger.origin, name)
     if place is None:
         return None
     try:
-        stored = walk.ledger.entry(place.entry)
+        stored = recorder.ledger.entry(place.entry)
     except Malformed:
         return None
     return place if (_name_of(stored), stored.leaf_hash.hex()) == (name, place.leaf) else None

@@ -26,14 +26,22 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.core.ledger.warrant import Warrant
-    from answerable.flows.state.walk import OpenIntent, Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, OpenIntent, Recorder
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.clock import Clock
 
 RESULT_BYTES_MAX: Final = 4 * 1024 * 1024
 """Longest answer stored in full for an obligation; a longer one is truncated like any other."""
 
 
 async def log_outcome(
-    walk: Walk, warrant: Warrant, outcome: Outcome, opened: OpenIntent | None = None
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    counters: Counters,
+    limits: WalkLimits,
+    warrant: Warrant,
+    outcome: Outcome,
+    opened: OpenIntent | None = None,
 ) -> Receipt | None:
     """Record how the warrant's intent ended, even if the caller leaves.
 
@@ -43,14 +51,24 @@ async def log_outcome(
     """
     try:
         return await end_intent(
-            walk, intent=warrant.intent, action_id=warrant.action_id, outcome=outcome, opened=opened
+            recorder,
+            authority,
+            counters,
+            limits,
+            intent=warrant.intent,
+            action_id=warrant.action_id,
+            outcome=outcome,
+            opened=opened,
         )
     except Unavailable as failed:
         raise Unavailable(failed.message, code=failed.code, port=failed.port, effect="unknown") from failed
 
 
 async def end_intent(
-    walk: Walk,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    counters: Counters,
+    limits: WalkLimits,
     *,
     intent: Receipt,
     action_id: str,
@@ -65,11 +83,11 @@ async def end_intent(
     second `indeterminate`, adds nothing, gives nothing back and returns None. opened: the intent as this process began
     it, if it did. Raises Unavailable, and, once all is recorded, the cancellation of a caller who left.
     """
-    taken = walk.open_intents.pop(intent.index, None)
+    taken = recorder.open_intents.pop(intent.index, None)
     if taken is None:
-        if intent.index not in walk.unclear:
+        if intent.index not in recorder.unclear:
             return None
-        walk.unclear.discard(intent.index)
+        recorder.unclear.discard(intent.index)
         if outcome.status == "indeterminate":
             return None
     # A second caller uses `opened`: it must not need the subject's key, which may be unavailable by now, or lose its
@@ -80,37 +98,43 @@ async def end_intent(
         outcome = msgspec.structs.replace(outcome, returned=NOTHING, overrun=NOTHING)
     elif opened is None and of.verified is not None and outcome.status == "indeterminate":
         # Settlement ends an intent of this process, whose action may still tell how it ended.
-        walk.unclear.add(intent.index)
+        recorder.unclear.add(intent.index)
     whole = result_bytes(outcome.result)
-    kept = _kept(whole, of.log if of is not None else "", walk.limits.recorded_result_bytes_max)
+    kept = _kept(whole, of.log if of is not None else "", limits.recorded_result_bytes_max)
     cut = hashlib.sha256(whole).hexdigest() if kept is not whole else ""
     try:
         try:
-            receipt, left = await _recorded(walk, of, intent, action_id, outcome, kept, cut, patient)
+            receipt, left = await _recorded(
+                recorder, authority, counters, of, intent, action_id, outcome, kept, cut, patient
+            )
         except Unavailable as failed:
             if failed.code != "ledger.full" or not kept:
                 raise
             digest = hashlib.sha256(whole).hexdigest()
-            receipt, left = await _recorded(walk, of, intent, action_id, outcome, b"", digest, patient=True)
+            receipt, left = await _recorded(
+                recorder, authority, counters, of, intent, action_id, outcome, b"", digest, patient=True
+            )
     except Unavailable as failed:
         if taken is not None:
-            walk.unclear.discard(intent.index)
-            walk.open_intents[intent.index] = _still_open(walk, taken, outcome, failed)
+            recorder.unclear.discard(intent.index)
+            recorder.open_intents[intent.index] = _still_open(recorder.clock, taken, outcome, failed)
         raise
     if left is not None:
         raise left
     return receipt
 
 
-def _still_open(walk: Walk, taken: OpenIntent, outcome: Outcome, failed: Unavailable) -> OpenIntent:
+def _still_open(clock: Clock, taken: OpenIntent, outcome: Outcome, failed: Unavailable) -> OpenIntent:
     """Return the open intent with what is known of its end: settling records that as soon as there is room."""
     if failed.effect == "unknown" or outcome.status == "indeterminate":
         return taken
-    return msgspec.structs.replace(taken, known=outcome, due_at=walk.clock.now())
+    return msgspec.structs.replace(taken, known=outcome, due_at=clock.now())
 
 
 async def _recorded(
-    walk: Walk,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    counters: Counters,
     opened: OpenIntent | None,
     intent: Receipt,
     action_id: str,
@@ -123,15 +147,15 @@ async def _recorded(
     its key can be found again."""
     sealing = opened.sealing if opened is not None else None
     if sealing is None:
-        sealing = sealing_of_entry(walk, intent.index)
+        sealing = sealing_of_entry(recorder, intent.index)
     of: VerifiedRequest | Event | None = opened.verified if opened is not None else None
-    if of is None and walk.history.is_counting:
-        of = started_by(walk, intent.index)
-    at = walk.clock.now()
+    if of is None and counters.history.is_counting:
+        of = started_by(recorder, authority.registry, intent.index)
+    at = recorder.clock.now()
 
     def entry(run: Run | None) -> Entry:
         nonlocal at
-        at = walk.clock.now()
+        at = recorder.clock.now()
         return records.outcome(
             outcome,
             at=at,
@@ -144,13 +168,13 @@ async def _recorded(
         )
 
     def count(placed: Receipt) -> None:
-        count_ended(walk, of, outcome, at=at, index=placed.index)
+        count_ended(counters.history, of, outcome, at=at, index=placed.index)
         if outcome.status == "not_started":
-            take_back_retry(walk, intent.index)
+            take_back_retry(recorder, authority, counters.stop_rules, intent.index)
         if outcome.overrun and opened is not None and opened.verified is not None:
-            count_overrun(walk, opened.verified, at=at, index=placed.index)
+            count_overrun(recorder, authority, counters, opened.verified, at=at, index=placed.index)
 
-    return await walk.intents.finish(
+    return await recorder.intents.finish(
         opened.mandate if opened is not None else "",
         entry,
         reserved=opened.reserved if opened is not None else None,

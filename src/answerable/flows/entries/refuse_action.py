@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from answerable.core.ledger.runs import Run
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
+    from answerable.flows.state.policy_desk import PolicyState
+    from answerable.ports.mandate_register import MandateRegister
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,60 +84,82 @@ def _about(no: No, verified: VerifiedRequest) -> No:
     )
 
 
-async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No) -> Refused:
+async def refuse_action(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    counters: Counters,
+    policies: PolicyState,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+    no: No,
+) -> Refused:
     """Record the refusal durably, within the agent's quota, and return the error to raise.
 
     Past the quota, the refusal is counted and gets no entry of its own (`entry_index` None). A caller who leaves is
     recorded anyway. Raises Unavailable when the ledger accepts nothing: the action is not done in that case either, and
     its refusal is counted.
     """
-    now = walk.clock.now()
+    now = recorder.clock.now()
     index: int | None = None
-    mandate = _tried_under(walk, request, caller, no)
+    mandate = _tried_under(authority.mandates, request, caller, no)
     denying = Denying(
-        walk, request, caller, at=now, code=no.code, determined_by=no.determined_by, mandate=mandate,
-        hops=no.hops, verified=no.verified,
-    )  # fmt: skip
+        recorder,
+        authority,
+        counters,
+        request,
+        caller,
+        at=now,
+        code=no.code,
+        determined_by=no.determined_by,
+        mandate=mandate,
+        hops=no.hops,
+        verified=no.verified,
+    )
 
     def placed(receipt: Receipt) -> None:
         nonlocal index
         index = receipt.index
-        count_denied(walk, no.verified, at=now, index=index)
+        count_denied(counters.history, no.verified, at=now, index=index)
         denying.placed(index)
 
     under = mandate.id if mandate is not None and mandate.agent == caller.agent else ""
-    if walk.quota.take(caller.agent, now, under):
+    if counters.quota.take(caller.agent, now, under):
         try:
-            _, left = await _recorded(walk, request, caller, no, now, mandate, placed, denying.waits)
+            _, left = await _recorded(
+                recorder, policies, request, caller, no, now, mandate, placed, denying.waits
+            )
         except Unavailable as failed:
-            walk.quota.lost(caller.agent)
+            counters.quota.lost(caller.agent)
             if index is None:
-                count_denied(walk, no.verified, at=now, index=None)
+                count_denied(counters.history, no.verified, at=now, index=None)
                 denying.placed(None)
             raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
         if left is not None:
             raise left
     else:
-        count_denied(walk, no.verified, at=now, index=None)
+        count_denied(counters.history, no.verified, at=now, index=None)
         denying.placed(None)
         denying.flooded()
-    await hold_flooding(walk, caller.agent, now)
+    await hold_flooding(recorder, authority, counters, caller.agent, now)
     texts = tuple(reason.text for reason in no.reasons)
     return Refused(
         f"not allowed: {texts[0]}", code=no.code, reasons=texts, entry_index=index, denial=no.denial
     )
 
 
-def _tried_under(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No) -> Mandate | None:
+def _tried_under(
+    mandates: MandateRegister, request: ActionRequest, caller: VerifiedCaller, no: No
+) -> Mandate | None:
     """Return the mandate that the action was tried under, if it is the caller's."""
     if no.mandate is not None or not request.mandate_id:
         return no.mandate
-    named = walk.mandates.find(MandateId(request.mandate_id))
+    named = mandates.find(MandateId(request.mandate_id))
     return named if named is not None and named.agent == caller.agent else None
 
 
 async def _recorded(
-    walk: Walk,
+    recorder: Recorder,
+    policies: PolicyState,
     request: ActionRequest,
     caller: VerifiedCaller,
     no: No,
@@ -146,10 +170,10 @@ async def _recorded(
 ) -> tuple[Receipt, BaseException | None]:
     """Record the refusal, in the run of `mandate` if there is one."""
     subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
-    sealing, action_id = sealing_for(walk, subject), walk.entropy.token()
-    policy_set, under = no.policy_set or walk.decision_point.policy_set, UNDER_NOTHING
+    sealing, action_id = sealing_for(recorder, subject), recorder.entropy.token()
+    policy_set, under = no.policy_set or policies.decision_point.policy_set, UNDER_NOTHING
     if no.question and no.mandate is not None:
-        under = decided_under(walk, no.mandate, policy_set)
+        under = decided_under(recorder.cited, no.mandate, policy_set)
 
     def entry(run: Run | None) -> Entry:
         return records.refusal(
@@ -173,5 +197,5 @@ async def _recorded(
         )
 
     if mandate is not None:
-        return await walk.intents.record(mandate.id, entry, waits=waits, then=placed)
-    return await record_entry(walk, entry(None), waits=waits, then=placed)
+        return await recorder.intents.record(mandate.id, entry, waits=waits, then=placed)
+    return await record_entry(recorder, entry(None), waits=waits, then=placed)

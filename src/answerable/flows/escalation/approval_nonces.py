@@ -15,25 +15,31 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.statement import AHEAD_MILLIS_MAX
 
 if TYPE_CHECKING:
-    from answerable.flows.state.walk import Walk
+    from answerable.ports.challenge_register import OpeningRegister
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
 
 
-def give_nonce(walk: Walk, about: str, *, to: str = "") -> tuple[bytes, UnixMillis]:
+def give_nonce(
+    openings: OpeningRegister, clock: Clock, entropy: Entropy, about: str, *, to: str = ""
+) -> tuple[bytes, UnixMillis]:
     """Return a fresh nonce for one answer, and when it expires, Unix milliseconds. about: the subject. to: the only
     person who may use it; empty where unknown, as at the control API. Raises Unavailable."""
-    now = walk.clock.now()
-    nonce = walk.entropy.bytes(NONCE_BYTES)
+    now = clock.now()
+    nonce = entropy.bytes(NONCE_BYTES)
     ends = UnixMillis(now + NONCE_MILLIS_MAX)
-    walk.openings.give(nonce_digest(nonce), about=about, to=to, at=now, ends=ends)
+    openings.give(nonce_digest(nonce), about=about, to=to, at=now, ends=ends)
     return nonce, ends
 
 
-def used_nonce(walk: Walk, about: str, nonce: bytes, now: UnixMillis, *, by: str = "") -> UnixMillis | None:
+def used_nonce(
+    openings: OpeningRegister, about: str, nonce: bytes, now: UnixMillis, *, by: str = ""
+) -> UnixMillis | None:
     """Use up a nonce and return when it was given. None if it is for another subject or person, expired, or already
     used.
 
     A nonce given later than now, from before the clock was set back, is refused: by the new clock it would expire too
     late. Raises Unavailable.
     """
-    given = walk.openings.take(nonce_digest(nonce), about=about, by=by, now=now)
+    given = openings.take(nonce_digest(nonce), about=about, by=by, now=now)
     return given if given is not None and given - now <= AHEAD_MILLIS_MAX else None

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import ApprovalId
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.names.principal import UnixMillis
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import InProgress
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.approval_register import ApprovalRegister
 
 HOUR_MILLIS: Final = 3_600_000
 
 
 def too_many(
-    walk: Walk,
+    approvals: ApprovalRegister,
+    under_way: InProgress,
+    limits: WalkLimits,
     verified: VerifiedRequest,
     decision: Decision,
     *,
@@ -33,11 +37,11 @@ def too_many(
     """Return why nobody is asked about this action (`approval.too_many`); None where people are asked. Where people of
     several groups may answer, every one of these groups must be past its limit. ends: the approval that the new one
     replaces, which then no longer waits. Raises Unavailable."""
-    agent, limits = verified.caller.agent, walk.limits
+    agent = verified.caller.agent
     waits: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     by_agent = hour_of_agent = 0
-    for one in walk.approvals.all(pending_only=False, now=at):
+    for one in approvals.all(pending_only=False, now=at):
         if one.canary is not None:
             continue  # An attention check uses no budget: otherwise an agent could detect it.
         is_waiting = one.state_at(at) == "pending" and one.id != ends
@@ -51,8 +55,8 @@ def too_many(
             waits[group] += is_waiting
             asked[group] += is_recent
     # Questions of this process on their way into the register. They are few, and their groups are not known yet.
-    every = len(walk.under_way.asking)
-    coming = sum(other == agent for other, _, _ in walk.under_way.asking)
+    every = len(under_way.asking)
+    coming = sum(other == agent for other, _, _ in under_way.asking)
     if by_agent + coming >= limits.approvals_pending_per_agent_max:
         return _too_many(f"{by_agent + coming} actions of this agent already wait for approval")
     if hour_of_agent + coming >= limits.asked_per_agent_per_hour_max:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.runs import Run
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import InProgress, Recorder
+    from answerable.ports.approval_register import ApprovalRegister
 
 
 POLICY: Final = "what policy says"
@@ -47,43 +48,56 @@ def card_mismatch(approval: Approval, verified: VerifiedRequest, decision: Decis
 
 
 def stale_approval(
-    walk: Walk, facts: Facts, verified: VerifiedRequest, decision: Decision
+    approvals: ApprovalRegister, facts: Facts, verified: VerifiedRequest, decision: Decision
 ) -> tuple[Approval, tuple[str, ...]] | None:
     """Return the approval that would allow this action, and the differences, if the action is not the one it displayed.
     The action is then decided again without that approval. Raises Refused."""
     if facts.approval is None or decision.effect != "allow":
         return None
-    approval = walk.approvals.find(ApprovalId(facts.approval.id))
+    approval = approvals.find(ApprovalId(facts.approval.id))
     if approval is None:
         return None
     other = card_mismatch(approval, verified, decision)
     return (approval, other) if other else None
 
 
-async def void_denied(walk: Walk, verified: VerifiedRequest, decision: Decision, at: UnixMillis) -> None:
+async def void_denied(
+    recorder: Recorder,
+    approvals: ApprovalRegister,
+    under_way: InProgress,
+    verified: VerifiedRequest,
+    decision: Decision,
+    at: UnixMillis,
+) -> None:
     """Void a pending question about an action that policy now denies. An approval that people have given stays, because
     the policy result may depend on the hour. Holds, mandates and hops end the approvals that they deny themselves.
     Raises Unavailable."""
     request = verified.request
-    waiting = walk.approvals.matching(verified.caller.agent, verified.mandate.id, request.action.digest, at)
+    waiting = approvals.matching(verified.caller.agent, verified.mandate.id, request.action.digest, at)
     if waiting is None or waiting.state_at(at) != "pending" or not decision.question:
         return
     asked = read_question(decision.question)
     if asked.hold is None and not asked.rule:
-        await void(walk, waiting, (POLICY,))
+        await void(recorder, approvals, under_way, waiting, (POLICY,))
 
 
-async def void(walk: Walk, approval: Approval, because: tuple[str, ...]) -> None:
+async def void(
+    recorder: Recorder,
+    approvals: ApprovalRegister,
+    under_way: InProgress,
+    approval: Approval,
+    because: tuple[str, ...],
+) -> None:
     """Void an approval, on record. A concurrent change of the approval takes precedence; the caller reads it again in
     any case. Raises Unavailable, and then the approval is unchanged."""
-    voiding = walk.under_way.voiding
+    voiding = under_way.voiding
     if (first := voiding.get(approval.id)) is not None:
         # Of several concurrent callers one records it.
         await first.wait()
         return
-    key = key_of(walk, approval.subject or principal_subject(approval.principal))
+    key = key_of(recorder, approval.subject or principal_subject(approval.principal))
     digest = key.pseudonym(b"action", approval.action.digest)
-    now = walk.clock.now()
+    now = recorder.clock.now()
     voiding[approval.id] = done = Event()
 
     def entry(run: Run) -> Entry:
@@ -91,9 +105,9 @@ async def void(walk: Walk, approval: Approval, because: tuple[str, ...]) -> None
 
     try:
         # 1. The ledger says so. After a crash here, the next request voids it again.
-        _, left = await walk.intents.record(approval.mandate, entry)
+        _, left = await recorder.intents.record(approval.mandate, entry)
         # 2. The register says so.
-        walk.approvals.replace(replace(approval, state="void", void_because=because), was=approval)
+        approvals.replace(replace(approval, state="void", void_because=because), was=approval)
         if left is not None:
             raise left
     finally:

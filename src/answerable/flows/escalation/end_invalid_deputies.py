@@ -16,7 +16,9 @@ from answerable.flows.validity.deputy_validity import may_stand_in
 if TYPE_CHECKING:
     from answerable.core.approval.deputy_statement import DeputyStatement
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.duty_desk import OnCallState
+    from answerable.flows.state.parts import Recorder
+    from answerable.ports.registry_store import RegistryStore
 
 AWAY: Final = "person_gone"
 NOT_MEMBER: Final = "not_member"
@@ -25,26 +27,28 @@ NOT_DEPUTY: Final = "not_deputy"
 KEY_GONE: Final = "key_gone"
 
 
-async def end_invalid_deputies(walk: Walk, *, by: str = "") -> int:
+async def end_invalid_deputies(
+    recorder: Recorder, registry: RegistryStore, duties: OnCallState, *, by: str = ""
+) -> int:
     """End the delegations that the documents in force no longer support, as `fallen` says; return how many. by: who
     applied the documents; empty where unknown, as after a change by another process.
 
     Raises Unavailable: the next check ends the rest.
     """
-    register = walk.duties.register
+    register = duties.register
     if register is None:
         return 0
-    count, now = 0, walk.clock.now()
+    count, now = 0, recorder.clock.now()
     for one in register.delegations():
-        if walk.registry.coming is not None:
+        if registry.coming is not None:
             # It may depend on documents that another process applied and that are not in force here yet; ending it
             # would be permanent.
             break
-        because = fallen(walk.registry.current, one) if now < one.until else ""
+        because = fallen(registry.current, one) if now < one.until else ""
         if not because:
             continue
         try:
-            await end_duty(walk, one.id, by=by, because=because)
+            await end_duty(recorder, duties, one.id, by=by, because=because)
         except Refused:
             # Another caller ended it at the same moment.
             continue

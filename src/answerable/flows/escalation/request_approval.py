@@ -38,7 +38,11 @@ if TYPE_CHECKING:
     from answerable.core.decision.decision import Decision
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.runs import Run
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.ledger import Ledger
 
 Preview = Callable[["VerifiedRequest", "ApprovalId"], Awaitable["Lines"]]
 """Function that returns the lines displayed beside the card of a waiting action. Raises only Broken, and its
@@ -56,44 +60,67 @@ async def request_approval(
     when people are asked too often, `preview.deferred` for an action that only previews a card; and Unavailable.
     preview: called for each new question, for the additional lines of its card.
     """
-    mandate, asking = verified.mandate, walk.under_way.asking
+    mandate, asking = verified.mandate, walk.asking.under_way.asking
     if verified.request.preview_of:
         # Nobody is asked about an action that would only tell them what they are asked about.
         no = no_from(PREVIEW_DEFERRED(), verified)
-        raise await refuse_action(walk, verified.request, verified.caller, no)
+        raise await refuse_action(
+            walk.recorder, walk.authority, walk.counters, walk.policies, verified.request, verified.caller, no
+        )
     key = (verified.caller.agent, mandate.id, verified.request.action.digest)
     # Of several concurrent requests for the same action one records it; the others wait and find its approval.
     while (first := asking.get(key)) is not None:
         await first.wait()
     noted: tuple[str, ...] = ()
     stale: tuple[Approval, tuple[str, ...]] | None = None
-    waiting = walk.approvals.matching(*key, at)
+    waiting = walk.authority.approvals.matching(*key, at)
     if waiting is not None:
         other = card_mismatch(waiting, verified, decision)
-        if not other and lost_its_yes(walk, waiting, at):
+        if not other and lost_its_yes(walk.authority, walk.asking, waiting, at):
             # A person who said yes left, or is no longer a deputy: other people must be asked.
             other = ("whose yes counts",)
         if not other:
             return waiting
         stale = (waiting, other)
         noted = (f"asked before, as {waiting.id}: since then {' and '.join(other)} changed",)
-    said_no = walk.approvals.denied(*key, at) if waiting is None else None
+    said_no = walk.authority.approvals.denied(*key, at) if waiting is None else None
     if said_no is not None and not {*card_mismatch(said_no, verified, decision)} - {ASKED_FOR}:
         # People are asked once: a repeated request gets their answer, also if a wider request was narrowed to the same
         # action.
         no = no_from(told_no(said_no), verified)
-        raise await refuse_action(walk, verified.request, verified.caller, no)
-    refused = too_many(walk, verified, decision, at=at, ends=stale[0].id if stale else None)
+        raise await refuse_action(
+            walk.recorder, walk.authority, walk.counters, walk.policies, verified.request, verified.caller, no
+        )
+    refused = too_many(
+        walk.authority.approvals,
+        walk.asking.under_way,
+        walk.limits,
+        verified,
+        decision,
+        at=at,
+        ends=stale[0].id if stale else None,
+    )
     if refused is not None:
-        raise await refuse_action(walk, verified.request, verified.caller, no_from(refused, verified))
+        raise await refuse_action(
+            walk.recorder,
+            walk.authority,
+            walk.counters,
+            walk.policies,
+            verified.request,
+            verified.caller,
+            no_from(refused, verified),
+        )
     asking[key] = done = Event()
     try:
         if stale is not None:
-            await void(walk, *stale)
-        noted = (*noted, *proposed_before(walk, verified, at))
-        approval = await ask_people(walk, verified, decision, at=at, noted=noted, preview=preview)
+            await void(walk.recorder, walk.authority.approvals, walk.asking.under_way, *stale)
+        noted = (*noted, *proposed_before(walk.authority.approvals, verified, at))
+        approval = await ask_people(
+            walk.recorder, walk.authority, walk.asking, verified, decision, at=at, noted=noted,
+            preview=preview,
+        )  # fmt: skip
         if walk.limits.canaries_per_day:
-            walk.canaries.patterns.append((at, verified))
+            walk.asking.canaries.patterns.append((at, verified))
         return approval
     finally:
         del asking[key]
@@ -113,16 +140,20 @@ def told_no(approval: Approval) -> Refused:
     )
 
 
-def _committed(walk: Walk, approval: ApprovalId, canary: AttentionCheck | None) -> str:
+def _committed(
+    limits: WalkLimits, entropy: Entropy, approval: ApprovalId, canary: AttentionCheck | None
+) -> str:
     """Return the ledger's commitment, hex, to whether a question is an attention check. For a real question, it is
     random bytes that nobody can open; empty where attention checks are off."""
     if canary is not None:
         return commitment(approval, canary.nonce, canary.wrong, canary.argument)
-    return walk.entropy.bytes(NONCE_BYTES).hex() if walk.limits.canaries_per_day else ""
+    return entropy.bytes(NONCE_BYTES).hex() if limits.canaries_per_day else ""
 
 
 async def ask_people(
-    walk: Walk,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
     verified: VerifiedRequest,
     decision: Decision,
     *,
@@ -133,15 +164,26 @@ async def ask_people(
 ) -> Approval:
     """Record, store and announce a new question. canary: it is an attention check, which nothing displays. Raises
     Unavailable."""
-    approval = await _question(walk, verified, decision, at=at, noted=noted, preview=preview, canary=canary)
+    approval = await _question(
+        recorder.ledger,
+        authority,
+        asking.limits,
+        recorder.entropy,
+        verified,
+        decision,
+        at=at,
+        noted=noted,
+        preview=preview,
+        canary=canary,
+    )
     mandate = verified.mandate
     if canary is not None:
         # Store it first: only the register has what opens the commitment in the ledger.
-        walk.approvals.add(approval)
+        authority.approvals.add(approval)
     # 1. The ledger says that people are asked. After a crash here, the agent asks again, under a new id.
-    sealing, principal = sealing_for(walk, verified.subject), pseudonym_of(walk, mandate.principal)
-    under = decided_under(walk, mandate, decision.policy_set)
-    commits = _committed(walk, approval.id, canary)
+    sealing, principal = sealing_for(recorder, verified.subject), pseudonym_of(recorder, mandate.principal)
+    under = decided_under(recorder.cited, mandate, decision.policy_set)
+    commits = _committed(asking.limits, recorder.entropy, approval.id, canary)
 
     def entry(run: Run) -> Entry:
         return records.approval_asked(
@@ -157,31 +199,34 @@ async def ask_people(
             commits=commits,
         )
 
-    _, left = await walk.intents.record(mandate.id, entry)
+    _, left = await recorder.intents.record(mandate.id, entry)
     # 2. It waits, unless it was revoked or held meanwhile by a caller who did not find it in the register to deny it.
     if canary is None:
-        walk.approvals.add(approval)
-    judged, now = judged_now(walk, verified), walk.clock.now()
+        authority.approvals.add(approval)
+    judged, now = judged_now(authority, verified), recorder.clock.now()
     hold = judged.hold(now)
     denied = replace(approval, state="denied", ended_by=hold.id if hold is not None else "")
-    if judged.stopped(now) and walk.approvals.replace(denied, was=approval):
+    if judged.stopped(now) and authority.approvals.replace(denied, was=approval):
         approval = denied
     else:
         # 3. People are notified. Best effort: `answerable approval list` lists it in any case.
-        tell_asked(walk, approval)
+        tell_asked(authority.registry, asking, recorder.clock, approval)
     if left is not None:
         raise left
     return approval
 
 
-def _ends_at(walk: Walk, verified: VerifiedRequest, at: UnixMillis) -> UnixMillis:
+def _ends_at(limits: WalkLimits, verified: VerifiedRequest, at: UnixMillis) -> UnixMillis:
     """Return when the question expires: nobody is asked about an action that could no longer be executed."""
     prepared = (verified.prepared.expires_at,) if verified.prepared else ()
-    return UnixMillis(min(at + walk.limits.approval_ttl_ms, verified.mandate.expires_at, *prepared))
+    return UnixMillis(min(at + limits.approval_ttl_ms, verified.mandate.expires_at, *prepared))
 
 
 async def _question(
-    walk: Walk,
+    ledger: Ledger,
+    authority: AuthorityRegisters,
+    limits: WalkLimits,
+    entropy: Entropy,
     verified: VerifiedRequest,
     decision: Decision,
     *,
@@ -190,13 +235,13 @@ async def _question(
     preview: Preview,
     canary: AttentionCheck | None,
 ) -> Approval:
-    mandate, name = verified.mandate, ApprovalId(walk.entropy.token())
-    expires_at = _ends_at(walk, verified, at)
+    mandate, name = verified.mandate, ApprovalId(entropy.token())
+    expires_at = _ends_at(limits, verified, at)
     shown = action_object(
         verified,
         decision,
         approval=name,
-        origin=walk.ledger.origin,
+        origin=ledger.origin,
         amounts=money_moved(verified.resolved.capability, verified.arguments),
         at=at,
         expires_at=expires_at,
@@ -204,7 +249,7 @@ async def _question(
         # What an obligation keeps out of the ledger must not be put into a chat.
         by_click=duties_of(decision.all_obligations).log != "digest"
         and offers_clicks(
-            walk.limits,
+            limits,
             tier=verified.resolved.capability.tier,
             sensitivity=verified.resolved.capability.sensitivity,
             requirements=decision.requirements,
@@ -226,6 +271,6 @@ async def _question(
         shown=shown,
         card=card_of(shown, preview=await preview(verified, name)),
         claimed=verified.request.reason,
-        names=judged_now(walk, verified).names,
+        names=judged_now(authority, verified).names,
         canary=canary,
     )

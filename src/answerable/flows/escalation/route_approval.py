@@ -34,8 +34,12 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.routing import Told
     from answerable.core.identity.names.principal import PrincipalId
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.duty_desk import OnCallState
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.clock import Clock
     from answerable.ports.duty_register import DutyRegister
+    from answerable.ports.registry_store import RegistryStore
 
 _log: Final = logging.getLogger(__name__)
 
@@ -48,44 +52,44 @@ KEPT_MILLIS: Final = 90 * 86_400_000
 """How long notifications and views are stored."""
 
 
-def tell_asked(walk: Walk, approval: Approval) -> None:
+def tell_asked(registry: RegistryStore, asking: AskingState, clock: Clock, approval: Approval) -> None:
     """Notify people of a new question: at once where their groups have no duty, otherwise by the duty's routing."""
-    duties = walk.registry.current.duties
-    if walk.duties.register is None or not any(
+    duties = registry.current.duties
+    if asking.duties.register is None or not any(
         group in duties for one in approval.requirements for group in one.groups
     ):
-        walk.channel.announce(approval)
+        asking.channel.announce(approval)
         return
-    walk.duties.look(approval.id, walk.clock.now())
+    asking.duties.look(approval.id, clock.now())
 
 
-async def follow_duties(walk: Walk) -> None:
+async def follow_duties(recorder: Recorder, authority: AuthorityRegisters, asking: AskingState) -> None:
     """Route questions until cancelled. If the register or the log is unavailable, log a warning and try again: a late
     notification must not end the server. Raises as the log does when it is broken."""
-    while walk.duties.register is not None:
+    while asking.duties.register is not None:
         try:
-            if walk.duties.scanned is not walk.registry.current:
-                await end_invalid_deputies(walk)
-                await scan_waiting(walk)
-                await forget_duties(walk)
-            if await tell_due(walk):
+            if asking.duties.scanned is not authority.registry.current:
+                await end_invalid_deputies(recorder, authority.registry, asking.duties)
+                await scan_waiting(authority, asking.duties)
+                await forget_duties(asking.duties, recorder.clock)
+            if await tell_due(recorder, authority, asking):
                 continue
         except Unavailable as failed:
             _log.warning("people on call cannot be determined at the moment: %s", failed.message)
         with anyio.move_on_after(until_round(LOOK_SECONDS_MAX)):
-            await walk.duties.woken.wait()
-        walk.duties.woken = anyio.Event()
+            await asking.duties.woken.wait()
+        asking.duties.woken = anyio.Event()
 
 
-async def scan_waiting(walk: Walk) -> int:
+async def scan_waiting(authority: AuthorityRegisters, duties: OnCallState) -> int:
     """Schedule every pending question for a check, after a start and after documents were applied; return how many
     there are."""
-    desk, current, now = walk.duties, walk.registry.current, walk.clock.now()
+    desk, current, now = duties, authority.registry.current, authority.clock.now()
     count = 0
     if not current.duties:
         desk.scanned = current
         return count
-    for one in walk.approvals.all(pending_only=True, now=now):
+    for one in authority.approvals.all(pending_only=True, now=now):
         desk.look(one.id, now)
         count += 1
         if not count % SCAN_CHUNK:
@@ -94,22 +98,22 @@ async def scan_waiting(walk: Walk) -> int:
     return count
 
 
-async def tell_due(walk: Walk) -> int:
+async def tell_due(recorder: Recorder, authority: AuthorityRegisters, asking: AskingState) -> int:
     """Notify every step that is due, for at most one turn's questions; return how many were checked.
 
     Raises Unavailable, except for a log without room.
     """
-    desk, now = walk.duties, walk.clock.now()
+    desk, now = asking.duties, recorder.clock.now()
     register = desk.register
     if register is None:
         return 0
     due = desk.due(now)
-    found = [walk.approvals.find(name) for name in due]
+    found = [authority.approvals.find(name) for name in due]
     waiting = [one for one in found if one is not None and one.state_at(now) == "pending"]
-    staff = staff_now(walk, now, groups=groups_asked(waiting))
+    staff = staff_now(authority, asking, now, groups=groups_asked(waiting))
     for place, approval in enumerate(waiting):
         try:
-            await _looked_at(walk, register, approval, staff, now)
+            await _looked_at(recorder, authority, asking, register, approval, staff, now)
         except Unavailable as failed:
             for left in waiting[place:]:
                 desk.look(left.id, _after(now, AGAIN_MILLIS))
@@ -120,39 +124,54 @@ async def tell_due(walk: Walk) -> int:
 
 
 async def _looked_at(
-    walk: Walk, register: DutyRegister, approval: Approval, staff: Staff, now: UnixMillis
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    register: DutyRegister,
+    approval: Approval,
+    staff: Staff,
+    now: UnixMillis,
 ) -> None:
-    mandate = walk.mandates.find(approval.mandate)
-    if mandate is None or shard_elsewhere(mandate, walk.ledger.origin) is not None:
+    mandate = authority.mandates.find(approval.mandate)
+    if mandate is None or shard_elsewhere(mandate, recorder.ledger.origin) is not None:
         return
-    routing = who_is_asked(question_of(walk, approval), staff, now)
+    routing = who_is_asked(question_of(authority, asking.duties, asking.limits, approval), staff, now)
     for told in routing.due:
-        await _told(walk, register, approval, told, now)
+        await _told(recorder, asking, register, approval, told, now)
     if routing.next_at is not None and routing.next_at < approval.expires_at:
-        walk.duties.look(approval.id, routing.next_at)
+        asking.duties.look(approval.id, routing.next_at)
 
 
-async def _told(walk: Walk, register: DutyRegister, approval: Approval, told: Told, now: UnixMillis) -> None:
+async def _told(
+    recorder: Recorder,
+    asking: AskingState,
+    register: DutyRegister,
+    approval: Approval,
+    told: Told,
+    now: UnixMillis,
+) -> None:
     place = (approval.id, told.group, told.step)
-    recorded = walk.duties.recorded
+    recorded = asking.duties.recorded
     if told.step != FIRST and place not in recorded:
         # 1. On record. After a crash here, the next start finds the entry, and notifies without another entry.
-        people = [pseudonym_of(walk, one) for one in told.people[:TOLD_NAMED_MAX]]
+        people = [pseudonym_of(recorder, one) for one in told.people[:TOLD_NAMED_MAX]]
         entry = approval_escalated(approval, told, at=now, people=people)
-        _, left = await record_entry(walk, entry, then=lambda _: recorded.add(place))
+        _, left = await record_entry(recorder, entry, then=lambda _: recorded.add(place))
         if left is not None:
             raise left
     # 2. Notified. After a crash here, they are notified once more.
-    walk.channel.announce(approval, to=told.people, step=told.step)
+    asking.channel.announce(approval, to=told.people, step=told.step)
     # 3. Stored as notified.
     await written(partial(register.tell, approval.id, told.group, told.step, now))
     recorded.discard(place)
 
 
-def question_of(walk: Walk, approval: Approval) -> Question:
+def question_of(
+    authority: AuthorityRegisters, duties: OnCallState, limits: WalkLimits, approval: Approval
+) -> Question:
     """Return the routing input of an approval, as it is now."""
-    register = walk.duties.register
-    capability = walk.registry.current.capabilities.get(approval.capability)
+    register = duties.register
+    capability = authority.registry.current.capabilities.get(approval.capability)
     answered = frozenset(str(one.by) for one in approval.answers)
     # A workflow's answer does not show that a person has seen the question.
     looked = any(not one.workflow for one in approval.answers)
@@ -162,23 +181,25 @@ def question_of(walk: Walk, approval: Approval) -> Question:
         tier=tier_shown(approval),
         created_at=approval.created_at,
         owner=capability.ownership.owner if capability is not None else "",
-        barred=cannot_say_yes(walk, approval),
+        barred=cannot_say_yes(authority, limits, approval),
         answered=answered,
         seen=seen,
         told=register.told(approval.id) if register is not None else frozenset(),
     )
 
 
-def staff_now(walk: Walk, now: UnixMillis, *, groups: Collection[str]) -> Staff:
+def staff_now(
+    authority: AuthorityRegisters, asking: AskingState, now: UnixMillis, *, groups: Collection[str]
+) -> Staff:
     """Return the members of these groups, including deputies, without people who are held or revoked. Raises
     Unavailable."""
-    current, everybody = walk.registry.current, _members(walk)
+    current, everybody = authority.registry.current, _members(authority.registry, asking.duties)
     members = {
-        group: [one for one in everybody.get(group, ()) if signer_fault(walk, one, "") is None]
+        group: [one for one in everybody.get(group, ()) if signer_fault(authority, one, "") is None]
         for group in groups
     }
     in_place_of: dict[tuple[str, PrincipalId], PrincipalId] = {}
-    for one in standing_in(walk, now):
+    for one in standing_in(authority, asking, now):
         in_place_of.setdefault((one.group, one.of), one.to)
         here = members.get(one.group)
         if here is not None and one.to not in here:
@@ -191,9 +212,9 @@ def groups_asked(approvals: Iterable[Approval]) -> frozenset[str]:
     return frozenset(group for approval in approvals for one in approval.requirements for group in one.groups)
 
 
-def _members(walk: Walk) -> Mapping[str, tuple[PrincipalId, ...]]:
+def _members(registry: RegistryStore, duties: OnCallState) -> Mapping[str, tuple[PrincipalId, ...]]:
     """Return the members of every group, computed once per registry."""
-    desk, current = walk.duties, walk.registry.current
+    desk, current = duties, registry.current
     if desk.members_of is not current:
         found: dict[str, list[PrincipalId]] = {}
         for person in current.principals.values():
@@ -204,14 +225,20 @@ def _members(walk: Walk) -> Mapping[str, tuple[PrincipalId, ...]]:
     return desk.members
 
 
-async def note_view(walk: Walk, approval: Approval, person: PrincipalId) -> None:
+async def note_view(
+    authority: AuthorityRegisters, asking: AskingState, approval: Approval, person: PrincipalId
+) -> None:
     """Record that a person who may answer viewed the approval. Only the first view of each person is stored, and only
     while the approval is pending, so that viewing cannot fill the register. Best effort: a view that cannot be stored
     counts as none, and more people are notified."""
-    register, now = walk.duties.register, walk.clock.now()
-    if register is None or approval.state_at(now) != "pending" or person in cannot_say_yes(walk, approval):
+    register, now = asking.duties.register, authority.clock.now()
+    if (
+        register is None
+        or approval.state_at(now) != "pending"
+        or person in cannot_say_yes(authority, asking.limits, approval)
+    ):
         return
-    members = staff_now(walk, now, groups=groups_asked([approval])).members
+    members = staff_now(authority, asking, now, groups=groups_asked([approval])).members
     if not any(person in people for people in members.values()):
         return
     try:
@@ -220,10 +247,10 @@ async def note_view(walk: Walk, approval: Approval, person: PrincipalId) -> None
         return
 
 
-async def forget_duties(walk: Walk) -> int:
+async def forget_duties(duties: OnCallState, clock: Clock) -> int:
     """Delete data that is no longer needed. Raises Unavailable."""
-    register = walk.duties.register
-    before = _after(walk.clock.now(), -KEPT_MILLIS)
+    register = duties.register
+    before = _after(clock.now(), -KEPT_MILLIS)
     return await written(partial(register.forget, before=before)) if register is not None else 0
 
 

@@ -90,7 +90,10 @@ class EventState:
         allowed = self.receivers.get(stream.receiver)
         if allowed is None or (stream.method == "push" and stream.endpoint not in allowed):
             return False
-        return self.walk.revocations.find(agent_names(self.walk, AgentId(stream.receiver))) is None
+        return (
+            self.walk.authority.revocations.find(agent_names(self.walk.authority, AgentId(stream.receiver)))
+            is None
+        )
 
     def signed(self, stream: EventStream, content: Mapping[str, JSONValue], *, identity: str, at: int) -> str:
         """Return one Security Event Token for one receiver. Raises Broken (`event_stream.key`)."""

@@ -53,8 +53,10 @@ async def create_stream(
     """Create a stream. Raises Malformed (`event_stream.*`), Refused (`event_stream.receiver`, `event_stream.count`)."""
     allowed = _endpoints(desk, receiver)
     identity = desk.walk.entropy.token()
-    log = desk.walk.ledger.origin
-    fresh = EventStream(id=identity, receiver=receiver, method="poll", since={log: desk.walk.ledger.size})
+    log = desk.walk.recorder.ledger.origin
+    fresh = EventStream(
+        id=identity, receiver=receiver, method="poll", since={log: desk.walk.recorder.ledger.size}
+    )
     wanted = configured(fresh, sent, endpoints=allowed, ours={}, whole=True)
     # Counting and storing wait for threads: another creation between them would count the same streams.
     async with desk.creating:
@@ -225,11 +227,11 @@ async def _recorded(
     """Record the change; return the cancellation where the caller left. Raises Refused (`event_stream.too_often`) and
     Unavailable (`ledger.*`)."""
     walk = desk.walk
-    sealing = sealing_for(walk, agent_subject(stream.receiver))
+    sealing = sealing_for(walk.recorder, agent_subject(stream.receiver))
     entry = stream_changed(stream, change, at=walk.clock.now(), sealing=sealing, subject=subject)
     if change != "removed":
         _count(desk, stream.receiver, len(entry.leaf) + len(entry.attachment))
-    return (await record_entry(walk, entry))[1]
+    return (await record_entry(walk.recorder, entry))[1]
 
 
 def _count(desk: EventState, receiver: str, size: int) -> None:

@@ -18,52 +18,57 @@ from answerable.errors import Broken, Malformed, Unverified
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import Recorder
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.subject_keys import SubjectKeys
 
 
-def person_behind(walk: Walk, index: int) -> str:
+def person_behind(recorder: Recorder, index: int) -> str:
     """Return the person who gave the task of an effect, or the owner of the schedule that gave it. Empty where the
     trace fails: an entry is missing, erased, or does not match its reference.
 
     index: of the entry that records the end. Raises Unavailable.
     """
     try:
-        end = leaf_of(walk.ledger.entry(index))
-        intent = _referred(walk, end.get("intent"), end.get("intent_leaf"))
+        end = leaf_of(recorder.ledger.entry(index))
+        intent = _referred(recorder.ledger, end.get("intent"), end.get("intent_leaf"))
         if intent is None or intent.tag != Tag.INTENT:
             return ""
         leaf = leaf_of(intent)
         hops = leaf.get("hops")
         for hop in hops if isinstance(hops, list) else ():
-            if not isinstance(hop, dict) or _referred(walk, hop.get("entry"), hop.get("leaf", "")) is None:
+            if (
+                not isinstance(hop, dict)
+                or _referred(recorder.ledger, hop.get("entry"), hop.get("leaf", "")) is None
+            ):
                 return ""
         given = leaf.get("mandate_ref")
         given = {"entry": given} if type(given) is int else given
         if not isinstance(given, dict) or given.get("log"):
             return ""
-        mandate = _referred(walk, given.get("entry"), given.get("leaf"))
-        return _person_in(walk, mandate, leaf) if mandate is not None else ""
+        mandate = _referred(recorder.ledger, given.get("entry"), given.get("leaf"))
+        return _person_in(recorder.subject_keys, mandate, leaf) if mandate is not None else ""
     except (Malformed, Unverified, Broken):
         return ""
 
 
-def _referred(walk: Walk, index: JSONValue, leaf_hash: JSONValue) -> StoredEntry | None:
+def _referred(ledger: Ledger, index: JSONValue, leaf_hash: JSONValue) -> StoredEntry | None:
     """Return the entry if it matches the reference. leaf_hash: None where the reference is an index alone."""
-    if type(index) is not int or not 0 <= index < walk.ledger.size:
+    if type(index) is not int or not 0 <= index < ledger.size:
         return None
-    stored = walk.ledger.entry(index)
+    stored = ledger.entry(index)
     if leaf_hash is None:
         return stored
     found = isinstance(leaf_hash, str) and hmac.compare_digest(stored.leaf_hash.hex(), leaf_hash)
     return stored if found else None
 
 
-def _person_in(walk: Walk, stored: StoredEntry, intent: dict[str, JSONValue]) -> str:
+def _person_in(subject_keys: SubjectKeys, stored: StoredEntry, intent: dict[str, JSONValue]) -> str:
     leaf = leaf_of(stored)
     if leaf.get("mandate", leaf.get("name")) != intent.get("mandate") or not stored.attachment:
         return ""
-    payload = payload_of(stored, leaf, walk.subject_keys.find)
-    key = walk.subject_keys.find(key_id_of(stored.attachment))
+    payload = payload_of(stored, leaf, subject_keys.find)
+    key = subject_keys.find(key_id_of(stored.attachment))
     name = payload.get("principal") if payload is not None else None
     if not isinstance(name, str) or not name or key is None:
         return ""

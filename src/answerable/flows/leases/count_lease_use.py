@@ -38,8 +38,11 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.lease_template import LeaseTemplate
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.lease_side import LeaseSide
+    from answerable.flows.state.parts import Recorder
+    from answerable.ports.registry_store import RegistryStore
     from answerable.ports.stored_log import StoredLog
+    from answerable.ports.subject_keys import SubjectKeys
 
 RESOURCE: Final = "resource"
 ENTRIES_AT_A_TIME: Final = 200
@@ -75,9 +78,9 @@ class UsePage:
     others: tuple[str, ...] = ()
 
 
-def leased_capabilities(walk: Walk) -> dict[str, Leased]:
+def leased_capabilities(registry: RegistryStore) -> dict[str, Leased]:
     """Return every capability in force whose actions a broker performs, by name."""
-    current = walk.registry.current
+    current = registry.current
     found: dict[str, Leased] = {}
     for name, capability in sorted(current.capabilities.items()):
         server = current.servers.get(capability.server)
@@ -86,38 +89,40 @@ def leased_capabilities(walk: Walk) -> dict[str, Leased]:
     return found
 
 
-def leased(walk: Walk, name: str) -> Leased:
+def leased(registry: RegistryStore, name: str) -> Leased:
     """Return one of these capabilities. Raises Refused (`capability.unknown`, `capability.unleased`)."""
-    found = leased_capabilities(walk).get(name)
+    found = leased_capabilities(registry).get(name)
     if found is not None:
         return found
-    if name in walk.registry.current.capabilities:
+    if name in registry.current.capabilities:
         raise CAPABILITY_UNLEASED(
             f"capability {shown(name)} has no lease that a broker mints: see `answerable lease boundaries`"
         )
     raise CAPABILITY_UNKNOWN(f"there is no capability {shown(name)}: see `answerable capability list`")
 
 
-async def rights_of(walk: Walk, one: Leased) -> Sequence[Right]:
+async def rights_of(leases: LeaseSide | None, one: Leased) -> Sequence[Right]:
     """Return the rights that its grants give; empty where unknown. Raises Unavailable (`broker.*`)."""
-    return await broker_of(walk).asks.rights(one.target, one.lease.grants.thaw())
+    return await broker_of(leases).asks.rights(one.target, one.lease.grants.thaw())
 
 
-async def count_lease_use(walk: Walk, *, since: int = 0, start: int = 0) -> UsePage:
+async def count_lease_use(
+    recorder: Recorder, registry: RegistryStore, leases: LeaseSide | None, *, since: int = 0, start: int = 0
+) -> UsePage:
     """Count the use in the ledger from an index on, for at most PAGE_SECONDS_MAX.
 
     since: Unix milliseconds, for the first page; later pages pass `start`. Raises Unavailable.
     """
-    ends_at = walk.clock.monotonic() + PAGE_SECONDS_MAX
-    known = leased_capabilities(walk)
-    counting = _Counting(walk, known)
-    first = start or begins_at(walk, since)
+    ends_at = recorder.clock.monotonic() + PAGE_SECONDS_MAX
+    known = leased_capabilities(registry)
+    counting = _Counting(recorder.subject_keys, known)
+    first = start or begins_at(recorder.ledger, since)
     end = first
-    async for stored in in_turns(walk, first, ends_at):
+    async for stored in in_turns(recorder.ledger, recorder.clock, first, ends_at):
         if stored.tag in _ENDED:
-            counting.add(stored, walk.ledger.entry(whole(leaf_of(stored), "intent")), since)
+            counting.add(stored, recorder.ledger.entry(whole(leaf_of(stored), "intent")), since)
         end = stored.index + 1
-    size = walk.ledger.size
+    size = recorder.ledger.size
     return UsePage(
         start=first,
         end=end,
@@ -125,31 +130,35 @@ async def count_lease_use(walk: Walk, *, since: int = 0, start: int = 0) -> UseP
         more=end < size,
         tallies=counting.tallies,
         templates={name: one.template for name, one in known.items()},
-        others=tuple(log.name for log in broker_of(walk).others()),
+        others=tuple(log.name for log in broker_of(leases).others()),
     )
 
 
-async def count_lease_use_elsewhere(walk: Walk, name: str, *, since: int = 0) -> UsePage:
+async def count_lease_use_elsewhere(
+    subject_keys: SubjectKeys, registry: RegistryStore, leases: LeaseSide | None, name: str, *, since: int = 0
+) -> UsePage:
     """Count the use in another process's whole log, as it is on disk.
 
     Raises Refused (`lease.log_unknown`), Unavailable and Broken (`ledger.*`): an unreadable log must not count as
     unused.
     """
-    log = next((one for one in broker_of(walk).others() if one.name == name), None)
+    log = next((one for one in broker_of(leases).others() if one.name == name), None)
     if log is None:
         raise LEASE_LOG_UNKNOWN(f"there is no log {shown(name)} beside this one")
     for _ in range(TRIES_MAX - 1):
         try:
-            return await _counted_beside(walk, log, since)
+            return await _counted_beside(subject_keys, registry, log, since)
         except AnswerableError:
             # The log's process may be writing to it.
             await anyio.sleep(TRY_SECONDS)
-    return await _counted_beside(walk, log, since)
+    return await _counted_beside(subject_keys, registry, log, since)
 
 
-async def _counted_beside(walk: Walk, log: StoredLog, since: int) -> UsePage:
-    known = leased_capabilities(walk)
-    counting = _Counting(walk, known)
+async def _counted_beside(
+    subject_keys: SubjectKeys, registry: RegistryStore, log: StoredLog, since: int
+) -> UsePage:
+    known = leased_capabilities(registry)
+    counting = _Counting(subject_keys, known)
     begun: dict[int, StoredEntry] = {}
     entries, size = iter(log.entries(0)), 0
     while some := await to_thread.run_sync(lambda: list(islice(entries, ENTRIES_AT_A_TIME))):
@@ -169,8 +178,8 @@ async def _counted_beside(walk: Walk, log: StoredLog, since: int) -> UsePage:
 
 
 class _Counting:
-    def __init__(self, walk: Walk, known: Mapping[str, Leased]) -> None:
-        self._walk, self._known = walk, known
+    def __init__(self, subject_keys: SubjectKeys, known: Mapping[str, Leased]) -> None:
+        self._subject_keys, self._known = subject_keys, known
         # Scopes of templates without placeholders never change, so they are computed once.
         self._whole = {name: one.template for name, one in known.items() if not _holes(one)}
         self.tallies: dict[str, UseTally] = {}
@@ -195,7 +204,7 @@ class _Counting:
     def _add_succeeded(
         self, tally: UseTally, one: Leased, stored: StoredEntry, begun: StoredEntry, at: int
     ) -> None:
-        fields = fields_of(self._walk, stored, leaf_of(stored))
+        fields = fields_of(self._subject_keys, stored, leaf_of(stored))
         if fields is None:
             tally.add_untold("unreadable", at)
             return
@@ -216,7 +225,7 @@ class _Counting:
         """Return the digest of the scope that the template now in force gives for this action; None where the action
         cannot be read."""
         leaf = leaf_of(begun)
-        fields = fields_of(self._walk, begun, leaf)
+        fields = fields_of(self._subject_keys, begun, leaf)
         action = fields.get("action") if fields is not None else None
         arguments = action.get("arguments") if isinstance(action, dict) else None
         if fields is None or not isinstance(arguments, dict):

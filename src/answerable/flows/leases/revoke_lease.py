@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from answerable.errors import AnswerableError, Unavailable
+from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.errors.codes.leases import LEASE_ENDED
 from answerable.flows.leases.lease_desk import NO_TARGET
-from answerable.flows.state.target_calls import calling
+from answerable.flows.state.target_calls import calling, place_of
 from answerable.ports.credential_issuer import PORT as ISSUER
 
 if TYPE_CHECKING:
@@ -59,6 +60,12 @@ def begin(desk: BrokerState, names: Iterable[LeaseName], *, why: str) -> None:
             continue
         desk.ending[name] = anyio.Event()
         desk.credentials.pop(name, None)
+        issuing = desk.issuing.get(name)
+        if issuing is not None:
+            issuing.fail(LEASE_ENDED(f"lease {shown(name)} was ended while its credential was issued"))
+        turns = desk.turns.get(name)
+        if turns is not None:
+            turns.end()
         queue = desk.queues[lease.target]
         (queue.again if lease.state == "unrevoked" else queue.waiting).append((name, why))
         if queue.enders < desk.limits.enders_per_target:
@@ -88,7 +95,7 @@ async def _attempt(desk: BrokerState, name: LeaseName, why: str) -> None:
     # Wait for a lease that is being issued; otherwise its account could be created after its end.
     issuing = desk.issuing.get(name)
     if issuing is not None:
-        await issuing.wait()
+        await issuing.over.wait()
     lease = desk.open.get(name)
     if lease is None:
         return
@@ -125,8 +132,8 @@ async def _ended(desk: BrokerState, lease: Lease, why: str) -> Lease:
             fault = f"the target gave no answer within {desk.limits.revoke_seconds_max:g} s"
         except Exception as broken:
             # An issuer that breaks its contract counts as failed: the lease stays open.
-            _log.exception("the issuer of target %s failed", lease.target)
-            fault = f"its issuer failed: {type(broken).__name__}"
+            fault = f"its issuer failed: {place_of(broken)}"
+            _log.error("target %s: %s", lease.target, fault)
     jitter = int.from_bytes(desk.entropy.bytes(JITTER_BYTES), "big") / 0xFFFF
     return lease.unrevoked(desk.clock.now(), fault, why=why, jitter=jitter)
 

@@ -19,7 +19,7 @@ RETRY_SECONDS: Final = 0.2
 
 
 class LedgerIntentWitness:
-    """Implements flows.walk.IntentWitness. seal: has the log publish a checkpoint over its durable entries."""
+    """Implements flows.state.parts.IntentWitness. seal: has the log publish a checkpoint over its durable entries."""
 
     def __init__(self, cosigning: Cosigning, seal: Callable[[], Awaitable[None]]) -> None:
         self._cosigning = cosigning

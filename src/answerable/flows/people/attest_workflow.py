@@ -39,7 +39,7 @@ async def attested_workflow(workloads: Workloads, channel: Channel | None) -> Wo
     walk = workloads.walk
     matching = [
         one
-        for one in walk.registry.current.workflows.values()
+        for one in walk.authority.registry.current.workflows.values()
         if any(selectors.issuperset(chosen) for chosen in one.attestation)
     ]
     if not matching:
@@ -49,7 +49,7 @@ async def attested_workflow(workloads: Workloads, channel: Channel | None) -> Wo
         raise WORKFLOW_AMBIGUOUS(f"the measured process matches several workflows: {names}")
     if _fits_an_agent(workloads, selectors):
         raise WORKFLOW_IS_AGENT("the measured process is an agent, and an agent may not answer approvals")
-    workflow = standing_workflow(walk, matching[0].name)
+    workflow = standing_workflow(walk.authority, matching[0].name)
     for key in workflow.keys:
         if workloads.instances.by_key(key.thumbprint) is not None:
             raise WORKFLOW_KEY_TAKEN(

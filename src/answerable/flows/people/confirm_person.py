@@ -20,8 +20,9 @@ from answerable.flows.validity.person_validity import desk_of, person_standing
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import PrincipalId
     from answerable.core.identity.people.passkey import PasskeyAssertion
-    from answerable.flows.state.passkey_desk import Ceremony
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.flows.state.passkey_desk import Ceremony, PasskeyState
+    from answerable.ports.entropy import Entropy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,52 +35,61 @@ class SessionSeen:
     address: str
 
 
-def begin_confirmation(walk: Walk, seen: SessionSeen) -> Ceremony:
+def begin_confirmation(
+    authority: AuthorityRegisters, passkeys: PasskeyState | None, entropy: Entropy, seen: SessionSeen
+) -> Ceremony:
     """Return a challenge for the person of this session, valid in it alone. Raises Refused (`passkey.off`, `person.*`,
     `revoked.*`, `held.*`), Unavailable (`passkey.busy`)."""
-    person = person_standing(walk, seen.person).name
-    return desk_of(walk).begun(
-        "confirm", holder=seen.name, entropy=walk.entropy, now=walk.clock.now(), person=person
+    person = person_standing(authority, passkeys, seen.person).name
+    return desk_of(passkeys).begun(
+        "confirm", holder=seen.name, entropy=entropy, now=authority.clock.now(), person=person
     )
 
 
 async def finish_confirmation(
-    walk: Walk, seen: SessionSeen, ceremony: str, assertion: PasskeyAssertion
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    passkeys: PasskeyState | None,
+    seen: SessionSeen,
+    ceremony: str,
+    assertion: PasskeyAssertion,
 ) -> None:
     """Check the answer to the challenge, and end the ceremony.
 
     Raises Unverified (`passkey.*`), after recording it; Malformed (`passkey.malformed`), Refused (`person.*`,
     `revoked.*`, `held.*`), Unavailable.
     """
-    desk = desk_of(walk)
+    desk = desk_of(passkeys)
     known = desk.register.find(assertion.credential_id)
     try:
-        begun = desk.taken(ceremony, "confirm", holder=seen.name, now=walk.clock.now())
+        begun = desk.taken(ceremony, "confirm", holder=seen.name, now=recorder.clock.now())
         # Check the owner before the signature: another person's device must not advance a signature counter.
         if known is None or not known.person == begun.person == seen.person:
             raise PASSKEY_OTHER("this passkey is not registered for the person who is signed in here")
-        check_passkey(walk, assertion, challenge=begun.challenge)
+        check_passkey(authority, passkeys, assertion, challenge=begun.challenge)
     except Unverified as fault:
         await record_refused_session(
-            walk, seen, fault.code, shown_by=known.person if known is not None else ""
+            recorder, seen, fault.code, shown_by=known.person if known is not None else ""
         )
         raise
 
 
-async def record_refused_session(walk: Walk, seen: SessionSeen, code: str, *, shown_by: str = "") -> None:
+async def record_refused_session(
+    recorder: Recorder, seen: SessionSeen, code: str, *, shown_by: str = ""
+) -> None:
     """Record that a session was not confirmed as its person's. shown_by: the claimed owner of the presented passkey.
     The endpoint must limit how often one session causes this. Raises Unavailable."""
     entry = session_refused(
         code,
-        at=walk.clock.now(),
-        sealing=sealing_for(walk, principal_subject(seen.person)),
-        person=pseudonym_of(walk, seen.person),
+        at=recorder.clock.now(),
+        sealing=sealing_for(recorder, principal_subject(seen.person)),
+        person=pseudonym_of(recorder, seen.person),
         person_name=seen.person,
         session=seen.name,
         shown_by=shown_by,
         browser=seen.browser,
         address=seen.address,
     )
-    _, left = await record_entry(walk, entry)
+    _, left = await record_entry(recorder, entry)
     if left is not None:
         raise left

@@ -18,45 +18,61 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import PrincipalId
     from answerable.core.identity.people.passkey import Passkey
     from answerable.core.identity.people.passkey_registration import PasskeyRegistration
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
     from answerable.flows.state.passkey_desk import Ceremony, CeremonyKind, PasskeyState
-    from answerable.flows.state.walk import Walk
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
 
 
-def begin_enrolment(walk: Walk, code: str, *, browser: str) -> Ceremony:
+def begin_enrolment(
+    authority: AuthorityRegisters, passkeys: PasskeyState | None, entropy: Entropy, code: str, *, browser: str
+) -> Ceremony:
     """Return a challenge for the device of the invited person. browser: in which the enrolment began. The code stays
     valid until a passkey has been enrolled with it.
 
     Raises Unverified (`invitation.refused`), Refused (`passkey.off`, `person.*`, `revoked.*`, `held.*`), Malformed
     (`passkey.full`), Unavailable.
     """
-    desk = desk_of(walk)
+    desk = desk_of(passkeys)
     try:
         digest = invitation_digest(code)
         found = desk.register.invitation(digest)
-        now = walk.clock.now()
+        now = authority.clock.now()
         if found is None or not found.is_good(now):
             if found is not None and now >= found.expires_at:
                 # Use up an expired invitation, so that it stays expired if the clock is set back.
                 desk.register.use_invitation(digest, now=now)
             raise not_good()
-        person = person_standing(walk, found.person)
+        person = person_standing(authority, passkeys, found.person)
     except AnswerableError as fault:
         desk.refused[fault.code] += 1
         raise
-    return _begun(walk, desk, person.name, kind="enrol", holder=browser, invitation=digest)
+    return _begun(
+        authority.clock, entropy, desk, person.name, kind="enrol", holder=browser, invitation=digest
+    )
 
 
-def begin_own_enrolment(walk: Walk, name: str, *, session: str) -> Ceremony:
+def begin_own_enrolment(
+    authority: AuthorityRegisters, passkeys: PasskeyState | None, entropy: Entropy, name: str, *, session: str
+) -> Ceremony:
     """Return a challenge for one more passkey of a signed-in person. The endpoint must make sure that the person has
     just authenticated. session: the person's session in which the enrolment began.
 
     Raises as `begin_enrolment`.
     """
-    return _begun(walk, desk_of(walk), person_standing(walk, name).name, kind="enrol_own", holder=session)
+    return _begun(
+        authority.clock,
+        entropy,
+        desk_of(passkeys),
+        person_standing(authority, passkeys, name).name,
+        kind="enrol_own",
+        holder=session,
+    )
 
 
 def _begun(
-    walk: Walk,
+    clock: Clock,
+    entropy: Entropy,
     desk: PasskeyState,
     person: PrincipalId,
     *,
@@ -67,12 +83,14 @@ def _begun(
     held = desk.register.of(person)
     check_room(person, held=len(held), all_held=len(desk.register.all()))
     return desk.begun(
-        kind, holder=holder, entropy=walk.entropy, now=walk.clock.now(), person=person, invitation=invitation
+        kind, holder=holder, entropy=entropy, now=clock.now(), person=person, invitation=invitation
     )
 
 
 async def finish_enrolment(
-    walk: Walk,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    passkeys: PasskeyState | None,
     ceremony: str,
     registration: PasskeyRegistration,
     *,
@@ -86,9 +104,9 @@ async def finish_enrolment(
     one: browser for an enrolment by invitation, session for one more passkey of a signed-in person. Raises Unverified
     (`passkey.*`, `invitation.refused`), Malformed (`passkey.*`), Refused as `begin_enrolment`, Unavailable.
     """
-    desk = desk_of(walk)
+    desk = desk_of(passkeys)
     try:
-        now = walk.clock.now()
+        now = recorder.clock.now()
         kind: CeremonyKind = "enrol_own" if session else "enrol"
         begun = desk.taken(ceremony, kind, holder=session or browser, now=now)
         passkey = registered(
@@ -101,7 +119,7 @@ async def finish_enrolment(
             now=now,
             roots=desk.roots,
         )
-        person_standing(walk, passkey.person, key=passkey.key)
+        person_standing(authority, passkeys, passkey.person, key=passkey.key)
         if desk.register.find(passkey.id) is not None:
             raise PASSKEY_DUPLICATE("this passkey is registered already")
         by = str(passkey.person)
@@ -118,13 +136,13 @@ async def finish_enrolment(
     entry = passkey_added(
         passkey,
         at=now,
-        sealing=sealing_for(walk, principal_subject(passkey.person)),
-        person=pseudonym_of(walk, passkey.person),
-        by=pseudonym_of(walk, by),
+        sealing=sealing_for(recorder, principal_subject(passkey.person)),
+        person=pseudonym_of(recorder, passkey.person),
+        by=pseudonym_of(recorder, by),
         by_name=by,
         invitation=begun.invitation,
     )
-    _, left = await record_entry(walk, entry)
+    _, left = await record_entry(recorder, entry)
     # 3. In force.
     desk.register.add(passkey)
     if left is not None:

@@ -14,40 +14,43 @@ from answerable.flows.validity.person_validity import desk_of
 
 if TYPE_CHECKING:
     from answerable.core.identity.people.passkey import Passkey
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import Recorder
+    from answerable.flows.state.passkey_desk import PasskeyState
 
 
-async def remove_passkey(walk: Walk, name: str, *, by: str, person: str = "") -> Passkey:
+async def remove_passkey(
+    recorder: Recorder, passkeys: PasskeyState | None, name: str, *, by: str, person: str = ""
+) -> Passkey:
     """Remove the passkey with this id, base64url, and return it. by: who removes it. person: the required owner; empty
     for any.
 
     Raises Refused (`passkey.off`, `passkey.unknown`), Unavailable. If the ledger accepts nothing, place a hold on the
     person or the key: that needs no record.
     """
-    desk = desk_of(walk)
-    passkey = passkey_called(walk, name)
+    desk = desk_of(passkeys)
+    passkey = passkey_called(passkeys, name)
     if person and passkey.person != person:
         raise _unknown(name)
     # 1. On record. After a crash here, the next start removes the passkey.
     entry = passkey_removed(
         passkey,
-        at=walk.clock.now(),
-        sealing=sealing_for(walk, principal_subject(passkey.person)),
-        person=pseudonym_of(walk, passkey.person),
-        by=pseudonym_of(walk, by),
+        at=recorder.clock.now(),
+        sealing=sealing_for(recorder, principal_subject(passkey.person)),
+        person=pseudonym_of(recorder, passkey.person),
+        by=pseudonym_of(recorder, by),
         by_name=by,
     )
-    _, left = await record_entry(walk, entry)
+    _, left = await record_entry(recorder, entry)
     # 2. Removed, for every process.
-    desk.register.remove(passkey.id, at=walk.clock.now())
+    desk.register.remove(passkey.id, at=recorder.clock.now())
     if left is not None:
         raise left
     return passkey
 
 
-def passkey_called(walk: Walk, name: str) -> Passkey:
+def passkey_called(passkeys: PasskeyState | None, name: str) -> Passkey:
     """Return the registered passkey with this id. Raises Refused (`passkey.off`, `passkey.unknown`)."""
-    for one in desk_of(walk).register.all():
+    for one in desk_of(passkeys).register.all():
         if to_base64url(one.id) == name:
             return one
     raise _unknown(name)

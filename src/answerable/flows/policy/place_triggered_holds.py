@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, LiveAccess, Recorder
     from answerable.flows.state.stop_rules import RuleTrigger, StopRules, TripQueue
-    from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads
 
 WRITTEN_PER_SECOND_MAX: Final = 50
@@ -53,7 +53,10 @@ _log: Final = logging.getLogger(__name__)
 
 
 async def follow_rules(
-    walk: Walk,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    counters: Counters,
     workloads: Workloads | None = None,
     *,
     per_second_max: int = WRITTEN_PER_SECOND_MAX,
@@ -63,26 +66,32 @@ async def follow_rules(
     Two tasks, so that a slow disk does not delay placing. Also holds limits still exceeded after their grace period.
     """
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_placing, walk)
-        await _writing(walk, workloads, per_second_max)
+        tasks.start_soon(_placing, recorder, authority, counters)
+        await _writing(recorder, authority, live, counters, workloads, per_second_max)
 
 
 async def place_triggered_holds(
-    walk: Walk, workloads: Workloads | None = None, *, count_max: int = 1_000
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    counters: Counters,
+    workloads: Workloads | None = None,
+    *,
+    count_max: int = 1_000,
 ) -> int:
     """Place all tripped holds, then carry out and record up to `count_max` of them, oldest first. Return how many.
 
     Raises the first failure, after trying the others; call it again to retry.
     """
     found = _Round()
-    await _place(walk, found, retry=True)
-    await _write(walk, workloads, found, count_max=count_max, retry=True)
+    await _place(recorder, authority, counters, found, retry=True)
+    await _write(recorder, authority, live, counters, workloads, found, count_max=count_max, retry=True)
     if found.failed is not None:
         raise found.failed
     return found.done
 
 
-def name_rules(walk: Walk, snapshot: RegistrySnapshot) -> bool:
+def name_rules(recorder: Recorder, snapshot: RegistrySnapshot) -> bool:
     """Create the keys under which the ledger names the rules of these documents, and the quota. Return whether all
     exist.
 
@@ -90,58 +99,65 @@ def name_rules(walk: Walk, snapshot: RegistrySnapshot) -> bool:
     """
     with suppress(Unavailable):
         for rule in (QUOTA, *snapshot.stop_rules):
-            pseudonym_of(walk, placed_by(rule))
+            pseudonym_of(recorder, placed_by(rule))
         return True
     return False
 
 
-async def _placing(walk: Walk) -> None:
+async def _placing(recorder: Recorder, authority: AuthorityRegisters, counters: Counters) -> None:
     named: RegistrySnapshot | None = None
-    swept = walk.clock.monotonic() - SWEEP_SECONDS
+    swept = recorder.clock.monotonic() - SWEEP_SECONDS
     retried = anyio.current_time()
     while True:
         found, retry = _Round(), anyio.current_time() - retried >= RETRY_SECONDS
         if retry:
             retried = anyio.current_time()
         try:
-            now = walk.clock.monotonic()
+            now = recorder.clock.monotonic()
             if now - swept >= SWEEP_SECONDS:
-                sweep(walk)
-                swept, current = now, walk.registry.current
-                if named is not current and await anyio.to_thread.run_sync(name_rules, walk, current):
+                sweep(authority, counters, recorder.entropy)
+                swept, current = now, authority.registry.current
+                if named is not current and await anyio.to_thread.run_sync(name_rules, recorder, current):
                     named = current
-            await _place(walk, found, retry=retry)
+            await _place(recorder, authority, counters, found, retry=retry)
         except AnswerableError as error:
             found.failed = found.failed or error
         if found.failed is not None and retry:
             _log.warning(
                 "what stop rules tripped holds in this process alone for now: %s", found.failed.message
             )
-        await walk.stop_rules.to_place.heard(seconds_max=SWEEP_SECONDS)
+        await counters.stop_rules.to_place.heard(seconds_max=SWEEP_SECONDS)
 
 
-async def _writing(walk: Walk, workloads: Workloads | None, per_second_max: int) -> None:
-    said = walk.clock.monotonic() - SAID_SECONDS
+async def _writing(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    counters: Counters,
+    workloads: Workloads | None,
+    per_second_max: int,
+) -> None:
+    said = recorder.clock.monotonic() - SAID_SECONDS
     second = retried = anyio.current_time()
     left = per_second_max
     while True:
         found, retry = _Round(), anyio.current_time() - retried >= RETRY_SECONDS
         if retry:
             retried = anyio.current_time()
-        await _write(walk, workloads, found, count_max=left, retry=retry)
+        await _write(recorder, authority, live, counters, workloads, found, count_max=left, retry=retry)
         left -= found.done
         if found.failed is not None and retry:
             _log.warning(
                 "what stop rules tripped is not wholly carried out and written down: %s", found.failed.message
             )
-        now = walk.clock.monotonic()
-        waiting = len(walk.stop_rules.placed) + len(walk.stop_rules.said)
-        if (waiting or walk.stop_rules.unsaid) and now - said >= SAID_SECONDS:
-            _say_waiting(walk.stop_rules, waiting, per_second_max)
+        now = recorder.clock.monotonic()
+        waiting = len(counters.stop_rules.placed) + len(counters.stop_rules.said)
+        if (waiting or counters.stop_rules.unsaid) and now - said >= SAID_SECONDS:
+            _say_waiting(counters.stop_rules, waiting, per_second_max)
             said = now
-        more = walk.stop_rules.placed.due + walk.stop_rules.said.due
-        rest = RETRY_SECONDS if waiting or walk.stop_rules.unsaid else SAID_SECONDS
-        await walk.stop_rules.to_write.heard(seconds_max=TURN_SECONDS if more else rest)
+        more = counters.stop_rules.placed.due + counters.stop_rules.said.due
+        rest = RETRY_SECONDS if waiting or counters.stop_rules.unsaid else SAID_SECONDS
+        await counters.stop_rules.to_write.heard(seconds_max=TURN_SECONDS if more else rest)
         if anyio.current_time() - second >= 1:
             second, left = anyio.current_time(), per_second_max
 
@@ -155,30 +171,40 @@ class _Round:
     failed: AnswerableError | None = None
 
 
-async def _place(walk: Walk, found: _Round, *, retry: bool) -> None:
+async def _place(
+    recorder: Recorder, authority: AuthorityRegisters, counters: Counters, found: _Round, *, retry: bool
+) -> None:
     """Put tripped holds into force in every process. After a crash here each hold names its rule."""
 
     async def held(trip: RuleTrigger) -> None:
-        await _held_everywhere(walk, trip)
+        await _held_everywhere(recorder, authority, counters, trip)
 
-    queue = walk.stop_rules.held
+    queue = counters.stop_rules.held
     if retry:
         queue.retry()
     await _each(queue, held, found, count_max=len(queue))
 
 
 async def _write(
-    walk: Walk, workloads: Workloads | None, found: _Round, *, count_max: int, retry: bool
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    counters: Counters,
+    workloads: Workloads | None,
+    found: _Round,
+    *,
+    count_max: int,
+    retry: bool,
 ) -> None:
     """Carry out holds and record their rule and reason; then record warnings and dry runs."""
 
     async def carried_out(trip: RuleTrigger) -> None:
-        await _carried_out(walk, trip, workloads)
+        await _carried_out(recorder, authority, live, counters, trip, workloads)
 
     async def written(trip: RuleTrigger) -> None:
-        await _written(walk, trip, "")
+        await _written(recorder, authority, counters.stop_rules, trip, "")
 
-    state = walk.stop_rules
+    state = counters.stop_rules
     for queue, ending in ((state.placed, carried_out), (state.said, written)):
         if retry:
             queue.retry()
@@ -206,14 +232,16 @@ async def _each(
     return done
 
 
-async def _held_everywhere(walk: Walk, trip: RuleTrigger) -> None:
-    state, hold = walk.stop_rules, trip.hold
+async def _held_everywhere(
+    recorder: Recorder, authority: AuthorityRegisters, counters: Counters, trip: RuleTrigger
+) -> None:
+    state, hold = counters.stop_rules, trip.hold
     if hold is None:
         return
-    found = await hold_everywhere(walk, hold)
+    found = await hold_everywhere(recorder, authority, counters.cuts, hold)
     trip.placed, trip.in_flight = found.hold, found.in_flight
     # The hold is in the shared register now; the rule counts from zero once it is lifted.
-    walk.tripped.placed(hold)
+    authority.tripped.placed(hold)
     state.history.forget(trip.rule.name, trip.owner, trip.keys)
     state.entries.pop((trip.rule.name, trip.owner), None)
     if len(state.placed) < TRIPS_MAX:
@@ -224,15 +252,26 @@ async def _held_everywhere(walk: Walk, trip: RuleTrigger) -> None:
         state.unsaid += 1
 
 
-async def _carried_out(walk: Walk, trip: RuleTrigger, workloads: Workloads | None) -> None:
+async def _carried_out(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    counters: Counters,
+    trip: RuleTrigger,
+    workloads: Workloads | None,
+) -> None:
     if trip.placed is None or trip.hold is None:
         return
-    await carry_out(walk, trip.placed, trip.in_flight, workloads=workloads)
-    await _written(walk, trip, str(trip.placed.id))
-    walk.stop_rules.by_hold.pop(trip.hold.id, None)
+    await carry_out(
+        recorder, authority, live, counters.cuts, trip.placed, trip.in_flight, workloads=workloads
+    )
+    await _written(recorder, authority, counters.stop_rules, trip, str(trip.placed.id))
+    counters.stop_rules.by_hold.pop(trip.hold.id, None)
 
 
-async def _written(walk: Walk, trip: RuleTrigger, hold: str) -> None:
+async def _written(
+    recorder: Recorder, authority: AuthorityRegisters, stop_rules: StopRules, trip: RuleTrigger, hold: str
+) -> None:
     rule = trip.rule
     _log.warning(
         "stop rule %s %s %s: %s of %s %s is %d, more than %d",
@@ -247,7 +286,7 @@ async def _written(walk: Walk, trip: RuleTrigger, hold: str) -> None:
     )
     entry = rule_fired(
         rule,
-        at=walk.clock.now(),
+        at=recorder.clock.now(),
         fired=trip.fired,
         since=trip.at,
         owner=trip.owner,
@@ -255,9 +294,9 @@ async def _written(walk: Walk, trip: RuleTrigger, hold: str) -> None:
         value=trip.value,
         what=trip.what,
         hold=hold,
-        entries=await sources_of(walk, trip),
+        entries=await sources_of(recorder, authority, stop_rules, trip),
     )
-    _, left = await record_entry(walk, entry)
+    _, left = await record_entry(recorder, entry)
     if left is not None:
         raise left
 

@@ -44,7 +44,13 @@ if TYPE_CHECKING:
     from answerable.core.ledger.records_keys import KeyFile
     from answerable.core.registry.policy_sets.publication import PublicationStep, SignedStep
     from answerable.flows.registry.apply_registry import Applied, RegistryChange
+    from answerable.flows.state.drill_desk import DrillState
+    from answerable.flows.state.parts import AuthorityRegisters, InProgress, Recorder
+    from answerable.flows.state.policy_desk import PolicyState
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.clock import Clock
+    from answerable.ports.registry_store import RegistryStore
 
 PENDING_MAX: Final = 50
 """Proposals that may wait at a time."""
@@ -62,19 +68,23 @@ async def propose_policy(
     not come into force; Refused (`publication.changed`, `publication.nothing`, `publication.too_many`, `revoked.*`,
     `held.*`); Unavailable.
     """
-    records = records_of(walk)
-    async with walk.under_way.applying:
-        signed, signed_with = await _verified(walk, token, "propose")
+    records = records_of(walk.policies)
+    async with walk.asking.under_way.applying:
+        signed, signed_with = await _verified(
+            walk.recorder, walk.authority, walk.asking.under_way, token, "propose"
+        )
         if signed.attached != (sha256(attached.encode()).hexdigest() if attached else ""):
             raise PUBLICATION_MALFORMED("the attachment is not the one that was signed")
         given = parse(attached.encode(), limits=ATTACHED_LIMITS) if attached else {}
         if not isinstance(given, dict):
             raise PUBLICATION_MALFORMED("the attachment is no JSON object")
         said = encode(given)
-        plan = await _planned(walk, documents, removed)
+        plan = await _planned(
+            walk.authority.registry, walk.policies, walk.drills, walk.limits, walk.clock, documents, removed
+        )
         require_protection(plan.applied)
-        proposal = _proposal(walk, signed, plan, attached=said)
-        _forget_stale(walk)
+        proposal = _proposal(walk.authority.registry, walk.clock, signed, plan, attached=said)
+        _forget_stale(walk.authority.registry, walk.policies)
         waiting = records.all("proposal")
         if any(one.id == proposal.id for one in waiting):
             return proposal
@@ -90,13 +100,13 @@ async def propose_policy(
         author = PrincipalId(proposal.by)
         entry = policy_proposed(
             proposal,
-            sealing=sealing_for(walk, principal_subject(author)),
-            author=pseudonym_of(walk, author),
+            sealing=sealing_for(walk.recorder, principal_subject(author)),
+            author=pseudonym_of(walk.recorder, author),
             changes=encode(changes),
             attached=said,
             key_file=signed_with,
         )
-        _, left = await record_entry(walk, entry)
+        _, left = await record_entry(walk.recorder, entry)
         # 2. The proposal waits.
         body = msgspec.json.encode(proposal)
         records.put(PolicyRecord(kind="proposal", id=proposal.id, at=proposal.at, body=body))
@@ -111,25 +121,35 @@ async def publish_policy(walk: Walk, name: str, token: str) -> Applied:
     Raises as `verified_step`; Unverified (`publication.other`) for a signature to something else; Refused
     (`publication.unknown`, `publication.group`, `publication.own`, `publication.superseded`); Unavailable.
     """
-    records = records_of(walk)
-    async with walk.under_way.applying:
-        proposal = found_proposal(walk, name)
-        signed, signed_with = await _verified(walk, token, "publish")
-        if (unsigned := signer_fault(walk, proposal.by, proposal.key)) is not None:
+    records = records_of(walk.policies)
+    async with walk.asking.under_way.applying:
+        proposal = found_proposal(walk.policies, name)
+        signed, signed_with = await _verified(
+            walk.recorder, walk.authority, walk.asking.under_way, token, "publish"
+        )
+        if (unsigned := signer_fault(walk.authority, proposal.by, proposal.key)) is not None:
             raise unsigned
         _require_same(signed, before=proposal.before, after=proposal.after, proposal=proposal.id)
-        current = walk.registry.current
+        current = walk.authority.registry.current
         fault = publisher_fault(signed, group=walk.policies.publishers, current=current) or own_fault(
             signed, author=PrincipalId(proposal.by), key=proposal.key, current=current
         )
         if fault is not None:
             raise fault
-        plan = await _planned_whole(walk, proposal.documents, before=proposal.before)
+        plan = await _planned_whole(
+            walk.authority.registry,
+            walk.policies,
+            walk.drills,
+            walk.limits,
+            walk.clock,
+            proposal.documents,
+            before=proposal.before,
+        )
         # Names that the policies use may have been removed since the proposal.
         require_protection(plan.applied)
         published = Published(
             how="two_people",
-            author=pseudonym_of(walk, proposal.by),
+            author=pseudonym_of(walk.recorder, proposal.by),
             proposal=proposal.id,
             step=signed.token,
             key_file=signed_with,
@@ -146,77 +166,117 @@ async def rollback_policy(walk: Walk, name: str, token: str) -> Applied:
     `name`: as `kept_set` takes it. Raises as `verified_step` and `kept_set`; Unverified (`publication.other`); Refused
     (`publication.group`); Unavailable.
     """
-    async with walk.under_way.applying:
-        kept = kept_set(walk, name)
-        signed, signed_with = await _verified(walk, token, "rollback")
-        before = documents_digest(policy_documents(walk.registry.documents()))
+    async with walk.asking.under_way.applying:
+        kept = kept_set(walk.authority.registry, walk.policies, name)
+        signed, signed_with = await _verified(
+            walk.recorder, walk.authority, walk.asking.under_way, token, "rollback"
+        )
+        before = documents_digest(policy_documents(walk.authority.registry.documents()))
         _require_same(signed, before=before, after=kept.digest, proposal="")
-        fault = publisher_fault(signed, group=walk.policies.publishers, current=walk.registry.current)
+        fault = publisher_fault(
+            signed, group=walk.policies.publishers, current=walk.authority.registry.current
+        )
         if fault is not None:
             raise fault
-        plan = await _planned_whole(walk, kept.documents, before=before)
+        plan = await _planned_whole(
+            walk.authority.registry,
+            walk.policies,
+            walk.drills,
+            walk.limits,
+            walk.clock,
+            kept.documents,
+            before=before,
+        )
         published = Published(how="rollback", step=signed.token, key_file=signed_with)
         return await put_into_force(walk, plan, by=signed.by, published=published)
 
 
-async def withdraw_proposal(walk: Walk, name: str, *, by: str) -> Proposal:
+async def withdraw_proposal(
+    recorder: Recorder, under_way: InProgress, policies: PolicyState, name: str, *, by: str
+) -> Proposal:
     """Withdraw a proposal; the ledger keeps its entry. `by`: the operator, as the control endpoint knows them.
 
     Raises Refused (`publication.unknown`), Unavailable.
     """
-    async with walk.under_way.applying:
-        proposal = found_proposal(walk, name)
+    async with under_way.applying:
+        proposal = found_proposal(policies, name)
         # 1. Ledger first. After a crash here the next start removes the proposal.
-        sealing, pseudonym = sealing_for(walk, operator_subject(by)), pseudonym_of(walk, by)
-        entry = policy_withdrawn(proposal, at=walk.clock.now(), sealing=sealing, by=by, pseudonym=pseudonym)
-        _, left = await record_entry(walk, entry)
+        sealing, pseudonym = sealing_for(recorder, operator_subject(by)), pseudonym_of(recorder, by)
+        entry = policy_withdrawn(
+            proposal, at=recorder.clock.now(), sealing=sealing, by=by, pseudonym=pseudonym
+        )
+        _, left = await record_entry(recorder, entry)
         # 2. The proposal no longer waits.
-        records_of(walk).remove("proposal", proposal.id)
+        records_of(policies).remove("proposal", proposal.id)
     if left is not None:
         raise left
     return proposal
 
 
-def found_proposal(walk: Walk, name: str) -> Proposal:
+def found_proposal(policies: PolicyState, name: str) -> Proposal:
     """Return the proposal of this id. Raises Refused (`publication.unknown`), Unavailable."""
-    record = records_of(walk).find("proposal", name)
+    record = records_of(policies).find("proposal", name)
     if record is None:
         raise PUBLICATION_UNKNOWN(f"no proposal {shown(name)} is pending: see `answerable policy proposals`")
     return msgspec.json.decode(record.body, type=Proposal)
 
 
-def waiting_proposals(walk: Walk) -> tuple[Proposal, ...]:
+def waiting_proposals(policies: PolicyState) -> tuple[Proposal, ...]:
     """Return every proposal, newest first. Raises Unavailable."""
-    return tuple(msgspec.json.decode(one.body, type=Proposal) for one in records_of(walk).all("proposal"))
+    return tuple(msgspec.json.decode(one.body, type=Proposal) for one in records_of(policies).all("proposal"))
 
 
 async def planned_sets(
-    walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str], *, same: bool = False
+    registry: RegistryStore,
+    policies: PolicyState,
+    drills: DrillState[Walk],
+    limits: WalkLimits,
+    clock: Clock,
+    documents: Sequence[JSONValue],
+    removed: Sequence[str],
+    *,
+    same: bool = False,
 ) -> RegistryChange:
     """Check and compile these policy sets; return what they would change. `same`: they may already be in force.
 
     Raises as `propose_policy`.
     """
-    return await _planned(walk, documents, removed, same=same)
+    return await _planned(registry, policies, drills, limits, clock, documents, removed, same=same)
 
 
-async def _verified(walk: Walk, token: str, wanted: PublicationStep) -> tuple[SignedStep, KeyFile]:
+async def _verified(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    under_way: InProgress,
+    token: str,
+    wanted: PublicationStep,
+) -> tuple[SignedStep, KeyFile]:
     """Return the verified step and the key file it was signed with; the key is on record on return."""
     signed = verified_step(
         token,
         wanted=wanted,
-        audience=walk.ledger.origin,
-        current=walk.registry.current,
-        now=walk.clock.now(),
+        audience=recorder.ledger.origin,
+        current=authority.registry.current,
+        now=recorder.clock.now(),
     )
-    signed_with = await key_file(walk, signed.by, signed.key, applying=True)
-    if (unsigned := signer_fault(walk, signed.by, signed.key)) is not None:
+    signed_with = await key_file(
+        recorder, authority.registry, under_way, signed.by, signed.key, applying=True
+    )
+    if (unsigned := signer_fault(authority, signed.by, signed.key)) is not None:
         raise unsigned
     return signed, signed_with
 
 
 async def _planned(
-    walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str], *, same: bool = False
+    registry: RegistryStore,
+    policies: PolicyState,
+    drills: DrillState[Walk],
+    limits: WalkLimits,
+    clock: Clock,
+    documents: Sequence[JSONValue],
+    removed: Sequence[str],
+    *,
+    same: bool = False,
 ) -> RegistryChange:
     for document in documents:
         if not isinstance(document, dict) or document.get("kind") != "PolicySet":
@@ -225,30 +285,43 @@ async def _planned(
                 "apply` for the others"
             )
     keys = {f"PolicySet/{name}" for name in removed}
-    missing = keys - walk.registry.documents().keys()
+    missing = keys - registry.documents().keys()
     if missing:
         raise PUBLICATION_UNKNOWN(f"there is no {shown(sorted(missing)[0])} to remove")
     both = keys & {document_key(one) for one in documents if isinstance(one, dict) and "metadata" in one}
     if both:
         raise PUBLICATION_MALFORMED(f"{shown(sorted(both)[0])} is both given and removed")
-    plan = await planned_aside(walk, documents, without=keys)
+    plan = await planned_aside(registry, policies, drills, limits, clock, documents, without=keys)
     if not plan.applied.changes and not same:
         raise PUBLICATION_NOTHING()
     return plan
 
 
-async def _planned_whole(walk: Walk, documents: dict[str, str], *, before: str) -> RegistryChange:
+async def _planned_whole(
+    registry: RegistryStore,
+    policies: PolicyState,
+    drills: DrillState[Walk],
+    limits: WalkLimits,
+    clock: Clock,
+    documents: dict[str, str],
+    *,
+    before: str,
+) -> RegistryChange:
     """Plan these as all the policy sets. Raises Refused (`publication.superseded`) unless the sets in force have digest
     `before`."""
-    present = policy_documents(walk.registry.documents())
+    present = policy_documents(registry.documents())
     if documents_digest(present) != before:
         raise PUBLICATION_SUPERSEDED()
     given = [parse(text.encode()) for text in documents.values()]
-    return await planned_aside(walk, given, without=present.keys() - documents.keys())
+    return await planned_aside(
+        registry, policies, drills, limits, clock, given, without=present.keys() - documents.keys()
+    )
 
 
-def _proposal(walk: Walk, signed: SignedStep, plan: RegistryChange, *, attached: bytes) -> Proposal:
-    before = documents_digest(policy_documents(walk.registry.documents()))
+def _proposal(
+    registry: RegistryStore, clock: Clock, signed: SignedStep, plan: RegistryChange, *, attached: bytes
+) -> Proposal:
+    before = documents_digest(policy_documents(registry.documents()))
     wanted = policy_documents(plan.documents)
     after = documents_digest(wanted)
     if signed.before != before:
@@ -258,7 +331,7 @@ def _proposal(walk: Walk, signed: SignedStep, plan: RegistryChange, *, attached:
         id=proposal_id(signed.token),
         by=signed.by,
         key=signed.key,
-        at=walk.clock.now(),
+        at=clock.now(),
         before=before,
         after=after,
         comment=signed.comment,
@@ -275,9 +348,9 @@ def _require_same(signed: SignedStep, *, before: str, after: str, proposal: str)
         )
 
 
-def _forget_stale(walk: Walk) -> None:
+def _forget_stale(registry: RegistryStore, policies: PolicyState) -> None:
     """Remove proposals based on sets that are no longer in force: they can never be published."""
-    before = documents_digest(policy_documents(walk.registry.documents()))
-    for proposal in waiting_proposals(walk):
+    before = documents_digest(policy_documents(registry.documents()))
+    for proposal in waiting_proposals(policies):
         if proposal.before != before:
-            records_of(walk).remove("proposal", proposal.id)
+            records_of(policies).remove("proposal", proposal.id)

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.opened import FindKey
+    from answerable.flows.state.parts import Recorder
     from answerable.flows.state.policy_desk import AskedAgain
-    from answerable.flows.state.walk import Walk
+    from answerable.ports.clock import Clock
+    from answerable.ports.ledger import Ledger
     from answerable.verify.citation_index import StatedPlaces
     from answerable.verify.replayed import Replayed, Verdict
 
@@ -61,63 +63,72 @@ class Stretch:
 
 
 async def replay_decisions(
-    walk: Walk, asked: AskedAgain, *, start: int = 0, stop: int | None = None, entries: int = ENTRIES_MAX
+    recorder: Recorder,
+    asked: AskedAgain,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    entries: int = ENTRIES_MAX,
 ) -> Stretch:
     """Replay the decisions from entry `start` on, for at most `STRETCH_SECONDS_MAX` seconds and `entries` entries.
 
     `stop`: first entry not replayed. `asked`: state of the replay of this log, the same for every call. Raises
     Unavailable, and Broken (`ledger.*`).
     """
-    size = walk.ledger.size
+    size = recorder.ledger.size
     stop = min(size, size if stop is None else stop, start + min(entries, ENTRIES_MAX))
     stretch = Stretch(start=start, end=start, size=size)
-    ends_at = walk.clock.monotonic() + STRETCH_SECONDS_MAX
+    ends_at = recorder.clock.monotonic() + STRETCH_SECONDS_MAX
     async with asked.turn:
         # 1. Read everything before `start`, once in the life of a process.
-        stretch.reading = not await _read_to(walk, asked.places, min(start, size), ends_at)
+        stretch.reading = not await _read_to(
+            recorder.ledger, recorder.clock, asked.places, min(start, size), ends_at
+        )
         if stretch.reading:
             return stretch
         # 2. From there on, statements that decisions refer to come before the decisions.
         before = StatedBefore(
-            asked.places, lambda index: from_thread.run_sync(walk.ledger.entry, index), walk.subject_keys.find
+            asked.places,
+            lambda index: from_thread.run_sync(recorder.ledger.entry, index),
+            recorder.subject_keys.find,
         )
-        for decisions, end in _turns(walk, asked.places, start, stop):
+        for decisions, end in _turns(recorder.ledger, asked.places, start, stop):
             if decisions:
                 found = await to_thread.run_sync(
-                    partial(_asked_again, decisions, before, walk.subject_keys.find, asked.count)
+                    partial(_asked_again, decisions, before, recorder.subject_keys.find, asked.count)
                 )
                 asked.count += len(found)
                 stretch.take(found)
             stretch.end = end
             await anyio.sleep(REST_SECONDS)
-            if walk.clock.monotonic() >= ends_at:
+            if recorder.clock.monotonic() >= ends_at:
                 break
     return stretch
 
 
-async def _read_to(walk: Walk, places: StatedPlaces, start: int, ends_at: float) -> bool:
+async def _read_to(ledger: Ledger, clock: Clock, places: StatedPlaces, start: int, ends_at: float) -> bool:
     """Read entries up to `start` until the time is up. Return whether all are read."""
     if places.read_to >= start:
         return True
-    for stored in walk.ledger.replay(places.read_to):
+    for stored in ledger.replay(places.read_to):
         places.note(stored)
         if places.read_to >= start:
             return True
         if stored.index % READ_AT_ONCE == 0:
             await anyio.lowlevel.checkpoint()
-            if walk.clock.monotonic() >= ends_at:
+            if clock.monotonic() >= ends_at:
                 break
     return places.read_to >= start
 
 
 def _turns(
-    walk: Walk, places: StatedPlaces, start: int, stop: int
+    ledger: Ledger, places: StatedPlaces, start: int, stop: int
 ) -> Iterator[tuple[list[StoredEntry], int]]:
     """Yield the decisions of each turn, and the first entry after the turn."""
     decisions: list[StoredEntry] = []
     if start >= stop:
         return
-    for stored in walk.ledger.replay(start):
+    for stored in ledger.replay(start):
         places.note(stored)
         if stored.tag in DECIDED:
             decisions.append(stored)

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.canonical import JSONValue
+    from answerable.flows.state.drill_desk import DrillState
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.flows.state.policy_desk import PolicyState
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.registry_store import RegistryStore
 
 KIND: Final = "shadow"
 SET: Final = "set"
@@ -35,95 +43,120 @@ DIFFERENCES_MAX: Final = 200
 
 
 async def start_shadow(
-    walk: Walk, documents: Sequence[JSONValue], *, removed: Sequence[str] = (), by: str
+    ledger: Ledger,
+    registry: RegistryStore,
+    policies: PolicyState,
+    drills: DrillState[Walk],
+    limits: WalkLimits,
+    clock: Clock,
+    entropy: Entropy,
+    documents: Sequence[JSONValue],
+    *,
+    removed: Sequence[str] = (),
+    by: str,
 ) -> ShadowSet:
     """Start shadowing these policy sets, in place of those shadowed now.
 
     Raises Malformed (`registry.faults`, `policy.*`), Refused (`publication.unknown`), Unavailable.
     """
-    records = records_of(walk)
-    walk.policies.shadow = await candidate(walk, None, documents, removed)
+    records = records_of(policies)
+    policies.shadow = await candidate(registry, policies, drills, limits, clock, None, documents, removed)
     shadow = ShadowSet(
-        id=walk.entropy.token(),
+        id=entropy.token(),
         documents=[encode(one).decode() for one in documents],
         removed=[*removed],
-        since=walk.clock.now(),
+        since=clock.now(),
         by=by,
     )
-    walk.policies.seen = ShadowSeen(shadow=shadow.id, began=walk.ledger.size, read_to=walk.ledger.size)
+    policies.seen = ShadowSeen(shadow=shadow.id, began=ledger.size, read_to=ledger.size)
     records.put(PolicyRecord(kind=KIND, id=SET, at=shadow.since, body=msgspec.json.encode(shadow)))
-    _keep(walk, walk.policies.seen)
+    _keep(ledger, policies, clock, policies.seen)
     return shadow
 
 
-def stop_shadow(walk: Walk) -> ShadowSet:
+def stop_shadow(policies: PolicyState) -> ShadowSet:
     """Stop the shadow and delete its counts. Raises Refused (`shadow.none`), Unavailable."""
-    shadow = shadow_set(walk)
+    shadow = shadow_set(policies)
     if shadow is None:
         raise SHADOW_NONE()
-    records = records_of(walk)
+    records = records_of(policies)
     for record in records.all(KIND):
         records.remove(KIND, record.id)
-    walk.policies.shadow = walk.policies.seen = None
+    policies.shadow = policies.seen = None
     return shadow
 
 
-def shadow_set(walk: Walk) -> ShadowSet | None:
+def shadow_set(policies: PolicyState) -> ShadowSet | None:
     """Return the shadowed set, whichever process started it. Raises Unavailable."""
-    record = records_of(walk).find(KIND, SET)
+    record = records_of(policies).find(KIND, SET)
     return None if record is None else msgspec.json.decode(record.body, type=ShadowSet)
 
 
-def shadow_seen(walk: Walk, shadow: ShadowSet) -> ShadowSeen:
+def shadow_seen(ledger: Ledger, policies: PolicyState, shadow: ShadowSet) -> ShadowSeen:
     """Return how far the shadow has followed this log. Raises Unavailable."""
-    seen = walk.policies.seen
+    seen = policies.seen
     if seen is None:
-        record = records_of(walk).find(KIND, walk.ledger.origin)
+        record = records_of(policies).find(KIND, ledger.origin)
         seen = None if record is None else msgspec.json.decode(record.body, type=ShadowSeen)
     if seen is None or seen.shadow != shadow.id:
         # Another process started it: follow it from now on.
-        seen = ShadowSeen(shadow=shadow.id, began=walk.ledger.size, read_to=walk.ledger.size)
-    walk.policies.seen = seen
+        seen = ShadowSeen(shadow=shadow.id, began=ledger.size, read_to=ledger.size)
+    policies.seen = seen
     return seen
 
 
-async def follow_shadow(walk: Walk) -> bool:
+async def follow_shadow(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    policies: PolicyState,
+    drills: DrillState[Walk],
+    limits: WalkLimits,
+) -> bool:
     """Run one round of at most `ROUND_SECONDS_MAX`. Return whether there is more to read. Raises Unavailable."""
-    if walk.policies.records is None:
+    if policies.records is None:
         return False
-    shadow = await to_thread.run_sync(shadow_set, walk)
+    shadow = await to_thread.run_sync(shadow_set, policies)
     if shadow is None:
-        walk.policies.shadow = walk.policies.seen = None
+        policies.shadow = policies.seen = None
         return False
-    seen = shadow_seen(walk, shadow)
+    seen = shadow_seen(recorder.ledger, policies, shadow)
     documents = [parse(text.encode()) for text in shadow.documents]
     try:
-        walk.policies.shadow = await candidate(walk, walk.policies.shadow, documents, shadow.removed)
+        policies.shadow = await candidate(
+            authority.registry,
+            policies,
+            drills,
+            limits,
+            recorder.clock,
+            policies.shadow,
+            documents,
+            shadow.removed,
+        )
     except (Malformed, Refused) as fault:
         # The registry changed and the set no longer compiles. Decisions wait until it does, and the fault is reported.
         seen.fault = fault.message
-        await to_thread.run_sync(_keep, walk, seen)
+        await to_thread.run_sync(_keep, recorder.ledger, policies, recorder.clock, seen)
         return False
-    seen.fault, seen.policy_set = "", walk.policies.shadow[1].policy_set
-    ends_at = walk.clock.monotonic() + ROUND_SECONDS_MAX
-    if not await read_declared(walk, ends_at):
+    seen.fault, seen.policy_set = "", policies.shadow[1].policy_set
+    ends_at = recorder.clock.monotonic() + ROUND_SECONDS_MAX
+    if not await read_declared(recorder, policies, ends_at):
         return True
     before = seen.read_to
-    async for stored in in_turns(walk, seen.read_to, ends_at):
-        found = compared(walk, walk.policies.shadow[1], stored, seen.tally)
+    async for stored in in_turns(recorder.ledger, recorder.clock, seen.read_to, ends_at):
+        found = compared(
+            recorder.subject_keys, authority.approvals, policies, policies.shadow[1], stored, seen.tally
+        )
         seen.read_to = stored.index + 1
         if found is not None:
             seen.differences = [*seen.differences[1 - DIFFERENCES_MAX :], found]
-        if walk.policies.seen is not seen:
+        if policies.seen is not seen:
             return False
-    if walk.policies.seen is seen and seen.read_to > before:
-        await to_thread.run_sync(partial(_keep, walk, seen))
-    return seen.read_to < walk.ledger.size
+    if policies.seen is seen and seen.read_to > before:
+        await to_thread.run_sync(partial(_keep, recorder.ledger, policies, recorder.clock, seen))
+    return seen.read_to < recorder.ledger.size
 
 
-def _keep(walk: Walk, seen: ShadowSeen) -> None:
+def _keep(ledger: Ledger, policies: PolicyState, clock: Clock, seen: ShadowSeen) -> None:
     """Store counts and position in one write, so that no entry counts twice after a crash."""
-    record = PolicyRecord(
-        kind=KIND, id=walk.ledger.origin, at=walk.clock.now(), body=msgspec.json.encode(seen)
-    )
-    records_of(walk).put(record)
+    record = PolicyRecord(kind=KIND, id=ledger.origin, at=clock.now(), body=msgspec.json.encode(seen))
+    records_of(policies).put(record)

@@ -36,8 +36,16 @@ if TYPE_CHECKING:
     from answerable.core.decision.compared import Unasked
     from answerable.core.decision.decision import Decision, Effect
     from answerable.core.ledger.entry import StoredEntry
+    from answerable.flows.state.drill_desk import DrillState
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.flows.state.policy_desk import PolicyState
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.clock import Clock
     from answerable.ports.policy_evaluation import PolicyAsking
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.subject_keys import SubjectKeys
 
 PAGE_SECONDS_MAX: Final = 0.5
 DIFFERENCES_MAX: Final = 500
@@ -91,7 +99,11 @@ class Trial:
 
 
 async def simulate_policy(
-    walk: Walk,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    policies: PolicyState,
+    drills: DrillState[Walk],
+    limits: WalkLimits,
     documents: Sequence[JSONValue],
     *,
     removed: Sequence[str] = (),
@@ -105,22 +117,26 @@ async def simulate_policy(
     name. Raises Malformed (`registry.faults`, `policy.*`, `simulation.tier`), Refused (`publication.nothing`,
     `publication.unknown`), Unavailable.
     """
-    trial = Trial(tiers=checked_tiers(tiers, walk.registry.current.capabilities))
-    asking = await _candidate(walk, documents, removed)
-    ends_at = walk.clock.monotonic() + PAGE_SECONDS_MAX
-    if not await read_declared(walk, ends_at):
-        size = walk.ledger.size
+    trial = Trial(tiers=checked_tiers(tiers, authority.registry.current.capabilities))
+    asking = await _candidate(
+        authority.registry, policies, drills, limits, recorder.clock, documents, removed
+    )
+    ends_at = recorder.clock.monotonic() + PAGE_SECONDS_MAX
+    if not await read_declared(recorder, policies, ends_at):
+        size = recorder.ledger.size
         return Page(start=start, end=start, size=size, more=True, policy_set=asking.policy_set, reading=True)
-    first = start or begins_at(walk, since)
+    first = start or begins_at(recorder.ledger, since)
     tally, differences, end = Tally(), list[Difference](), first
-    async for stored in in_turns(walk, first, ends_at):
-        found = compared(walk, asking, stored, tally, trial=trial)
+    async for stored in in_turns(recorder.ledger, recorder.clock, first, ends_at):
+        found = compared(
+            recorder.subject_keys, authority.approvals, policies, asking, stored, tally, trial=trial
+        )
         if found is not None:
             differences.append(found)
         end = stored.index + 1
         if len(differences) >= DIFFERENCES_MAX:
             break
-    size = walk.ledger.size
+    size = recorder.ledger.size
     return Page(
         start=first,
         end=end,
@@ -134,7 +150,14 @@ async def simulate_policy(
 
 
 def compared(
-    walk: Walk, asking: PolicyAsking, stored: StoredEntry, tally: Tally, *, trial: Trial | None = None
+    subject_keys: SubjectKeys,
+    approvals: ApprovalRegister,
+    policies: PolicyState,
+    asking: PolicyAsking,
+    stored: StoredEntry,
+    tally: Tally,
+    *,
+    trial: Trial | None = None,
 ) -> Difference | None:
     """Evaluate the candidate on one entry and count it. Return the difference, if it is a decision and differs."""
     effect = DECIDED.get(stored.tag)
@@ -143,14 +166,14 @@ def compared(
             trial.questions.tasks += 1
         return None
     leaf = leaf_of(stored)
-    if _was_test(walk, stored, leaf):
+    if _was_test(approvals, stored, leaf):
         return None
-    fields, why = fields_asked(walk, stored, leaf)
+    fields, why = fields_asked(subject_keys, stored, leaf)
     if why is not None:
         tally.skip(why)
         return None
     was = past_of(stored.index, leaf, effect, fields)
-    counted_by = walk.policies.declared.parts.get(was.policy_set)
+    counted_by = policies.declared.parts.get(was.policy_set)
     question = fields["question"] if trial is None else at_tier(fields["question"], trial.tiers)
     try:
         found = asking.ask(question, counted_by=counted_by)
@@ -162,11 +185,11 @@ def compared(
     return tally.add(was, found)
 
 
-def _was_test(walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]) -> bool:
+def _was_test(approvals: ApprovalRegister, stored: StoredEntry, leaf: dict[str, JSONValue]) -> bool:
     """Whether the approval was an attention check whose result is announced. Until then it counts as a real one."""
     if stored.tag != Tag.APPROVAL_ASKED:
         return False
-    approval = walk.approvals.find(ApprovalId(str(leaf.get("approval"))))
+    approval = approvals.find(ApprovalId(str(leaf.get("approval"))))
     return approval is not None and bool(approval.told_test)
 
 
@@ -189,17 +212,17 @@ def past_of(index: int, leaf: dict[str, JSONValue], effect: Effect, fields: dict
 
 
 def fields_asked(
-    walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]
+    subject_keys: SubjectKeys, stored: StoredEntry, leaf: dict[str, JSONValue]
 ) -> tuple[dict[str, bytes], Unasked | None]:
     """Return the opened fields of an entry, with its policy question; or why it cannot be evaluated."""
     if not stored.attachment and leaf.get("_sd"):
         return {}, "erased"
     try:
-        fields = disclosures_of(stored, walk.subject_keys.find)
+        fields = disclosures_of(stored, subject_keys.find)
     except AnswerableError:
         return {}, "unreadable"
     if fields is None:
-        return {}, "erased" if walk.subject_keys.find(key_id_of(stored.attachment)) is None else "unreadable"
+        return {}, "erased" if subject_keys.find(key_id_of(stored.attachment)) is None else "unreadable"
     named = {one.name: bytes(one.value) for one in fields}
     if "question_digest" in named:
         return {}, "not_kept"
@@ -211,36 +234,53 @@ def fields_asked(
     return named, None
 
 
-async def _candidate(walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str]) -> PolicyAsking:
-    walk.policies.candidate = await candidate(walk, walk.policies.candidate, documents, removed)
-    return walk.policies.candidate[1]
+async def _candidate(
+    registry: RegistryStore,
+    policies: PolicyState,
+    drills: DrillState[Walk],
+    limits: WalkLimits,
+    clock: Clock,
+    documents: Sequence[JSONValue],
+    removed: Sequence[str],
+) -> PolicyAsking:
+    policies.candidate = await candidate(
+        registry, policies, drills, limits, clock, policies.candidate, documents, removed
+    )
+    return policies.candidate[1]
 
 
 async def candidate(
-    walk: Walk, known: tuple[str, PolicyAsking] | None, documents: Sequence[JSONValue], removed: Sequence[str]
+    registry: RegistryStore,
+    policies: PolicyState,
+    drills: DrillState[Walk],
+    limits: WalkLimits,
+    clock: Clock,
+    known: tuple[str, PolicyAsking] | None,
+    documents: Sequence[JSONValue],
+    removed: Sequence[str],
 ) -> tuple[str, PolicyAsking]:
     """Compile a candidate; return it with the digest of its sources. `known`: an earlier candidate to reuse if equal.
 
     Raises Malformed (`registry.faults`, `policy.*`), Refused (`publication.unknown`), Unavailable.
     """
-    compile_asking = walk.policies.compile_asking
+    compile_asking = policies.compile_asking
     if compile_asking is None:
         raise PUBLICATION_NO_ASKING()
     given = encode([*documents, {"removed": [*removed]}])
-    name = documents_digest({"given": given, "registry": encode(walk.registry.current.digest)})
+    name = documents_digest({"given": given, "registry": encode(registry.current.digest)})
     if known is not None and known[0] == name:
         return known
-    plan = await planned_sets(walk, documents, removed, same=True)
+    plan = await planned_sets(registry, policies, drills, limits, clock, documents, removed, same=True)
     return name, await to_thread.run_sync(partial(compile_asking, plan.policies, plan.snapshot))
 
 
-async def read_declared(walk: Walk, ends_at: float) -> bool:
+async def read_declared(recorder: Recorder, policies: PolicyState, ends_at: float) -> bool:
     """Read what policy sets declared, continuing from the last call. Return whether the log is read to its end."""
-    declared, size = walk.policies.declared, walk.ledger.size
-    async for stored in in_turns(walk, declared.read_to, ends_at):
+    declared, size = policies.declared, recorder.ledger.size
+    async for stored in in_turns(recorder.ledger, recorder.clock, declared.read_to, ends_at):
         declared.read_to = stored.index + 1
         if stored.tag == Tag.POLICY_CHANGE:
-            fields = disclosures_of(stored, walk.subject_keys.find) or ()
+            fields = disclosures_of(stored, recorder.subject_keys.find) or ()
             said = next((bytes(one.value) for one in fields if one.name == "declared"), None)
             if said is not None:
                 declared.parts[str(leaf_of(stored).get("after"))] = parts_of_form(parse(said))

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.documents.stop_rule import StopRule
     from answerable.flows.counters.rule_numbers import Place, RuleNumber
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.flows.state.walk_limits import WalkLimits
 
 SECONDS_MAX: Final = 20
 FIRINGS_MAX: Final = 1_000
@@ -59,19 +60,23 @@ class RuleTrial:
     unknown: int = 0
 
 
-async def simulate_rule(walk: Walk, name: str, *, since: int = 0) -> RuleTrial:
+async def simulate_rule(
+    recorder: Recorder, authority: AuthorityRegisters, limits: WalkLimits, name: str, *, since: int = 0
+) -> RuleTrial:
     """Simulate the rule for at most `SECONDS_MAX` seconds of reading.
 
     `since`: Unix milliseconds; actions within the rule's window before it are counted, too. Raises Malformed
     (`stop_rule.unknown`).
     """
-    rule = walk.registry.current.stop_rules.get(name)
+    rule = authority.registry.current.stop_rules.get(name)
     if rule is None:
         raise STOP_RULE_UNKNOWN(f"there is no stop rule {shown(name)}: apply it with `dryRun: true` first")
-    number = number_of(walk, rule, since)
+    number = number_of(recorder, authority, limits, rule, since)
     trial = _Trial(rule, number, since)
-    found = RuleTrial(start=number.start, end=number.start, size=walk.ledger.size)
-    async for stored in in_turns(walk, number.start, walk.clock.monotonic() + SECONDS_MAX):
+    found = RuleTrial(start=number.start, end=number.start, size=recorder.ledger.size)
+    async for stored in in_turns(
+        recorder.ledger, recorder.clock, number.start, recorder.clock.monotonic() + SECONDS_MAX
+    ):
         for stop_rule_signal in number.told(stored):
             trial.saw(stop_rule_signal, stored)
         found.end = stored.index + 1

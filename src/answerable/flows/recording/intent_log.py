@@ -29,21 +29,16 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.core.mandate.budget import Amounts, Reserved
-    from answerable.ports.approval_register import ApprovalRegister
-    from answerable.ports.entropy import Entropy
-    from answerable.ports.ledger import Ledger
-    from answerable.ports.mandate_register import MandateRegister
-    from answerable.ports.prepared_register import PreparedRegister
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.flows.state.worlds import Verification
 
 
 class Parts(Protocol):
-    """The parts of a process in which a commit takes something. prepared: None if prepared objects are not stored."""
+    """The parts of a process in which a commit takes something."""
 
-    entropy: Entropy
-    ledger: Ledger
-    mandates: MandateRegister
-    approvals: ApprovalRegister
-    prepared: PreparedRegister | None
+    recorder: Recorder
+    authority: AuthorityRegisters
+    verification: Verification
 
 
 class EmbeddedIntentLog:
@@ -52,11 +47,11 @@ class EmbeddedIntentLog:
     def __init__(self, parts: Parts) -> None:
         # A weak reference avoids a cycle: files are closed as soon as the parts are dropped, not at some later time.
         self._ref = ref(parts)
-        self._runs = Runs(parts.entropy.bytes)
+        self._runs = Runs(parts.recorder.entropy.bytes)
         self._counts = BudgetCounts()
 
     async def commit(self, request: CommitRequest) -> Committed | Conflict:
-        mandates, reserved = self._parts().mandates, request.reserved
+        mandates, reserved = self._parts().authority.mandates, request.reserved
         call = mandates.reserve(request.accounts, reserved.amounts)
         if call is None:
             return Conflict(why="mandate.closed")
@@ -110,7 +105,7 @@ class EmbeddedIntentLog:
 
         def counted(receipt: Receipt) -> None:
             if reserved is not None and (returned or overrun):
-                mandates = self._parts().mandates
+                mandates = self._parts().authority.mandates
                 mandates.give_back(reserved.accounts, returned)
                 mandates.take_more(reserved.accounts, overrun)
                 self._counts.ended(reserved, returned, overrun, receipt.index)
@@ -119,7 +114,7 @@ class EmbeddedIntentLog:
         if mandate:
             return await self.record(mandate, make, patient=patient, then=counted)
         entry = make(None)
-        submitted, left = await placed_entry(self._parts(), lambda: entry, patient=patient)
+        submitted, left = await placed_entry(self._parts().recorder, lambda: entry, patient=patient)
         counted(submitted.receipt)
         return await durable_entry(submitted, left)
 
@@ -134,13 +129,13 @@ class EmbeddedIntentLog:
         take: Callable[[Entry], None] | None = None,
     ) -> tuple[Receipt, BaseException | None]:
         """take: takes what the entry states, right before it gets its place; it may raise, as the log may."""
-        parts, runs = self._parts(), self._runs
+        recorder, runs = self._parts().recorder, self._runs
         place = runs.place(mandate)
         try:
             entry = make(place)
             if take is not None:
                 take(entry)
-            submitted = parts.ledger.submit(entry)
+            submitted = recorder.ledger.submit(entry)
         except Unavailable as busy:
             if busy.code != "ledger.busy" or not patient:
                 raise
@@ -161,7 +156,7 @@ class EmbeddedIntentLog:
             placed = runs.place(mandate)
             return make(placed)
 
-        submitted, left = await placed_entry(parts, again, patient=True, take=take)
+        submitted, left = await placed_entry(recorder, again, patient=True, take=take)
         runs.taken(mandate, placed, submitted.receipt.leaf_hash)
         if then is not None:
             then(submitted.receipt)
@@ -169,11 +164,11 @@ class EmbeddedIntentLog:
 
     def keep_budgets(self) -> None:
         parts = self._parts()
-        keep_budgets(parts.ledger, parts.mandates, self._counts)
+        keep_budgets(parts.recorder.ledger, parts.authority.mandates, self._counts)
 
     def restore_budgets(self) -> None:
         parts = self._parts()
-        restore_budgets(parts.ledger, parts.mandates, self._counts)
+        restore_budgets(parts.recorder.ledger, parts.authority.mandates, self._counts)
 
     def _parts(self) -> Parts:
         parts = self._ref()
@@ -183,7 +178,7 @@ class EmbeddedIntentLog:
     def _give_back(self, request: CommitRequest) -> None:
         """Undo a commit that has no intent: return its reservation, and remove it from the counts."""
         reserved = request.reserved
-        self._parts().mandates.give_back(reserved.accounts, reserved.amounts)
+        self._parts().authority.mandates.give_back(reserved.accounts, reserved.amounts)
         request.counts.withdraw()
 
 
@@ -210,7 +205,7 @@ class _Uses:
         """
         if self._taken:
             return
-        self._parts.ledger.require_room(entry)
+        self._parts.recorder.ledger.require_room(entry)
         if self._request.prepared:
             self._use_prepared()
         else:
@@ -220,7 +215,7 @@ class _Uses:
     def _use_prepared(self) -> None:
         """Use up the prepared object, and then the approval, if there is one. In the other order, two racing callers
         could each take one, and both would fail."""
-        register, request = self._parts.prepared, self._request
+        register, request = self._parts.verification.prepared, self._request
         if register is None:
             raise _EndedError("prepared.used")
         kept = register.get(request.prepared)
@@ -237,5 +232,5 @@ class _Uses:
             raise
 
     def _use_approval(self) -> None:
-        if not self._parts.approvals.use(ApprovalId(self._request.approval), self._request.at):
+        if not self._parts.authority.approvals.use(ApprovalId(self._request.approval), self._request.at):
             raise _EndedError("approval.used")

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.state.walk import Walk
+    from answerable.ports.clock import Clock
+    from answerable.ports.ledger import Ledger
 
 TURN_SECONDS: Final = 0.001
 """Work in one turn before other tasks run."""
@@ -22,15 +23,15 @@ CLOCK_BACK_MS_MAX: Final = 60_000
 """How far clocks may have gone back between two entries."""
 
 
-def begins_at(walk: Walk, since: int) -> int:
+def begins_at(ledger: Ledger, since: int) -> int:
     """Return the index of the first entry that may be of `since` (Unix milliseconds) or later.
 
     If clocks went back, the result is earlier than needed, never later.
     """
-    low, high = 0, walk.ledger.size
+    low, high = 0, ledger.size
     while low < high:
         middle = (low + high) // 2
-        at = leaf_of(walk.ledger.entry(middle)).get("at")
+        at = leaf_of(ledger.entry(middle)).get("at")
         if type(at) is int and at < since - CLOCK_BACK_MS_MAX:
             low = middle + 1
         else:
@@ -38,14 +39,14 @@ def begins_at(walk: Walk, since: int) -> int:
     return low
 
 
-async def in_turns(walk: Walk, start: int, ends_at: float) -> AsyncIterator[StoredEntry]:
+async def in_turns(ledger: Ledger, clock: Clock, start: int, ends_at: float) -> AsyncIterator[StoredEntry]:
     """Yield entries from an index on, resting after each turn, until `ends_at` (monotonic seconds)."""
-    rests_at = walk.clock.monotonic() + TURN_SECONDS
-    for stored in walk.ledger.replay(start):
+    rests_at = clock.monotonic() + TURN_SECONDS
+    for stored in ledger.replay(start):
         yield stored
-        now = walk.clock.monotonic()
+        now = clock.monotonic()
         if now >= ends_at:
             return
         if now >= rests_at:
             await anyio.sleep(REST_SECONDS)
-            rests_at = walk.clock.monotonic() + TURN_SECONDS
+            rests_at = clock.monotonic() + TURN_SECONDS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from anyio import CancelScope, get_cancelled_exc_class
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.subject_key import SubjectKey
-    from answerable.flows.state.walk import Walk
-    from answerable.ports.ledger import Ledger, Submitted
+    from answerable.flows.state.parts import Recorder
+    from answerable.ports.ledger import Submitted
 
 PSEUDONYMS_MAX = 10_000
 """People whose pseudonyms are cached in memory."""
 
 
 async def record_entry(
-    walk: Walk,
+    recorder: Recorder,
     entry: Entry,
     *,
     patient: bool = True,
@@ -34,54 +34,48 @@ async def record_entry(
 ) -> tuple[Receipt, BaseException | None]:
     """Make `entry`, which is in no run, durable even if the caller leaves. Parameters and result as those of
     `IntentLog.record`."""
-    submitted, left = await placed_entry(walk, lambda: entry, patient=patient, waits=waits)
+    submitted, left = await placed_entry(recorder, lambda: entry, patient=patient, waits=waits)
     if then is not None:
         then(submitted.receipt)
     return await durable_entry(submitted, left)
 
 
-def key_of(walk: Walk, subject: str) -> SubjectKey:
+def key_of(recorder: Recorder, subject: str) -> SubjectKey:
     """Return the subject's key. Raises Unavailable with effect `none`: creating a key is no effect."""
     try:
-        return walk.subject_keys.of(subject)
+        return recorder.subject_keys.of(subject)
     except Unavailable as failed:
         raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
 
 
-def sealing_for(walk: Walk, subject: str) -> Sealing:
+def sealing_for(recorder: Recorder, subject: str) -> Sealing:
     """Return the sealing of fields for this subject. Raises Unavailable if its key cannot be read."""
-    return Sealing(key=key_of(walk, subject), random=walk.entropy.bytes)
+    return Sealing(key=key_of(recorder, subject), random=recorder.entropy.bytes)
 
 
-def sealing_of_entry(walk: Walk, index: int) -> Sealing:
+def sealing_of_entry(recorder: Recorder, index: int) -> Sealing:
     """Return the sealing for fields that belong with an earlier entry: its key, or the log's own if it has none."""
     with suppress(Malformed):
-        key = walk.subject_keys.find(key_id_of(walk.ledger.entry(index).attachment))
+        key = recorder.subject_keys.find(key_id_of(recorder.ledger.entry(index).attachment))
         if key is not None:
-            return Sealing(key=key, random=walk.entropy.bytes)
-    return sealing_for(walk, LOG_SUBJECT)
+            return Sealing(key=key, random=recorder.entropy.bytes)
+    return sealing_for(recorder, LOG_SUBJECT)
 
 
-def pseudonym_of(walk: Walk, person: str) -> str:
+def pseudonym_of(recorder: Recorder, person: str) -> str:
     """Return the pseudonym that leaves use in place of a person's name. Raises Unavailable if their key cannot be
     read."""
-    known = walk.pseudonyms.get(person)
+    known = recorder.pseudonyms.get(person)
     if known is None:
-        if len(walk.pseudonyms) >= PSEUDONYMS_MAX:
-            walk.pseudonyms.clear()
-        key = key_of(walk, principal_subject(person))
-        known = walk.pseudonyms[person] = key.pseudonym(b"principal", person.encode())
+        if len(recorder.pseudonyms) >= PSEUDONYMS_MAX:
+            recorder.pseudonyms.clear()
+        key = key_of(recorder, principal_subject(person))
+        known = recorder.pseudonyms[person] = key.pseudonym(b"principal", person.encode())
     return known
 
 
-class LedgerOwner(Protocol):
-    """Whatever has the ledger of the process."""
-
-    ledger: Ledger
-
-
 async def placed_entry(
-    parts: LedgerOwner,
+    recorder: Recorder,
     make: Callable[[], Entry],
     *,
     patient: bool,
@@ -99,7 +93,7 @@ async def placed_entry(
         try:
             if take is not None:
                 take(entry)
-            return parts.ledger.submit(entry), left
+            return recorder.ledger.submit(entry), left
         except Unavailable as busy:
             if busy.code != "ledger.busy" or not patient:
                 raise
@@ -108,7 +102,7 @@ async def placed_entry(
             waits = None
         try:
             with CancelScope(shield=True):
-                await parts.ledger.room(entry)
+                await recorder.ledger.room(entry)
         except get_cancelled_exc_class() as gone:
             left = gone
 

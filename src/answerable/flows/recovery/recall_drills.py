@@ -30,7 +30,7 @@ class RecalledDrills:
     def note(self, stored: StoredEntry) -> None:
         """Note an entry with tag `drill`. Raises Broken (`ledger.leaf_malformed`)."""
         leaf = leaf_of(stored)
-        name = (payload_of(stored, leaf, self.walk.subject_keys.find) or {}).get("by")
+        name = (payload_of(stored, leaf, self.walk.recorder.subject_keys.find) or {}).get("by")
         by = name if isinstance(name, str) else f"{NAMELESS_PREFIX}{leaf.get('by')}"
         found = drill_in(leaf, by=by)
         if found is not None:

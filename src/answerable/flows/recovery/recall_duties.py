@@ -20,15 +20,19 @@ from answerable.flows.revocation.end_instance import written
 if TYPE_CHECKING:
     from answerable.core.approval.deputy_statement import DeputyStatement
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.duty_desk import OnCallState
+    from answerable.ports.clock import Clock
     from answerable.ports.duty_register import DutyRegister
+    from answerable.ports.subject_keys import SubjectKeys
 
 
 @dataclass(slots=True, kw_only=True)
 class RecalledDuties:
     """Collects duties from entries."""
 
-    walk: Walk
+    subject_keys: SubjectKeys
+    duties: OnCallState
+    clock: Clock
     given: list[DeputyStatement] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
 
@@ -43,12 +47,12 @@ class RecalledDuties:
                 str(leaf.get("group")),
                 step if isinstance(step, int) else 0,
             )
-            self.walk.duties.recorded.add(place)
+            self.duties.recorded.add(place)
             return
         if leaf.get("change") == "ended":
             self.ended.add(str(leaf.get("delegation")))
             return
-        fields = payload_of(stored, leaf, self.walk.subject_keys.find) or {}
+        fields = payload_of(stored, leaf, self.subject_keys.find) or {}
         try:
             one = delegation_in(fields.get("kept"))
         except AnswerableError:
@@ -58,17 +62,15 @@ class RecalledDuties:
 
     async def restored(self) -> int:
         """Bring the register up to the entries. Return how many delegations it lacked. Raises Unavailable."""
-        register = self.walk.duties.register
+        register = self.duties.register
         if register is None:
             return 0
-        told = {
-            place for place in self.walk.duties.recorded if (place[1], place[2]) in register.told(place[0])
-        }
-        self.walk.duties.recorded -= told
+        told = {place for place in self.duties.recorded if (place[1], place[2]) in register.told(place[0])}
+        self.duties.recorded -= told
         return await written(lambda: self._restored(register))
 
     def _restored(self, register: DutyRegister) -> int:
-        now, count = self.walk.clock.now(), 0
+        now, count = self.clock.now(), 0
         for one in self.given:
             if one.until <= now:
                 continue

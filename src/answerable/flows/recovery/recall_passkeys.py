@@ -19,8 +19,10 @@ from answerable.flows.revocation.end_instance import written
 if TYPE_CHECKING:
     from answerable.core.identity.people.passkey import Passkey
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.passkey_desk import PasskeyState
+    from answerable.ports.clock import Clock
     from answerable.ports.passkey_register import PasskeyRegister
+    from answerable.ports.subject_keys import SubjectKeys
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,7 +30,9 @@ class RecalledPasskeys:
     """Collects passkeys from entries. `removed`: SHA-256 of credential ids, hex. `invitations`: digests of used-up
     invitations. `invited`: last invitation, by the person's pseudonym."""
 
-    walk: Walk
+    subject_keys: SubjectKeys
+    passkeys: PasskeyState | None
+    clock: Clock
     added: list[Passkey] = field(default_factory=list)
     removed: set[str] = field(default_factory=set)
     invitations: set[bytes] = field(default_factory=set)
@@ -50,7 +54,7 @@ class RecalledPasskeys:
             return
         if isinstance(used, str) and used:
             self.invitations.add(bytes.fromhex(used))
-        fields = payload_of(stored, leaf, self.walk.subject_keys.find) or {}
+        fields = payload_of(stored, leaf, self.subject_keys.find) or {}
         try:
             self.added.append(passkey_in(fields.get("credential")))
         except AnswerableError:
@@ -58,11 +62,11 @@ class RecalledPasskeys:
 
     async def restored(self) -> int:
         """Bring the register up to the entries. Return how many passkeys it lacked. Raises Unavailable."""
-        desk = self.walk.passkeys
+        desk = self.passkeys
         return await written(lambda: self._restored(desk.register)) if desk is not None else 0
 
     def _restored(self, register: PasskeyRegister) -> int:
-        now, count = self.walk.clock.now(), 0
+        now, count = self.clock.now(), 0
         for digest in self.invitations:
             register.use_invitation(digest, now=now)
         for one in self.added:

@@ -16,14 +16,18 @@ from answerable.flows.revocation.end_instance import written
 
 if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.state.walk import Walk
+    from answerable.ports.clock import Clock
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.prepared_register import PreparedRegister
 
 
 @dataclass(slots=True, kw_only=True)
 class RecalledPrepared:
     """Collects executed objects from intents. `used`: the executing action, by the action that prepared the object."""
 
-    walk: Walk
+    ledger: Ledger
+    prepared: PreparedRegister | None
+    clock: Clock
     used: dict[str, str] = field(default_factory=dict)
 
     def note(self, stored: StoredEntry) -> None:
@@ -31,7 +35,7 @@ class RecalledPrepared:
         match leaf_of(stored):
             case {"action": str(action), "prepared_ref": {"entry": int(entry), "leaf": str(leaf)}}:
                 try:
-                    outcome = self.walk.ledger.entry(entry)
+                    outcome = self.ledger.entry(entry)
                 except Malformed:
                     return
                 if outcome.leaf_hash.hex() == leaf:
@@ -39,8 +43,8 @@ class RecalledPrepared:
 
     async def restored(self) -> None:
         """Mark executed objects as used. Raises Unavailable."""
-        register = self.walk.prepared
+        register = self.prepared
         if register is None:
             return
         for prepared, action in self.used.items():
-            await written(partial(register.use, prepared, by=action, now=self.walk.clock.now()))
+            await written(partial(register.use, prepared, by=action, now=self.clock.now()))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.opened import FindKey
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, LiveAccess
 
 
 def revocation_in(find: FindKey, stored: StoredEntry) -> Revocation | None:
@@ -48,20 +48,20 @@ def revocation_in(find: FindKey, stored: StoredEntry) -> Revocation | None:
         return None
 
 
-async def revoked_again(walk: Walk, found: Iterable[Revocation]) -> int:
+async def revoked_again(authority: AuthorityRegisters, live: LiveAccess, found: Iterable[Revocation]) -> int:
     """Put missing revocations into force with their original time. Return how many.
 
     They are in the ledger and are not recorded again. Raises Unavailable.
     """
-    missing = [one for one in found if walk.revocations.find((one.what,)) is None]
+    missing = [one for one in found if authority.revocations.find((one.what,)) is None]
     if not missing:
         return 0
     names = [one.what for one in missing]
     # 1. In force, all with one write: there may be many, and no listener is open yet. After a crash here they are in
     # force, and recorded a second time at the next start.
-    count = await written(partial(walk.revocations.add_all, missing))
+    count = await written(partial(authority.revocations.add_all, missing))
     # 2. As after a new revocation. `restore_ended_authority` ends the instances, once it knows their own ends.
-    await take_away(walk, names)
+    await take_away(authority, live, names)
     # 3. Mark them as recorded.
-    await written(partial(walk.revocations.recorded, names))
+    await written(partial(authority.revocations.recorded, names))
     return count

@@ -28,17 +28,25 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.mandate.hop_token import UnverifiedHop
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, LiveAccess
+    from answerable.flows.state.worlds import Verification
+    from answerable.ports.subject_keys import SubjectKeys
     from answerable.ports.token_register import TokenRegister
 
 
 class RecalledTokens:
     """Collects hops that have not expired from entries. For the start of a process, before a listener opens."""
 
-    def __init__(self, walk: Walk) -> None:
-        self._walk = walk
-        self._now = walk.clock.now()
-        self._issuer = walk.delegations.audience()
+    def __init__(
+        self,
+        subject_keys: SubjectKeys,
+        authority: AuthorityRegisters,
+        live: LiveAccess,
+        verification: Verification,
+    ) -> None:
+        self._subject_keys, self._authority, self._live = subject_keys, authority, live
+        self._now = authority.clock.now()
+        self._issuer = verification.delegations.audience()
         self._hops: dict[str, tuple[UnverifiedHop, dict[str, JSONValue]]] = {}
         self._again: list[IssuedToken] = []
         self._closed: set[MandateId] = set()
@@ -56,14 +64,14 @@ class RecalledTokens:
         expires = leaf.get("expires")
         if leaf.get("kind") != KIND or not isinstance(expires, int) or expires <= self._now:
             return
-        fields = payload_of(stored, leaf, self._walk.subject_keys.find) or {}
+        fields = payload_of(stored, leaf, self._subject_keys.find) or {}
         token = fields.get("token")
         if isinstance(token, str):
             self._hops[signing_hash(token)] = read_hop(token), leaf
 
     async def restored(self) -> int:
         """Put missing tokens back into the register. Return how many. Raises Unavailable."""
-        register = self._walk.tokens
+        register = self._live.tokens
         if register is None or not self._hops:
             return 0
         known: set[str] = set()
@@ -83,7 +91,7 @@ class RecalledTokens:
 
         Raises Unavailable.
         """
-        walk, register = self._walk, self._walk.tokens
+        register = self._live.tokens
         if register is None:
             return
         mandates = {one.mandate for one in self._again}
@@ -96,19 +104,18 @@ class RecalledTokens:
                 name
                 for named in own
                 if named.kind == "agent"
-                for name in agent_names(walk, AgentId(named.name))
+                for name in agent_names(self._authority, AgentId(named.name))
             )
-            if walk.revocations.find((*own, *agents)) is not None:
+            if self._authority.revocations.find((*own, *agents)) is not None:
                 names.add(RevocationTarget("token", one.jti))
         if names:
             await written(partial(register.end, names))
 
     def _is_open(self, identity: MandateId) -> bool:
-        walk = self._walk
-        mandate = walk.mandates.find(identity)
-        if mandate is None or walk.mandates.state(identity) != "open":
+        mandate = self._authority.mandates.find(identity)
+        if mandate is None or self._authority.mandates.state(identity) != "open":
             return False
-        return walk.revocations.find(mandate_names(walk, mandate)) is None
+        return self._authority.revocations.find(mandate_names(self._authority, mandate)) is None
 
     def _token(
         self, register: TokenRegister, known: set[str], par_hash: str, place: StatusPlace

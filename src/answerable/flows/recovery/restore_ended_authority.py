@@ -37,10 +37,11 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.spiffe_id import SpiffeId
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.mandate.revocation import Revocation, RevocationTarget
-    from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads
     from answerable.flows.workloads.change_authorities import AuthorityChanges
+    from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.stored_log import StoredLog
+    from answerable.ports.subject_keys import SubjectKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +61,9 @@ class Recalled:
 
 
 async def restore_ended_authority(
-    workloads: Workloads,
-    authorities: AuthorityChanges,
-    *,
-    since: int,
-    others: Sequence[StoredLog] = (),
+    workloads: Workloads, authorities: AuthorityChanges, *, since: int, others: Sequence[StoredLog] = (),
     suspect: bool = False,
-) -> Recalled:
+) -> Recalled:  # fmt: skip
     """Repeat revocations and ends that the ledger records from entry `since` on, remove removed authorities, and
     reserve the numbers of earlier sub-agents. Return what the registers lacked.
 
@@ -76,17 +73,20 @@ async def restore_ended_authority(
     For the start of a process, before anything is in flight. Raises Unavailable. If the trust domain cannot be opened,
     the removal of an authority is left to the process that opens it.
     """
+    walk, recorder, authority = workloads.walk, workloads.walk.recorder, workloads.walk.authority
     ended: dict[SpiffeId, str] = {}
-    tokens = RecalledTokens(workloads.walk)
+    tokens = RecalledTokens(recorder.subject_keys, authority, walk.live, walk.verification)
     keys: dict[SpiffeId, str] = {}
     removed: list[str] = []
     revoked: dict[RevocationTarget, Revocation] = {}
     nameless: list[int] = []
-    held = RecalledHolds(walk=workloads.walk, suspect=suspect)
-    drills = RecalledDrills(walk=workloads.walk)
-    passkeys = RecalledPasskeys(walk=workloads.walk)
-    duties = RecalledDuties(walk=workloads.walk)
-    prepared = RecalledPrepared(walk=workloads.walk)
+    held = RecalledHolds(recorder=recorder, authority=authority, suspect=suspect)
+    drills = RecalledDrills(walk=walk)
+    passkeys = RecalledPasskeys(
+        subject_keys=recorder.subject_keys, passkeys=walk.asking.passkeys, clock=walk.clock
+    )
+    duties = RecalledDuties(subject_keys=recorder.subject_keys, duties=walk.asking.duties, clock=walk.clock)
+    prepared = RecalledPrepared(ledger=recorder.ledger, prepared=walk.verification.prepared, clock=walk.clock)
     notes: dict[int, Callable[[StoredEntry], None]] = {
         **dict.fromkeys((Tag.CITED, Tag.MANDATE_CLOSED), tokens.note),
         **dict.fromkeys((Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT), held.note),
@@ -94,7 +94,7 @@ async def restore_ended_authority(
         Tag.DRILL: drills.note,
         Tag.INTENT: prepared.note,
     }
-    for stored in workloads.walk.ledger.replay(since):
+    for stored in recorder.ledger.replay(since):
         if stored.tag == Tag.WORKLOAD_ENROLLED:
             leaf = leaf_of(stored)
             _note_number(workloads, leaf)
@@ -108,20 +108,20 @@ async def restore_ended_authority(
         elif (note := notes.get(stored.tag)) is not None:
             note(stored)
         elif stored.tag in (Tag.APPROVAL_ESCALATED, Tag.DUTY):
-            duties.note(stored, workloads.walk.ledger.origin)
+            duties.note(stored, recorder.ledger.origin)
         elif stored.tag == Tag.REVOKED:
-            one = revocation_in(workloads.walk.subject_keys.find, stored)
+            one = revocation_in(recorder.subject_keys.find, stored)
             if one is None:
                 nameless.append(stored.index)
             else:
                 revoked.setdefault(one.what, one)
     given = _Given(held=held, passkeys=passkeys, duties=duties)
-    for one in await _elsewhere(workloads.walk, others, given, whole=suspect):
+    for one in await _elsewhere(recorder.subject_keys, authority.mandates, others, given, whole=suspect):
         revoked.setdefault(one.what, one)
     # Revocations before everything else: a revoked agent must not act, whatever happens to the rest. Tokens come before
     # that, so that revocations can end them.
     restored = await tokens.restored()
-    again = await revoked_again(workloads.walk, revoked.values())
+    again = await revoked_again(authority, walk.live, revoked.values())
     holds = await held.restored()
     await passkeys.restored()
     await duties.restored()
@@ -132,12 +132,9 @@ async def restore_ended_authority(
     ends += await _lost_ends(workloads, ended, keys)
     ends += await _ended_under(workloads, revoked, held.placed)
     return Recalled(
-        ends=ends,
-        revocations=again,
-        tokens=restored,
-        nameless=tuple(sorted([*nameless, *held.nameless])),
+        ends=ends, revocations=again, tokens=restored, nameless=tuple(sorted([*nameless, *held.nameless])),
         holds=holds,
-    )
+    )  # fmt: skip
 
 
 class _Given(NamedTuple):
@@ -149,13 +146,18 @@ class _Given(NamedTuple):
 
 
 async def _elsewhere(
-    walk: Walk, logs: Sequence[StoredLog], given: _Given, *, whole: bool
+    subject_keys: SubjectKeys,
+    mandates: MandateRegister,
+    logs: Sequence[StoredLog],
+    given: _Given,
+    *,
+    whole: bool,
 ) -> list[Revocation]:
     """Note the entries of the other shards' logs. Return the revocations."""
     revoked: list[Revocation] = []
-    for origin, stored in await told_elsewhere(walk, logs, whole=whole):
+    for origin, stored in await told_elsewhere(mandates, logs, whole=whole):
         if stored.tag == Tag.REVOKED:
-            one = revocation_in(walk.subject_keys.find, stored)
+            one = revocation_in(subject_keys.find, stored)
             revoked += [] if one is None else [one]
         elif stored.tag in (Tag.PASSKEY, Tag.PASSKEY_REMOVED):
             given.passkeys.note(stored)
@@ -193,7 +195,11 @@ async def _ended_under(
 ) -> int:
     """End the instances under what was revoked or is held, if the original flow had no room to write their ends."""
     now, count = workloads.walk.clock.now(), 0
-    holds = [one for one in map(workloads.walk.holds.get, held) if one is not None and one.is_in_force(now)]
+    holds = [
+        one
+        for one in map(workloads.walk.authority.holds.get, held)
+        if one is not None and one.is_in_force(now)
+    ]
     try:
         for what in revoked:
             count += len(await end_revoked_instances(workloads, what))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.state.walk import Walk
+    from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.stored_log import StoredLog
 
 LOOKED_FOR: Final = frozenset({Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT, Tag.REVOKED})
@@ -35,7 +35,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 async def told_elsewhere(
-    walk: Walk, logs: Sequence[StoredLog], *, whole: bool = False
+    mandates: MandateRegister, logs: Sequence[StoredLog], *, whole: bool = False
 ) -> list[tuple[str, StoredEntry]]:
     """Return the entries of these logs with tags in `LOOKED_FOR` that the registers may lack, with their log, in log
     order. `whole`: all such entries, and those of `GIVEN`.
@@ -44,18 +44,18 @@ async def told_elsewhere(
     """
     found: list[tuple[str, StoredEntry]] = []
     for log in logs:
-        found += await _told(walk, log, whole=whole)
+        found += await _told(mandates, log, whole=whole)
     return found
 
 
-async def _told(walk: Walk, log: StoredLog, *, whole: bool) -> list[tuple[str, StoredEntry]]:
+async def _told(mandates: MandateRegister, log: StoredLog, *, whole: bool) -> list[tuple[str, StoredEntry]]:
     since, failed = 0, None
     wanted = LOOKED_FOR | GIVEN if whole else LOOKED_FOR
     for _ in range(TRIES_MAX):
         try:
             origin = log.origin()
             # Holds and revocations before this position were in the register before they were recorded.
-            since = walk.mandates.used_up_to(origin) if origin else 0
+            since = mandates.used_up_to(origin) if origin else 0
             entries = log.entries(0 if whole else since) if origin else ()
             return [(origin, one) for one in entries if one.tag in wanted]
         except AnswerableError as error:

@@ -24,7 +24,7 @@ from answerable.flows.revocation.end_instance import written
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
 
 _log: Final = logging.getLogger(__name__)
 
@@ -41,7 +41,8 @@ class RecalledHolds:
     are compared with their entries.
     """
 
-    walk: Walk
+    recorder: Recorder
+    authority: AuthorityRegisters
     suspect: bool = False
     placed: dict[HoldId, Hold] = field(default_factory=dict)
     agreed: dict[HoldId, list[Agreement]] = field(default_factory=dict)
@@ -61,7 +62,7 @@ class RecalledHolds:
         if stored.tag == Tag.CONTAINMENT_REPORT:
             self.reported.add(name)
             return
-        fields = payload_of(stored, leaf, self.walk.subject_keys.find) or {}
+        fields = payload_of(stored, leaf, self.recorder.subject_keys.find) or {}
         if stored.tag == Tag.HOLD_PLACED:
             hold = hold_in(name, leaf, fields)
             if hold is None:
@@ -78,7 +79,7 @@ class RecalledHolds:
     async def restored(self) -> int:
         """Put missing holds back, and complete recorded lifts. Return how many holds are in force again. Raises
         Unavailable."""
-        holds = self.walk.holds
+        holds = self.authority.holds
         for name, at in self.lifted.items():
             known = holds.get(name)
             if known is not None and not known.lifted_at and self._is_lifted(known):
@@ -95,13 +96,13 @@ class RecalledHolds:
             await written(partial(holds.reported, self.reported))
         # Such a register may list approvals as waiting that the hold denied.
         for one in missing:
-            await written(partial(deny_approvals, self.walk, one))
-        now = self.walk.clock.now()
+            await written(partial(deny_approvals, self.authority, one))
+        now = self.recorder.clock.now()
         return sum(one.is_in_force(now) for one in missing)
 
     def _is_otherwise(self, recorded: Hold) -> bool:
         """Whether the register states another target, expiry or lift than the entry."""
-        known = self.walk.holds.get(recorded.id)
+        known = self.authority.holds.get(recorded.id)
         return known is None or (known.what, known.expires_at, known.lifted_at) != (
             recorded.what,
             recorded.expires_at,
@@ -125,8 +126,8 @@ class RecalledHolds:
             said = verified_lift(
                 agreement.token,
                 hold=hold,
-                audience=self.walk.ledger.origin,
-                current=self.walk.registry.current,
+                audience=self.recorder.ledger.origin,
+                current=self.authority.registry.current,
                 now=agreement.at,
             )
         except AnswerableError:

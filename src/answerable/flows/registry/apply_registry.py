@@ -44,8 +44,14 @@ if TYPE_CHECKING:
     from answerable.core.registry.policy_sets.policy_fault import SetFault
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.counters.keep_history import HistoryReading
+    from answerable.flows.state.drill_desk import DrillState
+    from answerable.flows.state.parts import Recorder
+    from answerable.flows.state.policy_desk import PolicyState
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint
+    from answerable.ports.registry_store import RegistryStore
 
 FAULTS_SHOWN_MAX = 20
 INLINE_CHARS_MAX = 16_384
@@ -111,12 +117,28 @@ async def apply_registry(
     `planned`; Unavailable.
     """
     if dry_run:
-        plan = await planned_aside(walk, documents, prune=prune)
+        plan = await planned_aside(
+            walk.authority.registry,
+            walk.policies,
+            walk.drills,
+            walk.limits,
+            walk.clock,
+            documents,
+            prune=prune,
+        )
         require_protection(plan.applied)
         return plan.applied
     # A concurrent second call plans on top of the first.
-    async with walk.under_way.applying:
-        plan = await planned_aside(walk, documents, prune=prune)
+    async with walk.asking.under_way.applying:
+        plan = await planned_aside(
+            walk.authority.registry,
+            walk.policies,
+            walk.drills,
+            walk.limits,
+            walk.clock,
+            documents,
+            prune=prune,
+        )
         require_protection(plan.applied)
         sets = [one.key for one in plan.applied.changes if one.key.startswith(POLICY_SET)]
         if sets and walk.policies.publishers:
@@ -138,59 +160,69 @@ async def put_into_force(
     """
     if plan.applied.changes:
         # 1. Read the history that new trackers need, before anything is decided with them.
-        with reading_back(walk, plan.snapshot) as reading:
+        with reading_back(
+            walk.recorder, walk.authority, walk.counters.history, walk.limits, plan.snapshot
+        ) as reading:
             await reading.read()
             # 2. Record the change before it takes effect. After a crash here the next start puts it into force.
             now = walk.clock.now()
-            left = await _record(walk, plan, by=by, because=because, published=published, now=now)
+            left = await _record(
+                walk.recorder, walk.authority.registry, walk.policies, plan, by=by, because=because,
+                published=published, now=now,
+            )  # fmt: skip
             # 3. Store the policy sets in force until now, so that they can be restored.
-            keep_policies(walk, policy_documents(plan.documents), at=now)
+            keep_policies(walk.authority.registry, walk.policies, policy_documents(plan.documents), at=now)
             # Read the entries that were being written when the first read began.
             await reading.read()
             # 4. Documents to disk, then swap everything without an await: no action sees a part of the change.
-            _put(walk, plan, reading)
+            _put(walk.authority.registry, walk.policies, plan, reading)
         if left is not None:
             raise left
     # 5. End tokens of agents that are now retired or under a revoked name. After a crash before this line they are
     # refused, and status lists are updated when this is applied again or, for revocations, at the next start.
-    await take_away_from_agents(walk)
-    await take_away_from_retired(walk)
+    await take_away_from_agents(walk.authority, walk.live)
+    await take_away_from_retired(walk.authority.registry, walk.live)
     # 6. End deputies that are no longer valid. After a crash before this line the next check ends them.
-    await end_invalid_deputies(walk, by=by)
+    await end_invalid_deputies(walk.recorder, walk.authority.registry, walk.asking.duties, by=by)
     return plan.applied
 
 
-def _put(walk: Walk, plan: RegistryChange, reading: HistoryReading) -> None:
-    if walk.registry.current.digest != plan.applied.before:
+def _put(
+    registry: RegistryStore, policies: PolicyState, plan: RegistryChange, reading: HistoryReading
+) -> None:
+    if registry.current.digest != plan.applied.before:
         raise REGISTER_CHANGED_MEANWHILE()
     try:
-        walk.registry.put(plan.documents)
+        registry.put(plan.documents)
     except Unavailable:
         # A failed write may have stored the documents; policies must always match the documents in force.
-        if walk.registry.current.digest == plan.snapshot.digest:
-            _swap(walk, plan, reading)
+        if registry.current.digest == plan.snapshot.digest:
+            _swap(policies, plan, reading)
         raise
-    _swap(walk, plan, reading)
+    _swap(policies, plan, reading)
 
 
-def _swap(walk: Walk, plan: RegistryChange, reading: HistoryReading) -> None:
-    walk.decision_point = plan.decision_point
+def _swap(policies: PolicyState, plan: RegistryChange, reading: HistoryReading) -> None:
+    policies.decision_point = plan.decision_point
     reading.adopt()
-    tell_followers(walk)
+    tell_followers(policies)
 
 
-def tell_followers(walk: Walk) -> None:
+def tell_followers(policies: PolicyState) -> None:
     """Wake the followers of documents, so that they need not poll."""
-    for bell in walk.registered:
+    for bell in policies.registered:
         bell.ring()
 
 
 async def planned_aside(
-    walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
-) -> RegistryChange:
+    registry: RegistryStore, policies: PolicyState, drills: DrillState[Walk], limits: WalkLimits,
+    clock: Clock, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = (),
+) -> RegistryChange:  # fmt: skip
     """As `planned`, in a thread if it takes long (thousands of policies or documents), so that actions go on."""
-    plan = partial(planned, walk, documents, prune=prune, without=without)
-    present = walk.registry.documents()
+    plan = partial(
+        planned, registry, policies, drills, limits, clock, documents, prune=prune, without=without
+    )
+    present = registry.documents()
     chars = sum(len(text) for text in policy_documents(present).values())
     chars += sum(map(_policy_chars, documents))
     takes_long = chars > INLINE_CHARS_MAX or len(present) + len(documents) > INLINE_DOCUMENTS_MAX
@@ -205,13 +237,14 @@ def _policy_chars(document: JSONValue) -> int:
 
 
 def planned(
-    walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
-) -> RegistryChange:
+    registry: RegistryStore, policies: PolicyState, drills: DrillState[Walk], limits: WalkLimits,
+    clock: Clock, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = (),
+) -> RegistryChange:  # fmt: skip
     """Check everything that applying would check. `without`: keys to remove.
 
     Raises Malformed, Refused (`agent.retired`, `drill.missing`, `registry.reserved_name`), and Unavailable.
     """
-    old = walk.registry.documents()
+    old = registry.documents()
     own_faults = faults_of_new(documents)
     _check_reserved(documents)
     shape = [fault for fault in own_faults if fault.kind == "shape"]
@@ -224,29 +257,29 @@ def planned(
         told = "; ".join(f"document {f.document} {f.path}: {f.message}" for f in faults[:FAULTS_SHOWN_MAX])
         raise REGISTRY_FAULTS(f"{len(faults)} faults in the registry documents: {told}")
     snapshot = snapshot_of(merged)
-    check_call_seconds(snapshot, upstream_ms_max=walk.limits.upstream_ms_max)
+    check_call_seconds(snapshot, upstream_ms_max=limits.upstream_ms_max)
     changes = _changes(old, new)
     return RegistryChange(
         applied=Applied(
             changes=changes,
             inactive=tuple(inactive(merged)),
-            before=walk.registry.current.digest,
+            before=registry.current.digest,
             after=snapshot.digest,
-            undrilled=undrilled_in(walk, old, new),
-            void=_void(walk, changes, merged, snapshot),
+            undrilled=undrilled_in(drills, clock, old, new),
+            void=_void(policies, changes, merged, snapshot),
         ),
         documents=new,
         snapshot=snapshot,
         policies=policy_text(snapshot),
-        decision_point=decision_point_for(walk, snapshot),
+        decision_point=decision_point_for(policies, snapshot),
     )
 
 
-def decision_point_for(walk: Walk, snapshot: RegistrySnapshot) -> DecisionPoint:
+def decision_point_for(policies: PolicyState, snapshot: RegistrySnapshot) -> DecisionPoint:
     """The policy sets of these documents, compiled only where they or what they were checked against changed: to
     suspend an agent must not wait for thousands of policies. Raises Malformed (`policy.*`)."""
-    unchanged = walk.decision_point.for_registry(snapshot)
-    return unchanged if unchanged is not None else walk.compile_policies(policy_text(snapshot), snapshot)
+    unchanged = policies.decision_point.for_registry(snapshot)
+    return unchanged if unchanged is not None else policies.compile_policies(policy_text(snapshot), snapshot)
 
 
 def require_protection(applied: Applied) -> None:
@@ -265,10 +298,13 @@ def require_protection(applied: Applied) -> None:
 
 
 def _void(
-    walk: Walk, changes: tuple[Change, ...], documents: Sequence[JSONValue], snapshot: RegistrySnapshot
+    policies: PolicyState,
+    changes: tuple[Change, ...],
+    documents: Sequence[JSONValue],
+    snapshot: RegistrySnapshot,
 ) -> tuple[SetFault, ...]:
     """Find void policies, if sets change or names they may use are removed."""
-    check = walk.policies.check
+    check = policies.check
     concerns = any(
         one.key.startswith(POLICY_SET) or one.key.startswith(_IN_GROUPS) or one.how == "removed"
         for one in changes
@@ -310,43 +346,36 @@ def policy_text(snapshot: RegistrySnapshot) -> str:
 
 
 async def _record(
-    walk: Walk, plan: RegistryChange, *, by: str, because: str, published: Published, now: UnixMillis
-) -> BaseException | None:
+    recorder: Recorder, registry: RegistryStore, policies: PolicyState, plan: RegistryChange, *, by: str,
+    because: str, published: Published, now: UnixMillis,
+) -> BaseException | None:  # fmt: skip
     """Record the change in the ledger. Return the cancellation if the caller left."""
-    people = await signers_changed(walk, plan.snapshot)
+    people = await signers_changed(recorder, registry, plan.snapshot)
     subject = principal_subject(by) if published.step else operator_subject(by)
-    sealing, pseudonym = sealing_for(walk, subject), pseudonym_of(walk, by)
+    sealing, pseudonym = sealing_for(recorder, subject), pseudonym_of(recorder, by)
     changed = {one.key: plan.documents.get(one.key) for one in plan.applied.changes}
     first = first_named(people, others=len(plan.applied.undrilled))
     entry = records_statements.registry_change(
-        at=now,
-        sealing=sealing,
-        by=by,
-        pseudonym=pseudonym,
-        before=plan.applied.before,
-        after=plan.applied.after,
-        own=sealing_for(walk, LOG_SUBJECT),
-        changes=changes_of_things(changed),
-        of_people=await changes_of_people(walk, changed),
-        because=because,
-        policy_set=walk.decision_point.policy_set,
+        at=now, sealing=sealing, by=by, pseudonym=pseudonym, before=plan.applied.before,
+        after=plan.applied.after, own=sealing_for(recorder, LOG_SUBJECT), changes=changes_of_things(changed),
+        of_people=await changes_of_people(recorder, changed), because=because,
+        policy_set=policies.decision_point.policy_set,
         workflows=[name.removeprefix(WORKFLOW) for name in sorted(changed) if name.startswith(WORKFLOW)],
-        undrilled=[document_of(one.what) for one in plan.applied.undrilled],
-        people=first,
+        undrilled=[document_of(one.what) for one in plan.applied.undrilled], people=first,
         people_more=len(people) - len(first),
-    )
-    receipt, left = await record_entry(walk, entry)
+    )  # fmt: skip
+    receipt, left = await record_entry(recorder, entry)
     named = await name_changed(
-        walk, people, len(first), receipt, at=now, sealing=sealing, registry=plan.applied.after
+        recorder, people, len(first), receipt, at=now, sealing=sealing, registry=plan.applied.after
     )
     left = left or named
-    if plan.decision_point.policy_set != walk.decision_point.policy_set:
+    if plan.decision_point.policy_set != policies.decision_point.policy_set:
         entry = records_statements.policy_change(
             at=now,
             sealing=sealing,
             by=by,
             pseudonym=pseudonym,
-            before=walk.decision_point.policy_set,
+            before=policies.decision_point.policy_set,
             after=plan.decision_point.policy_set,
             policies=plan.policies,
             documents=documents_digest(policy_documents(plan.documents)),
@@ -354,7 +383,7 @@ async def _record(
             schema_digest=read_statement(plan.decision_point.policy_statement).schema_digest,
             published=published,
         )
-        _, left_later = await record_entry(walk, entry)
+        _, left_later = await record_entry(recorder, entry)
         return left or left_later
     return left
 

@@ -14,47 +14,50 @@ from answerable.errors.codes.policy import PUBLICATION_AMBIGUOUS, PUBLICATION_NO
 
 if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.policy_desk import PolicyState
     from answerable.ports.policy_register import PolicyRegister
+    from answerable.ports.registry_store import RegistryStore
 
 DIGEST_CHARS_MIN: Final = 8
 
 
-def records_of(walk: Walk) -> PolicyRegister:
+def records_of(policies: PolicyState) -> PolicyRegister:
     """Return the register of proposals and earlier sets. Raises Unavailable (`publication.no_register`)."""
-    if walk.policies.records is None:
+    if policies.records is None:
         raise PUBLICATION_NO_REGISTER()
-    return walk.policies.records
+    return policies.records
 
 
-def keep_policies(walk: Walk, after: dict[str, bytes], *, at: UnixMillis) -> None:
+def keep_policies(
+    registry: RegistryStore, policies: PolicyState, after: dict[str, bytes], *, at: UnixMillis
+) -> None:
     """Store the policy sets in force before others replace them. `at`: of the entry that records the change.
 
     Raises Unavailable.
     """
-    records, present = walk.policies.records, policy_documents(walk.registry.documents())
+    records, present = policies.records, policy_documents(registry.documents())
     if records is None or not present or present == after:
         return
-    records.put(kept_record(present, policy_set=walk.decision_point.policy_set, at=at))
+    records.put(kept_record(present, policy_set=policies.decision_point.policy_set, at=at))
     for old in records.all("kept")[KEPT_MAX:]:
         records.remove("kept", old.id)
 
 
-def kept_sets(walk: Walk) -> tuple[tuple[int, KeptSets], ...]:
+def kept_sets(policies: PolicyState) -> tuple[tuple[int, KeptSets], ...]:
     """Return every stored set that was in force, with the time it ended, latest first. Raises Unavailable."""
     return tuple(
         (record.at, msgspec.json.decode(record.body, type=KeptSets))
-        for record in records_of(walk).all("kept")
+        for record in records_of(policies).all("kept")
     )
 
 
-def kept_set(walk: Walk, name: str) -> KeptSets:
+def kept_set(registry: RegistryStore, policies: PolicyState, name: str) -> KeptSets:
     """Return the stored set with this digest, of its documents or as decisions name it; a prefix is enough.
 
     `name`: empty for the previous set. Raises Refused (`publication.unknown`, `publication.ambiguous`), Unavailable.
     """
-    present = documents_digest(policy_documents(walk.registry.documents()))
-    found = [kept for _, kept in kept_sets(walk) if kept.digest != present]
+    present = documents_digest(policy_documents(registry.documents()))
+    found = [kept for _, kept in kept_sets(policies) if kept.digest != present]
     if name and len(name) < DIGEST_CHARS_MIN:
         message = f"{shown(name)} is too short for a digest: expected {DIGEST_CHARS_MIN} characters or more"
         raise PUBLICATION_AMBIGUOUS(message)

@@ -12,17 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from answerable.core.containment.drill import Undrilled
+    from answerable.flows.state.drill_desk import DrillState
     from answerable.flows.state.walk import Walk
+    from answerable.ports.clock import Clock
 
 SHOWN_MAX: Final = 10
 
 
-def undrilled_in(walk: Walk, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[Undrilled, ...]:
+def undrilled_in(
+    drill_state: DrillState[Walk], clock: Clock, old: Mapping[str, bytes], new: Mapping[str, bytes]
+) -> tuple[Undrilled, ...]:
     """Return what `new` raises above `old` without the required drills. Both: canonical documents by `kind/name`.
 
     Raises Refused (`drill.missing`) if the settings require drills, and Unavailable.
     """
-    desk, now = walk.drills, walk.clock.now()
+    desk, now = drill_state, clock.now()
     missing: list[Undrilled] = []
     for wanted in raised(old, new):
         drills = desk.register.of(wanted.what) if desk.register is not None else ()

@@ -20,7 +20,7 @@ from answerable.errors.codes.registry import HOLDABLE_UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters
 
 NAME_CHARS_MAX: Final = 2_048
 """Maximum length of a target's name; a SPIFFE ID is the longest."""
@@ -33,7 +33,7 @@ _DOCUMENTS: Final[dict[str, HoldKind]] = {
 }
 
 
-def resolve_hold_target(walk: Walk, name: str, kind: str = "") -> HoldTarget:
+def resolve_hold_target(authority: AuthorityRegisters, name: str, kind: str = "") -> HoldTarget:
     """Return the target called `name`, of this kind or, without one, of the only kind that has such a name.
 
     Raises Malformed (as `holdable`), Refused: `holdable.unknown`, and `hold.ambiguous`, whose reasons are the commands
@@ -41,7 +41,7 @@ def resolve_hold_target(walk: Walk, name: str, kind: str = "") -> HoldTarget:
     """
     if kind:
         return holdable(kind, name)
-    found = tuple(dict.fromkeys(_called(walk, name)))
+    found = tuple(dict.fromkeys(_called(authority, name)))
     if not found:
         raise HOLDABLE_UNKNOWN(
             f"nothing is registered as {shown(name)}: see `answerable registry list`, or name its "
@@ -56,9 +56,9 @@ def resolve_hold_target(walk: Walk, name: str, kind: str = "") -> HoldTarget:
     return found[0]
 
 
-def _called(walk: Walk, name: str) -> Iterator[HoldTarget]:
+def _called(authority: AuthorityRegisters, name: str) -> Iterator[HoldTarget]:
     """Yield every target of exactly this name."""
-    current = walk.registry.current
+    current = authority.registry.current
     if name == EVERYTHING.kind:
         yield EVERYTHING
     if name[: len(SCHEME)].lower() == SCHEME:
@@ -67,19 +67,19 @@ def _called(walk: Walk, name: str) -> Iterator[HoldTarget]:
     server, slash, _ = name.partition("/")
     if slash and server in current.servers:
         yield from _as("tool", name)
-    documents = walk.registry.documents()
+    documents = authority.registry.documents()
     for document, kind in _DOCUMENTS.items():
         # Active or not: a document that comes into force later is then held.
         if f"{document}/{name}" in documents:
             yield from _as(kind, name)
-    if walk.mandates.find(MandateId(name)) is not None:
+    if authority.mandates.find(MandateId(name)) is not None:
         yield from _as("mandate", name)
-    yield from _said_of(walk, name)
+    yield from _said_of(authority, name)
 
 
-def _said_of(walk: Walk, name: str) -> Iterator[HoldTarget]:
+def _said_of(authority: AuthorityRegisters, name: str) -> Iterator[HoldTarget]:
     """Yield targets named in the documents of agents, servers and capabilities."""
-    current = walk.registry.current
+    current = authority.registry.current
     agents, servers = current.agents.values(), current.servers.values()
     capabilities = current.capabilities.values()
     if name in {*(one.environment for one in agents), *(one.environment for one in capabilities)}:
@@ -90,7 +90,7 @@ def _said_of(walk: Walk, name: str) -> Iterator[HoldTarget]:
     if name and name in {*vendors, *(one.vendor for one in servers)}:
         yield from _as("vendor", name)
     for agent in current.agents:
-        signed = walk.manifests.current(agent)
+        signed = authority.manifests.current(agent)
         if signed is not None and signed.digest == name:
             yield from _as("manifest", name)
     keys = {key.thumbprint for one in agents for key in one.keys}

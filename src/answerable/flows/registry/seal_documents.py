@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import Recorder
 
 
 def changes_of_things(changed: Mapping[str, bytes | None]) -> bytes:
@@ -24,7 +24,7 @@ def changes_of_things(changed: Mapping[str, bytes | None]) -> bytes:
     return encode({key: _document(text) for key, text in changed.items() if not key.startswith(PRINCIPAL)})
 
 
-async def changes_of_people(walk: Walk, changed: Mapping[str, bytes | None]) -> list[Section]:
+async def changes_of_people(recorder: Recorder, changed: Mapping[str, bytes | None]) -> list[Section]:
     """Return the documents of people, each sealed for its person. Raises Unavailable if a key cannot be read."""
     found: list[Section] = []
     for key, text in changed.items():
@@ -32,7 +32,7 @@ async def changes_of_people(walk: Walk, changed: Mapping[str, bytes | None]) -> 
             continue
         # Each new person needs a key written to disk: yield, so that thousands of people do not block the event loop.
         await checkpoint()
-        sealing = sealing_for(walk, principal_subject(key.removeprefix(PRINCIPAL)))
+        sealing = sealing_for(recorder, principal_subject(key.removeprefix(PRINCIPAL)))
         found.append(Section([(b"changes", encode({key: _document(text)}))], sealing))
     return found
 

@@ -53,7 +53,7 @@ async def set_agent_status(
     Unavailable; repeated, it resumes where it stopped.
     """
     walk = workloads.walk
-    stored = walk.registry.documents().get(f"Agent/{agent}")
+    stored = walk.authority.registry.documents().get(f"Agent/{agent}")
     if stored is None:
         raise AGENT_UNKNOWN(f"agent {shown(agent)} is not registered")
     document = parse(stored)
@@ -69,10 +69,10 @@ async def set_agent_status(
     closed: list[MandateId] = []
     if status == "retired":
         # Also if it was retired before and a crash came between.
-        await take_away_from_retired(walk)
-        for mandate in list(walk.mandates.all()):
-            if mandate.agent == agent and walk.mandates.state(mandate.id) == "open":
-                await close_mandate(walk, mandate.id, by=by)
+        await take_away_from_retired(walk.authority.registry, walk.live)
+        for mandate in list(walk.authority.mandates.all()):
+            if mandate.agent == agent and walk.authority.mandates.state(mandate.id) == "open":
+                await close_mandate(walk.recorder, walk.authority, walk.live, mandate.id, by=by)
                 closed.append(mandate.id)
     limits = workloads.trust.limits
     # Also if no instance was live: one that ended a moment ago may still hold SVIDs.

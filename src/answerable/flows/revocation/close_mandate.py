@@ -24,35 +24,38 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval
     from answerable.core.mandate.mandate import Mandate
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, LiveAccess, Recorder
+    from answerable.ports.mandate_register import MandateRegister
 
 T = TypeVar("T")
 
 
-async def close_mandate(walk: Walk, mandate_id: str, *, by: str) -> Mandate:
+async def close_mandate(
+    recorder: Recorder, authority: AuthorityRegisters, live: LiveAccess, mandate_id: str, *, by: str
+) -> Mandate:
     """Close a mandate, and deny the approvals that wait under it. Every call is recorded.
 
     Raises Refused (`mandate.unknown`), Unavailable; `register.behind` after everything possible without the registers
     is done.
     """
-    mandate = walk.mandates.find(MandateId(mandate_id))
+    mandate = authority.mandates.find(MandateId(mandate_id))
     if mandate is None:
         raise MANDATE_UNKNOWN(f"mandate {shown(mandate_id)} is not known")
     # Close first: a stop is safe without a record. After a crash on the next line the mandate is closed; the person got
     # no answer and closes it again, which is recorded.
     behind: Unavailable | None = None
     try:
-        walk.mandates.close(mandate.id)
+        authority.mandates.close(mandate.id)
     except Unavailable as failed:
         if not is_in_force(failed):
             raise
         behind = failed
     if behind is None:
-        await _end_tokens(walk, mandate.id)
-    await end_leases(walk, [("mandate", mandate.id)], why="its mandate was closed")
-    waiting, gone = await _stayed(lambda: waiting_under(walk, _named(mandate.id)))
+        await _end_tokens(live, mandate.id)
+    await end_leases(authority.registry, live.leases, [("mandate", mandate.id)], why="its mandate was closed")
+    waiting, gone = await _stayed(lambda: waiting_under(authority, _named(mandate.id)))
     try:
-        left = await _record(walk, mandate, by, waiting) or gone
+        left = await _record(recorder, authority.mandates, mandate, by, waiting) or gone
     except Unavailable as unrecorded:
         if behind is None:
             raise
@@ -60,17 +63,17 @@ async def close_mandate(walk: Walk, mandate_id: str, *, by: str) -> Mandate:
     if behind is not None:
         raise told(f"mandate {mandate.id} is closed", behind, on_record=True)
     # After a crash before this line, the next start denies them, from the ledger entry.
-    _, gone = await _stayed(lambda: drop_approvals(walk, _named(mandate.id)))
+    _, gone = await _stayed(lambda: drop_approvals(authority, _named(mandate.id)))
     left = left or gone
     if left is not None:
         raise left
     return mandate
 
 
-async def closed_wholly(walk: Walk, mandate: MandateId) -> None:
+async def closed_wholly(authority: AuthorityRegisters, live: LiveAccess, mandate: MandateId) -> None:
     """Do what follows in the registers from a closed mandate. Idempotent. Raises Unavailable; repeat it then."""
-    await _end_tokens(walk, mandate)
-    await anyio.to_thread.run_sync(drop_approvals, walk, _named(mandate))
+    await _end_tokens(live, mandate)
+    await anyio.to_thread.run_sync(drop_approvals, authority, _named(mandate))
 
 
 async def _stayed(ask: Callable[[], T]) -> tuple[T, BaseException | None]:
@@ -87,25 +90,27 @@ def _named(mandate: MandateId) -> frozenset[RevocationTarget]:
     return frozenset((RevocationTarget("mandate", mandate),))
 
 
-async def _end_tokens(walk: Walk, mandate: MandateId) -> None:
-    if walk.tokens is not None:
+async def _end_tokens(live: LiveAccess, mandate: MandateId) -> None:
+    if live.tokens is not None:
         # Also updates the status lists for outside verifiers.
-        await anyio.to_thread.run_sync(walk.tokens.end, _named(mandate))
+        await anyio.to_thread.run_sync(live.tokens.end, _named(mandate))
 
 
-async def _record(walk: Walk, mandate: Mandate, by: str, waiting: Sequence[Approval]) -> BaseException | None:
+async def _record(
+    recorder: Recorder, mandates: MandateRegister, mandate: Mandate, by: str, waiting: Sequence[Approval]
+) -> BaseException | None:
     """Record the close. Returns the cancellation if the caller left, to be raised again."""
-    issued = walk.mandates.issued(mandate.id)
-    if issued is not None and issued.log == walk.ledger.origin:
+    issued = mandates.issued(mandate.id)
+    if issued is not None and issued.log == recorder.ledger.origin:
         issued = Reference(entry=issued.entry, leaf=issued.leaf)
     entry = records.mandate_closed(
         mandate,
-        at=walk.clock.now(),
-        sealing=sealing_for(walk, principal_subject(mandate.principal)),
+        at=recorder.clock.now(),
+        sealing=sealing_for(recorder, principal_subject(mandate.principal)),
         by=by,
-        pseudonym=pseudonym_of(walk, by),
+        pseudonym=pseudonym_of(recorder, by),
         mandate_ref=issued,
         approvals=[one.id for one in waiting],
     )
-    _, left = await record_entry(walk, entry)
+    _, left = await record_entry(recorder, entry)
     return left

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.workload.instance import Instance
     from answerable.core.ledger.entry import Entry
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import Recorder
     from answerable.flows.trust_domain.workloads import Workloads
 
 POLL_SECONDS: Final = 1.0
@@ -105,7 +105,7 @@ async def end_instances(
 
 async def end_unfounded(workloads: Workloads) -> tuple[Instance, ...]:
     """End every instance whose agent is not active now: suspended, retired, removed, or its owner is disabled."""
-    current = workloads.walk.registry.current.agents
+    current = workloads.walk.authority.registry.current.agents
     # A drill's shadow agent is not in the registry. Its instance ends with the drill, which another process may run;
     # after a crash the age limit ends it.
     oldest = workloads.walk.clock.now() - SHADOW_SECONDS_MAX * 1000
@@ -170,7 +170,7 @@ async def follow_standing(
     seen: dict[SpiffeId, float] | None = None
     swept_at = -sweep_seconds
     while True:
-        current = workloads.walk.registry.current
+        current = workloads.walk.authority.registry.current
         at = workloads.walk.clock.monotonic()
         try:
             due = at - swept_at >= sweep_seconds
@@ -230,13 +230,15 @@ async def _record(workloads: Workloads, ends: Sequence[tuple[Instance, str]]) ->
     Their leases end first, so that neither a full ledger nor a crash leaves one open.
     """
     leased = [("instance", str(one.id)) for one, because in ends if because not in TOLD_BEFORE]
-    await end_leases(workloads.walk, leased, why="its instance ended")
+    await end_leases(
+        workloads.walk.authority.registry, workloads.walk.live.leases, leased, why="its instance ended"
+    )
     done: list[SpiffeId] = []
     left: BaseException | None = None
     try:
         for instance, because in ends:
-            entry = _end_entry(workloads.walk, instance, because)
-            _, left = await record_entry(workloads.walk, entry)
+            entry = _end_entry(workloads.walk.recorder, instance, because)
+            _, left = await record_entry(workloads.walk.recorder, entry)
             done.append(instance.id)
             if left is not None:
                 break
@@ -247,15 +249,15 @@ async def _record(workloads: Workloads, ends: Sequence[tuple[Instance, str]]) ->
         raise left
 
 
-def _end_entry(walk: Walk, instance: Instance, because: str) -> Entry:
+def _end_entry(recorder: Recorder, instance: Instance, because: str) -> Entry:
     """Make the entry. Raises Unavailable if it must name an operator and the sealing key cannot be read."""
     by = instance.ended_by
     return records_workload.workload_ended(
         instance,
-        at=walk.clock.now(),
+        at=recorder.clock.now(),
         because=because,
-        pseudonym=pseudonym_of(walk, by) if by else "",
-        sealing=sealing_for(walk, operator_subject(by)) if by else None,
+        pseudonym=pseudonym_of(recorder, by) if by else "",
+        sealing=sealing_for(recorder, operator_subject(by)) if by else None,
     )
 
 

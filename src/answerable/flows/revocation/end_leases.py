@@ -35,8 +35,12 @@ if TYPE_CHECKING:
     from answerable.core.containment.hold import Hold
     from answerable.core.lease.lease import Lease, Under
     from answerable.flows.state.lease_side import LeaseSide
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.flows.state.policy_desk import PolicyState
+    from answerable.ports.clock import Clock
     from answerable.ports.lease_register import LeaseChange
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.registry_store import RegistryStore
 
 WAIT_SECONDS: Final = 20.0
 ANSWER_SECONDS_MAX: Final = 2.0
@@ -67,11 +71,18 @@ class LetGo:
     unreached: str = ""
 
 
-async def end_leases(walk: Walk, names: Iterable[Under], *, why: str, wait_seconds: float = 0.0) -> LetGo:
+async def end_leases(
+    registry: RegistryStore,
+    leases: LeaseSide | None,
+    names: Iterable[Under],
+    *,
+    why: str,
+    wait_seconds: float = 0.0,
+) -> LetGo:
     """End every lease under these names, waiting up to `wait_seconds`. Never raises: what fails now is queued."""
-    side = walk.leases
+    side = leases
     wanted = [(str(kind), name) for kind, name in names]
-    if side is None or not wanted or not uses_broker(walk):
+    if side is None or not wanted or not uses_broker(registry, leases):
         return LetGo()
     try:
         # A stop must not wait for a broker that hangs.
@@ -98,18 +109,20 @@ class LeasesWithin:
     ending: int = 0
 
 
-async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
+async def leases_within(
+    registry: RegistryStore, leases: LeaseSide | None, clock: Clock, hold: Hold
+) -> LeasesWithin:
     """Return the state of the leases within reach of a hold. Never raises: an unreachable broker is listed as such."""
-    side = walk.leases
-    if side is None or not uses_broker(walk):
+    side = leases
+    if side is None or not uses_broker(registry, leases):
         return LeasesWithin()
-    now = walk.clock.now()
+    now = clock.now()
     try:
         # In this order, a lease that ends between the two queries is in both answers, not in neither.
-        still = await all_leases(walk, "open")
+        still = await all_leases(leases, "open")
         over = await side.asks.leases("ended", LISTED_MAX)
         # Only the last ended leases are listed, but every lease with a remaining effect is.
-        left = [one for one in await all_leases(walk, "unrevoked") if not one.is_open]
+        left = [one for one in await all_leases(leases, "unrevoked") if not one.is_open]
     except Unavailable as failed:
         why = f"{failed.message}; the broker is asked again, and leases also expire by themselves"
         longest = now + max(side.lives.task_ms, side.lives.action_ms)
@@ -136,41 +149,45 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
     return LeasesWithin(ended=ended[:LISTED_MAX], live=tuple(live), ending=ending)
 
 
-def uses_broker(walk: Walk) -> bool:
+def uses_broker(registry: RegistryStore, leases: LeaseSide | None) -> bool:
     """Whether anything registered is or was a target of the broker. Leases outlive removal from the registry."""
-    side = walk.leases
+    side = leases
     if side is not None and not side.is_used:
-        side.is_used = any(server.target for server in walk.registry.current.servers.values())
+        side.is_used = any(server.target for server in registry.current.servers.values())
     return side is not None and side.is_used
 
 
-async def follow_leases(walk: Walk) -> None:
+async def follow_leases(
+    recorder: Recorder, authority: AuthorityRegisters, leases: LeaseSide | None, policies: PolicyState
+) -> None:
     """Tell the broker what is queued and record what it reports. Runs without end; retries a broker that is away."""
-    side = walk.leases
+    side = leases
     if side is None:
         return
-    if not uses_broker(walk):
-        side.is_used = await _has_leases_of_ours(walk, side)
+    if not uses_broker(authority.registry, leases):
+        side.is_used = await _has_leases_of_ours(recorder.ledger, side)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_tell, walk, side)
-        tasks.start_soon(_hear, walk, side)
+        tasks.start_soon(_tell, recorder.ledger, authority, leases, side)
+        tasks.start_soon(_hear, recorder, authority, leases, policies, side)
 
 
-async def _has_leases_of_ours(walk: Walk, side: LeaseSide) -> bool:
+async def _has_leases_of_ours(ledger: Ledger, side: LeaseSide) -> bool:
     """Whether the broker answers and has leases of an earlier process of this log, for targets no longer registered."""
     try:
-        return any(lease.log == walk.ledger.origin for lease in await side.asks.leases("open", LISTED_MAX))
+        return any(lease.log == ledger.origin for lease in await side.asks.leases("open", LISTED_MAX))
     except Unavailable:
         return False
 
 
-async def _tell(walk: Walk, side: LeaseSide) -> None:
+async def _tell(
+    ledger: Ledger, authority: AuthorityRegisters, leases: LeaseSide | None, side: LeaseSide
+) -> None:
     pause = RETRY_SECONDS
     while True:
         side.stirred = anyio.Event()
         try:
-            if uses_broker(walk):
-                await _told(walk, side)
+            if uses_broker(authority.registry, leases):
+                await _told(ledger, authority, side)
             pause = RETRY_SECONDS
         except AnswerableError as failed:
             _log.warning("the broker could not be told what has ended: %s", failed.message)
@@ -181,7 +198,7 @@ async def _tell(walk: Walk, side: LeaseSide) -> None:
             await side.stirred.wait()
 
 
-async def _told(walk: Walk, side: LeaseSide) -> None:
+async def _told(ledger: Ledger, authority: AuthorityRegisters, side: LeaseSide) -> None:
     """Tell the known ends first, then check the open leases page by page."""
     await _tell_owed(side)
     if not side.owed_all:
@@ -192,7 +209,7 @@ async def _told(walk: Walk, side: LeaseSide) -> None:
         after = ""
         while some := await side.asks.leases("open", LISTED_MAX, after=after):
             for lease in some:
-                why = _why_over(walk, lease) if lease.log == walk.ledger.origin else ""
+                why = _why_over(authority, lease) if lease.log == ledger.origin else ""
                 if why:
                     side.owed["credential", lease.name] = why
             await _tell_owed(side)
@@ -211,48 +228,54 @@ async def _tell_owed(side: LeaseSide) -> None:
                 del side.owed[name]
 
 
-def _why_over(walk: Walk, lease: Lease) -> str:
+def _why_over(authority: AuthorityRegisters, lease: Lease) -> str:
     """Return why a lease must not be open any more; empty if it may. Raises Unavailable."""
-    now = walk.clock.now()
+    now = authority.clock.now()
     # Some kinds of names that a lease acts under cannot be revoked, or cannot be held.
     revocables = [RevocationTarget(_REVOKED[kind], name) for kind, name in lease.under if kind in _REVOKED]
-    if walk.revocations.find(revocables) is not None:
+    if authority.revocations.find(revocables) is not None:
         return "what it stands under was revoked"
     holdables = [HoldTarget(_HELD[kind], name) for kind, name in lease.under if kind in _HELD]
-    if walk.holds.find(holdables, now) is not None:
+    if authority.holds.find(holdables, now) is not None:
         return "what it stands under is held"
-    if lease.mandate and walk.mandates.state(MandateId(lease.mandate)) != "open":
+    if lease.mandate and authority.mandates.state(MandateId(lease.mandate)) != "open":
         return "its mandate ended"
-    return _why_unfounded(walk, lease)
+    return _why_unfounded(authority, lease)
 
 
-def _why_unfounded(walk: Walk, lease: Lease) -> str:
+def _why_unfounded(authority: AuthorityRegisters, lease: Lease) -> str:
     """Return why the current registry no longer supports a lease; empty if it does."""
-    current = walk.registry.current
+    current = authority.registry.current
     agent = current.agents.get(AgentId(lease.agent))
     if lease.agent and (agent is None or agent.status != "active"):
         return "its agent is not active"
     if lease.capability and lease.capability not in current.capabilities:
         return "its capability is not in force"
-    mandate = walk.mandates.find(MandateId(lease.mandate)) if lease.mandate else None
+    mandate = authority.mandates.find(MandateId(lease.mandate)) if lease.mandate else None
     # The fault's message names people, and the broker's register is not sealed.
-    stands = mandate is None or fallen(walk, mandate) is None
+    stands = mandate is None or fallen(authority, mandate) is None
     return "" if stands else "its mandate does not stand any more"
 
 
-async def _hear(walk: Walk, side: LeaseSide) -> None:
+async def _hear(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    leases: LeaseSide | None,
+    policies: PolicyState,
+    side: LeaseSide,
+) -> None:
     after: int | None = None
     pause, failing_since = RETRY_SECONDS, 0.0
-    walk.registered.append(bell := Bell())
+    policies.registered.append(bell := Bell())
     while True:
         try:
-            if not uses_broker(walk):
+            if not uses_broker(authority.registry, leases):
                 await bell.heard(seconds_max=until_round(UNUSED_SECONDS))
                 continue
-            last, changes = await side.asks.changes(walk.ledger.origin, after, wait_seconds=WAIT_SECONDS)
+            last, changes = await side.asks.changes(recorder.ledger.origin, after, wait_seconds=WAIT_SECONDS)
             if last < (1 if after is None else after):
                 # The broker has lost its register. The ledger has the names of leases that the broker no longer knows.
-                unknown = await recall_leases(walk, side)
+                unknown = await recall_leases(recorder.ledger, authority.registry, recorder.clock, side)
                 if after is not None or unknown:
                     _log.error(
                         "the broker's register is another than it was: %d leases it did not know are ended",
@@ -262,7 +285,7 @@ async def _hear(walk: Walk, side: LeaseSide) -> None:
                 side.stirred.set()
                 continue
             for change in changes:
-                await _record(walk, side, change)
+                await _record(recorder, authority, side, change)
                 after = change.number
             after = after if after is not None else last
             pause, failing_since = RETRY_SECONDS, 0.0
@@ -276,18 +299,20 @@ async def _hear(walk: Walk, side: LeaseSide) -> None:
             pause = min(2 * pause, RETRY_SECONDS_MAX)
 
 
-async def _record(walk: Walk, side: LeaseSide, change: LeaseChange) -> None:
+async def _record(
+    recorder: Recorder, authority: AuthorityRegisters, side: LeaseSide, change: LeaseChange
+) -> None:
     """Record one change durably. Raises Unavailable."""
     lease = change.lease
     if not lease.is_open or lease.state == "unrevoked":
         side.forget(lease.name)
-    elif why := _why_over(walk, lease):
+    elif why := _why_over(authority, lease):
         # The warrant was in flight when the authority was ended or held, before the broker knew of the lease.
         side.forget(lease.name)
         side.owe({("credential", lease.name): why})
     entry = lease_stands(
-        lease, change=change.number, at=walk.clock.now(), sealing=sealing_for(walk, LOG_SUBJECT)
+        lease, change=change.number, at=recorder.clock.now(), sealing=sealing_for(recorder, LOG_SUBJECT)
     )
-    _, left = await record_entry(walk, entry)
+    _, left = await record_entry(recorder, entry)
     if left is not None:
         raise left

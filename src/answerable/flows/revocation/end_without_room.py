@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from answerable.core.containment.hold import Hold
     from answerable.core.mandate.mandate import MandateId
     from answerable.core.mandate.revocation import RevocationTarget
-    from answerable.flows.state.walk import Walk
+    from answerable.ports.register_room import RegisterRoom
 
 LOOK_SECONDS: Final = 1.0
 
 _log: Final = logging.getLogger(__name__)
 
 
-def no_room(walk: Walk) -> Refused | None:
+def no_room(room: RegisterRoom | None) -> Refused | None:
     """Return why no action begins because the registers cannot be written; None if they can. Does no I/O."""
-    why = walk.room.why if walk.room is not None else ""
+    why = room.why if room is not None else ""
     if not why:
         return None
     return REGISTER_NO_ROOM(
@@ -70,7 +70,7 @@ def told(what: str, failed: Unavailable, *, on_record: bool) -> Unavailable:
 
 
 async def follow_room(
-    walk: Walk,
+    room: RegisterRoom | None,
     *,
     held: Callable[[Hold], Awaitable[object]],
     revoked: Callable[[RevocationTarget], Awaitable[object]],
@@ -82,7 +82,7 @@ async def follow_room(
     `held`, `revoked`, `closed`: repeat what follows from a hold, a revocation and a closed mandate. Failures are
     retried.
     """
-    room, said = walk.room, ""
+    said = ""
     left: list[Callable[[], Awaitable[object]]] = []
     while room is not None:
         try:

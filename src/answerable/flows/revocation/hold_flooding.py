@@ -16,20 +16,24 @@ from answerable.flows.revocation.place_hold import hold_and_record
 from answerable.flows.validity.holds_beside_quota import QUOTA
 
 if TYPE_CHECKING:
+    from answerable.core.action.quota import RefusalQuota
     from answerable.core.identity.names.principal import UnixMillis
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
+    from answerable.ports.mandate_register import MandateRegister
 
 _log: Final = logging.getLogger(__name__)
 
 
-async def hold_flooding(walk: Walk, agent: AgentId, now: UnixMillis) -> None:
+async def hold_flooding(
+    recorder: Recorder, authority: AuthorityRegisters, counters: Counters, agent: AgentId, now: UnixMillis
+) -> None:
     """Place the hold if the agent's quota was just used up. Never raises: the agent is held in memory in any case."""
-    found = walk.quota.begun(agent, now)
+    found = counters.quota.begun(agent, now)
     if found is None:
         return
     what = HoldTarget("mandate", found.mandate) if found.mandate else HoldTarget("agent", agent)
     wanted = Hold(
-        id=hold_id(walk.entropy.bytes(ID_BYTES)),
+        id=hold_id(recorder.entropy.bytes(ID_BYTES)),
         what=what,
         at=now,
         by=placed_by(QUOTA),
@@ -39,14 +43,14 @@ async def hold_flooding(walk: Walk, agent: AgentId, now: UnixMillis) -> None:
         rule=QUOTA,
     )
     try:
-        await hold_and_record(walk, wanted)
+        await hold_and_record(recorder, authority, counters.cuts, wanted)
     except Unavailable as failed:
         _log.warning("agent %s is held past its quota, and it is not on record: %s", agent, failed.message)
 
 
-def lifted_quota(walk: Walk, hold: Hold) -> None:
+def lifted_quota(mandates: MandateRegister, quota: RefusalQuota, hold: Hold) -> None:
     """Restore the whole quota of an agent after a person lifted its quota hold."""
     if hold.rule != QUOTA or not hold.lifted_at:
         return
-    mandate = next((one for one in walk.mandates.all() if one.id == hold.what.name), None)
-    walk.quota.forget(mandate.agent if mandate is not None else AgentId(hold.what.name))
+    mandate = next((one for one in mandates.all() if one.id == hold.what.name), None)
+    quota.forget(mandate.agent if mandate is not None else AgentId(hold.what.name))

@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from answerable.core.lease.lease import Lease
     from answerable.core.lease.wire import LeaseList
     from answerable.flows.state.lease_side import LeaseSide
-    from answerable.flows.state.walk import Walk
+    from answerable.ports.registry_store import RegistryStore
 
 SHOWN_MAX: Final = 100_000
 
 
-def broker_of(walk: Walk) -> LeaseSide:
+def broker_of(leases: LeaseSide | None) -> LeaseSide:
     """Return the lease state. Raises Unavailable (`broker.none`)."""
-    if walk.leases is None:
+    if leases is None:
         raise BROKER_NONE("no broker is configured")
-    return walk.leases
+    return leases
 
 
-async def all_leases(walk: Walk, which: LeaseList) -> Sequence[Lease]:
+async def all_leases(leases: LeaseSide | None, which: LeaseList) -> Sequence[Lease]:
     """Return every open or unrevoked lease, by name, or the last ended ones, latest first.
 
     Open and unrevoked leases are listed completely: a truncated list would be wrong. Raises Unavailable.
     """
-    asks = broker_of(walk).asks
+    asks = broker_of(leases).asks
     if which == "ended":
         return await asks.leases("ended", LISTED_MAX)
     found: list[Lease] = []
@@ -62,11 +62,11 @@ class BoundaryOf(NamedTuple):
     ends_by: Literal["target", "broker", "unknown"]
 
 
-async def boundaries(walk: Walk) -> list[BoundaryOf]:
+async def boundaries(registry: RegistryStore, leases: LeaseSide | None) -> list[BoundaryOf]:
     """Return the boundary of every capability in force, by name. Raises Unavailable (`broker.*`) if one needs it."""
-    current = walk.registry.current
+    current = registry.current
     brokered = any(server.target for server in current.servers.values())
-    known = {one.name: one.traits for one in await broker_of(walk).asks.targets()} if brokered else {}
+    known = {one.name: one.traits for one in await broker_of(leases).asks.targets()} if brokered else {}
     found = []
     for name, capability in sorted(current.capabilities.items()):
         server = current.servers.get(capability.server)

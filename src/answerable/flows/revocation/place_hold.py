@@ -33,12 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.approval.approval import ApprovalId
-    from answerable.core.containment.hold import HoldSource, HoldTarget
+    from answerable.core.containment.hold import HoldId, HoldSource, HoldTarget
     from answerable.core.identity.names.spiffe_id import SpiffeId
     from answerable.core.ledger.effects import InFlight
     from answerable.core.mandate.mandate import MandateId
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, LiveAccess, Recorder
     from answerable.flows.trust_domain.workloads import Workloads
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.hold_register import HoldRegister
 
 GRACE_MILLIS: Final = 10_000
 """How long a hold may wait for the process that placed it to record it; then any process does."""
@@ -98,7 +100,10 @@ class CarriedOut:
 
 
 async def place_hold(
-    walk: Walk,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    cuts: dict[HoldId, int],
     what: HoldTarget,
     *,
     by: str,
@@ -115,31 +120,41 @@ async def place_hold(
     force, or whether this hold is.
     """
     wanted = Hold(
-        id=hold_id(walk.entropy.bytes(ID_BYTES)),
+        id=hold_id(recorder.entropy.bytes(ID_BYTES)),
         what=what,
-        at=walk.clock.now(),
+        at=recorder.clock.now(),
         by=by,
         reason=reason,
         expires_at=expires_at,
         source=source,
         rule=rule,
     )
-    return await put_in_force(walk, wanted, workloads=workloads)
+    return await put_in_force(recorder, authority, live, cuts, wanted, workloads=workloads)
 
 
-async def put_in_force(walk: Walk, wanted: Hold, *, workloads: Workloads | None = None) -> Placed:
+async def put_in_force(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    cuts: dict[HoldId, int],
+    wanted: Hold,
+    *,
+    workloads: Workloads | None = None,
+) -> Placed:
     """As `place_hold`, for a hold that already has its id.
 
     Raises Unavailable; `register.behind` after everything possible without the registers is done.
     """
     with anyio.CancelScope(shield=True):
-        found = await hold_everywhere(walk, wanted)
-        done = await carry_out(walk, found.hold, found.in_flight, workloads=workloads)
+        found = await hold_everywhere(recorder, authority, cuts, wanted)
+        done = await carry_out(
+            recorder, authority, live, cuts, found.hold, found.in_flight, workloads=workloads
+        )
     if found.behind is not None:
-        on_record = await anyio.to_thread.run_sync(walk.holds.is_recorded, found.hold.id)
+        on_record = await anyio.to_thread.run_sync(authority.holds.is_recorded, found.hold.id)
         what = described(found.hold.what)
         raise told(f"{what} is held ({found.hold.id})", found.behind, on_record=on_record)
-    mandates = await anyio.to_thread.run_sync(open_mandates, walk, found.hold)
+    mandates = await anyio.to_thread.run_sync(open_mandates, authority, found.hold)
     return Placed(
         hold=found.hold,
         is_new=found.is_new,
@@ -154,46 +169,57 @@ async def put_in_force(walk: Walk, wanted: Hold, *, workloads: Workloads | None 
     )
 
 
-async def hold_everywhere(walk: Walk, wanted: Hold) -> InForce:
+async def hold_everywhere(
+    recorder: Recorder, authority: AuthorityRegisters, cuts: dict[HoldId, int], wanted: Hold
+) -> InForce:
     """Put a hold into force, even if it cannot be written, and do nothing else. Raises Unavailable."""
     # 1. In force, in every process. After a crash here the rest is done at the next start. Any process that sees the
     # hold cuts what is in flight, possibly before this task continues; so copy the open intents first.
-    opened = dict(walk.open_intents)
-    hold, behind = await anyio.to_thread.run_sync(_placed, walk, wanted)
+    opened = dict(recorder.open_intents)
+    hold, behind = await anyio.to_thread.run_sync(_placed, authority.holds, wanted)
     if hold.id == wanted.id:
-        walk.cuts.setdefault(hold.id, 0)
+        cuts.setdefault(hold.id, 0)
     # 2. Find the actions it came too late for, before anything else runs in this process.
-    in_flight = in_flight_under(walk, hold.what, opened)
+    in_flight = in_flight_under(recorder, authority, hold.what, opened)
     return InForce(hold=hold, is_new=hold.id == wanted.id, in_flight=in_flight, behind=behind)
 
 
-def _placed(walk: Walk, wanted: Hold) -> tuple[Hold, Unavailable | None]:
+def _placed(holds: HoldRegister, wanted: Hold) -> tuple[Hold, Unavailable | None]:
     """Return the hold in force, and why the registers do not have it, if so."""
     try:
-        return walk.holds.place(wanted), None
+        return holds.place(wanted), None
     except Unavailable as failed:
         if not is_in_force(failed):
             raise
-        return next((one for one in walk.holds.all() if one.stands_for(wanted)), wanted), failed
+        return next((one for one in holds.all() if one.stands_for(wanted)), wanted), failed
 
 
 async def carry_out(
-    walk: Walk, hold: Hold, in_flight: Sequence[InFlight], *, workloads: Workloads | None = None
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    cuts: dict[HoldId, int],
+    hold: Hold,
+    in_flight: Sequence[InFlight],
+    *,
+    workloads: Workloads | None = None,
 ) -> CarriedOut:
     """Carry out what follows from a hold in force. Idempotent: repeat it after a crash. Raises Unavailable."""
     with anyio.CancelScope(shield=True):
         # 3. Deny the waiting approvals within reach, for good: a lift does not restore them.
-        approvals = await _denied(walk, hold)
+        approvals = await _denied(authority, hold)
         # 4. Record. 5. Cut what is open in this process. 6. End instances.
-        cut, instances, recorded = await _settled(walk, hold, in_flight, workloads, approvals)
+        cut, instances, recorded = await _settled(
+            recorder, authority, live, cuts, hold, in_flight, workloads, approvals
+        )
     return CarriedOut(approvals=approvals, cut=cut, instances=instances, recorded=recorded)
 
 
-async def _denied(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
+async def _denied(authority: AuthorityRegisters, hold: Hold) -> tuple[ApprovalId, ...]:
     try:
-        return await anyio.to_thread.run_sync(deny_approvals, walk, hold)
+        return await anyio.to_thread.run_sync(deny_approvals, authority, hold)
     except Unavailable as failed:
-        if walk.room is None or all(one.id != hold.id for one in walk.room.behind().holds):
+        if authority.room is None or all(one.id != hold.id for one in authority.room.behind().holds):
             raise
         _log.warning(
             "approvals under hold %s are denied once that can be written: %s", hold.id, failed.message
@@ -202,7 +228,10 @@ async def _denied(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
 
 
 async def _settled(
-    walk: Walk,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    cuts: dict[HoldId, int],
     hold: Hold,
     in_flight: Sequence[InFlight],
     workloads: Workloads | None,
@@ -215,25 +244,25 @@ async def _settled(
     unrecorded: Unavailable | None = None
     left: BaseException | None = None
     instances: tuple[SpiffeId, ...] = ()
-    waits = not await anyio.to_thread.run_sync(walk.holds.is_recorded, hold.id)
+    waits = not await anyio.to_thread.run_sync(authority.holds.is_recorded, hold.id)
     try:
         # A hold already recorded is not written again.
         if waits:
-            left = await _record(walk, hold, in_flight, approvals)
-            if walk.room is not None and any(one.id == hold.id for one in walk.room.behind().holds):
+            left = await _record(recorder, hold, in_flight, approvals)
+            if authority.room is not None and any(one.id == hold.id for one in authority.room.behind().holds):
                 # The mark is in memory and is written with the hold's row; then the rest is done again.
-                walk.holds.recorded([hold.id])
+                authority.holds.recorded([hold.id])
     except Unavailable as failed:
         unrecorded = failed
     # Other processes cut when they see the hold (`follow_holds`).
-    cut = cut_held(walk)
-    await end_leases(walk, [hold.what], why="what it stands under is held")
+    cut = cut_held(recorder.open_intents, authority, live, cuts)
+    await end_leases(authority.registry, live.leases, [hold.what], why="what it stands under is held")
     try:
         # With their SVIDs and sub-agents. After a crash before the next line, the hold may be recorded a second time.
         if workloads is not None:
             instances = await end_held_instances(workloads, hold)
         if waits and unrecorded is None:
-            await anyio.to_thread.run_sync(walk.holds.recorded, [hold.id])
+            await anyio.to_thread.run_sync(authority.holds.recorded, [hold.id])
     except Unavailable as failed:
         unrecorded = failed
     if unrecorded is not None:
@@ -243,84 +272,95 @@ async def _settled(
     return cut, instances, unrecorded is None
 
 
-async def hold_and_record(walk: Walk, wanted: Hold) -> None:
+async def hold_and_record(
+    recorder: Recorder, authority: AuthorityRegisters, cuts: dict[HoldId, int], wanted: Hold
+) -> None:
     """Put a hold into force and record it, without any of its consequences. Raises Unavailable."""
     with anyio.CancelScope(shield=True):
-        found = await hold_everywhere(walk, wanted)
+        found = await hold_everywhere(recorder, authority, cuts, wanted)
         if found.is_new:
-            await _record(walk, found.hold, found.in_flight, ())
-            await anyio.to_thread.run_sync(walk.holds.recorded, [found.hold.id])
+            await _record(recorder, found.hold, found.in_flight, ())
+            await anyio.to_thread.run_sync(authority.holds.recorded, [found.hold.id])
 
 
-async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdue_only: bool = True) -> int:
+async def resume_holds(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    workloads: Workloads | None = None,
+    *,
+    overdue_only: bool = True,
+) -> int:
     """Resume holds that are in force and not in the ledger: deny, record, end. Return how many. Raises Unavailable.
 
     For the start of a process, when no other process can be about to do it (`overdue_only=False`), and for a timer.
     """
-    now = walk.clock.now()
-    waiting = await anyio.to_thread.run_sync(walk.holds.unrecorded)
+    now = recorder.clock.now()
+    waiting = await anyio.to_thread.run_sync(authority.holds.unrecorded)
     due = [one for one in waiting if not overdue_only or abs(now - one.at) >= GRACE_MILLIS]
     for one in due:
-        in_flight, approvals = in_flight_under(walk, one.what), denied_by(walk, one)
+        in_flight, approvals = (
+            in_flight_under(recorder, authority, one.what),
+            denied_by(authority.approvals, one),
+        )
         if one.is_in_force(now):
             # The process that placed it may have ended before anything was denied.
-            approvals += await anyio.to_thread.run_sync(deny_approvals, walk, one)
+            approvals += await anyio.to_thread.run_sync(deny_approvals, authority, one)
             if workloads is not None:
                 await end_held_instances(workloads, one)
-        left = await _record(walk, one, in_flight, approvals)
+        left = await _record(recorder, one, in_flight, approvals)
         # Last: until then the next start or round repeats all steps.
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(walk.holds.recorded, [one.id])
+            await anyio.to_thread.run_sync(authority.holds.recorded, [one.id])
         if left is not None:
             raise left
     return len(due)
 
 
 async def _record(
-    walk: Walk, hold: Hold, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
+    recorder: Recorder, hold: Hold, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
 ) -> BaseException | None:
     """Record the hold. Returns the cancellation if the caller left, to be raised again."""
     kind, name = hold.what
     about_person = kind == "owner"
     entry = records_holds.hold_placed(
         hold,
-        at=walk.clock.now(),
-        sealing=sealing_for(walk, principal_subject(name) if about_person else LOG_SUBJECT),
-        by=pseudonym_of(walk, hold.by),
-        person=pseudonym_of(walk, name) if about_person else "",
+        at=recorder.clock.now(),
+        sealing=sealing_for(recorder, principal_subject(name) if about_person else LOG_SUBJECT),
+        by=pseudonym_of(recorder, hold.by),
+        person=pseudonym_of(recorder, name) if about_person else "",
         in_flight=[one.index for one in in_flight],
         approvals=approvals,
     )
-    _, left = await record_entry(walk, entry)
+    _, left = await record_entry(recorder, entry)
     return left
 
 
-def denied_by(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
+def denied_by(approvals: ApprovalRegister, hold: Hold) -> tuple[ApprovalId, ...]:
     """Return the approvals that this hold has denied. Raises Unavailable."""
-    known = walk.approvals.all(pending_only=False, now=hold.at)
+    known = approvals.all(pending_only=False, now=hold.at)
     return tuple(one.id for one in known if one.ended_by == hold.id)
 
 
-def open_mandates(walk: Walk, hold: Hold) -> tuple[MandateId, ...]:
+def open_mandates(authority: AuthorityRegisters, hold: Hold) -> tuple[MandateId, ...]:
     """Return the open mandates within reach of a hold."""
-    now, current = walk.clock.now(), walk.registry.current
+    now, current = authority.clock.now(), authority.registry.current
     return tuple(
         one.id
-        for one in walk.mandates.all()
+        for one in authority.mandates.all()
         if now < one.expires_at
-        and walk.mandates.state(one.id) == "open"
-        and hold.what in reach_of(mandate_names(walk, one), current)
+        and authority.mandates.state(one.id) == "open"
+        and hold.what in reach_of(mandate_names(authority, one), current)
     )
 
 
 async def end_held_instances(workloads: Workloads, hold: Hold) -> tuple[SpiffeId, ...]:
     """End the instances within reach of a hold, and their sub-agents. Raises Unavailable."""
     walk = workloads.walk
-    current = walk.registry.current
+    current = walk.authority.registry.current
     hit = [
         one.id
         for one in workloads.instances.live()
-        if hold.what in reach_of(names_of_instance(walk, one), current)
+        if hold.what in reach_of(names_of_instance(walk.authority, one), current)
     ]
     ended: list[SpiffeId] = []
     for start in range(0, len(hit), ENDED_AT_A_TIME):

@@ -20,26 +20,28 @@ from answerable.errors import Malformed
 if TYPE_CHECKING:
     from answerable.core.lease.name import LeaseName
     from answerable.flows.state.lease_side import LeaseSide
-    from answerable.flows.state.walk import Walk
+    from answerable.ports.clock import Clock
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.registry_store import RegistryStore
 
 LIFE_MS_MAX: Final = 2 * TTL_SECONDS_MAX * 1000
 """Maximum age of a lease, apart from renewed ones, whose task has newer entries."""
 
 
-async def recall_leases(walk: Walk, side: LeaseSide) -> int:
+async def recall_leases(ledger: Ledger, registry: RegistryStore, clock: Clock, side: LeaseSide) -> int:
     """Send the broker every name that may be live. Return how many it did not know. Raises Unavailable, Broken."""
-    named = await to_thread.run_sync(_named, walk)
+    named = await to_thread.run_sync(_named, ledger, registry, clock)
     unknown = 0
     for start in range(0, len(named), NAMES_MAX):
-        unknown += await side.asks.recall(walk.ledger.origin, named[start : start + NAMES_MAX])
+        unknown += await side.asks.recall(ledger.origin, named[start : start + NAMES_MAX])
     return unknown
 
 
-def _named(walk: Walk) -> list[tuple[LeaseName, str]]:
+def _named(ledger: Ledger, registry: RegistryStore, clock: Clock) -> list[tuple[LeaseName, str]]:
     """Return names and targets of leases of the last day without an entry that they ended."""
-    targets = {name: server.target for name, server in walk.registry.current.servers.items()}
+    targets = {name: server.target for name, server in registry.current.servers.items()}
     found: dict[LeaseName, str] = {}
-    for stored in walk.ledger.replay(_start(walk)):
+    for stored in ledger.replay(_start(ledger, clock)):
         if stored.tag not in (Tag.INTENT, Tag.LEASE):
             continue
         leaf = leaf_of(stored)
@@ -58,13 +60,13 @@ def _named(walk: Walk) -> list[tuple[LeaseName, str]]:
     return list(found.items())
 
 
-def _start(walk: Walk) -> int:
+def _start(ledger: Ledger, clock: Clock) -> int:
     """Return the index of the first entry that is not older than a lease can be."""
-    oldest = walk.clock.now() - LIFE_MS_MAX
-    low, high = 0, walk.ledger.size
+    oldest = clock.now() - LIFE_MS_MAX
+    low, high = 0, ledger.size
     while low < high:
         middle = (low + high) // 2
-        at = leaf_of(walk.ledger.entry(middle)).get("at")
+        at = leaf_of(ledger.entry(middle)).get("at")
         if isinstance(at, int) and at < oldest:
             low = middle + 1
         else:

@@ -36,8 +36,11 @@ if TYPE_CHECKING:
     from answerable.core.identity.workload.instance import Instance
     from answerable.core.ledger.effects import Done, Effects, InFlight, NotAsked
     from answerable.core.mandate.mandate import MandateId
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.lease_side import LeaseSide
+    from answerable.flows.state.parts import AuthorityRegisters, LiveAccess, Recorder
     from answerable.flows.trust_domain.workloads import Workloads
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.revocation_register import RevocationRegister
 
 GRACE_MILLIS: Final = 10_000
 """How long a revocation may wait for the process that made it to record it; then any process does."""
@@ -91,7 +94,9 @@ class TakenAway(NamedTuple):
 
 
 async def revoke_authority(
-    walk: Walk,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
     what: RevocationTarget,
     *,
     by: str,
@@ -108,25 +113,25 @@ async def revoke_authority(
     Raises Malformed (`revocation.reason`), Unavailable: if the effect is `unknown`, the revocation may be in force and
     not recorded yet; `register.behind` after everything possible without the registers is done.
     """
-    revocation = Revocation(what=what, at=walk.clock.now(), by=by, reason=reason)
+    revocation = Revocation(what=what, at=recorder.clock.now(), by=by, reason=reason)
     with anyio.CancelScope(shield=True):
         # 1. In force, in every process. After a crash here it is recorded at the next start.
-        is_new, behind = await anyio.to_thread.run_sync(_added, walk, revocation)
+        is_new, behind = await anyio.to_thread.run_sync(_added, authority.revocations, revocation)
         # 2. Find the actions it came too late for, before anything else runs in this process.
-        in_flight = in_flight_under(walk, what)
+        in_flight = in_flight_under(recorder, authority, what)
         if behind is not None:
-            raise await _without_room(walk, revocation, in_flight, behind)
+            raise await _without_room(recorder, authority, live.leases, revocation, in_flight, behind)
         # 3. Deny the waiting approvals, end tokens and update the status lists. After a crash here it is recorded at
         #    the next start.
-        taken = await take_away(walk, (what,))
+        taken = await take_away(authority, live, (what,))
         # 4. Record. After a crash here it may be recorded a second time.
-        await _record_one(walk, what, in_flight, taken.approvals)
+        await _record_one(recorder, authority.revocations, what, in_flight, taken.approvals)
         # 5. End instances, and with them their SVIDs in this process.
         instances = await end_revoked_instances(workloads, what) if workloads is not None else ()
     # 6. Read only: a crash here leaves nothing undone.
-    here = await effects_under(walk, what, in_flight, looks_back=looks_back)
-    elsewhere, not_asked = await effects_elsewhere(walk, what) if looks_back else ((), ())
-    found = walk.revocations.find((what,))
+    here = await effects_under(recorder, authority, what, in_flight, looks_back=looks_back)
+    elsewhere, not_asked = await effects_elsewhere(live.link, what) if looks_back else ((), ())
+    found = authority.revocations.find((what,))
     return Stopped(
         revocation=found or revocation,
         is_new=is_new,
@@ -142,10 +147,10 @@ async def revoke_authority(
     )
 
 
-def _added(walk: Walk, revocation: Revocation) -> tuple[bool, Unavailable | None]:
+def _added(revocations: RevocationRegister, revocation: Revocation) -> tuple[bool, Unavailable | None]:
     """Return whether it is new, and why the registers do not have it, if so."""
     try:
-        return walk.revocations.add(revocation), None
+        return revocations.add(revocation), None
     except Unavailable as failed:
         if not is_in_force(failed):
             raise
@@ -153,109 +158,136 @@ def _added(walk: Walk, revocation: Revocation) -> tuple[bool, Unavailable | None
 
 
 async def _without_room(
-    walk: Walk, revocation: Revocation, in_flight: Sequence[InFlight], behind: Unavailable
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    leases: LeaseSide | None,
+    revocation: Revocation,
+    in_flight: Sequence[InFlight],
+    behind: Unavailable,
 ) -> Unavailable:
     """Do what is possible without the registers, and return the error. `follow_room` does the rest later."""
-    await end_leases(walk, {revocation.what}, why="what it stands under was revoked")
+    await end_leases(authority.registry, leases, {revocation.what}, why="what it stands under was revoked")
     said = f"{described(revocation.what)} is revoked"
     try:
-        await _record_one(walk, revocation.what, in_flight, ())
+        await _record_one(recorder, authority.revocations, revocation.what, in_flight, ())
     except Unavailable:
         return told(said, behind, on_record=False)
     return told(said, behind, on_record=True)
 
 
-async def take_away(walk: Walk, what: Collection[RevocationTarget]) -> TakenAway:
+async def take_away(
+    authority: AuthorityRegisters, live: LiveAccess, what: Collection[RevocationTarget]
+) -> TakenAway:
     """End tokens and leases and deny approvals under revoked names. Repeated, it ends what was added since.
 
     Raises Unavailable: the revocations are in force in any case.
     """
     names = frozenset(what)
-    await end_leases(walk, names, why="what it stands under was revoked")
-    mandates = await anyio.to_thread.run_sync(_open_mandates, walk, names)
-    ended = names.union((RevocationTarget("mandate", one) for one in mandates), agents_under(walk, names))
-    approvals = await anyio.to_thread.run_sync(drop_approvals, walk, ended)
-    count, tokens = await anyio.to_thread.run_sync(_end_tokens, walk, ended)
+    await end_leases(authority.registry, live.leases, names, why="what it stands under was revoked")
+    mandates = await anyio.to_thread.run_sync(_open_mandates, authority, names)
+    ended = names.union(
+        (RevocationTarget("mandate", one) for one in mandates), agents_under(authority, names)
+    )
+    approvals = await anyio.to_thread.run_sync(drop_approvals, authority, ended)
+    count, tokens = await anyio.to_thread.run_sync(_end_tokens, live, ended)
     return TakenAway(mandates=mandates, approvals=approvals, tokens_count=count, tokens=tokens)
 
 
-async def revoked_wholly(walk: Walk, what: RevocationTarget, workloads: Workloads | None) -> None:
+async def revoked_wholly(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    what: RevocationTarget,
+    workloads: Workloads | None,
+) -> None:
     """Do what follows from a revocation in force. Idempotent: repeat it to complete it. Raises Unavailable."""
-    taken = await take_away(walk, (what,))
-    await _record_one(walk, what, in_flight_under(walk, what), taken.approvals)
+    taken = await take_away(authority, live, (what,))
+    await _record_one(
+        recorder, authority.revocations, what, in_flight_under(recorder, authority, what), taken.approvals
+    )
     if workloads is not None:
         await end_revoked_instances(workloads, what)
 
 
-async def take_away_from_agents(walk: Walk) -> None:
+async def take_away_from_agents(authority: AuthorityRegisters, live: LiveAccess) -> None:
     """As `take_away`, for agents that came under a revoked name by a change of the registry or of a manifest.
 
     Updates the status lists for their tokens. Raises Unavailable.
     """
-    if walk.tokens is None:
+    if live.tokens is None:
         return
     revoked = frozenset(
         RevocationTarget("agent", one)
-        for one in walk.registry.current.agents
-        if walk.revocations.find(agent_names(walk, one)) is not None
+        for one in authority.registry.current.agents
+        if authority.revocations.find(agent_names(authority, one)) is not None
     )
     if revoked:
-        await take_away(walk, revoked)
+        await take_away(authority, live, revoked)
 
 
-async def take_away_from_retired(walk: Walk) -> None:
+async def take_away_from_retired(registry: RegistryStore, live: LiveAccess) -> None:
     """End the tokens of retired agents, and all tokens derived from them, in the status lists. Idempotent.
 
     This process already refuses them. Raises Unavailable.
     """
-    if walk.tokens is None:
+    if live.tokens is None:
         return
-    retired = retired_agents(parse(text) for text in walk.registry.documents().values())
+    retired = retired_agents(parse(text) for text in registry.documents().values())
     if names := [RevocationTarget("agent", one) for one in retired]:
-        await anyio.to_thread.run_sync(walk.tokens.end, names)
+        await anyio.to_thread.run_sync(live.tokens.end, names)
 
 
-async def record_revocations(walk: Walk, *, overdue_only: bool = True) -> int:
+async def record_revocations(
+    recorder: Recorder, authority: AuthorityRegisters, live: LiveAccess, *, overdue_only: bool = True
+) -> int:
     """Record revocations that are in force and not in the ledger. Return how many. Raises Unavailable.
 
     For the start of a process, when no other process can be about to do it (`overdue_only=False`), and for a timer.
     """
-    now = walk.clock.now()
-    waiting = await anyio.to_thread.run_sync(walk.revocations.unrecorded)
+    now = recorder.clock.now()
+    waiting = await anyio.to_thread.run_sync(authority.revocations.unrecorded)
     due = [one for one in waiting if not overdue_only or abs(now - one.at) >= GRACE_MILLIS]
     for one in due:
-        in_flight = in_flight_under(walk, one.what)
+        in_flight = in_flight_under(recorder, authority, one.what)
         # The process that revoked it may have ended before anything was taken away.
-        taken = await take_away(walk, (one.what,))
-        await _record(walk, one, in_flight, taken.approvals)
+        taken = await take_away(authority, live, (one.what,))
+        await _record(recorder, authority.revocations, one, in_flight, taken.approvals)
     return len(due)
 
 
 async def _record_one(
-    walk: Walk, what: RevocationTarget, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
+    recorder: Recorder,
+    revocations: RevocationRegister,
+    what: RevocationTarget,
+    in_flight: Sequence[InFlight],
+    approvals: Sequence[ApprovalId],
 ) -> None:
-    waiting = await anyio.to_thread.run_sync(walk.revocations.unrecorded)
+    waiting = await anyio.to_thread.run_sync(revocations.unrecorded)
     for one in waiting:
         if one.what == what:
-            await _record(walk, one, in_flight, approvals)
+            await _record(recorder, revocations, one, in_flight, approvals)
 
 
 async def _record(
-    walk: Walk, revocation: Revocation, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
+    recorder: Recorder,
+    revocations: RevocationRegister,
+    revocation: Revocation,
+    in_flight: Sequence[InFlight],
+    approvals: Sequence[ApprovalId],
 ) -> None:
     kind, name = revocation.what
     about_person = kind == "owner"
     entry = records_revocation.revoked(
         revocation,
-        at=walk.clock.now(),
-        sealing=sealing_for(walk, principal_subject(name) if about_person else LOG_SUBJECT),
-        by=pseudonym_of(walk, revocation.by),
-        person=pseudonym_of(walk, name) if about_person else "",
+        at=recorder.clock.now(),
+        sealing=sealing_for(recorder, principal_subject(name) if about_person else LOG_SUBJECT),
+        by=pseudonym_of(recorder, revocation.by),
+        person=pseudonym_of(recorder, name) if about_person else "",
         in_flight=[one.index for one in in_flight],
         approvals=approvals,
     )
-    _, left = await record_entry(walk, entry)
-    await anyio.to_thread.run_sync(walk.revocations.recorded, [revocation.what])
+    _, left = await record_entry(recorder, entry)
+    await anyio.to_thread.run_sync(revocations.recorded, [revocation.what])
     if left is not None:
         raise left
 
@@ -264,42 +296,44 @@ _BELOW_MANDATES: Final = frozenset({"token", "hop"})
 """Kinds that cannot end a mandate: a mandate is above every token. Avoids searching many mandates."""
 
 
-def _open_mandates(walk: Walk, names: frozenset[RevocationTarget]) -> tuple[MandateId, ...]:
+def _open_mandates(
+    authority: AuthorityRegisters, names: frozenset[RevocationTarget]
+) -> tuple[MandateId, ...]:
     if all(one.kind in _BELOW_MANDATES for one in names):
         return ()
-    now: UnixMillis = walk.clock.now()
+    now: UnixMillis = authority.clock.now()
     return tuple(
         one.id
-        for one in walk.mandates.all()
+        for one in authority.mandates.all()
         if now < one.expires_at
-        and walk.mandates.state(one.id) == "open"
-        and not names.isdisjoint(mandate_names(walk, one))
+        and authority.mandates.state(one.id) == "open"
+        and not names.isdisjoint(mandate_names(authority, one))
     )
 
 
-def _end_tokens(walk: Walk, names: frozenset[RevocationTarget]) -> tuple[int, tuple[str, ...]]:
-    if walk.tokens is None:
+def _end_tokens(live: LiveAccess, names: frozenset[RevocationTarget]) -> tuple[int, tuple[str, ...]]:
+    if live.tokens is None:
         return 0, ()
-    count = walk.tokens.end(names)
-    _, first = walk.tokens.subtree(names)
+    count = live.tokens.end(names)
+    _, first = live.tokens.subtree(names)
     return count, tuple(one.jti for one in first[:NAMED_MAX])
 
 
 async def end_revoked_instances(workloads: Workloads, what: RevocationTarget) -> tuple[Instance, ...]:
     """End the instances under a revoked name, and their sub-agents. Raises Unavailable."""
     walk = workloads.walk
-    hit = [one.id for one in workloads.instances.live() if what in names_of_instance(walk, one)]
+    hit = [one.id for one in workloads.instances.live() if what in names_of_instance(walk.authority, one)]
     ended: list[Instance] = []
     for start in range(0, len(hit), ENDED_AT_A_TIME):
         ended += await end_instances(workloads, hit[start : start + ENDED_AT_A_TIME], because=BECAUSE)
     return tuple(ended)
 
 
-def names_of_instance(walk: Walk, instance: Instance) -> tuple[RevocationTarget, ...]:
+def names_of_instance(authority: AuthorityRegisters, instance: Instance) -> tuple[RevocationTarget, ...]:
     """Return the names under which an instance may be ended."""
     key = instance.key.thumbprint if instance.key is not None else ""
     return (
-        *agent_names(walk, instance.agent),
+        *agent_names(authority, instance.agent),
         *instance_names(str(instance.id)),
         RevocationTarget("manifest", instance.manifest),
         RevocationTarget("key", key),

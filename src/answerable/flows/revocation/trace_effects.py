@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.documents.capability import Capability
-    from answerable.flows.state.walk import OpenIntent, Walk
+    from answerable.flows.state.parts import AuthorityRegisters, OpenIntent, Recorder
     from answerable.ports.shard_link import ShardLink
 
 T = TypeVar("T")
@@ -86,7 +86,10 @@ class End(msgspec.Struct):
 
 
 def in_flight_under(
-    walk: Walk, what: RevocationTarget | HoldTarget, opened: Mapping[int, OpenIntent] | None = None
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    what: RevocationTarget | HoldTarget,
+    opened: Mapping[int, OpenIntent] | None = None,
 ) -> tuple[InFlight, ...]:
     """Return started actions without an end, of this process and of earlier ones that left them open.
 
@@ -94,16 +97,16 @@ def in_flight_under(
     ended since. Raises Broken for an intent that this program did not write.
     """
     found: list[InFlight] = []
-    reader = LeafReader(walk)
+    reader = LeafReader(recorder, authority)
     # Include intents that were open a moment ago, even if they have ended since.
-    intents = {**(opened or {}), **walk.open_intents}
+    intents = {**(opened or {}), **recorder.open_intents}
     for index in sorted(intents):
-        leaf, known = intent_in(walk.ledger.entry(index)), intents[index]
+        leaf, known = intent_in(recorder.ledger.entry(index)), intents[index]
         known_as = known.reach if isinstance(what, HoldTarget) else known.names
         if what in known_as or reader.is_under(leaf, what):
             found.append(
                 InFlight(
-                    log=walk.ledger.origin,
+                    log=recorder.ledger.origin,
                     index=index,
                     action=leaf.action,
                     agent=AgentId(leaf.agent),
@@ -116,7 +119,8 @@ def in_flight_under(
 
 
 async def effects_under(
-    walk: Walk,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
     what: RevocationTarget | HoldTarget,
     in_flight: Sequence[InFlight] | None = None,
     *,
@@ -127,14 +131,14 @@ async def effects_under(
     `in_flight`: as of the moment that counts; by default as of now. `looks_back`: whether the ledger is read at all.
     Yields to other tasks. Raises Unavailable, Broken.
     """
-    ledger = walk.ledger
-    flying = in_flight_under(walk, what) if in_flight is None else in_flight
+    ledger = recorder.ledger
+    flying = in_flight_under(recorder, authority, what) if in_flight is None else in_flight
     looked_from = max(0, ledger.size - ENTRIES_LOOKED_AT_MAX) if looks_back else ledger.size
     started: dict[int, Intent] = {}
-    reader = LeafReader(walk)
+    reader = LeafReader(recorder, authority)
     ended: dict[int, Done] = {}
     entries = ledger.size
-    turns = Turns(walk.clock)
+    turns = Turns(recorder.clock)
     for count, stored in enumerate(ledger.replay(looked_from)):
         await turns.after(count)
         if stored.tag == Tag.INTENT:
@@ -160,10 +164,10 @@ async def effects_under(
 
 
 async def effects_elsewhere(
-    walk: Walk, what: RevocationTarget
+    link: ShardLink | None, what: RevocationTarget
 ) -> tuple[tuple[Effects, ...], tuple[NotAsked, ...]]:
     """As `effects_under`, of every other shard of this deployment; returns as `answers_elsewhere`."""
-    return await answers_elsewhere(walk.link, lambda link, origin: link.effects(origin, what))
+    return await answers_elsewhere(link, lambda link, origin: link.effects(origin, what))
 
 
 async def answers_elsewhere(
@@ -208,8 +212,8 @@ async def answers_elsewhere(
 class LeafReader:
     """Finds the names of an intent, cached for each kind of intent, because a long log has few kinds."""
 
-    def __init__(self, walk: Walk) -> None:
-        self._walk = walk
+    def __init__(self, recorder: Recorder, authority: AuthorityRegisters) -> None:
+        self._recorder, self._authority = recorder, authority
         self._known: dict[tuple[str, ...], frozenset[RevocationTarget]] = {}
         self._reach: dict[tuple[frozenset[RevocationTarget], str], frozenset[HoldTarget]] = {}
 
@@ -220,7 +224,7 @@ class LeafReader:
             return what in names
         known = self._reach.get((names, leaf.capability))
         if known is None:
-            current = self._walk.registry.current
+            current = self._authority.registry.current
             capability = current.capabilities.get(leaf.capability)
             known = frozenset(reach_of(names, current, capability=capability))
             self._reach[names, leaf.capability] = known
@@ -239,11 +243,13 @@ class LeafReader:
         return known
 
     def _found(self, leaf: Intent) -> list[RevocationTarget]:
-        walk, current = self._walk, self._walk.registry.current
-        mandate = walk.mandates.find(MandateId(leaf.mandate))
+        current = self._authority.registry.current
+        mandate = self._authority.mandates.find(MandateId(leaf.mandate))
         names = [RevocationTarget("mandate", leaf.mandate), *instance_names(leaf.instance)]
         names += (
-            mandate_names(walk, mandate) if mandate is not None else agent_names(walk, AgentId(leaf.agent))
+            mandate_names(self._authority, mandate)
+            if mandate is not None
+            else agent_names(self._authority, AgentId(leaf.agent))
         )
         if leaf.manifest:
             names.append(RevocationTarget("manifest", leaf.manifest))
@@ -256,10 +262,9 @@ class LeafReader:
 
     def _hop_names(self, hop: _Hop) -> tuple[RevocationTarget, ...]:
         """As `names_of_hop`, from the recorded token. Fewer names if its sealed field cannot be opened any more."""
-        walk = self._walk
-        stored = walk.ledger.entry(hop.entry)
-        fields = payload_of(stored, leaf_of(stored), walk.subject_keys.find) or {}
-        names = (RevocationTarget("token", hop.id), *agent_names(walk, AgentId(hop.agent)))
+        stored = self._recorder.ledger.entry(hop.entry)
+        fields = payload_of(stored, leaf_of(stored), self._recorder.subject_keys.find) or {}
+        names = (RevocationTarget("token", hop.id), *agent_names(self._authority, AgentId(hop.agent)))
         token = fields.get("token")
         if not isinstance(token, str):
             return names
@@ -279,7 +284,7 @@ class LeafReader:
         if leaf.proof.kind == "signature":
             return [leaf.proof.binding]
         if leaf.proof.kind == "session_mac":
-            agent = self._walk.registry.current.agents.get(AgentId(leaf.agent))
+            agent = self._authority.registry.current.agents.get(AgentId(leaf.agent))
             return [key.thumbprint for key in agent.keys] if agent is not None else []
         if leaf.proof.kind == "unix_peer":
             return []
@@ -289,9 +294,9 @@ class LeafReader:
 
     def done(self, index: int, leaf: Intent, status: str) -> Done:
         """Return the ended action of this leaf."""
-        capability = self._walk.registry.current.capabilities.get(leaf.capability)
+        capability = self._authority.registry.current.capabilities.get(leaf.capability)
         return Done(
-            log=self._walk.ledger.origin,
+            log=self._recorder.ledger.origin,
             index=index,
             action=leaf.action,
             agent=AgentId(leaf.agent),

@@ -1,4 +1,4 @@
-"""State of policy publishing, simulation, shadowing and replay in this process."""
+"""The policy set in force, and state of policy publishing, simulation, shadowing and replay in this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from answerable.verify.citation_index import StatedPlaces
 if TYPE_CHECKING:
     from answerable.core.decision.compared import ShadowSeen
     from answerable.core.registry.documents.policy_parts import PolicyParts
-    from answerable.ports.decision_point import PolicyChecker
+    from answerable.flows.state.stop_rules import Bell
+    from answerable.ports.decision_point import DecisionPoint, PolicyChecker, PolicyCompiler
     from answerable.ports.policy_evaluation import AskingCompiler, PolicyAsking
     from answerable.ports.policy_register import PolicyRegister
 
@@ -37,7 +38,10 @@ class AskedAgain:
 
 @dataclass(slots=True, kw_only=True)
 class PolicyState:
-    """Publishing and trying of policy sets.
+    """The policy set in force, and publishing and trying of others.
+
+    `decision_point`: of the set in force; publishing another replaces it. `registered`: bells that ring when new
+    documents are in force, one for each follower.
 
     `publishers`: group whose members put other people's proposals into force; empty if one person is enough, on
     record.
@@ -51,6 +55,9 @@ class PolicyState:
     earlier sets. `asked`: of replays.
     """
 
+    decision_point: DecisionPoint
+    compile_policies: PolicyCompiler
+    registered: list[Bell] = field(default_factory=list)
     publishers: str = ""
     records: PolicyRegister | None = None
     check: PolicyChecker | None = None

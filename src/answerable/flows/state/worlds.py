@@ -10,37 +10,37 @@ counter or an argument; those are checked for each action.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 from weakref import ref
 
 import msgspec
 from msgspec import structs
 
+from answerable.core.mandate.token_life import ActingLimits
+from answerable.core.registry.manifests.tools_seen import ToolsSeen
+from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
+from answerable.core.registry.tools.tool_fit import ToolFits
+from answerable.flows.state.delegations import Delegations
 from answerable.ports.worlds import ANYTHING, ChangeScope, RegistryInForce, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from answerable.core.action.quota import RefusalQuota
     from answerable.core.containment.hold import HoldTarget
     from answerable.core.identity.names.principal import AgentId, UnixMillis
     from answerable.core.identity.names.spiffe_id import TrustDomain
     from answerable.core.identity.svid.trust_bundle import TrustBundle
     from answerable.core.identity.workload.evidence import CallerIdentity
-    from answerable.core.registry.manifests.tools_seen import ToolsSeen
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.core.registry.tools.tool_fit import ToolFits
-    from answerable.errors import Refused
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
+    from answerable.flows.state.policy_desk import PolicyState
     from answerable.ports.decision_point import DecisionPoint
-    from answerable.ports.hold_register import HoldRegister
-    from answerable.ports.mandate_register import MandateRegister
-    from answerable.ports.manifest_register import ManifestRegister
-    from answerable.ports.registry_store import RegistryStore
-    from answerable.ports.revocation_register import RevocationRegister
+    from answerable.ports.prepared_register import PreparedRegister
     from answerable.ports.tool_pins import ToolPinRegister
     from answerable.ports.trust_source import TrustSource
     from answerable.ports.upstream import Upstream
-    from answerable.ports.worlds import Epoch, Epochs, Plan
+    from answerable.ports.worlds import Epoch, Epochs, Plan, Worlds
 
 PLANS_MAX: Final = 10_000
 CHECKED_EACH: Final = 1_024
@@ -57,28 +57,11 @@ _ANYTHING: Final = frozenset({ANYTHING})
 class Parts(Protocol):
     """The parts of a process that authority comes from; a world is taken from them."""
 
-    registry: RegistryStore
-    decision_point: DecisionPoint
-    upstream: Upstream
-    pins: ToolPinRegister
-    manifests: ManifestRegister
-    mandates: MandateRegister
-    revocations: RevocationRegister
-    holds: HoldRegister
-    quota: RefusalQuota
-    trust: TrustSource | None
-    fits: ToolFits
-    tools_seen: ToolsSeen
-
-    @property
-    def unwitnessed(self) -> Callable[[], Refused | None]:
-        """Return why no action is taken while witnesses do not cosign."""
-        ...
-
-    @property
-    def stands(self) -> Callable[[CallerIdentity, UnixMillis], bool]:
-        """Whether the instance behind a caller may act at a time."""
-        ...
+    recorder: Recorder
+    authority: AuthorityRegisters
+    counters: Counters
+    verification: Verification
+    policies: PolicyState
 
 
 class KnownWorlds:
@@ -100,12 +83,12 @@ class KnownWorlds:
     def epoch(self) -> Epoch:
         parts = self._ref()
         assert parts is not None  # noqa: S101 - whoever asks has the walk
-        trust = parts.trust
+        trust = parts.verification.trust
         if (
-            parts.registry.current is not self._registry
-            or parts.decision_point is not self._policies
-            or parts.upstream.generation != self._generation
-            or (parts.unwitnessed() is not None) is not self._late
+            parts.authority.registry.current is not self._registry
+            or parts.policies.decision_point is not self._policies
+            or parts.verification.upstream.generation != self._generation
+            or (parts.recorder.unwitnessed() is not None) is not self._late
             or (trust is not None and trust.bundles() is not self._bundles)
         ):
             self._compare(parts)
@@ -131,30 +114,33 @@ class KnownWorlds:
 
     def _compare(self, parts: Parts) -> None:
         """Note the current parts before reporting the change: a later change is then another one."""
-        self._registry, self._policies = parts.registry.current, parts.decision_point
-        self._generation, self._late = parts.upstream.generation, parts.unwitnessed() is not None
-        self._bundles = parts.trust.bundles() if parts.trust is not None else None
+        verification = parts.verification
+        self._registry, self._policies = parts.authority.registry.current, parts.policies.decision_point
+        self._generation = verification.upstream.generation
+        self._late = parts.recorder.unwitnessed() is not None
+        self._bundles = verification.trust.bundles() if verification.trust is not None else None
         self.change(_ANYTHING)
 
     def _made(self, epoch: Epoch) -> World:
         parts = self._ref()
         assert parts is not None  # noqa: S101 - as above
+        authority, verification, trust = parts.authority, parts.verification, parts.verification.trust
         return World(
             epoch=epoch,
-            registry=RegistryInForce(current=parts.registry.current, index=parts.registry.index),
-            decision_point=parts.decision_point,
-            upstream=parts.upstream,
-            pins=parts.pins,
-            manifests=parts.manifests,
-            mandates=parts.mandates,
-            revocations=parts.revocations,
-            holds=parts.holds,
-            quota=parts.quota,
-            stands=parts.stands,
-            trusted=frozenset(map(str, parts.trust.bundles())) if parts.trust is not None else frozenset(),
-            late=parts.unwitnessed(),
-            fits=parts.fits,
-            tools_seen=parts.tools_seen,
+            registry=RegistryInForce(current=authority.registry.current, index=authority.registry.index),
+            decision_point=parts.policies.decision_point,
+            upstream=verification.upstream,
+            pins=verification.pins,
+            manifests=authority.manifests,
+            mandates=authority.mandates,
+            revocations=authority.revocations,
+            holds=authority.holds,
+            quota=parts.counters.quota,
+            stands=verification.stands,
+            trusted=frozenset(map(str, trust.bundles())) if trust is not None else frozenset(),
+            late=parts.recorder.unwitnessed(),
+            fits=verification.fits,
+            tools_seen=verification.tools_seen,
         )
 
 
@@ -216,3 +202,32 @@ class Plans:
         before = self.difference.count if self.difference is not None else 0
         self.difference = PlanDifference(count=before + 1, what=what, at=at)
         self._kept = {}
+
+
+@dataclass(slots=True, kw_only=True)
+class Verification:
+    """What callers, tasks and tools are verified with.
+
+    `epochs`: of the registers. `worlds`: all authority in force in this process under one epoch, compared right before
+    the effect. `plans`: cached results of verification for callers, tasks and capabilities.
+    `pins`: definitions of tools that are let through. `fits`: how capabilities fit them; `tools_seen`: measurements of
+    them; both cached. `prepared`: objects waiting to be executed; None if not stored, and then no prepared object is
+    executed. `sightings`: unregistered assets seen since the last write.
+    `stands`: whether the instance behind a caller may act at a time; checked again right before the effect. `trust`:
+    the bundles that it depends on; None without a trust domain.
+    `acting`: how long tokens may be used for actions. `delegations`: chains of hops that callers present.
+    """
+
+    upstream: Upstream
+    pins: ToolPinRegister
+    epochs: Epochs
+    prepared: PreparedRegister | None = None
+    stands: Callable[[CallerIdentity, UnixMillis], bool] = lambda _identity, _now: True
+    trust: TrustSource | None = None
+    acting: ActingLimits = field(default_factory=ActingLimits)
+    delegations: Delegations = field(default_factory=Delegations)
+    sightings: DiscoveredAssets = field(default_factory=DiscoveredAssets)
+    fits: ToolFits = field(default_factory=ToolFits)
+    tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
+    worlds: Worlds = field(init=False)
+    plans: Plans = field(init=False)

@@ -67,13 +67,13 @@ def introspect_token(desk: TokenState, client: TokenClient, text: str) -> dict[s
 def standing_chain(desk: TokenState, text: str) -> Chain:
     """Return a chain that could act now. Raises Refused if it could not, Unavailable if that is not known."""
     walk = desk.walk
-    chain = verified_claim(walk, text, walk.clock.now())
-    mandate = chain_mandate(walk, chain, origin=walk.ledger.origin)
-    if walk.mandates.state(mandate.id) != "open":
+    chain = verified_claim(walk.verification, text, walk.clock.now())
+    mandate = chain_mandate(walk.authority, chain, origin=walk.recorder.ledger.origin)
+    if walk.authority.mandates.state(mandate.id) != "open":
         raise MANDATE_CLOSED("the mandate for this task has been closed")
-    refuse_names(walk, mandate_names(walk, mandate))
+    refuse_names(walk.authority, mandate_names(walk.authority, mandate))
     for hop in chain.hops:
-        refuse_names(walk, names_of_hop(walk, hop))
+        refuse_names(walk.authority, names_of_hop(walk.authority, hop))
     return chain
 
 

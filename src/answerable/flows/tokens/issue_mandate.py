@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.flows.state.verify_person import PersonVerifier
     from answerable.flows.state.walk import Walk
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.registry_store import RegistryStore
 
 
 async def issue_mandate(walk: Walk, token: str) -> Mandate:
@@ -53,43 +56,53 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     Refused `mandate.application`, `mandate.other_person`), or if the login allows none of its grants
     (`mandate.session`).
     """
-    current = walk.registry.current
+    current = walk.authority.registry.current
     mandate = verify_mandate(
         token,
-        audience=walk.ledger.origin,
+        audience=walk.recorder.ledger.origin,
         keys_of=lambda issuer: giver_keys(current, issuer),
         application_keys=lambda name: current.applications[name].keys if name in current.applications else (),
     )
     # 0. Record the signing key if the ledger lacks it; everything else is checked after that wait.
     own = not mandate.application and schedule_of(mandate.principal) is None
-    signed_with = await key_file(walk, mandate.principal, signing_key_of(token)) if own else None
+    signed_with = (
+        await key_file(
+            walk.recorder,
+            walk.authority.registry,
+            walk.asking.under_way,
+            mandate.principal,
+            signing_key_of(token),
+        )
+        if own
+        else None
+    )
     _check_against_registry(mandate, current)
-    refuse_names(walk, mandate_names(walk, mandate))
+    refuse_names(walk.authority, mandate_names(walk.authority, mandate))
     now = walk.clock.now()
     _check_schedule(mandate, current, now)
     if now >= mandate.expires_at:
         raise MANDATE_EXPIRED("the mandate has already expired")
-    issuing = walk.under_way.issuing
-    if mandate.id in issuing or walk.mandates.find(mandate.id) is not None:
+    issuing = walk.asking.under_way.issuing
+    if mandate.id in issuing or walk.authority.mandates.find(mandate.id) is not None:
         raise MANDATE_DUPLICATE(f"there is a mandate {shown(mandate.id)} already")
     issuing.add(mandate.id)
     try:
         if mandate.application:
-            await _check_person(walk, mandate)
+            await _check_person(walk.recorder.ledger, walk.authority.registry, walk.asking.people, mandate)
         # 1. Ledger first. After a crash here the next start puts the mandate into force.
         entry = records.mandate_issued(
             mandate,
             at=now,
-            sealing=sealing_for(walk, principal_subject(mandate.principal)),
-            principal=pseudonym_of(walk, mandate.principal),
-            audience=walk.ledger.origin,
+            sealing=sealing_for(walk.recorder, principal_subject(mandate.principal)),
+            principal=pseudonym_of(walk.recorder, mandate.principal),
+            audience=walk.recorder.ledger.origin,
             owner=schedule_owner(mandate.principal, current),
             key_file=signed_with,
         )
-        receipt, left = await record_entry(walk, entry)
+        receipt, left = await record_entry(walk.recorder, entry)
         # 2. In force.
-        place = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex(), log=walk.ledger.origin)
-        walk.mandates.add(mandate, issued=place)
+        place = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex(), log=walk.recorder.ledger.origin)
+        walk.authority.mandates.add(mandate, issued=place)
     finally:
         issuing.discard(mandate.id)
     if left is not None:
@@ -110,15 +123,17 @@ def _check_schedule(mandate: Mandate, current: RegistrySnapshot, now: UnixMillis
         raise MANDATE_NOT_DUE(f"{mandate.principal} is not due now: it is {rule}")
 
 
-async def _check_person(walk: Walk, mandate: Mandate) -> None:
+async def _check_person(
+    ledger: Ledger, registry: RegistryStore, people: PersonVerifier | None, mandate: Mandate
+) -> None:
     """Verify the person's ID token, only at issue, because it expires soon. That it names the registered person is
     checked at every action."""
-    if walk.people is None:
+    if people is None:
         raise unknown_issuer(person_in(mandate.id_token)[0])
-    nonce = terms_nonce(mandate, audience=walk.ledger.origin)
-    await walk.people.verify(mandate.id_token, nonce=nonce)
+    nonce = terms_nonce(mandate, audience=ledger.origin)
+    await people.verify(mandate.id_token, nonce=nonce)
     # The registry may have changed while the issuer's keys were fetched.
-    _check_against_registry(mandate, walk.registry.current)
+    _check_against_registry(mandate, registry.current)
     if (fault := session_fault(mandate)) is not None:
         raise fault
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.mandate.mandate import Mandate
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters
 
 
 MANDATE_STATES: Final = ("open", "held", "fallen", "closed", "revoked", "expired", "not_yet", "spent")
@@ -44,39 +44,43 @@ def trace_mandate(
     return grown((opened_moment(stored, find_key) for stored in entries), mandate)
 
 
-def mandate_state(walk: Walk, mandate: Mandate) -> tuple[str, str]:
+def mandate_state(authority: AuthorityRegisters, mandate: Mandate) -> tuple[str, str]:
     """Return one of `MANDATE_STATES` as of now, and if held or fallen, the reason in words. Raises Unavailable."""
-    now, names = walk.clock.now(), mandate_names(walk, mandate)
-    if walk.mandates.state(mandate.id) == "closed":
+    now, names = authority.clock.now(), mandate_names(authority, mandate)
+    if authority.mandates.state(mandate.id) == "closed":
         return "closed", ""
-    if walk.revocations.find(names) is not None:
+    if authority.revocations.find(names) is not None:
         return "revoked", ""
     if now >= mandate.expires_at:
         return "expired", ""
-    if (fault := fallen(walk, mandate)) is not None:
+    if (fault := fallen(authority, mandate)) is not None:
         return "fallen", fault.message
-    if held := held_under(walk, names, now):
+    if held := held_under(authority, names, now):
         return "held", held
     if now < mandate.not_before:
         return "not_yet", ""
-    return ("spent" if walk.mandates.calls_used(mandate.id) >= mandate.calls_max else "open"), ""
+    return ("spent" if authority.mandates.calls_used(mandate.id) >= mandate.calls_max else "open"), ""
 
 
-async def mandates_in(walk: Walk, *states: str, agent: AgentId | None = None) -> list[Mandate]:
+async def mandates_in(
+    authority: AuthorityRegisters, *states: str, agent: AgentId | None = None
+) -> list[Mandate]:
     """Return the mandates in one of these states now, of all agents or of one, newest first.
 
     Yields to other tasks, because there may be thousands. Raises Unavailable.
     """
     found = []
-    for number, mandate in enumerate(list(walk.mandates.all()), 1):
-        if (agent is None or mandate.agent == agent) and mandate_state(walk, mandate)[0] in states:
+    for number, mandate in enumerate(list(authority.mandates.all()), 1):
+        if (agent is None or mandate.agent == agent) and mandate_state(authority, mandate)[0] in states:
             found.append(mandate)
         if number % MANDATES_PER_TURN == 0:
             await anyio.lowlevel.checkpoint()
     return found
 
 
-def hop_states(walk: Walk, branches: Sequence[Branch], now: UnixMillis) -> Mapping[str, tuple[str, str]]:
+def hop_states(
+    authority: AuthorityRegisters, branches: Sequence[Branch], now: UnixMillis
+) -> Mapping[str, tuple[str, str]]:
     """Return by hop name `open`, `held`, `revoked` or `expired`, and what was held or revoked, in words.
 
     `branches`: parents first, because what ends or holds a hop also ends or holds everything below it. Raises
@@ -88,8 +92,8 @@ def hop_states(walk: Walk, branches: Sequence[Branch], now: UnixMillis) -> Mappi
         if above is not None and above[0] == "revoked":
             states[branch.hop.name] = above
             continue
-        names = _names(walk, branch.hop)
-        revocation = walk.revocations.find(names)
+        names = _names(authority, branch.hop)
+        revocation = authority.revocations.find(names)
         if revocation is not None:
             states[branch.hop.name] = ("revoked", described(revocation.what))
         elif now >= branch.hop.expires_at or (above is not None and above[0] == "expired"):
@@ -97,20 +101,20 @@ def hop_states(walk: Walk, branches: Sequence[Branch], now: UnixMillis) -> Mappi
         elif above is not None and above[0] == "held":
             states[branch.hop.name] = above
         else:
-            held = held_under(walk, names, now)
+            held = held_under(authority, names, now)
             states[branch.hop.name] = ("held", held) if held else ("open", "")
     return states
 
 
-def held_under(walk: Walk, names: Iterable[RevocationTarget], now: UnixMillis) -> str:
+def held_under(authority: AuthorityRegisters, names: Iterable[RevocationTarget], now: UnixMillis) -> str:
     """Return the hold on what acts under these names, in words with its id; empty for none. Raises Unavailable."""
-    hold = walk.holds.find(reach_of(names, walk.registry.current), now)
+    hold = authority.holds.find(reach_of(names, authority.registry.current), now)
     return f"{hold_described(hold.what)}, hold {hold.id}" if hold is not None else ""
 
 
-def _names(walk: Walk, hop: TracedHop) -> tuple[RevocationTarget, ...]:
+def _names(authority: AuthorityRegisters, hop: TracedHop) -> tuple[RevocationTarget, ...]:
     """As `names_of_hop`, as far as the token can be read."""
-    names = [RevocationTarget("token", hop.jti), *agent_names(walk, AgentId(hop.agent))]
+    names = [RevocationTarget("token", hop.jti), *agent_names(authority, AgentId(hop.agent))]
     if hop.said is not None:
         claims = hop.said.raw.claims
         consent = consent_in(hop.said)

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.workload.evidence import CallerIdentity
     from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
     from answerable.flows.state.known_callers import KnownKey
-    from answerable.flows.state.proof_limits import ProofLimits
+    from answerable.flows.tokens.proof_limits import ProofLimits
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
     from answerable.ports.instance_register import InstanceRegister

@@ -116,7 +116,7 @@ class Workloads:
 
     def in_force(self) -> tuple[RegistrationEntry, ...]:
         """Return the registration entries of the current registry's agents. Cached for each registry."""
-        current = self.walk.registry.current
+        current = self.walk.authority.registry.current
         if self._in_force[0] is not current:
             self._in_force = current, tuple(entries_of(current.agents.values()))
         return self._in_force[1]

@@ -38,7 +38,7 @@ async def require_may_return(workloads: Workloads, former: str) -> None:
     if because and because not in MAY_RETURN:
         message = f"the instance of the former key was ended ({shown(because, 40)}): start the process again"
         raise INSTANCE_ENDED(message)
-    refuse_names(workloads.walk, (RevocationTarget("key", former),))
+    refuse_names(workloads.walk.authority, (RevocationTarget("key", former),))
 
 
 def unknown_key(workloads: Workloads, message: SignedRequest, error: Unverified) -> Unverified | None:

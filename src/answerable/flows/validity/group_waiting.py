@@ -13,7 +13,10 @@ from answerable.flows.recording.rounds import until_round
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.approval_grouping import Group, Grouped
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import InProgress
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.clock import Clock
+    from answerable.ports.ledger import Ledger
 
 FOLLOW_SECONDS: Final = 2.0
 """Pause between two turns that read new approvals."""
@@ -21,19 +24,21 @@ TURN_MAX: Final = 250
 """Approvals read in one turn, so that a long queue does not delay actions."""
 
 
-def groups_waiting(walk: Walk) -> Grouped:
+def groups_waiting(approvals: ApprovalRegister, under_way: InProgress, clock: Clock) -> Grouped:
     """Return the groups of all waiting approvals, and the approvals that fit no group. Raises Unavailable."""
-    return walk.under_way.groups.of(_waiting(walk))
+    return under_way.groups.of(_waiting(approvals, clock))
 
 
-async def follow_waiting(walk: Walk) -> None:
+async def follow_waiting(
+    ledger: Ledger, approvals: ApprovalRegister, under_way: InProgress, clock: Clock
+) -> None:
     """Read new approvals in the background until cancelled, so that opening a long queue is fast."""
     seen = -1
     while True:
-        more, size = False, walk.ledger.size
+        more, size = False, ledger.size
         if size != seen:
             try:
-                more = walk.under_way.groups.take_in(_waiting(walk), most=TURN_MAX)
+                more = under_way.groups.take_in(_waiting(approvals, clock), most=TURN_MAX)
                 seen = seen if more else size
             except Unavailable:
                 # The person who opens the queue gets the error; the next turn tries again.
@@ -41,9 +46,9 @@ async def follow_waiting(walk: Walk) -> None:
         await anyio.sleep(0 if more else until_round(FOLLOW_SECONDS))
 
 
-def group_named(walk: Walk, name: str) -> Group:
+def group_named(approvals: ApprovalRegister, under_way: InProgress, clock: Clock, name: str) -> Group:
     """Return the waiting group of this id. Raises Refused (`approval_group.unknown`), Unavailable."""
-    found = next((one for one in groups_waiting(walk).groups if one.id == name), None)
+    found = next((one for one in groups_waiting(approvals, under_way, clock).groups if one.id == name), None)
     if found is None:
         raise APPROVAL_GROUP_UNKNOWN(
             f"there is no group {shown(name)} any more: its approvals were answered, or too few of "
@@ -52,5 +57,5 @@ def group_named(walk: Walk, name: str) -> Group:
     return found
 
 
-def _waiting(walk: Walk) -> tuple[Approval, ...]:
-    return tuple(walk.approvals.all(pending_only=True, now=walk.clock.now()))
+def _waiting(approvals: ApprovalRegister, clock: Clock) -> tuple[Approval, ...]:
+    return tuple(approvals.all(pending_only=True, now=clock.now()))

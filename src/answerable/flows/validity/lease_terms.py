@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.lease.lease import Under
     from answerable.flows.state.lease_side import LeaseSide
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters
     from answerable.ports.entropy import Entropy
 
 WINDOW_LEFT_MS_MIN: Final = 1_000
@@ -48,29 +48,44 @@ class ActionNames(NamedTuple):
 UNNAMED: Final = ActionNames("", None)
 
 
-def name_action(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> ActionNames:
+def name_action(
+    authority: AuthorityRegisters,
+    leases: LeaseSide | None,
+    entropy: Entropy,
+    verified: VerifiedRequest,
+    *,
+    at: UnixMillis,
+) -> ActionNames:
     """Choose the names of one attempt. Raises as `brokered_action`."""
-    action_id = walk.entropy.bytes(NAME_BYTES).hex()
-    return ActionNames(action_id, brokered_action(walk, verified, at=at, action_id=action_id))
+    action_id = entropy.bytes(NAME_BYTES).hex()
+    return ActionNames(
+        action_id, brokered_action(authority, leases, entropy, verified, at=at, action_id=action_id)
+    )
 
 
 def brokered_action(
-    walk: Walk, verified: VerifiedRequest, *, at: UnixMillis, action_id: str
+    authority: AuthorityRegisters,
+    leases: LeaseSide | None,
+    entropy: Entropy,
+    verified: VerifiedRequest,
+    *,
+    at: UnixMillis,
+    action_id: str,
 ) -> BrokeredAction | None:
     """Return the terms of the credential for an action; None if the action needs no broker.
 
     Raises Unavailable (`broker.none`) if it needs one and none is set up, Refused (`lease.scope`, `model.*`).
     """
     capability = verified.resolved.capability
-    server = walk.registry.current.servers.get(verified.request.server)
+    server = authority.registry.current.servers.get(verified.request.server)
     if server is None or not server.target or capability.lease is None:
         return None
-    side = walk.leases
+    side = leases
     if side is None:
         raise BROKER_NONE("no broker is configured, and this action needs a credential")
     side.is_used = True
     if capability.lease.model:
-        signed = walk.manifests.current(verified.caller.agent)
+        signed = authority.manifests.current(verified.caller.agent)
         model = verified.arguments.get(capability.lease.model)
         check_model(signed.manifest if signed is not None else None, str(model))
     values = scope_values(
@@ -92,10 +107,10 @@ def brokered_action(
         scope=scope,
         expires_at=ends,
     )
-    judged = judged_now(walk, verified)
+    judged = judged_now(authority, verified)
     under = tuple(dict.fromkeys((str(kind), name) for kind, name in (*judged.reach, *judged.names)))
     if terms.window == "task":
-        terms = _window(side, verified, terms, under, at, walk.entropy)
+        terms = _window(side, verified, terms, under, at, entropy)
     return BrokeredAction(
         broker=side.broker,
         terms=terms,

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
     from answerable.core.identity.keys.keys import PublicKey
     from answerable.core.mandate.authority import Authority
-    from answerable.core.mandate.mandate import Mandate
+    from answerable.core.mandate.mandate import Mandate, MandateId
     from answerable.core.registry.documents.documents import Principal, UseCase
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters
 
 SESSIONS_MAX: Final = 10_000
 """Mandates whose login session is cached; when full, the cache is cleared."""
@@ -90,16 +90,18 @@ def session_fault(mandate: Mandate) -> Refused | None:
     return MANDATE_SESSION_REFUSED()
 
 
-def known_session(walk: Walk, mandate: Mandate) -> tuple[Authority, ...]:
+def known_session(
+    sessions: dict[MandateId, tuple[Authority, ...]], mandate: Mandate
+) -> tuple[Authority, ...]:
     """Return what the login behind a mandate in force allows. Cached, because it never changes. Raises Malformed as
     `session_fault`."""
     if not mandate.id_token:
         return ()
-    found = walk.sessions.get(mandate.id)
+    found = sessions.get(mandate.id)
     if found is None:
-        if len(walk.sessions) >= SESSIONS_MAX:
-            walk.sessions.clear()
-        found = walk.sessions[mandate.id] = session_of(mandate)
+        if len(sessions) >= SESSIONS_MAX:
+            sessions.clear()
+        found = sessions[mandate.id] = session_of(mandate)
     return found
 
 
@@ -205,14 +207,14 @@ def still_stands(mandate: Mandate, current: RegistrySnapshot, *, origin: str) ->
         raise fault
 
 
-def fallen(walk: Walk, mandate: Mandate) -> Refused | None:
+def fallen(authority: AuthorityRegisters, mandate: Mandate) -> Refused | None:
     """Return the result of `standing_fault`, cached for each mandate and registry, for lists and reports."""
-    current = walk.registry.current
-    if walk.standing_of is not current:
-        walk.standing_of, walk.standing = current, {}
-    if mandate.id not in walk.standing:
-        walk.standing[mandate.id] = standing_fault(mandate, current)
-    return walk.standing[mandate.id]
+    current = authority.registry.current
+    if authority.standing_of is not current:
+        authority.standing_of, authority.standing = current, {}
+    if mandate.id not in authority.standing:
+        authority.standing[mandate.id] = standing_fault(mandate, current)
+    return authority.standing[mandate.id]
 
 
 def is_signed_by(token: str, keys: tuple[PublicKey, ...]) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ManifestSources(Protocol):
-    """What manifests are read from: the walk as it is now, or a World."""
+    """What manifests are read from: the registers as they are now, or a World."""
 
     @property
     def registry(self) -> CurrentRegistry:
@@ -28,21 +28,21 @@ class ManifestSources(Protocol):
         ...
 
 
-def standing_manifest(of: ManifestSources, agent: AgentId) -> SignedManifest | None:
+def standing_manifest(authority: ManifestSources, agent: AgentId) -> SignedManifest | None:
     """Return the agent's manifest if it is valid in the current registry; None if the agent has none. Does no I/O.
 
     Raises Refused as `standing_fault` says if a manifest was registered and is no longer valid: such an agent must not
     pass as one without a manifest.
     """
-    signed = of.manifests.current(agent)
+    signed = authority.manifests.current(agent)
     if signed is None:
-        if of.manifests.is_unreadable(agent):
+        if authority.manifests.is_unreadable(agent):
             raise MANIFEST_UNREADABLE(
                 f"the stored manifest of agent {shown(agent)} cannot be read: have its owner sign it "
                 "again, and see `answerable doctor`"
             )
         return None
-    fault = standing_fault(signed, of.registry.current)
+    fault = standing_fault(signed, authority.registry.current)
     if fault is not None:
         raise fault
     return signed

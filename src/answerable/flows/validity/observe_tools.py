@@ -9,7 +9,7 @@ Measured once for each registry, policy set and generation of the upstreams; for
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.registry.manifests.manifest_drift import ObservedTools
 from answerable.core.registry.tools.tool_digest import tools_digest
@@ -30,32 +30,19 @@ TOOLS_FIELD: Final = "tools_digest"
 GATEWAY: Final[Grade] = "gateway"
 
 
-class ToolSources(ManifestSources, Protocol):
-    """What tools are measured by: the walk as it is now, or a World."""
-
-    @property
-    def decision_point(self) -> DecisionPoint:
-        """The policies."""
-        ...
-
-    @property
-    def upstream(self) -> OfferedTools:
-        """What servers offer."""
-        ...
-
-    @property
-    def tools_seen(self) -> ToolsSeen:
-        """The measurements so far."""
-        ...
-
-
-def tools_fault(of: ToolSources, agent: AgentId) -> str:
+def tools_fault(
+    authority: ManifestSources,
+    upstream: OfferedTools,
+    tools_seen: ToolsSeen,
+    decision_point: DecisionPoint,
+    agent: AgentId,
+) -> str:
     """Return how the tools offered to an agent differ from its manifest; empty if they match, or if its manifest lists
     no tools or is not valid. Does no I/O. Never raises."""
-    signed = of.manifests.current(agent)
+    signed = authority.manifests.current(agent)
     if signed is None or not signed.manifest.tools_digest:
         return ""
-    seen = _remembered(of, agent, signed)
+    seen = _remembered(authority, upstream, tools_seen, decision_point, agent, signed)
     if not seen.drifted:
         return ""
     if seen.why:
@@ -63,13 +50,19 @@ def tools_fault(of: ToolSources, agent: AgentId) -> str:
     return f"the tools offered to agent {shown(agent)} differ from its manifest"
 
 
-def unread_server(of: ToolSources, agent: AgentId) -> str:
+def unread_server(
+    authority: ManifestSources,
+    upstream: OfferedTools,
+    tools_seen: ToolsSeen,
+    decision_point: DecisionPoint,
+    agent: AgentId,
+) -> str:
     """Return a server whose list this process must read before it can compare the agent's tools with its manifest;
     empty if there is none. Does no I/O. Never raises."""
-    signed = of.manifests.current(agent)
+    signed = authority.manifests.current(agent)
     if signed is None or not signed.manifest.tools_digest:
         return ""
-    return _remembered(of, agent, signed).unread
+    return _remembered(authority, upstream, tools_seen, decision_point, agent, signed).unread
 
 
 def with_tools(fields: tuple[tuple[str, Grade], ...]) -> tuple[tuple[str, Grade], ...]:
@@ -77,35 +70,52 @@ def with_tools(fields: tuple[tuple[str, Grade], ...]) -> tuple[tuple[str, Grade]
     return tuple(sorted({**dict(fields), TOOLS_FIELD: GATEWAY}.items()))
 
 
-def observed_tools(of: ToolSources, agent: AgentId) -> ObservedTools:
+def observed_tools(
+    authority: ManifestSources, upstream: OfferedTools, decision_point: DecisionPoint, agent: AgentId
+) -> ObservedTools:
     """Measure the tools that the gateway offers an agent now. Does no I/O. Never raises."""
     try:
-        signed = standing_manifest(of, agent)
+        signed = standing_manifest(authority, agent)
     except Refused:
         signed = None
-    return _observed(of, agent, signed.manifest.tools_digest if signed is not None else "")
+    return _observed(
+        authority, upstream, decision_point, agent, signed.manifest.tools_digest if signed is not None else ""
+    )
 
 
-def _remembered(of: ToolSources, agent: AgentId, signed: SignedManifest) -> ObservedTools:
-    memory, current, generation = of.tools_seen, of.registry.current, of.upstream.generation
+def _remembered(
+    authority: ManifestSources,
+    upstream: OfferedTools,
+    tools_seen: ToolsSeen,
+    decision_point: DecisionPoint,
+    agent: AgentId,
+    signed: SignedManifest,
+) -> ObservedTools:
+    memory, current, generation = tools_seen, authority.registry.current, upstream.generation
     if (
         memory.generation != generation
         or memory.snapshot is not current
-        or memory.policies is not of.decision_point
+        or memory.policies is not decision_point
     ):
-        memory.snapshot, memory.policies = current, of.decision_point
+        memory.snapshot, memory.policies = current, decision_point
         memory.generation = generation
         memory.by_agent = {}
     known = memory.by_agent.get(agent)
     if known is not None and known[0] is signed:
         return known[1]
-    seen = observed_tools(of, agent)
+    seen = observed_tools(authority, upstream, decision_point, agent)
     memory.by_agent[agent] = (signed, seen)
     return seen
 
 
-def _observed(of: ToolSources, agent: AgentId, expected: str) -> ObservedTools:
-    current = of.registry.current
+def _observed(
+    authority: ManifestSources,
+    upstream: OfferedTools,
+    decision_point: DecisionPoint,
+    agent: AgentId,
+    expected: str,
+) -> ObservedTools:
+    current = authority.registry.current
     listed: dict[str, list[JSONValue]] = {}
     pairs: list[tuple[str, str]] = []
     unseen: set[str] = set()
@@ -113,9 +123,9 @@ def _observed(of: ToolSources, agent: AgentId, expected: str) -> ObservedTools:
         server, target = capability.server, capability.target
         if capability.method != TOOLS_CALL or server not in current.servers:
             continue
-        if not of.decision_point.may_list(agent, capability.name):
+        if not decision_point.may_list(agent, capability.name):
             continue
-        tools = of.upstream.tools(server)
+        tools = upstream.tools(server)
         if tools is None:
             unseen.add(server)
         elif target in tools:

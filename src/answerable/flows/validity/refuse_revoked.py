@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.errors import Refused
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters
     from answerable.ports.parts_in_force import CurrentManifests, CurrentRegistry, Held, Revoked
-    from answerable.ports.worlds import Epoch
+    from answerable.ports.worlds import Epoch, Worlds
 
 JUDGED_MAX: Final = 10_000
 """Callers and mandates whose names are cached."""
@@ -48,7 +48,7 @@ _OF_AGENTS: Final = frozenset({"key", "manifest", "owner", "vendor"})
 
 
 class InForce(Protocol):
-    """What names are derived from: the walk as it is now, a World, or an earlier moment rebuilt from a ledger."""
+    """What names are derived from: the registers as they are now, a World, or a moment rebuilt from a ledger."""
 
     @property
     def registry(self) -> CurrentRegistry:
@@ -75,16 +75,22 @@ class Ends(InForce, Protocol):
         ...
 
 
-def judged_now(walk: Walk, verified: VerifiedRequest) -> Judged:
+def judged_now(authority: AuthorityRegisters, verified: VerifiedRequest) -> Judged:
     """Return the names this request acts under, and which of them any process has revoked or held.
 
     Does no I/O while nothing is revoked or held. Raises Unavailable if that cannot be read.
     """
-    return judged_task(walk, verified.caller, verified.mandate, verified.hops, verified.resolved.capability)
+    return judged_task(
+        authority, verified.caller, verified.mandate, verified.hops, verified.resolved.capability
+    )
 
 
 def judged_task(
-    walk: Walk, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...], capability: Capability
+    authority: AuthorityRegisters,
+    caller: VerifiedCaller,
+    mandate: Mandate,
+    hops: tuple[Hop, ...],
+    capability: Capability,
 ) -> Judged:
     """As `judged_now`, for any request of this caller for this capability under this mandate."""
     identity = caller.identity
@@ -92,31 +98,41 @@ def judged_task(
         mandate.id, caller.key, caller.certificate, identity.instance, identity.manifest, identity.measured,
         capability.name, hops[-1].digest.hex() if hops else "",
     )  # fmt: skip
-    return _judged(walk, key, lambda: revocable_names(walk, caller, mandate, hops, capability), capability)
+    return _judged(
+        authority, key, lambda: revocable_names(authority, caller, mandate, hops, capability), capability
+    )
 
 
-def judged_caller(walk: Walk, agent: AgentId, identity: CallerIdentity, *shown: str) -> Judged:
+def judged_caller(
+    authority: AuthorityRegisters, agent: AgentId, identity: CallerIdentity, *shown: str
+) -> Judged:
     """As `judged_now`, before the request is known. `shown`: thumbprints of the proved key and certificate."""
     key = ("", agent, identity.instance, identity.manifest, identity.measured, identity.key, *shown)
-    return _judged(walk, key, lambda: (*agent_names(walk, agent), *caller_names(identity, shown)), None)
+    return _judged(
+        authority, key, lambda: (*agent_names(authority, agent), *caller_names(identity, shown)), None
+    )
 
 
 def _judged(
-    walk: Walk,
+    authority: AuthorityRegisters,
     key: tuple[str, ...],
     names_of: Callable[[], tuple[RevocationTarget, ...]],
     capability: Capability | None,
 ) -> Judged:
     # Read in this order: a later revocation belongs to another epoch and is looked up again.
-    epoch, manifests, current = walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
-    then = walk.judged_in
+    epoch, manifests, current = (
+        authority.holds.epoch(),
+        authority.manifests.changes(),
+        authority.registry.current,
+    )
+    then = authority.judged_in
     if then is None or then[0] != epoch or then[1] != manifests or then[2] is not current:
-        walk.judged_in, walk.judged = (epoch, manifests, current), {}
-    judged = walk.judged.get(key)
+        authority.judged_in, authority.judged = (epoch, manifests, current), {}
+    judged = authority.judged.get(key)
     if judged is None:
-        if len(walk.judged) >= JUDGED_MAX:
-            walk.judged = {}
-        judged = walk.judged[key] = judged_under(walk, names_of(), capability)
+        if len(authority.judged) >= JUDGED_MAX:
+            authority.judged = {}
+        judged = authority.judged[key] = judged_under(authority, names_of(), capability)
     return judged
 
 
@@ -130,84 +146,93 @@ def caller_names(identity: CallerIdentity, shown: Iterable[str]) -> tuple[Revoca
     return tuple(dict.fromkeys(one for one in names if one.name))
 
 
-def judged_under(ends: Ends, names: tuple[RevocationTarget, ...], capability: Capability | None) -> Judged:
+def judged_under(
+    authority: Ends, names: tuple[RevocationTarget, ...], capability: Capability | None
+) -> Judged:
     """Return what is revoked or held of these names, nearest first, for a use of the capability.
 
     Raises Unavailable if that cannot be read.
     """
-    reach = reach_of(names, ends.registry.current, capability=capability)
+    reach = reach_of(names, authority.registry.current, capability=capability)
     return Judged(
-        names=names, revocation=ends.revocations.find(names), reach=reach, holds=ends.holds.standing(reach)
+        names=names,
+        revocation=authority.revocations.find(names),
+        reach=reach,
+        holds=authority.holds.standing(reach),
     )
 
 
-def present(walk: Walk) -> tuple[Epoch, int, int, RegistrySnapshot]:
+def present(authority: AuthorityRegisters, worlds: Worlds) -> tuple[Epoch, int, int, RegistrySnapshot]:
     """Return a value that changes whenever names or revocations may have changed."""
     # Read in this order: a later revocation belongs to another epoch and is looked up again.
-    return walk.worlds.epoch(), walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
+    return worlds.epoch(), authority.holds.epoch(), authority.manifests.changes(), authority.registry.current
 
 
-def refuse_names(walk: Walk, names: Collection[RevocationTarget]) -> None:
+def refuse_names(authority: AuthorityRegisters, names: Collection[RevocationTarget]) -> None:
     """Raise Refused if one of these names was revoked (`revoked.<kind>`) or is held (`held.<kind>`), Unavailable if
     that cannot be read."""
-    fault = names_fault(walk, names)
+    fault = names_fault(authority, names)
     if fault is not None:
         raise fault
 
 
-def names_fault(walk: Walk, names: Collection[RevocationTarget]) -> Refused | None:
+def names_fault(authority: AuthorityRegisters, names: Collection[RevocationTarget]) -> Refused | None:
     """As `refuse_names`, but return the refusal. Raises Unavailable."""
-    revocation = walk.revocations.find(names)
+    revocation = authority.revocations.find(names)
     if revocation is not None:
         return revocation.refusal()
-    hold = walk.holds.find(reach_of(names, walk.registry.current), walk.clock.now())
+    hold = authority.holds.find(reach_of(names, authority.registry.current), authority.clock.now())
     return hold.refusal() if hold is not None else None
 
 
-def signer_fault(walk: Walk, person: str, key: str) -> Refused | None:
+def signer_fault(authority: AuthorityRegisters, person: str, key: str) -> Refused | None:
     """Return why this person's signature with this key is not valid now: `revoked.*`, `held.*`; None if it is valid.
 
     Only holds on the person and the key count: while an emergency stop holds everything, people must still be able to
     sign. Raises Unavailable.
     """
-    revocation = walk.revocations.find((RevocationTarget("owner", person), RevocationTarget("key", key)))
+    revocation = authority.revocations.find((RevocationTarget("owner", person), RevocationTarget("key", key)))
     if revocation is not None:
         return revocation.refusal()
-    hold = walk.holds.find((HoldTarget("owner", person), HoldTarget("key", key)), walk.clock.now())
+    hold = authority.holds.find((HoldTarget("owner", person), HoldTarget("key", key)), authority.clock.now())
     return hold.refusal() if hold is not None else None
 
 
 def revocable_names(
-    walk: InForce, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...], capability: Capability
+    authority: InForce,
+    caller: VerifiedCaller,
+    mandate: Mandate,
+    hops: tuple[Hop, ...],
+    capability: Capability,
 ) -> tuple[RevocationTarget, ...]:
     """Return every name under which this caller uses the capability for this task, nearest first. Does no I/O."""
     names = (
-        *task_names(walk, caller, mandate, hops),
-        *capability_names(walk.registry.current, capability),
+        *task_names(authority, caller, mandate, hops),
+        *capability_names(authority.registry.current, capability),
     )
     return tuple(dict.fromkeys(names))
 
 
 def task_names(
-    walk: InForce, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...]
+    authority: InForce, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...]
 ) -> tuple[RevocationTarget, ...]:
     """Return the names that everything this caller does for this task acts under, nearest first. Does no I/O."""
     names = (
-        *(name for hop in hops for name in names_of_hop(walk, hop)),
-        *mandate_names(walk, mandate),
+        *(name for hop in hops for name in names_of_hop(authority, hop)),
+        *mandate_names(authority, mandate),
         *caller_names(caller.identity, (caller.key, caller.certificate)),
     )
     return tuple(dict.fromkeys(one for one in names if one.name))
 
 
-def mandate_names(walk: InForce, mandate: Mandate) -> tuple[RevocationTarget, ...]:
+def mandate_names(authority: InForce, mandate: Mandate) -> tuple[RevocationTarget, ...]:
     """Return the names that everything under a mandate acts under: the mandate, its giver and their key, the owner of
     the schedule or application that gave it, and its agent's names."""
-    current = walk.registry.current
+    current = authority.registry.current
     application = current.applications.get(mandate.application)
     names = (
         RevocationTarget("mandate", mandate.id),
-        *agent_names(walk, mandate.agent),
+        *agent_names(authority, mandate.agent),
         *owner_names([mandate.principal, schedule_owner(mandate.principal, current)]),
         *owner_names([application.ownership.owner] if application is not None else []),
         RevocationTarget("key", signing_key_of(mandate.token)),
@@ -215,11 +240,11 @@ def mandate_names(walk: InForce, mandate: Mandate) -> tuple[RevocationTarget, ..
     return tuple(dict.fromkeys(one for one in names if one.name))
 
 
-def agent_names(walk: InForce, agent: AgentId) -> tuple[RevocationTarget, ...]:
+def agent_names(authority: InForce, agent: AgentId) -> tuple[RevocationTarget, ...]:
     """Return the names everything an agent does acts under: the agent, its manifest and signer, owners, vendors."""
-    current = walk.registry.current
+    current = authority.registry.current
     names: list[RevocationTarget] = [RevocationTarget("agent", agent)]
-    signed = walk.manifests.current(agent)
+    signed = authority.manifests.current(agent)
     if signed is not None:
         names += [RevocationTarget("manifest", signed.digest), RevocationTarget("key", signed.key)]
         names += owner_names([signed.signed_by])
@@ -232,11 +257,11 @@ def agent_names(walk: InForce, agent: AgentId) -> tuple[RevocationTarget, ...]:
     return tuple(names)
 
 
-def names_of_hop(walk: InForce, hop: Hop) -> tuple[RevocationTarget, ...]:
+def names_of_hop(authority: InForce, hop: Hop) -> tuple[RevocationTarget, ...]:
     """Return the names that everything through this hop acts under: the hop's own, and those of its agent now."""
     return tuple(
         dict.fromkeys(
-            (*names_in_hop(hop), *agent_names(walk, AgentId(hop.agent)), *instance_names(hop.instance))
+            (*names_in_hop(hop), *agent_names(authority, AgentId(hop.agent)), *instance_names(hop.instance))
         )
     )
 
@@ -257,14 +282,14 @@ def names_in_hop(hop: Hop) -> tuple[RevocationTarget, ...]:
     return tuple(one for one in names if one.name)
 
 
-def agents_under(walk: Walk, names: Set[RevocationTarget]) -> tuple[RevocationTarget, ...]:
+def agents_under(authority: AuthorityRegisters, names: Set[RevocationTarget]) -> tuple[RevocationTarget, ...]:
     """Return the agents under one of these names in the current registry: by owner, vendor or manifest in force."""
     wanted = frozenset(one for one in names if one.kind in _OF_AGENTS)
     if not wanted:
         return ()
-    agents = walk.registry.current.agents
+    agents = authority.registry.current.agents
     return tuple(
-        RevocationTarget("agent", one) for one in agents if not wanted.isdisjoint(agent_names(walk, one))
+        RevocationTarget("agent", one) for one in agents if not wanted.isdisjoint(agent_names(authority, one))
     )
 
 

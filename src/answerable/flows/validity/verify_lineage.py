@@ -44,7 +44,10 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.delegations import KnownChain
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters
+    from answerable.flows.state.worlds import Verification
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.parts_in_force import CurrentRegistry, KnownMandates
 
 ADMITTED_MAX: Final = 100_000
@@ -52,7 +55,7 @@ ADMITTED_MAX: Final = 100_000
 
 
 class MandateSources(Protocol):
-    """What mandates are read from: the walk as it is now, or a World."""
+    """What mandates are read from: the registers as they are now, or a World."""
 
     @property
     def registry(self) -> CurrentRegistry:
@@ -76,19 +79,23 @@ class Presented(NamedTuple):
     origin: str
 
 
-def presented(walk: Walk, mandate_id: str, delegation: str, now: UnixMillis) -> Presented:
+def presented(
+    ledger: Ledger, verification: Verification, mandate_id: str, delegation: str, now: UnixMillis
+) -> Presented:
     """Verify the chain, if there is one. Never raises: other faults of a request are told before those of its chain."""
     chain: KnownChain | Refused | None = None
     if delegation:
         try:
-            chain = _known(walk, delegation, now)
+            chain = _known(verification, delegation, now)
         except Refused as fault:
             chain = fault
-    return Presented(mandate_id, chain, walk.delegations.audience() if delegation else "", walk.ledger.origin)
+    return Presented(
+        mandate_id, chain, verification.delegations.audience() if delegation else "", ledger.origin
+    )
 
 
 def verify_lineage(
-    of: MandateSources, caller: VerifiedCaller, by: Presented, *, server: str, anywhere: bool = False
+    authority: MandateSources, caller: VerifiedCaller, by: Presented, *, server: str, anywhere: bool = False
 ) -> DelegationLineage:
     """Return the verified mandate and hops that this caller acts under.
 
@@ -99,9 +106,9 @@ def verify_lineage(
     last hop is another's, that is for another server, or that exceeds what its mandate may be handed on to. The number
     of receivers is checked by `admit_receivers`, which waits.
     """
-    known, current, mandate_id = by.chain, of.registry.current, by.mandate_id
+    known, current, mandate_id = by.chain, authority.registry.current, by.mandate_id
     if known is None:
-        return DelegationLineage(mandate=_own_mandate(of, caller, mandate_id, origin=by.origin))
+        return DelegationLineage(mandate=_own_mandate(authority, caller, mandate_id, origin=by.origin))
     if isinstance(known, Refused):
         raise known
     # Check the holder at every call: the cached result below is about the chain alone.
@@ -110,7 +117,7 @@ def verify_lineage(
     if delegation_lineage is None:
         chain = known.chain
         _check_recordable(chain)
-        mandate = chain_mandate(of, chain, mandate_id, origin=by.origin, anywhere=anywhere)
+        mandate = chain_mandate(authority, chain, mandate_id, origin=by.origin, anywhere=anywhere)
         _check_resource(chain, by.issuer, server)
         delegation_lineage = DelegationLineage(mandate=mandate, hops=chain.hops)
         # A mandate's terms never change, and everything else was checked in this registry. List requests cache nothing.
@@ -119,20 +126,20 @@ def verify_lineage(
     return delegation_lineage
 
 
-def verified_claim(walk: Walk, delegation: str, now: UnixMillis) -> Chain:
+def verified_claim(verification: Verification, delegation: str, now: UnixMillis) -> Chain:
     """Return the verified chain. Raises Refused, which can be recorded because the caller has proved who it is."""
-    return _known(walk, delegation, now).chain
+    return _known(verification, delegation, now).chain
 
 
-def _known(walk: Walk, delegation: str, now: UnixMillis) -> KnownChain:
+def _known(verification: Verification, delegation: str, now: UnixMillis) -> KnownChain:
     try:
-        return walk.delegations.known(delegation, now)
+        return verification.delegations.known(delegation, now)
     except (Malformed, Unverified) as fault:
         raise Refused(f"the delegation chain is invalid: {fault.message}", code=fault.code) from None
 
 
 def chain_mandate(
-    of: MandateSources, chain: Chain, mandate_id: str = "", *, origin: str, anywhere: bool = False
+    authority: MandateSources, chain: Chain, mandate_id: str = "", *, origin: str, anywhere: bool = False
 ) -> Mandate:
     """Return the mandate that a verified chain starts at, checked to be valid and to allow the chain.
 
@@ -143,34 +150,36 @@ def chain_mandate(
     named = root.mission.id if root.mission is not None else ""
     if mandate_id and mandate_id != named:
         raise DELEGATION_MISSION_ALTERED_REFUSED()
-    mandate = of.mandates.find(MandateId(named))
+    mandate = authority.mandates.find(MandateId(named))
     if mandate is None:
         raise MANDATE_UNKNOWN(f"mandate {shown(named)} is not known")
     if (mandate.principal, mandate.agent) != (root.principal, root.agent):
         raise DELEGATION_PRINCIPAL_ALTERED_REFUSED()
     if not anywhere or shard_elsewhere(mandate, origin) is None:
-        still_stands(mandate, of.registry.current, origin=origin)
+        still_stands(mandate, authority.registry.current, origin=origin)
     try:
         wider = narrower(root.authority, authority_of(mandate))
     except Malformed as fault:
         raise Refused(fault.message, code=fault.code) from None
     if wider is not None:
         raise DELEGATION_NOT_NARROWER_REFUSED(f"the first hop exceeds the mandate, its parent: it {wider}")
-    _check_handing_on(chain, mandate, of.registry.current)
+    _check_handing_on(chain, mandate, authority.registry.current)
     return mandate
 
 
-def _own_mandate(of: MandateSources, caller: VerifiedCaller, mandate_id: str, *, origin: str) -> Mandate:
+def _own_mandate(
+    authority: MandateSources, caller: VerifiedCaller, mandate_id: str, *, origin: str
+) -> Mandate:
     if not mandate_id:
         raise MANDATE_MISSING()
-    mandate = of.mandates.find(MandateId(mandate_id))
+    mandate = authority.mandates.find(MandateId(mandate_id))
     # Same wording for both cases, so that an agent cannot probe for other agents' mandates.
     unknown = f"mandate {shown(mandate_id)} is not known, and the request has no delegation chain"
     if mandate is None:
         raise MANDATE_UNKNOWN(unknown)
     if mandate.agent != caller.agent:
         raise MANDATE_OTHER_AGENT(unknown)
-    still_stands(mandate, of.registry.current, origin=origin)
+    still_stands(mandate, authority.registry.current, origin=origin)
     return mandate
 
 
@@ -185,24 +194,24 @@ def _check_recordable(chain: Chain) -> None:
             )
 
 
-async def admit_receivers(walk: Walk, mandate: Mandate, hops: Sequence[Hop]) -> bool:
+async def admit_receivers(authority: AuthorityRegisters, mandate: Mandate, hops: Sequence[Hop]) -> bool:
     """Count every receiver of this chain in the mandate's register, before any of them acts.
 
     Returns whether this waited, so that earlier checks must be repeated. Raises as `check_width`.
     """
     agents = tuple(hop.agent for hop in hops)
-    known = walk.admitted
+    known = authority.admitted
     if all((mandate.id, *pair) in known for pair in pairwise(agents)):
         return False
     # The register writes to disk; do not block the event loop.
-    await anyio.to_thread.run_sync(check_width, walk, mandate, agents)
+    await anyio.to_thread.run_sync(check_width, authority.mandates, mandate, agents)
     if len(known) >= ADMITTED_MAX:
         known.clear()
     known.update((mandate.id, *pair) for pair in pairwise(agents))
     return True
 
 
-def check_width(walk: Walk, mandate: Mandate, agents: Sequence[str]) -> None:
+def check_width(mandates: MandateRegister, mandate: Mandate, agents: Sequence[str]) -> None:
     """Check that each agent is one of at most `width_max` receivers of the agent before it. Handing on to itself is
     free.
 
@@ -210,7 +219,7 @@ def check_width(walk: Walk, mandate: Mandate, agents: Sequence[str]) -> None:
     """
     width_max = mandate.delegability.width_max
     for giver, receiver in pairwise(agents):
-        if giver != receiver and not walk.mandates.admit(
+        if giver != receiver and not mandates.admit(
             mandate.id, AgentId(giver), AgentId(receiver), width_max=width_max
         ):
             raise DELEGATION_WIDTH(

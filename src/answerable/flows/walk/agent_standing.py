@@ -28,15 +28,15 @@ def standing_of(walk: Walk, name: str) -> tuple[Standing, str]:
     A hold on only some of its instances, mandates or tools does not count as a stop. A hold or revocation of one key
     counts only if the agent has no other way to prove itself. Raises Unavailable.
     """
-    current = walk.registry.current
+    current = walk.authority.registry.current
     found = current.agents.get(AgentId(name))
-    names = agent_names(walk, AgentId(name))
+    names = agent_names(walk.authority, AgentId(name))
     ways = [(*names, *way) for way in ways_to_prove(found)] if found is not None else [names]
-    left = [way for way in ways if walk.revocations.find(way) is None]
+    left = [way for way in ways if walk.authority.revocations.find(way) is None]
     if not left:
         return "revoked", ""
     now = walk.clock.now()
-    holds = [walk.holds.find(reach_of(way, current), now) for way in left]
+    holds = [walk.authority.holds.find(reach_of(way, current), now) for way in left]
     if holds[0] is not None and None not in holds:
         return "stopped", holds[0].id
     if found is not None:
@@ -50,12 +50,12 @@ def holds_of_agent(walk: Walk, name: AgentId) -> Sequence[Hold]:
 
     Raises Unavailable.
     """
-    current, now = walk.registry.current, walk.clock.now()
+    current, now = walk.authority.registry.current, walk.clock.now()
     found = current.agents.get(name)
     ways = ways_to_prove(found) if found is not None else []
     meant = {
-        *reach_of(agent_names(walk, name), current),
+        *reach_of(agent_names(walk.authority, name), current),
         *(HoldTarget("key", one.name) for way in ways for one in way),
-        *(HoldTarget("mandate", one.id) for one in walk.mandates.all() if one.agent == name),
+        *(HoldTarget("mandate", one.id) for one in walk.authority.mandates.all() if one.agent == name),
     }
-    return [one for one in walk.holds.all() if one.is_in_force(now) and one.what in meant]
+    return [one for one in walk.authority.holds.all() if one.is_in_force(now) and one.what in meant]

@@ -21,7 +21,7 @@ WAIT_SECONDS_MAX: Final = 10.0
 
 def are_coming(walk: Walk) -> bool:
     """Whether actions must wait for documents, as of the last read of the epoch."""
-    coming = walk.registry.coming
+    coming = walk.authority.registry.coming
     return coming is not None and not coming.only_policies
 
 
@@ -36,15 +36,15 @@ async def await_documents(walk: Walk) -> None:
 
     Raises Unavailable: `register.*` if the register cannot be read, `registry.coming` after the time limit.
     """
-    walk.worlds.epoch()
+    walk.verification.worlds.epoch()
     if not are_coming(walk):
         return
     bell, loop = Bell(), asyncio.get_running_loop()
     ends = loop.time() + WAIT_SECONDS_MAX
-    walk.registered.append(bell)
+    walk.policies.registered.append(bell)
     try:
         while are_coming(walk) and loop.time() < ends:
             await bell.heard(seconds_max=ends - loop.time())
     finally:
-        walk.registered.remove(bell)
+        walk.policies.registered.remove(bell)
     require_none_coming(walk)

@@ -21,7 +21,7 @@ from answerable.errors.codes.mandate import MANDATE_CLOSED
 from answerable.flows.counters.count_history import Starting
 from answerable.flows.entries.log_outcome import end_intent
 from answerable.flows.recording.record_entry import pseudonym_of, sealing_for
-from answerable.flows.state.walk import OpenIntent
+from answerable.flows.state.parts import OpenIntent
 from answerable.flows.validity.lease_terms import name_action
 from answerable.flows.walk.decide_action import duties_in_force
 from answerable.flows.walk.spend_budget import budget_spent, with_rest
@@ -50,18 +50,21 @@ async def commit_intent(
     even if the intent was written: without a warrant nothing is performed.
     """
     verified, decision, facts = grounds.verified, grounds.decision, grounds.facts
-    names, mandate = name_action(walk, verified, at=facts.at), verified.mandate
+    names, mandate = (
+        name_action(walk.authority, walk.live.leases, walk.entropy, verified, at=facts.at),
+        verified.mandate,
+    )
     deadline = UnixMillis(facts.at + walk.limits.intent_ttl_ms)
     reserved = Reserved(accounts=tuple(one.id for one in accounts), amounts=amounts)
     approval = facts.approval.id if facts.approval is not None else ""
-    starting = Starting(walk, verified, at=facts.at)
+    starting = Starting(walk.recorder, walk.authority, walk.counters, verified, at=facts.at)
     sealing: Sealing | None = None
 
     def intent(run: Run, call: int) -> Entry:
         nonlocal sealing
         if sealing is None:
             # Only now, so that an action without a budget makes no key for its subject.
-            sealing = sealing_for(walk, verified.subject)
+            sealing = sealing_for(walk.recorder, verified.subject)
             starting.prepare()
         return records.intent(
             verified,
@@ -69,7 +72,7 @@ async def commit_intent(
             at=facts.at,
             sealing=sealing,
             run=run,
-            principal=pseudonym_of(walk, mandate.principal),
+            principal=pseudonym_of(walk.recorder, mandate.principal),
             mandate_ref=references.mandate,
             policy_ref=references.policy_set,
             tool_ref=references.tool,
@@ -95,7 +98,7 @@ async def commit_intent(
         at=facts.at,
         counts=starting,
     )
-    found = await walk.intents.commit(request)
+    found = await walk.recorder.intents.commit(request)
     if isinstance(found, Conflict):
         refusal = _refusal(found.why)
         if found.receipt is not None:
@@ -111,7 +114,7 @@ def _opened(
 ) -> OpenIntent:
     """Note that the intent of this request is open, until its end is recorded."""
     limits, judged = walk.limits, grounds.plan.judged
-    opened = walk.open_intents[receipt.index] = OpenIntent(
+    opened = walk.recorder.open_intents[receipt.index] = OpenIntent(
         action_id=request.action,
         receipt=receipt,
         due_at=UnixMillis(request.at + limits.intent_ttl_ms + limits.upstream_ms_max),
@@ -131,7 +134,16 @@ async def _end_unstarted(walk: Walk, verified: VerifiedRequest, opened: OpenInte
     records this end."""
     outcome = Outcome(status="not_started", detail=refusal.message)
     outcome = with_rest(outcome, opened.reserved, verified, elapsed_ms=0)
-    await end_intent(walk, intent=opened.receipt, action_id=opened.action_id, outcome=outcome, opened=opened)
+    await end_intent(
+        walk.recorder,
+        walk.authority,
+        walk.counters,
+        walk.limits,
+        intent=opened.receipt,
+        action_id=opened.action_id,
+        outcome=outcome,
+        opened=opened,
+    )
 
 
 def _refusal(why: Lack | Ended) -> Refused:

@@ -44,14 +44,14 @@ def decide_action(
     try:
         return _decided(walk, asked, gather)
     finally:
-        walk.figures.latency.observe(walk.clock.monotonic() - began)
+        walk.asking.figures.latency.observe(walk.clock.monotonic() - began)
 
 
 def _decided(
     walk: Walk, asked: VerifiedRequest, gather: Callable[[Walk, VerifiedRequest], Facts]
 ) -> tuple[VerifiedRequest, Facts, Decision]:
     facts = gather(walk, asked)
-    decision = walk.decision_point.decide(asked, facts)
+    decision = walk.policies.decision_point.decide(asked, facts)
     if decision.effect == "deny":
         return asked, facts, decision
     check_tokens(asked)
@@ -62,14 +62,14 @@ def _decided(
     if narrower is not None:
         verified, wider = narrower, decision
         facts = gather(walk, verified)
-        decision = walk.decision_point.decide(verified, facts)
+        decision = walk.policies.decision_point.decide(verified, facts)
         if decision.effect == "deny":
             return verified, facts, decision
         check_tokens(verified)
         decision = after_narrowing(wider, decision, facts.approval)
         if _narrowed(walk, verified, duties_in_force(decision)) is not None:
             raise OBLIGATION_SECOND_NARROWING()
-    if duties_in_force(decision).witnessed and walk.witness is None:
+    if duties_in_force(decision).witnessed and walk.recorder.witness is None:
         raise OBLIGATION_UNFULFILLABLE(
             "policy requires a witness before the action, and no witness is configured for this log"
         )

@@ -7,16 +7,17 @@ on a clock or a counter is checked for each action: quotas, the age of hops, and
 from __future__ import annotations
 
 import hmac
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from answerable.core.mandate.token_life import check_age
-from answerable.errors import Refused, shown
+from answerable.errors import Refused, Unavailable, shown
 from answerable.errors.codes.action import PLAN_DIFFERS
 from answerable.errors.codes.registry import CAPABILITY_UNKNOWN
 from answerable.errors.codes.tlog import PROOF_OTHER_MESSAGE
-from answerable.flows.validity.verify_lineage import presented, verified_claim
+from answerable.flows.validity.verify_lineage import presented, verified_claim, verify_lineage
 from answerable.flows.walk.await_documents import require_none_coming
 from answerable.flows.walk.may_act import check_quota, listed_definition
 from answerable.flows.walk.note_unregistered import note_unregistered
@@ -26,8 +27,10 @@ from answerable.flows.walk.plan import PlanTerms, plan_of
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.identity.proof.caller import VerifiedCaller
+    from answerable.core.mandate.delegation_lineage import DelegationLineage
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
     from answerable.flows.state.walk import Walk
-    from answerable.flows.state.worlds import PlanKey
+    from answerable.flows.state.worlds import PlanKey, Verification
     from answerable.ports.worlds import Plan, World
 
 
@@ -45,15 +48,19 @@ def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Pla
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise PROOF_OTHER_MESSAGE()
     # Read the epoch before anything the plan is made of: any later change then belongs to another epoch.
-    world = walk.worlds.current()
+    world = walk.verification.worlds.current()
     require_none_coming(walk)
     key = _key_of(walk, request, caller)
-    known = walk.plans.find(key, world.epoch, walk.worlds.changed) if key is not None else None
+    known = (
+        walk.verification.plans.find(key, world.epoch, walk.verification.worlds.changed)
+        if key is not None
+        else None
+    )
     if known is not None:
         _check_by_clock(walk, known, caller)
         # The server may have announced meanwhile that its tool list is outdated.
-        if listed_definition(walk.upstream, known.capability).digest == known.definition.digest:
-            if not walk.plans.is_check_due() or _is_as_anew(walk, known, request, caller):
+        if listed_definition(walk.verification.upstream, known.capability).digest == known.definition.digest:
+            if not walk.verification.plans.is_check_due() or _is_as_anew(walk, known, request, caller):
                 return known
             return find_plan(walk, request, caller)
     try:
@@ -63,13 +70,33 @@ def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Pla
             note_unregistered(walk, caller, request.server, request.target)
         raise
     if key is not None and not plan.by_clock:
-        walk.plans.keep(key, plan)
+        walk.verification.plans.keep(key, plan)
     return plan
 
 
+def handed_on(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    verification: Verification,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+) -> DelegationLineage | None:
+    """Return what a refused request was tried under, where that is a chain; None for no chain, and for one that does
+    not verify for this caller and server."""
+    if not request.delegation:
+        return None
+    now = recorder.clock.now()
+    by = presented(recorder.ledger, verification, request.mandate_id, request.delegation, now)
+    with suppress(Refused, Unavailable):
+        return verify_lineage(authority, caller, by, server=request.server)
+    return None
+
+
 def _made(walk: Walk, world: World, request: ActionRequest, caller: VerifiedCaller) -> Plan:
-    by = presented(walk, request.mandate_id, request.delegation, walk.clock.now())
-    return plan_of(world, request, caller, PlanTerms(by, walk.acting, pinning_now(walk)))
+    by = presented(
+        walk.recorder.ledger, walk.verification, request.mandate_id, request.delegation, walk.clock.now()
+    )
+    return plan_of(world, request, caller, PlanTerms(by, walk.verification.acting, pinning_now(walk)))
 
 
 def _is_as_anew(walk: Walk, plan: Plan, request: ActionRequest, caller: VerifiedCaller) -> bool:
@@ -78,14 +105,14 @@ def _is_as_anew(walk: Walk, plan: Plan, request: ActionRequest, caller: Verified
     Raises Broken (`plan.differs`), after dropping all plans: whatever changed did not start another epoch.
     """
     try:
-        what = ", ".join(_differing(plan, _made(walk, walk.worlds.anew(), request, caller)))
+        what = ", ".join(_differing(plan, _made(walk, walk.verification.worlds.anew(), request, caller)))
     except Refused as fault:
         what = fault.code
     if not what:
         return True
-    if walk.worlds.reread() != plan.epoch:
+    if walk.verification.worlds.reread() != plan.epoch:
         return False
-    walk.plans.drop(what, walk.clock.now())
+    walk.verification.plans.drop(what, walk.clock.now())
     raise PLAN_DIFFERS(
         f"a kept plan differs from one made anew in {shown(what)}: all plans were dropped, and nothing was done"
     )
@@ -103,7 +130,7 @@ def _key_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> PlanK
     if request.delegation:
         try:
             # The last hop names all hops above it by hash, so its digest identifies the whole chain.
-            chain = verified_claim(walk, request.delegation, walk.clock.now()).leaf.digest
+            chain = verified_claim(walk.verification, request.delegation, walk.clock.now()).leaf.digest
         except Refused:
             return None
     return (
@@ -114,8 +141,8 @@ def _key_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> PlanK
 
 def _check_by_clock(walk: Walk, plan: Plan, caller: VerifiedCaller) -> None:
     mandate, hops = plan.delegation_lineage.mandate, plan.delegation_lineage.hops
-    check_quota(walk, caller.agent, caller.at, mandate.id)
+    check_quota(walk.counters.quota, caller.agent, caller.at, mandate.id)
     if hops:
         # Check the registered tier and the tier raised by hints: settings may allow the lower tier less time.
         for tier in (plan.capability.tier, plan.resolved.capability.tier):
-            check_age(hops, tier=tier, limits=walk.acting, now=walk.clock.now())
+            check_age(hops, tier=tier, limits=walk.verification.acting, now=walk.clock.now())

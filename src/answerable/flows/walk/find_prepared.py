@@ -56,7 +56,11 @@ def with_prepared(
             _check_room(walk, caller, capability)
         return request, None
     if request.prepared:
-        found = walk.prepared.get(request.prepared) if walk.prepared is not None else None
+        found = (
+            walk.verification.prepared.get(request.prepared)
+            if walk.verification.prepared is not None
+            else None
+        )
         owned = (caller.agent, delegation_lineage.mandate.id)
         if (
             found is None
@@ -92,17 +96,17 @@ def check_executed(
     """
     if executed is None:
         return
-    found = walk.prepared.get(executed.id) if walk.prepared is not None else None
+    found = walk.verification.prepared.get(executed.id) if walk.verification.prepared is not None else None
     if found is None:
         raise PREPARED_UNKNOWN("the prepared object is no longer stored: prepare again")
     _check_unchanged(walk, found, caller, delegation_lineage)
 
 
 def _check_room(walk: Walk, caller: VerifiedCaller, capability: Capability) -> None:
-    if walk.prepared is None or not walk.registry.index.executing(capability.name):
+    if walk.verification.prepared is None or not walk.authority.registry.index.executing(capability.name):
         return
     waiting, most = (
-        walk.prepared.waiting(caller.agent, caller.at),
+        walk.verification.prepared.waiting(caller.agent, caller.at),
         walk.limits.prepared_waiting_per_agent_max,
     )
     if waiting >= most:
@@ -133,7 +137,11 @@ def _named(
             f"{shown(executes.prepared_by)}, `{PREFIX}` and 64 hexadecimal digits, not the prepared "
             "object itself"
         )
-    kept = walk.prepared.named(caller.agent, digest) if walk.prepared is not None else ()
+    kept = (
+        walk.verification.prepared.named(caller.agent, digest)
+        if walk.verification.prepared is not None
+        else ()
+    )
     found = [
         one
         for one in kept
@@ -177,8 +185,8 @@ def _check_unchanged(
     walk: Walk, found: Prepared, caller: VerifiedCaller, delegation_lineage: DelegationLineage
 ) -> None:
     """Check that the tool, the manifest and the chain that prepared the object are the same now."""
-    prepares = walk.registry.current.capabilities.get(found.capability)
-    definition = walk.upstream.definition(prepares) if prepares is not None else None
+    prepares = walk.authority.registry.current.capabilities.get(found.capability)
+    definition = walk.verification.upstream.definition(prepares) if prepares is not None else None
     changed = (
         ("the tool that prepared it", definition is None or definition.digest != found.tool),
         ("the manifest of the agent", caller.identity.manifest != found.manifest),

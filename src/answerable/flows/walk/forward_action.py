@@ -36,12 +36,12 @@ async def forward_action(
     Raises as `govern_action` does, and Unavailable (`shard.*`), which says whether an effect is possible.
     """
     owner = _owner_elsewhere(walk, request, caller)
-    if owner is None or walk.link is None:
+    if owner is None or walk.live.link is None:
         return await govern_action(walk, request, caller, progress=progress)
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise PROOF_OTHER_MESSAGE()
     # From this line on, this process knows nothing of the action until the answer arrives.
-    return await walk.link.forward(owner, request, caller, progress=progress)
+    return await walk.live.link.forward(owner, request, caller, progress=progress)
 
 
 def _owner_elsewhere(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> str | None:
@@ -49,24 +49,26 @@ def _owner_elsewhere(walk: Walk, request: ActionRequest, caller: VerifiedCaller)
     mandate = _mandate_of(walk, request, caller)
     if mandate is None:
         return None
-    owner = walk.owners.get(mandate.id)
+    owner = walk.authority.owners.get(mandate.id)
     if owner is None:
-        if len(walk.owners) >= OWNERS_MAX:
-            walk.owners.clear()
-        owner = walk.owners[mandate.id] = shard_elsewhere(mandate, walk.ledger.origin) or ""
-    return owner if owner and walk.link is not None and walk.link.reaches(owner) else None
+        if len(walk.authority.owners) >= OWNERS_MAX:
+            walk.authority.owners.clear()
+        owner = walk.authority.owners[mandate.id] = (
+            shard_elsewhere(mandate, walk.recorder.ledger.origin) or ""
+        )
+    return owner if owner and walk.live.link is not None and walk.live.link.reaches(owner) else None
 
 
 def _mandate_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Mandate | None:
     """Return the root mandate the caller acts under, if this process knows it; None if the request will be refused."""
     if not request.delegation:
-        mandate = walk.mandates.find(MandateId(request.mandate_id))
+        mandate = walk.authority.mandates.find(MandateId(request.mandate_id))
         return mandate if mandate is not None and mandate.agent == caller.agent else None
     try:
-        chain = verified_claim(walk, request.delegation, walk.clock.now())
+        chain = verified_claim(walk.verification, request.delegation, walk.clock.now())
     except Refused:
         return None
     mission = chain.root.mission
     if mission is None or not is_held_by(chain.leaf, caller):
         return None
-    return walk.mandates.find(MandateId(mission.id))
+    return walk.authority.mandates.find(MandateId(mission.id))

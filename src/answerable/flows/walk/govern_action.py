@@ -12,6 +12,7 @@ Each step takes the result of the step before, so that the steps cannot run in a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ from answerable.flows.validity.verify_lineage import admit_receivers
 from answerable.flows.walk.await_documents import await_documents
 from answerable.flows.walk.commit_intent import commit_intent
 from answerable.flows.walk.decide_action import decide_action
-from answerable.flows.walk.find_plan import find_plan
+from answerable.flows.walk.find_plan import find_plan, handed_on
 from answerable.flows.walk.hide_tokens import hidden_progress
 from answerable.flows.walk.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
 from answerable.flows.walk.keep_prepared import log_prepared
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.budget import Account
+    from answerable.flows.entries.refuse_action import No
     from answerable.flows.state.walk import Walk
     from answerable.ports.upstream import Progress
     from answerable.ports.worlds import Plan
@@ -73,36 +75,38 @@ async def govern_action(
     """
     # 2 verify, again after each wait: a failure has no effect; the refusal of a verified principal is recorded.
     verified, amounts, references = None, ONE_CALL, None
+    recorder, authority = walk.recorder, walk.authority
     try:
         while True:
             await await_documents(walk)
             plan = find_plan(walk, request, caller)
             asked = verified = verify(walk, plan, request, caller)
-            if await admit_receivers(walk, asked.mandate, asked.hops) or await pin_first_seen(walk, asked):
+            if await admit_receivers(authority, asked.mandate, asked.hops) or await pin_first_seen(
+                walk, asked
+            ):
                 continue
             # 3 gather, 4 decide: from here on, `verified` is the action as policy narrowed it.
             accounts, gather = plan.accounts, partial(watched, partial(facts_under, plan), gather_facts)
             verified, facts, decision = decide_action(walk, asked, gather)
             if decision.effect == "deny":
                 break
-            if (stale := stale_approval(walk, facts, verified, decision)) is not None:
-                await void(walk, *stale)
+            if (stale := stale_approval(authority.approvals, facts, verified, decision)) is not None:
+                await void(recorder, authority.approvals, walk.asking.under_way, *stale)
                 continue
             amounts = spend_on(walk, verified, accounts)
             if decision.effect == "defer":
                 require_left(walk, accounts, amounts)
                 break
-            references = found_references(walk, verified, decision.policy_set)
-            if references is not None:
+            if (references := found_references(recorder.cited, verified, decision.policy_set)) is not None:
                 break
             # The log lacks a statement that the intent will cite. Writing it takes time, so decide again.
-            await cite_statements(walk, verified, decision.policy_set)
+            await _cited(walk, verified, decision.policy_set)
     except Refused as refused:
         request = request if verified is None else verified.request
-        raise await refuse_action(walk, request, caller, no_from(refused, verified)) from None
+        raise await _refused(walk, request, caller, no_from(refused, verified)) from None
     if decision.effect == "deny":
-        refusal = await refuse_action(walk, verified.request, caller, no_of(decision, verified))
-        await void_denied(walk, verified, decision, facts.at)
+        refusal = await _refused(walk, verified.request, caller, no_of(decision, verified))
+        await void_denied(recorder, authority.approvals, walk.asking.under_way, verified, decision, facts.at)
         raise refusal
     # 5 defer: a durable approval record waits for people; a repeated request finds the same record.
     if decision.effect == "defer":
@@ -114,7 +118,7 @@ async def govern_action(
     try:
         warrant, opened, left = await commit_intent(walk, grounds, references, accounts, amounts)
     except Refused as refused:
-        raise await refuse_action(walk, verified.request, caller, no_from(refused, verified)) from None
+        raise await _refused(walk, verified.request, caller, no_from(refused, verified)) from None
     # 7 act: a crash between this line and step 9 leaves an open intent, which settlement ends as indeterminate.
     began = walk.clock.monotonic() if WALL_MS in amounts else 0.0
     told = hidden_progress(verified, progress)
@@ -138,6 +142,22 @@ async def govern_action(
     return with_narrowing(answer, asked, verified)
 
 
+async def _refused(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No) -> Refused:
+    handed = None
+    if no.mandate is None:
+        handed = handed_on(walk.recorder, walk.authority, walk.verification, request, caller)
+    if handed is not None:
+        # The caller named no mandate, but its verified chain starts at one.
+        no = replace(no, mandate=handed.mandate, hops=handed.hops)
+    return await refuse_action(
+        walk.recorder, walk.authority, walk.counters, walk.policies, request, caller, no
+    )
+
+
+async def _cited(walk: Walk, verified: VerifiedRequest, policy_set: str) -> None:
+    await cite_statements(walk.recorder, walk.authority, walk.counters, walk.policies, verified, policy_set)
+
+
 async def _asked_people(
     walk: Walk, asked: VerifiedRequest, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis
 ) -> Answer:
@@ -149,7 +169,7 @@ async def _asked_people(
 
 def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
     """Step 3 without a current plan. Raises as `facts_under`, and Unavailable if revocations cannot be read."""
-    return _facts(walk, verified, judged_now(walk, verified), accounts_of(verified))
+    return _facts(walk, verified, judged_now(walk.authority, verified), accounts_of(verified))
 
 
 def facts_under(plan: Plan, walk: Walk, verified: VerifiedRequest) -> Facts:
@@ -165,28 +185,30 @@ def facts_under(plan: Plan, walk: Walk, verified: VerifiedRequest) -> Facts:
 def _facts(walk: Walk, verified: VerifiedRequest, judged: Judged, accounts: tuple[Account, ...]) -> Facts:
     if judged.revocation is not None:
         raise judged.revocation.refusal()
-    unwitnessed = walk.unwitnessed()
+    unwitnessed = walk.recorder.unwitnessed()
     if unwitnessed is not None:
         raise unwitnessed
-    if walk.room is not None and (unwritable := no_room(walk)) is not None:
+    if walk.authority.room is not None and (unwritable := no_room(walk.authority.room)) is not None:
         raise unwritable
     now = walk.clock.now()
     hold = None if judged.free else judged.hold(now)
     mandate = verified.mandate
-    waiting = walk.approvals.matching(verified.caller.agent, mandate.id, verified.request.action.digest, now)
+    waiting = walk.authority.approvals.matching(
+        verified.caller.agent, mandate.id, verified.request.action.digest, now
+    )
     approved = (
         waiting is not None and waiting.is_about(verified.subject) and waiting.state_at(now) == "approved"
     )
     return Facts(
         at=now,
-        registry_digest=walk.registry.current.digest,
-        mandate_state=walk.mandates.state(mandate.id),
-        mandate_calls_used=walk.mandates.calls_used(mandate.id),
-        approval=waiting.fact(partial(groups_now, walk, waiting))
+        registry_digest=walk.authority.registry.current.digest,
+        mandate_state=walk.authority.mandates.state(mandate.id),
+        mandate_calls_used=walk.authority.mandates.calls_used(mandate.id),
+        approval=waiting.fact(partial(groups_now, walk.authority, walk.asking, waiting))
         if waiting is not None and approved
         else None,
-        budget=budget_left(accounts, walk.mandates.used, verified.resolved.capability),
-        history=history_of(walk, verified, now),
+        budget=budget_left(accounts, walk.authority.mandates.used, verified.resolved.capability),
+        history=history_of(walk.counters.history, verified, now),
         hold=hold.fact() if hold is not None else None,
     )
 
@@ -224,7 +246,9 @@ async def act(
         return Outcome(status="not_started", detail=stopped), None
     broken_off: BaseException | None = None
     try:
-        return await perform_warrant(walk, warrant, heard(decision, progress)), None
+        return await perform_warrant(
+            walk.live, walk.verification.upstream, warrant, heard(decision, progress)
+        ), None
     except Refused as late:
         detail = late.message
     except get_cancelled_exc_class() as gone:

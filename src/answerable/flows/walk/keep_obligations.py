@@ -52,7 +52,7 @@ def tell_groups(walk: Walk, verified: VerifiedRequest, decision: Decision, warra
             at=walk.clock.now(),
         )
         with suppress(Exception):
-            walk.channel.notify(notice)
+            walk.asking.channel.notify(notice)
 
 
 async def await_witnesses(
@@ -69,7 +69,7 @@ async def await_witnesses(
     left_ms = warrant.deadline - walk.clock.now() - WITNESS_SPARE_MS
     raised: BaseException | None = None
     try:
-        if walk.witness is not None and await walk.witness.covers(
+        if walk.recorder.witness is not None and await walk.recorder.witness.covers(
             warrant.intent.index, seconds_max=max(0.0, left_ms / 1000)
         ):
             return None, None

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.warrant import Warrant
-    from answerable.flows.state.walk import OpenIntent, Walk
+    from answerable.flows.state.parts import OpenIntent
+    from answerable.flows.state.walk import Walk
 
 ALTERED: Final = PREPARED_ALTERED()
 
@@ -43,7 +44,9 @@ async def log_prepared(
     `answered`: the outcome as the tool gave it. `told`: the outcome as the agent will get it. Raises as `log_outcome`.
     """
     told = _with_digest(walk, verified, answered, told)
-    receipt = await log_outcome(walk, warrant, told, opened)
+    receipt = await log_outcome(
+        walk.recorder, walk.authority, walk.counters, walk.limits, warrant, told, opened
+    )
     if told.prepared is not None:
         told = _kept(walk, verified, answered, told, action=warrant.action_id, receipt=receipt)
     return told, receipt
@@ -54,8 +57,8 @@ def _with_digest(walk: Walk, verified: VerifiedRequest, answered: Outcome, told:
 
     Returns it unchanged if the capability prepares nothing or the action did not succeed.
     """
-    executing = walk.registry.index.executing(verified.resolved.capability.name)
-    if not executing or answered.status != "succeeded" or walk.prepared is None:
+    executing = walk.authority.registry.index.executing(verified.resolved.capability.name)
+    if not executing or answered.status != "succeeded" or walk.verification.prepared is None:
         return told
     if verified.request.preview_of:
         # The gateway asked for this answer to make an approval card; no agent gets it.
@@ -98,7 +101,7 @@ def _kept(
     still waits, is not stored twice.
     """
     said = told.prepared
-    if said is None or not said["kept"] or walk.prepared is None:
+    if said is None or not said["kept"] or walk.verification.prepared is None:
         return told
     if receipt is None:
         return _not_kept(told, "prepared.unsettled", "the ledger has it as not known how this ended")
@@ -122,7 +125,9 @@ def _kept(
         expires_at=UnixMillis(int(str(said["expires_at"]))),
     )
     try:
-        kept = walk.prepared.add(prepared, waiting_max=walk.limits.prepared_waiting_per_agent_max)
+        kept = walk.verification.prepared.add(
+            prepared, waiting_max=walk.limits.prepared_waiting_per_agent_max
+        )
     except Unavailable as failed:
         return _not_kept(told, failed.code, failed.message)
     if not kept:
@@ -146,7 +151,11 @@ def _frozen(walk: Walk, answered: Outcome, told: Outcome) -> PreparedText:
 def _same(walk: Walk, verified: VerifiedRequest, content: PreparedText) -> Prepared | None:
     """Return a waiting object with the same content and the same terms of execution."""
     caller, now = verified.caller, walk.clock.now()
-    kept = walk.prepared.named(caller.agent, content.digest) if walk.prepared is not None else ()
+    kept = (
+        walk.verification.prepared.named(caller.agent, content.digest)
+        if walk.verification.prepared is not None
+        else ()
+    )
     wanted = (
         verified.mandate.id,
         verified.resolved.capability.name,

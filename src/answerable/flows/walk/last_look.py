@@ -54,7 +54,7 @@ def why_not_start(walk: Walk, grounds: Grounds) -> str:
     changed = _is_changed(walk, grounds)
     if are_coming(walk):
         return "another process applied documents that are not in force here yet"
-    ended = _ended(walk, verified, judged_now(walk, verified) if changed else plan.judged)
+    ended = _ended(walk, verified, judged_now(walk.authority, verified) if changed else plan.judged)
     if ended or not changed:
         return ended
     return _withdrawn(walk, verified) or _otherwise(walk, grounds)
@@ -66,11 +66,11 @@ def _is_changed(walk: Walk, grounds: Grounds) -> bool:
     Whoever approved the action, or prepared what it executes, acted under names that its plan does not have.
     """
     plan = grounds.plan
-    if walk.worlds.epoch() == plan.epoch:
+    if walk.verification.worlds.epoch() == plan.epoch:
         return False
     if grounds.facts.approval is not None or grounds.verified.prepared is not None:
         return True
-    return not plan.outlives(walk.worlds.changed(plan.epoch))
+    return not plan.outlives(walk.verification.worlds.changed(plan.epoch))
 
 
 def _ended(walk: Walk, verified: VerifiedRequest, judged: Judged) -> str:
@@ -82,9 +82,9 @@ def _ended(walk: Walk, verified: VerifiedRequest, judged: Judged) -> str:
     stopped = "" if judged.free else judged.stopped(walk.clock.now())
     if stopped:
         return f"{stopped} before the start"
-    if not walk.stands(verified.caller.identity, walk.clock.now()):
+    if not walk.verification.stands(verified.caller.identity, walk.clock.now()):
         return "the instance was ended before the start"
-    if walk.mandates.state(verified.mandate.id) != "open":
+    if walk.authority.mandates.state(verified.mandate.id) != "open":
         return "the mandate was closed before the start"
     return ""
 
@@ -94,7 +94,7 @@ def _withdrawn(walk: Walk, verified: VerifiedRequest) -> str:
     unpinned = pin_outdated(walk, verified)
     if unpinned is not None:
         return unpinned.message
-    agents = walk.registry.current.agents
+    agents = walk.authority.registry.current.agents
     through = (verified.caller.agent, *(AgentId(hop.agent) for hop in verified.hops))
     if any(one not in agents or agents[one].status != "active" for one in through):
         return "the agent was stopped before the start"
@@ -104,7 +104,7 @@ def _withdrawn(walk: Walk, verified: VerifiedRequest) -> str:
 def _otherwise(walk: Walk, grounds: Grounds) -> str:
     """Decide the action again in the current world, and return why it would not be allowed."""
     try:
-        said = _decided_now(walk, walk.worlds.current(), grounds)
+        said = _decided_now(walk, walk.verification.worlds.current(), grounds)
     except (Malformed, Refused, Unverified) as fault:
         said = fault.message
     return f"the action is no longer allowed: {said}" if said else ""
@@ -113,7 +113,7 @@ def _otherwise(walk: Walk, grounds: Grounds) -> str:
 def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
     """Return why it would not be allowed now. Raises as `verify_again`, and Malformed for an unreadable approval."""
     verified, before = grounds.verified, grounds.decision
-    unable = world.late or no_room(walk)
+    unable = world.late or no_room(walk.authority.room)
     if unable is not None:
         return unable.message
     plan = find_plan(walk, verified.request, grounds.caller)
@@ -145,5 +145,7 @@ def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
 
 def _approved_now(walk: Walk, facts: Facts) -> ApprovalFact | None:
     """Return the approval that let the action run, with only those answers that are still valid."""
-    found = walk.approvals.find(ApprovalId(facts.approval.id)) if facts.approval is not None else None
-    return found.fact(partial(groups_now, walk, found)) if found is not None else None
+    found = (
+        walk.authority.approvals.find(ApprovalId(facts.approval.id)) if facts.approval is not None else None
+    )
+    return found.fact(partial(groups_now, walk.authority, walk.asking, found)) if found is not None else None

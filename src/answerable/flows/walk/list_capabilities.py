@@ -38,25 +38,27 @@ def list_capabilities(
     # Use the present time, not the time of the proof: an event stream calls this long after it was opened.
     now = walk.clock.now()
     delegation_lineage = shown_lineage(walk, caller, mandate_id, delegation, server, now)
-    if delegation_lineage is None or walk.mandates.state(delegation_lineage.mandate.id) != "open":
+    if delegation_lineage is None or walk.authority.mandates.state(delegation_lineage.mandate.id) != "open":
         return frozenset()
     mandate = delegation_lineage.mandate
-    elsewhere = shard_elsewhere(mandate, walk.ledger.origin)
-    if elsewhere is not None and (walk.link is None or not walk.link.reaches(elsewhere)):
+    elsewhere = shard_elsewhere(mandate, walk.recorder.ledger.origin)
+    if elsewhere is not None and (walk.live.link is None or not walk.live.link.reaches(elsewhere)):
         return frozenset()
-    if not mandate.not_before <= now < mandate.expires_at or not walk.stands(caller.identity, now):
+    if not mandate.not_before <= now < mandate.expires_at or not walk.verification.stands(
+        caller.identity, now
+    ):
         return frozenset()
     if _is_stopped(walk, caller, delegation_lineage, server, now):
         return frozenset()
-    current = walk.registry.current
+    current = walk.authority.registry.current
     # An agent that may not use a tool does not get its description either.
-    if agent_fault(walk, caller.agent, now) is not None or fallen(walk, mandate) is not None:
+    if agent_fault(walk, caller.agent, now) is not None or fallen(walk.authority, mandate) is not None:
         return frozenset()
     if caller.identity.drifted and current.agents[caller.agent].drift == "refuse":
         return frozenset()
     through = (caller.agent, *(hop.agent for hop in delegation_lineage.hops))
     try:
-        session = known_session(walk, mandate)
+        session = known_session(walk.authority.sessions, mandate)
     except Malformed:
         return frozenset()
     granted = {grant.capability for grant in mandate.grants}
@@ -69,7 +71,7 @@ def list_capabilities(
         and given_fault(mandate, capability.name, through, current) is None
         and all(one.names(capability.name) for one in session)
         and _in_environment(mandate, capability.environment)
-        and walk.decision_point.may_list(caller.agent, capability.name)
+        and walk.policies.decision_point.may_list(caller.agent, capability.name)
         and _is_let_through(walk, capability)
         and not _is_held(walk, capability, now)
     )
@@ -80,15 +82,15 @@ def shown_lineage(
 ) -> DelegationLineage | None:
     """Return what the caller acts under, as far as this process knows; of another shard only that a mandate exists."""
     if not delegation:
-        mandate = walk.mandates.find(MandateId(mandate_id))
+        mandate = walk.authority.mandates.find(MandateId(mandate_id))
         return (
             DelegationLineage(mandate=mandate)
             if mandate is not None and mandate.agent == caller.agent
             else None
         )
     try:
-        by = presented(walk, mandate_id, delegation, now)
-        return verify_lineage(walk, caller, by, server=server, anywhere=True)
+        by = presented(walk.recorder.ledger, walk.verification, mandate_id, delegation, now)
+        return verify_lineage(walk.authority, caller, by, server=server, anywhere=True)
     except Refused:
         return None
 
@@ -98,8 +100,13 @@ def _is_stopped(
 ) -> bool:
     """Whether the caller or the server is revoked or held. If this cannot be read, the answer is yes."""
     try:
-        refuse_names(walk, task_names(walk, caller, delegation_lineage.mandate, delegation_lineage.hops))
-        return walk.holds.find(server_reach(server, walk.registry.current), now) is not None
+        refuse_names(
+            walk.authority,
+            task_names(walk.authority, caller, delegation_lineage.mandate, delegation_lineage.hops),
+        )
+        return (
+            walk.authority.holds.find(server_reach(server, walk.authority.registry.current), now) is not None
+        )
     except (Refused, Unavailable):
         return True
 
@@ -107,7 +114,12 @@ def _is_stopped(
 def _is_held(walk: Walk, capability: Capability, now: UnixMillis) -> bool:
     """Whether the capability is held now, or its holds cannot be read. A held tool is in no list."""
     try:
-        return walk.holds.find(reach_of((), walk.registry.current, capability=capability), now) is not None
+        return (
+            walk.authority.holds.find(
+                reach_of((), walk.authority.registry.current, capability=capability), now
+            )
+            is not None
+        )
     except Unavailable:
         return True
 
@@ -117,9 +129,20 @@ def _is_let_through(walk: Walk, capability: Capability) -> bool:
 
     An unapproved description must not reach a model. A tool that is not offered now is in no list anyway.
     """
-    definition = walk.upstream.definition(capability)
+    definition = walk.verification.upstream.definition(capability)
     try:
-        return definition is None or pin_fault(walk, capability, definition, pinning_now(walk)) is None
+        return (
+            definition is None
+            or pin_fault(
+                walk.authority,
+                walk.verification.pins,
+                walk.verification.fits,
+                capability,
+                definition,
+                pinning_now(walk),
+            )
+            is None
+        )
     except Unavailable:
         return False
 

@@ -5,19 +5,19 @@ Used for each request, and by the flows that report which actions are possible.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.revocation import RevocationTarget
-from answerable.errors import Refused, shown
+from answerable.errors import Refused, Unavailable, shown
 from answerable.errors.codes.action import UPSTREAM_UNKNOWN, UPSTREAM_UNKNOWN_REFUSED
 from answerable.errors.codes.containment import HELD_AGENT, HELD_MANDATE
 from answerable.errors.codes.registry import AGENT_DRIFTED, AGENT_INACTIVE, CAPABILITY_CEILING
 from answerable.flows.validity.mandate_validity import giver_fault
 from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.validity.observe_tools import tools_fault
-from answerable.flows.walk.pin_tools import PinSources, pin_fault
+from answerable.flows.walk.pin_tools import pin_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,29 +27,15 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.documents import Agent
+    from answerable.core.registry.manifests.tools_seen import ToolsSeen
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.core.registry.tools.tool_fit import ToolFits
     from answerable.flows.state.walk import Walk
-    from answerable.flows.validity.observe_tools import ToolSources
+    from answerable.flows.validity.manifest_standing import ManifestSources
+    from answerable.flows.validity.refuse_revoked import Ends
     from answerable.flows.walk.pin_tools import Pinning
-    from answerable.ports.parts_in_force import OfferedTools, Quotas
-
-
-class Quoted(Protocol):
-    """What quotas are read from: the walk as it is now, or a World."""
-
-    @property
-    def quota(self) -> Quotas:
-        """The quotas of refusals."""
-        ...
-
-
-class Offers(PinSources, Protocol):
-    """What definitions of tools are read from, likewise."""
-
-    @property
-    def upstream(self) -> OfferedTools:
-        """What servers offer."""
-        ...
+    from answerable.ports.decision_point import DecisionPoint
+    from answerable.ports.parts_in_force import CurrentPins, OfferedTools, Quotas
 
 
 def active_agent(current: RegistrySnapshot, name: AgentId) -> Agent:
@@ -80,23 +66,29 @@ def ways_to_prove(agent: Agent) -> list[tuple[RevocationTarget, ...]]:
     return [*ways, ()] if agent.unix_uids or agent.attestation or not keys else ways
 
 
-def check_tools(of: ToolSources, agent: AgentId) -> None:
+def check_tools(
+    authority: ManifestSources,
+    upstream: OfferedTools,
+    tools_seen: ToolsSeen,
+    decision_point: DecisionPoint,
+    agent: AgentId,
+) -> None:
     """Raise Refused (`agent.drifted`) if the tools offered now differ from the agent's manifest."""
-    if fault := tools_fault(of, agent):
+    if fault := tools_fault(authority, upstream, tools_seen, decision_point, agent):
         raise AGENT_DRIFTED(
             f"{fault}: offer the tools that the manifest states, or have its owner sign a new manifest"
         )
 
 
-def check_quota(of: Quoted, agent: AgentId, at: UnixMillis, mandate: str = "") -> None:
+def check_quota(quota: Quotas, agent: AgentId, at: UnixMillis, mandate: str = "") -> None:
     """Raise Refused if the agent is past its quota of refusals.
 
     `held.agent`: everything the agent does is held. `held.mandate`: everything under this mandate is held.
     """
-    if not of.quota.is_held(agent, at, mandate):
+    if not quota.is_held(agent, at, mandate):
         return
     why = "too many of its actions were refused: `answerable hold list` shows when this hold ends"
-    if of.quota.is_held(agent, at):
+    if quota.is_held(agent, at):
         raise HELD_AGENT(f"agent {shown(agent)} is held: {why}")
     raise HELD_MANDATE(f"mandate {shown(mandate)} is held: {why}")
 
@@ -107,12 +99,18 @@ def agent_fault(walk: Walk, name: AgentId, at: UnixMillis) -> Refused | None:
     Tools are compared with the manifest only while the upstream is running.
     """
     try:
-        agent = active_agent(walk.registry.current, name)
+        agent = active_agent(walk.authority.registry.current, name)
         if agent.drift == "refuse":
-            standing_manifest(walk, name)
-            if walk.upstream.is_running:
-                check_tools(walk, name)
-        check_quota(walk, name, at)
+            standing_manifest(walk.authority, name)
+            if walk.verification.upstream.is_running:
+                check_tools(
+                    walk.authority,
+                    walk.verification.upstream,
+                    walk.verification.tools_seen,
+                    walk.policies.decision_point,
+                    name,
+                )
+        check_quota(walk.counters.quota, name, at)
     except Refused as fault:
         return fault
     return None
@@ -136,13 +134,20 @@ def given_fault(
     return None
 
 
-def offered_definition(of: Offers, capability: Capability, pinning: Pinning) -> ToolDefinition:
+def offered_definition(
+    authority: Ends,
+    upstream: OfferedTools,
+    pins: CurrentPins,
+    fits: ToolFits,
+    capability: Capability,
+    pinning: Pinning,
+) -> ToolDefinition:
     """Return the definition that the server offers for a capability's tool now, if it is let through.
 
     Raises Refused (`upstream.unknown`, and as `pin_fault` says), Unavailable.
     """
-    definition = listed_definition(of.upstream, capability)
-    if (fault := pin_fault(of, capability, definition, pinning)) is not None:
+    definition = listed_definition(upstream, capability)
+    if (fault := pin_fault(authority, pins, fits, capability, definition, pinning)) is not None:
         raise fault
     return definition
 
@@ -150,20 +155,23 @@ def offered_definition(of: Offers, capability: Capability, pinning: Pinning) -> 
 def require_listed(upstream: OfferedTools, server: str) -> None:
     """Raise Unavailable (`upstream.unknown`) if this process has not read any list of this server since it started."""
     if upstream.tools(server) is None:
-        raise UPSTREAM_UNKNOWN(
-            f"server {shown(server)} is not connected: what it offers has not been read yet"
-        )
+        raise _unread(server)
+
+
+def _unread(server: str) -> Unavailable:
+    return UPSTREAM_UNKNOWN(f"what server {shown(server)} offers has not been read yet: try again")
 
 
 def listed_definition(upstream: OfferedTools, capability: Capability) -> ToolDefinition:
     """Return the definition that the server offers for a capability's tool now, let through or not.
 
-    Raises Refused (`upstream.unknown`), and Unavailable (`upstream.unknown`) while this process has not yet read what
+    Raises Refused (`upstream.unknown`), and Unavailable (`upstream.unknown`) while this process has yet to read what
     the server offers: that is no denial of the caller, and counts for no quota and no stop rule.
     """
     definition = upstream.definition(capability)
     if definition is None:
-        require_listed(upstream, capability.server)
+        if upstream.is_unread(capability):
+            raise _unread(capability.server)
         raise UPSTREAM_UNKNOWN_REFUSED(
             f"server {shown(capability.server)} does not offer {shown(capability.target)} right now"
         )

@@ -79,10 +79,10 @@ async def moment_now(walk: Walk, action: str) -> Moment:
 
     Raises Malformed: `answers.unknown_name`, `policy.statement`; Unavailable.
     """
-    current, now = walk.registry.current, walk.clock.now()
-    statement, capability = walk.decision_point.policy_statement, named_capability(current, action)
+    current, now = walk.authority.registry.current, walk.clock.now()
+    statement, capability = walk.policies.decision_point.policy_statement, named_capability(current, action)
     given: dict[AgentId, list[Mandate]] = {}
-    for mandate in walk.mandates.all():
+    for mandate in walk.authority.mandates.all():
         given.setdefault(mandate.agent, []).append(mandate)
     faults: dict[AgentId, Refused] = {}
     for number, name in enumerate(current.agents):
@@ -92,21 +92,21 @@ async def moment_now(walk: Walk, action: str) -> Moment:
             await anyio.lowlevel.checkpoint()
     return Moment(
         at=now,
-        origin=walk.ledger.origin,
+        origin=walk.recorder.ledger.origin,
         registry=Snapshot(current=current),
-        manifests=walk.manifests,
-        revocations=walk.revocations,
-        holds=walk.holds,
+        manifests=walk.authority.manifests,
+        revocations=walk.authority.revocations,
+        holds=walk.authority.holds,
         mandates=given,
-        state=walk.mandates.state,
-        used=walk.mandates.used,
-        lack=walk.mandates.lack,
+        state=walk.authority.mandates.state,
+        used=walk.authority.mandates.used,
+        lack=walk.authority.mandates.lack,
         statement=read_statement(statement),
         capability=capability,
         tool=_tool(walk, capability),
         agents=faults,
-        nobody=walk.unwitnessed() or no_room(walk),
-        is_offered=walk.upstream.is_running,
+        nobody=walk.recorder.unwitnessed() or no_room(walk.authority.room),
+        is_offered=walk.verification.upstream.is_running,
     )
 
 
@@ -132,15 +132,22 @@ def unoffered(capability: Capability, tool: JSONValue | None) -> Mapping[str, An
 
 
 def _tool(walk: Walk, capability: Capability) -> Mapping[str, Any] | Refused:
-    if not walk.upstream.is_running:
-        pin = walk.pins.current(capability.server, capability.target)
+    if not walk.verification.upstream.is_running:
+        pin = walk.verification.pins.current(capability.server, capability.target)
         return unoffered(capability, parse(pin.text) if pin is not None else None)
     try:
-        definition = offered_definition(walk, capability, pinning_now(walk))
+        definition = offered_definition(
+            walk.authority,
+            walk.verification.upstream,
+            walk.verification.pins,
+            walk.verification.fits,
+            capability,
+            pinning_now(walk),
+        )
     except Refused as fault:
         return fault
     except Unavailable as unread:
         if unread.code != UPSTREAM_UNKNOWN.id:
             raise
         return UPSTREAM_UNKNOWN_REFUSED(unread.message)
-    return capability_facts(at_hinted_tier(walk.fits, capability, definition))
+    return capability_facts(at_hinted_tier(walk.verification.fits, capability, definition))

@@ -18,13 +18,13 @@ def note_unregistered(walk: Walk, caller: VerifiedCaller, server: str, target: s
 
     Credentials in the name are hidden, because the name is written down.
     """
-    is_server = server not in walk.registry.current.servers
+    is_server = server not in walk.authority.registry.current.servers
     if not is_server and not target:
         # The server was registered a moment ago.
         return
     name = server if is_server else f"{server}/{target}"
     plain, _ = hidden_in(name.encode("utf-8", "replace"))
-    walk.sightings.note(
+    walk.verification.sightings.note(
         "server" if is_server else "tool",
         plain.decode(),
         caller.at,
@@ -40,7 +40,7 @@ def note_stranger(walk: Walk, evidence: Evidence) -> None:
     Only proved evidence is noted. Each source of evidence has its own limit of sightings, so that one source cannot
     displace those of another.
     """
-    walk.sightings.note(
+    walk.verification.sightings.note(
         "agent",
         stranger_name(evidence),
         walk.clock.now(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from answerable.core.containment.hold import HoldTarget, first_in_force
 from answerable.core.ledger.records_tools import tool_approved, tool_first_seen
@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from answerable.core.registry.tools.tool_approval import ToolApproval
     from answerable.core.registry.tools.tool_fit import ToolFits
     from answerable.flows.state.walk import Walk
-    from answerable.ports.parts_in_force import CurrentPins, Held, Revoked
+    from answerable.flows.validity.refuse_revoked import Ends
+    from answerable.ports.parts_in_force import CurrentPins
 
 CLOCK_AHEAD_MS_MAX: Final = 60_000
 """How far a signer's clock may run ahead of the gateway's."""
@@ -62,37 +63,18 @@ class Pinning(NamedTuple):
     now: UnixMillis
 
 
-class PinSources(Protocol):
-    """What pins and those who signed them are read from: the walk, or a World."""
-
-    @property
-    def pins(self) -> CurrentPins:
-        """The definitions that are let through."""
-        ...
-
-    @property
-    def revocations(self) -> Revoked:
-        """The revocations."""
-        ...
-
-    @property
-    def holds(self) -> Held:
-        """The holds."""
-        ...
-
-    @property
-    def fits(self) -> ToolFits:
-        """How capabilities fit definitions, cached."""
-        ...
-
-
 def pinning_now(walk: Walk) -> Pinning:
     """Return the settings of the walk, and the present time."""
     return Pinning(walk.limits.pin_tools_at_first_sight, walk.clock.now())
 
 
 def pin_fault(
-    of: PinSources, capability: Capability, definition: ToolDefinition, pinning: Pinning
+    authority: Ends,
+    pins: CurrentPins,
+    fits: ToolFits,
+    capability: Capability,
+    definition: ToolDefinition,
+    pinning: Pinning,
 ) -> Refused | None:
     """Return why this definition of a capability's tool is not let through, or None. Does no I/O.
 
@@ -104,8 +86,8 @@ def pin_fault(
     """
     if not is_pinned(capability):
         return None
-    fault = _unlike_pinned(of, capability, definition.digest, pinning)
-    return fault if fault is not None else _misdescribed(of.fits, capability, definition)
+    fault = _unlike_pinned(authority, pins, capability, definition.digest, pinning)
+    return fault if fault is not None else _misdescribed(fits, capability, definition)
 
 
 async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> bool:
@@ -118,10 +100,10 @@ async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> bool:
     if not walk.limits.pin_tools_at_first_sight or not is_pinned(capability) or capability.definition:
         return False
     place = capability.server, capability.target
-    if walk.pins.current(*place) is not None or walk.pins.is_unreadable(*place):
+    if walk.verification.pins.current(*place) is not None or walk.verification.pins.is_unreadable(*place):
         return False
-    async with walk.under_way.applying:
-        if walk.pins.current(*place) is None:
+    async with walk.asking.under_way.applying:
+        if walk.verification.pins.current(*place) is None:
             now = walk.clock.now()
             pin = ToolPin(
                 server=capability.server,
@@ -131,17 +113,19 @@ async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> bool:
                 at=now,
             )
             # 1. Ledger first. After a crash here the pin is recorded but not in force; the next use records it again.
-            entry = tool_first_seen(pin, at=now, sealing=sealing_for(walk, LOG_SUBJECT))
-            _, left = await record_entry(walk, entry)
+            entry = tool_first_seen(pin, at=now, sealing=sealing_for(walk.recorder, LOG_SUBJECT))
+            _, left = await record_entry(walk.recorder, entry)
             # 2. In force, unless another process was faster: then its definition counts.
             with suppress(Malformed):
-                walk.pins.put(pin, over="")
+                walk.verification.pins.put(pin, over="")
             if left is not None:
                 raise left
-    fault = _unlike_pinned(walk, capability, definition.digest, pinning_now(walk))
+    fault = _unlike_pinned(
+        walk.authority, walk.verification.pins, capability, definition.digest, pinning_now(walk)
+    )
     if fault is not None:
         raise fault
-    return walk.pins.current(*place) is not None
+    return walk.verification.pins.current(*place) is not None
 
 
 async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
@@ -151,13 +135,20 @@ async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
     `verified_approval`; Unverified (`tool.future`); Refused (`tool.declared`, `tool.unseen`, `tool.other_definition`,
     `revoked.*`); Malformed (`tool.pin_outdated`, `tool.older`); Unavailable.
     """
-    approval = verified_approval(token, current=walk.registry.current)
+    approval = verified_approval(token, current=walk.authority.registry.current)
     # Serialised with other approvals and with applied documents: the tool's owner must not change meanwhile.
-    async with walk.under_way.applying:
+    async with walk.asking.under_way.applying:
         # 0. Record the signing key if the ledger lacks it; everything else is checked after that wait.
-        signed_with = await key_file(walk, approval.signed_by, approval.key, applying=True)
+        signed_with = await key_file(
+            walk.recorder,
+            walk.authority.registry,
+            walk.asking.under_way,
+            approval.signed_by,
+            approval.key,
+            applying=True,
+        )
         now = walk.clock.now()
-        kept = walk.pins.current(approval.server, approval.tool)
+        kept = walk.verification.pins.current(approval.server, approval.tool)
         if kept is not None and kept.token == approval.token:
             return kept
         pin = _approved(walk, approval, now)
@@ -167,15 +158,15 @@ async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
             pin,
             at=now,
             previous=approval.previous,
-            sealing=sealing_for(walk, principal_subject(approval.signed_by)),
-            signer=pseudonym_of(walk, approval.signed_by),
+            sealing=sealing_for(walk.recorder, principal_subject(approval.signed_by)),
+            signer=pseudonym_of(walk.recorder, approval.signed_by),
             by=by,
-            person=pseudonym_of(walk, by),
+            person=pseudonym_of(walk.recorder, by),
             key_file=signed_with,
         )
-        _, left = await record_entry(walk, entry)
+        _, left = await record_entry(walk.recorder, entry)
         # 2. In force.
-        walk.pins.put(pin, over=approval.previous)
+        walk.verification.pins.put(pin, over=approval.previous)
     if left is not None:
         raise left
     return pin
@@ -183,11 +174,11 @@ async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
 
 def offered_text(walk: Walk, server: str, tool: str) -> bytes | None:
     """Return a tool's definition as its server offers it now, in pinned form; None if not offered. Does no I/O."""
-    for capability in capabilities_of(walk.registry.current, server, tool):
-        definition = walk.upstream.definition(capability)
+    for capability in capabilities_of(walk.authority.registry.current, server, tool):
+        definition = walk.verification.upstream.definition(capability)
         if definition is not None:
             return definition.text
-    listed = (walk.upstream.tools(server) or {}).get(tool)
+    listed = (walk.verification.upstream.tools(server) or {}).get(tool)
     try:
         return None if listed is None else definition_text(listed)
     except Malformed:
@@ -200,13 +191,13 @@ def _approved(walk: Walk, approval: ToolApproval, now: UnixMillis) -> ToolPin:
         ahead = approval.signed_at - now
         raise TOOL_FUTURE(f"the approval was signed {ahead} ms from now: look at the signer's clock")
     tool, server = shown(approval.tool), shown(approval.server)
-    for capability in capabilities_of(walk.registry.current, approval.server, approval.tool):
+    for capability in capabilities_of(walk.authority.registry.current, approval.server, approval.tool):
         if capability.definition:
             raise TOOL_DECLARED(
                 f"capability {shown(capability.name)} declares the definition of tool {tool} itself: "
                 "change `definition` there and apply it"
             )
-    unsigned = signer_fault(walk, approval.signed_by, approval.key)
+    unsigned = signer_fault(walk.authority, approval.signed_by, approval.key)
     if unsigned is not None:
         raise unsigned
     text = offered_text(walk, approval.server, approval.tool)
@@ -232,7 +223,9 @@ def _approved(walk: Walk, approval: ToolApproval, now: UnixMillis) -> ToolPin:
     )
 
 
-def _unlike_pinned(of: PinSources, capability: Capability, digest: str, pinning: Pinning) -> Refused | None:
+def _unlike_pinned(
+    authority: Ends, pins: CurrentPins, capability: Capability, digest: str, pinning: Pinning
+) -> Refused | None:
     server, tool = capability.server, capability.target
     if capability.definition:
         if capability.definition == digest:
@@ -242,9 +235,9 @@ def _unlike_pinned(of: PinSources, capability: Capability, digest: str, pinning:
             f"capability {shown(capability.name)} declares: it is blocked until its owner has "
             "reviewed it"
         )
-    pin = of.pins.current(server, tool)
+    pin = pins.current(server, tool)
     if pin is None:
-        if of.pins.is_unreadable(server, tool):
+        if pins.is_unreadable(server, tool):
             return TOOL_UNREADABLE(
                 f"the stored approval of tool {shown(tool)} of server {shown(server)} cannot be read: the "
                 "tool is blocked until its owner approves it again, see `answerable doctor`"
@@ -260,7 +253,7 @@ def _unlike_pinned(of: PinSources, capability: Capability, digest: str, pinning:
             f"tool {shown(tool)} of server {shown(server)} has changed since it was approved: it is "
             "blocked until its owner approves it again"
         )
-    if pin.signed_by and _is_revoked(of, pin, pinning.now):
+    if pin.signed_by and _is_revoked(authority, pin, pinning.now):
         return TOOL_APPROVER_REVOKED(
             f"the approver of tool {shown(tool)} of server {shown(server)} is revoked or held: the "
             "tool is blocked until its owner approves it again"
@@ -268,21 +261,24 @@ def _unlike_pinned(of: PinSources, capability: Capability, digest: str, pinning:
     return None
 
 
-def _is_revoked(of: PinSources, pin: ToolPin, now: UnixMillis) -> bool:
+def _is_revoked(authority: Ends, pin: ToolPin, now: UnixMillis) -> bool:
     """Whether the approver is revoked, or held at this time."""
     key, owner = pin.key, pin.signed_by
-    if of.revocations.find((RevocationTarget("key", key), RevocationTarget("owner", owner))) is not None:
+    if (
+        authority.revocations.find((RevocationTarget("key", key), RevocationTarget("owner", owner)))
+        is not None
+    ):
         return True
-    holds = of.holds.standing((HoldTarget("key", key), HoldTarget("owner", owner)))
+    holds = authority.holds.standing((HoldTarget("key", key), HoldTarget("owner", owner)))
     return bool(holds) and first_in_force(holds, now) is not None
 
 
-def approver_names(of: PinSources, capability: Capability) -> tuple[HoldTarget, ...]:
+def approver_names(pins: CurrentPins, capability: Capability) -> tuple[HoldTarget, ...]:
     """Return the names under which a capability's tool is let through: those of the person who approved it; empty where
     no approval counts."""
     if not is_pinned(capability) or capability.definition:
         return ()
-    pin = of.pins.current(capability.server, capability.target)
+    pin = pins.current(capability.server, capability.target)
     if pin is None or not pin.signed_by:
         return ()
     return HoldTarget("key", pin.key), HoldTarget("owner", pin.signed_by)
@@ -302,10 +298,10 @@ def tier_in_force(walk: Walk, capability: Capability) -> int:
     """
     if not is_pinned(capability):
         return capability.tier
-    definition = walk.upstream.definition(capability)
+    definition = walk.verification.upstream.definition(capability)
     if definition is not None:
         with suppress(Malformed):
-            return walk.fits.of(capability, definition.text, definition.digest).raised.tier
+            return walk.verification.fits.of(capability, definition.text, definition.digest).raised.tier
     return raised(capability, None).tier
 
 
@@ -317,7 +313,9 @@ def pin_outdated(walk: Walk, verified: VerifiedRequest) -> Refused | None:
     capability = verified.resolved.capability
     if not is_pinned(capability):
         return None
-    return _unlike_pinned(walk, capability, verified.definition.digest, pinning_now(walk))
+    return _unlike_pinned(
+        walk.authority, walk.verification.pins, capability, verified.definition.digest, pinning_now(walk)
+    )
 
 
 def _misdescribed(fits: ToolFits, capability: Capability, definition: ToolDefinition) -> Refused | None:

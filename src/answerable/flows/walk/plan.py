@@ -66,7 +66,7 @@ def plan_of(world: World, request: ActionRequest, caller: VerifiedCaller, terms:
     if active_agent(current, caller.agent).drift == "refuse":
         _check_drift(world, caller)
     caller = _with_tools_seen(world, caller)
-    check_quota(world, caller.agent, caller.at, request.mandate_id or "")
+    check_quota(world.quota, caller.agent, caller.at, request.mandate_id or "")
     resolved = world.registry.index.resolve(request.server, request.method, request.target)
     if resolved is None:
         raise CAPABILITY_UNKNOWN(
@@ -75,16 +75,16 @@ def plan_of(world: World, request: ActionRequest, caller: VerifiedCaller, terms:
     capability = resolved.capability
     lineage = verify_lineage(world, caller, terms.by, server=request.server)
     mandate, hops = lineage.mandate, lineage.hops
-    check_quota(world, caller.agent, caller.at, mandate.id)
+    check_quota(world.quota, caller.agent, caller.at, mandate.id)
     check_age(hops, tier=capability.tier, limits=terms.acting, now=terms.pinning.now)
     agents = (caller.agent, *(hop.agent for hop in hops))
     fault = given_fault(mandate, capability.name, agents, current)
     if fault is not None:
         raise fault
-    definition = offered_definition(world, capability, terms.pinning)
+    definition = offered_definition(world, world.upstream, world.pins, world.fits, capability, terms.pinning)
     resolved = _at_hinted_tier(world, resolved, definition, lineage, terms)
     session = _session(mandate)
-    approver = approver_names(world, capability)
+    approver = approver_names(world.pins, capability)
     names = revocable_names(world, caller, mandate, hops, resolved.capability)
     judged = judged_under(world, names, resolved.capability)
     return Plan(
@@ -151,9 +151,9 @@ def _check_drift(world: World, caller: VerifiedCaller) -> None:
             "have its owner sign a new manifest"
         )
     # A list that this process has not read yet is no drift of the agent: nothing is done, and nothing counts.
-    if server := unread_server(world, caller.agent):
+    if server := unread_server(world, world.upstream, world.tools_seen, world.decision_point, caller.agent):
         require_listed(world.upstream, server)
-    check_tools(world, caller.agent)
+    check_tools(world, world.upstream, world.tools_seen, world.decision_point, caller.agent)
 
 
 def _with_tools_seen(world: World, caller: VerifiedCaller) -> VerifiedCaller:
@@ -162,7 +162,7 @@ def _with_tools_seen(world: World, caller: VerifiedCaller) -> VerifiedCaller:
     if signed is None or not signed.manifest.tools_digest:
         return caller
     identity = caller.identity
-    if tools_fault(world, caller.agent):
+    if tools_fault(world, world.upstream, world.tools_seen, world.decision_point, caller.agent):
         grade: Grade | Literal[""] = "claimed" if identity.manifest else ""
         identity = structs.replace(identity, drifted=True, manifest_grade=grade)
     elif identity.manifest == signed.digest:

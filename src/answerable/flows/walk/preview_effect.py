@@ -64,7 +64,7 @@ async def preview_effect(
     mapping = verified.resolved.capability.preview
     if mapping is None:
         return lines
-    capability = walk.registry.current.capabilities.get(mapping.capability)
+    capability = walk.authority.registry.current.capabilities.get(mapping.capability)
     if capability is None:
         return bounded([*lines, (NONE, f"capability {shown(mapping.capability)} is not active")])
     try:
@@ -142,7 +142,7 @@ def _check_budget(walk: Walk, verified: VerifiedRequest, asked: VerifiedRequest)
     needed, own = spend_on(walk, verified, accounts), spend_on(walk, asked, own_accounts)
     together = {name: needed.get(name, 0) + own.get(name, 0) for name in {**needed, **own}}
     shared = {one.id for one in accounts}
-    lack = walk.mandates.lack(tuple(one for one in own_accounts if one.id in shared), together)
+    lack = walk.authority.mandates.lack(tuple(one for one in own_accounts if one.id in shared), together)
     if lack is not None:
         raise PREVIEW_NONE(f"the preview would use budget that the action needs: {lack.text()}")
 

@@ -26,13 +26,13 @@ def standing_of_caller(
     Does no I/O while no revocation or hold is new. Raises Unavailable if revocations or holds cannot be read.
     """
     now = walk.clock.now()
-    judged = judged_caller(walk, agent, identity, key, certificate)
+    judged = judged_caller(walk.authority, agent, identity, key, certificate)
     if judged.revocation is not None:
         return judged.revocation.refusal()
     if not judged.free and (hold := judged.hold(now)) is not None:
         return hold.refusal()
     try:
-        check_quota(walk, agent, now)
+        check_quota(walk.counters.quota, agent, now)
     except Refused as fault:
         return fault
     return None

@@ -52,14 +52,14 @@ def tool_states(walk: Walk, server: str) -> list[ToolState]:
 
     Raises Refused (`server.unknown`).
     """
-    if server not in walk.registry.current.servers:
+    if server not in walk.authority.registry.current.servers:
         raise SERVER_UNKNOWN(f"there is no active server {shown(server)}")
-    current = walk.registry.current
-    names = set(walk.upstream.tools(server) or ())
+    current = walk.authority.registry.current
+    names = set(walk.verification.upstream.tools(server) or ())
     for capability in (*current.capabilities.values(), *current.idle.values()):
         if capability.server == server and capability.method == TOOLS_CALL:
             names.add(capability.target)
-    names |= {pin.tool for pin in walk.pins.all() if pin.server == server}
+    names |= {pin.tool for pin in walk.verification.pins.all() if pin.server == server}
     return [_state(walk, server, name) for name in sorted(names)]
 
 
@@ -91,29 +91,40 @@ def changes_of(walk: Walk, state: ToolState) -> tuple[ToolChange, ...]:
 def weight_of(walk: Walk, state: ToolState) -> tuple[tuple[str, bool], ...]:
     """Return the meaning of a tool's hints as offered now: sentences, each with whether it needs attention."""
     tool = _read(state.text)
-    found = capabilities_of(walk.registry.current, state.server, state.tool)
+    found = capabilities_of(walk.authority.registry.current, state.server, state.tool)
     return tuple(told for capability in found for told in told_weight(capability, tool))
 
 
 def neighbours(walk: Walk) -> Iterator[tuple[str, str]]:
     """Yield server and name of every tool that a registered server offers."""
-    for server in walk.registry.current.servers:
-        for name in walk.upstream.tools(server) or ():
+    for server in walk.authority.registry.current.servers:
+        for name in walk.verification.upstream.tools(server) or ():
             yield server, name
 
 
 def _state(walk: Walk, server: str, tool: str) -> ToolState:
-    found = [*capabilities_of(walk.registry.current, server, tool)]
+    found = [*capabilities_of(walk.authority.registry.current, server, tool)]
     declared = next((one.definition for one in found if one.definition), "")
-    pin = None if declared else walk.pins.current(server, tool)
+    pin = None if declared else walk.verification.pins.current(server, tool)
     pinned = declared or (pin.definition if pin is not None else "")
     text = offered_text(walk, server, tool)
     offered = sha256(text).hexdigest() if text is not None else ""
     blocked = ""
     for capability in found:
-        definition = walk.upstream.definition(capability)
+        definition = walk.verification.upstream.definition(capability)
         pinning = pinning_now(walk)
-        fault = pin_fault(walk, capability, definition, pinning) if definition is not None else None
+        fault = (
+            pin_fault(
+                walk.authority,
+                walk.verification.pins,
+                walk.verification.fits,
+                capability,
+                definition,
+                pinning,
+            )
+            if definition is not None
+            else None
+        )
         blocked = blocked or (fault.message if fault is not None else "")
     return ToolState(
         server=server,

@@ -55,7 +55,7 @@ def spend_on(walk: Walk, verified: VerifiedRequest, accounts: tuple[Account, ...
     if not verified.mandate.budgets and len(accounts) == 1:
         return ONE_CALL
     capability = verified.resolved.capability
-    server = walk.registry.current.servers.get(capability.server)
+    server = walk.authority.registry.current.servers.get(capability.server)
     longest = walk.limits.upstream_ms_max
     wall_ms = longest if server is None else min(longest, server.call_seconds_max * 1000)
     return spend_of(capability, verified.arguments, accounts, wall_ms=wall_ms)
@@ -63,7 +63,7 @@ def spend_on(walk: Walk, verified: VerifiedRequest, accounts: tuple[Account, ...
 
 def require_left(walk: Walk, accounts: tuple[Account, ...], amounts: Amounts) -> None:
     """Check the budget before people are asked for approval. Raises Refused (`mandate.budget_spent`)."""
-    lack = walk.mandates.lack(accounts, amounts)
+    lack = walk.authority.mandates.lack(accounts, amounts)
     if lack is not None:
         raise budget_spent(lack)
 

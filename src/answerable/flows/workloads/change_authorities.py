@@ -81,7 +81,7 @@ class AuthorityChanges:
             entry = records_workload.authority_changed(
                 self._desk.domain, one.id, at=now, state=one.state, sequence=sequence, public=one
             )
-            _, left = await record_entry(self._walk, entry)
+            _, left = await record_entry(self._walk.recorder, entry)
             self._recorded[one.id] = one.state
             if left is not None:
                 raise left

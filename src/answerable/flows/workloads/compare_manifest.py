@@ -125,7 +125,9 @@ def compared(
     known = own if parent is None else kept_after(_kept(parent), own)
     last = before or parent
     named, earlier = (last.manifest, last.drift) if last is not None else ("", ())
-    standing = standing_manifest(workloads.walk, agent.name) if workloads.manifests is not None else None
+    standing = (
+        standing_manifest(workloads.walk.authority, agent.name) if workloads.manifests is not None else None
+    )
     if standing is None:
         grade, fields = (last.manifest_grade, last.manifest_fields) if last is not None else ("", ())
         return Comparison(manifest=named, grade=grade, fields=fields, drift=earlier, measured=kept_form(own))
@@ -143,7 +145,13 @@ def compared(
         drift=names,
         unmeasured=unmeasured,
         measured=kept_form(own),
-        tools=observed_tools(workloads.walk, agent.name).verdict == "differs",
+        tools=observed_tools(
+            workloads.walk.authority,
+            workloads.walk.verification.upstream,
+            workloads.walk.policies.decision_point,
+            agent.name,
+        ).verdict
+        == "differs",
     )
 
 
@@ -192,12 +200,20 @@ def shown_now(workloads: Workloads, instance: Instance) -> ShownManifest:
     """Return the manifest an instance is listed with now, as the walk sees it. Does no I/O. Never raises."""
     walk = workloads.walk
     try:
-        signed = standing_manifest(walk, instance.agent) if workloads.manifests is not None else None
+        signed = (
+            standing_manifest(walk.authority, instance.agent) if workloads.manifests is not None else None
+        )
     except Refused:
         signed = None
     parent = workloads.instances.find(spiffe_id(instance.parent)) if instance.parent else None
     shown_as = shown_manifest(instance, parent, signed.digest if signed is not None else "")
-    if tools_fault(walk, instance.agent):
+    if tools_fault(
+        walk.authority,
+        walk.verification.upstream,
+        walk.verification.tools_seen,
+        walk.policies.decision_point,
+        instance.agent,
+    ):
         return shown_as._replace(drifted=True, grade="claimed" if shown_as.digest else "")
     if shown_as.digest and signed is not None and signed.manifest.tools_digest:
         return shown_as._replace(fields=with_tools(shown_as.fields))
@@ -211,7 +227,9 @@ def known_now(workloads: Workloads, instance: Instance) -> tuple[KnownField, ...
     """
     walk = workloads.walk
     try:
-        signed = standing_manifest(walk, instance.agent) if workloads.manifests is not None else None
+        signed = (
+            standing_manifest(walk.authority, instance.agent) if workloads.manifests is not None else None
+        )
     except Refused:
         signed = None
     if signed is None:
@@ -232,7 +250,17 @@ def known_now(workloads: Workloads, instance: Instance) -> tuple[KnownField, ...
 
 def drift_now(workloads: Workloads, instance: Instance) -> tuple[str, ...]:
     """Return the fields in which an instance differs from its manifest now, including its tools."""
-    tools = (TOOLS,) if tools_fault(workloads.walk, instance.agent) else ()
+    tools = (
+        (TOOLS,)
+        if tools_fault(
+            workloads.walk.authority,
+            workloads.walk.verification.upstream,
+            workloads.walk.verification.tools_seen,
+            workloads.walk.policies.decision_point,
+            instance.agent,
+        )
+        else ()
+    )
     return (*instance.drift, *tools)
 
 

@@ -204,7 +204,7 @@ def agent_of(workloads: Workloads, evidence: Evidence) -> Agent:
     Raises Refused: `attestation.unknown`, `attestation.ambiguous`, and `agent.inactive` if the matching agent is not
     active.
     """
-    current = workloads.walk.registry.current
+    current = workloads.walk.authority.registry.current
     name = matching_agent(workloads.in_force(), evidence.selectors)
     if name is not None:
         return _active(workloads, name)
@@ -320,13 +320,13 @@ async def _record(workloads: Workloads, instance: Instance, *, is_new: bool = Fa
 
     def then(placed: Receipt) -> None:
         # Count before the instance is in force, so that the one that exceeds a limit is refused.
-        if is_new and instance.parent and rules_now(walk):
+        if is_new and instance.parent and rules_now(walk.authority.registry, walk.counters.stop_rules):
             given = handed_on([instance.agent], "", instance.parent, at=walk.clock.now())
-            count(walk, given, index=placed.index)
+            count(walk.authority, walk.counters, walk.entropy, given, index=placed.index)
 
-    sealing = sealing_for(walk, agent_subject(instance.agent))
+    sealing = sealing_for(walk.recorder, agent_subject(instance.agent))
     entry = records_workload.workload_enrolled(instance, at=walk.clock.now(), sealing=sealing)
-    _, left = await record_entry(walk, entry, then=then)
+    _, left = await record_entry(walk.recorder, entry, then=then)
     return left
 
 
@@ -354,7 +354,7 @@ def _check_new_key(workloads: Workloads, key: PublicKey) -> None:
     """Refuse a key that is or was an instance's, or that is registered to anybody."""
     if workloads.instances.by_key(key.thumbprint) is not None:
         raise codes.INSTANCE_KEY_TAKEN()
-    if key.thumbprint in _registered_keys(workloads.walk.registry.current):
+    if key.thumbprint in _registered_keys(workloads.walk.authority.registry.current):
         raise codes.INSTANCE_KEY_REGISTERED()
 
 
@@ -371,11 +371,11 @@ def _check_room(workloads: Workloads, agent: AgentId) -> None:
 
 
 def _active(workloads: Workloads, name: AgentId) -> Agent:
-    agent = workloads.walk.registry.current.agents.get(name)
+    agent = workloads.walk.authority.registry.current.agents.get(name)
     if agent is None or agent.status != "active":
         raise AGENT_INACTIVE(f"agent {shown(name)} is not active")
     domain = RevocationTarget("trust_domain", workloads.trust.domain)
-    refuse_names(workloads.walk, (*agent_names(workloads.walk, name), domain))
+    refuse_names(workloads.walk.authority, (*agent_names(workloads.walk.authority, name), domain))
     return agent
 
 
@@ -383,7 +383,7 @@ def _refuse_revoked(workloads: Workloads, instance: Instance) -> None:
     """Check an instance's own names for revocations and holds; a revoked or held instance gets no SVID."""
     key = instance.key.thumbprint if instance.key is not None else ""
     own = (RevocationTarget("key", key), RevocationTarget("manifest", instance.manifest))
-    refuse_names(workloads.walk, (*instance_names(str(instance.id)), *own))
+    refuse_names(workloads.walk.authority, (*instance_names(str(instance.id)), *own))
 
 
 def _parent_of(workloads: Workloads, instance: Instance) -> Instance | None:

@@ -103,7 +103,7 @@ async def _record(
         key=key,
         broker=broker,
     )
-    _, left = await record_entry(workloads.walk, entry)
+    _, left = await record_entry(workloads.walk.recorder, entry)
     if left is not None:
         raise left
     # The instance may have ended while the entry was written; then nothing is returned.

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
+    from answerable.ports.clock import Clock
+    from answerable.ports.registry_store import RegistryStore
     from answerable.ports.sightings import Sightings
+    from answerable.ports.upstream import Upstream
 
 OFFERED_AGAIN_MILLIS: Final = 3_600_000
 """Maximum age of an offered tool's `last`."""
@@ -51,7 +54,7 @@ def keep_discovered_assets(
     seen, gone = batch.take(), [*batch.take_gone()]
     try:
         if walk is not None:
-            registered = registered_now(walk)
+            registered = registered_now(walk.authority.registry)
             gone += [(one.kind, one.name) for one in sightings.all() if registered(one)]
         sightings.keep([*seen, *offered], gone=gone)
     except Unavailable:
@@ -62,19 +65,21 @@ def keep_discovered_assets(
     return len(seen)
 
 
-def offered_tools(walk: Walk, looked: Looked) -> tuple[Sighting, ...]:
+def offered_tools(
+    registry: RegistryStore, upstream: Upstream, clock: Clock, looked: Looked
+) -> tuple[Sighting, ...]:
     """Return the tools that registered servers offer and no capability names; nobody can call them.
 
     Empty if nothing can be new since the last read. Does no I/O. Never raises.
     """
-    current, generation, now = walk.registry.current, walk.upstream.generation, walk.clock.now()
+    current, generation, now = registry.current, upstream.generation, clock.now()
     if looked.snapshot is current and looked.generation == generation and now < looked.until:
         return ()
     looked.snapshot, looked.generation, looked.until = current, generation, now + OFFERED_AGAIN_MILLIS
     registered = Registered(current)
     found: list[Sighting] = []
     for server in sorted(current.servers):
-        listed = [_offered(server, tool, now) for tool in sorted(walk.upstream.tools(server) or ())]
+        listed = [_offered(server, tool, now) for tool in sorted(upstream.tools(server) or ())]
         unknown = [one for one in listed if not registered(one)]
         found += unknown[:SOURCE_MAX]
         # A server may list more tools than fit; only the first by name are listed one by one.
@@ -82,9 +87,9 @@ def offered_tools(walk: Walk, looked: Looked) -> tuple[Sighting, ...]:
     return tuple(found)
 
 
-def unregistered(walk: Walk, sightings: Sightings) -> list[Sighting]:
+def unregistered(registry: RegistryStore, sightings: Sightings) -> list[Sighting]:
     """Return the unregistered inventory, last seen first. Blocking. Raises Unavailable (`register.*`)."""
-    registered = registered_now(walk)
+    registered = registered_now(registry)
     return [one for one in sightings.all() if one.name == OTHERS or not registered(one)]
 
 
@@ -107,12 +112,14 @@ def configured_servers(
     )
 
 
-def put_configured(walk: Walk, sightings: Sightings, found: Iterable[Sighting], *, agent: AgentId) -> int:
+def put_configured(
+    registry: RegistryStore, sightings: Sightings, found: Iterable[Sighting], *, agent: AgentId
+) -> int:
     """Replace the sightings of this agent's project. Return how many are not registered. Blocking.
 
     Raises Unavailable (`register.*`).
     """
-    registered = registered_now(walk)
+    registered = registered_now(registry)
     left = {one.place: one for one in found if not registered(one)}
     sightings.forget_source(f"project of {agent}")
     sightings.keep(left.values())
@@ -125,10 +132,10 @@ def _plain(text: str) -> str:
     return found.decode()
 
 
-def registered_now(walk: Walk) -> Registered:
+def registered_now(registry: RegistryStore) -> Registered:
     """Return what is registered, active or not."""
     return Registered(
-        walk.registry.current, (one.noun for one in shapes_of(documents_in(walk.registry.documents())).nouns)
+        registry.current, (one.noun for one in shapes_of(documents_in(registry.documents())).nouns)
     )
 
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from answerable.core.identity.names.principal import AgentId
-    from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads
     from answerable.ports.agent_uses import AgentUses, LogRead
+    from answerable.ports.clock import Clock
 
 RULE: Final = "rule:dormant"
 """Name under which the ledger records the suspension."""
@@ -77,18 +77,18 @@ async def suspend_dormant(
     are known, nobody is suspended. Raises Unavailable, Malformed (`registry.*`), and as `logs` does.
     """
     walk = workloads.walk
-    if days < 1 or walk.ledger.size == 0:
+    if days < 1 or walk.recorder.ledger.size == 0:
         return ()
-    if dormancy.asked is None and not _is_clock_sound(walk, dormancy):
+    if dormancy.asked is None and not _is_clock_sound(walk.clock, dormancy):
         return ()
-    await note_uses(walk, uses, days=days, today=True)
+    await note_uses(walk.recorder, uses, days=days, today=True)
     known = await anyio.to_thread.run_sync(uses.logs)
     if dormancy.asked is None:
         dormancy.asked = {log: one.told for log, one in known.items()}
         dormancy.candidates, dormancy.looks = frozenset(await _dormant(workloads, uses, days)), 0
     told = {log: one for log, one in known.items() if one.told > dormancy.asked.get(log, 0)}
     published = await anyio.to_thread.run_sync(logs) if dormancy.candidates else {}
-    others = {log: size for log, size in published.items() if log != walk.ledger.origin}
+    others = {log: size for log, size in published.items() if log != walk.recorder.ledger.origin}
     dormancy.waiting = tuple(
         sorted(log for log, size in others.items() if not _is_known(known.get(log), log in told, size, days))
     )
@@ -96,7 +96,7 @@ async def suspend_dormant(
         dormancy.looks += 1
         return ()
     candidates, dormancy.asked, dormancy.candidates = dormancy.candidates, None, frozenset()
-    if any(log < walk.ledger.origin for log in told if log in others):
+    if any(log < walk.recorder.ledger.origin for log in told if log in others):
         # That shard's process is running and reaches the same result.
         return ()
     # Only agents dormant since the round began: an agent resumed meanwhile is in use, even if its log has not reported.
@@ -131,7 +131,7 @@ async def follow_dormancy(
                 if dormancy.asked is None:
                     due_at = anyio.current_time() + round_seconds
             else:
-                await note_uses(workloads.walk, uses, days=days)
+                await note_uses(workloads.walk.recorder, uses, days=days)
         except AnswerableError as error:
             _log.warning("dormant agents cannot be determined at the moment: %s", error.message)
         await anyio.sleep(min(note_seconds, round_seconds))
@@ -155,9 +155,9 @@ def _say_waiting(dormancy: Dormancy) -> None:
         )
 
 
-def _is_clock_sound(walk: Walk, dormancy: Dormancy) -> bool:
+def _is_clock_sound(clock: Clock, dormancy: Dormancy) -> bool:
     """Whether the clock is consistent. False for the first round, and once after each jump."""
-    now, elapsed = walk.clock.now(), walk.clock.monotonic() * 1000
+    now, elapsed = clock.now(), clock.monotonic() * 1000
     before = dormancy.clock
     if before is not None and now - before[0] - (elapsed - before[1]) <= AHEAD_MILLIS_MAX:
         return True
@@ -178,7 +178,7 @@ async def _dormant(workloads: Workloads, uses: AgentUses, days: int) -> list[Age
     since = counted[0] * DAY_MILLIS
     return [
         name
-        for name, agent in sorted(walk.registry.current.agents.items())
+        for name, agent in sorted(walk.authority.registry.current.agents.items())
         if agent.status == "active" and last.get(name, 0) < since and not _lives(workloads, name)
     ]
 

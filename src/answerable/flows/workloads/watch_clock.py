@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.passkey_desk import PasskeyState
     from answerable.flows.trust_domain.workloads import Workloads
+    from answerable.ports.clock import Clock
+    from answerable.ports.ledger import Ledger
 
 LOOK_SECONDS: Final = 5.0
 LOOKED_AT: Final = 1_000
@@ -48,18 +50,18 @@ async def watch_clock(
     Instances and invitations that had expired before are ended.
     """
     walk = workloads.walk
-    newest = newest_entry(walk)
+    newest = newest_entry(walk.recorder.ledger)
     if (behind := newest - walk.clock.now()) > SET_BACK_MILLIS:
         _log.warning("the clock is %d s behind the newest entry of the ledger: %s", behind // 1000, ADVICE)
-    ahead = _ahead(walk)
+    ahead = _ahead(walk.clock)
     while True:
         await sleep(LOOK_SECONDS)
-        now = _ahead(walk)
+        now = _ahead(walk.clock)
         if (back := ahead - now) > SET_BACK_MILLIS:
             _log.warning("the clock was set back by %d s: %s", back // 1000, ADVICE)
             latest = UnixMillis(walk.clock.now() + back)
             try:
-                await _forget_invitations(walk, latest)
+                await _forget_invitations(walk.asking.passkeys, latest)
                 await end_lapsed(workloads, at=latest)
             except AnswerableError as error:
                 # They have ended in any case, or the register cannot be written and nothing can enrol either.
@@ -75,13 +77,13 @@ async def end_what_had_lapsed(workloads: Workloads) -> None:
     that entry: its person asks for another. Raises Unavailable.
     """
     walk = workloads.walk
-    newest = newest_entry(walk)
+    newest = newest_entry(walk.recorder.ledger)
     if newest <= walk.clock.now():
         return
-    await _forget_invitations(walk, newest)
+    await _forget_invitations(walk.asking.passkeys, newest)
     latest = 0
     since: dict[str, int] = {}
-    for stored in reversed([*_last_entries(walk)]):
+    for stored in reversed([*_last_entries(walk.recorder.ledger)]):
         leaf = leaf_of(stored)
         latest = max(latest, int(str(leaf["at"])))
         if leaf["tag"] == Tag.WORKLOAD_ENROLLED:
@@ -94,24 +96,24 @@ async def end_what_had_lapsed(workloads: Workloads) -> None:
     await end_instances(workloads, lapsed, because="instance.expired")
 
 
-async def _forget_invitations(walk: Walk, latest: int) -> None:
+async def _forget_invitations(passkeys: PasskeyState | None, latest: int) -> None:
     """Delete invitations that had expired at the latest time seen."""
-    if (desk := walk.passkeys) is not None:
+    if (desk := passkeys) is not None:
         await written(partial(desk.register.forget_invitations, before=UnixMillis(latest + 1)))
 
 
-def newest_entry(walk: Walk) -> int:
+def newest_entry(ledger: Ledger) -> int:
     """Return the latest time of the last ledger entries, Unix milliseconds; 0 without entries.
 
     Not of the last entry alone: another process may write one with the corrected clock while this one starts.
     """
-    return max((int(str(leaf_of(stored)["at"])) for stored in _last_entries(walk)), default=0)
+    return max((int(str(leaf_of(stored)["at"])) for stored in _last_entries(ledger)), default=0)
 
 
-def _last_entries(walk: Walk) -> Iterator[StoredEntry]:
-    return walk.ledger.replay(max(0, walk.ledger.size - LOOKED_AT))
+def _last_entries(ledger: Ledger) -> Iterator[StoredEntry]:
+    return ledger.replay(max(0, ledger.size - LOOKED_AT))
 
 
-def _ahead(walk: Walk) -> int:
+def _ahead(clock: Clock) -> int:
     """Return the difference of the wall clock and the monotonic clock; it changes only when the wall clock is set."""
-    return walk.clock.now() - int(walk.clock.monotonic() * 1000)
+    return clock.now() - int(clock.monotonic() * 1000)

@@ -75,19 +75,19 @@ def test_what_it_was_checked_against_is_compared_whole():
 async def test_an_agent_is_suspended_without_compiling_and_a_capability_is_not_changed_without():
     bench = await Bench().registered()
     compiling: list[RegistrySnapshot] = []
-    real = bench.walk.compile_policies
+    real = bench.walk.policies.compile_policies
 
     def noting(policies: str, snapshot: RegistrySnapshot) -> Any:
         compiling.append(snapshot)
         return real(policies, snapshot)
 
-    bench.walk.compile_policies = noting
-    documents = {key: parse(text) for key, text in bench.walk.registry.documents().items()}
+    bench.walk.policies.compile_policies = noting
+    documents = {key: parse(text) for key, text in bench.authority.registry.documents().items()}
     agent: Any = documents["Agent/scout"]
     await apply_registry(bench.walk, [agent | {"spec": agent["spec"] | {"status": "suspended"}}], by="ada")
-    assert AgentId("scout") not in bench.walk.registry.current.agents
+    assert AgentId("scout") not in bench.authority.registry.current.agents
     assert compiling == []
     name = next(key for key in documents if key.startswith("Capability/"))
     capability: Any = documents[name]
     await apply_registry(bench.walk, [capability | {"spec": capability["spec"] | {"tier": 3}}], by="ada")
-    assert [one.digest for one in compiling] == [bench.walk.registry.current.digest]
+    assert [one.digest for one in compiling] == [bench.authority.registry.current.digest]

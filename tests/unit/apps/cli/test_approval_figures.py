@@ -63,7 +63,7 @@ def test_programs_get_counts_and_the_entries_they_are_made_of(bench, tmp_path) -
     (bob,) = found["approvers"]
     assert (bob["name"], bob["answered"], bob["fast"], bob["verdict"]) == ("bob", 3, 3, "no_data")
     assert all(bench.opened(index)[1]["person"] == "bob" for index in bob["entries"])
-    assert (found["log"], found["entries"]) == (bench.walk.ledger.origin, found["size"])
+    assert (found["log"], found["entries"]) == (bench.recorder.ledger.origin, found["size"])
 
 
 @pytest.mark.requirement("OVERSIGHT-02")

@@ -63,7 +63,8 @@ def mandate(command: Command, world: World) -> str:
 
 def states(product: Product) -> list[str]:
     return sorted(
-        one.state for one in product.walk.approvals.all(pending_only=False, now=product.walk.clock.now())
+        one.state
+        for one in product.walk.authority.approvals.all(pending_only=False, now=product.walk.clock.now())
     )
 
 
@@ -95,7 +96,7 @@ def test_a_group_is_denied_at_once_and_what_is_left_out_is_named(
 ) -> None:
     waiting = alike_waiting(product, mandate, 4)
     own = [replace(one, principal=PrincipalId("bela")) for one in waiting[:1]]
-    product.walk.approvals.replace(own[0], was=waiting[0])
+    product.walk.authority.approvals.replace(own[0], was=waiting[0])
     (group,) = json.loads(command("approval", "list", "--grouped", "--json").stdout)
     bela = ("--as", "bela", "--key", str(world.key("bela")), "--yes")
     some = command("approval", "approve", group["id"], "--group", *bela, code=4)
@@ -115,8 +116,8 @@ def test_a_server_that_calls_alike_what_is_not_gets_no_signature(
     alike_waiting(product, mandate, 6, n2="Mallory Ltd", n4="Mallory Ltd")
     from answerable.apps.control_api import group_operations
 
-    def lying(walk: Any, name: str) -> Any:
-        found = group_named(walk, name)
+    def lying(*given: Any) -> Any:
+        found = group_named(*given)
         return replace(
             found,
             alike=found.all,
@@ -149,7 +150,7 @@ def test_what_is_shown_for_an_item_must_be_what_would_run(
 ) -> None:
     waiting = alike_waiting(product, mandate, 3)
     other = payment(900)
-    product.walk.approvals.replace(replace(waiting[1], card=card_of(other.shown)), was=waiting[1])
+    product.walk.authority.approvals.replace(replace(waiting[1], card=card_of(other.shown)), was=waiting[1])
     (group,) = json.loads(command("approval", "list", "--grouped", "--json").stdout)
     told = command("approval", "show", group["id"], "--group", code=3)
     assert "sign nothing" in told.stderr

@@ -36,7 +36,7 @@ def reached(product, channel: LoudChannel) -> NotificationState:
         addresses={"email": lambda name: (f"{name}@example.com",)},
         routes=(Route(group="*", channel="email"),),
     )
-    product.walk.reach = desk
+    product.walk.asking.reach = desk
     return desk
 
 
@@ -55,7 +55,16 @@ def test_what_was_told_and_what_was_not_is_seen_by_channel_and_approval(
     waiting = deferred(product, issued(applied, world))
     assert "not yet" not in applied("approval", "show", waiting).stdout
     channel.answers = [Sent(state="later", why="greylisted with code 451")]
-    anyio.run(notify_people, product.walk, desk, "email")
+    anyio.run(
+        notify_people,
+        product.walk.recorder.ledger,
+        product.walk.authority,
+        product.walk.asking,
+        product.walk.live.link,
+        product.walk.entropy,
+        desk,
+        "email",
+    )
     shown = applied("approval", "show", waiting).stdout
     assert "not yet (greylisted with code 451, 1 tries)" in shown
     assert "asked at 20" in shown
@@ -71,13 +80,31 @@ def test_a_channel_that_is_down_fails_the_list_and_says_why(applied: Command, pr
     channel = LoudChannel(always=Sent(state="down", why="the server cannot be reached"))
     desk = reached(product, channel)
     waiting = deferred(product, issued(applied, world))
-    anyio.run(notify_people, product.walk, desk, "email")
+    anyio.run(
+        notify_people,
+        product.walk.recorder.ledger,
+        product.walk.authority,
+        product.walk.asking,
+        product.walk.live.link,
+        product.walk.entropy,
+        desk,
+        "email",
+    )
     assert "DOWN: the server cannot be reached" in applied("channel", "list", code=5).stdout
     json.loads(applied("channel", "list", "--json", code=5).stdout)
     assert "not yet" in applied("approval", "show", waiting).stdout
     channel.always = Sent(state="never", why="refused")
-    product.walk.reach.register.release("email", attempts=0, next_at=0, error="")
-    anyio.run(notify_people, product.walk, desk, "email")
+    product.walk.asking.reach.register.release("email", attempts=0, next_at=0, error="")
+    anyio.run(
+        notify_people,
+        product.walk.recorder.ledger,
+        product.walk.authority,
+        product.walk.asking,
+        product.walk.live.link,
+        product.walk.entropy,
+        desk,
+        "email",
+    )
     assert "never (refused)" in applied("approval", "show", waiting).stdout
 
 

@@ -389,9 +389,9 @@ def test_an_entry_is_shown_without_the_secrets_among_its_arguments_unless_asked_
         at=product.walk.clock.now(),
         members={},
         fields=[(b"request", encode(action))],
-        sealing=sealing_for(product.walk, "principal:ada"),
+        sealing=sealing_for(product.walk.recorder, "principal:ada"),
     )
-    index = str(anyio.run(product.walk.ledger.append, entry).index)
+    index = str(anyio.run(product.walk.recorder.ledger.append, entry).index)
     for more in ((), ("--json",)):
         hidden = command("ledger", "show", index, *more).stdout
         assert "s3cret" not in hidden

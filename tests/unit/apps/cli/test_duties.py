@@ -134,7 +134,7 @@ def test_times_that_cannot_be_meant_are_told_before_anything_is_signed(
         said = command("duty", "delegate", "approvers", "--to", "dan", "--until", until, *key, code=2)
         assert "time" in said.output + said.stderr
     command("duty", "delegate", "approvers", "--to", "frank", "--until", "1h", *key, code=3)
-    assert not bench.walk.duties.register.delegations()
+    assert not bench.asking.duties.register.delegations()
 
 
 def test_whoever_applies_a_duty_with_a_gap_hears_of_it_at_once(command: Command, tmp_path: Path) -> None:

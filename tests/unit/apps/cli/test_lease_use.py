@@ -58,7 +58,7 @@ class World:
     async def bench(self) -> Bench:
         if self._bench is None:
             self._bench = bench = await Bench().registered(documents())
-            bench.walk.leases = LeaseSide(broker="broker", asks=self.broker)
+            bench.live.leases = LeaseSide(broker="broker", asks=self.broker)
             await bench.issue()
             for outcome in self.done:
                 await acts(bench, outcome)
@@ -78,7 +78,7 @@ class World:
 
     def document(self) -> Any:
         assert self._bench is not None
-        return parse(self._bench.walk.registry.documents()[f"Capability/{NAME}"])
+        return parse(self._bench.walk.authority.registry.documents()[f"Capability/{NAME}"])
 
     def file(self, grants: Any) -> Path:
         document = self.document()

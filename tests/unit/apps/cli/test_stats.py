@@ -88,8 +88,8 @@ def test_the_answer_has_every_share_and_every_wait(house: House) -> None:
     assert pay["wait_ms"] == {"count": 1, "p50": 90_000, "p95": 90_000, "exact": True}
     assert (pay["effects"], pay["traced"], pay["untraced"]) == (2, 2, 0)
     assert found["use_cases"] == [{"use_case": "support", "tasks": 1, "questions": 1}]
-    assert found["policy_set"] == house.bench.walk.decision_point.policy_set
-    assert found["logs"][0]["entries"] == found["logs"][0]["size"] == house.bench.walk.ledger.size
+    assert found["policy_set"] == house.bench.walk.policies.decision_point.policy_set
+    assert found["logs"][0]["entries"] == found["logs"][0]["size"] == house.bench.recorder.ledger.size
     assert found["logs"][0]["decisions"]["count"] == sum(found["logs"][0]["decisions"]["counts"])
 
 
@@ -153,7 +153,7 @@ def test_a_baseline_tells_what_a_change_of_policy_did(house: House, tmp_path: Pa
     house.does(a_day)
     baseline = tmp_path / "before.json"
     house.run("--save", baseline)
-    before = house.bench.walk.decision_point.policy_set
+    before = house.bench.walk.policies.decision_point.policy_set
 
     async def changed(bench: Bench) -> None:
         await apply_registry(bench.walk, bench_documents(LARGE_ALONE), by="operator")

@@ -27,6 +27,7 @@ from tests.unit.apps.cli.test_commands import (
     world,
 )
 from tests.worlds.control import Product, World, asked
+from tests.worlds.parts import to_hold
 
 __all__ = ["applied", "command", "product", "world"]
 
@@ -156,7 +157,7 @@ def test_who_lifts_one_of_several_holds_is_told_that_others_stand(applied: Comma
 def test_whoever_placed_it_as_a_person_does_not_lift_it_and_one_other_does(
     applied: Command, world: World, product: Product
 ) -> None:
-    placed = anyio.run(partial(place_hold, product.walk, holdable("server", "crm"), by="ada"))
+    placed = anyio.run(partial(place_hold, *to_hold(product.walk), holdable("server", "crm"), by="ada"))
     assert "you placed this hold" in lift(applied, world, placed.hold.id, "ada", code=3).stderr
     lift(applied, world, placed.hold.id, "bela")
 
@@ -166,7 +167,7 @@ def test_what_the_server_says_of_another_hold_than_it_shows_is_not_signed(
     applied: Command, world: World, product: Product, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold = stopped(applied, "crm")["hold"]["id"]
-    real = product.walk.holds.get
+    real = product.walk.authority.holds.get
 
     class Lying:
         def __init__(self, inner: Any) -> None:
@@ -175,7 +176,7 @@ def test_what_the_server_says_of_another_hold_than_it_shows_is_not_signed(
         def __getattr__(self, name: str) -> Any:
             return "0" * 64 if name == "digest" else getattr(self._inner, name)
 
-    monkeypatch.setattr(product.walk.holds, "get", lambda one: Lying(real(one)))
+    monkeypatch.setattr(product.walk.authority.holds, "get", lambda one: Lying(real(one)))
     told = lift(applied, world, hold, "bela", code=3)
     assert "nothing was signed" in told.stderr
     monkeypatch.undo()
@@ -230,16 +231,20 @@ def test_whoever_presses_under_an_earlier_press_is_told_of_it(
 ) -> None:
     import answerable.apps.cli.panic as door
 
-    anyio.run(partial(place_hold, product.walk, EVERYTHING, by="uid:0", source="panic", rule="earlier"))
+    anyio.run(
+        partial(place_hold, *to_hold(product.walk), EVERYTHING, by="uid:0", source="panic", rule="earlier")
+    )
 
     def server(shell: Any, press: str) -> Any:
-        anyio.run(partial(place_hold, product.walk, EVERYTHING, by="uid:1000", source="panic", rule=press))
-        held = [{"id": one.id, "at": one.at, "rule": one.rule} for one in product.walk.holds.all()]
+        anyio.run(
+            partial(place_hold, *to_hold(product.walk), EVERYTHING, by="uid:1000", source="panic", rule=press)
+        )
+        held = [{"id": one.id, "at": one.at, "rule": one.rule} for one in product.walk.authority.holds.all()]
         return door._Seen(hold=held[0], standing=tuple(held[1:]))
 
     monkeypatch.setattr(door, "_seen", server)
     told = applied("panic")
-    now, earlier = list(product.walk.holds.all())
+    now, earlier = list(product.walk.authority.holds.all())
     assert f"answerable hold lift {now.id}" in told.stderr
     assert "everything was already held by an earlier panic" in told.stderr
     assert earlier.id in told.stderr

@@ -42,12 +42,20 @@ def test_why_tells_a_message_that_a_door_refused_by_the_code_of_the_door_and_of_
     assert (told["effect"], told["by"]) == ("deny", ["agent.inactive"])
     (can,) = json.loads(applied("can", "crm.read", "--json").stdout)["agents"]
     assert can == told
-    known = KnownCallers(registry=product.walk.registry)
+    known = KnownCallers(registry=product.walk.authority.registry)
     with pytest.raises(Unverified) as refused:
         known.by_channel(unix(0), product.walk.clock.now())
     DoorDesk(walk=product.walk, known=known).refused("mcp", refused.value, Sender(channel=unix(0)))
-    anyio.run(partial(record_door_refusals, product.walk, closing=True))
-    index = str(product.walk.ledger.size - 1)
+    anyio.run(
+        partial(
+            record_door_refusals,
+            product.walk.recorder,
+            product.walk.authority.registry,
+            product.walk.counters,
+            closing=True,
+        )
+    )
+    index = str(product.walk.recorder.ledger.size - 1)
     (why,) = json.loads(applied("why", index, "--json").stdout)["explained"]
     assert (why["effect"], why["reasons"]) == ("deny", ["agent.inactive"])
     assert "at door mcp" in applied("why", index).stdout

@@ -27,7 +27,7 @@ def said(
 ) -> str:
     product = memory_product()
     for _ in range(differed):
-        product.walk.plans.drop("judged", 1_795_000_000_000)
+        product.walk.verification.plans.drop("judged", 1_795_000_000_000)
     product.events.register.put(EventStream(id="s-1", receiver="siem", method="push", endpoint="https://s"))
     product.events.register.release("s-1", attempts=attempts, next_at=1_795_000_000_000)
     if alarmed:

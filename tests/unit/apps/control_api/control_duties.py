@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 async def use_duties(client: Any, product: Product, world: World) -> None:
     """Put a group on call, look at it, and let one stand in for another."""
     walk = product.walk
-    walk.duties.register = fresh(SqliteDutyRegister)
-    (group,) = walk.registry.current.principals[PrincipalId("bela")].groups[:1]
+    walk.asking.duties.register = fresh(SqliteDutyRegister)
+    (group,) = walk.authority.registry.current.principals[PrincipalId("bela")].groups[:1]
     spec = {"group": group, "timeZone": "UTC", "shifts": [{"people": ["bela"], "days": ["mon"]}]}
     await client("apply_documents", {"documents": [document("Duty", group, spec)]})
     (duty,) = (await client("list_duties", at="2026-11-30T12:00+00:00"))["items"]

@@ -35,7 +35,7 @@ async def use_identity(client: Any, product: Product, world: World, name: str = 
     removed = await client("remove_authority", {}, id=active["id"][:8])
     assert [one["state"] for one in removed["authorities"]] == ["removed", "active"]
     assert removed["sequence"] > rotated["sequence"] > before["sequence"]
-    leaves = [leaf_of(stored) for stored in product.walk.ledger.replay()]
+    leaves = [leaf_of(stored) for stored in product.walk.recorder.ledger.replay()]
     changes = [leaf for leaf in leaves if leaf["tag"] == Tag.AUTHORITY_CHANGED]
     assert [(one["authority"], one["state"]) for one in changes][-1] == (active["id"], "removed")
     refused = await client("remove_authority", {}, status=404, id="ffff")

@@ -18,7 +18,7 @@ async def use_leases(client: Any, product: Product, folder: Path) -> None:
     """Every operation about leases: with nothing to ask, with one that is live, and after its end."""
     assert (await client("list_leases", status=503))["code"] == "broker.none"
     async with a_door(folder) as door:
-        product.walk.leases = LeaseSide(broker="broker", asks=HttpLeaseBroker(door.socket))
+        product.walk.live.leases = LeaseSide(broker="broker", asks=HttpLeaseBroker(door.socket))
         assert [one["kind"] for one in (await client("list_targets"))["items"]] == ["memory"]
         assert (await client("list_lease_rights"))["items"] == []
         assert (await client("count_lease_use", {}))["templates"] == {}
@@ -39,4 +39,4 @@ async def use_leases(client: Any, product: Product, folder: Path) -> None:
         assert [one["name"] for one in (await client("list_leases", which="ended"))["items"]] == [
             live["name"]
         ]
-    product.walk.leases = None
+    product.walk.live.leases = None

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 async def use_people(client: Any, product: Product) -> None:
     """Invite one, look at the passkey that came in, and remove it."""
     walk = product.walk
-    walk.passkeys = PasskeyState(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
+    walk.asking.passkeys = PasskeyState(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
     invited = await client("invite_person", {}, name="bela")
-    begun = begin_enrolment(walk, invited["code"], browser="b")
+    begun = begin_enrolment(walk.authority, walk.asking.passkeys, walk.entropy, invited["code"], browser="b")
     made = SoftPasskey(seed="bela").registration(begun.challenge)
-    passkey = await finish_enrolment(walk, begun.id, made, label="phone", browser="b")
+    passkey = await finish_enrolment(
+        walk.recorder, walk.authority, walk.asking.passkeys, begun.id, made, label="phone", browser="b"
+    )
     [listed] = (await client("list_passkeys", person="bela"))["items"]
     assert listed["id"] == passkey.name
     assert await client("remove_passkey", {}, id=passkey.name) == listed

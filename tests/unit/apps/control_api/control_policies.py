@@ -54,7 +54,7 @@ async def use_policies(client: Any, product: Product, world: World) -> None:
     assert (await client("list_suggestions", approved_min="2", days="30"))["rules"] == []
     stats = await client("show_stats", since="0")
     assert sum(one["actions"] for one in stats["groups"]) > 0
-    assert stats["policy_set"] == product.walk.decision_point.policy_set
+    assert stats["policy_set"] == product.walk.policies.decision_point.policy_set
     main = (await client("show_document", kind="PolicySet", name="main"))["document"]
     changed = copy.deepcopy(main)
     changed["spec"]["policies"] += '\n@id("stop") forbid(principal, action, resource);\n'

@@ -327,11 +327,11 @@ async def test_a_refusal_carries_its_reasons_and_changes_nothing(
     )
     key = load_key(world.key("chen"))
     token = signed_mandate(terms_of(draft["claims"]), audience=draft["audience"], key=key)
-    before = product.walk.ledger.size
+    before = product.walk.recorder.ledger.size
     problem = await client("issue_mandate", {"token": token}, status=403)
     assert (problem["code"], problem["branch"]) == ("mandate.not_an_issuer", "refused")
     assert problem["reasons"]
-    assert product.walk.ledger.size == before
+    assert product.walk.recorder.ledger.size == before
     assert (await client("list_mandates"))["items"] == []
 
 

@@ -38,7 +38,7 @@ class NarrowingBroker:
 @pytest.fixture
 async def bench() -> Bench:
     bench = await Bench().registered(documents())
-    bench.walk.leases = LeaseSide(broker="broker", asks=NarrowingBroker())
+    bench.live.leases = LeaseSide(broker="broker", asks=NarrowingBroker())
     await bench.issue()
     await acts(bench, told("cases"))
     return bench
@@ -46,7 +46,9 @@ async def bench() -> Bench:
 
 def name_of(bench: Bench) -> str:
     return next(
-        name for name, one in leased_capabilities(bench.walk).items() if one.capability.target == READ
+        name
+        for name, one in leased_capabilities(bench.authority.registry).items()
+        if one.capability.target == READ
     )
 
 
@@ -73,13 +75,13 @@ async def test_what_is_granted_used_and_less_of_it_is_told(bench):
 
 
 async def test_what_is_no_question_is_said_to_be_none(bench):
-    document: Any = parse(bench.walk.registry.documents()[f"Capability/{name_of(bench)}"])
+    document: Any = parse(bench.authority.registry.documents()[f"Capability/{name_of(bench)}"])
     elsewhere = {**document, "spec": {**document["spec"], "server": "nowhere"}}
     async with client_of(control_app(SimpleNamespace(walk=bench.walk))) as client:
         assert (await client("count_lease_use", {"since": "yesterday"}, status=400))["code"] == "request.body"
         odd = {
             "capability": name_of(bench),
-            "template": leased_capabilities(bench.walk)[name_of(bench)].template,
+            "template": leased_capabilities(bench.authority.registry)[name_of(bench)].template,
         }
         assert (await client("narrow_lease", {**odd, "kept": ["x"] * 2_001}, status=400))[
             "code"
@@ -90,7 +92,7 @@ async def test_what_is_no_question_is_said_to_be_none(bench):
 
 
 async def test_a_target_that_the_broker_does_not_know_hides_no_other(bench):
-    broker = bench.walk.leases.asks
+    broker = bench.live.leases.asks
     async with client_of(control_app(SimpleNamespace(walk=bench.walk))) as client:
         broker.fault = Unavailable("no such target", code="broker.failed", port="lease_broker")
         found = (await client("list_lease_rights"))["items"]

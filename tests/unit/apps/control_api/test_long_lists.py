@@ -28,7 +28,7 @@ async def test_who_looks_at_thousands_of_mandates_gives_way_to_others_meanwhile(
         return "open", ""
 
     monkeypatch.setattr(trace_mandate, "mandate_state", state)
-    monkeypatch.setattr(type(product.walk.mandates), "all", lambda _: range(10_000))
+    monkeypatch.setattr(type(product.walk.authority.mandates), "all", lambda _: range(10_000))
     seen: list[int] = []
 
     async def beside() -> None:

@@ -35,7 +35,7 @@ async def test_an_invitation_has_an_address_whose_code_no_server_sees():
     assert answer["url"] == f"http://localhost:8768/enrol#{answer['code']}"
     short = await asked(person_operations.invite, bench, name="alice", body={"seconds": 60})
     assert short["expires_at"] < answer["expires_at"]
-    desk = bench.walk.passkeys
+    desk = bench.asking.passkeys
     assert desk is not None
     desk.origins = ()
     assert (await asked(person_operations.invite, bench, name="alice", body={}))["url"] == ""

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DUTY-06")]
 
 def story(bench: Bench, *tags: Tag) -> list[str]:
     lines = []
-    for stored in bench.walk.ledger.replay():
+    for stored in bench.recorder.ledger.replay():
         if stored.tag in tags:
             leaf, fields = bench.opened(stored.index)
             lines.append(told(Moment(index=stored.index, tag=stored.tag, leaf=leaf, payload=fields)))
@@ -39,7 +39,7 @@ async def test_who_stands_in_and_in_whose_place_somebody_answered_is_told():
     bench = await duty_bench()
     one = await delegate(bench)
     await bench.answer(await waiting(bench), by="dan")
-    await end_duty(bench.walk, one.id, by="bob")
+    await end_duty(bench.recorder, bench.asking.duties, one.id, by="bob")
     given, ended = story(bench, Tag.DUTY)
     assert given.startswith("bob let dan stand in for them in group approvers from ")
     assert ended == "bob ended that dan stands in for bob in group approvers."

@@ -1,0 +1,54 @@
+"""What several flows are given, from a walk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from answerable.core.mandate.revocation import RevocationTarget
+from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.flows.state.walk import Walk
+
+
+def to_end(walk: Walk) -> tuple[Any, Any, Any]:
+    """To revoke and to hold."""
+    return walk.recorder, walk.authority, walk.live
+
+
+def to_hold(walk: Walk) -> tuple[Any, Any, Any, Any]:
+    """To place a hold."""
+    return walk.recorder, walk.authority, walk.live, walk.counters.cuts
+
+
+def to_settle(walk: Walk) -> tuple[Any, Any, Any, Any]:
+    """To end what an earlier process left open."""
+    return walk.recorder, walk.authority, walk.counters, walk.limits
+
+
+def to_follow(walk: Walk) -> tuple[Any, Any, Any, Any]:
+    """To follow registers."""
+    return walk.authority.registry, walk.counters.history, walk.policies, walk.limits
+
+
+def to_open(walk: Walk) -> tuple[Any, Any, Any, Any]:
+    """To open an approval for an answer."""
+    return walk.recorder.ledger, walk.authority, walk.asking.openings, walk.entropy
+
+
+def to_sign_in(walk: Walk) -> tuple[Any, Any]:
+    """To sign in, and to enrol."""
+    return walk.authority, walk.asking.passkeys
+
+
+def to_simulate(walk: Walk) -> tuple[Any, Any, Any, Any, Any]:
+    """To simulate a policy."""
+    return walk.recorder, walk.authority, walk.policies, walk.drills, walk.limits
+
+
+def to_oversee(walk: Walk) -> tuple[Any, Any, Any, Any]:
+    """To report on oversight."""
+    return walk.recorder, walk.authority.registry, walk.asking.figures, walk.policies
+
+
+async def revoked(walk: Walk, what: RevocationTarget, *, by: str) -> None:
+    """Revoke without giving a reason."""
+    await revoke_authority(*to_end(walk), what, by=by, reason="")
