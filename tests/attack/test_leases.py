@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 
 import anyio
@@ -14,6 +15,7 @@ from answerable.core.lease.lease import PAUSE_MS_MAX, pause_ms
 from answerable.core.lease.name import lease_name, octets_of
 from answerable.core.lease.use import Used
 from answerable.errors import AnswerableError, Broken, Refused, Unavailable
+from answerable.errors.codes.ledger import REGISTER_UNAVAILABLE
 from answerable.flows.leases.lease_desk import DeskTarget, LeaseLimits
 from answerable.flows.leases.perform_leased import perform_leased
 from answerable.flows.leases.revoke_lease import end_lease, end_within
@@ -309,6 +311,30 @@ async def test_a_target_that_issues_nothing_leaves_nothing_and_says_that_nothing
         assert (failed.value.code, failed.value.effect) == ("lease.target", "none")
         await quiet(desk)
         assert [one.state for one in desk.open.unrevoked()] == ["unrevoked"]
+
+
+@pytest.mark.requirement("FULLDISK-15")
+@pytest.mark.parametrize("change", ["redeem", "put"])
+@pytest.mark.parametrize(
+    "failed", [sqlite3.OperationalError("disk is full"), REGISTER_UNAVAILABLE(effect="unknown")]
+)
+async def test_what_a_register_could_not_take_before_the_action_began_says_that_nothing_was_done(
+    monkeypatch, change, failed
+):
+    world, target = a_world()
+
+    def full(_: object) -> None:
+        raise failed
+
+    async with world.broker() as desk:
+        monkeypatch.setattr(world.register, change, full)
+        with pytest.raises(Unavailable) as raised:
+            await perform_leased(desk, warrant(now=world.clock.now()), "get", ARGUMENTS)
+        monkeypatch.undo()
+        await quiet(desk)
+    assert raised.value.effect == "none"
+    assert target.done == []
+    assert await target.live() == ()
 
 
 @pytest.mark.requirement("LEASE-10")

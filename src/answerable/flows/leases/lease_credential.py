@@ -44,9 +44,17 @@ async def lease_credential(
     """Mint the credential of one warrant, or reuse that of its task window.
 
     Raises Unverified (`warrant.late`), Refused (`lease.scope`, `lease.boundary`, `lease.ended`, `lease.other`: nothing
-    was done), Broken (`warrant.spent`) and Unavailable with effect `none`: then the warrant is spent, and whatever may
-    be live is being ended.
+    was done), Broken (`warrant.spent`) and Unavailable with effect `none`: then the warrant may be spent, and whatever
+    may be live is being ended.
     """
+    try:
+        return await _leased(desk, target, warrant)
+    except Unavailable as failed:
+        # Whether the register has the change is not known, but the action begins only with the credential.
+        raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
+
+
+async def _leased(desk: BrokerState, target: DeskTarget, warrant: SignedWarrant) -> tuple[Lease, Credential]:
     terms, now = warrant.lease, desk.clock.now()
     if now >= warrant.deadline:
         # It may have queued for the target: its end may be on record as indeterminate by now.
@@ -191,9 +199,6 @@ async def _minted(desk: BrokerState, target: DeskTarget, lease: Lease, warrant: 
         raise LEASE_TARGET(
             f"the target issued no credential within {desk.limits.issue_seconds_max:g} s"
         ) from None
-    except Unavailable as failed:
-        # Remains at the target are ended by name; the action itself has not begun.
-        raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
 
 
 def _named(warrant: SignedWarrant, now: UnixMillis) -> Lease:

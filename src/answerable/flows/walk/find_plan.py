@@ -7,16 +7,17 @@ on a clock or a counter is checked for each action: quotas, the age of hops, and
 from __future__ import annotations
 
 import hmac
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from answerable.core.mandate.token_life import check_age
-from answerable.errors import Refused, shown
+from answerable.errors import Refused, Unavailable, shown
 from answerable.errors.codes.action import PLAN_DIFFERS
 from answerable.errors.codes.registry import CAPABILITY_UNKNOWN
 from answerable.errors.codes.tlog import PROOF_OTHER_MESSAGE
-from answerable.flows.validity.verify_lineage import presented, verified_claim
+from answerable.flows.validity.verify_lineage import presented, verified_claim, verify_lineage
 from answerable.flows.walk.await_documents import require_none_coming
 from answerable.flows.walk.may_act import check_quota, listed_definition
 from answerable.flows.walk.note_unregistered import note_unregistered
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from answerable.core.action.quota import RefusalQuota
     from answerable.core.action.request import ActionRequest
     from answerable.core.identity.proof.caller import VerifiedCaller
+    from answerable.core.mandate.delegation_lineage import DelegationLineage
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
     from answerable.flows.state.walk import Walk
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.flows.state.worlds import PlanKey, Verification
@@ -77,6 +80,24 @@ def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Pla
     if key is not None and not plan.by_clock:
         walk.verification.plans.keep(key, plan)
     return plan
+
+
+def handed_on(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    verification: Verification,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+) -> DelegationLineage | None:
+    """Return what a refused request was tried under, where that is a chain; None for no chain, and for one that does
+    not verify for this caller and server."""
+    if not request.delegation:
+        return None
+    now = recorder.clock.now()
+    by = presented(recorder.ledger, verification, request.mandate_id, request.delegation, now)
+    with suppress(Refused, Unavailable):
+        return verify_lineage(authority, caller, by, server=request.server)
+    return None
 
 
 def _made(

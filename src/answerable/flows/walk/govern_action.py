@@ -12,6 +12,7 @@ Each step takes the result of the step before, so that the steps cannot run in a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ from answerable.flows.validity.verify_lineage import admit_receivers
 from answerable.flows.walk.await_documents import await_documents
 from answerable.flows.walk.commit_intent import commit_intent
 from answerable.flows.walk.decide_action import decide_action
-from answerable.flows.walk.find_plan import find_plan
+from answerable.flows.walk.find_plan import find_plan, handed_on
 from answerable.flows.walk.hide_tokens import hidden_progress
 from answerable.flows.walk.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
 from answerable.flows.walk.keep_prepared import log_prepared
@@ -146,6 +147,12 @@ async def govern_action(
 
 
 async def _refused(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No) -> Refused:
+    handed = None
+    if no.mandate is None:
+        handed = handed_on(walk.recorder, walk.authority, walk.verification, request, caller)
+    if handed is not None:
+        # The caller named no mandate, but its verified chain starts at one.
+        no = replace(no, mandate=handed.mandate, hops=handed.hops)
     return await refuse_action(
         walk.recorder, walk.authority, walk.counters, walk.policies, request, caller, no
     )
