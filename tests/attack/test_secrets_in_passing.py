@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from pathlib import Path
+from typing import ClassVar
 
 import anyio
 import pytest
@@ -251,6 +252,33 @@ async def test_one_that_the_broker_can_change_is_exposed_for_the_moment_that_it_
         performed, _ = await perform_leased(desk, warrant(2, now=now), "get", {"key": "case-1"})
         assert performed.result["content"] == [{"type": "text", "text": VALUE}], "it opens nothing any more"
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.requirement("TARGET-12")
+async def test_an_account_that_fails_with_a_secret_in_its_words_is_told_without_them(house, caplog):
+    class Account:
+        place = "memory"
+        tried: ClassVar[list[str]] = []
+
+        async def set_to(self, new, *, known, cuts):
+            self.tried.append(str(new))
+            raise RuntimeError(f"cannot set {new}, was {VALUE}")
+
+        async def takes(self, value):
+            return value == VALUE
+
+    account = Account()
+    house.desk.own = {"db": OwnSecret(name="db", account=account)}
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(keep_rotating, house.desk)
+        house.store.expose("db", "seen in a ticket")
+        await look(house.desk)
+        with anyio.fail_after(5):
+            await until(lambda: "could not be replaced at its target" in caplog.text)
+        tasks.cancel_scope.cancel()
+    assert "`RuntimeError` in line " in caplog.text
+    assert account.tried
+    assert not [one for one in (VALUE, *account.tried) if one in caplog.text]
 
 
 @pytest.mark.requirement("SECRET-08", "SECRET-09")

@@ -20,7 +20,7 @@ from answerable.flows.leases.guard_secrets import (
 )
 from answerable.flows.leases.lease_credential import lease_credential
 from answerable.flows.leases.revoke_lease import begin, end_lease
-from answerable.flows.state.target_calls import calling, other_than
+from answerable.flows.state.target_calls import calling, other_than, place_of
 from answerable.ports.brokered_target import PORT as TARGET
 
 if TYPE_CHECKING:
@@ -120,8 +120,8 @@ def _used(
         return None
     try:
         return target.rights.used(warrant.lease.scope, tool, arguments, performed.told)
-    except Exception:
-        _log.exception("what an action used of its scope could not be told")
+    except Exception as broken:
+        _log.error("what an action used of its scope could not be told: %s", place_of(broken))
         return None
 
 

@@ -15,7 +15,7 @@ import anyio
 
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.leases.lease_desk import NO_TARGET
-from answerable.flows.state.target_calls import calling
+from answerable.flows.state.target_calls import calling, place_of
 from answerable.ports.credential_issuer import PORT as ISSUER
 
 if TYPE_CHECKING:
@@ -125,8 +125,8 @@ async def _ended(desk: BrokerState, lease: Lease, why: str) -> Lease:
             fault = f"the target gave no answer within {desk.limits.revoke_seconds_max:g} s"
         except Exception as broken:
             # An issuer that breaks its contract counts as failed: the lease stays open.
-            _log.exception("the issuer of target %s failed", lease.target)
-            fault = f"its issuer failed: {type(broken).__name__}"
+            fault = f"its issuer failed: {place_of(broken)}"
+            _log.error("target %s: %s", lease.target, fault)
     jitter = int.from_bytes(desk.entropy.bytes(JITTER_BYTES), "big") / 0xFFFF
     return lease.unrevoked(desk.clock.now(), fault, why=why, jitter=jitter)
 

@@ -15,6 +15,7 @@ import anyio
 from answerable.errors import AnswerableError
 from answerable.flows.leases.rotate_account import rotate_account
 from answerable.flows.leases.secret_desk import look
+from answerable.flows.state.target_calls import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,9 +102,9 @@ async def _rotate(desk: SecretState, attempts: _Attempts, own: OwnSecret, why: s
     except AnswerableError as failed:
         _failed(desk, attempts, name, failed.message)
     except Exception as broken:
-        # A target that breaks its contract counts as failed: the other secrets are rotated anyway.
-        _log.exception("the rotation of %s failed", name)
-        _failed(desk, attempts, name, type(broken).__name__)
+        # A target that breaks its contract counts as failed: the other secrets are rotated anyway. Its words may quote
+        # one of the two secrets.
+        _failed(desk, attempts, name, place_of(broken))
     finally:
         attempts.going.discard(name)
         desk.stirred.set()
