@@ -41,7 +41,8 @@ class TargetContext:
 class BuiltTarget:
     """A ready target: its credential issuer and its executor. own: the account whose secret is the setting OWN_SETTING,
     if the broker can change it at the target; why_not: why it cannot. rights: lists the rights that grants give; None
-    for a kind that cannot tell."""
+    for a kind that cannot tell. sessions_max: sessions of one lease that the broker uses at a time, others wait; 0 for
+    any number."""
 
     issuer: CredentialIssuer
     target: BrokeredTarget
@@ -50,6 +51,7 @@ class BuiltTarget:
         "targets of this kind do not let an account change its own secret, or the broker cannot yet"
     )
     rights: TargetRights | None = None
+    sessions_max: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,10 @@ def opened_broker(settings: Settings, ready: ReadyTargets) -> Iterator[Broker]:
     limits = _limits(settings)
     built, found = ready.built, [one for one, _ in ready.built]
     targets = {
-        one.name: DeskTarget.of(its.issuer, its.target, limits, its.rights, _by(one)) for one, its in built
+        one.name: DeskTarget.of(
+            its.issuer, its.target, limits, its.rights, _by(one), sessions_max=its.sessions_max
+        )
+        for one, its in built
     }
     settings.broker.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     require_own(broker_faults(settings))

@@ -102,6 +102,8 @@ def _build(settings: MariadbSettings, world: TargetContext) -> BuiltTarget:
         target=MariadbTarget(place, bytes_max=settings.bytes_max),
         own=MariadbOwnAccount(place),
         rights=MariadbRights(),
+        # One session is left to stop the statement of another.
+        sessions_max=settings.sessions_max - 1,
     )
 
 

@@ -114,6 +114,7 @@ def _build(settings: PostgresSettings, world: TargetContext) -> BuiltTarget:
         target=PostgresTarget(place, bytes_max=settings.bytes_max),
         own=PostgresOwnAccount(place, home=settings.home, entropy=world.entropy),
         rights=PostgresRights(),
+        sessions_max=settings.sessions_max,
     )
 
 

@@ -56,6 +56,11 @@ _LEADING: Final = re.compile(
 _WORD: Final = re.compile(r"[A-Za-z]+")
 READING: Final = frozenset({"select", "values", "with", "show", "explain", "describe", "desc"})
 CHANGING: Final = frozenset({"insert", "update", "delete", "replace"})
+FULL_SECONDS_MAX: Final = 2.0
+"""How long a login waits while the server still counts sessions that were closed before."""
+FULL_PAUSE_SECONDS: Final = 0.02
+_FULL: Final = 1226
+"""The account has as many sessions as it may have."""
 _KILLED: Final = 1927
 """The connection was killed, as a revocation of the lease does."""
 
@@ -250,6 +255,16 @@ class MariadbSession:
         return TARGET_CONNECTION(f"{what}: {words_of(lost)}", effect=effect)
 
     async def _connected(self, label: str) -> aiomysql.Connection:
+        until = anyio.current_time() + FULL_SECONDS_MAX
+        while True:
+            try:
+                return await self._logged_in(label)
+            except REFUSED as refusal:
+                if number_of(refusal) != _FULL or anyio.current_time() >= until:
+                    raise
+            await anyio.sleep(FULL_PAUSE_SECONDS)
+
+    async def _logged_in(self, label: str) -> aiomysql.Connection:
         return await connected(
             self._place,
             account=self._credential.account,

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from answerable.core.lease.credential import Credential
 
 CLOSE_SECONDS_MAX: Final = 2.0
+FULL_SECONDS_MAX: Final = 2.0
+"""How long a login waits while the server still counts sessions that were closed before."""
+FULL_PAUSE_SECONDS: Final = 0.02
 _STARTED: Final = (
     "SELECT to_hex(trunc(extract(epoch FROM backend_start))::bigint) || '.' || to_hex(pid) AS id, pid"
     " FROM pg_stat_activity WHERE pid = pg_backend_pid()"
@@ -66,24 +69,34 @@ class PostgresTarget:
             connection.terminate()
 
     async def _connected(self, credential: Credential, database: str) -> asyncpg.Connection:
-        place = self._place
+        until = anyio.current_time() + FULL_SECONDS_MAX
         try:
-            return await asyncpg.connect(
-                host=place.host,
-                port=place.port,
-                user=credential.account,
-                password=credential.secret.reveal("password"),
-                database=database,
-                ssl=place.tls or False,
-                timeout=place.seconds_max,
-                statement_cache_size=0,
-                server_settings={
-                    "application_name": credential.lease,
-                    "standard_conforming_strings": "on",
-                },
-            )
+            while True:
+                try:
+                    return await self._logged_in(credential, database)
+                except asyncpg.TooManyConnectionsError:
+                    if anyio.current_time() >= until:
+                        raise
+                await anyio.sleep(FULL_PAUSE_SECONDS)
         except (*LOST, asyncpg.PostgresError) as lost:
             raise _unreached(lost) from None
+
+    async def _logged_in(self, credential: Credential, database: str) -> asyncpg.Connection:
+        place = self._place
+        return await asyncpg.connect(
+            host=place.host,
+            port=place.port,
+            user=credential.account,
+            password=credential.secret.reveal("password"),
+            database=database,
+            ssl=place.tls or False,
+            timeout=place.seconds_max,
+            statement_cache_size=0,
+            server_settings={
+                "application_name": credential.lease,
+                "standard_conforming_strings": "on",
+            },
+        )
 
 
 def _unreached(lost: Exception) -> Unavailable:

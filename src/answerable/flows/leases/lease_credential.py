@@ -7,6 +7,7 @@ as issued before the credential is used.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -14,7 +15,7 @@ import anyio
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder
 from answerable.core.lease.lease import Lease
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import AnswerableError, Refused, Unavailable, shown
 from answerable.errors.codes.leases import (
     LEASE_BOUNDARY,
     LEASE_ENDED,
@@ -24,8 +25,9 @@ from answerable.errors.codes.leases import (
     WARRANT_LATE,
     WARRANT_SPENT,
 )
+from answerable.flows.leases.issuing import Issuing
 from answerable.flows.leases.revoke_lease import begin, schedule, told
-from answerable.flows.state.target_calls import calling, other_than
+from answerable.flows.state.target_calls import calling, other_than, place_of
 from answerable.ports.lease_register import Redemption
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 PORT: Final = "credential_issuer"
 UNBOUND_TIER_MAX: Final = 0
 """Highest tier of capabilities at a target where nobody restricts a credential to its task."""
+CUT_OFF: Final = "the call ended"
+
+_log: Final = logging.getLogger(__name__)
 
 
 async def lease_credential(
@@ -43,9 +48,10 @@ async def lease_credential(
 ) -> tuple[Lease, Credential]:
     """Mint the credential of one warrant, or reuse that of its task window.
 
-    Raises Unverified (`warrant.late`), Refused (`lease.scope`, `lease.boundary`, `lease.ended`, `lease.other`: nothing
-    was done), Broken (`warrant.spent`) and Unavailable with effect `none`: then the warrant may be spent, and whatever
-    may be live is being ended.
+    Actions of one window that come while its credential is minted wait for it until their deadlines, and share a
+    failure. Raises Unverified (`warrant.late`), Refused (`lease.scope`, `lease.boundary`, `lease.ended`, `lease.other`:
+    nothing was done), Broken (`warrant.spent`) and Unavailable with effect `none`: then the warrant may be spent, and
+    whatever may be live is being ended.
     """
     try:
         return await _leased(desk, target, warrant)
@@ -58,7 +64,7 @@ async def _leased(desk: BrokerState, target: DeskTarget, warrant: SignedWarrant)
     terms, now = warrant.lease, desk.clock.now()
     if now >= warrant.deadline:
         # It may have queued for the target: its end may be on record as indeterminate by now.
-        raise WARRANT_LATE("the warrant has expired: the action was not performed in time")
+        raise WARRANT_LATE()
     with calling(target.by, port=PORT, effect="none"):
         faults = target.issuer.faults(terms.scope)
     if faults:
@@ -74,33 +80,68 @@ async def _leased(desk: BrokerState, target: DeskTarget, warrant: SignedWarrant)
     known = desk.open.get(terms.name)
     if known is not None:
         return await _of_window(desk, target, known, warrant)
+    # From here on other callers find the lease, and wait for it.
     lease = _named(warrant, now)
-    await _redeem(desk, warrant, lease)
-    issuing = desk.issuing[lease.name] = anyio.Event()
+    desk.open.keep(lease)
+    issuing = desk.issuing[lease.name] = Issuing()
+    assert desk.tasks is not None  # noqa: S101 - wiring runs the desk
+    desk.tasks.start_soon(_issue, desk, target, lease, warrant, issuing)
     try:
-        credential = await _minted(desk, target, lease, warrant)
-        lease = lease.issued(
-            desk.clock.now(), account=credential.account, expires_at=credential.expires_at
-        ).used(desk.clock.now())
-        desk.open.keep(lease)
-        await desk.writer.put(lease)
-        told(desk)
-        if lease.name in desk.ending:
-            raise LEASE_ENDED(f"lease {shown(lease.name)} was ended while its credential was issued")
-    except BaseException as failed:
-        # No caller has the secret any more; what the target may know of the lease is ended by name.
-        begin(
-            desk,
-            [lease.name],
-            why="it could not be issued" if isinstance(failed, Exception) else "the call ended",
-        )
+        await issuing.wait()
+    except BaseException:
+        if lease.window == "action":
+            begin(desk, [lease.name], why=CUT_OFF)
         raise
+    credential, known = issuing.credential, desk.open.get(lease.name)
+    if credential is None or known is None or lease.name in desk.ending:
+        raise LEASE_ENDED(f"lease {shown(lease.name)} has ended")
+    return known, credential
+
+
+async def _issue(
+    desk: BrokerState, target: DeskTarget, lease: Lease, warrant: SignedWarrant, issuing: Issuing
+) -> None:
+    """Redeem the warrant that opens a lease, and mint the credential. Every failure is told to all that wait, and none
+    is raised.
+
+    Runs apart from the calls, so that a call that is cancelled ends no other; the last one that is cancelled ends it.
+    """
+    why = CUT_OFF
+    try:
+        with issuing.scope:
+            await _redeem(desk, warrant, lease)
+            await _open(desk, target, lease, warrant, issuing)
+            why = ""
+    except AnswerableError as failed:
+        why = "it could not be issued"
+        issuing.fail(failed)
+    except Exception as broken:
+        _log.error("a lease could not be issued: %s", place_of(broken))
+        why = "it could not be issued"
+        issuing.fail(LEASE_TARGET(f"the credential could not be issued: {type(broken).__name__}"))
     finally:
+        if why:
+            # No caller has the secret; what the target may know of the lease is ended by name.
+            begin(desk, [lease.name], why=why)
         del desk.issuing[lease.name]
-        issuing.set()
+        issuing.over.set()
+        issuing.told.set()
+
+
+async def _open(
+    desk: BrokerState, target: DeskTarget, lease: Lease, warrant: SignedWarrant, issuing: Issuing
+) -> None:
+    credential = await _minted(desk, target, lease, warrant)
+    now = desk.clock.now()
+    lease = lease.issued(now, account=credential.account, expires_at=credential.expires_at).used(now)
+    desk.open.keep(lease)
+    await desk.writer.put(lease)
+    told(desk)
+    if lease.name in desk.ending:
+        raise LEASE_ENDED(f"lease {shown(lease.name)} was ended while its credential was issued")
+    issuing.credential = credential
     if lease.window == "task":
         desk.credentials[lease.name] = credential
-    return lease, credential
 
 
 async def _of_window(
@@ -125,7 +166,7 @@ async def _of_window(
         )
     issuing = desk.issuing.get(lease.name)
     if issuing is not None:
-        await issuing.wait()
+        await _issued(desk, issuing, warrant)
     await _redeem(desk, warrant, None)
     lease, _ = _usable(desk, lease.name)
     now = desk.clock.now()
@@ -138,6 +179,18 @@ async def _of_window(
     await desk.writer.put(lease)
     told(desk)
     return lease, credential
+
+
+async def _issued(desk: BrokerState, issuing: Issuing, warrant: SignedWarrant) -> None:
+    """Wait for a lease that is being issued, until the warrant's deadline. Raises its failure, and Unverified
+    (`warrant.late`)."""
+    try:
+        with anyio.fail_after((warrant.deadline - desk.clock.now()) / 1000):
+            await issuing.wait()
+    except TimeoutError:
+        raise WARRANT_LATE() from None
+    if desk.clock.now() >= warrant.deadline:
+        raise WARRANT_LATE()
 
 
 def _usable(desk: BrokerState, name: LeaseName) -> tuple[Lease, Credential]:
@@ -173,14 +226,14 @@ async def _redeem(desk: BrokerState, warrant: SignedWarrant, lease: Lease | None
         try:
             taken = await desk.writer.redeem(redemption)
         except Unavailable as failed:
-            if failed.effect == "unknown" and lease is not None:
-                # The lease may be in the register: then it must be ended there, too.
-                desk.open.keep(lease)
-                begin(desk, [lease.name], why="it could not be issued")
+            if lease is not None and failed.effect == "none":
+                # Otherwise the lease may be in the register: then it must be ended there, too.
+                desk.open.drop(lease.name)
             raise
-        if taken == "taken" and lease is not None:
-            desk.open.keep(lease)
-            schedule(desk, lease.expires_at, lease.name)
+    if lease is not None and taken == "taken":
+        schedule(desk, lease.expires_at, lease.name)
+    elif lease is not None:
+        desk.open.drop(lease.name)
     if taken == "spent":
         raise WARRANT_SPENT()
     if taken == "name_used":

@@ -1,6 +1,6 @@
 """State of a running broker: its targets, limits, queues and the index of open leases. Wiring puts it together.
 
-Laws: a lease that may be live is in the index from before the target is called until the register says that it ended;
+Laws: a lease that may be live is in the index from before it is registered until the register says that it ended;
 one task at a time ends a lease, and other callers wait for it.
 """
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from answerable.core.lease.credential import Credential
     from answerable.core.lease.lease import Lease, Under
     from answerable.core.lease.name import LeaseName
+    from answerable.flows.leases.issuing import Issuing, Turns
     from answerable.flows.leases.lease_writer import LeaseWriter
     from answerable.flows.leases.secret_desk import SecretState
     from answerable.ports.brokered_target import BrokeredTarget
@@ -50,13 +51,15 @@ class LeaseLimits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskTarget:
     """A target of the broker. acting: limits concurrent actions. rights: lists the rights that grants give; None for a
-    kind of target without such a list. by: whose code is called, for errors."""
+    kind of target without such a list. by: whose code is called, for errors. sessions_max: actions of one lease at a
+    time; 0 for any number."""
 
     issuer: CredentialIssuer
     target: BrokeredTarget
     acting: CapacityLimiter
     rights: TargetRights | None = None
     by: str = "the code of its kind"
+    sessions_max: int = 0
 
     @classmethod
     def of(
@@ -66,10 +69,13 @@ class DeskTarget:
         limits: LeaseLimits,
         rights: TargetRights | None = None,
         by: str = "the code of its kind",
+        sessions_max: int = 0,
     ) -> DeskTarget:
         """Return a target with its own limiter for actions."""
         acting = CapacityLimiter(limits.actions_per_target)
-        return cls(issuer=issuer, target=target, acting=acting, rights=rights, by=by)
+        return cls(
+            issuer=issuer, target=target, acting=acting, rights=rights, by=by, sessions_max=sessions_max
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,17 +114,21 @@ class OpenLeases:
 
     def keep(self, lease: Lease) -> None:
         """Store the lease's current state; remove it if it has ended."""
-        known = self._leases.get(lease.name)
         if not lease.is_open:
-            if known is not None:
-                del self._leases[lease.name]
-                for one in known.under:
-                    self._parted(one, lease.name)
+            self.drop(lease.name)
             return
+        known = self._leases.get(lease.name)
         self._leases[lease.name] = lease
         if known is None:
             for one in lease.under:
                 self._under[self._shared.setdefault(one, one)].add(lease.name)
+
+    def drop(self, name: LeaseName) -> None:
+        """Remove a lease of which nothing is live. Idempotent."""
+        known = self._leases.pop(name, None)
+        if known is not None:
+            for one in known.under:
+                self._parted(one, name)
 
     def within(self, names: Iterable[Under]) -> list[LeaseName]:
         """Return the leases that depend on any of these names, each once."""
@@ -147,10 +157,11 @@ class BrokerState:
     in memory only.
 
     ending: leases that are being ended, with an event set when that attempt is over. issuing: leases that the target is
-    being called for. queues: by target. due: a heap of monotonic seconds and names, of leases to check then; monotonic,
-    so that a wall clock set back does not extend a lease. tasks: those that outlive a call. is_stopping: callers that
-    wait for changes are answered at once, so that the time of a stop is left to ending leases. secrets: the broker's
-    long-lived secrets, which no content may have; None where it has none.
+    being called for. turns: of the actions of leases that share a bounded number of sessions. queues: by target. due: a
+    heap of monotonic seconds and names, of leases to check then; monotonic, so that a wall clock set back does not
+    extend a lease. tasks: those that outlive a call. is_stopping: callers that wait for changes are answered at once,
+    so that the time of a stop is left to ending leases. secrets: the broker's long-lived secrets, which no content may
+    have; None where it has none.
     """
 
     name: str
@@ -163,7 +174,8 @@ class BrokerState:
     open: OpenLeases = field(default_factory=OpenLeases)
     credentials: dict[LeaseName, Credential] = field(default_factory=dict)
     ending: dict[LeaseName, Event] = field(default_factory=dict)
-    issuing: dict[LeaseName, Event] = field(default_factory=dict)
+    issuing: dict[LeaseName, Issuing] = field(default_factory=dict)
+    turns: dict[LeaseName, Turns] = field(default_factory=dict)
     queues: defaultdict[str, EndQueue] = field(default_factory=lambda: defaultdict(EndQueue))
     due: list[tuple[float, LeaseName]] = field(default_factory=list)
     due_changed: Event | None = None

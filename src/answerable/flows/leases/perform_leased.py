@@ -20,6 +20,7 @@ from answerable.flows.leases.guard_secrets import (
 )
 from answerable.flows.leases.lease_credential import lease_credential
 from answerable.flows.leases.revoke_lease import begin, end_lease
+from answerable.flows.leases.take_turns import turn_of
 from answerable.flows.state.target_calls import calling, other_than, place_of
 from answerable.ports.brokered_target import PORT as TARGET
 
@@ -77,7 +78,7 @@ async def _performed(
     target = desk.targets.get(warrant.lease.target)
     if target is None:
         raise TARGET_UNKNOWN(f"this broker has no target {shown(warrant.lease.target)}")
-    async with target.acting:
+    async with turn_of(desk, target, warrant), target.acting:
         lease, credential = await lease_credential(desk, target, warrant)
         name, why = lease.name, "its action was cut off"
         try:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from answerable.errors import AnswerableError, Unavailable
+from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.errors.codes.leases import LEASE_ENDED
 from answerable.flows.leases.lease_desk import NO_TARGET
 from answerable.flows.state.target_calls import calling, place_of
 from answerable.ports.credential_issuer import PORT as ISSUER
@@ -59,6 +60,12 @@ def begin(desk: BrokerState, names: Iterable[LeaseName], *, why: str) -> None:
             continue
         desk.ending[name] = anyio.Event()
         desk.credentials.pop(name, None)
+        issuing = desk.issuing.get(name)
+        if issuing is not None:
+            issuing.fail(LEASE_ENDED(f"lease {shown(name)} was ended while its credential was issued"))
+        turns = desk.turns.get(name)
+        if turns is not None:
+            turns.end()
         queue = desk.queues[lease.target]
         (queue.again if lease.state == "unrevoked" else queue.waiting).append((name, why))
         if queue.enders < desk.limits.enders_per_target:
@@ -88,7 +95,7 @@ async def _attempt(desk: BrokerState, name: LeaseName, why: str) -> None:
     # Wait for a lease that is being issued; otherwise its account could be created after its end.
     issuing = desk.issuing.get(name)
     if issuing is not None:
-        await issuing.wait()
+        await issuing.over.wait()
     lease = desk.open.get(name)
     if lease is None:
         return
