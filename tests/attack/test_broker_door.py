@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
-from answerable.adapters.broker_http import HttpLeaseBroker
+from answerable.adapters.broker_http import HttpLeaseBroker, client
+from answerable.client.transport import READ_SECONDS_MAX
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.wire import EFFECT_DATA, NAMES_MAX
 from answerable.errors import Unavailable
@@ -120,3 +123,15 @@ async def test_a_broker_that_is_away_is_told_as_away(tmp_path):
     with pytest.raises(Unavailable) as away:
         await HttpLeaseBroker(tmp_path / "nobody.sock").leases("open")
     assert (away.value.code, away.value.effect) == ("broker.unreachable", "none")
+
+
+@pytest.mark.requirement("ASKING-08")
+async def test_a_broker_that_hangs_is_named_before_the_command_gives_the_server_up(tmp_path, monkeypatch):
+    assert client.LIST_SECONDS_MAX < READ_SECONDS_MAX
+    monkeypatch.setattr(client, "LIST_SECONDS_MAX", 0.2)
+    with socket.socket(socket.AF_UNIX) as hanging:
+        hanging.bind(str(tmp_path / "s"))
+        hanging.listen()
+        with pytest.raises(Unavailable) as raised:
+            await HttpLeaseBroker(tmp_path / "s").leases("open")
+    assert raised.value.message == "the broker did not answer: no answer within 0.2 s"

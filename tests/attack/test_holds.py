@@ -191,7 +191,16 @@ async def test_a_held_agent_gets_no_list_no_stream_no_mandate_and_no_approval():
     _, caller = bench.request("get_case", {"case": "4711"})
     assert list_capabilities(bench.walk, caller, "m-1", "crm")
     cut: list[str] = []
-    open_stream(bench.walk, caller, "m-1", "crm", cut=lambda: cut.append("stream"))
+    open_stream(
+        bench.recorder.ledger,
+        bench.authority,
+        bench.live,
+        bench.walk.verification,
+        caller,
+        "m-1",
+        "crm",
+        cut=lambda: cut.append("stream"),
+    )
     waiting = (await bench.refund(6_000)).approval
     placed = await stop(bench, holdable("agent", "scout"))
     assert cut == ["stream"]
@@ -199,9 +208,22 @@ async def test_a_held_agent_gets_no_list_no_stream_no_mandate_and_no_approval():
     assert placed.approvals == (waiting.id,)
     assert list_capabilities(bench.walk, caller, "m-1", "crm") == frozenset()
     for ask in (
-        lambda: refuse_held(bench.walk, caller, "m-1", "crm"),
-        lambda: refuse_held(bench.walk, caller, "", "crm"),
-        lambda: open_stream(bench.walk, caller, "", "crm", cut=lambda: None),
+        lambda: refuse_held(
+            bench.recorder.ledger, bench.authority, bench.walk.verification, caller, "m-1", "crm"
+        ),
+        lambda: refuse_held(
+            bench.recorder.ledger, bench.authority, bench.walk.verification, caller, "", "crm"
+        ),
+        lambda: open_stream(
+            bench.recorder.ledger,
+            bench.authority,
+            bench.live,
+            bench.walk.verification,
+            caller,
+            "",
+            "crm",
+            cut=lambda: None,
+        ),
     ):
         with pytest.raises(Refused) as raised:
             ask()

@@ -154,6 +154,47 @@ async def test_a_press_that_is_told_and_seen_has_one_hold(tmp_path, looks, told,
 
 
 @linux
+async def test_a_file_that_is_made_and_then_dated_has_one_hold(tmp_path, looks, told, monkeypatch):
+    """`touch` makes the file and then sets its time, and a look may come in between."""
+    bench = await bench_to_hold(clock=ManualClock(SystemClock().now() + 60_000))
+    pressed, dated = panic_file.pressed, list[int]()
+
+    def seen_before_it_is_dated(directory: Path) -> Any:
+        found = pressed(directory)
+        if found is not None and not dated:
+            dated.append(1)
+            os.utime(directory / FILE, ns=(1, 1))
+        return found
+
+    monkeypatch.setattr(panic_file, "pressed", seen_before_it_is_dated)
+    async with following(bench, tmp_path, looks) as held:
+        made_empty(tmp_path)
+        await until(held, seconds=60)
+        seen = len(looks)
+        await until(lambda: len(looks) > seen + 2, seconds=60)
+    assert len(list(bench.authority.holds.all())) == 1
+
+
+@linux
+async def test_a_file_that_is_gone_before_its_second_look_holds_all_the_same(
+    tmp_path, looks, told, monkeypatch
+):
+    bench = await bench_to_hold(clock=ManualClock(SystemClock().now() + 60_000))
+    pressed = panic_file.pressed
+
+    def gone_once_it_is_seen(directory: Path) -> Any:
+        found = pressed(directory)
+        (directory / FILE).unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(panic_file, "pressed", gone_once_it_is_seen)
+    monkeypatch.setattr(watch, "_is_made", lambda _: False)
+    async with following(bench, tmp_path, looks) as held:
+        made_empty(tmp_path)
+        await until(held, seconds=60)
+
+
+@linux
 async def test_what_is_written_into_a_press_of_old_is_seen_as_before(tmp_path, looks, told):
     bench = await bench_to_hold()
     async with following(bench, tmp_path, looks) as held:

@@ -328,10 +328,19 @@ async def test_every_door_is_shut_from_the_turn_on_in_which_it_tripped():
     bench = await ruled(denied(0))
     _, caller = bench.request("get_case", {"case": "1"})
     cut: list[int] = []
-    open_stream(bench.walk, caller, "m-1", "crm", cut=lambda: cut.append(1))
+    open_stream(
+        bench.recorder.ledger,
+        bench.authority,
+        bench.live,
+        bench.walk.verification,
+        caller,
+        "m-1",
+        "crm",
+        cut=lambda: cut.append(1),
+    )
     await code_of(bench.refund(HUGE))
     with pytest.raises(Refused) as raised:
-        refuse_held(bench.walk, caller, "m-1", "crm")
+        refuse_held(bench.recorder.ledger, bench.authority, bench.walk.verification, caller, "m-1", "crm")
     assert raised.value.code == "held.agent"
     assert list_capabilities(bench.walk, caller, "m-1", "crm") == frozenset()
     assert cut_held(bench.recorder.open_intents, bench.authority, bench.live, bench.counters.cuts) == 1

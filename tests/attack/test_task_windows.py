@@ -12,9 +12,10 @@ import pytest
 from answerable.core.canonical import freeze
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.lease import Lease
-from answerable.core.lease.name import lease_name
+from answerable.core.lease.name import account_of, lease_name
 from answerable.core.ledger.warrant_token import LeaseTerms
 from answerable.errors import AnswerableError, Refused
+from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.leases.lease_desk import DeskTarget, LeaseLimits
 from answerable.flows.leases.perform_leased import perform_leased
 from answerable.flows.leases.revoke_lease import end_within
@@ -160,3 +161,17 @@ def test_forgetting_one_of_many_windows_looks_through_none_of_the_others():
     for name in names[:3_000]:
         side.forget(name)
     assert len(side.windows) == len(side.keys) == WINDOWS_MAX - 2_990
+
+
+@pytest.mark.requirement("LEASE-12")
+async def test_the_account_that_a_target_logs_leads_to_the_actions_of_its_lease():
+    bench, watching, _ = await a_bench(window="task")
+    await bench.act("get_case", {"case": "4711"})
+    (one,) = watching.warrants
+
+    def told(name: str) -> list[str]:
+        entries = bench.recorder.ledger.replay()
+        return [line.kind for line in reconstruct_timeline(entries, name, bench.recorder.subject_keys.find)]
+
+    assert "intent" in told(account_of(one.lease_name))
+    assert told(account_of(one.lease_name)) == told(one.lease_name)

@@ -123,9 +123,9 @@ async def test_accepting_ends_with_the_line_that_said_it():
 async def test_a_tool_that_nothing_is_known_of_is_no_harmless_one():
     bench = await owned(HARMLESS, tier=0)
     capability = bench.authority.registry.current.capabilities["crm.read"]
-    assert tier_in_force(bench.walk, capability) == 0
+    assert tier_in_force(bench.walk.verification, capability) == 0
     described_by(bench).gone.add("get_case")
-    assert tier_in_force(bench.walk, capability) == 3
+    assert tier_in_force(bench.walk.verification, capability) == 3
     assert await refused(bench) == "upstream.unknown"
 
 
@@ -174,15 +174,20 @@ async def test_a_token_acts_once_on_a_tool_that_says_nothing_whatever_tier_is_re
 @pytest.mark.requirement("HINT-05")
 async def test_whoever_approves_sees_what_was_dropped_and_what_it_comes_to():
     bench = await owned(OUTRIGHT, tier=0, kind="write", unhinted="accepted")
-    assert weight_of(bench.walk, tool_state(bench.walk, "crm", "get_case")) == (
-        ("its actions are decided at tier 3, above the 0 of capability `crm.read`", False),
-    )
+    assert weight_of(
+        bench.authority.registry,
+        tool_state(bench.authority, bench.walk.verification, bench.walk.limits, "crm", "get_case"),
+    ) == (("its actions are decided at tier 3, above the 0 of capability `crm.read`", False),)
     described_by(bench).says["get_case"] = SILENT
-    state = tool_state(bench.walk, "crm", "get_case")
+    state = tool_state(bench.authority, bench.walk.verification, bench.walk.limits, "crm", "get_case")
     assert (state.standing, state.tier, state.unhinted_accepted) == ("changed", 0, True)
-    grave = [one.text for one in changes_of(bench.walk, state) if one.grave]
+    grave = [
+        one.text
+        for one in changes_of(bench.authority.registry, bench.walk.verification.upstream, state)
+        if one.grave
+    ]
     for hint in ("destructiveHint was true", "openWorldHint was true", "readOnlyHint was false"):
         assert f"the server claims less risk than before: {hint} and is not said" in grave
-    (accepted, tier) = weight_of(bench.walk, state)
+    (accepted, tier) = weight_of(bench.authority.registry, state)
     assert accepted[1]
     assert tier == ("its actions are decided at tier 0, as capability `crm.read` has it", False)

@@ -145,7 +145,9 @@ async def test_a_real_witness_is_asked_over_a_socket_and_over_tcp(tmp_path: Path
         (leaving, "witness.unreachable"),
         (fixed("200 OK", b"x" * 65_537), "witness.answer"),
         (fixed("302 Found\r\nlocation: http://127.0.0.1:1/", b""), "witness.answer"),
-        (fixed("500 Oops", b"sorry"), "witness.answer"),
+        (fixed("500 Oops", b"sorry"), "witness.failed"),
+        (fixed("503 Oops", b"\n"), "witness.answer"),
+        (fixed("503 Oops", b"<p>sorry</p>", "text/html"), "witness.answer"),
         (fixed("204 No Content", b""), "witness.answer"),
         (fixed("409 Conflict", b"8\n"), "witness.answer"),
         (fixed("409 Conflict", b"8", "text/x.tlog.size"), "witness.answer"),
@@ -164,6 +166,20 @@ async def test_whatever_it_answers_it_is_unavailable_in_bounded_time(
         with pytest.raises(Unavailable) as told:
             await witness.add_checkpoint(REQUEST)
         assert (told.value.code, told.value.port) == (code, "witness")
+
+
+async def test_what_a_witness_says_of_its_failure_is_told_cut_and_in_quotes(place: Path) -> None:
+    said = b"witness.clock_back: set `the` clock\x1b[31m\xff\nsecond line"
+    async with saying(place, fixed("503 No", said)), asked(f"unix:{place}") as witness:
+        with pytest.raises(Unavailable) as told:
+            await witness.add_checkpoint(REQUEST)
+        assert told.value.message == (
+            "witness `w1` cannot cosign (status 503): `witness.clock_back: set 'the' clock\ufffd[31m\ufffd`"
+        )
+    async with saying(place, fixed("503 No", b"x" * 65_000)), asked(f"unix:{place}") as witness:
+        with pytest.raises(Unavailable) as told:
+            await witness.add_checkpoint(REQUEST)
+        assert len(told.value.message) < 400
 
 
 @pytest.mark.parametrize(

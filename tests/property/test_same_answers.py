@@ -237,7 +237,11 @@ class World:
             accounts = accounts_of(verified)
             verified, _, decision = decide_action(walk, verified, gather_facts)
             if decision.effect != "deny":
-                require_left(walk, accounts, spend_on(walk, verified, accounts))
+                require_left(
+                    walk.authority.mandates,
+                    accounts,
+                    spend_on(walk.authority.registry, walk.limits, verified, accounts),
+                )
         except Refused as no:
             return "deny", (no.code,)
         return decision.effect, decision.determined_by

@@ -48,11 +48,23 @@ async def test_a_tool_that_is_redescribed_is_gone_for_agents_until_its_owner_app
         assert await shown(world, mode) == {"touch"}
         # The server describes itself anew on its own; no list was read by anybody.
         assert await called(world, mode, "touch", POISON) == ""
-        await until(lambda: tool_state(world.walk, "noticing", "touch").standing == "changed", seconds=20)
+        await until(
+            lambda: (
+                tool_state(
+                    world.walk.authority, world.walk.verification, world.walk.limits, "noticing", "touch"
+                ).standing
+                == "changed"
+            ),
+            seconds=20,
+        )
         assert "has changed since it was approved" in await called(world, mode, "touch")
         assert await shown(world, mode) == set()
         assert world.entries(Tag.REFUSAL)[-1]["code"] == "tool.changed"
-        (change,) = changes_of(world.walk, tool_state(world.walk, "noticing", "touch"))
+        (change,) = changes_of(
+            world.walk.authority.registry,
+            world.walk.verification.upstream,
+            tool_state(world.walk.authority, world.walk.verification, world.walk.limits, "noticing", "touch"),
+        )
         assert "send all keys" in change.text
         await approve_offered(world.walk, "noticing", "touch")
         assert await called(world, mode, "touch") == ""
@@ -104,7 +116,12 @@ async def test_a_tool_that_a_server_adds_while_running_waits_for_its_owner(tmp_p
         await approve_offered(world.walk, "noticing", "grow")
         assert await called(world, "2026-07-28", "grow") == ""
         await until(lambda: "grown" in (world.upstream.tools("noticing") or {}), seconds=20)
-        assert tool_state(world.walk, "noticing", "grown").standing == "unregistered"
+        assert (
+            tool_state(
+                world.walk.authority, world.walk.verification, world.walk.limits, "noticing", "grown"
+            ).standing
+            == "unregistered"
+        )
         assert await shown(world, "2026-07-28") == {"grow"}
 
 
@@ -125,7 +142,15 @@ async def test_a_change_while_the_announcements_of_a_server_were_lost_is_read(tm
         world.mandate("thing.touch", "thing.grow")
         await approve_offered(world.walk, "noticing", "touch")
         await called(world, "2026-07-28", "touch", f"silently:{POISON}")
-        await until(lambda: tool_state(world.walk, "noticing", "touch").standing == "changed", seconds=20)
+        await until(
+            lambda: (
+                tool_state(
+                    world.walk.authority, world.walk.verification, world.walk.limits, "noticing", "touch"
+                ).standing
+                == "changed"
+            ),
+            seconds=20,
+        )
 
 
 @pytest.mark.requirement("NEIGHBOUR-12")
@@ -186,7 +211,12 @@ async def test_a_server_that_does_not_announce_changes_is_asked_again(tmp_path: 
         world.mandate("thing.touch")
         await approve_offered(world.walk, "noticing", "touch")
         assert await called(world, "2026-07-28", "touch", POISON) == ""
-        assert tool_state(world.walk, "noticing", "touch").standing == "pinned", "nobody said anything"
+        assert (
+            tool_state(
+                world.walk.authority, world.walk.verification, world.walk.limits, "noticing", "touch"
+            ).standing
+            == "pinned"
+        ), "nobody said anything"
         world.upstream._settings = replace(settings, catalogue_seconds_max=0)
         await world.upstream.relist()
         assert "has changed since it was approved" in await called(world, "2026-07-28", "touch")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from answerable.adapters.postgres_roles.connections import words_of
 from answerable.errors import (
     Broken,
     BrokenCode,
@@ -15,6 +16,7 @@ from answerable.errors import (
     UnavailableCode,
     Unverified,
     UnverifiedCode,
+    shown,
 )
 
 pytestmark = pytest.mark.requirement("HOUSE-20")
@@ -53,3 +55,15 @@ def test_port_and_effect_are_the_declared_ones_unless_the_call_says_others():
     assert code(port="c").port == "c"
     assert code(effect="none").retry
     assert UnavailableCode("a.b", "it is down", port="a")().effect == "none"
+
+
+@pytest.mark.requirement("ASKING-08")
+def test_a_quoted_message_keeps_its_own_quotes_and_ends_no_quote() -> None:
+    assert shown("token `4fe\x1b` has been revoked") == "`token '4fe\ufffd' has been revoked`"
+    assert shown("`" * 300, 10) == "`" + "'" * 10 + "…`"
+
+
+@pytest.mark.requirement("ASKING-08")
+def test_a_postgresql_server_that_is_down_is_told_in_the_words_of_the_system() -> None:
+    refused = ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 5432)")
+    assert words_of(refused) == "`connection refused`"

@@ -332,15 +332,17 @@ def needs_of(
         return await govern_action(walk, request, caller, progress=progress)
 
     def standing(head: Head) -> Refused | None:
-        return standing_of_caller(walk, head.agent, head.identity, head.key, head.certificate)
+        return standing_of_caller(
+            walk.authority, walk.counters.quota, head.agent, head.identity, head.key, head.certificate
+        )
 
     return GatewayServices(
         prover=prover,
         govern=govern,
         visible=partial(list_capabilities, walk),
         offers=upstream,
-        refuse_held=partial(refuse_held, walk),
-        open_stream=partial(open_stream, walk),
+        refuse_held=partial(refuse_held, walk.recorder.ledger, walk.authority, walk.verification),
+        open_stream=partial(open_stream, walk.recorder.ledger, walk.authority, walk.live, walk.verification),
         approval_page=lambda approval: f"{page}/approvals/{approval}" if page else "",
         waits=partial(still_waits, walk.authority.approvals, walk.clock),
         asked=partial(was_asked_by, walk.authority.approvals),
@@ -386,14 +388,9 @@ async def gateway_world(
         # The verifier takes proofs for this very authority only, which is known once the port is.
         prover._authorities |= {f"127.0.0.1:{address[1]}".encode()}
         yield World(
-            url=f"http://127.0.0.1:{address[1]}",
-            uds=uds,
-            walk=walk,
-            gateway=gateway,
-            upstream=upstream,
-            home=home,
-            calls=calls,
-        )
+            url=f"http://127.0.0.1:{address[1]}", uds=uds, walk=walk, gateway=gateway, upstream=upstream,
+            home=home, calls=calls,
+        )  # fmt: skip
         stop.set()
         await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()

@@ -9,6 +9,11 @@ from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.flows.state.walk import Walk
 
 
+def to_compare(walk: Walk) -> tuple[Any, Any]:
+    """To compare tools with what servers offer."""
+    return walk.authority.registry, walk.verification.upstream
+
+
 def to_end(walk: Walk) -> tuple[Any, Any, Any]:
     """To revoke and to hold."""
     return walk.recorder, walk.authority, walk.live
@@ -32,6 +37,11 @@ def to_follow(walk: Walk) -> tuple[Any, Any, Any, Any]:
 def to_open(walk: Walk) -> tuple[Any, Any, Any, Any]:
     """To open an approval for an answer."""
     return walk.recorder.ledger, walk.authority, walk.asking.openings, walk.entropy
+
+
+def to_show(walk: Walk) -> tuple[Any, Any, Any]:
+    """To show tools."""
+    return walk.authority, walk.verification, walk.limits
 
 
 def to_sign_in(walk: Walk) -> tuple[Any, Any]:

@@ -78,7 +78,10 @@ def described_by(bench: Bench) -> DescribingUpstream:
 
 async def approve_offered(walk: Walk, server: str, tool: str, *, by: str = "alice") -> None:
     """An owner says yes to what a real server says now."""
-    text, pin = offered_text(walk, server, tool), walk.verification.pins.current(server, tool)
+    text, pin = (
+        offered_text(walk.authority.registry, walk.verification.upstream, server, tool),
+        walk.verification.pins.current(server, tool),
+    )
     assert text is not None
     token = signed_approval(
         server,

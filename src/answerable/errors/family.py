@@ -24,8 +24,10 @@ TEXT_CHARS_MAX = 120
 
 
 def shown(text: object, limit: int = TEXT_CHARS_MAX) -> str:
-    """Quote untrusted text: in backticks, printable, cut at `limit` characters."""
-    printable = "".join(c if c.isprintable() and c != "`" else "�" for c in str(text)[: limit + 1])
+    """Quote untrusted text: in backticks, printable, cut at `limit` characters. A backtick in it becomes an
+    apostrophe."""
+    cut = str(text)[: limit + 1].replace("`", "'")
+    printable = "".join(c if c.isprintable() else "�" for c in cut)
     return f"`{printable[:limit]}…`" if len(printable) > limit else f"`{printable}`"
 
 

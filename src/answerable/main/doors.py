@@ -46,15 +46,25 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         govern=partial(forward_action, product.walk),
         visible=partial(list_capabilities, product.walk),
         offers=product.upstream,
-        refuse_held=partial(refuse_held, product.walk),
-        open_stream=partial(open_stream, product.walk),
+        refuse_held=partial(
+            refuse_held, product.walk.recorder.ledger, product.walk.authority, product.walk.verification
+        ),
+        open_stream=partial(
+            open_stream,
+            product.walk.recorder.ledger,
+            product.walk.authority,
+            product.walk.live,
+            product.walk.verification,
+        ),
         approval_page=partial(approval_page, product.walk.asking.passkeys),
         waits=partial(still_waits, product.walk.authority.approvals, product.walk.clock),
         asked=partial(was_asked_by, product.walk.authority.approvals),
         standing=partial(_standing, product),
         share=product.share,
         refused=product.doors.at("mcp"),
-        unregistered=partial(note_unregistered, product.walk),
+        unregistered=partial(
+            note_unregistered, product.walk.authority.registry, product.walk.verification.sightings
+        ),
     )
     gateway = settings.gateway
     limits = GatewayLimits(
@@ -163,7 +173,14 @@ def _standing(product: Product, head: Head) -> Refused | None:
     """Return why nothing of this caller is allowed now, whatever it sends; None if it is in force."""
     from answerable.flows.walk.refuse_at_door import standing_of_caller
 
-    return standing_of_caller(product.walk, head.agent, head.identity, head.key, head.certificate)
+    return standing_of_caller(
+        product.walk.authority,
+        product.walk.counters.quota,
+        head.agent,
+        head.identity,
+        head.key,
+        head.certificate,
+    )
 
 
 async def serve_workloads(

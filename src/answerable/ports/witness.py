@@ -39,8 +39,9 @@ class Witness(Protocol):
     """Promises: each call sends one request and ends within a time limit, whatever the peer sends and however slowly;
     the result is bounded and unverified, so the caller verifies it; calls may run concurrently.
 
-    Raises only Unavailable: `witness.unreachable`, `witness.answer` for an answer outside the protocol, and
-    `witness.key_unknown` while a witness that starts for the first time has no key yet.
+    Raises only Unavailable: `witness.unreachable`, `witness.failed` with what it says of its own failure,
+    `witness.answer` for an answer outside the protocol, and `witness.key_unknown` while a witness that starts for the
+    first time has no key yet.
     """
 
     @property

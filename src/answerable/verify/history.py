@@ -92,6 +92,8 @@ class History:
     def finished(self) -> LedgerReport:
         """Finish the checks after the last range, and return the report."""
         signatures = self._signatures
+        for finding in self._times.rest():
+            self._findings.add(finding)
         self._check_ends()
         if self._upper is not None and self._is_whole:
             self._upper.finish()

@@ -41,6 +41,8 @@ class Times:
         self._passed = 0
         self._not_before = 0
         self._latest = 0
+        # The present step back: its first entry, how far it went, and how many entries are dated before the latest one.
+        self._stepped_at = self._stepped_ms = self._behind = 0
 
     def faults(self, entry_range: EntryRange) -> Iterator[Finding]:
         """Yield the faults in the times of the next range."""
@@ -75,14 +77,28 @@ class Times:
                 text = f"it says {instant(at)}, and was cosigned by {by}"
                 yield entry_range.fault_at(index, Fault("time.ahead", text))
 
+    def rest(self) -> Iterator[Finding]:
+        """Yield the step back that lasts to the end of the log, and is reported once all of its entries are counted."""
+        if self._behind:
+            more = f", and {self._behind} entries are dated so" if self._behind > 1 else ""
+            message = f"the clock stepped back by {self._stepped_ms} ms{more}"
+            yield Finding(rule="clock.back", severity="warning", message=message, index=self._stepped_at)
+        self._behind = self._stepped_ms = 0
+
     def _steps_back(self, entry_range: EntryRange) -> Iterator[Finding]:
+        """Yield each step back that ended in this range, at its first entry."""
         ats, latest = entry_range.ats, self._latest
         if not ats:
             return
         if ats[0] < latest - self._step_back_ms or not all(map(le, ats, ats[1:])):
             for index, at in enumerate(ats, entry_range.first):
                 if at < latest - self._step_back_ms:
-                    message = f"the clock stepped back by {latest - at} ms"
-                    yield Finding(rule="clock.back", severity="warning", message=message, index=index)
+                    self._stepped_at = self._stepped_at if self._behind else index
+                    self._stepped_ms = max(self._stepped_ms, latest - at)
+                    self._behind += 1
+                else:
+                    yield from self.rest()
                 latest = max(latest, at)
+        else:
+            yield from self.rest()
         self._latest = max(latest, ats[-1])

@@ -80,7 +80,7 @@ def _tell_blocked(walk: Walk, told: frozenset[tuple[str, str, str]]) -> frozense
     blocked: set[tuple[str, str, str]] = set()
     for server in sorted(walk.authority.registry.current.servers):
         try:
-            states = tool_states(walk, server)
+            states = tool_states(walk.authority, walk.verification, walk.limits, server)
         except AnswerableError:
             continue
         for state in states:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 0.05
 """Interval of checks of the panic file where the system does not signal changes, and while it is present."""
+SETTLE_SECONDS: Final = 0.01
+"""How long a press that the product did not write is looked at again for: `touch` makes the file, and then dates it."""
 REST_SECONDS: Final = 1.0
 """Interval of checks although changes are signalled."""
 
@@ -154,6 +156,7 @@ async def following_panic(
             is_told = watch.tells()
             found = panic_file.pressed(directory)
             if found is not None and found.id != seen:
+                found = await _settled(directory, found)
                 await _held(walk, found, workloads)
                 seen = found.id
             if is_made:
@@ -161,6 +164,15 @@ async def following_panic(
                 await _held(walk, panic_file.made(directory, now=walk.clock.now()), workloads)
             rests = is_told and found is None
             is_made = await watch.news(seconds_max=until_round(rest_seconds) if rests else LOOK_SECONDS)
+
+
+async def _settled(directory: Path, found: Press) -> Press:
+    """Return the press as whoever makes it leaves it, or as it was found if it is gone by then: two looks at one press
+    would hold twice. A press of the product is whole when it has its name."""
+    if found.told:
+        return found
+    await anyio.sleep(SETTLE_SECONDS)
+    return panic_file.pressed(directory) or found
 
 
 async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:

@@ -79,7 +79,7 @@ async def test_every_hold_that_stops_an_agent_is_told_of_it_and_no_other_one():
     ]
     for kind, name in (*of_it, ("agent", "rover"), ("mandate", "m-2"), ("tool", "crm/get_case")):
         await place_hold(*to_hold(bench.walk), holdable(kind, name), by="operator")
-    found = holds_of_agent(bench.walk, SCOUT)
+    found = holds_of_agent(bench.authority, SCOUT)
     assert {one.what for one in found} == {holdable(*one) for one in of_it}
 
 
@@ -88,18 +88,18 @@ async def test_an_agent_that_can_prove_itself_by_held_keys_alone_is_told_as_stop
     bench = await Bench().registered()
     await bench.issue()
     key = bench.authority.registry.current.agents[SCOUT].keys[0].thumbprint
-    assert standing_of(bench.walk, SCOUT) == ("active", "")
+    assert standing_of(bench.authority, SCOUT) == ("active", "")
     placed = await place_hold(*to_hold(bench.walk), holdable("key", key), by="operator")
-    assert standing_of(bench.walk, SCOUT) == ("stopped", placed.hold.id)
-    assert standing_of(bench.walk, "rover") == ("active", "")
+    assert standing_of(bench.authority, SCOUT) == ("stopped", placed.hold.id)
+    assert standing_of(bench.authority, "rover") == ("active", "")
     (told,) = possible(await moment_now(bench.walk, "crm.read"), agents=("scout",), resource="")
     assert (told.effect, told.by) == ("deny", ("held.key", placed.hold.id))
     # Once it can prove itself otherwise, too, it is not.
     document = parse(bench.authority.registry.documents()["Agent/scout"])
     spec = {**document["spec"], "unixUids": [4711]}
     await apply_registry(bench.walk, [{**document, "spec": spec}], by="operator")
-    assert standing_of(bench.walk, SCOUT) == ("active", "")
-    assert [one.id for one in holds_of_agent(bench.walk, SCOUT)] == [placed.hold.id]
+    assert standing_of(bench.authority, SCOUT) == ("active", "")
+    assert [one.id for one in holds_of_agent(bench.authority, SCOUT)] == [placed.hold.id]
     await apply_registry(bench.walk, [document], by="operator")
     await revoke_authority(
         bench.recorder,
@@ -109,7 +109,7 @@ async def test_an_agent_that_can_prove_itself_by_held_keys_alone_is_told_as_stop
         by="operator",
         looks_back=False,
     )
-    assert standing_of(bench.walk, SCOUT) == ("revoked", "")
+    assert standing_of(bench.authority, SCOUT) == ("revoked", "")
 
 
 @pytest.mark.requirement("SAME-23")
@@ -117,7 +117,7 @@ async def test_an_agent_that_is_not_active_is_told_by_its_status():
     bench, workloads = await enrolling()
     for status in ("suspended", "retired"):
         await set_agent_status(workloads, SCOUT, status, by="operator")
-        assert standing_of(bench.walk, SCOUT) == (status, "")
+        assert standing_of(bench.authority, SCOUT) == (status, "")
 
 
 async def used(bench: Bench, workloads: Workloads) -> None:

@@ -30,8 +30,26 @@ async def test_a_register_that_cannot_be_read_for_a_moment_ends_nothing(caplog):
     bench = await bench_to_hold()
     _, caller = bench.request("get_case", {"case": "4711"})
     cut: list[str] = []
-    open_stream(bench.walk, caller, "m-1", "crm", cut=lambda: cut.append("once"))
-    left = open_stream(bench.walk, caller, "m-1", "crm", cut=lambda: cut.append("never"))
+    open_stream(
+        bench.recorder.ledger,
+        bench.authority,
+        bench.live,
+        bench.walk.verification,
+        caller,
+        "m-1",
+        "crm",
+        cut=lambda: cut.append("once"),
+    )
+    left = open_stream(
+        bench.recorder.ledger,
+        bench.authority,
+        bench.live,
+        bench.walk.verification,
+        caller,
+        "m-1",
+        "crm",
+        cut=lambda: cut.append("never"),
+    )
     left()
     epoch, failures = bench.authority.holds.epoch, [1, 1]
 
@@ -62,14 +80,14 @@ async def test_a_register_that_cannot_be_read_for_a_moment_ends_nothing(caplog):
     assert cut == ["once"]
     assert "cannot be looked at right now" in caplog.text
     with pytest.raises(Refused):
-        refuse_held(bench.walk, caller, "m-1", "crm")
+        refuse_held(bench.recorder.ledger, bench.authority, bench.walk.verification, caller, "m-1", "crm")
 
 
 async def test_who_is_not_held_is_let_through_at_the_same_doors():
     bench = await bench_to_hold()
     _, caller = bench.request("get_case", {"case": "4711"})
-    refuse_held(bench.walk, caller, "m-1", "crm")
-    refuse_held(bench.walk, caller, "m-unknown", "crm")
+    refuse_held(bench.recorder.ledger, bench.authority, bench.walk.verification, caller, "m-1", "crm")
+    refuse_held(bench.recorder.ledger, bench.authority, bench.walk.verification, caller, "m-unknown", "crm")
 
 
 async def test_instances_that_cannot_be_ended_now_are_once_they_can():
@@ -198,7 +216,16 @@ async def test_a_task_that_is_ended_while_its_hold_is_recorded_cuts_first():
     bench = await bench_to_hold()
     _, caller = bench.request("get_case", {"case": "4711"})
     cut: list[str] = []
-    open_stream(bench.walk, caller, "m-1", "crm", cut=lambda: cut.append("stream"))
+    open_stream(
+        bench.recorder.ledger,
+        bench.authority,
+        bench.live,
+        bench.walk.verification,
+        caller,
+        "m-1",
+        "crm",
+        cut=lambda: cut.append("stream"),
+    )
     submit = bench.recorder.ledger.submit
 
     def ended(entry: object) -> object:

@@ -65,7 +65,16 @@ async def test_while_nothing_is_open_nobody_looks():
             await anyio.sleep(0.001)
         assert seen == []
         _, caller = bench.request("get_case", {"case": "4711"})
-        ended = open_stream(bench.walk, caller, "m-1", "crm", cut=list)
+        ended = open_stream(
+            bench.recorder.ledger,
+            bench.authority,
+            bench.live,
+            bench.walk.verification,
+            caller,
+            "m-1",
+            "crm",
+            cut=list,
+        )
         await until(lambda: len(seen) > 1)
         ended()
         await anyio.sleep(0.01)
@@ -84,7 +93,16 @@ async def test_a_stream_that_is_opened_later_is_cut_by_the_hold_of_another_proce
         tasks.start_soon(following(bench))
         await anyio.sleep(0.01)
         _, caller = bench.request("get_case", {"case": "4711"})
-        open_stream(bench.walk, caller, "m-1", "crm", cut=lambda: cut.append("stream"))
+        open_stream(
+            bench.recorder.ledger,
+            bench.authority,
+            bench.live,
+            bench.walk.verification,
+            caller,
+            "m-1",
+            "crm",
+            cut=lambda: cut.append("stream"),
+        )
         await anyio.sleep(0.01)
         held_by_another_process(bench)
         await until(lambda: cut)
@@ -125,5 +143,14 @@ async def test_what_is_opened_under_a_hold_of_another_process_is_refused_without
         await anyio.sleep(0.01)
         held_by_another_process(bench)
         with pytest.raises(Refused):
-            open_stream(bench.walk, caller, "m-1", "crm", cut=list)
+            open_stream(
+                bench.recorder.ledger,
+                bench.authority,
+                bench.live,
+                bench.walk.verification,
+                caller,
+                "m-1",
+                "crm",
+                cut=list,
+            )
         tasks.cancel_scope.cancel()

@@ -26,7 +26,7 @@ from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
-from tests.worlds.parts import to_hold
+from tests.worlds.parts import to_compare, to_hold, to_show
 from tests.worlds.tool import approval, described, described_by, describing
 from tests.worlds.walk import fields_of
 
@@ -305,7 +305,7 @@ async def test_a_definition_in_the_document_is_the_only_one_that_counts():
     with pytest.raises(Refused) as raised:
         await approve_tool(bench.walk, approval(POISONED), by="operator")
     assert raised.value.code == "tool.declared"
-    state = tool_state(bench.walk, "crm", "get_case")
+    state = tool_state(*to_show(bench.walk), "crm", "get_case")
     assert (state.standing, state.source, state.pinned) == ("changed", "document", digest)
 
 
@@ -321,17 +321,17 @@ async def test_how_tools_stand_is_told_with_what_changed():
     bench.upstream.listed["crm"]["unheard_of"] = {"name": "unheard_of", "inputSchema": {"type": "object"}}
     await approve_tool(bench.walk, approval(described()), by="operator")
     described_by(bench).says["get_case"] = POISONED
-    found = {one.tool: one.standing for one in tool_states(bench.walk, "crm")}
+    found = {one.tool: one.standing for one in tool_states(*to_show(bench.walk), "crm")}
     assert found == {"get_case": "changed", "refund": "new", "unheard_of": "unregistered"}
-    (change,) = changes_of(bench.walk, tool_state(bench.walk, "crm", "get_case"))
+    (change,) = changes_of(*to_compare(bench.walk), tool_state(*to_show(bench.walk), "crm", "get_case"))
     assert change.grave
     assert "id_rsa" in change.text
     for name, code in (("nobody", "tool.unknown"),):
         with pytest.raises(Refused) as raised:
-            tool_state(bench.walk, "crm", name)
+            tool_state(*to_show(bench.walk), "crm", name)
         assert raised.value.code == code
     with pytest.raises(Refused) as raised:
-        tool_states(bench.walk, "crn")
+        tool_states(*to_show(bench.walk), "crn")
     assert raised.value.code == "server.unknown"
 
 
@@ -360,12 +360,12 @@ async def test_a_definition_that_is_larger_than_is_read_blocks_its_tool():
 async def test_a_tool_that_nobody_offers_or_that_is_as_pinned_has_no_changes():
     bench = await bench_with()
     await approve_tool(bench.walk, approval(described()), by="operator")
-    state = tool_state(bench.walk, "crm", "get_case")
-    assert (state.standing, changes_of(bench.walk, state)) == ("pinned", ())
+    state = tool_state(*to_show(bench.walk), "crm", "get_case")
+    assert (state.standing, changes_of(*to_compare(bench.walk), state)) == ("pinned", ())
     bench.walk.verification.upstream = Silent(clock=bench.clock, tools={})
-    away = tool_state(bench.walk, "crm", "get_case")
-    assert (away.standing, away.offered, changes_of(bench.walk, away)) == ("away", "", ())
-    refund = tool_state(bench.walk, "crm", "refund")
+    away = tool_state(*to_show(bench.walk), "crm", "get_case")
+    assert (away.standing, away.offered, changes_of(*to_compare(bench.walk), away)) == ("away", "", ())
+    refund = tool_state(*to_show(bench.walk), "crm", "refund")
     assert (refund.standing, refund.source, refund.blocked) == ("away", "", "")
 
 
@@ -373,7 +373,7 @@ async def test_a_tool_that_nobody_offers_or_that_is_as_pinned_has_no_changes():
 async def test_of_a_new_tool_all_is_told_beside_its_neighbours():
     bench = await bench_with(get_case=described(), refund=described("refund"))
     bench.upstream.listed["crm"]["refund_"] = {"name": "refund_", "inputSchema": {"type": "object"}}
-    found = changes_of(bench.walk, tool_state(bench.walk, "crm", "refund"))
+    found = changes_of(*to_compare(bench.walk), tool_state(*to_show(bench.walk), "crm", "refund"))
     assert found[0].text == "its name can be taken for `refund_` of the same server"
 
 

@@ -148,6 +148,18 @@ def test_a_clock_set_back_far_is_mentioned(tmp_path: Path) -> None:
     assert [(one.rule, one.index) for one in report.findings] == [("clock.back", 4)]
 
 
+@pytest.mark.requirement("LEDGER-43")
+def test_each_step_of_the_clock_is_mentioned_once_with_its_entries(tmp_path: Path) -> None:
+    back = [START + 60_000 + more for more in range(600)]
+    times = (START + 900_000, *back, START + 901_000, START + 902_000, START, START + 1_000)
+    entries = [genesis(), *(entry(Tag.MANDATE_CLOSED, {"mandate": "m"}, at=at) for at in times)]
+    report = checked(ForgedLog(directory=tmp_path, entries=entries, seals=(len(entries),)).written())
+    assert [(one.rule, one.index, one.message) for one in report.findings] == [
+        ("clock.back", 2, "the clock stepped back by 840000 ms, and 600 entries are dated so"),
+        ("clock.back", 604, "the clock stepped back by 902000 ms, and 2 entries are dated so"),
+    ]
+
+
 def test_findings_are_cut_but_counted(tmp_path: Path) -> None:
     many = [end(BEGUN, BEGIN, "a-1") for _ in range(FINDINGS_MAX + 50)]
     report = checked(ForgedLog(directory=tmp_path, entries=[*prelude(), *many], seals=(BEGIN,)).written())

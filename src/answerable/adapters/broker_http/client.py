@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS_MAX: Final = 2.0
 ANSWER_SECONDS_MAX: Final = 20.0
+LIST_SECONDS_MAX: Final = 8.0
+"""Less than a command waits for the server to read something, so that the user hears that the broker is silent."""
 
 Answer = TypeVar("Answer")
 _encoder: Final = msgspec.json.Encoder()
@@ -90,7 +92,7 @@ class HttpLeaseBroker:
 
     async def end(self, names: Sequence[Under], *, why: str, wait_seconds: float) -> EndedLeases:
         asked = {"names": names, "why": why, "wait_seconds": wait_seconds}
-        answer = await self._ask("end", asked, _Ended, wait_seconds)
+        answer = await self._ask("end", asked, _Ended, wait_seconds + ANSWER_SECONDS_MAX)
         return EndedLeases(ended=answer.ended, unrevoked=answer.unrevoked, more=answer.more)
 
     async def recall(self, log: str, named: Sequence[tuple[LeaseName, str]]) -> int:
@@ -100,11 +102,12 @@ class HttpLeaseBroker:
         self, log: str, after: int | None, *, wait_seconds: float
     ) -> tuple[int, Sequence[LeaseChange]]:
         asked = {"log": log, "after": after, "wait_seconds": wait_seconds}
-        answer = await self._ask("changes", asked, _Changed, wait_seconds)
+        answer = await self._ask("changes", asked, _Changed, wait_seconds + ANSWER_SECONDS_MAX)
         return answer.last, [LeaseChange(*one) for one in answer.changes]
 
     async def leases(self, which: LeaseList, limit: int = LISTED_MAX, *, after: str = "") -> Sequence[Lease]:
-        return (await self._ask("leases", {"which": which, "limit": limit, "after": after}, _Listed)).leases
+        asked = {"which": which, "limit": limit, "after": after}
+        return (await self._ask("leases", asked, _Listed, LIST_SECONDS_MAX)).leases
 
     async def targets(self) -> Sequence[BrokerTarget]:
         found = (await self._ask("targets", {}, _Targets)).targets
@@ -125,11 +128,10 @@ class HttpLeaseBroker:
         return (await self._ask("narrow", asked, _Narrowed)).grants
 
     async def _ask(
-        self, what: str, members: dict[str, Any], kind: type[Answer], wait_seconds: float = 0.0
+        self, what: str, members: dict[str, Any], kind: type[Answer], seconds: float = ANSWER_SECONDS_MAX
     ) -> Answer:
         """Post one request and decode the answer. Raises Unavailable: `broker.unreachable` (nothing was sent),
         `broker.failed`."""
-        seconds = wait_seconds + ANSWER_SECONDS_MAX
         timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS_MAX)
         transport = httpx2.AsyncHTTPTransport(uds=self._socket, verify=no_tls())
         try:
@@ -142,7 +144,8 @@ class HttpLeaseBroker:
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
             raise BROKER_UNREACHABLE() from None
         except (httpx2.HTTPError, TimeoutError) as error:
-            why = connection_fault(error)
+            is_late = isinstance(error, TimeoutError | httpx2.TimeoutException)
+            why = f"no answer within {seconds:g} s" if is_late else connection_fault(error)
             raise BROKER_FAILED(f"the broker did not answer: {why}") from None
         if response.status_code != 200 or len(response.content) > 8 * BODY_BYTES_MAX:
             raise BROKER_FAILED(f"the broker answered {response.status_code}: {shown(response.text[:200])}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import asyncpg
 
+from answerable.connection_fault import connection_fault
 from answerable.core.lease.password_tries import others_to_try
 from answerable.errors import Unavailable, UnavailableCode, shown
 from answerable.errors.codes.leases import LEASE_TARGET
@@ -174,5 +175,7 @@ def words_of(failure: BaseException) -> str:
     """Return the server's or driver's message in one line, without the details that quote what was sent."""
     if isinstance(failure, TimeoutError | asyncio.TimeoutError):
         return "no answer in time"
+    if isinstance(failure, OSError):
+        return shown(connection_fault(failure))
     first = str(failure.args[0]) if failure.args else ""
     return shown(" ".join(first.split()) or type(failure).__name__)

@@ -12,7 +12,7 @@ from answerable.connection_fault import connection_fault
 from answerable.core.tlog.note import NOTE_BYTES_MAX
 from answerable.core.tlog.text import decimal
 from answerable.errors import Malformed, Unavailable, shown
-from answerable.errors.codes.tlog import TLOG_DECIMAL, WITNESS_ANSWER, WITNESS_UNREACHABLE
+from answerable.errors.codes.tlog import TLOG_DECIMAL, WITNESS_ANSWER, WITNESS_FAILED, WITNESS_UNREACHABLE
 from answerable.ports.witness import Cosigned, Denied, Remembered
 from answerable.unix_http import no_tls
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from answerable.ports.witness import WitnessAnswer
 
 SIZE_MEDIA_TYPE: Final = "text/x.tlog.size"
+REASON_MEDIA_TYPE: Final = "text/plain"
+REASON_BYTES_MAX: Final = 300
 SIZE_BYTES_MAX: Final = 32
 SIGNATURES_BYTES_MAX: Final = 65_536
 """Sixteen ML-DSA-44 cosignatures and more."""
@@ -85,6 +87,8 @@ class HttpWitness:
         if status == 409 and media_type == SIZE_MEDIA_TYPE:
             return Remembered(size=self._size(content))
         denied = _DENIALS.get(status)
+        if denied is None and status >= 500 and media_type == REASON_MEDIA_TYPE and content.strip():
+            raise self._failed(status, content)
         if denied is None:
             raise self._odd(f"status {status}")
         return denied
@@ -135,6 +139,13 @@ class HttpWitness:
             return decimal(text[:-1], what="size")
         except Malformed:
             raise self._odd(f"a size of {shown(text)}") from None
+
+    def _failed(self, status: int, content: bytes) -> Unavailable:
+        """Return the failure that the witness tells of. Its words are another process's: they are cut and quoted."""
+        first = content.strip()[:REASON_BYTES_MAX].decode("utf-8", "replace").splitlines()[0]
+        return WITNESS_FAILED(
+            f"witness {shown(self._name)} cannot cosign (status {status}): {shown(first, REASON_BYTES_MAX)}"
+        )
 
     def _unreachable(self, why: str) -> Unavailable:
         return WITNESS_UNREACHABLE(f"witness {shown(self._name)} was not reached: {why}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import msgspec
 from anyio import to_thread
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -25,6 +26,7 @@ from answerable.core.lease.wire import (
 )
 from answerable.errors import AnswerableError, Malformed, shown
 from answerable.errors.codes.leases import BROKER_TOO_MANY, TARGET_UNKNOWN_MALFORMED
+from answerable.errors.codes.services import HTTP_LEFT
 from answerable.flows.leases.revoke_lease import begin, end_within
 from answerable.flows.leases.rotate_due import due_now
 from answerable.flows.leases.settle_leases import find_strays
@@ -279,10 +281,13 @@ def _route(name: str, kind: type[Any], act: Callable[[Any], Awaitable[dict[str, 
 
 async def _body(request: Request) -> bytes:
     received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > BODY_BYTES_MAX:
-            raise BROKER_TOO_MANY(f"a body has at most {BODY_BYTES_MAX} bytes")
+    try:
+        async for chunk in request.stream():
+            received += chunk
+            if len(received) > BODY_BYTES_MAX:
+                raise BROKER_TOO_MANY(f"a body has at most {BODY_BYTES_MAX} bytes")
+    except ClientDisconnect:
+        raise HTTP_LEFT() from None
     return bytes(received)
 
 

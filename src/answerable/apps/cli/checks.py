@@ -326,7 +326,7 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
             name=f"witness {witness.name}",
             state="fault" if alarmed else "ok",
             says=_witness(witness),
-            advice="check that it runs and can be reached; see the reason" if alarmed else "",
+            advice="do what the reason says; a witness must run and be reachable" if alarmed else "",
         )
 
 

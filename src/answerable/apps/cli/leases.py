@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 Name = Annotated[
     str, typer.Argument(help="Name of a lease, or of a target for all of its leases.", metavar="NAME")
 ]
+
+_EMPTY: Final = {
+    "open": "none: no lease is live",
+    "unrevoked": "none: no lease is unrevoked",
+    "ended": "none yet",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -68,7 +74,7 @@ def list_leases(
                 )
                 for one in items
             ],
-            empty="none: no lease is live" if which != "ended" else "none yet",
+            empty=_EMPTY[which],
         )
     return CHECK_FAILED if unrevoked and items else None
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from answerable.apps.console.desk import Asked
     from answerable.core.registry.documents.documents import Agent
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters
 
 LINES_MAX: Final = 20
 AGENTS_MAX: Final = 200
@@ -38,7 +38,7 @@ async def agents(asked: Asked) -> Response:
         for name in walk.authority.registry.documents()
         if name.startswith("Agent/")
     )
-    rows = [_row(walk, name) for name in names if name > after]
+    rows = [_row(walk.authority, name) for name in names if name > after]
     more = rows[AGENTS_MAX - 1]["name"] if len(rows) > AGENTS_MAX else ""
     return asked.page("agents.html", rows=rows[:AGENTS_MAX], more=more)
 
@@ -53,7 +53,7 @@ async def agent(asked: Asked) -> Response:
     mandates = await mandates_in(walk.authority, "open", "held", "not_yet", "spent", agent=name)
     return asked.page(
         "agent.html",
-        agent=_row(walk, name),
+        agent=_row(walk.authority, name),
         registered=found,
         mandates=mandates[:MANDATES_MAX],
         mandates_count=len(mandates),
@@ -106,9 +106,9 @@ async def hold(asked: Asked) -> Response:
     return asked.page(template, hold=found, what=described(found.what), report=report)
 
 
-def _row(walk: Walk, name: str) -> dict[str, Any]:
-    found: Agent | None = walk.authority.registry.current.agents.get(AgentId(name))
-    state, held = standing_of(walk, name)
+def _row(authority: AuthorityRegisters, name: str) -> dict[str, Any]:
+    found: Agent | None = authority.registry.current.agents.get(AgentId(name))
+    state, held = standing_of(authority, name)
     return {
         "name": name,
         "owner": found.ownership.owner if found is not None else "",

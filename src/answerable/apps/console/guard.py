@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import anyio
+from starlette.requests import ClientDisconnect
 
 from answerable.core.canonical import Limits, parse
 from answerable.errors import shown
@@ -19,6 +20,7 @@ from answerable.errors.codes.services import (
     CONSOLE_METHOD,
     CONSOLE_ORIGIN,
     CONSOLE_TOO_MANY,
+    HTTP_LEFT,
     REQUEST_BODY,
     REQUEST_MEDIA_TYPE,
     REQUEST_SIZE,
@@ -79,14 +81,17 @@ def check_request(needs: ConsoleServices, request: Request) -> None:
 
 
 async def body_of(request: Request, limits: ConsoleLimits) -> bytes:
-    """Return the body, reading at most the allowed bytes and time. Raises Malformed (`request.size`,
-    `request.slow`)."""
+    """Return the body, reading at most the allowed bytes and time. Raises Malformed (`request.size`, `request.slow`,
+    `http.left`)."""
     received = bytearray()
     with anyio.move_on_after(limits.body_seconds_max) as reading:
-        async for chunk in request.stream():
-            received += chunk
-            if len(received) > limits.body_bytes_max:
-                raise REQUEST_SIZE(f"the body has more than {limits.body_bytes_max} bytes")
+        try:
+            async for chunk in request.stream():
+                received += chunk
+                if len(received) > limits.body_bytes_max:
+                    raise REQUEST_SIZE(f"the body has more than {limits.body_bytes_max} bytes")
+        except ClientDisconnect:
+            raise HTTP_LEFT() from None
     if reading.cancelled_caught:
         raise REQUEST_SLOW(f"the body took longer than {limits.body_seconds_max:g} seconds")
     return bytes(received)

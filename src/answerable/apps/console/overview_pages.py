@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
     from answerable.apps.console.desk import Asked
     from answerable.flows.state.figures_desk import StatisticsState
-    from answerable.flows.state.parts import Recorder
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
     from answerable.flows.state.policy_desk import PolicyState
     from answerable.flows.state.reach_desk import NotificationState
-    from answerable.flows.state.walk import Walk
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.clock import Clock
@@ -42,7 +41,7 @@ async def overview(asked: Asked) -> Response:
     return asked.page(
         template,
         waiting=_waiting(walk.authority.approvals, walk.clock),
-        agents=agents_counted(walk),
+        agents=agents_counted(walk.authority),
         day=await _day(walk.recorder, walk.authority.registry, walk.asking.figures, walk.policies),
         ledger={"origin": walk.recorder.ledger.origin, "size": walk.recorder.ledger.size},
         holds=holds_in_force(walk.authority.holds, walk.clock),
@@ -64,10 +63,10 @@ def holds_in_force(holds: HoldRegister, clock: Clock) -> list[dict[str, Any]]:
     ]
 
 
-def agents_counted(walk: Walk) -> dict[str, int]:
+def agents_counted(authority: AuthorityRegisters) -> dict[str, int]:
     """Count registered agents by state: `active`, `stopped` (held or revoked), and `other`."""
-    counted = Counter(standing_of(walk, one)[0] for one in walk.authority.registry.current.agents)
-    registered = sum(key.startswith("Agent/") for key in walk.authority.registry.documents())
+    counted = Counter(standing_of(authority, one)[0] for one in authority.registry.current.agents)
+    registered = sum(key.startswith("Agent/") for key in authority.registry.documents())
     stopped = counted["stopped"] + counted["revoked"]
     return {
         "active": counted["active"],

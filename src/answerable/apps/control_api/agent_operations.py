@@ -86,7 +86,7 @@ async def show_agent(call: Call) -> answers.AgentState:
                 expires_at=instant(one.expires_at) if one.expires_at else None,
                 reason=one.reason,
             )
-            for one in holds_of_agent(call.walk, name)
+            for one in holds_of_agent(call.walk.authority, name)
         ),
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from msgspec import to_builtins
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
@@ -22,6 +23,7 @@ from answerable.core.identity.proof.door_refusal import sender_of, untold
 from answerable.errors import AnswerableError, Broken, shown
 from answerable.errors.codes.services import (
     CONTROL_FAILED,
+    HTTP_LEFT,
     REQUEST_MEDIA_TYPE,
     REQUEST_METHOD,
     REQUEST_PATH_UNKNOWN,
@@ -128,10 +130,13 @@ def _query(request: Request, allowed: set[str]) -> dict[str, str]:
 async def _body(request: Request, limits: Limits) -> JSONValue:
     """Return the body, read up to its limit and parsed strictly. An absent body is an empty object."""
     received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > limits.size_bytes_max:
-            raise REQUEST_SIZE(f"the body has more than {limits.size_bytes_max} bytes")
+    try:
+        async for chunk in request.stream():
+            received += chunk
+            if len(received) > limits.size_bytes_max:
+                raise REQUEST_SIZE(f"the body has more than {limits.size_bytes_max} bytes")
+    except ClientDisconnect:
+        raise HTTP_LEFT() from None
     if not received:
         return {}
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

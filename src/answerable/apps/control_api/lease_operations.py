@@ -10,6 +10,8 @@ from answerable.apps.control_api.call import instant, page_of
 from answerable.apps.control_api.operation import Operation, operation
 from answerable.apps.control_api.schemas import TEXT, choice
 from answerable.core.lease.wire import LEASE_LISTS, lease_list
+from answerable.errors import shown
+from answerable.errors.codes.leases import LEASE_UNKNOWN
 from answerable.flows.revocation.look_at_leases import all_leases, boundaries, broker_of
 
 if TYPE_CHECKING:
@@ -55,11 +57,24 @@ async def end_lease(call: Call) -> answers.LeasesEnded:
     ended = await broker_of(call.walk.live.leases).asks.end(
         [("credential", name)], why="somebody ended it", wait_seconds=END_WAIT_SECONDS
     )
+    if not (ended.ended or ended.unrevoked or ended.more):
+        await _check_known(call, name)
     return answers.LeasesEnded(
         ended=tuple(_lease(one) for one in ended.ended),
         unrevoked=tuple(_lease(one) for one in ended.unrevoked),
         more=ended.more,
     )
+
+
+async def _check_known(call: Call, name: str) -> None:
+    """Check that the broker has a target or a lease of this name, also one that ended. Raises Refused
+    (`lease.unknown`)."""
+    asks = broker_of(call.walk.live.leases).asks
+    known = {one.name for one in await asks.targets()}
+    for which in ("ended", "unrevoked"):
+        known |= {one.name for one in await all_leases(call.walk.live.leases, which)}
+    if name not in known:
+        raise LEASE_UNKNOWN(f"the broker knows no lease and no target {shown(name)}")
 
 
 @operation(

@@ -300,7 +300,7 @@ def _agent(call: Call, pair: _Noun, *, shares_account: bool) -> answers.Agent:
         keys=tuple(key.thumbprint for key in agent.keys),
         unix_uids=tuple(agent.unix_uids),
         certificates=tuple(agent.certificates),
-        standing=standing_of(call.walk, pair[0].name)[0],
+        standing=standing_of(call.walk.authority, pair[0].name)[0],
         shares_account=shares_account,
         ownership=_ownership(agent.ownership),
     )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 async def list_tools(call: Call) -> Page[answers.Tool]:
     """List the tools of a server, registered or not."""
-    states = tool_states(call.walk, call.path["name"])
+    states = tool_states(call.walk.authority, call.walk.verification, call.walk.limits, call.path["name"])
     return page_of(call, states, name=lambda state: state.tool, render=_told)
 
 
@@ -46,19 +46,20 @@ async def show_tool(call: Call) -> answers.ToolShown:
     name = call.query.get("tool")
     if name is None:
         raise REQUEST_QUERY("expected a tool: ?tool=NAME")
-    state = tool_state(call.walk, call.path["name"], name)
+    state = tool_state(call.walk.authority, call.walk.verification, call.walk.limits, call.path["name"], name)
     return answers.ToolShown(
         tool=_told(state),
         text=None if state.text is None else state.text.decode(),
         pin=_pin(state.pin) if state.pin is not None else None,
         changes=tuple(
             answers.ToolChange(kind=one.kind, text=one.text, grave=one.grave)
-            for one in changes_of(call.walk, state)
+            for one in changes_of(call.walk.authority.registry, call.walk.verification.upstream, state)
         ),
         weight=tuple(
-            answers.ToolWeight(text=text, grave=grave) for text, grave in weight_of(call.walk, state)
+            answers.ToolWeight(text=text, grave=grave)
+            for text, grave in weight_of(call.walk.authority.registry, state)
         ),
-        neighbours=tuple(neighbours(call.walk)),
+        neighbours=tuple(neighbours(call.walk.authority.registry, call.walk.verification.upstream)),
     )
 
 

@@ -138,7 +138,9 @@ class EnrolmentDesk:
             )
         except Refused as refused:
             if refused.code == "attestation.unknown":
-                note_stranger(self._workloads.walk, shown_by.evidence)
+                note_stranger(
+                    self._workloads.walk.verification.sightings, self._workloads.walk.clock, shown_by.evidence
+                )
             with suppress(Refused):
                 asked.known.agent = agent_of(self._workloads, shown_by.evidence).name
             raise

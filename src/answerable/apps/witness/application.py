@@ -7,6 +7,8 @@ error says only what was wrong with the request.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 SIZE_MEDIA_TYPE: Final = "text/x.tlog.size"
 BODY_SECONDS_MAX: Final = 15.0
+APART_SECONDS: Final = 60.0
 
 _TEXT: Final = "text/plain; charset=utf-8"
 _log: Final = logging.getLogger(__name__)
@@ -48,9 +51,24 @@ class WitnessServices:
     newest: Callable[[str], bytes | None]
 
 
+class _Failures:
+    """What is logged of failures that each request meets again: once in APART_SECONDS for each code."""
+
+    def __init__(self) -> None:
+        self._logged: dict[str, float] = {}
+
+    def log(self, error: Unavailable) -> None:
+        """Log a failure, unless one of its code was logged a moment ago. Its message may hold a figure that changes."""
+        now = time.monotonic()
+        if now - self._logged.get(error.code, -math.inf) >= APART_SECONDS:
+            self._logged[error.code] = now
+            _log.warning("%s: %s", error.code, error.message)
+
+
 def witness_app(needs: WitnessServices, *, body_seconds_max: float = BODY_SECONDS_MAX) -> Starlette:
     """Return the application: `POST /add-checkpoint` and `GET /<hash of origin>/checkpoint`. Every request gets a
     response; no exception escapes."""
+    failures = _Failures()
 
     async def add_checkpoint(request: Request) -> Response:
         try:
@@ -62,10 +80,10 @@ def witness_app(needs: WitnessServices, *, body_seconds_max: float = BODY_SECOND
             return _said(413, f"the body has more than {BODY_BYTES_MAX} bytes")
         except ClientDisconnect:
             return _said(400, "the body broke off")
-        return await to_thread.run_sync(_answered, needs, body)
+        return await to_thread.run_sync(_answered, needs, body, failures)
 
     async def checkpoint(request: Request) -> Response:
-        return await to_thread.run_sync(_shown, needs, request.path_params["origin_hash"])
+        return await to_thread.run_sync(_shown, needs, request.path_params["origin_hash"], failures)
 
     return Starlette(
         routes=[
@@ -84,11 +102,11 @@ async def _body(request: Request) -> bytes:
     return bytes(received)
 
 
-def _answered(needs: WitnessServices, body: bytes) -> Response:
+def _answered(needs: WitnessServices, body: bytes, failures: _Failures) -> Response:
     try:
         answer = needs.cosign(body)
     except AnswerableError as error:
-        return _refusal(error)
+        return _refusal(error, failures)
     except Exception:
         _log.exception("a request could not be judged")
         return _said(500, "internal error: see the witness's log")
@@ -97,17 +115,17 @@ def _answered(needs: WitnessServices, body: bytes) -> Response:
     return Response(answer.signatures, status_code=200, headers={"content-type": _TEXT})
 
 
-def _shown(needs: WitnessServices, origin_hash: str) -> Response:
+def _shown(needs: WitnessServices, origin_hash: str, failures: _Failures) -> Response:
     try:
         note = needs.newest(origin_hash)
     except AnswerableError as error:
-        return _refusal(error)
+        return _refusal(error, failures)
     if note is None:
         return _said(404, "no checkpoint of such a log was cosigned here")
     return Response(note, status_code=200, headers={"content-type": _TEXT, "cache-control": "no-cache"})
 
 
-def _refusal(error: AnswerableError) -> Response:
+def _refusal(error: AnswerableError, failures: _Failures) -> Response:
     match error:
         case Malformed():
             return _said(400, error.message)
@@ -116,8 +134,8 @@ def _refusal(error: AnswerableError) -> Response:
         case Unverified():
             return _said(422 if error.step.startswith("consistency.") else 403, error.message)
         case Unavailable():
-            _log.warning("%s: %s", error.code, error.message)
-            return _said(503, error.message)
+            failures.log(error)
+            return _said(503, f"{error.code}: {error.message}")
         case Broken() | _:
             _log.error("%s: %s", error.code, error.message)
             return _said(500, error.message)

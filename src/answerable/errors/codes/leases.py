@@ -55,6 +55,7 @@ LEASE_LATE = UnavailableCode(
     "lease.late", "the lease expired during the action", port="brokered_target", effect="unknown"
 )
 LEASE_LIST = MalformedCode("lease.list", "unknown list of leases …: expected one of …")
+LEASE_UNKNOWN = RefusedCode("lease.unknown", "the broker knows no lease and no target …")
 LEASE_LOG_UNKNOWN = RefusedCode("lease.log_unknown", "there is no log … beside this one")
 LEASE_NAME = MalformedCode("lease.name", "… is not the name of a lease: 26 characters of a-z and 2-7")
 LEASE_NARROWED = BrokenCode("lease.narrowed", "the proposal is not what was to be proposed: it is not shown")

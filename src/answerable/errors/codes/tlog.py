@@ -137,6 +137,7 @@ WITNESS_COSIGNATURE = UnverifiedCode(
     step="cosignature.signer",
 )
 WITNESS_DENIED = UnavailableCode("witness.denied", "the witness refused: …", port="witness")
+WITNESS_FAILED = UnavailableCode("witness.failed", "witness … cannot cosign (status …): …", port="witness")
 WITNESS_KEY_UNKNOWN = UnavailableCode(
     "witness.key_unknown", "the key of the local witness cannot be used: …", port="witness"
 )

@@ -90,7 +90,11 @@ async def asked_canary(walk: Walk, pattern: VerifiedRequest, now: UnixMillis) ->
             verified = verify_request(walk, _changed(pattern.request, arguments, digest), caller)
             verified, facts, decision = decide_action(walk, verified, gather_facts)
             accounts = accounts_of(verified)
-            require_left(walk, accounts, spend_on(walk, verified, accounts))
+            require_left(
+                walk.authority.mandates,
+                accounts,
+                spend_on(walk.authority.registry, walk.limits, verified, accounts),
+            )
         except (Refused, Malformed):
             continue
         action = verified.request.action.digest

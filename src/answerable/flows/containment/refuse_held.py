@@ -15,20 +15,36 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.core.identity.proof.caller import VerifiedCaller
-    from answerable.flows.state.parts import AuthorityRegisters
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, LiveAccess
+    from answerable.flows.state.worlds import Verification
+    from answerable.ports.ledger import Ledger
 
 
 def refuse_held(
-    walk: Walk, caller: VerifiedCaller, mandate_id: str, server: str, *, delegation: str = ""
+    ledger: Ledger,
+    authority: AuthorityRegisters,
+    verification: Verification,
+    caller: VerifiedCaller,
+    mandate_id: str,
+    server: str,
+    *,
+    delegation: str = "",
 ) -> None:
     """Refuse a held caller, mandate or server. Raises Refused (`held.<kind>`), and Unavailable when holds cannot be
     read. Does no I/O while no hold is new."""
-    _refuse(walk.authority, _stream(walk, caller, mandate_id, server, delegation, _nothing, listens=False))
+    _refuse(
+        authority,
+        _stream(
+            ledger, authority, verification, caller, mandate_id, server, delegation, _nothing, listens=False
+        ),
+    )
 
 
 def open_stream(
-    walk: Walk,
+    ledger: Ledger,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    verification: Verification,
     caller: VerifiedCaller,
     mandate_id: str,
     server: str,
@@ -42,20 +58,24 @@ def open_stream(
 
     Raises as `refuse_held`: a held caller opens no stream.
     """
-    stream = _stream(walk, caller, mandate_id, server, delegation, cut, listens=listens)
+    stream = _stream(
+        ledger, authority, verification, caller, mandate_id, server, delegation, cut, listens=listens
+    )
     # Register before checking: a hold placed after the check then finds the stream.
-    walk.live.streams.add(stream)
-    walk.live.opened.ring()
+    live.streams.add(stream)
+    live.opened.ring()
     try:
-        _refuse(walk.authority, stream)
+        _refuse(authority, stream)
     except BaseException:
-        walk.live.streams.discard(stream)
+        live.streams.discard(stream)
         raise
-    return lambda: walk.live.streams.discard(stream)
+    return lambda: live.streams.discard(stream)
 
 
 def _stream(
-    walk: Walk,
+    ledger: Ledger,
+    authority: AuthorityRegisters,
+    verification: Verification,
     caller: VerifiedCaller,
     mandate_id: str,
     server: str,
@@ -64,7 +84,9 @@ def _stream(
     *,
     listens: bool,
 ) -> Stream:
-    delegation_lineage = shown_lineage(walk, caller, mandate_id, delegation, server, walk.clock.now())
+    delegation_lineage = shown_lineage(
+        ledger, authority, verification, caller, mandate_id, delegation, server, authority.clock.now()
+    )
     return Stream(
         caller=caller, delegation_lineage=delegation_lineage, server=server, cut=cut, listens=listens
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.incident.handed_on import traced_hop
 from answerable.core.incident.timeline import Line, Moment, story, told
+from answerable.core.lease.name import lease_of
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 
@@ -25,10 +26,11 @@ def reconstruct_timeline(
 
     The timeline of an action includes its approval, the state of its lease, its mandate's beginning and end and its
     outcome; that of a mandate, all actions under it; that of a lease, all actions that used it; that of a manifest or
-    an instance, all actions under or in it. An entry whose fields cannot be opened is described from its leaf alone.
+    an instance, all actions under or in it. The account of a lease, as a target's own log says it, is its lease. An
+    entry whose fields cannot be opened is described from its leaf alone.
     """
     moments = [opened_moment(stored, find_key) for stored in entries]
-    found = story(moments, name)
+    found = story(moments, lease_of(name) or name)
     hops = hops_among(found)
     return tuple(told(moment, hops) for moment in found)
 

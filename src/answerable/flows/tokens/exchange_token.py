@@ -237,7 +237,7 @@ async def _issued(
     tier = tier_of(
         authority,
         walk.authority.registry.current.capabilities,
-        tier=lambda capability: tier_in_force(walk, capability),
+        tier=lambda capability: tier_in_force(walk.verification, capability),
     )
     seconds = (
         min(desk.limits.action, walk.verification.acting.of_tier(tier))

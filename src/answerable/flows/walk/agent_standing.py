@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.containment.hold import Hold
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters
 
 Standing = Literal["active", "suspended", "retired", "inactive", "stopped", "revoked"]
 
 
-def standing_of(walk: Walk, name: str) -> tuple[Standing, str]:
+def standing_of(authority: AuthorityRegisters, name: str) -> tuple[Standing, str]:
     """Return the status of a registered agent, and the id of the hold that stops it, or an empty string.
 
     A hold on only some of its instances, mandates or tools does not count as a stop. A hold or revocation of one key
     counts only if the agent has no other way to prove itself. Raises Unavailable.
     """
-    current = walk.authority.registry.current
+    current = authority.registry.current
     found = current.agents.get(AgentId(name))
-    names = agent_names(walk.authority, AgentId(name))
+    names = agent_names(authority, AgentId(name))
     ways = [(*names, *way) for way in ways_to_prove(found)] if found is not None else [names]
-    left = [way for way in ways if walk.authority.revocations.find(way) is None]
+    left = [way for way in ways if authority.revocations.find(way) is None]
     if not left:
         return "revoked", ""
-    now = walk.clock.now()
-    holds = [walk.authority.holds.find(reach_of(way, current), now) for way in left]
+    now = authority.clock.now()
+    holds = [authority.holds.find(reach_of(way, current), now) for way in left]
     if holds[0] is not None and None not in holds:
         return "stopped", holds[0].id
     if found is not None:
@@ -45,17 +45,17 @@ def standing_of(walk: Walk, name: str) -> tuple[Standing, str]:
     return (idle.status if idle is not None and idle.status != "active" else "inactive"), ""
 
 
-def holds_of_agent(walk: Walk, name: AgentId) -> Sequence[Hold]:
+def holds_of_agent(authority: AuthorityRegisters, name: AgentId) -> Sequence[Hold]:
     """Return the holds in force on the agent, on one of its keys or on one of its mandates, newest first.
 
     Raises Unavailable.
     """
-    current, now = walk.authority.registry.current, walk.clock.now()
+    current, now = authority.registry.current, authority.clock.now()
     found = current.agents.get(name)
     ways = ways_to_prove(found) if found is not None else []
     meant = {
-        *reach_of(agent_names(walk.authority, name), current),
+        *reach_of(agent_names(authority, name), current),
         *(HoldTarget("key", one.name) for way in ways for one in way),
-        *(HoldTarget("mandate", one.id) for one in walk.authority.mandates.all() if one.agent == name),
+        *(HoldTarget("mandate", one.id) for one in authority.mandates.all() if one.agent == name),
     }
-    return [one for one in walk.authority.holds.all() if one.is_in_force(now) and one.what in meant]
+    return [one for one in authority.holds.all() if one.is_in_force(now) and one.what in meant]

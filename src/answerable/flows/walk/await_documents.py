@@ -15,19 +15,20 @@ from answerable.flows.state.stop_rules import Bell
 
 if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk
+    from answerable.ports.registry_store import RegistryStore
 
 WAIT_SECONDS_MAX: Final = 10.0
 
 
-def are_coming(walk: Walk) -> bool:
+def are_coming(registry: RegistryStore) -> bool:
     """Whether actions must wait for documents, as of the last read of the epoch."""
-    coming = walk.authority.registry.coming
+    coming = registry.coming
     return coming is not None and not coming.only_policies
 
 
-def require_none_coming(walk: Walk) -> None:
+def require_none_coming(registry: RegistryStore) -> None:
     """Raise Unavailable (`registry.coming`) if documents of another process are not yet in force."""
-    if are_coming(walk):
+    if are_coming(registry):
         raise REGISTRY_COMING()
 
 
@@ -37,14 +38,14 @@ async def await_documents(walk: Walk) -> None:
     Raises Unavailable: `register.*` if the register cannot be read, `registry.coming` after the time limit.
     """
     walk.verification.worlds.epoch()
-    if not are_coming(walk):
+    if not are_coming(walk.authority.registry):
         return
     bell, loop = Bell(), asyncio.get_running_loop()
     ends = loop.time() + WAIT_SECONDS_MAX
     walk.policies.registered.append(bell)
     try:
-        while are_coming(walk) and loop.time() < ends:
+        while are_coming(walk.authority.registry) and loop.time() < ends:
             await bell.heard(seconds_max=ends - loop.time())
     finally:
         walk.policies.registered.remove(bell)
-    require_none_coming(walk)
+    require_none_coming(walk.authority.registry)

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from answerable.core.mandate.budget import Account, Amounts
     from answerable.errors import Refused
     from answerable.flows.entries.cite_statement import References
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
     from answerable.flows.validity.lease_terms import ActionNames
     from answerable.flows.walk.last_look import Grounds
 
@@ -102,19 +104,28 @@ async def commit_intent(
     if isinstance(found, Conflict):
         refusal = _refusal(found.why)
         if found.receipt is not None:
-            opened = _opened(walk, grounds, request, found.receipt, sealing)
-            await _end_unstarted(walk, verified, opened, refusal)
+            opened = _opened(
+                walk.recorder.open_intents, walk.limits, grounds, request, found.receipt, sealing
+            )
+            await _end_unstarted(
+                walk.recorder, walk.authority, walk.counters, walk.limits, verified, opened, refusal
+            )
         raise refusal
-    opened = _opened(walk, grounds, request, found.receipt, sealing)
+    opened = _opened(walk.recorder.open_intents, walk.limits, grounds, request, found.receipt, sealing)
     return _warrant(found, verified, names, deadline), opened, found.left
 
 
 def _opened(
-    walk: Walk, grounds: Grounds, request: CommitRequest, receipt: Receipt, sealing: Sealing | None
+    open_intents: dict[int, OpenIntent],
+    limits: WalkLimits,
+    grounds: Grounds,
+    request: CommitRequest,
+    receipt: Receipt,
+    sealing: Sealing | None,
 ) -> OpenIntent:
     """Note that the intent of this request is open, until its end is recorded."""
-    limits, judged = walk.limits, grounds.plan.judged
-    opened = walk.recorder.open_intents[receipt.index] = OpenIntent(
+    judged = grounds.plan.judged
+    opened = open_intents[receipt.index] = OpenIntent(
         action_id=request.action,
         receipt=receipt,
         due_at=UnixMillis(request.at + limits.intent_ttl_ms + limits.upstream_ms_max),
@@ -129,16 +140,24 @@ def _opened(
     return opened
 
 
-async def _end_unstarted(walk: Walk, verified: VerifiedRequest, opened: OpenIntent, refusal: Refused) -> None:
+async def _end_unstarted(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    counters: Counters,
+    limits: WalkLimits,
+    verified: VerifiedRequest,
+    opened: OpenIntent,
+    refusal: Refused,
+) -> None:
     """End an intent that stands in the log although its action may not start. Raises Unavailable; settlement then
     records this end."""
     outcome = Outcome(status="not_started", detail=refusal.message)
     outcome = with_rest(outcome, opened.reserved, verified, elapsed_ms=0)
     await end_intent(
-        walk.recorder,
-        walk.authority,
-        walk.counters,
-        walk.limits,
+        recorder,
+        authority,
+        counters,
+        limits,
         intent=opened.receipt,
         action_id=opened.action_id,
         outcome=outcome,

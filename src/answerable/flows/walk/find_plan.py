@@ -25,12 +25,16 @@ from answerable.flows.walk.pin_tools import pinning_now
 from answerable.flows.walk.plan import PlanTerms, plan_of
 
 if TYPE_CHECKING:
+    from answerable.core.action.quota import RefusalQuota
     from answerable.core.action.request import ActionRequest
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.delegation_lineage import DelegationLineage
     from answerable.flows.state.parts import AuthorityRegisters, Recorder
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
     from answerable.flows.state.worlds import PlanKey, Verification
+    from answerable.ports.clock import Clock
+    from answerable.ports.ledger import Ledger
     from answerable.ports.worlds import Plan, World
 
 
@@ -49,25 +53,29 @@ def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Pla
         raise PROOF_OTHER_MESSAGE()
     # Read the epoch before anything the plan is made of: any later change then belongs to another epoch.
     world = walk.verification.worlds.current()
-    require_none_coming(walk)
-    key = _key_of(walk, request, caller)
+    require_none_coming(walk.authority.registry)
+    key = _key_of(walk.verification, walk.clock, request, caller)
     known = (
         walk.verification.plans.find(key, world.epoch, walk.verification.worlds.changed)
         if key is not None
         else None
     )
     if known is not None:
-        _check_by_clock(walk, known, caller)
+        _check_by_clock(walk.counters.quota, walk.verification, walk.clock, known, caller)
         # The server may have announced meanwhile that its tool list is outdated.
         if listed_definition(walk.verification.upstream, known.capability).digest == known.definition.digest:
-            if not walk.verification.plans.is_check_due() or _is_as_anew(walk, known, request, caller):
+            if not walk.verification.plans.is_check_due() or _is_as_anew(
+                walk.recorder.ledger, walk.verification, walk.limits, walk.clock, known, request, caller
+            ):
                 return known
             return find_plan(walk, request, caller)
     try:
-        plan = _made(walk, world, request, caller)
+        plan = _made(walk.recorder.ledger, walk.verification, walk.limits, walk.clock, world, request, caller)
     except Refused as fault:
         if fault.code == CAPABILITY_UNKNOWN.id:
-            note_unregistered(walk, caller, request.server, request.target)
+            note_unregistered(
+                walk.authority.registry, walk.verification.sightings, caller, request.server, request.target
+            )
         raise
     if key is not None and not plan.by_clock:
         walk.verification.plans.keep(key, plan)
@@ -92,27 +100,45 @@ def handed_on(
     return None
 
 
-def _made(walk: Walk, world: World, request: ActionRequest, caller: VerifiedCaller) -> Plan:
-    by = presented(
-        walk.recorder.ledger, walk.verification, request.mandate_id, request.delegation, walk.clock.now()
-    )
-    return plan_of(world, request, caller, PlanTerms(by, walk.verification.acting, pinning_now(walk)))
+def _made(
+    ledger: Ledger,
+    verification: Verification,
+    limits: WalkLimits,
+    clock: Clock,
+    world: World,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+) -> Plan:
+    by = presented(ledger, verification, request.mandate_id, request.delegation, clock.now())
+    return plan_of(world, request, caller, PlanTerms(by, verification.acting, pinning_now(limits, clock)))
 
 
-def _is_as_anew(walk: Walk, plan: Plan, request: ActionRequest, caller: VerifiedCaller) -> bool:
+def _is_as_anew(
+    ledger: Ledger,
+    verification: Verification,
+    limits: WalkLimits,
+    clock: Clock,
+    plan: Plan,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+) -> bool:
     """Whether a cached plan equals one made anew; False if what is in force changed meanwhile, so that they may differ.
 
     Raises Broken (`plan.differs`), after dropping all plans: whatever changed did not start another epoch.
     """
     try:
-        what = ", ".join(_differing(plan, _made(walk, walk.verification.worlds.anew(), request, caller)))
+        what = ", ".join(
+            _differing(
+                plan, _made(ledger, verification, limits, clock, verification.worlds.anew(), request, caller)
+            )
+        )
     except Refused as fault:
         what = fault.code
     if not what:
         return True
-    if walk.verification.worlds.reread() != plan.epoch:
+    if verification.worlds.reread() != plan.epoch:
         return False
-    walk.verification.plans.drop(what, walk.clock.now())
+    verification.plans.drop(what, clock.now())
     raise PLAN_DIFFERS(
         f"a kept plan differs from one made anew in {shown(what)}: all plans were dropped, and nothing was done"
     )
@@ -124,13 +150,15 @@ def _differing(kept: Plan, anew: Plan) -> list[str]:
     return [name for name in one if name != "epoch" and one[name] != other[name]]
 
 
-def _key_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> PlanKey | None:
+def _key_of(
+    verification: Verification, clock: Clock, request: ActionRequest, caller: VerifiedCaller
+) -> PlanKey | None:
     """Return the cache key; None for a chain that does not verify, because refusals are not cached."""
     chain = b""
     if request.delegation:
         try:
             # The last hop names all hops above it by hash, so its digest identifies the whole chain.
-            chain = verified_claim(walk.verification, request.delegation, walk.clock.now()).leaf.digest
+            chain = verified_claim(verification, request.delegation, clock.now()).leaf.digest
         except Refused:
             return None
     return (
@@ -139,10 +167,12 @@ def _key_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> PlanK
     )  # fmt: skip
 
 
-def _check_by_clock(walk: Walk, plan: Plan, caller: VerifiedCaller) -> None:
+def _check_by_clock(
+    quota: RefusalQuota, verification: Verification, clock: Clock, plan: Plan, caller: VerifiedCaller
+) -> None:
     mandate, hops = plan.delegation_lineage.mandate, plan.delegation_lineage.hops
-    check_quota(walk.counters.quota, caller.agent, caller.at, mandate.id)
+    check_quota(quota, caller.agent, caller.at, mandate.id)
     if hops:
         # Check the registered tier and the tier raised by hints: settings may allow the lower tier less time.
         for tier in (plan.capability.tier, plan.resolved.capability.tier):
-            check_age(hops, tier=tier, limits=walk.verification.acting, now=walk.clock.now())
+            check_age(hops, tier=tier, limits=verification.acting, now=clock.now())

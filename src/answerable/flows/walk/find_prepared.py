@@ -32,11 +32,19 @@ if TYPE_CHECKING:
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.delegation_lineage import DelegationLineage
     from answerable.core.registry.documents.capability import Capability, ExecuteMapping
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.flows.state.worlds import Verification
+    from answerable.ports.clock import Clock
+    from answerable.ports.prepared_register import PreparedRegister
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.upstream import Upstream
 
 
 def with_prepared(
-    walk: Walk,
+    registry: RegistryStore,
+    verification: Verification,
+    limits: WalkLimits,
+    clock: Clock,
     request: ActionRequest,
     caller: VerifiedCaller,
     capability: Capability,
@@ -53,26 +61,24 @@ def with_prepared(
     executes = capability.executes
     if executes is None:
         if not request.preview_of:
-            _check_room(walk, caller, capability)
+            _check_room(registry, verification.prepared, limits, caller, capability)
         return request, None
     if request.prepared:
-        found = (
-            walk.verification.prepared.get(request.prepared)
-            if walk.verification.prepared is not None
-            else None
-        )
+        found = verification.prepared.get(request.prepared) if verification.prepared is not None else None
         owned = (caller.agent, delegation_lineage.mandate.id)
         if (
             found is None
             or (found.agent, found.mandate) != owned
-            or not found.waits(walk.clock.now())
+            or not found.waits(clock.now())
             or request.arguments != _arguments(executes, found)
         ):
             raise PREPARED_ALTERED_REFUSED()
     else:
-        found = _named(walk, request, caller, capability, executes, delegation_lineage)
+        found = _named(
+            verification.prepared, clock, request, caller, capability, executes, delegation_lineage
+        )
         request = executing_request(request, _arguments(executes, found), found.id)
-    _check_unchanged(walk, found, caller, delegation_lineage)
+    _check_unchanged(registry, verification.upstream, found, caller, delegation_lineage)
     executed = Executed(
         id=found.id,
         argument=executes.argument,
@@ -88,7 +94,11 @@ def with_prepared(
 
 
 def check_executed(
-    walk: Walk, executed: Executed | None, caller: VerifiedCaller, delegation_lineage: DelegationLineage
+    registry: RegistryStore,
+    verification: Verification,
+    executed: Executed | None,
+    caller: VerifiedCaller,
+    delegation_lineage: DelegationLineage,
 ) -> None:
     """Check that the tool, manifest and chain behind a prepared object already used by this action are unchanged.
 
@@ -96,18 +106,24 @@ def check_executed(
     """
     if executed is None:
         return
-    found = walk.verification.prepared.get(executed.id) if walk.verification.prepared is not None else None
+    found = verification.prepared.get(executed.id) if verification.prepared is not None else None
     if found is None:
         raise PREPARED_UNKNOWN("the prepared object is no longer stored: prepare again")
-    _check_unchanged(walk, found, caller, delegation_lineage)
+    _check_unchanged(registry, verification.upstream, found, caller, delegation_lineage)
 
 
-def _check_room(walk: Walk, caller: VerifiedCaller, capability: Capability) -> None:
-    if walk.verification.prepared is None or not walk.authority.registry.index.executing(capability.name):
+def _check_room(
+    registry: RegistryStore,
+    prepared: PreparedRegister | None,
+    limits: WalkLimits,
+    caller: VerifiedCaller,
+    capability: Capability,
+) -> None:
+    if prepared is None or not registry.index.executing(capability.name):
         return
     waiting, most = (
-        walk.verification.prepared.waiting(caller.agent, caller.at),
-        walk.limits.prepared_waiting_per_agent_max,
+        prepared.waiting(caller.agent, caller.at),
+        limits.prepared_waiting_per_agent_max,
     )
     if waiting >= most:
         raise PREPARED_TOO_MANY(
@@ -117,7 +133,8 @@ def _check_room(walk: Walk, caller: VerifiedCaller, capability: Capability) -> N
 
 
 def _named(
-    walk: Walk,
+    prepared: PreparedRegister | None,
+    clock: Clock,
     request: ActionRequest,
     caller: VerifiedCaller,
     capability: Capability,
@@ -137,11 +154,7 @@ def _named(
             f"{shown(executes.prepared_by)}, `{PREFIX}` and 64 hexadecimal digits, not the prepared "
             "object itself"
         )
-    kept = (
-        walk.verification.prepared.named(caller.agent, digest)
-        if walk.verification.prepared is not None
-        else ()
-    )
+    kept = prepared.named(caller.agent, digest) if prepared is not None else ()
     found = [
         one
         for one in kept
@@ -157,7 +170,7 @@ def _named(
     found = [one for one in found if one.mandate == delegation_lineage.mandate.id]
     if not found:
         raise PREPARED_OTHER_MANDATE()
-    now = walk.clock.now()
+    now = clock.now()
     waiting = next((one for one in found if one.waits(now)), None)
     if waiting is not None:
         return waiting
@@ -182,11 +195,15 @@ def _money_at(capability: Capability, executes: ExecuteMapping) -> str:
 
 
 def _check_unchanged(
-    walk: Walk, found: Prepared, caller: VerifiedCaller, delegation_lineage: DelegationLineage
+    registry: RegistryStore,
+    upstream: Upstream,
+    found: Prepared,
+    caller: VerifiedCaller,
+    delegation_lineage: DelegationLineage,
 ) -> None:
     """Check that the tool, the manifest and the chain that prepared the object are the same now."""
-    prepares = walk.authority.registry.current.capabilities.get(found.capability)
-    definition = walk.verification.upstream.definition(prepares) if prepares is not None else None
+    prepares = registry.current.capabilities.get(found.capability)
+    definition = upstream.definition(prepares) if prepares is not None else None
     changed = (
         ("the tool that prepared it", definition is None or definition.digest != found.tool),
         ("the manifest of the agent", caller.identity.manifest != found.manifest),

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
     from answerable.core.mandate.mandate import Mandate
+    from answerable.flows.state.parts import AuthorityRegisters
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.worlds import Verification
+    from answerable.ports.clock import Clock
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.shard_link import ShardLink
     from answerable.ports.upstream import Progress
 
 OWNERS_MAX: Final = 10_000
@@ -35,7 +41,9 @@ async def forward_action(
 
     Raises as `govern_action` does, and Unavailable (`shard.*`), which says whether an effect is possible.
     """
-    owner = _owner_elsewhere(walk, request, caller)
+    owner = _owner_elsewhere(
+        walk.recorder.ledger, walk.authority, walk.live.link, walk.verification, request, caller
+    )
     if owner is None or walk.live.link is None:
         return await govern_action(walk, request, caller, progress=progress)
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
@@ -44,31 +52,42 @@ async def forward_action(
     return await walk.live.link.forward(owner, request, caller, progress=progress)
 
 
-def _owner_elsewhere(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> str | None:
+def _owner_elsewhere(
+    ledger: Ledger,
+    authority: AuthorityRegisters,
+    link: ShardLink | None,
+    verification: Verification,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+) -> str | None:
     """Return the log origin of the process to forward to; None if this process governs, or refuses and records."""
-    mandate = _mandate_of(walk, request, caller)
+    mandate = _mandate_of(authority.mandates, verification, authority.clock, request, caller)
     if mandate is None:
         return None
-    owner = walk.authority.owners.get(mandate.id)
+    owner = authority.owners.get(mandate.id)
     if owner is None:
-        if len(walk.authority.owners) >= OWNERS_MAX:
-            walk.authority.owners.clear()
-        owner = walk.authority.owners[mandate.id] = (
-            shard_elsewhere(mandate, walk.recorder.ledger.origin) or ""
-        )
-    return owner if owner and walk.live.link is not None and walk.live.link.reaches(owner) else None
+        if len(authority.owners) >= OWNERS_MAX:
+            authority.owners.clear()
+        owner = authority.owners[mandate.id] = shard_elsewhere(mandate, ledger.origin) or ""
+    return owner if owner and link is not None and link.reaches(owner) else None
 
 
-def _mandate_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Mandate | None:
+def _mandate_of(
+    mandates: MandateRegister,
+    verification: Verification,
+    clock: Clock,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+) -> Mandate | None:
     """Return the root mandate the caller acts under, if this process knows it; None if the request will be refused."""
     if not request.delegation:
-        mandate = walk.authority.mandates.find(MandateId(request.mandate_id))
+        mandate = mandates.find(MandateId(request.mandate_id))
         return mandate if mandate is not None and mandate.agent == caller.agent else None
     try:
-        chain = verified_claim(walk.verification, request.delegation, walk.clock.now())
+        chain = verified_claim(verification, request.delegation, clock.now())
     except Refused:
         return None
     mission = chain.root.mission
     if mission is None or not is_held_by(chain.leaf, caller):
         return None
-    return walk.authority.mandates.find(MandateId(mission.id))
+    return mandates.find(MandateId(mission.id))

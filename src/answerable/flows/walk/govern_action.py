@@ -53,12 +53,16 @@ from answerable.flows.walk.spend_budget import accounts_of, require_left, spend_
 from answerable.flows.walk.verify_request import verify
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.containment.reach import Judged
     from answerable.core.decision.decision import Decision
+    from answerable.core.decision.history import History
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.budget import Account
     from answerable.flows.entries.refuse_action import No
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters
     from answerable.flows.state.walk import Walk
     from answerable.ports.upstream import Progress
     from answerable.ports.worlds import Plan
@@ -93,9 +97,9 @@ async def govern_action(
             if (stale := stale_approval(authority.approvals, facts, verified, decision)) is not None:
                 await void(recorder, authority.approvals, walk.asking.under_way, *stale)
                 continue
-            amounts = spend_on(walk, verified, accounts)
+            amounts = spend_on(walk.authority.registry, walk.limits, verified, accounts)
             if decision.effect == "defer":
-                require_left(walk, accounts, amounts)
+                require_left(walk.authority.mandates, accounts, amounts)
                 break
             if (references := found_references(recorder.cited, verified, decision.policy_set)) is not None:
                 break
@@ -169,7 +173,15 @@ async def _asked_people(
 
 def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
     """Step 3 without a current plan. Raises as `facts_under`, and Unavailable if revocations cannot be read."""
-    return _facts(walk, verified, judged_now(walk.authority, verified), accounts_of(verified))
+    return _facts(
+        walk.recorder.unwitnessed,
+        walk.authority,
+        walk.asking,
+        walk.counters.history,
+        verified,
+        judged_now(walk.authority, verified),
+        accounts_of(verified),
+    )
 
 
 def facts_under(plan: Plan, walk: Walk, verified: VerifiedRequest) -> Facts:
@@ -179,21 +191,37 @@ def facts_under(plan: Plan, walk: Walk, verified: VerifiedRequest) -> Facts:
     cosigned the ledger for longer than is allowed, `revoked.<kind>` if something the request acts under has been
     revoked, `facts.unknown` if a fact that policy may use is not known.
     """
-    return _facts(walk, verified, plan.judged, plan.accounts)
+    return _facts(
+        walk.recorder.unwitnessed,
+        walk.authority,
+        walk.asking,
+        walk.counters.history,
+        verified,
+        plan.judged,
+        plan.accounts,
+    )
 
 
-def _facts(walk: Walk, verified: VerifiedRequest, judged: Judged, accounts: tuple[Account, ...]) -> Facts:
+def _facts(
+    why_unwitnessed: Callable[[], Refused | None],
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    history: History,
+    verified: VerifiedRequest,
+    judged: Judged,
+    accounts: tuple[Account, ...],
+) -> Facts:
     if judged.revocation is not None:
         raise judged.revocation.refusal()
-    unwitnessed = walk.recorder.unwitnessed()
+    unwitnessed = why_unwitnessed()
     if unwitnessed is not None:
         raise unwitnessed
-    if walk.authority.room is not None and (unwritable := no_room(walk.authority.room)) is not None:
+    if authority.room is not None and (unwritable := no_room(authority.room)) is not None:
         raise unwritable
-    now = walk.clock.now()
+    now = authority.clock.now()
     hold = None if judged.free else judged.hold(now)
     mandate = verified.mandate
-    waiting = walk.authority.approvals.matching(
+    waiting = authority.approvals.matching(
         verified.caller.agent, mandate.id, verified.request.action.digest, now
     )
     approved = (
@@ -201,14 +229,14 @@ def _facts(walk: Walk, verified: VerifiedRequest, judged: Judged, accounts: tupl
     )
     return Facts(
         at=now,
-        registry_digest=walk.authority.registry.current.digest,
-        mandate_state=walk.authority.mandates.state(mandate.id),
-        mandate_calls_used=walk.authority.mandates.calls_used(mandate.id),
-        approval=waiting.fact(partial(groups_now, walk.authority, walk.asking, waiting))
+        registry_digest=authority.registry.current.digest,
+        mandate_state=authority.mandates.state(mandate.id),
+        mandate_calls_used=authority.mandates.calls_used(mandate.id),
+        approval=waiting.fact(partial(groups_now, authority, asking, waiting))
         if waiting is not None and approved
         else None,
-        budget=budget_left(accounts, walk.authority.mandates.used, verified.resolved.capability),
-        history=history_of(walk.counters.history, verified, now),
+        budget=budget_left(accounts, authority.mandates.used, verified.resolved.capability),
+        history=history_of(history, verified, now),
         hold=hold.fact() if hold is not None else None,
     )
 
@@ -230,8 +258,8 @@ async def act(
     if left is not None:
         return Outcome(status="not_started", detail="the caller left before the start"), left
     decision = grounds.decision
-    tell_groups(walk, grounds.verified, decision, warrant)
-    unseen, raised = await await_witnesses(walk, decision, warrant)
+    tell_groups(walk.asking.channel, walk.clock, grounds.verified, decision, warrant)
+    unseen, raised = await await_witnesses(walk.recorder.witness, walk.clock, decision, warrant)
     if unseen is not None:
         return unseen, raised
     try:

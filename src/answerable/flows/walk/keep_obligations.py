@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.obligation import Duties
     from answerable.core.ledger.warrant import Warrant
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import IntentWitness
     from answerable.flows.walk.hide_tokens import HiddenProgress
+    from answerable.ports.approval_channel import ApprovalChannel
+    from answerable.ports.clock import Clock
     from answerable.ports.upstream import Progress
 
 DETAIL_WITHHELD: Final = "what the upstream said about it is withheld by policy"
@@ -39,7 +41,9 @@ WITNESS_SPARE_MS: Final = 500
 _QUOTED: Final = re.compile(r"`[^`]*`?")
 
 
-def tell_groups(walk: Walk, verified: VerifiedRequest, decision: Decision, warrant: Warrant) -> None:
+def tell_groups(
+    channel: ApprovalChannel, clock: Clock, verified: VerifiedRequest, decision: Decision, warrant: Warrant
+) -> None:
     """Notify the groups that policy names. The intent already states the duty, so a failing channel changes nothing."""
     for group in duties_in_force(decision).notify:
         notice = Notice(
@@ -49,14 +53,14 @@ def tell_groups(walk: Walk, verified: VerifiedRequest, decision: Decision, warra
             capability=verified.resolved.capability.name,
             action_id=warrant.action_id,
             intent=warrant.intent.index,
-            at=walk.clock.now(),
+            at=clock.now(),
         )
         with suppress(Exception):
-            walk.asking.channel.notify(notice)
+            channel.notify(notice)
 
 
 async def await_witnesses(
-    walk: Walk, decision: Decision, warrant: Warrant
+    witness: IntentWitness | None, clock: Clock, decision: Decision, warrant: Warrant
 ) -> tuple[Outcome | None, BaseException | None]:
     """Wait until witnesses have cosigned the intent, if policy requires it.
 
@@ -66,10 +70,10 @@ async def await_witnesses(
     if not duties_in_force(decision).witnessed:
         return None, None
     said = "no quorum of witnesses has cosigned the intent in time"
-    left_ms = warrant.deadline - walk.clock.now() - WITNESS_SPARE_MS
+    left_ms = warrant.deadline - clock.now() - WITNESS_SPARE_MS
     raised: BaseException | None = None
     try:
-        if walk.recorder.witness is not None and await walk.recorder.witness.covers(
+        if witness is not None and await witness.covers(
             warrant.intent.index, seconds_max=max(0.0, left_ms / 1000)
         ):
             return None, None

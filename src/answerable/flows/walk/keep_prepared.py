@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from answerable.core.ledger.warrant import Warrant
     from answerable.flows.state.parts import OpenIntent
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.clock import Clock
+    from answerable.ports.prepared_register import PreparedRegister
+    from answerable.ports.registry_store import RegistryStore
 
 ALTERED: Final = PREPARED_ALTERED()
 
@@ -43,33 +47,52 @@ async def log_prepared(
 
     `answered`: the outcome as the tool gave it. `told`: the outcome as the agent will get it. Raises as `log_outcome`.
     """
-    told = _with_digest(walk, verified, answered, told)
+    told = _with_digest(
+        walk.authority.registry, walk.verification.prepared, walk.limits, walk.clock, verified, answered, told
+    )
     receipt = await log_outcome(
         walk.recorder, walk.authority, walk.counters, walk.limits, warrant, told, opened
     )
     if told.prepared is not None:
-        told = _kept(walk, verified, answered, told, action=warrant.action_id, receipt=receipt)
+        told = _kept(
+            walk.verification.prepared,
+            walk.limits,
+            walk.clock,
+            verified,
+            answered,
+            told,
+            action=warrant.action_id,
+            receipt=receipt,
+        )
     return told, receipt
 
 
-def _with_digest(walk: Walk, verified: VerifiedRequest, answered: Outcome, told: Outcome) -> Outcome:
+def _with_digest(
+    registry: RegistryStore,
+    prepared: PreparedRegister | None,
+    limits: WalkLimits,
+    clock: Clock,
+    verified: VerifiedRequest,
+    answered: Outcome,
+    told: Outcome,
+) -> Outcome:
     """Step 1: return the outcome with the digest of the prepared object, or with the reason why nothing is stored.
 
     Returns it unchanged if the capability prepares nothing or the action did not succeed.
     """
-    executing = walk.authority.registry.index.executing(verified.resolved.capability.name)
-    if not executing or answered.status != "succeeded" or walk.verification.prepared is None:
+    executing = registry.index.executing(verified.resolved.capability.name)
+    if not executing or answered.status != "succeeded" or prepared is None:
         return told
     if verified.request.preview_of:
         # The gateway asked for this answer to make an approval card; no agent gets it.
         return told
     try:
-        content = _frozen(walk, answered, told)
+        content = _frozen(limits, answered, told)
     except Malformed as fault:
         return _not_kept(told, fault.code, fault.message)
-    waiting = _same(walk, verified, content)
-    mandate, now = verified.mandate, walk.clock.now()
-    expires_at = min(now + walk.limits.prepared_ttl_ms, mandate.expires_at)
+    waiting = _same(prepared, clock, verified, content)
+    mandate, now = verified.mandate, clock.now()
+    expires_at = min(now + limits.prepared_ttl_ms, mandate.expires_at)
     calls: list[JSONValue] = [
         {"argument": one.executes.argument, "tool": one.target}
         for one in executing
@@ -87,7 +110,9 @@ def _with_digest(walk: Walk, verified: VerifiedRequest, answered: Outcome, told:
 
 
 def _kept(
-    walk: Walk,
+    prepared_register: PreparedRegister | None,
+    limits: WalkLimits,
+    clock: Clock,
     verified: VerifiedRequest,
     answered: Outcome,
     told: Outcome,
@@ -101,12 +126,12 @@ def _kept(
     still waits, is not stored twice.
     """
     said = told.prepared
-    if said is None or not said["kept"] or walk.verification.prepared is None:
+    if said is None or not said["kept"] or prepared_register is None:
         return told
     if receipt is None:
         return _not_kept(told, "prepared.unsettled", "the ledger has it as not known how this ended")
-    content = _frozen(walk, answered, told)
-    if _same(walk, verified, content) is not None:
+    content = _frozen(limits, answered, told)
+    if _same(prepared_register, clock, verified, content) is not None:
         return told
     prepared = Prepared(
         id=action,
@@ -121,13 +146,11 @@ def _kept(
         chain=tuple(hop.agent for hop in verified.hops),
         entry=receipt.index,
         leaf=receipt.leaf_hash.hex(),
-        made_at=walk.clock.now(),
+        made_at=clock.now(),
         expires_at=UnixMillis(int(str(said["expires_at"]))),
     )
     try:
-        kept = walk.verification.prepared.add(
-            prepared, waiting_max=walk.limits.prepared_waiting_per_agent_max
-        )
+        kept = prepared_register.add(prepared, waiting_max=limits.prepared_waiting_per_agent_max)
     except Unavailable as failed:
         return _not_kept(told, failed.code, failed.message)
     if not kept:
@@ -135,8 +158,8 @@ def _kept(
     return told
 
 
-def _frozen(walk: Walk, answered: Outcome, told: Outcome) -> PreparedText:
-    bytes_max = walk.limits.prepared_bytes_max
+def _frozen(limits: WalkLimits, answered: Outcome, told: Outcome) -> PreparedText:
+    bytes_max = limits.prepared_bytes_max
     content = prepared_text(answered.result or {}, bytes_max=bytes_max)
     if told.result is not answered.result:
         try:
@@ -148,14 +171,12 @@ def _frozen(walk: Walk, answered: Outcome, told: Outcome) -> PreparedText:
     return content
 
 
-def _same(walk: Walk, verified: VerifiedRequest, content: PreparedText) -> Prepared | None:
+def _same(
+    prepared: PreparedRegister | None, clock: Clock, verified: VerifiedRequest, content: PreparedText
+) -> Prepared | None:
     """Return a waiting object with the same content and the same terms of execution."""
-    caller, now = verified.caller, walk.clock.now()
-    kept = (
-        walk.verification.prepared.named(caller.agent, content.digest)
-        if walk.verification.prepared is not None
-        else ()
-    )
+    caller, now = verified.caller, clock.now()
+    kept = prepared.named(caller.agent, content.digest) if prepared is not None else ()
     wanted = (
         verified.mandate.id,
         verified.resolved.capability.name,

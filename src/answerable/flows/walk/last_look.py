@@ -26,13 +26,22 @@ from answerable.flows.walk.pin_tools import pin_outdated
 from answerable.flows.walk.verify_request import verify_again
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.containment.reach import Judged
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.facts import ApprovalFact, Facts
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.identity.proof.caller import VerifiedCaller
+    from answerable.core.identity.workload.evidence import CallerIdentity
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters
     from answerable.flows.state.walk import Walk
-    from answerable.ports.worlds import Plan, World
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.clock import Clock
+    from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.tool_pins import ToolPinRegister
+    from answerable.ports.worlds import Plan, World, Worlds
 
 
 class Grounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -51,50 +60,66 @@ def why_not_start(walk: Walk, grounds: Grounds) -> str:
     Raises Unavailable, and Broken as `find_plan`.
     """
     plan, verified = grounds.plan, grounds.verified
-    changed = _is_changed(walk, grounds)
-    if are_coming(walk):
+    changed = _is_changed(walk.verification.worlds, grounds)
+    if are_coming(walk.authority.registry):
         return "another process applied documents that are not in force here yet"
-    ended = _ended(walk, verified, judged_now(walk.authority, verified) if changed else plan.judged)
+    ended = _ended(
+        walk.authority.mandates,
+        walk.verification.stands,
+        walk.clock,
+        verified,
+        judged_now(walk.authority, verified) if changed else plan.judged,
+    )
     if ended or not changed:
         return ended
-    return _withdrawn(walk, verified) or _otherwise(walk, grounds)
+    return _withdrawn(walk.authority, walk.verification.pins, walk.limits, verified) or _otherwise(
+        walk, grounds
+    )
 
 
-def _is_changed(walk: Walk, grounds: Grounds) -> bool:
+def _is_changed(worlds: Worlds, grounds: Grounds) -> bool:
     """Whether anything that the action was decided on may have changed since its plan. Raises Unavailable.
 
     Whoever approved the action, or prepared what it executes, acted under names that its plan does not have.
     """
     plan = grounds.plan
-    if walk.verification.worlds.epoch() == plan.epoch:
+    if worlds.epoch() == plan.epoch:
         return False
     if grounds.facts.approval is not None or grounds.verified.prepared is not None:
         return True
-    return not plan.outlives(walk.verification.worlds.changed(plan.epoch))
+    return not plan.outlives(worlds.changed(plan.epoch))
 
 
-def _ended(walk: Walk, verified: VerifiedRequest, judged: Judged) -> str:
+def _ended(
+    mandates: MandateRegister,
+    stands: Callable[[CallerIdentity, UnixMillis], bool],
+    clock: Clock,
+    verified: VerifiedRequest,
+    judged: Judged,
+) -> str:
     """Check what can end without a new epoch: holds by their time, the instance, and the mandate.
 
     A stop that arrives while the intent is being written wins. This process closes a mandate in memory before the
     register file says so.
     """
-    stopped = "" if judged.free else judged.stopped(walk.clock.now())
+    stopped = "" if judged.free else judged.stopped(clock.now())
     if stopped:
         return f"{stopped} before the start"
-    if not walk.verification.stands(verified.caller.identity, walk.clock.now()):
+    if not stands(verified.caller.identity, clock.now()):
         return "the instance was ended before the start"
-    if walk.authority.mandates.state(verified.mandate.id) != "open":
+    if mandates.state(verified.mandate.id) != "open":
         return "the mandate was closed before the start"
     return ""
 
 
-def _withdrawn(walk: Walk, verified: VerifiedRequest) -> str:
+def _withdrawn(
+    authority: AuthorityRegisters, pins: ToolPinRegister, limits: WalkLimits, verified: VerifiedRequest
+) -> str:
     """Return the reason for changes that have a message of their own: the tool pin, or an agent's status."""
-    unpinned = pin_outdated(walk, verified)
+    unpinned = pin_outdated(authority, pins, limits, verified)
     if unpinned is not None:
         return unpinned.message
-    agents = walk.authority.registry.current.agents
+    agents = authority.registry.current.agents
     through = (verified.caller.agent, *(AgentId(hop.agent) for hop in verified.hops))
     if any(one not in agents or agents[one].status != "active" for one in through):
         return "the agent was stopped before the start"
@@ -117,7 +142,7 @@ def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
     if unable is not None:
         return unable.message
     plan = find_plan(walk, verified.request, grounds.caller)
-    fresh = verify_again(walk, plan, verified, grounds.caller)
+    fresh = verify_again(walk.authority.registry, walk.verification, plan, verified, grounds.caller)
     if (fresh.resource_id, fresh.subject, fresh.destinations) != (
         verified.resource_id,
         verified.subject,
@@ -129,7 +154,7 @@ def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
         grounds.facts,
         registry_digest=world.registry.current.digest,
         mandate_state=world.mandates.state(fresh.mandate.id),
-        approval=_approved_now(walk, grounds.facts),
+        approval=_approved_now(walk.authority, walk.asking, grounds.facts),
         hold=hold.fact() if hold is not None else None,
     )
     decision = world.decision_point.decide(fresh, facts)
@@ -143,9 +168,7 @@ def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
     return "policy now requires more than the intent records" if more else ""
 
 
-def _approved_now(walk: Walk, facts: Facts) -> ApprovalFact | None:
+def _approved_now(authority: AuthorityRegisters, asking: AskingState, facts: Facts) -> ApprovalFact | None:
     """Return the approval that let the action run, with only those answers that are still valid."""
-    found = (
-        walk.authority.approvals.find(ApprovalId(facts.approval.id)) if facts.approval is not None else None
-    )
-    return found.fact(partial(groups_now, walk.authority, walk.asking, found)) if found is not None else None
+    found = authority.approvals.find(ApprovalId(facts.approval.id)) if facts.approval is not None else None
+    return found.fact(partial(groups_now, authority, asking, found)) if found is not None else None

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.documents.capability import Capability
+    from answerable.flows.state.parts import AuthorityRegisters
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.flows.state.worlds import Verification
+    from answerable.ports.ledger import Ledger
 
 
 def list_capabilities(
@@ -37,7 +41,9 @@ def list_capabilities(
     """
     # Use the present time, not the time of the proof: an event stream calls this long after it was opened.
     now = walk.clock.now()
-    delegation_lineage = shown_lineage(walk, caller, mandate_id, delegation, server, now)
+    delegation_lineage = shown_lineage(
+        walk.recorder.ledger, walk.authority, walk.verification, caller, mandate_id, delegation, server, now
+    )
     if delegation_lineage is None or walk.authority.mandates.state(delegation_lineage.mandate.id) != "open":
         return frozenset()
     mandate = delegation_lineage.mandate
@@ -48,11 +54,15 @@ def list_capabilities(
         caller.identity, now
     ):
         return frozenset()
-    if _is_stopped(walk, caller, delegation_lineage, server, now):
+    if _is_stopped(walk.authority, caller, delegation_lineage, server, now):
         return frozenset()
     current = walk.authority.registry.current
     # An agent that may not use a tool does not get its description either.
-    if agent_fault(walk, caller.agent, now) is not None or fallen(walk.authority, mandate) is not None:
+    if (
+        agent_fault(walk.authority, walk.counters.quota, walk.verification, walk.policies, caller.agent, now)
+        is not None
+        or fallen(walk.authority, mandate) is not None
+    ):
         return frozenset()
     if caller.identity.drifted and current.agents[caller.agent].drift == "refuse":
         return frozenset()
@@ -72,74 +82,83 @@ def list_capabilities(
         and all(one.names(capability.name) for one in session)
         and _in_environment(mandate, capability.environment)
         and walk.policies.decision_point.may_list(caller.agent, capability.name)
-        and _is_let_through(walk, capability)
-        and not _is_held(walk, capability, now)
+        and _is_let_through(walk.authority, walk.verification, walk.limits, capability)
+        and not _is_held(walk.authority, capability, now)
     )
 
 
 def shown_lineage(
-    walk: Walk, caller: VerifiedCaller, mandate_id: str, delegation: str, server: str, now: UnixMillis
+    ledger: Ledger,
+    authority: AuthorityRegisters,
+    verification: Verification,
+    caller: VerifiedCaller,
+    mandate_id: str,
+    delegation: str,
+    server: str,
+    now: UnixMillis,
 ) -> DelegationLineage | None:
     """Return what the caller acts under, as far as this process knows; of another shard only that a mandate exists."""
     if not delegation:
-        mandate = walk.authority.mandates.find(MandateId(mandate_id))
+        mandate = authority.mandates.find(MandateId(mandate_id))
         return (
             DelegationLineage(mandate=mandate)
             if mandate is not None and mandate.agent == caller.agent
             else None
         )
     try:
-        by = presented(walk.recorder.ledger, walk.verification, mandate_id, delegation, now)
-        return verify_lineage(walk.authority, caller, by, server=server, anywhere=True)
+        by = presented(ledger, verification, mandate_id, delegation, now)
+        return verify_lineage(authority, caller, by, server=server, anywhere=True)
     except Refused:
         return None
 
 
 def _is_stopped(
-    walk: Walk, caller: VerifiedCaller, delegation_lineage: DelegationLineage, server: str, now: UnixMillis
+    authority: AuthorityRegisters,
+    caller: VerifiedCaller,
+    delegation_lineage: DelegationLineage,
+    server: str,
+    now: UnixMillis,
 ) -> bool:
     """Whether the caller or the server is revoked or held. If this cannot be read, the answer is yes."""
     try:
         refuse_names(
-            walk.authority,
-            task_names(walk.authority, caller, delegation_lineage.mandate, delegation_lineage.hops),
+            authority,
+            task_names(authority, caller, delegation_lineage.mandate, delegation_lineage.hops),
         )
-        return (
-            walk.authority.holds.find(server_reach(server, walk.authority.registry.current), now) is not None
-        )
+        return authority.holds.find(server_reach(server, authority.registry.current), now) is not None
     except (Refused, Unavailable):
         return True
 
 
-def _is_held(walk: Walk, capability: Capability, now: UnixMillis) -> bool:
+def _is_held(authority: AuthorityRegisters, capability: Capability, now: UnixMillis) -> bool:
     """Whether the capability is held now, or its holds cannot be read. A held tool is in no list."""
     try:
         return (
-            walk.authority.holds.find(
-                reach_of((), walk.authority.registry.current, capability=capability), now
-            )
+            authority.holds.find(reach_of((), authority.registry.current, capability=capability), now)
             is not None
         )
     except Unavailable:
         return True
 
 
-def _is_let_through(walk: Walk, capability: Capability) -> bool:
+def _is_let_through(
+    authority: AuthorityRegisters, verification: Verification, limits: WalkLimits, capability: Capability
+) -> bool:
     """Whether the tool's definition is approved, or not offered now.
 
     An unapproved description must not reach a model. A tool that is not offered now is in no list anyway.
     """
-    definition = walk.verification.upstream.definition(capability)
+    definition = verification.upstream.definition(capability)
     try:
         return (
             definition is None
             or pin_fault(
-                walk.authority,
-                walk.verification.pins,
-                walk.verification.fits,
+                authority,
+                verification.pins,
+                verification.fits,
                 capability,
                 definition,
-                pinning_now(walk),
+                pinning_now(limits, authority.clock),
             )
             is None
         )

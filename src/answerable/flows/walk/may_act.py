@@ -22,6 +22,7 @@ from answerable.flows.walk.pin_tools import pin_fault
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from answerable.core.action.quota import RefusalQuota
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.mandate import Mandate
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from answerable.core.registry.manifests.tools_seen import ToolsSeen
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.core.registry.tools.tool_fit import ToolFits
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters
+    from answerable.flows.state.policy_desk import PolicyState
+    from answerable.flows.state.worlds import Verification
     from answerable.flows.validity.manifest_standing import ManifestSources
     from answerable.flows.validity.refuse_revoked import Ends
     from answerable.flows.walk.pin_tools import Pinning
@@ -93,24 +96,31 @@ def check_quota(quota: Quotas, agent: AgentId, at: UnixMillis, mandate: str = ""
     raise HELD_MANDATE(f"mandate {shown(mandate)} is held: {why}")
 
 
-def agent_fault(walk: Walk, name: AgentId, at: UnixMillis) -> Refused | None:
+def agent_fault(
+    authority: AuthorityRegisters,
+    quota: RefusalQuota,
+    verification: Verification,
+    policies: PolicyState,
+    name: AgentId,
+    at: UnixMillis,
+) -> Refused | None:
     """Return why nothing that this agent requests is done, for any of its instances; None if something may be done.
 
     Tools are compared with the manifest only while the upstream is running.
     """
     try:
-        agent = active_agent(walk.authority.registry.current, name)
+        agent = active_agent(authority.registry.current, name)
         if agent.drift == "refuse":
-            standing_manifest(walk.authority, name)
-            if walk.verification.upstream.is_running:
+            standing_manifest(authority, name)
+            if verification.upstream.is_running:
                 check_tools(
-                    walk.authority,
-                    walk.verification.upstream,
-                    walk.verification.tools_seen,
-                    walk.policies.decision_point,
+                    authority,
+                    verification.upstream,
+                    verification.tools_seen,
+                    policies.decision_point,
                     name,
                 )
-        check_quota(walk.counters.quota, name, at)
+        check_quota(quota, name, at)
     except Refused as fault:
         return fault
     return None

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.policy_sets.policy_statement import PolicyStatement
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.flows.state.parts import AuthorityRegisters
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.flows.state.worlds import Verification
     from answerable.ports.parts_in_force import CurrentManifests, Held, Revoked
 
 AT_ONCE: Final = 64
@@ -86,7 +89,11 @@ async def moment_now(walk: Walk, action: str) -> Moment:
         given.setdefault(mandate.agent, []).append(mandate)
     faults: dict[AgentId, Refused] = {}
     for number, name in enumerate(current.agents):
-        if (fault := agent_fault(walk, name, now)) is not None:
+        if (
+            fault := agent_fault(
+                walk.authority, walk.counters.quota, walk.verification, walk.policies, name, now
+            )
+        ) is not None:
             faults[name] = fault
         if number % AT_ONCE == 0:
             await anyio.lowlevel.checkpoint()
@@ -103,7 +110,7 @@ async def moment_now(walk: Walk, action: str) -> Moment:
         lack=walk.authority.mandates.lack,
         statement=read_statement(statement),
         capability=capability,
-        tool=_tool(walk, capability),
+        tool=_tool(walk.authority, walk.verification, walk.limits, capability),
         agents=faults,
         nobody=walk.recorder.unwitnessed() or no_room(walk.authority.room),
         is_offered=walk.verification.upstream.is_running,
@@ -131,18 +138,20 @@ def unoffered(capability: Capability, tool: JSONValue | None) -> Mapping[str, An
     return capability_facts(raised(capability, tool))
 
 
-def _tool(walk: Walk, capability: Capability) -> Mapping[str, Any] | Refused:
-    if not walk.verification.upstream.is_running:
-        pin = walk.verification.pins.current(capability.server, capability.target)
+def _tool(
+    authority: AuthorityRegisters, verification: Verification, limits: WalkLimits, capability: Capability
+) -> Mapping[str, Any] | Refused:
+    if not verification.upstream.is_running:
+        pin = verification.pins.current(capability.server, capability.target)
         return unoffered(capability, parse(pin.text) if pin is not None else None)
     try:
         definition = offered_definition(
-            walk.authority,
-            walk.verification.upstream,
-            walk.verification.pins,
-            walk.verification.fits,
+            authority,
+            verification.upstream,
+            verification.pins,
+            verification.fits,
             capability,
-            pinning_now(walk),
+            pinning_now(limits, authority.clock),
         )
     except Refused as fault:
         return fault
@@ -150,4 +159,4 @@ def _tool(walk: Walk, capability: Capability) -> Mapping[str, Any] | Refused:
         if unread.code != UPSTREAM_UNKNOWN.id:
             raise
         return UPSTREAM_UNKNOWN_REFUSED(unread.message)
-    return capability_facts(at_hinted_tier(walk.verification.fits, capability, definition))
+    return capability_facts(at_hinted_tier(verification.fits, capability, definition))

@@ -47,9 +47,16 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.tools.tool_approval import ToolApproval
     from answerable.core.registry.tools.tool_fit import ToolFits
+    from answerable.flows.state.parts import AuthorityRegisters
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.flows.state.worlds import Verification
     from answerable.flows.validity.refuse_revoked import Ends
+    from answerable.ports.clock import Clock
     from answerable.ports.parts_in_force import CurrentPins
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.tool_pins import ToolPinRegister
+    from answerable.ports.upstream import Upstream
 
 CLOCK_AHEAD_MS_MAX: Final = 60_000
 """How far a signer's clock may run ahead of the gateway's."""
@@ -63,9 +70,9 @@ class Pinning(NamedTuple):
     now: UnixMillis
 
 
-def pinning_now(walk: Walk) -> Pinning:
+def pinning_now(limits: WalkLimits, clock: Clock) -> Pinning:
     """Return the settings of the walk, and the present time."""
-    return Pinning(walk.limits.pin_tools_at_first_sight, walk.clock.now())
+    return Pinning(limits.pin_tools_at_first_sight, clock.now())
 
 
 def pin_fault(
@@ -121,7 +128,11 @@ async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> bool:
             if left is not None:
                 raise left
     fault = _unlike_pinned(
-        walk.authority, walk.verification.pins, capability, definition.digest, pinning_now(walk)
+        walk.authority,
+        walk.verification.pins,
+        capability,
+        definition.digest,
+        pinning_now(walk.limits, walk.clock),
     )
     if fault is not None:
         raise fault
@@ -151,7 +162,7 @@ async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
         kept = walk.verification.pins.current(approval.server, approval.tool)
         if kept is not None and kept.token == approval.token:
             return kept
-        pin = _approved(walk, approval, now)
+        pin = _approved(walk.authority, walk.verification.upstream, approval, now)
         check_order(pin, kept, over=approval.previous)
         # 1. Ledger first. After a crash here the approval is recorded but not in force; submit it again.
         entry = tool_approved(
@@ -172,35 +183,37 @@ async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
     return pin
 
 
-def offered_text(walk: Walk, server: str, tool: str) -> bytes | None:
+def offered_text(registry: RegistryStore, upstream: Upstream, server: str, tool: str) -> bytes | None:
     """Return a tool's definition as its server offers it now, in pinned form; None if not offered. Does no I/O."""
-    for capability in capabilities_of(walk.authority.registry.current, server, tool):
-        definition = walk.verification.upstream.definition(capability)
+    for capability in capabilities_of(registry.current, server, tool):
+        definition = upstream.definition(capability)
         if definition is not None:
             return definition.text
-    listed = (walk.verification.upstream.tools(server) or {}).get(tool)
+    listed = (upstream.tools(server) or {}).get(tool)
     try:
         return None if listed is None else definition_text(listed)
     except Malformed:
         return None
 
 
-def _approved(walk: Walk, approval: ToolApproval, now: UnixMillis) -> ToolPin:
+def _approved(
+    authority: AuthorityRegisters, upstream: Upstream, approval: ToolApproval, now: UnixMillis
+) -> ToolPin:
     """Return the pin that an approval puts into force. Raises if it must not be in force."""
     if approval.signed_at > now + CLOCK_AHEAD_MS_MAX:
         ahead = approval.signed_at - now
         raise TOOL_FUTURE(f"the approval was signed {ahead} ms from now: look at the signer's clock")
     tool, server = shown(approval.tool), shown(approval.server)
-    for capability in capabilities_of(walk.authority.registry.current, approval.server, approval.tool):
+    for capability in capabilities_of(authority.registry.current, approval.server, approval.tool):
         if capability.definition:
             raise TOOL_DECLARED(
                 f"capability {shown(capability.name)} declares the definition of tool {tool} itself: "
                 "change `definition` there and apply it"
             )
-    unsigned = signer_fault(walk.authority, approval.signed_by, approval.key)
+    unsigned = signer_fault(authority, approval.signed_by, approval.key)
     if unsigned is not None:
         raise unsigned
-    text = offered_text(walk, approval.server, approval.tool)
+    text = offered_text(authority.registry, upstream, approval.server, approval.tool)
     if text is None:
         raise TOOL_UNSEEN(
             f"server {server} does not offer tool {tool} now, so there is nothing to approve: see "
@@ -291,21 +304,23 @@ def at_hinted_tier(fits: ToolFits, capability: Capability, definition: ToolDefin
     return fits.of(capability, definition.text, definition.digest).raised
 
 
-def tier_in_force(walk: Walk, capability: Capability) -> int:
+def tier_in_force(verification: Verification, capability: Capability) -> int:
     """Return the tier at which an action of this capability would be decided now.
 
     An unknown or unreadable tool counts as a tool without hints. Never raises; does no I/O.
     """
     if not is_pinned(capability):
         return capability.tier
-    definition = walk.verification.upstream.definition(capability)
+    definition = verification.upstream.definition(capability)
     if definition is not None:
         with suppress(Malformed):
-            return walk.verification.fits.of(capability, definition.text, definition.digest).raised.tier
+            return verification.fits.of(capability, definition.text, definition.digest).raised.tier
     return raised(capability, None).tier
 
 
-def pin_outdated(walk: Walk, verified: VerifiedRequest) -> Refused | None:
+def pin_outdated(
+    authority: AuthorityRegisters, pins: ToolPinRegister, limits: WalkLimits, verified: VerifiedRequest
+) -> Refused | None:
     """Return why a verified request's definition is no longer let through, right before it is performed; None if it is.
 
     Raises Unavailable as `pin_fault` does.
@@ -314,7 +329,7 @@ def pin_outdated(walk: Walk, verified: VerifiedRequest) -> Refused | None:
     if not is_pinned(capability):
         return None
     return _unlike_pinned(
-        walk.authority, walk.verification.pins, capability, verified.definition.digest, pinning_now(walk)
+        authority, pins, capability, verified.definition.digest, pinning_now(limits, authority.clock)
     )
 
 

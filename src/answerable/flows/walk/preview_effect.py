@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from answerable.core.ledger.answer import Answer
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.preview_mapping import PreviewMapping
+    from answerable.flows.state.parts import AuthorityRegisters
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
 
 NONE: Final = "no preview"
 DETAIL_CHARS_MAX: Final = 200
@@ -133,16 +135,21 @@ def _check(walk: Walk, governing: Governing, verified: VerifiedRequest, request:
         raise PREVIEW_NONE(f"{name} {what}: {why}")
     if after is not asked:
         raise PREVIEW_NONE(f"policy would narrow the arguments of {name}")
-    _check_budget(walk, verified, asked)
+    _check_budget(walk.authority, walk.limits, verified, asked)
 
 
-def _check_budget(walk: Walk, verified: VerifiedRequest, asked: VerifiedRequest) -> None:
+def _check_budget(
+    authority: AuthorityRegisters, limits: WalkLimits, verified: VerifiedRequest, asked: VerifiedRequest
+) -> None:
     """Check that the preview leaves the budget that the action needs. Raises Refused."""
     accounts, own_accounts = accounts_of(verified), accounts_of(asked)
-    needed, own = spend_on(walk, verified, accounts), spend_on(walk, asked, own_accounts)
+    needed, own = (
+        spend_on(authority.registry, limits, verified, accounts),
+        spend_on(authority.registry, limits, asked, own_accounts),
+    )
     together = {name: needed.get(name, 0) + own.get(name, 0) for name in {**needed, **own}}
     shared = {one.id for one in accounts}
-    lack = walk.authority.mandates.lack(tuple(one for one in own_accounts if one.id in shared), together)
+    lack = authority.mandates.lack(tuple(one for one in own_accounts if one.id in shared), together)
     if lack is not None:
         raise PREVIEW_NONE(f"the preview would use budget that the action needs: {lack.text()}")
 

@@ -13,26 +13,32 @@ from answerable.flows.validity.refuse_revoked import judged_caller
 from answerable.flows.walk.may_act import check_quota
 
 if TYPE_CHECKING:
+    from answerable.core.action.quota import RefusalQuota
     from answerable.core.identity.names.principal import AgentId
     from answerable.core.identity.workload.evidence import CallerIdentity
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters
 
 
 def standing_of_caller(
-    walk: Walk, agent: AgentId, identity: CallerIdentity, key: str = "", certificate: str = ""
+    authority: AuthorityRegisters,
+    quota: RefusalQuota,
+    agent: AgentId,
+    identity: CallerIdentity,
+    key: str = "",
+    certificate: str = "",
 ) -> Refused | None:
     """Return why nothing of this caller is done now: `revoked.<kind>`, `held.<kind>`; None if it may act.
 
     Does no I/O while no revocation or hold is new. Raises Unavailable if revocations or holds cannot be read.
     """
-    now = walk.clock.now()
-    judged = judged_caller(walk.authority, agent, identity, key, certificate)
+    now = authority.clock.now()
+    judged = judged_caller(authority, agent, identity, key, certificate)
     if judged.revocation is not None:
         return judged.revocation.refusal()
     if not judged.free and (hold := judged.hold(now)) is not None:
         return hold.refusal()
     try:
-        check_quota(walk.counters.quota, agent, now)
+        check_quota(quota, agent, now)
     except Refused as fault:
         return fault
     return None

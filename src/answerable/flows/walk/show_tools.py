@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.tools.tool_change import ToolChange
     from answerable.core.registry.tools.tool_pin import ToolPin, ToolStanding
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.flows.state.worlds import Verification
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.upstream import Upstream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,25 +51,29 @@ class ToolState:
     unhinted_accepted: bool
 
 
-def tool_states(walk: Walk, server: str) -> list[ToolState]:
+def tool_states(
+    authority: AuthorityRegisters, verification: Verification, limits: WalkLimits, server: str
+) -> list[ToolState]:
     """Return every tool that a server offers, a capability names or a pin is for, sorted by name.
 
     Raises Refused (`server.unknown`).
     """
-    if server not in walk.authority.registry.current.servers:
+    if server not in authority.registry.current.servers:
         raise SERVER_UNKNOWN(f"there is no active server {shown(server)}")
-    current = walk.authority.registry.current
-    names = set(walk.verification.upstream.tools(server) or ())
+    current = authority.registry.current
+    names = set(verification.upstream.tools(server) or ())
     for capability in (*current.capabilities.values(), *current.idle.values()):
         if capability.server == server and capability.method == TOOLS_CALL:
             names.add(capability.target)
-    names |= {pin.tool for pin in walk.verification.pins.all() if pin.server == server}
-    return [_state(walk, server, name) for name in sorted(names)]
+    names |= {pin.tool for pin in verification.pins.all() if pin.server == server}
+    return [_state(authority, verification, limits, server, name) for name in sorted(names)]
 
 
-def tool_state(walk: Walk, server: str, tool: str) -> ToolState:
+def tool_state(
+    authority: AuthorityRegisters, verification: Verification, limits: WalkLimits, server: str, tool: str
+) -> ToolState:
     """Return the state of one tool. Raises Refused (`server.unknown`, `tool.unknown`)."""
-    for state in tool_states(walk, server):
+    for state in tool_states(authority, verification, limits, server):
         if state.tool == tool:
             return state
     raise TOOL_UNKNOWN(
@@ -73,7 +81,7 @@ def tool_state(walk: Walk, server: str, tool: str) -> ToolState:
     )
 
 
-def changes_of(walk: Walk, state: ToolState) -> tuple[ToolChange, ...]:
+def changes_of(registry: RegistryStore, upstream: Upstream, state: ToolState) -> tuple[ToolChange, ...]:
     """Compare the offered definition with the one in force, whose text may be unknown if a document names it."""
     new = _read(state.text)
     if new is None or state.offered == state.pinned:
@@ -83,41 +91,43 @@ def changes_of(walk: Walk, state: ToolState) -> tuple[ToolChange, ...]:
         old,
         new,
         server=state.server,
-        neighbours=neighbours(walk),
+        neighbours=neighbours(registry, upstream),
         unhinted_accepted=state.unhinted_accepted,
     )
 
 
-def weight_of(walk: Walk, state: ToolState) -> tuple[tuple[str, bool], ...]:
+def weight_of(registry: RegistryStore, state: ToolState) -> tuple[tuple[str, bool], ...]:
     """Return the meaning of a tool's hints as offered now: sentences, each with whether it needs attention."""
     tool = _read(state.text)
-    found = capabilities_of(walk.authority.registry.current, state.server, state.tool)
+    found = capabilities_of(registry.current, state.server, state.tool)
     return tuple(told for capability in found for told in told_weight(capability, tool))
 
 
-def neighbours(walk: Walk) -> Iterator[tuple[str, str]]:
+def neighbours(registry: RegistryStore, upstream: Upstream) -> Iterator[tuple[str, str]]:
     """Yield server and name of every tool that a registered server offers."""
-    for server in walk.authority.registry.current.servers:
-        for name in walk.verification.upstream.tools(server) or ():
+    for server in registry.current.servers:
+        for name in upstream.tools(server) or ():
             yield server, name
 
 
-def _state(walk: Walk, server: str, tool: str) -> ToolState:
-    found = [*capabilities_of(walk.authority.registry.current, server, tool)]
+def _state(
+    authority: AuthorityRegisters, verification: Verification, limits: WalkLimits, server: str, tool: str
+) -> ToolState:
+    found = [*capabilities_of(authority.registry.current, server, tool)]
     declared = next((one.definition for one in found if one.definition), "")
-    pin = None if declared else walk.verification.pins.current(server, tool)
+    pin = None if declared else verification.pins.current(server, tool)
     pinned = declared or (pin.definition if pin is not None else "")
-    text = offered_text(walk, server, tool)
+    text = offered_text(authority.registry, verification.upstream, server, tool)
     offered = sha256(text).hexdigest() if text is not None else ""
     blocked = ""
     for capability in found:
-        definition = walk.verification.upstream.definition(capability)
-        pinning = pinning_now(walk)
+        definition = verification.upstream.definition(capability)
+        pinning = pinning_now(limits, authority.clock)
         fault = (
             pin_fault(
-                walk.authority,
-                walk.verification.pins,
-                walk.verification.fits,
+                authority,
+                verification.pins,
+                verification.fits,
                 capability,
                 definition,
                 pinning,
@@ -137,7 +147,7 @@ def _state(walk: Walk, server: str, tool: str) -> ToolState:
         blocked=blocked,
         pin=pin,
         text=text,
-        tier=max((tier_in_force(walk, capability) for capability in found), default=None),
+        tier=max((tier_in_force(verification, capability) for capability in found), default=None),
         unhinted_accepted=any(capability.unhinted_accepted for capability in found),
     )
 

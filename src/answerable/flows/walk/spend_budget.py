@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
     from answerable.errors import Refused
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.registry_store import RegistryStore
 
 
 def accounts_of(verified: VerifiedRequest) -> tuple[Account, ...]:
@@ -50,20 +52,22 @@ def task_accounts(
     )
 
 
-def spend_on(walk: Walk, verified: VerifiedRequest, accounts: tuple[Account, ...]) -> Amounts:
+def spend_on(
+    registry: RegistryStore, limits: WalkLimits, verified: VerifiedRequest, accounts: tuple[Account, ...]
+) -> Amounts:
     """Return the most that the action can spend. Raises Refused as `spend_of`: an unknown amount may not be spent."""
     if not verified.mandate.budgets and len(accounts) == 1:
         return ONE_CALL
     capability = verified.resolved.capability
-    server = walk.authority.registry.current.servers.get(capability.server)
-    longest = walk.limits.upstream_ms_max
+    server = registry.current.servers.get(capability.server)
+    longest = limits.upstream_ms_max
     wall_ms = longest if server is None else min(longest, server.call_seconds_max * 1000)
     return spend_of(capability, verified.arguments, accounts, wall_ms=wall_ms)
 
 
-def require_left(walk: Walk, accounts: tuple[Account, ...], amounts: Amounts) -> None:
+def require_left(mandates: MandateRegister, accounts: tuple[Account, ...], amounts: Amounts) -> None:
     """Check the budget before people are asked for approval. Raises Refused (`mandate.budget_spent`)."""
-    lack = walk.authority.mandates.lack(accounts, amounts)
+    lack = mandates.lack(accounts, amounts)
     if lack is not None:
         raise budget_spent(lack)
 

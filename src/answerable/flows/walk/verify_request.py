@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.snapshot.resolve import Resolved
     from answerable.flows.state.walk import Walk
+    from answerable.flows.state.worlds import Verification
+    from answerable.ports.registry_store import RegistryStore
     from answerable.ports.worlds import Plan
 
 
@@ -42,19 +44,32 @@ def verify(walk: Walk, plan: Plan, request: ActionRequest, caller: VerifiedCalle
     """
     caller = _as_seen(caller, plan)
     # From here on use only the frozen request; the caller's own object may change.
-    request, prepared = with_prepared(walk, request, caller, plan.capability, plan.delegation_lineage)
+    request, prepared = with_prepared(
+        walk.authority.registry,
+        walk.verification,
+        walk.limits,
+        walk.clock,
+        request,
+        caller,
+        plan.capability,
+        plan.delegation_lineage,
+    )
     return _fitting(plan, request, caller, prepared)
 
 
 def verify_again(
-    walk: Walk, plan: Plan, verified: VerifiedRequest, caller: VerifiedCaller
+    registry: RegistryStore,
+    verification: Verification,
+    plan: Plan,
+    verified: VerifiedRequest,
+    caller: VerifiedCaller,
 ) -> VerifiedRequest:
     """Verify a verified request again by what is in force now. Raises as `verify`.
 
     `plan`: found now. `caller`: as proved. The prepared object is already used by this action.
     """
     caller = _as_seen(caller, plan)
-    check_executed(walk, verified.prepared, caller, plan.delegation_lineage)
+    check_executed(registry, verification, verified.prepared, caller, plan.delegation_lineage)
     return _fitting(plan, verified.request, caller, verified.prepared)
 
 

@@ -35,6 +35,10 @@ async def use_leases(client: Any, product: Product, folder: Path) -> None:
         assert await client("list_due_secrets") == {"due": []}
         ended = await client("end_lease", {"name": live["name"]})
         assert [one["name"] for one in ended["ended"]] == [live["name"]]
+        again = {"ended": [], "unrevoked": [], "more": 0}
+        assert await client("end_lease", {"name": live["name"]}) == again
+        for odd in ("nosuch", "../x", "ans_x"):
+            assert (await client("end_lease", {"name": odd}, status=404))["code"] == "lease.unknown"
         assert (await client("list_leases", which="open"))["items"] == []
         assert [one["name"] for one in (await client("list_leases", which="ended"))["items"]] == [
             live["name"]
