@@ -57,7 +57,8 @@ def test_doctor_finds_a_server_that_is_down():
 
 @pytest.mark.requirement("NEIGHBOUR-22")
 async def test_calls_and_lists_that_come_before_the_first_list_was_read_wait_for_it(tmp_path):
-    async with gateway_world(tmp_path, "crm") as world:
+    patient = UpstreamSettings(connect_wait_seconds=60)
+    async with gateway_world(tmp_path, "crm", settings=patient) as world:
         world.mandate("crm.read", "crm.case")
         said: list[Any] = []
 
@@ -92,6 +93,7 @@ async def test_a_server_that_cannot_be_started_gets_no_agent_held(tmp_path):
             assert "has not been read yet" in said["error"]["message"]
         assert world.entries(Tag.REFUSAL) == []
         starts_anew(world)
+        await until(lambda: world.upstream._links["crm"].catalogue is not None, seconds=60)
         assert "error" not in (await world.post("crm", body, **fields)).json()
 
 
