@@ -37,10 +37,12 @@ run()
 
 def command(*arguments: str, env: dict[str, str], **given: Any) -> subprocess.CompletedProcess[bytes]:
     line = [sys.executable, "-m", "answerable", *arguments]
+    # As people have it: an interpreter without buffers has nothing left to write at its end.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
         # How an interpreter begins and ends is looked at: one that was forked does neither by itself.
         line,
-        env={**os.environ, "PYTHONPATH": str(SOURCES), COLD: "yes", **env},
+        env={**inherited, "PYTHONPATH": str(SOURCES), COLD: "yes", **env},
         timeout=60,
         check=False,
         **given,

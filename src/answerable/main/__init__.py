@@ -10,7 +10,7 @@ from answerable.apps.cli.terminal import Terminal, print_nowhere
 from answerable.errors import Malformed
 from answerable.extras import SERVER, is_here
 from answerable.interruption import INTERRUPTED, ignore_interrupts
-from answerable.main.standard_streams import open_closed, print_any_text, text_of
+from answerable.main.standard_streams import end_messages, open_closed, print_any_text, text_of
 
 
 def run() -> None:
@@ -21,10 +21,6 @@ def run() -> None:
     terminal = Terminal(draws=is_whole)
     try:
         sys.argv[1:] = text_of(sys.argv[1:])
-    except Malformed as error:
-        terminal.fault(error.message)
-        raise SystemExit(USAGE) from None
-    try:
         if is_whole:
             from answerable.main.kept_processes import run_kept
 
@@ -38,6 +34,9 @@ def run() -> None:
             from answerable.apps.cli.light import run_light
 
             raise SystemExit(run_light(sys.argv[1:]))
+    except Malformed as error:
+        terminal.fault(error.message)
+        raise SystemExit(USAGE) from None
     except KeyboardInterrupt:
         # The second one, while the command reported the first.
         raise SystemExit(INTERRUPTED) from None
@@ -49,3 +48,4 @@ def run() -> None:
         raise SystemExit(getattr(failed.__context__, "exit_code", ERROR)) from None
     finally:
         ignore_interrupts()
+        end_messages()

@@ -35,6 +35,15 @@ def print_any_text() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def end_messages() -> None:
+    """Discard messages that standard error did not take. Otherwise the interpreter would try once more at exit, and end
+    with 120 in place of the command's exit code."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def text_of(words: list[str]) -> list[str]:
     """Return the arguments as text. Raises Malformed (`cli.not_utf8`) if one is not UTF-8, since no valid name is.
     Commands that stop something are not refused for that: the bytes are written as codes."""
