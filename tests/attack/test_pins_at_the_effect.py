@@ -25,7 +25,8 @@ async def test_an_approval_that_is_gone_while_the_intent_is_written_stops_the_ac
     await bench.issue()
     await approve_tool(bench.walk, approval(described()), by="operator")
 
-    def withdrawn(walk: Any, *_: Any) -> None:
+    def withdrawn(*_: Any) -> None:
+        walk = bench.walk
         walk.verification.pins = fresh(SqliteToolPinRegister)
         # A register in a file of its own tells nobody.
         walk.verification.worlds.change(frozenset({ChangeScope("tool/crm/get_case")}))
