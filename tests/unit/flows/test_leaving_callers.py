@@ -155,8 +155,7 @@ async def test_a_caller_who_leaves_early_does_not_escape_the_record_of_his_refus
         bench = await slow_bench()
         await leave_after(turns, lambda bench=bench: bench.refund(2_000_000), natively=natively)  # type: ignore[misc]
         await asyncio.sleep(0)
-        refusals = [s for s in bench.recorder.ledger._ledger.replay() if s.tag == Tag.REFUSAL]  # type: ignore[attr-defined]
-        assert len(refusals) == 1
+        assert len(bench.entries(Tag.REFUSAL)) == 1
 
 
 @pytest.mark.requirement("WALK-11")
