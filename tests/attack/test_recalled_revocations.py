@@ -102,6 +102,23 @@ async def test_a_token_and_an_agent_that_were_revoked_are_refused_over_an_older_
         await are_refused(world, root)
 
 
+async def test_a_token_is_put_back_into_the_lists_of_the_service_that_issued_it_and_into_no_other(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "house"
+    async with token_world(tmp_path) as world:
+        port = int(world.url.rpartition(":")[2])
+        await world.mandate()
+        jti = read_hop(await world.root()).jti
+        kept = world.walk.live.tokens.find(jti)
+    taken_away(place)
+    async with token_world(tmp_path) as world:
+        assert int(world.url.rpartition(":")[2]) != port
+        assert world.walk.live.tokens.find(jti) is None
+    async with token_world(tmp_path, port=port) as world:
+        assert world.walk.live.tokens.find(jti) == kept
+
+
 async def test_a_revoked_person_is_known_by_name_where_the_registers_are_lost(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
