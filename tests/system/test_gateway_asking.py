@@ -54,6 +54,27 @@ async def test_a_client_is_sent_to_our_page_and_its_repeated_call_runs_once(tmp_
         assert notes(world) == 1
 
 
+@pytest.mark.requirement("ASKING-01")
+async def test_a_repeated_call_waits_until_people_have_answered(tmp_path):
+    async with gateway_world(tmp_path, "crm", page=PAGE) as world, anyio.create_task_group() as people:
+        world.mandate("crm.note")
+        person = Person(world, answers=False)
+
+        async def opens(context: Any, asked: Any) -> ElicitResult:
+            people.start_soon(answer, asked.url.rpartition("/")[2])
+            return await person(context, asked)
+
+        async def answer(approval: str) -> None:
+            await anyio.sleep(2 * holding.LOOK_SECONDS)
+            approve(world, approval)
+
+        async with world.client("crm", elicitation_callback=opens) as client:
+            with anyio.fail_after(20):
+                done = await client.call_tool("note_add", NOTE)
+        assert not done.is_error
+        assert (len(person.opened), notes(world)) == (1, 1)
+
+
 @pytest.mark.requirement("ASKING-02")
 async def test_a_client_that_says_yes_by_itself_runs_nothing(tmp_path):
     limits = GatewayLimits(approval_wait_seconds=0.05)
