@@ -121,6 +121,19 @@ async def test_who_is_held_or_revoked_lifts_nothing_while_everything_stands_stil
 
 
 @pytest.mark.requirement("HOLD-06")
+async def test_a_lift_names_what_was_held_as_the_hold_did_and_a_person_by_a_pseudonym():
+    bench = await bench_to_hold()
+    for what in (holdable("owner", "bob"), holdable("agent", "scout")):
+        await lift(bench, (await stop(bench, what, by="alice")).hold, "carol")
+    person, agent = [
+        (placed["name"], lifted["name"])
+        for placed, lifted in zip(bench.entries(Tag.HOLD_PLACED), bench.entries(Tag.HOLD_LIFTED), strict=True)
+    ]
+    assert person[0] == person[1] != "bob"
+    assert agent == ("scout", "scout")
+
+
+@pytest.mark.requirement("HOLD-06")
 async def test_of_two_who_lift_at_once_neither_counts_twice():
     bench = await bench_to_hold()
     hold = (await stop(bench, EVERYTHING)).hold

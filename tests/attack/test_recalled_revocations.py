@@ -5,19 +5,25 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.identity.keys.keys import public_key
+from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import RevocationTarget
 from answerable.core.mandate.status_list import VALID, reference_of, verified_status_list
+from answerable.flows.recovery.recall_tokens import RecalledTokens
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
 from tests.worlds.token import TokenWorld, narrow, succeeded, token_world, why_not
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-12")]
@@ -263,3 +269,28 @@ async def test_where_the_registers_are_lost_mandates_are_known_again_and_only_to
     taken_away(tmp_path / "house")
     async with token_world(tmp_path, port=port) as world:
         assert [await listed(world, one) for one in (*tokens, closed)] == [True, True, True, False]
+
+
+@pytest.mark.requirement("REVOKE-19")
+async def test_a_token_is_put_back_below_its_giver_though_the_givers_entry_is_in_another_log(
+    tmp_path: Path,
+) -> None:
+    async with token_world(tmp_path) as world:
+        await world.mandate()
+        root, online, _ = await issued(world)
+        walk, register = world.walk, fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens"))
+        elsewhere, here = (
+            RecalledTokens(
+                walk.recorder.subject_keys,
+                walk.authority,
+                replace(walk.live, tokens=register),
+                walk.verification,
+            )
+            for _ in range(2)
+        )
+        for stored in walk.recorder.ledger.replay():
+            if stored.tag == Tag.CITED:
+                (elsewhere if leaf_of(stored).get("hop") == read_hop(root).jti else here).note(stored)
+        assert (await elsewhere.restored(), await here.restored()) == (1, 2)
+        for one in (root, online):
+            assert register.find(read_hop(one).jti) == walk.live.tokens.find(read_hop(one).jti)
