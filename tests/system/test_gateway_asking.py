@@ -9,7 +9,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitRequestURLParams, ElicitResult
 
-from answerable.apps.mcp_gateway import holding
+from answerable.apps.mcp_gateway import gate, holding
 from answerable.apps.mcp_gateway.services import GatewayLimits
 from answerable.core.ledger.tags import Tag
 from tests.worlds.gateway import World, gateway_world, modern, modern_headers
@@ -55,23 +55,22 @@ async def test_a_client_is_sent_to_our_page_and_its_repeated_call_runs_once(tmp_
 
 
 @pytest.mark.requirement("ASKING-01")
-async def test_a_repeated_call_waits_until_people_have_answered(tmp_path):
-    async with gateway_world(tmp_path, "crm", page=PAGE) as world, anyio.create_task_group() as people:
+async def test_a_repeated_call_waits_until_people_have_answered(tmp_path, monkeypatch):
+    async def answered_meanwhile(approval: Any, waits: Any, **how: Any) -> bool:
+        def waits_once(identity: str) -> bool:
+            waiting = waits(identity)
+            if waiting:
+                approve(world, identity)
+            return bool(waiting)
+
+        return await holding.until_answered(approval, waits_once, **how)
+
+    monkeypatch.setattr(gate, "until_answered", answered_meanwhile)
+    async with gateway_world(tmp_path, "crm", page=PAGE) as world:
         world.mandate("crm.note")
         person = Person(world, answers=False)
-
-        async def opens(context: Any, asked: Any) -> ElicitResult:
-            people.start_soon(answer, asked.url.rpartition("/")[2])
-            return await person(context, asked)
-
-        async def answer(approval: str) -> None:
-            await anyio.sleep(2 * holding.LOOK_SECONDS)
-            approve(world, approval)
-
-        async with world.client("crm", elicitation_callback=opens) as client:
-            with anyio.fail_after(20):
-                done = await client.call_tool("note_add", NOTE)
-        assert not done.is_error
+        async with world.client("crm", elicitation_callback=person) as client:
+            assert not (await client.call_tool("note_add", NOTE)).is_error
         assert (len(person.opened), notes(world)) == (1, 1)
 
 
