@@ -24,6 +24,7 @@ from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
+from tests.worlds.gateway import until
 from tests.worlds.token import TokenWorld, narrow, succeeded, token_world, why_not
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-12")]
@@ -287,6 +288,9 @@ async def test_a_token_is_put_back_below_its_giver_though_the_givers_entry_is_in
                 walk.verification,
             )
             for _ in range(2)
+        )
+        await until(
+            lambda: [one.get("form") for one in world.entries(Tag.CITED)].count("online") == 3, seconds=30
         )
         for stored in walk.recorder.ledger.replay():
             if stored.tag == Tag.CITED:
