@@ -25,14 +25,14 @@ async def test_a_body_that_does_not_come_is_refused_in_time_and_holds_up_nobody(
     tmp_path: Path, part: bytes
 ) -> None:
     path = tmp_path / "control.sock"
-    async with serving(control_app(memory_product(), body_seconds_max=0.2), uds=path):
-        async with await anyio.connect_unix(path) as slow:
-            await slow.send(HEAD + part)
-            transport = httpx2.AsyncHTTPTransport(uds=str(path))
-            async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as others:
-                assert (await others.get("/v1/mandates")).status_code == 200
-            with anyio.fail_after(10):
-                answer = await slow.receive()
+    app = control_app(memory_product(), body_seconds_max=0.2)
+    async with serving(app, uds=path), await anyio.connect_unix(path) as slow:
+        await slow.send(HEAD + part)
+        transport = httpx2.AsyncHTTPTransport(uds=str(path))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as others:
+            assert (await others.get("/v1/mandates")).status_code == 200
+        with anyio.fail_after(10):
+            answer = await slow.receive()
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400")
     told = json.loads(body)
