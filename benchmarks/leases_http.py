@@ -25,9 +25,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 import httpx2  # noqa: E402
 from lease_course import in_turns, run  # noqa: E402
 
+from answerable.adapters.http_target.kind import HttpTargetSettings, built  # noqa: E402
 from answerable.core.lease.credential import LeaseOrder  # noqa: E402
 from answerable.targets.kind import BuiltTarget  # noqa: E402
-from answerable.wiring.target_http import HttpTargetSettings, built  # noqa: E402
 from node_packages import OIDC_PROVIDER  # noqa: E402
 from tests.stand_ins.authorization_server import OPAQUE, SECRET, AuthorizationServer, authorization_server  # noqa: E402
 from tests.stand_ins.resource_server import Seen, resource_server  # noqa: E402

@@ -12,8 +12,8 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from answerable.adapters.http_target.kind import HttpTargetSettings, built, faults_of
 from answerable.core.lease.credential_redaction import HIDDEN, Echoes
-from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
 from tests.worlds.http_target import KEYED, Secrets, asked, order, world
 
 KEY = "k3y/with+all&of<them>='\"8d1f0c7e"

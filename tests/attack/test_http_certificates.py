@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from answerable.adapters.http_target.kind import HttpTargetSettings, built, faults_of
 from answerable.core.canonical import freeze
 from answerable.errors import Unavailable
 from answerable.targets.kind import BuiltTarget
-from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
 from tests.stand_ins.resource_server import Seen, resource_server
 from tests.worlds.http_target import Secrets, asked, order, world
 

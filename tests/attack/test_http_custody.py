@@ -14,9 +14,9 @@ import pytest
 
 from answerable.adapters.http_target import custody as custody_module
 from answerable.adapters.http_target.custody import RefreshCustody
+from answerable.adapters.http_target.kind import built
 from answerable.errors import Unavailable
 from answerable.targets.kind import BuiltTarget
-from answerable.wiring.target_http import built
 from tests.stand_ins.authorization_server import SECRET, AuthorizationServer, authorization_server
 from tests.worlds.http_target import SECRETS, oauth_settings, order, world
 

@@ -16,12 +16,12 @@ import anyio.to_thread
 import pytest
 
 from answerable.adapters.http_target import outstanding
+from answerable.adapters.http_target.kind import built
 from answerable.adapters.http_target.outstanding import OutstandingTokens
 from answerable.core.lease.name import lease_name
 from answerable.errors import Refused, Unavailable
 from answerable.targets.kind import BuiltTarget
 from answerable.testing.clock import ManualClock
-from answerable.wiring.target_http import built
 from tests.stand_ins.authorization_server import AuthorizationServer, authorization_server
 from tests.worlds.http_target import SECRETS, oauth_settings, order, world
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import anyio
 import pytest
 
+from answerable.adapters.http_target.kind import HttpTargetSettings, built, faults_of
 from answerable.adapters.http_target.requests import NEVER, STRIPPED, header_fault, traceparent_of
 from answerable.core.canonical import freeze
 from answerable.errors import Refused, Unavailable
 from answerable.targets.kind import BuiltTarget
-from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
 from tests.probes.waiting import past
 from tests.stand_ins.resource_server import ResourceServer, by_key, resource_server
 from tests.worlds.http_target import CANARY, KEYED, SECRETS, Secrets, asked, forged, order, performed, world

@@ -11,10 +11,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from answerable.adapters.http_target.kind import HttpTargetSettings, built, faults_of
 from answerable.core.canonical import freeze
 from answerable.errors import Refused, Unavailable
 from answerable.testing.clock import ManualClock
-from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
 from tests.probes.waiting import past
 from tests.stand_ins.authorization_server import (
     OFFLINE,

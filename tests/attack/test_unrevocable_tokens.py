@@ -12,9 +12,9 @@ from threading import Thread
 
 import pytest
 
+from answerable.adapters.http_target.kind import HttpTargetSettings, built, faults_of
 from answerable.adapters.http_target.oauth_issuer import OAuthIssuer
 from answerable.testing.clock import ManualClock
-from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
 from tests.worlds.http_target import READ, SECRETS, order, world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HTTPLEASE-11")]

@@ -7,12 +7,12 @@ import json
 import anyio
 import pytest
 
-from answerable.adapters.bearer_api import AnswerLimits, ApiShape, BearerTarget
 from answerable.core.canonical import encode
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, Secret
 from answerable.core.lease.name import lease_name
 from answerable.errors import Refused, Unavailable
+from answerable.targets.bearer_api import AnswerLimits, ApiShape, BearerTarget
 from tests.stand_ins.api_stand_in import ApiStandIn, Told
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("K8S-05")]

@@ -8,12 +8,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import RSAKey
 
-from answerable.adapters.bearer_api import JsonApi
 from answerable.adapters.github_app import TOKEN_SECONDS, AppTokens, GitHubIssuer
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import freeze
 from answerable.core.lease.credential import LeaseOrder
 from answerable.errors import Malformed, Unavailable
+from answerable.targets.bearer_api import JsonApi
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from tests.stand_ins.github_stand_in import APP, INSTALLATION, OWNER, GitHubStandIn
 

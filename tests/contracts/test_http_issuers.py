@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from answerable.adapters.http_target.kind import HttpTargetSettings, built, faults_of
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract
-from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
 from tests.stand_ins.authorization_server import AuthorizationServer, authorization_server
 from tests.stand_ins.resource_server import ResourceServer, by_key, resource_server
 from tests.worlds.http_target import (

@@ -5,12 +5,12 @@ from __future__ import annotations
 import httpx2
 import pytest
 
-from answerable.adapters.bearer_api import JsonApi
 from answerable.adapters.kubernetes_tokens import KubernetesIssuer
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import freeze
 from answerable.core.lease.credential import LeaseOrder
 from answerable.errors import Refused, Unavailable
+from answerable.targets.bearer_api import JsonApi
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from tests.worlds.kubernetes import SCOPE, broker_token, cluster
 

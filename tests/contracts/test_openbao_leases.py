@@ -8,7 +8,6 @@ import os
 import httpx2
 import pytest
 
-from answerable.adapters.bearer_api import JsonApi
 from answerable.adapters.openbao import AppRole, JwtLogin, OpenBaoIssuer, OpenBaoLogin
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import freeze
@@ -16,6 +15,7 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.name import lease_name
 from answerable.errors import Refused, Unavailable
+from answerable.targets.bearer_api import JsonApi
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from tests.contracts.openbao_server import PATH as REAL_PATH
 from tests.contracts.openbao_server import TOKEN_ROLE, openbao_server

@@ -137,7 +137,9 @@ async def test_what_cannot_be_revoked_is_told_exactly_until_it_is_gone(tmp_path,
         (lease,) = await desk.leases()
         server.stop()
         try:
-            await desk.command("lease", "end", "shop-db", code=5)
+            ended = await asyncio.to_thread(desk.home.finished, "lease", "end", "shop-db", "--json")
+            assert ended.returncode == 5
+            assert [one["name"] for one in json.loads(ended.stdout)["unrevoked"]] == [lease["name"]]
             listed = await unrevoked(desk)
             assert listed.returncode == 5
             (found,) = json.loads(listed.stdout)

@@ -6,8 +6,11 @@ import ast
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.tidy.tree import imports, modules
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "src/answerable"
@@ -39,15 +42,42 @@ def test_a_room_of_flows_is_small_enough_to_be_read() -> None:
 @pytest.mark.requirement("HOUSE-01")
 @pytest.mark.parametrize("house", HOUSES)
 def test_an_import_contract_orders_every_room(house: str) -> None:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    (ladder,) = (
-        one
-        for one in settings["tool"]["importlinter"]["contracts"]
-        if one.get("containers") == [f"answerable.{house.replace('/', '.')}"]
-    )
+    place = f"answerable.{house.replace('/', '.')}"
+    (ladder,) = (one for one in contracts() if one.get("containers") == [place])
     assert ladder["exhaustive"]
     assert not ladder.get("ignore_imports")
     assert sorted(ladder["layers"]) == [room.name for room in rooms(house)]
+
+
+def contracts() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = project()["tool"]["importlinter"]["contracts"]
+    return found
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.requirement("TARGET-13")
+def test_an_import_contract_keeps_every_kind_of_target_to_the_public_face() -> None:
+    places = project()["project"]["entry-points"]["answerable.targets"].values()
+    packages = [place.removesuffix(".kind:KIND") for place in places]
+    assert all(one.rpartition(".")[0] == "answerable.adapters" for one in packages)
+    (kept,) = (one for one in contracts() if one["name"] == "targets know the public face only")
+    assert sorted(kept["source_modules"]) == sorted([*packages, "answerable.targets"])
+    assert {"answerable.apps", "answerable.flows", "answerable.wiring"} < {*kept["forbidden_modules"]}
+    (apart,) = (one for one in contracts() if one["type"] == "independence" and "adapters" in one["name"])
+    assert apart["modules"] == ["answerable.adapters.*"]
+    assert not any("ignore_imports" in one for one in (kept, apart))
+    # A contract counts every import, in functions and for types too, but none by a name that is made at run time.
+    late = [
+        module.path
+        for package in kept["source_modules"]
+        for module in modules(f"src/{package.replace('.', '/')}")
+        if any(name.partition(".")[0] in ("importlib", "runpy", "pkgutil") for name, _ in imports(module))
+        or any(isinstance(node, ast.Name) and node.id == "__import__" for node in module.nodes)
+    ]
+    assert late == []
 
 
 @pytest.mark.requirement("HOUSE-02")

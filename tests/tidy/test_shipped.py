@@ -33,7 +33,8 @@ def adapters() -> dict[str, set[str]]:
     """Packages of adapters, and modules in EMBEDDED, by the ports that their classes say they implement, in name or
     words."""
     found: dict[str, set[str]] = {}
-    for module in modules("src/answerable/adapters", f"src/{EMBEDDED.replace('.', '/')}"):
+    places = ("adapters", "targets", EMBEDDED.removeprefix("answerable.").replace(".", "/"))
+    for module in modules(*(f"src/answerable/{one}" for one in places)):
         for node in module.nodes:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 said = PORT_OF.findall(ast.get_docstring(node) or "")
@@ -52,7 +53,7 @@ def suites() -> dict[str, set[str]]:
         for one in left:
             more = set(tree.imported(one)) - reached
             reached |= more
-            left += [module for module in more if module.startswith(("tests.", "answerable.wiring.target_"))]
+            left += [module for module in more if module.startswith(("tests.", "answerable.adapters."))]
         for suite in SUITE.findall(tree.read(name).decode()):
             found.setdefault(suite, set()).update(reached)
     return found

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 import httpx2
 
+from answerable.adapters.http_target.kind import HttpTargetSettings, faults_of
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.canonical import freeze
 from answerable.core.identity.names.principal import UnixMillis
@@ -20,7 +21,6 @@ from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
 from answerable.ports.clock import Clock
 from answerable.targets.kind import BuiltTarget, TargetContext
 from answerable.testing.contracts.credential_issuer import IssuerBench
-from answerable.wiring.target_http import HttpTargetSettings, faults_of
 from tests.stand_ins.authorization_server import OPAQUE, SECRET, AuthorizationServer
 from tests.stand_ins.resource_server import ResourceServer
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from answerable.adapters.model_provider.kind import ModelProviderSettings, built, faults_of
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import freeze
 from answerable.core.identity.names.principal import UnixMillis
@@ -13,7 +14,6 @@ from answerable.core.lease.credential import Credential
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.targets.kind import BuiltTarget
 from answerable.testing.contracts.credential_issuer import IssuerBench
-from answerable.wiring.target_model import ModelProviderSettings, built, faults_of
 from tests.stand_ins.model_provider_stand_in import StandIn
 from tests.worlds.http_target import Secrets, world
 

@@ -4,7 +4,8 @@
 
 Promises: no import of this room loads an adapter or connects to anything. What is listed in `__all__` keeps its meaning
 while `API` is the same number; names may be added. A kind states the number for which it was written, and the broker
-refuses any other. `answerable.testing.contracts.target` tests a kind.
+refuses any other. `answerable.testing.contracts.target` tests a kind. What is not listed is shared by our own kinds and
+may change.
 """
 
 from __future__ import annotations

@@ -25,12 +25,13 @@ OWN_SETTING: Final = "password"
 class TargetContext:
     """Dependencies with which a target is built. secret_of: resolves a reference (`file:PATH`, `env:NAME`) when called,
     so that a changed secret is used; raises Malformed, Unavailable. others_of: other values that the reference may have
-    while the secret is being changed at its target."""
+    while the secret is being changed at its target. acting: for a kind with `acts_by_another`, the target that acts."""
 
     clock: Clock
     entropy: Entropy
     secret_of: Callable[[str], bytes]
     others_of: Callable[[str], tuple[bytes, ...]] = lambda _: ()
+    acting: BrokeredTarget | None = None
 
     def texts_of(self, reference: str) -> tuple[str, ...]:
         """Return the other values as texts."""
@@ -58,7 +59,9 @@ class BuiltTarget:
 class TargetKind:
     """One kind. api: the `API` for which it was written. name: as in target files. settings: a frozen dataclass whose
     fields are made by `setting_fields`; secrets are references. build: from such settings to the target; connects to
-    nothing. faults: faults of settings beyond their types and bounds.
+    nothing. faults: faults of settings beyond their types and bounds. acts_by_another: it issues credentials that a
+    target of another kind acts with. Its settings `acts_by` and `acts_with` are that kind and its settings, in TOML,
+    which the broker checks.
 
     `build` may raise errors of the family, such as for a secret that cannot be read. Whatever else the two raise is
     refused with the distribution; so is a call that takes longer than 20 s.
@@ -69,3 +72,4 @@ class TargetKind:
     settings: type[Any]
     build: Callable[[Any, TargetContext], BuiltTarget]
     faults: Callable[[Any], tuple[str, ...]] = lambda _: ()
+    acts_by_another: bool = False

@@ -171,10 +171,10 @@ def _named(rows: Sequence[Difference]) -> str:
     return named if len(rows) <= NAMED_MAX else f"{named} and {len(rows) - NAMED_MAX} more"
 
 
-def _readable(origin: Callable[[], str]) -> str:
-    """Return the name of another process's log; empty if it has none yet or cannot be read, which
+def _readable(origin: Callable[[], str]) -> str | None:
+    """Return the name of another process's log; nothing if it has none yet or cannot be read, which
     `restore_ended_authority` reports or refuses to start with."""
     try:
         return origin()
     except AnswerableError:
-        return ""
+        return None

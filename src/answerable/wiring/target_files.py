@@ -15,8 +15,8 @@ from answerable.errors import AnswerableError, Malformed, shown
 from answerable.errors.codes.leases import TARGET_FAULTS, TARGET_FILES, TARGET_KIND
 from answerable.errors.codes.services import SETTINGS_VALUE
 from answerable.plain_file import read_plain
-from answerable.wiring.settings import SettingFault, checked_value, lines_of, unknown_key
-from answerable.wiring.target_kinds import installed_kinds, kind_named
+from answerable.wiring.settings import SettingFault, lines_of, unknown_key
+from answerable.wiring.target_kinds import declared_value, installed_kinds, kind_named
 from answerable.wiring.toml_text import TOMLDecodeError, toml_in
 
 if TYPE_CHECKING:
@@ -143,16 +143,8 @@ def _read(path: Path, kinds: Installed) -> tuple[TargetFile | None, list[Setting
                 SettingFault(line=lines.get(key, 0), key=key, message=unknown_key("key", key, known))
             )
             continue
-        about = known[key].metadata
         try:
-            values[key] = checked_value(
-                value,
-                known[key].default,
-                unit=about["unit"],
-                minimum=about.get("minimum"),
-                maximum=about.get("maximum"),
-                references=REFERENCES,
-            )
+            values[key] = declared_value(value, known[key], REFERENCES)
         except Malformed as fault:
             faults.append(SettingFault(line=lines.get(key, 0), key=key, message=fault.message))
     try:

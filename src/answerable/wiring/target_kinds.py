@@ -10,16 +10,19 @@ Our own kinds are declared in `pyproject.toml`, under `answerable.targets`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass, replace
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from answerable.errors import AnswerableError, Malformed, shown
 from answerable.errors.codes.leases import TARGET_KIND
+from answerable.errors.codes.services import SETTINGS_VALUE
 from answerable.flows.state.target_calls import place_of
 from answerable.targets.kind import API, BuiltTarget, TargetKind
 from answerable.wiring.left_threads import begin
+from answerable.wiring.settings import checked_value
+from answerable.wiring.toml_text import TOMLDecodeError, toml_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,6 +110,20 @@ def kind_named(name: str, among: Mapping[str, tuple[TargetPlugin, ...]] | None =
     return _imported(claimed[0])
 
 
+def declared_value(value: object, setting: Field[Any], references: tuple[str, ...]) -> object:
+    """Return a value checked against the declaration of its setting. references: kinds of references accepted for a
+    secret. Raises Malformed (`settings.value`)."""
+    about = setting.metadata
+    return checked_value(
+        value,
+        setting.default,
+        unit=about["unit"],
+        minimum=about.get("minimum"),
+        maximum=about.get("maximum"),
+        references=references,
+    )
+
+
 def _imported(plugin: TargetPlugin) -> PluginKind:
     try:
         kind = _called(plugin, "importing it", plugin.entry.load, passes=ModuleNotFoundError)
@@ -127,17 +144,25 @@ def _imported(plugin: TargetPlugin) -> PluginKind:
         raise _unusable(plugin, f"its kind calls itself {shown(kind.name)}")
     if not is_dataclass(kind.settings) or any("unit" not in one.metadata for one in fields(kind.settings)):
         raise _unusable(plugin, "its settings are no dataclass of declared settings")
+    if kind.acts_by_another and not {"acts_by", "acts_with"} <= {one.name for one in fields(kind.settings)}:
+        raise _unusable(
+            plugin, "its settings do not say with `acts_by` and `acts_with` by which kind it acts"
+        )
     return PluginKind(
         api=kind.api,
         name=kind.name,
         settings=kind.settings,
         build=partial(_built, plugin, kind),
         faults=partial(_faults, plugin, kind),
+        acts_by_another=kind.acts_by_another,
         plugin=plugin,
     )
 
 
 def _built(plugin: TargetPlugin, kind: TargetKind, settings: Any, context: TargetContext) -> BuiltTarget:
+    if kind.acts_by_another:
+        acting, given = _acting(settings)
+        context = replace(context, acting=acting.build(given, context).target)
     # What is raised there may quote a secret that the plug-in has just read.
     call = partial(_with_tools, kind, settings, context)
     built, tools = _called(plugin, "building a target", call, passes=AnswerableError, quotes=False)
@@ -162,7 +187,37 @@ def _faults(plugin: TargetPlugin, kind: TargetKind, settings: Any) -> tuple[str,
     found: tuple[object, ...] = _called(plugin, "checking settings", lambda: tuple(kind.faults(settings)))
     if odd := [one for one in found if not isinstance(one, str)]:
         raise _unusable(plugin, f"expected texts from its `faults`, got {shown(type(odd[0]).__name__)}")
-    return tuple(map(str, found))
+    return (*map(str, found), *(_acting_faults(settings) if kind.acts_by_another else ()))
+
+
+def _acting_faults(settings: Any) -> tuple[str, ...]:
+    try:
+        kind, given = _acting(settings)
+        return tuple(f"`acts_with`: {fault}" for fault in kind.faults(given))
+    except Malformed as wrong:
+        return (wrong.message,)
+
+
+def _acting(settings: Any) -> tuple[PluginKind, Any]:
+    """Return the kind that acts by `acts_by`, and its settings by `acts_with`. Raises Malformed (`target.kind`,
+    `settings.value`)."""
+    kind = kind_named(settings.acts_by) if settings.acts_by else None
+    if kind is None or kind.acts_by_another:
+        raise TARGET_KIND("`acts_by` is the kind of target that acts with the credential")
+    try:
+        given = toml_in(settings.acts_with)
+    except TOMLDecodeError as wrong:
+        raise SETTINGS_VALUE(f"`acts_with` is not TOML: {wrong}") from None
+    known = {one.name: one for one in fields(kind.settings)}
+    values: dict[str, object] = {}
+    for name, value in given.items():
+        if name not in known:
+            raise SETTINGS_VALUE(f"`acts_with`: unknown setting {shown(name)}")
+        try:
+            values[name] = declared_value(value, known[name], ("file:PATH", "env:NAME"))
+        except Malformed as wrong:
+            raise Malformed(f"`acts_with`: `{name}`: {wrong.message}", code=wrong.code) from None
+    return kind, kind.settings_from(values)
 
 
 def _called(

@@ -80,6 +80,14 @@ async def test_what_would_have_ended_by_itself_is_held_again_and_a_grace_that_ca
     assert firing.value == 3
 
 
+async def test_a_simulated_hold_stops_nothing_from_the_moment_on_at_which_it_expires():
+    bench = await lived()
+    await apply_registry(bench.walk, [denied(0, expiresSeconds=60)], by="operator")
+    found = await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "denials")
+    # The denials are a minute apart.
+    assert [firing.stopped for firing in found.firings] == [0, 0, 0, 0, 0]
+
+
 async def test_since_leaves_out_what_was_too_much_before_and_counts_what_is_inside_the_window():
     bench = await lived()
     await apply_registry(bench.walk, [denied(3), retried(2)], by="operator")

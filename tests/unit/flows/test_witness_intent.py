@@ -10,7 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from answerable.errors import Broken
-from answerable.flows.ledger.witness_intent import LedgerIntentWitness, intent_witness
+from answerable.flows.ledger.witness_intent import RETRY_SECONDS, LedgerIntentWitness, intent_witness
 from answerable.testing.clock import ManualClock
 from tests.worlds.witness import HonestWitness, Ledger, Log, Rounds, desk
 
@@ -76,6 +76,15 @@ async def test_a_witness_that_is_down_covers_nothing_and_holds_nobody_longer_tha
         assert not await witness.covers(1, seconds_max=0.05)
     world.witness.down = False
     assert await witness.covers(1, seconds_max=5)
+
+
+async def test_a_checkpoint_that_ends_right_before_an_entry_is_not_asked_for_again_at_once(
+    world: Rounds,
+) -> None:
+    log = Sealing(world)
+    witness = LedgerIntentWitness(world.rounds(), log.seal)
+    assert not await witness.covers(log.durable, seconds_max=RETRY_SECONDS / 2)
+    assert log.times == 1
 
 
 async def test_less_than_the_quorum_covers_nothing(world: Rounds) -> None:

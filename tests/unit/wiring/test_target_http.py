@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.wiring.target_http import HttpTargetSettings, faults_of
+from answerable.adapters.http_target.kind import HttpTargetSettings, faults_of
+from answerable.adapters.model_provider.kind import ModelProviderSettings
+from answerable.adapters.model_provider.kind import faults_of as model_faults
 from answerable.wiring.target_kinds import kind_named
-from answerable.wiring.target_model import ModelProviderSettings
-from answerable.wiring.target_model import faults_of as model_faults
 
 KEYED = HttpTargetSettings(base_url="https://crm.example/api", auth="api_key_header", secret="file:key")
 OAUTH = HttpTargetSettings(

@@ -112,8 +112,9 @@ def test_of_two_distributions_that_claim_one_kind_none_is_imported(installed: Pa
         (NOTHING.replace('name="odd"', 'name="other"'), "its kind calls itself `other`"),
         (NOTHING.replace("settings=Settings", "settings=str"), "its settings are no dataclass"),
         (NOTHING.replace('text("here", "Where it is.")', "''"), "its settings are no dataclass"),
+        (NOTHING.replace("build=None", "build=None, acts_by_another=True"), "`acts_by` and `acts_with`"),
     ],
-    ids=["fails", "ends", "misses", "has none", "type", "API", "name", "settings", "setting"],
+    ids=["fails", "ends", "misses", "has none", "type", "API", "name", "settings", "setting", "acting"],
 )
 def test_a_plug_in_that_cannot_be_used_is_refused_with_its_distribution_and_the_reason(
     installed: Path, tmp_path: Path, code: str, why: str
@@ -232,6 +233,26 @@ KIND ="""
         assert named.value.code == "target.faults"
 
 
+@pytest.mark.requirement("TARGET-05")
+def test_a_kind_of_others_may_leave_acting_to_another_kind(installed: Path) -> None:
+    code = """from answerable.targets import BuiltTarget
+def build(settings, context):
+    from answerable.testing.memory_target import MemoryTarget
+    return BuiltTarget(issuer=MemoryTarget(clock=context.clock, entropy=context.entropy), target=context.acting)
+KIND ="""
+    kind = BUILDS.replace("KIND =", code).replace("build=build", "build=build, acts_by_another=True")
+    acts = 'acts_by: str = text("redis", "Who acts.")\n    acts_with: str = text("", "Its settings.")'
+    plugin(installed, "odd-one", "odd", kind.replace('place: str = text("here", "Where it is.")', acts))
+    odd = kind_named("odd")
+    context = TargetContext(clock=SystemClock(), entropy=SystemEntropy(), secret_of=bytes)
+    built = odd.build(odd.settings(acts_with="account = 'a'"), context)
+    assert [one["name"] for one in built.target.tools()] == ["read", "command", "publish"]
+    (fault,) = odd.faults(odd.settings(acts_with="account = 1"))
+    assert fault == "`acts_with`: `account`: expected text, got a number"
+    (itself,) = odd.faults(odd.settings(acts_by="odd"))
+    assert itself == "`acts_by` is the kind of target that acts with the credential"
+
+
 def test_an_error_of_the_family_from_a_build_says_itself_what_is_wrong(installed: Path) -> None:
     code = "from answerable.targets import LEASE_TARGET\ndef build(settings, context): raise LEASE_TARGET('away')\n"
     plugin(installed, "odd-one", "odd", BUILDS.replace("KIND =", f"{code}KIND ="))
@@ -248,7 +269,7 @@ def test_the_extra_that_a_kind_needs_is_named(monkeypatch: pytest.MonkeyPatch) -
     for name in [
         one
         for one in sys.modules
-        if one.startswith(("answerable.adapters.aws", "answerable.wiring.target_aws"))
+        if one.startswith(("answerable.adapters.aws", "answerable.adapters.aws_sts.kind"))
     ]:
         monkeypatch.delitem(sys.modules, name)
     assert 'pip install "answerable[aws]"' in refusal("aws")

@@ -19,18 +19,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.checkout import CheckOut
     from answerable.core.lease.credential import Credential
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Injection:
-    """The credentials that are added to a request. secrets: every secret text, which must not appear in a response."""
-
-    headers: tuple[tuple[str, str], ...] = ()
-    query: tuple[tuple[str, str], ...] = ()
-    secrets: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return "Injection()"
+    from answerable.targets.standing_secret import Injection
 
 
 @dataclass(slots=True, kw_only=True)

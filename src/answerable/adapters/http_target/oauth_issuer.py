@@ -20,12 +20,13 @@ from answerable.adapters.http_target.grant import (
     token_form,
     token_in,
 )
-from answerable.adapters.http_target.leases import HttpLease, Injection
+from answerable.adapters.http_target.leases import HttpLease
 from answerable.adapters.http_target.scope import http_scope, scope_faults
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.errors import AnswerableError, Malformed, Unavailable, shown
 from answerable.errors.codes.leases import LEASE_RENEWAL, LEASE_SCOPE, LEASE_TAKEN, LEASE_TARGET, LEASE_UNTOLD
+from answerable.targets.standing_secret import Injection
 
 if TYPE_CHECKING:
     from collections.abc import Callable

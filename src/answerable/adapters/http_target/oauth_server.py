@@ -16,11 +16,11 @@ from joserfc.errors import JoseError
 from joserfc.jwk import import_key
 
 from answerable.adapters.http_target.grant import ANSWER_BYTES_MAX, error_in
-from answerable.adapters.http_target.places import quiet_wire, tls_context
 from answerable.connection_fault import connection_fault
 from answerable.errors import AnswerableError, Unavailable, shown
 from answerable.errors.codes.leases import LEASE_TARGET
 from answerable.errors.codes.tokens import OAUTH_KEY
+from answerable.targets.http_place import quiet_wire, tls_context
 
 if TYPE_CHECKING:
     import ssl

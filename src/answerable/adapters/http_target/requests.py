@@ -20,10 +20,10 @@ from answerable.errors.codes.leases import TARGET_ARGUMENTS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from answerable.adapters.http_target.leases import Injection
     from answerable.adapters.http_target.scope import HttpScope
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.requests import AskedRequest
+    from answerable.targets.standing_secret import Injection
 
 SAFE: Final = ("GET", "HEAD")
 """Methods that ask for nothing but to read."""

@@ -7,21 +7,15 @@ at the target stops another holder of a copy.
 
 from __future__ import annotations
 
-from base64 import b64encode
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.http_target.leases import HttpLease, Injection
+from answerable.adapters.http_target.leases import HttpLease
 from answerable.adapters.http_target.scope import http_scope, scope_faults
 from answerable.core.base64url import to_base64url
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
-from answerable.core.lease.credential_redaction import SECRET_CHARS_MIN
 from answerable.core.lease.name import account_of
-from answerable.errors import Malformed, Unavailable
-from answerable.errors.codes.leases import LEASE_TARGET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from answerable.adapters.http_target.leases import Leases
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.credential import LeaseOrder
@@ -29,54 +23,10 @@ if TYPE_CHECKING:
     from answerable.core.lease.scope import Scope
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
+    from answerable.targets.standing_secret import StandingSecret
 
-Place = Literal["header", "query", "basic", "certificate"]
 TICKET_BYTES: Final = 32
 TRAITS: Final = IssuerTraits(boundary="broker", ends_by="broker")
-
-
-class StandingSecret:
-    """Where a standing secret is placed on a request. name: of the header or parameter, or the user name. prefix: text
-    before the secret in a header, such as `Bearer `. secret: a reference; not read if the client certificate alone
-    authenticates."""
-
-    def __init__(
-        self,
-        place: Place,
-        *,
-        secret: str,
-        secret_of: Callable[[str], bytes],
-        name: str = "authorization",
-        prefix: str = "",
-    ) -> None:
-        self._place = place
-        self._secret = secret
-        self._secret_of = secret_of
-        self._name = name
-        self._prefix = prefix
-
-    def injection(self) -> Injection:
-        """Return the credentials with the current secret. Raises Unavailable (`lease.target`)."""
-        if self._place == "certificate":
-            return Injection()
-        try:
-            secret = self._secret_of(self._secret).decode("utf-8").strip()
-        except UnicodeDecodeError:
-            raise _unusable("it is no text") from None
-        except (Malformed, Unavailable) as fault:
-            raise _unusable(fault.message) from None
-        if len(secret) < SECRET_CHARS_MIN or not secret.isprintable():
-            raise _unusable(
-                f"it has fewer than {SECRET_CHARS_MIN} characters, or some that cannot be printed"
-            )
-        if self._place == "query":
-            return Injection(query=((self._name, secret),), secrets=(secret,))
-        if self._place == "basic":
-            pair = b64encode(f"{self._name}:{secret}".encode()).decode()
-            return Injection(headers=(("authorization", f"Basic {pair}"),), secrets=(secret, pair))
-        if not secret.isascii():
-            raise _unusable("a header takes ASCII only")
-        return Injection(headers=((self._name, f"{self._prefix}{secret}"),), secrets=(secret,))
 
 
 class StandingIssuer:
@@ -127,7 +77,3 @@ class StandingIssuer:
 
     async def close(self) -> None:
         """No connection is held."""
-
-
-def _unusable(why: str) -> Unavailable:
-    return LEASE_TARGET(f"the standing secret cannot be used: {why}")

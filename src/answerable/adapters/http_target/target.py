@@ -13,7 +13,6 @@ import httpx2
 
 from answerable.adapters.http_target.answers import performed
 from answerable.adapters.http_target.leases import lease_behind
-from answerable.adapters.http_target.places import TlsPlace, quiet_wire
 from answerable.adapters.http_target.requests import SAFE, sent_request
 from answerable.adapters.http_target.tools import request_tools
 from answerable.connection_fault import connection_fault
@@ -27,6 +26,7 @@ from answerable.errors.codes.leases import (
     TARGET_LOST,
     TARGET_UNREACHABLE,
 )
+from answerable.targets.http_place import TlsPlace, quiet_wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.model_provider.scope import model_scope, scope_faults
 from answerable.core.base64url import to_base64url
@@ -18,8 +18,6 @@ from answerable.core.lease.name import account_of
 from answerable.errors.codes.leases import LEASE_GONE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from answerable.adapters.model_provider.scope import ModelScope
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.checkout import CheckOut
@@ -28,31 +26,10 @@ if TYPE_CHECKING:
     from answerable.core.lease.scope import Scope
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
+    from answerable.targets.standing_secret import StandingSecret
 
 TICKET_BYTES: Final = 32
 TRAITS: Final = IssuerTraits(boundary="broker", ends_by="broker")
-
-
-class KeyOnRequests(Protocol):
-    """The credentials that a key adds to a request. secrets: every secret text, which must not appear in an answer."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, str]]:
-        """Header names and values."""
-        ...
-
-    @property
-    def secrets(self) -> Sequence[str]:
-        """Secret texts."""
-        ...
-
-
-class ProviderKey(Protocol):
-    """Source of the provider's key, read for each request."""
-
-    def injection(self) -> KeyOnRequests:
-        """Return the credentials with the current key. Raises Unavailable (`lease.target`)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +58,7 @@ def lease_behind(leases: ModelLeases, credential: Credential, at: UnixMillis) ->
 class ModelIssuer:
     """Implements ports.credential_issuer.CredentialIssuer with the broker's own records: the provider is not called."""
 
-    def __init__(self, key: ProviderKey, *, leases: ModelLeases, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, key: StandingSecret, *, leases: ModelLeases, clock: Clock, entropy: Entropy) -> None:
         self._key = key
         self._leases = leases
         self._clock = clock

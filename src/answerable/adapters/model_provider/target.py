@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from answerable.adapters.model_provider.issuer import ModelLeases, ProviderKey
+    from answerable.adapters.model_provider.issuer import ModelLeases
     from answerable.adapters.model_provider.scope import ModelScope
     from answerable.adapters.model_provider.wire import Api
     from answerable.core.canonical import JSONValue
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from answerable.errors import Effect
     from answerable.ports.clock import Clock
     from answerable.ports.upstream import Progress
+    from answerable.targets.standing_secret import StandingSecret
 
 TEXT_CHARS_MAX: Final = 4_000
 _NOT_SENT: Final = (
@@ -72,7 +73,7 @@ class ModelTarget:
         self,
         place: ModelPlace,
         *,
-        key: ProviderKey,
+        key: StandingSecret,
         leases: ModelLeases,
         clock: Clock,
         tls: Callable[[], ssl.SSLContext | None],
@@ -119,7 +120,7 @@ class ModelSession:
         credential: Credential,
         transport: httpx2.AsyncHTTPTransport,
         *,
-        key: ProviderKey,
+        key: StandingSecret,
         leases: ModelLeases,
         clock: Clock,
     ) -> None:

@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
         help="Leases: credentials for one action or task, and those that could not be revoked.",
     )
     command(group, "list", reads=True)(list_leases)
-    command(group, "end")(end)
+    command(group, "end", reads=True)(end)
     command(group, "targets", reads=True)(targets)
     command(group, "boundaries", reads=True)(boundaries)
     command(group, "strays", reads=True)(strays)

@@ -78,7 +78,7 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, tag="t", gc=False):
             total = sum(self.amounts[bisect_left(self.pieces, oldest) :])
         if ahead:
             total += sum(ahead)
-        return total if total < INTEGER_MAX else INTEGER_MAX
+        return min(total, INTEGER_MAX)
 
     def until(self, piece: int) -> Tally:
         """Return the tally with later amounts moved to that piece."""

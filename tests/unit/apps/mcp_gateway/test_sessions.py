@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from answerable.apps.mcp_gateway.events import EventQueue, Granted
@@ -40,6 +42,19 @@ async def test_idle_sessions_end_when_a_new_one_opens():
     sessions = Sessions(per_agent_max=9, idle_seconds=-1)
     sessions.open("s1", SCOUT)
     assert sessions.open("s2", ROVER) == ["s1"]
+
+
+async def test_when_all_sessions_end_each_is_gone_and_whoever_waits_for_its_end_is_told():
+    sessions, told = Sessions(per_agent_max=2, idle_seconds=60), []
+    for name, agent in (("s1", SCOUT), ("s2", SCOUT), ("r", ROVER)):
+        sessions.open(name, agent)
+        sessions.release_by(name, partial(told.append, name))
+    sessions.end_all()
+    assert told == ["s1", "s2", "r"]
+    assert sessions.find("s1", SCOUT) is sessions.find("r", ROVER) is None
+    sessions.release_by("r", partial(told.append, "late"))
+    sessions.end_all()
+    assert told == ["s1", "s2", "r", "late"]
 
 
 async def test_events_wait_once_each_and_an_overflow_ends_the_stream():

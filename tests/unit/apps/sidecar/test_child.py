@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
+import anyio
 import pytest
+
+from answerable.apps.sidecar.child import Child
 
 REAPING = """
 import os, sys
@@ -48,3 +52,14 @@ def test_of_adopted_processes_those_that_have_ended_are_gone_and_the_child_is_st
         "the running one ended by itself with 3",
         "the child ended with 7",
     ]
+
+
+def test_where_the_kernel_lists_no_children_none_is_taken_from_its_parent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    child = Child([sys.executable, "-c", "raise SystemExit(7)"], handle="/nowhere")
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    # No thread of this process has this number.
+    monkeypatch.setattr(os, "getpid", lambda: 0)
+    child.reap_orphans()
+    assert anyio.run(child.ended) == 7

@@ -14,6 +14,7 @@ from grpclib.reflection.v1.reflection_grpc import ServerReflectionStub
 from grpclib.reflection.v1.reflection_pb2 import ServerReflectionRequest
 
 from answerable.apps.workload_api import Doors, WorkloadFront, check_socket, serve
+from answerable.apps.workload_api.front import GRACE_SECONDS
 from answerable.apps.workload_api.messages import schema
 from answerable.errors import Unavailable
 from tests.worlds.workload_api import LOOPS, World, answer_of, asked, bound, in_loop, opened, serving
@@ -127,3 +128,24 @@ def test_a_tighter_socket_than_said_is_served(tmp_path):
         listener.close()
 
     in_loop(scenario)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_closed_server_has_no_rpc_left_and_waits_for_nothing_else(tmp_path, loop):
+    async def scenario():
+        world = World()
+        front, listener = WorkloadFront(world), bound(tmp_path / "api")
+        await front.start(listener)
+        async with Channel(path=str(tmp_path / "api")) as client, opened(client, X509) as stream:
+            await stream.send_message(schema().message("X509SVIDRequest")(), end=True)
+            assert (await answer_of(stream)).svids
+            assert len(world.watching) == 1
+            async with asyncio.timeout(GRACE_SECONDS / 2):
+                await front.close()
+            assert world.watching == []
+            with pytest.raises((StreamTerminatedError, GRPCError)):
+                await stream.recv_message()
+        async with asyncio.timeout(GRACE_SECONDS / 2):
+            await front.close()
+
+    in_loop(scenario, loop)

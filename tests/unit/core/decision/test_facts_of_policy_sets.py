@@ -160,6 +160,8 @@ HOST = replace(READ, destination=DestinationMapping(type="host", arguments=("to"
         (NAME, ("*.queue",), "star", ("star",)),
         (NAME, ("other.queue",), "unknown", ("unknown",)),
         (READ, (), "none", ("none",)),
+        (replace(READ, kind="egress"), (), "unknown", ("unknown",)),
+        (MAIL, (), "unknown", ("unknown",)),
     ],
 )
 def test_the_least_trusted_destination_counts(capability, sent, worst, classes):

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.http_target.places import TlsPlace, address_fault, quiet_wire
-from answerable.adapters.http_target.standing import StandingSecret
 from answerable.adapters.model_provider.issuer import ModelIssuer, ModelLeases
 from answerable.adapters.model_provider.prices import read_prices
 from answerable.adapters.model_provider.rights import ModelRights
 from answerable.adapters.model_provider.target import ModelPlace, ModelTarget
 from answerable.errors import Malformed
 from answerable.setting_fields import number, reference, seconds, text, texts
+from answerable.targets.http_place import TlsPlace, address_fault, quiet_wire
 from answerable.targets.kind import BuiltTarget, TargetKind
+from answerable.targets.standing_secret import StandingSecret
 
 if TYPE_CHECKING:
     from answerable.adapters.model_provider.prices import Prices

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import httpx2
 
-from answerable.adapters.bearer_api.answer import Answer, AnswerLimits, result_of
-from answerable.adapters.bearer_api.asking import quiet
 from answerable.connection_fault import connection_fault
 from answerable.core.canonical import encode, parse
 from answerable.core.lease.credential import Performed
 from answerable.core.lease.requests import METHODS, asked_request, let_request, rules_of
 from answerable.errors import Unavailable, UnavailableCode, shown
 from answerable.errors.codes.leases import TARGET_ARGUMENTS, TARGET_TIMEOUT, TARGET_UNREACHABLE
+from answerable.targets.bearer_api.answer import Answer, AnswerLimits, result_of
+from answerable.targets.bearer_api.asking import quiet
 
 if TYPE_CHECKING:
     import ssl

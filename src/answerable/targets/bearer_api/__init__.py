@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from answerable.adapters.bearer_api.answer import AnswerLimits
-from answerable.adapters.bearer_api.asking import JsonApi
-from answerable.adapters.bearer_api.target import ApiShape, BearerTarget
+from answerable.targets.bearer_api.answer import AnswerLimits
+from answerable.targets.bearer_api.asking import JsonApi
+from answerable.targets.bearer_api.target import ApiShape, BearerTarget
 
 __all__ = ["AnswerLimits", "ApiShape", "BearerTarget", "JsonApi"]

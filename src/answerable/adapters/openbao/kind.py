@@ -4,21 +4,16 @@ uses it."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.bearer_api import JsonApi
 from answerable.adapters.openbao import AppRole, JwtLogin, OpenBaoIssuer, OpenBaoLogin
 from answerable.adapters.openbao.scope import PATH
-from answerable.errors import Malformed, shown
-from answerable.errors.codes.leases import TARGET_KIND
-from answerable.errors.codes.services import SETTINGS_VALUE
+from answerable.errors import shown
 from answerable.setting_fields import number, reference, seconds, text, texts
+from answerable.targets.api_access import address_faults, context_for, secret_for
+from answerable.targets.bearer_api import JsonApi
 from answerable.targets.kind import BuiltTarget, TargetKind
-from answerable.wiring.api_access import address_faults, context_for, secret_for
-from answerable.wiring.settings import checked_value
-from answerable.wiring.target_kinds import kind_named
-from answerable.wiring.toml_text import TOMLDecodeError, toml_in
 
 if TYPE_CHECKING:
     from answerable.targets.kind import TargetContext
@@ -55,7 +50,7 @@ class OpenBaoSettings:
 
 
 def faults(settings: OpenBaoSettings) -> tuple[str, ...]:
-    """Return the faults beyond types and bounds, including those of the acting kind."""
+    """Return the faults beyond types and bounds."""
     found = list(address_faults(settings.url))
     if bool(settings.role_id) == bool(settings.jwt_role):
         found.append("give `role_id` and `secret_id`, or `jwt_role` and `jwt`: one way to log in")
@@ -76,16 +71,11 @@ def faults(settings: OpenBaoSettings) -> tuple[str, ...]:
         )
     odd = (path for path in settings.paths if not PATH.fullmatch(path))
     found += (f"`paths`: {shown(path)} is no path such as database/creds/support-read" for path in odd)
-    try:
-        kind, acting = _acting(settings)
-        found += (f"`acts_with`: {fault}" for fault in kind.faults(acting))
-    except Malformed as wrong:
-        found.append(wrong.message)
     return tuple(found)
 
 
 def build(settings: OpenBaoSettings, world: TargetContext) -> BuiltTarget:
-    """Build OpenBao's issuer and the target that acts with its credentials; connects to nothing."""
+    """Build OpenBao's issuer, for the target that acts with its credentials; connects to nothing."""
     url = settings.url.rstrip("/")
     context = context_for(url, settings.authorities, world)
     method: AppRole | JwtLogin
@@ -96,7 +86,7 @@ def build(settings: OpenBaoSettings, world: TargetContext) -> BuiltTarget:
         jwt = secret_for(world, settings.jwt)
         method = JwtLogin(role=settings.jwt_role, token=jwt, mount=settings.mount or "jwt")
     api = JsonApi(what="OpenBao", url=url, context=context, answer_seconds_max=settings.answer_seconds_max)
-    kind, acting = _acting(settings)
+    assert world.acting is not None  # noqa: S101 - the kind acts by another
     return BuiltTarget(
         issuer=OpenBaoIssuer(
             login=OpenBaoLogin(
@@ -107,36 +97,10 @@ def build(settings: OpenBaoSettings, world: TargetContext) -> BuiltTarget:
             seconds_max=settings.lease_seconds_max,
             clock=world.clock,
         ),
-        target=kind.build(acting, world).target,
+        target=world.acting,
     )
 
 
-def _acting(settings: OpenBaoSettings) -> tuple[TargetKind, Any]:
-    """Return the kind that acts, and its settings. Raises Malformed (`target.kind`, `settings.value`)."""
-    if settings.acts_by in ("", "openbao"):
-        raise TARGET_KIND("`acts_by` is the kind of target that acts with the credential")
-    kind = kind_named(settings.acts_by)
-    try:
-        given = toml_in(settings.acts_with)
-    except TOMLDecodeError as wrong:
-        raise SETTINGS_VALUE(f"`acts_with` is not TOML: {wrong}") from None
-    known = {one.name: one for one in fields(kind.settings)}
-    values: dict[str, object] = {}
-    for name, value in given.items():
-        if name not in known:
-            raise SETTINGS_VALUE(f"`acts_with`: unknown setting {shown(name)}")
-        about = known[name].metadata
-        try:
-            values[name] = checked_value(
-                value,
-                known[name].default,
-                unit=about["unit"],
-                minimum=about.get("minimum"),
-                maximum=about.get("maximum"),
-            )
-        except Malformed as wrong:
-            raise Malformed(f"`acts_with`: `{name}`: {wrong.message}", code=wrong.code) from None
-    return kind, kind.settings_from(values)
-
-
-KIND = TargetKind(api=1, name="openbao", settings=OpenBaoSettings, build=build, faults=faults)
+KIND = TargetKind(
+    api=1, name="openbao", settings=OpenBaoSettings, build=build, faults=faults, acts_by_another=True
+)

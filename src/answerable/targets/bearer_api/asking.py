@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import httpx2
 
-from answerable.adapters.bearer_api.answer import without
 from answerable.connection_fault import connection_fault
 from answerable.core.canonical import Limits, encode, parse
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.errors.codes.leases import LEASE_TARGET
+from answerable.targets.bearer_api.answer import without
 
 if TYPE_CHECKING:
     import ssl

@@ -10,8 +10,8 @@ from answerable.adapters.aws_sts import SESSION_SECONDS_MIN, AwsClients, AwsIssu
 from answerable.adapters.aws_sts.clients import Keys
 from answerable.errors import shown
 from answerable.setting_fields import flag, number, reference, seconds, text, texts
+from answerable.targets.api_access import address_faults, secret_for
 from answerable.targets.kind import BuiltTarget, TargetKind
-from answerable.wiring.api_access import address_faults, secret_for
 
 if TYPE_CHECKING:
     from answerable.targets.kind import TargetContext

@@ -12,20 +12,21 @@ from answerable.adapters.http_target.leases import Leases
 from answerable.adapters.http_target.oauth_issuer import OAuthGrant, OAuthIssuer
 from answerable.adapters.http_target.oauth_server import OAuthClient, OAuthServer
 from answerable.adapters.http_target.outstanding import OutstandingTokens
-from answerable.adapters.http_target.places import address_fault
 from answerable.adapters.http_target.requests import header_fault
-from answerable.adapters.http_target.standing import StandingIssuer, StandingSecret
+from answerable.adapters.http_target.standing import StandingIssuer
 from answerable.adapters.http_target.target import HttpPlace, HttpTarget
 from answerable.core.lease.request_rights import RequestRights
 from answerable.setting_fields import flag, number, reference, seconds, text, texts
+from answerable.targets.http_place import address_fault
 from answerable.targets.kind import BuiltTarget, TargetKind
+from answerable.targets.standing_secret import StandingSecret
 
 if TYPE_CHECKING:
     from answerable.adapters.http_target.grant import Grant
     from answerable.adapters.http_target.oauth_server import ClientAuth
-    from answerable.adapters.http_target.standing import Place
     from answerable.ports.credential_issuer import CredentialIssuer
     from answerable.targets.kind import TargetContext
+    from answerable.targets.standing_secret import Place
 
 OAUTH: Final[dict[str, Grant]] = {
     "client_credentials": "client_credentials",

@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.bearer_api import AnswerLimits, ApiShape, BearerTarget, JsonApi
 from answerable.adapters.github_app import AppTokens, GitHubIssuer
 from answerable.adapters.github_app.issuer import HEADERS
 from answerable.core.lease.request_rights import RequestRights
 from answerable.errors import shown
 from answerable.setting_fields import number, reference, seconds, text
+from answerable.targets.api_access import address_faults, context_for, secret_for
+from answerable.targets.bearer_api import AnswerLimits, ApiShape, BearerTarget, JsonApi
 from answerable.targets.kind import BuiltTarget, TargetKind
-from answerable.wiring.api_access import address_faults, context_for, secret_for
 
 if TYPE_CHECKING:
     from answerable.targets.kind import TargetContext

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.bearer_api import AnswerLimits, ApiShape, BearerTarget, JsonApi
 from answerable.adapters.kubernetes_tokens import KubernetesIssuer
 from answerable.core.lease.request_rights import RequestRights
 from answerable.errors import shown
 from answerable.setting_fields import number, reference, seconds, text, texts
+from answerable.targets.api_access import address_faults, context_for, secret_for
+from answerable.targets.bearer_api import AnswerLimits, ApiShape, BearerTarget, JsonApi
 from answerable.targets.kind import BuiltTarget, TargetKind
-from answerable.wiring.api_access import address_faults, context_for, secret_for
 
 if TYPE_CHECKING:
     from answerable.targets.kind import TargetContext
