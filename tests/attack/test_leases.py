@@ -220,9 +220,9 @@ async def test_a_task_window_serves_its_own_actions_and_nobody_elses():
                 await perform_leased(desk, other, "get", ARGUMENTS)
             assert refused.value.code == "lease.other"
         await end_lease(desk, first[1].name, why="the task ended")
-        with pytest.raises(Refused) as late:
+        with pytest.raises(Unavailable) as late:
             await perform_leased(desk, warrant(5, name=1, window="task", now=now), "get", ARGUMENTS)
-        assert late.value.code == "lease.ended"
+        assert (late.value.code, late.value.effect) == ("lease.ended", "none")
     assert len(target.done) == 2
 
 

@@ -20,6 +20,7 @@ from answerable.adapters.panic_file import keep_ready, press, watch
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.containment.hold import EVERYTHING
 from answerable.core.containment.press import FILE, READY
+from answerable.flows.containment.trigger_emergency_stop import trigger_emergency_stop
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.wiring import stops
@@ -214,10 +215,9 @@ async def test_a_touch_that_is_held_up_has_one_hold_and_the_next_touch_one_more(
 @linux
 async def test_a_file_that_is_dated_while_its_hold_is_placed_has_one_hold(tmp_path, looks, told, monkeypatch):
     bench = await bench_to_hold(clock=ManualClock(SystemClock().now()))
-    placing = stops.trigger_emergency_stop
 
     async def dated_meanwhile(*parts: Any) -> Any:
-        placed = await placing(*parts)
+        placed = await trigger_emergency_stop(*parts)
         if placed is not None:
             await anyio.sleep(0.02)
             os.utime(file)
