@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec import structs
@@ -14,9 +14,11 @@ from answerable.core.registry.tools.tool_digest import tools_digest
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.validity.observe_tools import observed_tools, tools_fault
 from answerable.flows.walk.list_capabilities import list_capabilities
+from answerable.flows.workloads.compare_manifest import drift_now, known_now, shown_now
 from answerable.testing.recording_upstream import sample_tools
-from tests.attack.test_drift_laundering import MADE, SCOUT, code_of, manifest, world
+from tests.attack.test_drift_laundering import MADE, SCOUT, WHOLE, code_of, enrolled, manifest, seen, world
 from tests.attack.test_drift_laundering import acted as acted_as
+from tests.worlds.enrolment import attested_documents, enrolling
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -141,6 +143,76 @@ async def test_what_cannot_be_seen_is_not_taken_for_what_was_signed() -> None:
         )
         == ""
     )
+
+
+def with_mail(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """These documents, and a second server with one tool that the agent may be shown."""
+    [read] = [one for one in documents if one["metadata"]["name"] == "crm.read"]
+    [crm] = [one for one in documents if one["kind"] == "Server"]
+    mail = {**read["spec"], "server": "mail", "target": "send"}
+    permit = '@id("send") permit (principal, action == Action::"mail.send", resource);'
+    return [
+        *documents,
+        {**crm, "metadata": {"name": "mail"}},
+        {**read, "metadata": {"name": "mail.send"}, "spec": mail},
+        {**crm, "kind": "PolicySet", "metadata": {"name": "mail"}, "spec": {"policies": permit}},
+    ]
+
+
+MAIL: dict[str, JSONValue] = {
+    "send": {"name": "send", "inputSchema": {"type": "object", "required": ["case"]}}
+}
+
+
+@pytest.mark.requirement("MANIFEST-12", "NEIGHBOUR-22")
+async def test_a_marked_agent_is_not_marked_for_a_server_that_was_not_read_yet_and_is_told_as_claimed() -> (
+    None
+):
+    bench, workloads = await enrolling(with_mail(attested_documents(drift="mark")))
+    await bench.issue()
+    tools = tools_digest({"crm": sample_tools().values(), "mail": MAIL.values()})
+    bare = replace(MADE, model_name="", model_version="", framework_name="", framework_version="")
+    await manifest(bench, replace(bare, tools_digest=tools))
+    instance = await enrolled(workloads, WHOLE)
+
+    async def told() -> tuple[Any, ...]:
+        """How the last intent, the SVID and the list of agents show the instance."""
+        await acted_as(bench, seen(workloads, "i-1"))
+        last = bench.entries(Tag.INTENT)[-1]
+        shown = shown_now(workloads, instance)
+        [known] = [one.verdict for one in known_now(workloads, instance) if one.field == "tools_digest"]
+        fields = last.get("manifest_fields", {}).get("tools_digest", "")
+        assert (shown.drifted, shown.grade) == (
+            last["evidence"].get("drifted", False),
+            last["manifest_grade"],
+        )
+        assert drift_now(workloads, instance) == (("tools_digest",) if known == "differs" else ())
+        return shown.drifted, last["manifest_grade"], fields, known
+
+    unread = await told()
+    assert unread == (False, "claimed", "", "unmeasured")
+    bench.upstream.lists("mail", MAIL)
+    assert await told() == (False, "gateway", "gateway", "match")
+    bench.upstream.lists("crm", POISONED)
+    assert await told() == (True, "claimed", "", "differs")
+    # What has differed is not known any more where another list must be read first.
+    bench.upstream.lists("mail", None)
+    assert await told() == unread
+
+
+@pytest.mark.requirement("MANIFEST-12")
+async def test_where_drift_is_refused_a_server_that_was_not_read_yet_counts_as_different() -> None:
+    bench, workloads = await enrolling(with_mail(attested_documents()))
+    await bench.issue()
+    tools = tools_digest({"crm": sample_tools().values(), "mail": MAIL.values()})
+    await manifest(bench, replace(MADE, tools_digest=tools))
+    instance = await enrolled(workloads, WHOLE)
+    assert await code_of(acted_as(bench, seen(workloads, "i-1"))) == "upstream.unknown"
+    assert shown_now(workloads, instance).drifted
+    assert drift_now(workloads, instance) == ("tools_digest",)
+    bench.upstream.lists("mail", MAIL)
+    await acted_as(bench, seen(workloads, "i-1"))
+    assert not shown_now(workloads, instance).drifted
 
 
 @pytest.mark.requirement("MANIFEST-12")
