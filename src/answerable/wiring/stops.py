@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from answerable.core.containment.press import Press
     from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads
+    from answerable.ports.hold_register import HoldRegister
 
 LOOK_SECONDS: Final = 0.05
 """Interval of checks of the panic file where the system does not signal changes, and while it is present."""
@@ -158,7 +159,7 @@ async def following_panic(
             look = watch.look(partial(panic_file.pressed, directory))
             found, is_placed = look.found, False
             if found is not None and found.id != seen:
-                if held is None or not (look.is_finishing and await _is_in_force(walk, held)):
+                if held is None or not (look.is_finishing and await _is_in_force(walk.authority.holds, held)):
                     held = found = await _settled(directory, found)
                     is_placed = await _held(walk, found, workloads)
                 seen = found.id
@@ -169,10 +170,10 @@ async def following_panic(
             await watch.news(seconds_max=until_round(rest_seconds) if rests else LOOK_SECONDS)
 
 
-async def _is_in_force(walk: Walk, press: Press) -> bool:
+async def _is_in_force(holds: HoldRegister, press: Press) -> bool:
     """Whether the hold of a press whose file nobody else changed is in force."""
-    holds = await anyio.to_thread.run_sync(walk.authority.holds.all)
-    return press.is_as_made and any(one.id == press.hold and not one.lifted_at for one in holds)
+    known = await anyio.to_thread.run_sync(holds.all)
+    return press.is_as_made and any(one.id == press.hold and not one.lifted_at for one in known)
 
 
 async def _settled(directory: Path, found: Press) -> Press:

@@ -49,8 +49,9 @@ LEASE_BOUNDARY = RefusedCode(
     "lower may use it; this one has tier …",
 )
 LEASE_CROWD = RefusedCode("lease.crowd", "more than … leases are open at this target")
+LEASE_ENDED_REFUSED = RefusedCode("lease.ended", "the lease has expired")
 LEASE_ENDED = UnavailableCode(
-    "lease.ended",
+    LEASE_ENDED_REFUSED.id,
     "lease … has ended: nothing was done, and another call gets another lease",
     port="credential_issuer",
 )

@@ -18,6 +18,7 @@ from answerable.core.lease.lease import Lease
 from answerable.errors import AnswerableError, Refused, Unavailable, shown
 from answerable.errors.codes.leases import (
     LEASE_BOUNDARY,
+    LEASE_ENDED_REFUSED,
     LEASE_OTHER,
     LEASE_SCOPE,
     LEASE_TARGET,
@@ -48,9 +49,9 @@ async def lease_credential(
     """Mint the credential of one warrant, or reuse that of its task window.
 
     Actions of one window that come while its credential is minted wait for it until their deadlines, and share a
-    failure. Raises Unverified (`warrant.late`), Refused (`lease.scope`, `lease.boundary`, `lease.other`: nothing was
-    done), Broken (`warrant.spent`) and Unavailable with effect `none`, also `lease.ended`: then the warrant may be
-    spent, and whatever may be live is being ended.
+    failure. Raises Unverified (`warrant.late`), Refused (`lease.scope`, `lease.boundary`, `lease.other`, and
+    `lease.ended` of one that has expired: nothing was done), Broken (`warrant.spent`) and Unavailable with effect
+    `none`, `lease.ended` of one that was ended: then the warrant may be spent, and whatever may be live is being ended.
     """
     try:
         return await _leased(desk, target, warrant)
@@ -75,7 +76,7 @@ async def _leased(desk: BrokerState, target: DeskTarget, warrant: SignedWarrant)
             f"{warrant.tier}"
         )
     if now >= terms.expires_at:
-        raise lease_ended(terms.name)
+        raise LEASE_ENDED_REFUSED()
     known = desk.open.get(terms.name)
     if known is not None:
         return await _of_window(desk, target, known, warrant)
