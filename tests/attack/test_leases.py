@@ -10,7 +10,7 @@ import pytest
 
 from answerable.core.canonical import freeze
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.lease.credential import IssuerTraits, LeaseOrder
+from answerable.core.lease.credential import IssuerTraits, LeaseOrder, Revoked
 from answerable.core.lease.lease import PAUSE_MS_MAX, pause_ms
 from answerable.core.lease.name import lease_name, octets_of
 from answerable.core.lease.use import Used
@@ -299,6 +299,27 @@ async def test_accounts_of_nobodys_are_told_and_those_on_record_as_gone_are_take
         assert await target.live() == (other,)
         target.reachable = False
         assert await find_strays(desk) == ([], {"one": "the target cannot be reached"})
+
+
+@pytest.mark.requirement("LEASE-09")
+async def test_what_works_on_as_its_end_said_is_no_stray_until_then():
+    world, target = a_world()
+    async with world.broker() as desk:
+        _, lease = await perform_leased(
+            desk, warrant(1, window="task", now=world.clock.now()), "get", ARGUMENTS
+        )
+        until = world.clock.now() + 60_000
+
+        async def lives_on(_: object) -> Revoked:
+            return Revoked(left=("its token",), live_until=until)
+
+        target.revoke = lives_on
+        ended = await end_lease(desk, lease.name, why="held")
+        assert (ended.state, ended.live_until) == ("ended", until)
+        assert await target.live() == (lease.name,)
+        assert await find_strays(desk) == ([], {})
+        world.clock.advance(61)
+        assert await find_strays(desk) == ([Stray("one", lease.name, True)], {})
 
 
 @pytest.mark.requirement("LEASE-05")
