@@ -32,9 +32,10 @@ PLAIN = scope(tables=[table("public.support_messages", "select", columns=["id", 
 async def statements_of(server: PostgresServer, rows: bool) -> tuple[list[str], list[str]]:
     """What a role of this scope costs the server at least: the script that issuing sends, and the one that ends it."""
     from answerable.adapters.postgres_roles.catalog import FACTS, asked_relations, facts_of
-    from answerable.adapters.postgres_roles.scope import PostgresScope, ScopeLimits, scope_of
+    from answerable.adapters.postgres_roles.scope import PostgresScope, scope_of
     from answerable.adapters.postgres_roles.scram import scram_verifier
     from answerable.adapters.postgres_roles.statements import issue_script
+    from answerable.targets.sql.scope import ScopeLimits
 
     limits = ScopeLimits(databases=frozenset({"prod"}), rows_max=1000, seconds_max=30)
     wanted = scope_of((scope() if rows else PLAIN).thaw(), limits)

@@ -11,17 +11,17 @@ from answerable.adapters.github_app.scope import faults_of as github_faults
 from answerable.adapters.http_target.scope import scope_faults as http_faults
 from answerable.adapters.kubernetes_tokens.scope import faults_of as kubernetes_faults
 from answerable.adapters.mariadb_accounts.scope import MariadbScope
-from answerable.adapters.mariadb_accounts.scope import ScopeLimits as MariadbLimits
 from answerable.adapters.mariadb_accounts.scope import scope_of as mariadb_scope
 from answerable.adapters.model_provider.scope import model_scope
 from answerable.adapters.nats_users.grants import checked_grants as nats_grants
-from answerable.adapters.postgres_roles.scope import PostgresScope, ScopeLimits
+from answerable.adapters.postgres_roles.scope import PostgresScope
 from answerable.adapters.postgres_roles.scope import scope_of as postgres_scope
 from answerable.adapters.rabbitmq_users.grants import checked_grants as rabbitmq_grants
 from answerable.adapters.redis_acl.grants import checked_grants as redis_grants
 from answerable.adapters.ssh_certificates.scope import grant_faults
 from answerable.core.lease.scope import Scope, filled
 from answerable.errors import AnswerableError, Refused
+from answerable.targets.sql.scope import ScopeLimits
 
 pytestmark = pytest.mark.requirement("LEASE-11")
 
@@ -87,7 +87,7 @@ def kept_by_servers(what: str, value: str) -> bool | None:
             )
         case "mariadb table":
             asked = {"database": "prod", "tables": [{"name": "{resource}", "verbs": ["select"]}]}
-            own = MariadbLimits(databases=frozenset({"prod"}), rows_max=10, seconds_max=5)
+            own = ScopeLimits(databases=frozenset({"prod"}), rows_max=10, seconds_max=5)
             found = mariadb_scope(scope(asked, value).thaw(), own)
             return not isinstance(found, MariadbScope) or found.tables[0].table == value
         case "redis key" | "redis prefix":

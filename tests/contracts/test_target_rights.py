@@ -14,7 +14,7 @@ from answerable.adapters.github_app.scope import faults_of as github_faults
 from answerable.adapters.http_target.kind import BESIDE
 from answerable.adapters.http_target.scope import scope_faults as http_faults
 from answerable.adapters.mariadb_accounts.rights import MariadbRights
-from answerable.adapters.mariadb_accounts.scope import MariadbScope, ScopeLimits
+from answerable.adapters.mariadb_accounts.scope import MariadbScope
 from answerable.adapters.mariadb_accounts.scope import scope_of as mariadb_scope
 from answerable.adapters.model_provider.rights import ModelRights
 from answerable.adapters.model_provider.scope import scope_faults as model_faults
@@ -26,6 +26,7 @@ from answerable.adapters.ssh_certificates.rights import SSHRights
 from answerable.adapters.ssh_certificates.scope import grant_faults as ssh_faults
 from answerable.core.canonical import freeze
 from answerable.core.lease.request_rights import RequestRights
+from answerable.targets.sql.scope import ScopeLimits
 from answerable.wiring.target_kinds import installed_kinds
 
 pytestmark = pytest.mark.requirement("RIGHTS-01", "RIGHTS-02")

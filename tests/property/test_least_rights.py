@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answerable.adapters.postgres_roles.rights import PostgresRights
-from answerable.adapters.postgres_roles.scope import VERBS, PostgresScope, ScopeLimits, scope_of
+from answerable.adapters.postgres_roles.scope import PostgresScope, scope_of
 from answerable.adapters.redis_acl.commands import READING, WRITING
 from answerable.adapters.redis_acl.grants import checked_grants
 from answerable.adapters.redis_acl.rights import RedisRights
 from answerable.core.canonical import freeze
 from answerable.core.lease.scope import Scope, filled
 from answerable.core.lease.use import DAY_MS, Needed, Used, UseTally, refusals, smaller
+from answerable.targets.sql.scope import VERBS, ScopeLimits
 
 NOW = 1_000 * DAY_MS
 ENOUGH = Needed(actions=1, days=0)

@@ -13,12 +13,12 @@ from answerable.adapters.nats_users import (
     NatsIssuer,
     NatsServer,
     NatsTarget,
-    tls_context,
 )
 from answerable.adapters.nats_users.revocations import revoked_in
 from answerable.adapters.nats_users.tokens import signing_key, token, verified_claims
 from answerable.core.lease.credential import Credential
 from answerable.errors import Malformed, Refused, Unavailable
+from answerable.targets.addresses import tls_context
 from answerable.testing.clock import ManualClock
 from answerable.wiring.target_kinds import kind_named
 from tests.probes.waiting import past

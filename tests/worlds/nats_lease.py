@@ -19,7 +19,6 @@ from answerable.adapters.nats_users import (
     NatsServer,
     NatsTarget,
     SystemAccount,
-    tls_context,
     user_of,
 )
 from answerable.adapters.nats_users.issuer import inbox_of
@@ -30,6 +29,7 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder, Performed
 from answerable.core.lease.name import lease_name
 from answerable.errors import Unavailable
+from answerable.targets.addresses import tls_context
 from answerable.testing.contracts.credential_issuer import IssuerBench
 from tests.probes.waiting import past
 from tests.stand_ins.nats_server import RunningNats, broker_permissions, credentials, nats_server

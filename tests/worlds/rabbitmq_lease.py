@@ -17,7 +17,6 @@ from answerable.adapters.rabbitmq_users import (
     RabbitIssuer,
     RabbitServer,
     RabbitTarget,
-    tls_context,
 )
 from answerable.adapters.rabbitmq_users.server import FAILURES, closed
 from answerable.adapters.system import SystemClock, SystemEntropy
@@ -25,6 +24,7 @@ from answerable.core.canonical import JSONValue, freeze
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder, Performed
 from answerable.core.lease.name import lease_name
+from answerable.targets.addresses import tls_context
 from answerable.testing.contracts.credential_issuer import IssuerBench
 from tests.stand_ins.rabbitmq_server import (
     ADMIN,

@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from answerable.adapters.redis_acl import RedisIssuer, RedisServer, RedisTarget, tls_context
+from answerable.adapters.redis_acl import RedisIssuer, RedisServer, RedisTarget
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.canonical import JSONValue, freeze
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder
 from answerable.core.lease.name import lease_name
+from answerable.targets.addresses import tls_context
 from answerable.testing.contracts.credential_issuer import IssuerBench
 from tests.stand_ins.own_server import made_certificate
 from tests.stand_ins.ports import free_port

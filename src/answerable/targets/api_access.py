@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.errors.codes.leases import LEASE_TARGET, TARGET_AUTHORITIES
+from answerable.targets.addresses import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def address_faults(url: str, *, setting: str = "url") -> tuple[str, ...]:
         return (f"`{setting}` is the address of the API, such as https://api.example, got {shown(url)}",)
     if parts.query or parts.fragment or "@" in parts.netloc or "%" in url:
         return (f"`{setting}` has no user, query, fragment or percent sign",)
-    if parts.scheme == "http" and not _is_here(host):
+    if parts.scheme == "http" and not is_loopback(host):
         return (f"`{setting}` is not on this machine: secrets go there by https only",)
     return ()
 
@@ -61,12 +61,3 @@ def secret_for(world: TargetContext, reference: str) -> Callable[[], bytes]:
             raise LEASE_TARGET(f"the broker's own secret: {error.message}") from None
 
     return read
-
-
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from answerable.errors import shown
 from answerable.errors.codes.leases import TARGET_CERTIFICATE
+from answerable.targets.addresses import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,14 +44,6 @@ def quiet_wire() -> None:
     and debugging may be enabled globally."""
     for name in ("httpcore2", "httpx2"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the host is `localhost` or a loopback address."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_link_local(host: str) -> bool:

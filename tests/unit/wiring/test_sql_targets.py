@@ -40,8 +40,7 @@ def test_databases_are_named(kind):
 def test_elsewhere_the_certificate_and_the_name_are_checked(kind, tmp_path):
     world = TargetContext(clock=ManualClock(), entropy=SeededEntropy(), secret_of=lambda _: b"x")
     built = kind.build(kind.settings(databases=("shop",), host="db.example"), world)
-    assert isinstance(built.target, PostgresTarget | MariadbTarget)
-    assert type(built.target) is {"postgres": PostgresTarget, "mariadb": MariadbTarget}[kind.name]
+    assert isinstance(built.target, {"postgres": PostgresTarget, "mariadb": MariadbTarget}[kind.name])
     context = built.target._place.tls
     assert context is not None
     assert context.check_hostname

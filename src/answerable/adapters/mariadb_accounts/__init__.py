@@ -2,10 +2,8 @@
 
 from answerable.adapters.mariadb_accounts.admin import AdminConnections
 from answerable.adapters.mariadb_accounts.admin_account import MariadbOwnAccount
-from answerable.adapters.mariadb_accounts.connection import ServerPlace
 from answerable.adapters.mariadb_accounts.issuer import MariadbIssuer
 from answerable.adapters.mariadb_accounts.rights import MariadbRights
-from answerable.adapters.mariadb_accounts.scope import ScopeLimits
 from answerable.adapters.mariadb_accounts.target import MariadbTarget
 
 __all__ = [
@@ -14,6 +12,4 @@ __all__ = [
     "MariadbOwnAccount",
     "MariadbRights",
     "MariadbTarget",
-    "ScopeLimits",
-    "ServerPlace",
 ]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     import aiomysql
 
-    from answerable.adapters.mariadb_accounts.connection import ServerPlace
     from answerable.errors import Effect
+    from answerable.targets.sql.server import ServerPlace
 
 LABEL: Final = "answerable broker"
 _OF_SCOPE: Final = frozenset({1044, 1045, 1054, 1102, 1103, 1142, 1143, 1144, 1146, 1147, 1166, 1227, 1410})

@@ -16,14 +16,15 @@ from answerable.adapters.mariadb_accounts.connection import (
 from answerable.adapters.mariadb_accounts.quoting import native_hash
 from answerable.errors import Unavailable
 from answerable.errors.codes.leases import ACCOUNT_REFUSED, ACCOUNT_TARGET
+from answerable.targets.own_account import let_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import aiomysql
 
-    from answerable.adapters.mariadb_accounts.connection import ServerPlace
     from answerable.errors import Effect
+    from answerable.targets.sql.server import ServerPlace
 
 LABEL: Final = "answerable rotation"
 _NOT_LET: Final = frozenset({1044, 1131, 1142, 1227, 1290, 1699})
@@ -48,7 +49,7 @@ class MariadbOwnAccount:
 
     async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
         """Set the password to `new`. An account needs no further right to change its own password."""
-        connection = await self._let_in(known)
+        connection = await let_in(self.place, known, self._entered)
         try:
             # The server requires a literal, which is safe: the hash is an asterisk and hexadecimal digits.
             await run(connection, f"SET PASSWORD = '{native_hash(new)}'")
@@ -67,16 +68,6 @@ class MariadbOwnAccount:
         if connection is not None:
             connection.close()
         return connection is not None
-
-    async def _let_in(self, known: Sequence[str]) -> aiomysql.Connection:
-        for value in known:
-            connection = await self._entered(value)
-            if connection is not None:
-                return connection
-        raise ACCOUNT_REFUSED(
-            f"{self.place} accepts none of the stored passwords: set one there, then store it "
-            "with `answerable secret rotate`"
-        )
 
     async def _entered(self, value: str) -> aiomysql.Connection | None:
         """Log in; None if the server rejects the password."""

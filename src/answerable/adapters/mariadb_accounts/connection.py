@@ -7,8 +7,6 @@ tests check that the driver still obeys.
 
 from __future__ import annotations
 
-import ssl
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import aiomysql
@@ -20,7 +18,9 @@ from answerable.core.lease.password_tries import others_to_try
 from answerable.errors import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
+
+    from answerable.targets.sql.server import ServerPlace
 
 NATIVE: Final = "mysql_native_password"
 LOST: Final = (
@@ -37,24 +37,6 @@ NO_ENTRY: Final = 1045
 CLIENT_ERRORS_FROM: Final = 2000
 """Error numbers from here to 2999 are the client's own: the server has not answered."""
 CLIENT_ERRORS_TO: Final = 2999
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerPlace:
-    """A server's address and the account to log in with.
-
-    host: name or address, or the path of a Unix socket. tls: None for no TLS.
-    password: called for each new connection.
-    others: further passwords to try if the server rejects the first, which may just be rotated.
-    """
-
-    host: str
-    port: int
-    account: str
-    password: Callable[[], str]
-    tls: ssl.SSLContext | None
-    seconds_max: float
-    others: Callable[[], Iterable[str]] = tuple
 
 
 class _StrictConnection(aiomysql.Connection):  # type: ignore[misc]

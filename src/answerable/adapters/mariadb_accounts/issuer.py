@@ -17,22 +17,24 @@ from answerable.adapters.mariadb_accounts.admin import ungranted, unreached
 from answerable.adapters.mariadb_accounts.connection import REFUSED, number_of, run
 from answerable.adapters.mariadb_accounts.granting import faults_at, granted_rights
 from answerable.adapters.mariadb_accounts.quoting import native_hash, quoted_name
-from answerable.adapters.mariadb_accounts.scope import MariadbScope, ScopeLimits, scope_of
-from answerable.adapters.mariadb_accounts.terms import LeaseTerms
-from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
+from answerable.adapters.mariadb_accounts.scope import MariadbScope, scope_of
+from answerable.core.lease.credential import IssuerTraits, Revoked
 from answerable.core.lease.name import account_of, lease_of
 from answerable.errors import Refused
-from answerable.errors.codes.leases import LEASE_GONE, LEASE_SCOPE, LEASE_TAKEN, LEASE_TARGET
+from answerable.errors.codes.leases import LEASE_GONE, LEASE_TAKEN, LEASE_TARGET
+from answerable.targets.sql.scope import ungrantable
+from answerable.targets.sql.terms import credential_of
 
 if TYPE_CHECKING:
     import aiomysql
 
     from answerable.adapters.mariadb_accounts.admin import AdminConnections
     from answerable.core.identity.names.principal import UnixMillis
-    from answerable.core.lease.credential import LeaseOrder
+    from answerable.core.lease.credential import Credential, LeaseOrder
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.scope import Scope
     from answerable.ports.entropy import Entropy
+    from answerable.targets.sql.scope import ScopeLimits
 
 TRAITS: Final = IssuerTraits(boundary="target", ends_by="broker")
 PASSWORD_BYTES: Final = 32
@@ -76,7 +78,7 @@ class MariadbIssuer:
     async def issue(self, order: LeaseOrder) -> Credential:
         scope = scope_of(order.scope.thaw(), self._limits)
         if not isinstance(scope, MariadbScope):
-            raise _refused(scope)
+            raise ungrantable(scope)
         password = self._entropy.bytes(PASSWORD_BYTES).hex()
         account = account_of(order.name)
         with unreached(effect="unknown"):
@@ -84,18 +86,12 @@ class MariadbIssuer:
                 # 1. Check that the tables exist and can be granted.
                 faults = await faults_at(connection, scope)
                 if faults:
-                    raise _refused(faults)
+                    raise ungrantable(faults)
                 # 2. From here on, a revocation of this lease waits.
                 seen = await _lock(connection, account)
                 await self._make(connection, f"'{account}'@'{self._host_for(seen)}'", scope, password)
                 await run(connection, "DO RELEASE_ALL_LOCKS()")
-        terms = LeaseTerms(database=scope.database, rows_max=scope.rows_max, seconds=scope.seconds)
-        return Credential(
-            lease=order.name,
-            account=account,
-            expires_at=order.expires_at,
-            secret=Secret(password=password, terms=terms.encoded()),
-        )
+        return credential_of(order, password, scope)
 
     async def _make(
         self, connection: aiomysql.Connection, who: str, scope: MariadbScope, password: str
@@ -235,7 +231,3 @@ async def _sessions_ended(connection: aiomysql.Connection, account: str) -> int:
     raise LEASE_TARGET(
         f"sessions are still open {CUT_SECONDS_MAX:.0f} s after the request to end them", effect="unknown"
     )
-
-
-def _refused(faults: list[str] | tuple[str, ...]) -> Refused:
-    return LEASE_SCOPE(f"the scope cannot be granted: {faults[0]}", reasons=tuple(faults))

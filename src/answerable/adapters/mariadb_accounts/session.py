@@ -8,8 +8,7 @@ a connection serves one action, so no session state reaches the next; nothing is
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from aiomysql.cursors import SSCursor
@@ -23,24 +22,26 @@ from answerable.adapters.mariadb_accounts.connection import (
     words_of,
 )
 from answerable.adapters.mariadb_accounts.quoting import hexed
-from answerable.adapters.mariadb_accounts.tools import asked, refused
-from answerable.adapters.mariadb_accounts.values import expression, shown_value, size_of
-from answerable.core.lease.answer_text import answer_text
+from answerable.adapters.mariadb_accounts.tools import TOOLS
+from answerable.adapters.mariadb_accounts.values import expression
 from answerable.core.lease.credential import Performed
-from answerable.errors import Unavailable, shown
+from answerable.errors import Unavailable
 from answerable.errors.codes.leases import TARGET_CONNECTION, TARGET_POOLED
+from answerable.targets.sql.rows import Rows, TooMany, sql_result
+from answerable.targets.sql.server import once_there_is_room
+from answerable.targets.sql.tools import asked, check_first_word, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import aiomysql
 
-    from answerable.adapters.mariadb_accounts.connection import ServerPlace
-    from answerable.adapters.mariadb_accounts.terms import LeaseTerms
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.credential import Credential
     from answerable.errors import Effect
     from answerable.ports.upstream import Progress
+    from answerable.targets.sql.server import ServerPlace
+    from answerable.targets.sql.terms import LeaseTerms
 
 BATCH_ROWS: Final = 50
 GRACE_SECONDS: Final = 1.0
@@ -48,7 +49,6 @@ GRACE_SECONDS: Final = 1.0
 CANCEL_SECONDS_MAX: Final = 2.0
 TABLES_MAX: Final = 200
 
-_TAG: Final = re.compile(r"[A-Za-z0-9_.:-]{0,63}")
 _LEADING: Final = re.compile(
     r"(?:\s+|--(?:\s[^\n]*)?(?:\n|$)|#[^\n]*(?:\n|$)|/\*(?!!|M!)(?:[^*]|\*(?!/))*\*/)*"
 )
@@ -56,28 +56,10 @@ _LEADING: Final = re.compile(
 _WORD: Final = re.compile(r"[A-Za-z]+")
 READING: Final = frozenset({"select", "values", "with", "show", "explain", "describe", "desc"})
 CHANGING: Final = frozenset({"insert", "update", "delete", "replace"})
-FULL_SECONDS_MAX: Final = 2.0
-"""How long a login waits while the server still counts sessions that were closed before."""
-FULL_PAUSE_SECONDS: Final = 0.02
 _FULL: Final = 1226
 """The account has as many sessions as it may have."""
 _KILLED: Final = 1927
 """The connection was killed, as a revocation of the lease does."""
-
-
-@dataclass(slots=True)
-class _Rows:
-    """The result of one statement. cut: why rows are missing; empty if complete. changed: number of changed rows, as
-    the server reports."""
-
-    columns: list[str] = field(default_factory=list)
-    rows: list[JSONValue] = field(default_factory=list)
-    cut: str = ""
-    changed: int = 0
-
-
-class _TooMany(Exception):
-    """The statement affected more rows than granted: it is rolled back."""
 
 
 class MariadbSession:
@@ -127,11 +109,10 @@ class MariadbSession:
         progress: Progress | None = None,
     ) -> Performed:
         # 1. Check the arguments before anything is sent.
-        sql, parameters = asked(tool, arguments)
-        if not _TAG.fullmatch(tag):
-            raise refused("the tag has characters that a log line cannot keep apart")
+        sql, parameters = asked(TOOLS, tool, arguments, tag)
         if tool != "list_tables":
-            _check_first_word(tool, sql)
+            words = READING if tool == "query" else CHANGING
+            check_first_word(tool, sql, _first_word(sql), words)
         statement = _statement(sql, parameters)
         seconds = max(0.001, min(seconds_max, self._terms.seconds))
         # 2. Use a connection that has not served any action.
@@ -144,7 +125,7 @@ class MariadbSession:
             with anyio.fail_after(seconds + GRACE_SECONDS):
                 performed = await self._performed(self._connection, tool, statement, seconds)
             is_done = True
-        except _TooMany as many:
+        except TooMany as many:
             is_done = True
             return self._failed(str(many))
         except (*LOST, REFUSED) as failure:
@@ -172,44 +153,28 @@ class MariadbSession:
             return await self._listed(connection)
         await run(connection, f"START TRANSACTION {'READ ONLY' if reads else 'READ WRITE'}")
         first = await _query_id(connection)
-        done = await self._run(connection, statement, reads=reads)
+        rows = await self._run(connection, statement, reads=reads)
         if not reads:
             await run(connection, "COMMIT")
-        return self._answer(done, reads=reads, after=str(first))
+        return self._result(rows.answer(), after=str(first))
 
-    async def _run(self, connection: aiomysql.Connection, statement: str, *, reads: bool) -> _Rows:
+    async def _run(self, connection: aiomysql.Connection, statement: str, *, reads: bool) -> Rows:
         cursor = await connection.cursor(SSCursor)
         await cursor.execute(statement)
-        done = _Rows(columns=[str(one[0]) for one in cursor.description or ()])
-        rows_max, left, fetched = self._terms.rows_max, self._bytes_max, 0
-        if not done.columns:
-            done.changed = max(0, cursor.rowcount)
-            if done.changed > rows_max:
-                raise self._too_many()
-            return done
+        rows = Rows(
+            columns=[str(one[0]) for one in cursor.description or ()],
+            rows_max=self._terms.rows_max,
+            bytes_max=self._bytes_max,
+            reads=reads,
+        )
+        if not rows.columns:
+            rows.count(max(0, cursor.rowcount))
+            return rows
         while batch := await cursor.fetchmany(BATCH_ROWS):
             for record in batch:
-                fetched += 1
-                if fetched > rows_max:
-                    if not reads:
-                        raise self._too_many()
-                    done.cut = f"there are more than the {rows_max} rows that were granted"
-                    return done
-                row = cast("JSONValue", [shown_value(value) for value in record])
-                left -= size_of(row)
-                if left < 0 and not done.cut:
-                    done.cut = f"there is more than the {self._bytes_max} bytes that one answer holds"
-                    if reads:
-                        return done
-                if not done.cut:
-                    done.rows.append(row)
-        done.changed = fetched
-        return done
-
-    def _too_many(self) -> _TooMany:
-        return _TooMany(
-            f"it would change more than the {self._terms.rows_max} rows that were granted: nothing was changed"
-        )
+                if not rows.take(record):
+                    return rows
+        return rows
 
     async def _listed(self, connection: aiomysql.Connection) -> Performed:
         rows = await run(
@@ -224,27 +189,13 @@ class MariadbSession:
             tables.setdefault(str(table), []).append({"name": str(column), "type": str(kind), "verbs": held})
         listed = [{"name": name, "columns": columns} for name, columns in list(tables.items())[:TABLES_MAX]]
         is_cut = len(tables) > TABLES_MAX
-        return self._result({"tables": listed, "cut": is_cut}, f"{len(listed)} tables{' or more' * is_cut}")
-
-    def _answer(self, done: _Rows, *, reads: bool, after: str) -> Performed:
-        content: dict[str, object] = {"columns": done.columns, "rows": done.rows, "cut": bool(done.cut)}
-        said = f"{len(done.rows)} rows"
-        if not reads:
-            content["changed"] = done.changed
-            said = f"{done.changed} rows changed"
-        if done.cut:
-            content["cutBecause"] = done.cut
-            said += f"; cut: {done.cut}"
-        return self._result(content, said, after=after)
+        said = f"{len(listed)} tables{' or more' * is_cut}"
+        return self._result(sql_result({"tables": listed, "cut": is_cut}, said))
 
     def _failed(self, said: str) -> Performed:
-        return self._result(None, said)
+        return self._result(sql_result(None, said))
 
-    def _result(self, content: Mapping[str, object] | None, said: str, *, after: str = "") -> Performed:
-        text = said if content is None else answer_text(content, summary=said)
-        result: dict[str, object] = {"content": [{"type": "text", "text": text}], "isError": content is None}
-        if content is not None:
-            result["structuredContent"] = content
+    def _result(self, result: dict[str, object], *, after: str = "") -> Performed:
         session = [("mariadb_connection", str(self._id))]
         if after:
             # The connection served this action only: its statement has the connection's next query id.
@@ -255,14 +206,10 @@ class MariadbSession:
         return TARGET_CONNECTION(f"{what}: {words_of(lost)}", effect=effect)
 
     async def _connected(self, label: str) -> aiomysql.Connection:
-        until = anyio.current_time() + FULL_SECONDS_MAX
-        while True:
-            try:
-                return await self._logged_in(label)
-            except REFUSED as refusal:
-                if number_of(refusal) != _FULL or anyio.current_time() >= until:
-                    raise
-            await anyio.sleep(FULL_PAUSE_SECONDS)
+        return await once_there_is_room(
+            lambda: self._logged_in(label),
+            lambda failed: isinstance(failed, REFUSED) and number_of(failed) == _FULL,
+        )
 
     async def _logged_in(self, label: str) -> aiomysql.Connection:
         return await connected(
@@ -303,17 +250,11 @@ def _statement(sql: str, parameters: list[JSONValue]) -> str:
     return f"EXECUTE IMMEDIATE {text}" + (f" USING {', '.join(values)}" if values else "")
 
 
-def _check_first_word(tool: str, sql: str) -> None:
-    """Refuse a statement whose first word does not fit the transaction's kind. This is no security boundary: the
-    account's grants are."""
-    words = READING if tool == "query" else CHANGING
+def _first_word(sql: str) -> str:
+    """Return the first word as written; empty if the text does not begin with a word."""
     start = _LEADING.match(sql)
     found = _WORD.match(sql, start.end() if start else 0)
-    if found is None or found[0].lower() not in words:
-        said = shown(found[0] if found else sql, 40)
-        raise refused(
-            f"{said} is nothing that `{tool}` runs: it runs one of {', '.join(sorted(words)).upper()}"
-        )
+    return found[0] if found else ""
 
 
 async def _query_id(connection: aiomysql.Connection) -> int:

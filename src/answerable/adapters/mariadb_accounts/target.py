@@ -6,15 +6,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from answerable.adapters.mariadb_accounts.session import MariadbSession
-from answerable.adapters.mariadb_accounts.terms import terms_of
 from answerable.adapters.mariadb_accounts.tools import TOOLS
+from answerable.targets.sql.terms import terms_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from answerable.adapters.mariadb_accounts.connection import ServerPlace
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.credential import Credential
+    from answerable.targets.sql.server import ServerPlace
 
 
 class MariadbTarget:
@@ -30,7 +30,7 @@ class MariadbTarget:
 
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncIterator[MariadbSession]:
-        terms = terms_of(credential.secret.reveal("terms"))
+        terms = terms_of(credential)
         session = MariadbSession(self._place, credential, terms, bytes_max=self._bytes_max)
         await session.open(label=credential.lease)
         try:

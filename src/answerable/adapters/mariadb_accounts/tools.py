@@ -1,109 +1,33 @@
-"""Define the MCP tools of a MariaDB target and check their arguments."""
+"""The MCP tools of a MariaDB target."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
-from answerable.adapters.mariadb_accounts.values import PARAMETERS_MAX
-from answerable.errors import Refused, shown
-from answerable.errors.codes.leases import TARGET_ARGUMENTS
+from answerable.targets.sql.tools import LIST_TABLES, sql_tool, statement
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from answerable.core.canonical import JSONValue
-
-SQL_CHARS_MAX: Final = 100_000
-
-_SQL: Final[JSONValue] = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": SQL_CHARS_MAX,
-    "description": "One statement. Values go into parameters, as ? in order, never into the text.",
-}
-_PARAMETERS: Final[JSONValue] = {
-    "type": "array",
-    "maxItems": PARAMETERS_MAX,
-    "items": {"type": ["string", "number", "boolean", "null", "array", "object"]},
-    "description": "The values of the ? in order. Dates and times as text, bytes as hexadecimal with UNHEX(?).",
-}
-
-
-def _tool(name: str, title: str, says: str, properties: dict[str, JSONValue], *, reads: bool) -> JSONValue:
-    required: list[JSONValue] = ["sql"] if "sql" in properties else []
-    return {
-        "name": name,
-        "title": title,
-        "description": says,
-        "inputSchema": {
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": False,
-        },
-        "annotations": {
-            "title": title,
-            "readOnlyHint": reads,
-            "destructiveHint": not reads,
-            "idempotentHint": reads,
-            "openWorldHint": False,
-        },
-    }
-
-
-TOOLS: Final = cast(
-    "tuple[Mapping[str, JSONValue], ...]",
-    (
-        _tool(
-            "query",
-            "Query MariaDB",
-            "Runs one SELECT (or WITH, VALUES, SHOW, EXPLAIN, DESCRIBE) in a read-only transaction and returns its "
-            "rows. The account that runs it may only what this action was granted; `list_tables` says what that is. "
-            "Rows and bytes are bounded, and `cut` says whether there was more: ask for what you need with WHERE, "
-            "ORDER BY and LIMIT.",
-            {"sql": _SQL, "parameters": _PARAMETERS},
-            reads=True,
-        ),
-        _tool(
-            "execute",
-            "Change MariaDB",
-            "Runs one INSERT, UPDATE, DELETE or REPLACE in a transaction of its own, which is committed when it "
-            "succeeds, and returns how many rows it changed and the rows of RETURNING. Where it would change more "
-            "rows than were granted, nothing is changed.",
-            {"sql": _SQL, "parameters": _PARAMETERS},
-            reads=False,
-        ),
-        _tool(
-            "list_tables",
-            "List granted tables",
-            "Lists the tables that this action may use, with the columns, their types and what may be done with each.",
-            {},
-            reads=True,
-        ),
-    ),
+_STATEMENT: Final = statement(
+    "? in order", "The values of the ? in order. Dates and times as text, bytes as hexadecimal with UNHEX(?)."
 )
-
-
-def asked(tool: str, arguments: Mapping[str, JSONValue]) -> tuple[str, list[JSONValue]]:
-    """Return the statement and parameters of a call. Raises Refused (`target.arguments`), in which case nothing was
-    sent."""
-    known = {str(one["name"]): one["inputSchema"] for one in TOOLS}
-    if tool not in known:
-        raise refused(f"there is no tool {shown(tool, 40)}: use {', '.join(sorted(known))}")
-    properties = cast("dict[str, dict[str, JSONValue]]", known[tool])["properties"]
-    for name in arguments:
-        if name not in properties:
-            raise refused(f"unknown argument {shown(name, 40)} of tool {shown(tool)}")
-    if "sql" not in properties:
-        return "", []
-    sql, parameters = arguments.get("sql"), arguments.get("parameters", [])
-    if not isinstance(sql, str) or not sql.strip() or len(sql) > SQL_CHARS_MAX or "\0" in sql:
-        raise refused(f"`sql` must be one statement of 1 to {SQL_CHARS_MAX:,} characters, without NUL")
-    if not isinstance(parameters, list) or len(parameters) > PARAMETERS_MAX:
-        raise refused(f"`parameters` must be a list of at most {PARAMETERS_MAX} values")
-    return sql, parameters
-
-
-def refused(wrong: str) -> Refused:
-    """Return a refusal of arguments; nothing was done."""
-    return TARGET_ARGUMENTS(wrong)
+TOOLS: Final = (
+    sql_tool(
+        "query",
+        "Query MariaDB",
+        "Runs one SELECT (or WITH, VALUES, SHOW, EXPLAIN, DESCRIBE) in a read-only transaction and returns its "
+        "rows. The account that runs it may only what this action was granted; `list_tables` says what that is. "
+        "Rows and bytes are bounded, and `cut` says whether there was more: ask for what you need with WHERE, "
+        "ORDER BY and LIMIT.",
+        _STATEMENT,
+        reads=True,
+    ),
+    sql_tool(
+        "execute",
+        "Change MariaDB",
+        "Runs one INSERT, UPDATE, DELETE or REPLACE in a transaction of its own, which is committed when it "
+        "succeeds, and returns how many rows it changed and the rows of RETURNING. Where it would change more "
+        "rows than were granted, nothing is changed.",
+        _STATEMENT,
+        reads=False,
+    ),
+    LIST_TABLES,
+)

@@ -2,7 +2,7 @@
 
 from answerable.adapters.nats_users.issuer import NatsIssuer
 from answerable.adapters.nats_users.rights import NatsRights
-from answerable.adapters.nats_users.server import NatsServer, address_faults, tls_context, user_of
+from answerable.adapters.nats_users.server import NatsServer, user_of
 from answerable.adapters.nats_users.system_account import SystemAccount
 from answerable.adapters.nats_users.target import NatsTarget
 from answerable.adapters.nats_users.tokens import is_public_key
@@ -13,8 +13,6 @@ __all__ = [
     "NatsServer",
     "NatsTarget",
     "SystemAccount",
-    "address_faults",
     "is_public_key",
-    "tls_context",
     "user_of",
 ]

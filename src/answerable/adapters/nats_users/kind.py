@@ -11,12 +11,11 @@ from answerable.adapters.nats_users import (
     NatsServer,
     NatsTarget,
     SystemAccount,
-    address_faults,
     is_public_key,
-    tls_context,
     user_of,
 )
 from answerable.setting_fields import flag, number, reference, seconds, text, texts
+from answerable.targets.addresses import address_faults, tls_context
 from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
@@ -68,9 +67,8 @@ class NatsTargetSettings:
 
 def faults(settings: NatsTargetSettings) -> tuple[str, ...]:
     """Return the faults beyond types and bounds."""
-    found = [
-        f"address: {fault}" for fault in address_faults(settings.address, plain_is_let=settings.plaintext)
-    ]
+    wrong = address_faults(settings.address, ("nats", "tls"), plain_is_let=settings.plaintext)
+    found = [f"address: {fault}" for fault in wrong]
     if not is_public_key(settings.account, of="A"):
         found.append("account: is no public key of an account, 56 characters that begin with A")
     if not settings.account_key:

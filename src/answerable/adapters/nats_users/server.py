@@ -6,17 +6,14 @@ import base64
 import re
 import ssl
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import anyio
 import nats.errors
 from nats.aio.client import Client
 
 from answerable.adapters.nats_users.tokens import SigningKey, signing_key
-from answerable.errors import shown
-from answerable.errors.codes.leases import TARGET_KEY, TARGET_TLS
+from answerable.errors.codes.leases import TARGET_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -113,39 +110,3 @@ async def closed(client: Client) -> None:
 
 async def unheard(error: Exception) -> None:
     """Ignore an asynchronous error of a connection: the pending call fails as well."""
-
-
-def address_faults(address: str, *, plain_is_let: bool) -> tuple[str, ...]:
-    """Return what is wrong with a server address."""
-    try:
-        parts = urlsplit(address)
-        port = parts.port
-    except ValueError:
-        return (f"{shown(address)} is no address",)
-    if parts.username is not None or parts.password is not None:
-        return ("the address holds an account or a password: these are settings of their own",)
-    if parts.scheme not in ("nats", "tls") or not parts.hostname or port == 0 or parts.path.strip("/"):
-        return (f"{shown(address)} is neither nats://HOST:PORT nor tls://HOST:PORT",)
-    if parts.query or parts.fragment:
-        return (f"{shown(address)} says more than where the server is",)
-    if parts.scheme == "nats" and not plain_is_let and not _is_loopback(parts.hostname):
-        return ("nats:// sends everything in the clear to another host: use tls://, or set `plaintext`",)
-    return ()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def tls_context(ca_file: str) -> ssl.SSLContext:
-    """Build a TLS context that verifies the server's certificate and name. ca_file: trusted certificates; empty for the
-    system's. Raises Malformed (`target.tls`)."""
-    try:
-        context = ssl.create_default_context(cafile=ca_file or None)
-    except (OSError, ssl.SSLError):
-        raise TARGET_TLS(f"{shown(ca_file)} is not a file of PEM certificates") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

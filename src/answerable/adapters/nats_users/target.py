@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import nats.errors
@@ -18,7 +17,9 @@ from answerable.core.lease.credential import Performed
 from answerable.errors.codes.leases import TARGET_ARGUMENTS
 from answerable.targets.arguments import check_names
 from answerable.targets.failures import connection_lost, login_refused, no_answer_in_time, not_reached
+from answerable.targets.messages import sent_text, shown_body
 from answerable.targets.results import refusal, success
+from answerable.targets.tools import described_tool, hints
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from answerable.ports.upstream import Progress
 
 TAG_HEADER: Final = "Answerable-Action"
-MESSAGE_BYTES_MAX: Final = 1_048_576
-CHARACTER_BYTES_MAX: Final = 4
 ARGUMENTS: Final = ("subject", "message")
 _TAG: Final = re.compile(r"[A-Za-z0-9._:-]{0,128}")
 
@@ -157,67 +156,28 @@ class NatsSession:
         self, subject: str, message: bytes, headers: dict[str, str] | None, seconds_max: float
     ) -> dict[str, object]:
         answer = await self._client.request(subject, message, timeout=seconds_max, headers=headers)
-        octets = answer.data[: self._result_bytes_max]
-        is_cut = len(answer.data) > len(octets)
-        reply = _as_json(octets, is_cut=is_cut)
-        text = reply if isinstance(reply, str) else "(no text)"
-        return success(
-            {"reply": reply, "cut": is_cut, "bytes": len(answer.data)}, text + (" (cut)" if is_cut else "")
-        )
+        reply, is_cut, text = shown_body(answer.data, self._result_bytes_max)
+        return success({"reply": reply, "cut": is_cut, "bytes": len(answer.data)}, text)
 
 
 def _message(tool: str, arguments: Mapping[str, JSONValue]) -> tuple[str, bytes]:
     """Return subject and message. Raises Refused (`target.arguments`)."""
     check_names(tool, arguments, {"publish": ARGUMENTS, "request": ARGUMENTS})
-    subject, message = arguments.get("subject"), arguments.get("message", "")
+    subject = arguments.get("subject")
     if not isinstance(subject, str) or not is_plain_subject(subject):
         raise TARGET_ARGUMENTS(
             "`subject` must be tokens separated by dots, without wildcards and spaces, and not an inbox"
         )
-    if not isinstance(message, str):
-        raise TARGET_ARGUMENTS("`message` must be text")
-    try:
-        octets = message.encode()
-    except UnicodeEncodeError:
-        raise TARGET_ARGUMENTS("`message` contains an unpaired surrogate") from None
-    if len(octets) > MESSAGE_BYTES_MAX:
-        raise TARGET_ARGUMENTS(f"`message` must have at most {MESSAGE_BYTES_MAX} bytes")
-    return subject, octets
+    return subject, sent_text("message", arguments.get("message", ""))
 
 
-def _as_json(octets: bytes, *, is_cut: bool) -> JSONValue:
-    try:
-        return octets.decode()
-    except UnicodeDecodeError as odd:
-        # Leave out a character that was cut in two.
-        if is_cut and odd.start > len(octets) - CHARACTER_BYTES_MAX:
-            return octets[: odd.start].decode()
-        return {"base64": b64encode(octets).decode()}
-
-
-def _tool(name: str, title: str, says: str) -> dict[str, JSONValue]:
-    message: dict[str, Any] = {"type": "string", "description": "What is sent, as text."}
-    subject: dict[str, Any] = {
-        "type": "string",
-        "description": "Tokens with dots between them, no wildcards.",
+def _tool(name: str, title: str, says: str) -> Mapping[str, JSONValue]:
+    properties: dict[str, JSONValue] = {
+        "subject": {"type": "string", "description": "Tokens with dots between them, no wildcards."},
+        "message": {"type": "string", "description": "What is sent, as text."},
     }
-    return {
-        "name": name,
-        "title": title,
-        "description": says,
-        "inputSchema": {
-            "type": "object",
-            "properties": {"subject": subject, "message": message},
-            "required": ["subject"],
-            "additionalProperties": False,
-        },
-        "annotations": {
-            "readOnlyHint": False,
-            "destructiveHint": name == "request",
-            "idempotentHint": False,
-            "openWorldHint": True,
-        },
-    }
+    about = hints(destroys=name == "request", goes_out=True)
+    return described_tool(name, title, says, properties, "subject", hints=about)
 
 
 TOOLS: Final = (

@@ -1,10 +1,9 @@
 """Issue PostgreSQL credentials: a role for each lease, and sessions that are logged in as that role."""
 
 from answerable.adapters.postgres_roles.admin_account import PostgresOwnAccount
-from answerable.adapters.postgres_roles.connections import AdminConnections, ServerPlace
+from answerable.adapters.postgres_roles.connections import AdminConnections
 from answerable.adapters.postgres_roles.issuer import PostgresIssuer
 from answerable.adapters.postgres_roles.rights import PostgresRights
-from answerable.adapters.postgres_roles.scope import ScopeLimits
 from answerable.adapters.postgres_roles.target import PostgresTarget
 
 __all__ = [
@@ -13,6 +12,4 @@ __all__ = [
     "PostgresOwnAccount",
     "PostgresRights",
     "PostgresTarget",
-    "ScopeLimits",
-    "ServerPlace",
 ]

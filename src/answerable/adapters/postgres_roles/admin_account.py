@@ -24,12 +24,13 @@ from answerable.adapters.postgres_roles.quoting import quoted_text
 from answerable.adapters.postgres_roles.scram import SALT_BYTES, scram_verifier
 from answerable.errors.codes.leases import ACCOUNT_REFUSED, ACCOUNT_TARGET
 from answerable.ports.admin_account import PORT
+from answerable.targets.own_account import let_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.adapters.postgres_roles.connections import ServerPlace
     from answerable.ports.entropy import Entropy
+    from answerable.targets.sql.server import ServerPlace
 
 CUT: Final = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = "
@@ -51,7 +52,7 @@ class PostgresOwnAccount:
 
     async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
         """Set the password. An account may change its own password without any other right."""
-        connection = await self._let_in(known)
+        connection = await let_in(self.place, known, self._entered)
         try:
             with unavailable(effect="unknown", code=ACCOUNT_TARGET, port=PORT):
                 # Make this commit durable before it returns, whatever the server's setting.
@@ -71,25 +72,18 @@ class PostgresOwnAccount:
             raise ACCOUNT_REFUSED(message) from None
 
     async def takes(self, value: str) -> bool:
+        connection = await self._entered(value)
+        if connection is not None:
+            await _closed(connection)
+        return connection is not None
+
+    async def _entered(self, value: str) -> asyncpg.Connection | None:
+        """Log in; None if the server rejects the password."""
         with unavailable(effect="none", code=ACCOUNT_TARGET, port=PORT):
             try:
-                connection = await logged_in(self._place, self._home, value)
+                return await logged_in(self._place, self._home, value)
             except NO_ENTRY:
-                return False
-        await _closed(connection)
-        return True
-
-    async def _let_in(self, known: Sequence[str]) -> asyncpg.Connection:
-        with unavailable(effect="none", code=ACCOUNT_TARGET, port=PORT):
-            for value in known:
-                try:
-                    return await logged_in(self._place, self._home, value)
-                except NO_ENTRY:
-                    continue
-        raise ACCOUNT_REFUSED(
-            f"{self.place} accepts none of the stored passwords: set one there, then store it "
-            "with `answerable secret rotate`"
-        )
+                return None
 
 
 async def _closed(connection: asyncpg.Connection) -> None:

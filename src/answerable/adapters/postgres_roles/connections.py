@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import defaultdict
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -18,9 +16,10 @@ from answerable.errors import Unavailable, UnavailableCode, shown
 from answerable.errors.codes.leases import LEASE_TARGET
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from answerable.errors import Effect
+    from answerable.targets.sql.server import ServerPlace
 
 PORT: Final = "credential_issuer"
 LOST: Final = (
@@ -34,25 +33,6 @@ LOST: Final = (
 and the driver has read the reason but not yet the end."""
 NO_ENTRY: Final = (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)
 ROLLBACK_SECONDS_MAX: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerPlace:
-    """Where a server is, and the account that connects.
-
-    host: a name, an address, or the folder of a Unix socket. tls: None for no TLS. password: read for each new
-    connection; empty for none. others: passwords to try if the server refuses the first, since a rotation may be under
-    way.
-    """
-
-    host: str
-    port: int
-    account: str
-    password: Callable[[], str]
-    tls: ssl.SSLContext | None
-    seconds_max: float
-    lock_seconds_max: float = 1.0
-    others: Callable[[], Iterable[str]] = tuple
 
 
 class AdminConnections:

@@ -26,22 +26,24 @@ from answerable.adapters.postgres_roles.ending import RoleEnding
 from answerable.adapters.postgres_roles.granting import granted_rights
 from answerable.adapters.postgres_roles.quoting import quoted_name, quoted_text
 from answerable.adapters.postgres_roles.retrying import Retrying, unissued
-from answerable.adapters.postgres_roles.scope import PostgresScope, ScopeLimits, scope_of
+from answerable.adapters.postgres_roles.scope import PostgresScope, scope_of
 from answerable.adapters.postgres_roles.scram import SALT_BYTES, scram_verifier
-from answerable.adapters.postgres_roles.terms import LeaseTerms
-from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
+from answerable.core.lease.credential import IssuerTraits, Revoked
 from answerable.core.lease.name import account_of, lease_of
-from answerable.errors import Refused, Unavailable
-from answerable.errors.codes.leases import LEASE_GONE, LEASE_SCOPE, LEASE_TARGET
+from answerable.errors import Unavailable
+from answerable.errors.codes.leases import LEASE_GONE, LEASE_TARGET
+from answerable.targets.sql.scope import ungrantable
+from answerable.targets.sql.terms import credential_of
 
 if TYPE_CHECKING:
     from answerable.adapters.postgres_roles.connections import AdminConnections
     from answerable.core.identity.names.principal import UnixMillis
-    from answerable.core.lease.credential import LeaseOrder
+    from answerable.core.lease.credential import Credential, LeaseOrder
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.scope import Scope
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
+    from answerable.targets.sql.scope import ScopeLimits
 
 TRAITS: Final = IssuerTraits(boundary="target", ends_by="target")
 PASSWORD_BYTES: Final = 32
@@ -87,20 +89,14 @@ class PostgresIssuer:
     async def issue(self, order: LeaseOrder) -> Credential:
         scope = scope_of(order.scope.thaw(), self._limits)
         if not isinstance(scope, PostgresScope):
-            raise _refused(scope)
+            raise ungrantable(scope)
         password = self._entropy.bytes(PASSWORD_BYTES).hex()
         verifier = scram_verifier(password, self._entropy.bytes(SALT_BYTES))
         role = account_of(order.name)
         await self._retrying.until_done(
             lambda: self._issue_once(role, scope, verifier, order.expires_at), unissued
         )
-        terms = LeaseTerms(database=scope.database, rows_max=scope.rows_max, seconds=scope.seconds)
-        return Credential(
-            lease=order.name,
-            account=role,
-            expires_at=order.expires_at,
-            secret=Secret(password=password, terms=terms.encoded()),
-        )
+        return credential_of(order, password, scope)
 
     async def _issue_once(
         self, role: str, scope: PostgresScope, verifier: str, expires_at: UnixMillis
@@ -113,7 +109,7 @@ class PostgresIssuer:
                 facts = facts_of(await connection.fetchval(FACTS, *asked_relations(scope)))
                 faults = faults_at(scope, facts, may_public_create=self._may_public_create)
                 if faults:
-                    raise _refused(faults)
+                    raise ungrantable(faults)
                 async with self._writing[scope.database]:
                     # 2. Create the role with all of its rights.
                     await connection.execute(self._script(role, scope, facts, verifier, expires_at))
@@ -127,7 +123,7 @@ class PostgresIssuer:
                     await connection.execute("ROLLBACK")
             except LOST as lost:
                 raise _unreached(lost) from None
-            raise _refused([_unheld(row["relation"], row["verb"], row["col"]) for row in missing])
+            raise ungrantable([_unheld(row["relation"], row["verb"], row["col"]) for row in missing])
 
     def _script(
         self, role: str, scope: PostgresScope, facts: ServerFacts, verifier: str, expires_at: UnixMillis
@@ -188,10 +184,6 @@ class PostgresIssuer:
 def _instant(millis: int) -> str:
     whole = datetime.fromtimestamp(millis // MILLIS, tz=UTC)
     return f"{whole:%Y-%m-%d %H:%M:%S}.{millis % MILLIS:03d}+00"
-
-
-def _refused(faults: list[str] | tuple[str, ...]) -> Refused:
-    return LEASE_SCOPE(f"the scope cannot be granted: {faults[0]}", reasons=tuple(faults))
 
 
 def _unheld(relation: str, verb: str, column: str | None) -> str:

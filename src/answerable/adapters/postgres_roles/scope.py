@@ -7,18 +7,16 @@ rule, all rows are granted, and no agent can remove a row rule.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from answerable.adapters.postgres_roles.quoting import is_name, quoted_name
 from answerable.errors import shown
+from answerable.targets.sql.scope import TABLES_MAX, ScopeFaults
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
+    from answerable.targets.sql.scope import ScopeLimits, Verb
 
-Verb = Literal["select", "insert", "update", "delete"]
-VERBS: Final[tuple[Verb, ...]] = ("select", "insert", "update", "delete")
-TABLES_MAX: Final = 50
-COLUMNS_MAX: Final = 200
 VALUE_CHARS_MAX: Final = 512
 SYSTEM_SCHEMAS: Final = frozenset({"pg_catalog", "information_schema", "pg_toast"})
 
@@ -74,90 +72,35 @@ class PostgresScope:
         return tuple(dict.fromkeys(relation.schema for relation in relations))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeLimits:
-    """The target owner's upper limits for scopes, which are also the defaults."""
-
-    databases: frozenset[str]
-    rows_max: int
-    seconds_max: int
-
-
-class _Faults(list[str]):
-    """Faults, each prefixed with its place."""
-
-    def add(self, place: str, wrong: str) -> None:
-        self.append(f"{place}: {wrong}" if place else wrong)
-
-
 def scope_of(value: JSONValue, limits: ScopeLimits) -> PostgresScope | tuple[str, ...]:
     """Return the scope, or the faults in it."""
-    faults = _Faults()
-    members = _members(
-        value, "", frozenset({"database", "tables", "sequences", "rowsMax", "seconds"}), faults
-    )
-    database = members.get("database")
-    if not isinstance(database, str) or database not in limits.databases:
-        known = ", ".join(sorted(limits.databases))
-        faults.add("database", f"expected one of the databases of the target's settings: {known}")
-        database = ""
+    faults = ScopeFaults(_name_fault)
+    members = faults.members(value, "", ("database", "tables", "sequences", "rowsMax", "seconds"))
     scope = PostgresScope(
-        database=database,
-        tables=_tables(members.get("tables"), faults),
+        database=faults.database(members, limits),
+        tables=faults.tables(members, lambda one, place: _table(one, place, faults)),
         sequences=_sequences(members.get("sequences", []), faults),
-        rows_max=_bounded(members, "rowsMax", limits.rows_max, faults),
-        seconds=_bounded(members, "seconds", limits.seconds_max, faults),
+        rows_max=faults.bounded(members, "rowsMax", limits.rows_max),
+        seconds=faults.bounded(members, "seconds", limits.seconds_max),
     )
-    _check_overlaps(scope, faults)
+    faults.check_overlaps(scope.tables)
     return tuple(faults) or scope
 
 
-def _members(value: JSONValue, place: str, known: frozenset[str], faults: _Faults) -> dict[str, JSONValue]:
-    if not isinstance(value, dict):
-        faults.add(place, f"expected an object with {', '.join(sorted(known))}")
-        return {}
-    for name in sorted(value.keys() - known):
-        faults.add(place, f"{shown(name, 40)} is unknown here: there are {', '.join(sorted(known))}")
-    return value
-
-
-def _tables(value: JSONValue, faults: _Faults) -> tuple[TableGrant, ...]:
-    if not isinstance(value, list) or not 1 <= len(value) <= TABLES_MAX:
-        faults.add("tables", f"expected a list of 1 to {TABLES_MAX} tables")
-        return ()
-    return tuple(_table(one, f"tables[{number}]", faults) for number, one in enumerate(value))
-
-
-def _table(value: JSONValue, place: str, faults: _Faults) -> TableGrant:
-    members = _members(value, place, frozenset({"name", "verbs", "columns", "rows"}), faults)
-    verbs = members.get("verbs")
-    if not isinstance(verbs, list) or not verbs or any(verb not in VERBS for verb in verbs):
-        faults.add(f"{place}.verbs", f"expected a list of {', '.join(VERBS)}")
-        verbs = []
-    if len(verbs) != len({str(verb) for verb in verbs}):
-        faults.add(f"{place}.verbs", "names a verb twice")
-    columns = members.get("columns", [])
-    if not isinstance(columns, list) or len(columns) > COLUMNS_MAX or ("columns" in members and not columns):
-        faults.add(
-            f"{place}.columns", f"expected a list of 1 to {COLUMNS_MAX} names; leave it out for all columns"
-        )
-        columns = []
-    for column in columns:
-        _check_name(column, f"{place}.columns", faults)
-    if columns and verbs == ["delete"]:
-        faults.add(f"{place}.columns", "deleting takes whole rows: leave the columns out")
+def _table(value: JSONValue, place: str, faults: ScopeFaults) -> TableGrant:
+    members = faults.members(value, place, ("name", "verbs", "columns", "rows"))
+    verbs, columns = faults.verbs_and_columns(members, place)
     return TableGrant(
         table=_relation(members.get("name"), f"{place}.name", faults),
-        verbs=tuple(verb for verb in VERBS if verb in verbs),
-        columns=tuple(dict.fromkeys(str(column) for column in columns)),
+        verbs=verbs,
+        columns=columns,
         rows=_rows(members["rows"], f"{place}.rows", faults) if "rows" in members else None,
     )
 
 
-def _rows(value: JSONValue, place: str, faults: _Faults) -> RowRule:
-    members = _members(value, place, frozenset({"column", "equals"}), faults)
-    column, equals = members.get("column"), members.get("equals")
-    _check_name(column, f"{place}.column", faults)
+def _rows(value: JSONValue, place: str, faults: ScopeFaults) -> RowRule:
+    members = faults.members(value, place, ("column", "equals"))
+    column, equals = faults.name(members.get("column"), f"{place}.column"), members.get("equals")
     if isinstance(equals, int) and not isinstance(equals, bool):
         equals = str(equals)
     if not isinstance(equals, str) or not equals or len(equals) > VALUE_CHARS_MAX or not _is_value(equals):
@@ -165,52 +108,33 @@ def _rows(value: JSONValue, place: str, faults: _Faults) -> RowRule:
             f"{place}.equals", f"expected a text of 1 to {VALUE_CHARS_MAX} characters, or a whole number"
         )
         equals = ""
-    return RowRule(column=str(column), equals=equals)
+    return RowRule(column=column, equals=equals)
 
 
 def _is_value(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _sequences(value: JSONValue, faults: _Faults) -> tuple[Relation, ...]:
+def _sequences(value: JSONValue, faults: ScopeFaults) -> tuple[Relation, ...]:
     if not isinstance(value, list) or len(value) > TABLES_MAX:
         faults.add("sequences", f"expected a list of at most {TABLES_MAX} names")
         return ()
     return tuple(_relation(one, f"sequences[{number}]", faults) for number, one in enumerate(value))
 
 
-def _relation(value: JSONValue, place: str, faults: _Faults) -> Relation:
+def _relation(value: JSONValue, place: str, faults: ScopeFaults) -> Relation:
     parts = value.split(".") if isinstance(value, str) else value
     if not isinstance(parts, list) or len(parts) != 2 or not all(isinstance(part, str) for part in parts):
         faults.add(place, 'expected "schema.name", or ["schema", "name"] where a name has a dot in it')
         return Relation(schema="", name="")
     schema, name = cast("list[str]", parts)
-    _check_name(schema, place, faults)
-    _check_name(name, place, faults)
+    faults.name(schema, place)
+    faults.name(name, place)
     if schema in SYSTEM_SCHEMAS or schema.startswith("pg_"):
         faults.add(place, f"{shown(schema)} is the server's own: nothing of it is granted")
     return Relation(schema=schema, name=name)
 
 
-def _check_name(value: JSONValue, place: str, faults: _Faults) -> None:
-    if not isinstance(value, str) or not is_name(value) or not _is_value(value):
-        faults.add(place, f"{shown(value, 40)} is no name in PostgreSQL: 1 to 63 bytes, no NUL")
-
-
-def _bounded(members: dict[str, JSONValue], name: str, maximum: int, faults: _Faults) -> int:
-    value = members.get(name, maximum)
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
-        faults.add(name, f"expected a whole number from 1 to {maximum}, which the target's settings allow")
-        return maximum
-    return value
-
-
-def _check_overlaps(scope: PostgresScope, faults: _Faults) -> None:
-    seen: set[tuple[Relation, Verb]] = set()
-    for grant in scope.tables:
-        for verb in grant.verbs:
-            if (grant.table, verb) in seen:
-                faults.add(
-                    "tables", f"{verb} on {shown(grant.table)} is granted twice, and would be the sum of both"
-                )
-            seen.add((grant.table, verb))
+def _name_fault(value: JSONValue) -> str:
+    is_one = isinstance(value, str) and is_name(value) and _is_value(value)
+    return "" if is_one else "PostgreSQL: 1 to 63 bytes, no NUL"

@@ -8,8 +8,7 @@ a session may change its own.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import asyncpg
@@ -19,19 +18,20 @@ from answerable.adapters.postgres_roles.connections import LOST, words_of
 from answerable.adapters.postgres_roles.locks import held
 from answerable.adapters.postgres_roles.plan import EXPLAIN, SECONDS_MAX, plan_summary, plan_told
 from answerable.adapters.postgres_roles.quoting import quoted_text
-from answerable.adapters.postgres_roles.tools import asked, refused
-from answerable.adapters.postgres_roles.values import parameter, shown_value, size_of
-from answerable.core.lease.answer_text import answer_text
+from answerable.adapters.postgres_roles.tools import TOOLS
+from answerable.adapters.postgres_roles.values import parameter
 from answerable.core.lease.credential import Performed
 from answerable.errors import Unavailable, shown
 from answerable.errors.codes.leases import TARGET_CONNECTION
+from answerable.targets.sql.rows import Rows, TooMany, sql_result
+from answerable.targets.sql.tools import asked, check_first_word, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from answerable.adapters.postgres_roles.terms import LeaseTerms
     from answerable.core.canonical import JSONValue
     from answerable.ports.upstream import Progress
+    from answerable.targets.sql.terms import LeaseTerms
 
 BATCH_ROWS: Final = 50
 GRACE_SECONDS: Final = 1.0
@@ -39,7 +39,6 @@ GRACE_SECONDS: Final = 1.0
 CANCEL_SECONDS_MAX: Final = 2.0
 TABLES_MAX: Final = 200
 
-_TAG: Final = re.compile(r"[A-Za-z0-9_.:-]{0,63}")
 _LEADING: Final = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/)*")
 _WORD: Final = re.compile(r"[A-Za-z]+")
 READING: Final = frozenset({"select", "values", "table", "with", "show", "explain"})
@@ -76,22 +75,6 @@ ORDER BY 1, 2 LIMIT 200
 """
 
 
-@dataclass(slots=True)
-class _Rows:
-    """The result of one statement. changed: number of rows, as the server reports; None if it counts none."""
-
-    columns: list[str] = field(default_factory=list)
-    rows: list[JSONValue] = field(default_factory=list)
-    cut: str = ""
-    changed: int | None = None
-    session: tuple[tuple[str, str], ...] = ()
-    told: JSONValue = None
-
-
-class _TooMany(Exception):
-    """More rows than were granted; the transaction is rolled back."""
-
-
 class PostgresSession:
     """One session of a lease. session_id: as in the server's log."""
 
@@ -113,11 +96,9 @@ class PostgresSession:
         progress: Progress | None = None,
     ) -> Performed:
         # 1. Nothing is sent for invalid arguments.
-        sql, parameters = asked(tool, arguments)
-        if not _TAG.fullmatch(tag):
-            raise refused("the tag has characters that a log line cannot keep apart")
+        sql, parameters = asked(TOOLS, tool, arguments, tag)
         if tool != "list_tables":
-            _check_first_word(tool, sql)
+            check_first_word(tool, sql, _first_word(sql), _WORDS[tool])
         seconds = max(0.001, min(seconds_max, self._terms.seconds))
         if tool == "explain":
             seconds = min(seconds, SECONDS_MAX)
@@ -125,7 +106,7 @@ class PostgresSession:
         try:
             with anyio.fail_after(seconds + GRACE_SECONDS):
                 return await self._performed(tool, sql, parameters, tag, seconds)
-        except _TooMany as many:
+        except TooMany as many:
             return self._failed(str(many))
         except asyncpg.PostgresConnectionError as lost:
             raise self._lost(lost) from None
@@ -157,23 +138,27 @@ class PostgresSession:
         written = 0 if reads else await connection.fetchval(_WRITTEN)
         statement = await connection.prepare(sql)
         values = _values(parameters, [one.name for one in statement.get_parameters()])
-        done = await self._run(statement, values, reads=reads)
+        rows = Rows(
+            columns=[one.name for one in statement.get_attributes()],
+            rows_max=self._terms.rows_max,
+            bytes_max=self._bytes_max,
+            reads=reads,
+        )
+        await _run(statement, values, rows)
         # A statement may have changed the label or ended the transaction. In the second case none of its effects is
         # valid.
         if not connection.is_in_transaction():
             return self._failed("the statement ended its own transaction")
         now = await held(connection, verb=_first_word(sql), writes=not reads)
         if not reads and await connection.fetchval(_WRITTEN) - written > self._terms.rows_max:
-            raise self._too_many()
+            raise rows.too_many()
         # Roll back reads, too: a read-only transaction can still create messages and large objects.
         await connection.execute("ROLLBACK" if reads else "COMMIT")
         places = [("pg_session", self._session_id)]
         places += [(name, value) for name, value in (("pg_vxid", now.vxid), ("pg_xid", now.xid)) if value]
         if now.label != tag:
             places.append(("pg_label_changed", "yes"))
-        done.session = tuple(places)
-        done.told = now.told
-        return self._answer(done, reads=reads)
+        return self._result(rows.answer(), session=tuple(places), told=now.told)
 
     async def _explained(self, sql: str, parameters: list[JSONValue]) -> Performed:
         """Plan a statement without executing it. The transaction is read-only, also for what the planner itself
@@ -187,46 +172,7 @@ class PostgresSession:
         told = plan_told(plan) if isinstance(plan, str) else None
         if told is None:
             return self._failed("the server's plan of it is none that can be told")
-        return self._result(told, plan_summary(told))
-
-    async def _run(
-        self, statement: asyncpg.prepared_stmt.PreparedStatement, values: list[object], *, reads: bool
-    ) -> _Rows:
-        columns = [one.name for one in statement.get_attributes()]
-        done = _Rows(columns=columns)
-        if not columns:
-            await statement.fetch(*values)
-            done.changed = _count(statement.get_statusmsg())
-            if not reads and (done.changed or 0) > self._terms.rows_max:
-                raise self._too_many()
-            return done
-        cursor = await statement.cursor(*values)
-        left = self._bytes_max
-        fetched = 0
-        while batch := await cursor.fetch(min(BATCH_ROWS, self._terms.rows_max + 1)):
-            for record in batch:
-                fetched += 1
-                if fetched > self._terms.rows_max:
-                    if not reads:
-                        raise self._too_many()
-                    done.cut = f"there are more than the {self._terms.rows_max} rows that were granted"
-                    return done
-                row = [shown_value(value) for value in record.values()]
-                left -= size_of(cast("JSONValue", row))
-                if left < 0 and not done.cut:
-                    done.cut = f"there is more than the {self._bytes_max} bytes that one answer holds"
-                if not done.cut:
-                    done.rows.append(cast("JSONValue", row))
-            if done.cut and reads:
-                return done
-        if not reads:
-            done.changed = fetched
-        return done
-
-    def _too_many(self) -> _TooMany:
-        return _TooMany(
-            f"it would change more than the {self._terms.rows_max} rows that were granted: nothing was changed"
-        )
+        return self._result(sql_result(told, plan_summary(told)))
 
     async def _listed(self) -> Performed:
         found = await self._connection.fetch(_TABLES)
@@ -240,36 +186,19 @@ class PostgresSession:
             for row in found
         ]
         said = f"{len(tables)} tables" + (" or more" if len(tables) == TABLES_MAX else "")
-        return self._result({"tables": tables, "cut": len(tables) == TABLES_MAX}, said)
-
-    def _answer(self, done: _Rows, *, reads: bool) -> Performed:
-        content: dict[str, object] = {"columns": done.columns, "rows": done.rows, "cut": bool(done.cut)}
-        said = f"{len(done.rows)} rows"
-        if not reads:
-            content["changed"] = done.changed
-            said = f"{done.changed or 0} rows changed"
-        if done.cut:
-            content["cutBecause"] = done.cut
-            said += f"; cut: {done.cut}"
-        return self._result(content, said, session=done.session, told=done.told)
-
-    def _failed(self, said: str) -> Performed:
-        return self._result(None, said)
+        return self._result(sql_result({"tables": tables, "cut": len(tables) == TABLES_MAX}, said))
 
     def _result(
         self,
-        content: Mapping[str, object] | None,
-        said: str,
+        result: dict[str, object],
         *,
         session: tuple[tuple[str, str], ...] = (),
         told: JSONValue = None,
     ) -> Performed:
-        text = said if content is None else answer_text(content, summary=said)
-        result: dict[str, object] = {"content": [{"type": "text", "text": text}], "isError": content is None}
-        if content is not None:
-            result["structuredContent"] = content
-        places = session or (("pg_session", self._session_id),)
-        return Performed(result=result, session=places, told=told)
+        return Performed(result=result, session=session or (("pg_session", self._session_id),), told=told)
+
+    def _failed(self, said: str) -> Performed:
+        return self._result(sql_result(None, said))
 
     def _lost(self, lost: BaseException) -> Unavailable:
         return TARGET_CONNECTION(f"the session ended before the answer: {words_of(lost)}", effect="unknown")
@@ -289,16 +218,16 @@ class PostgresSession:
                 connection.terminate()
 
 
-def _check_first_word(tool: str, sql: str) -> None:
-    """Check that a statement suits the transaction that its tool opens. This is no security boundary: the role's grants
-    are."""
-    words = _WORDS[tool]
-    found = _first_word(sql)
-    if found.lower() not in words:
-        said = shown(found or sql, 40)
-        raise refused(
-            f"{said} is nothing that `{tool}` runs: it runs one of {', '.join(sorted(words)).upper()}"
-        )
+async def _run(statement: asyncpg.prepared_stmt.PreparedStatement, values: list[object], rows: Rows) -> None:
+    if not rows.columns:
+        await statement.fetch(*values)
+        rows.count(_count(statement.get_statusmsg()))
+        return
+    cursor = await statement.cursor(*values)
+    while batch := await cursor.fetch(min(BATCH_ROWS, rows.rows_max + 1)):
+        for record in batch:
+            if not rows.take(record.values()):
+                return
 
 
 def _first_word(sql: str) -> str:

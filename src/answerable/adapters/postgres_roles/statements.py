@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from answerable.adapters.postgres_roles.catalog import ServerFacts
-    from answerable.adapters.postgres_roles.scope import PostgresScope, TableGrant, Verb
+    from answerable.adapters.postgres_roles.scope import PostgresScope, TableGrant
+    from answerable.targets.sql.scope import Verb
 
 NEVER: Final = "NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 IDLE_SECONDS_MAX: Final = 60

@@ -10,22 +10,20 @@ import asyncpg
 
 from answerable.adapters.postgres_roles.connections import LOST, words_of
 from answerable.adapters.postgres_roles.session import PostgresSession
-from answerable.adapters.postgres_roles.terms import terms_of
 from answerable.adapters.postgres_roles.tools import TOOLS
 from answerable.errors import Unavailable
 from answerable.errors.codes.leases import TARGET_CONNECTION, TARGET_POOLED
+from answerable.targets.sql.server import once_there_is_room
+from answerable.targets.sql.terms import terms_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from answerable.adapters.postgres_roles.connections import ServerPlace
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.credential import Credential
+    from answerable.targets.sql.server import ServerPlace
 
 CLOSE_SECONDS_MAX: Final = 2.0
-FULL_SECONDS_MAX: Final = 2.0
-"""How long a login waits while the server still counts sessions that were closed before."""
-FULL_PAUSE_SECONDS: Final = 0.02
 _STARTED: Final = (
     "SELECT to_hex(trunc(extract(epoch FROM backend_start))::bigint) || '.' || to_hex(pid) AS id, pid"
     " FROM pg_stat_activity WHERE pid = pg_backend_pid()"
@@ -47,7 +45,7 @@ class PostgresTarget:
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncIterator[PostgresSession]:
         """Open a session. The session id is read before any text of an agent is sent."""
-        terms = terms_of(credential.secret.reveal("terms"))
+        terms = terms_of(credential)
         connection = await self._connected(credential, terms.database)
         try:
             try:
@@ -69,15 +67,11 @@ class PostgresTarget:
             connection.terminate()
 
     async def _connected(self, credential: Credential, database: str) -> asyncpg.Connection:
-        until = anyio.current_time() + FULL_SECONDS_MAX
         try:
-            while True:
-                try:
-                    return await self._logged_in(credential, database)
-                except asyncpg.TooManyConnectionsError:
-                    if anyio.current_time() >= until:
-                        raise
-                await anyio.sleep(FULL_PAUSE_SECONDS)
+            return await once_there_is_room(
+                lambda: self._logged_in(credential, database),
+                lambda failed: isinstance(failed, asyncpg.TooManyConnectionsError),
+            )
         except (*LOST, asyncpg.PostgresError) as lost:
             raise _unreached(lost) from None
 

@@ -1,23 +1,17 @@
-"""Convert values between JSON and PostgreSQL's types, without hidden loss."""
+"""Convert values of JSON to those that the driver takes for PostgreSQL's types, without hidden loss."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-
-from answerable.core.canonical import INTEGER_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.core.canonical import JSONValue
-
-PARAMETERS_MAX: Final = 100
-DEPTH_MAX: Final = 8
 
 
 def _moment(text: str) -> datetime:
@@ -58,36 +52,3 @@ def parameter(value: JSONValue, type_name: str) -> object:
     if type_name in _TEXTS and not isinstance(value, str):
         raise TypeError("a text is wanted")
     return value
-
-
-def shown_value(value: object, depth: int = 0) -> JSONValue:
-    """Convert a value to JSON: JSON types stay as they are; integers that a reader might round, and all other types,
-    become text."""
-    if value is None or isinstance(value, bool | str):
-        return _printable(value) if isinstance(value, str) else value
-    if isinstance(value, int):
-        return value if abs(value) <= INTEGER_MAX else str(value)
-    if isinstance(value, float):
-        is_plain = math.isfinite(value) and abs(value) <= INTEGER_MAX
-        return value if is_plain else str(value)
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return f"{value.total_seconds():f} s"
-    # A driver record is both a mapping and a sequence.
-    if depth < DEPTH_MAX and (isinstance(value, list | tuple) or hasattr(value, "values")):
-        items = value if isinstance(value, list | tuple) else value.values()
-        return [shown_value(one, depth + 1) for one in items]
-    return str(value)
-
-
-def _printable(text: str) -> str:
-    """Replace lone surrogates, which JSON text cannot contain."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def size_of(value: JSONValue) -> int:
-    """Return the size in bytes as JSON."""
-    return len(msgspec.json.encode(value))

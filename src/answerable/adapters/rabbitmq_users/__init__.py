@@ -4,7 +4,7 @@ from answerable.adapters.rabbitmq_users.admin_account import RabbitOwnAccount
 from answerable.adapters.rabbitmq_users.issuer import RabbitIssuer
 from answerable.adapters.rabbitmq_users.management import Management
 from answerable.adapters.rabbitmq_users.rights import RabbitRights
-from answerable.adapters.rabbitmq_users.server import RabbitServer, address_faults, tls_context
+from answerable.adapters.rabbitmq_users.server import RabbitServer
 from answerable.adapters.rabbitmq_users.target import RabbitTarget
 
 __all__ = [
@@ -14,6 +14,4 @@ __all__ = [
     "RabbitRights",
     "RabbitServer",
     "RabbitTarget",
-    "address_faults",
-    "tls_context",
 ]

@@ -8,7 +8,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.errors import Unavailable
-from answerable.errors.codes.leases import ACCOUNT_REFUSED, ACCOUNT_TARGET
+from answerable.errors.codes.leases import ACCOUNT_TARGET
+from answerable.targets.own_account import let_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -39,7 +40,7 @@ class RabbitOwnAccount:
 
     async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
         """Set the password. Sends the user's tags along, since the server would drop them."""
-        management = await self._let_in(known)
+        management = await let_in(self.place, known, self._opened)
         try:
             found = await self._asked(management.get("users", self._account), "none")
             tags = found.get("tags", "") if isinstance(found, dict) else ""
@@ -66,14 +67,8 @@ class RabbitOwnAccount:
         finally:
             await management.close()
 
-    async def _let_in(self, known: Sequence[str]) -> Management:
-        for value in known:
-            if await self.takes(value):
-                return self._asked_with(value)
-        raise ACCOUNT_REFUSED(
-            f"{self.place} accepts none of the stored passwords: set one there, then store it "
-            "with `answerable secret rotate`"
-        )
+    async def _opened(self, value: str) -> Management | None:
+        return self._asked_with(value) if await self.takes(value) else None
 
     async def _asked(self, answer: Awaitable[Any], effect: Effect) -> Any:
         try:

@@ -12,10 +12,9 @@ from answerable.adapters.rabbitmq_users import (
     RabbitRights,
     RabbitServer,
     RabbitTarget,
-    address_faults,
-    tls_context,
 )
 from answerable.setting_fields import flag, number, reference, seconds, text
+from answerable.targets.addresses import address_faults, tls_context
 from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:

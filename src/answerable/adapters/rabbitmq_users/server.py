@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -21,9 +20,6 @@ from aiormq.exceptions import (
 from pamqp.commands import Connection as ConnectionFrames
 from pamqp.exceptions import PAMQPException
 from yarl import URL
-
-from answerable.errors import shown
-from answerable.errors.codes.leases import TARGET_TLS
 
 FAILURES: Final = (
     AMQPError,
@@ -104,45 +100,6 @@ async def closed(connection: AbstractConnection) -> None:
             await connection.close()
         except (*FAILURES, asyncio.CancelledError):
             return
-
-
-def address_faults(address: str, schemes: tuple[str, str], *, plain_is_let: bool) -> tuple[str, ...]:
-    """Return the faults of an address. schemes: the plaintext scheme, then the one with TLS."""
-    plain, safe = schemes
-    try:
-        parts = urlsplit(address)
-        port = parts.port
-    except ValueError:
-        return (f"{shown(address)} is no address",)
-    if parts.username is not None or parts.password is not None:
-        return ("the address holds an account or a password: these are settings of their own",)
-    if parts.scheme not in schemes or not parts.hostname or port == 0 or parts.path.strip("/"):
-        return (f"{shown(address)} is neither {safe}://HOST:PORT nor {plain}://HOST:PORT",)
-    if parts.query or parts.fragment:
-        return (f"{shown(address)} says more than where the server is",)
-    if parts.scheme == plain and not plain_is_let and not _is_loopback(parts.hostname):
-        return (
-            f"{plain}:// sends passwords in the clear to another host: use {safe}://, or set `plaintext`",
-        )
-    return ()
-
-
-def tls_context(ca_file: str) -> ssl.SSLContext:
-    """Build a context that verifies the server's certificate and name. ca_file: the issuers to trust; empty for those
-    of the system. Raises Malformed (`target.tls`)."""
-    try:
-        context = ssl.create_default_context(cafile=ca_file or None)
-    except (OSError, ssl.SSLError):
-        raise TARGET_TLS(f"{shown(ca_file)} is not a file of PEM certificates") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _end(address: object) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from aiormq.exceptions import AMQPConnectionError, ChannelClosed, DeliveryError
@@ -15,7 +14,9 @@ from answerable.core.lease.credential import Performed
 from answerable.errors import shown
 from answerable.errors.codes.leases import TARGET_ARGUMENTS
 from answerable.targets.failures import connection_lost, login_refused, no_answer_in_time, not_reached
+from answerable.targets.messages import MESSAGE_BYTES_MAX, sent_text, shown_body
 from answerable.targets.results import refusal, success
+from answerable.targets.tools import described_tool, hints
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from answerable.core.lease.credential import Credential
     from answerable.ports.upstream import Progress
 
-MESSAGE_BYTES_MAX: Final = 1_048_576
 TEXT_BYTES_MAX: Final = 255
-CHARACTER_BYTES_MAX: Final = 4
 PERSISTENT: Final = 2
 PROPERTIES: Final = ("content_type", "correlation_id", "message_type")
 """Message properties that arguments may set. The sender and the action are set by the broker."""
@@ -136,11 +135,10 @@ class RabbitSession:
             await channel.basic_ack(found.delivery_tag)
         else:
             await channel.basic_nack(found.delivery_tag, requeue=True)
-        octets = found.body[: self._result_bytes_max]
-        is_cut = len(found.body) > len(octets)
+        body, is_cut, text = shown_body(found.body, self._result_bytes_max)
         header = found.header.properties
         message: dict[str, JSONValue] = {
-            "body": _as_json(octets, is_cut=is_cut),
+            "body": body,
             "bytes": len(found.body),
             "cut": is_cut,
             "exchange": found.exchange or "",
@@ -151,9 +149,7 @@ class RabbitSession:
             "message_type": header.message_type,
             "user_id": header.user_id,
         }
-        body = message["body"]
-        text = body if isinstance(body, str) else "(no text)"
-        return success({"message": message}, text + (" (cut)" if is_cut else ""))
+        return success({"message": message}, text)
 
 
 def _checked(tool: str, arguments: Mapping[str, JSONValue]) -> dict[str, str]:
@@ -166,17 +162,12 @@ def _checked(tool: str, arguments: Mapping[str, JSONValue]) -> dict[str, str]:
         raise TARGET_ARGUMENTS(f"there is no tool {shown(tool)}: use `publish` or `get`")
     if odd := sorted((arguments.keys() - needed - optional) | (needed - arguments.keys())):
         raise TARGET_ARGUMENTS(f"argument {shown(odd[0])} of tool {shown(tool)} is missing or unknown")
-    texts: dict[str, str] = {}
-    for name, given in arguments.items():
-        if not isinstance(given, str):
-            raise TARGET_ARGUMENTS(f"{shown(name)} must be text")
-        try:
-            size = len(given.encode())
-        except UnicodeEncodeError:
-            raise TARGET_ARGUMENTS(f"{shown(name)} contains an unpaired surrogate") from None
-        if size > (MESSAGE_BYTES_MAX if name == "message" else TEXT_BYTES_MAX):
-            raise TARGET_ARGUMENTS(f"{shown(name)} is too long")
-        texts[name] = given
+    texts = {
+        name: sent_text(
+            name, given, bytes_max=MESSAGE_BYTES_MAX if name == "message" else TEXT_BYTES_MAX
+        ).decode()
+        for name, given in arguments.items()
+    }
     if tool == "publish" and not texts["exchange"]:
         raise TARGET_ARGUMENTS(
             "`exchange` is empty: no lease may use the default exchange, which reaches every queue"
@@ -193,42 +184,9 @@ def _why_returned(returned: DeliveryError) -> str:
     return "the server did not take the message"
 
 
-def _as_json(octets: bytes, *, is_cut: bool) -> JSONValue:
-    try:
-        return octets.decode()
-    except UnicodeDecodeError as odd:
-        # Leave out a character that the limit cut in two.
-        if is_cut and odd.start > len(octets) - CHARACTER_BYTES_MAX:
-            return octets[: odd.start].decode()
-        return {"base64": b64encode(octets).decode()}
-
-
-def _tool(
-    name: str, title: str, says: str, properties: dict[str, Any], needed: list[str], *, destroys: bool
-) -> dict[str, JSONValue]:
-    required: list[JSONValue] = [*needed]
-    return {
-        "name": name,
-        "title": title,
-        "description": says,
-        "inputSchema": {
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": False,
-        },
-        "annotations": {
-            "readOnlyHint": False,
-            "destructiveHint": destroys,
-            "idempotentHint": False,
-            "openWorldHint": True,
-        },
-    }
-
-
-_TEXT: Final = {"type": "string"}
+_TEXT: Final[JSONValue] = {"type": "string"}
 TOOLS: Final = (
-    _tool(
+    described_tool(
         "publish",
         "Publish on RabbitMQ",
         "Send a message to an exchange; an error when no queue got it. Returns when the server has taken it.",
@@ -238,15 +196,18 @@ TOOLS: Final = (
             "message": {"type": "string", "description": "What is sent, as text."},
             **dict.fromkeys(PROPERTIES, _TEXT),
         },
-        ["exchange", "routing_key", "message"],
-        destroys=False,
+        "exchange",
+        "routing_key",
+        "message",
+        hints=hints(goes_out=True),
     ),
-    _tool(
+    described_tool(
         "get",
         "Get from a RabbitMQ queue",
         "Get the next message of a queue: `take` removes it, `look` puts it back, marked as delivered once.",
-        {"queue": _TEXT, "mode": {"type": "string", "enum": list(TAKE)}},
-        ["queue", "mode"],
-        destroys=True,
+        {"queue": _TEXT, "mode": {"type": "string", "enum": [*TAKE]}},
+        "queue",
+        "mode",
+        hints=hints(destroys=True, goes_out=True),
     ),
 )

@@ -3,7 +3,7 @@
 from answerable.adapters.redis_acl.admin_account import RedisOwnAccount
 from answerable.adapters.redis_acl.issuer import RedisIssuer
 from answerable.adapters.redis_acl.rights import RedisRights
-from answerable.adapters.redis_acl.server import RedisServer, address_faults, tls_context
+from answerable.adapters.redis_acl.server import RedisServer, address_faults
 from answerable.adapters.redis_acl.target import RedisTarget
 
 __all__ = [
@@ -13,5 +13,4 @@ __all__ = [
     "RedisServer",
     "RedisTarget",
     "address_faults",
-    "tls_context",
 ]

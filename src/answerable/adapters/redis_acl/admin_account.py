@@ -15,6 +15,7 @@ from redis.exceptions import AuthenticationError, ResponseError
 from answerable.adapters.redis_acl.server import FAILURES, TooLong
 from answerable.errors import Unavailable, shown
 from answerable.errors.codes.leases import ACCOUNT_REFUSED, ACCOUNT_TARGET
+from answerable.targets.own_account import let_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ class RedisOwnAccount:
 
     async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
         """Set the password by one `ACL SETUSER`, which the server applies as a whole or not at all."""
-        line = await self._let_in(known)
+        line = await let_in(self.place, known, self._opened)
         hashed = "#" + sha256(new.encode()).hexdigest()
         try:
             await self._told(line, "none", "ACL", "SAVE")
@@ -55,16 +56,6 @@ class RedisOwnAccount:
         if line is not None:
             line.drop()
         return line is not None
-
-    async def _let_in(self, known: Sequence[str]) -> Line:
-        for value in known:
-            line = await self._opened(value)
-            if line is not None:
-                return line
-        raise ACCOUNT_REFUSED(
-            f"{self.place} accepts none of the stored passwords: set one there, then store it "
-            "with `answerable secret rotate`"
-        )
 
     async def _opened(self, value: str) -> Line | None:
         """Log in with this password; None if the server refuses it."""

@@ -12,9 +12,9 @@ from answerable.adapters.redis_acl import (
     RedisServer,
     RedisTarget,
     address_faults,
-    tls_context,
 )
 from answerable.setting_fields import flag, number, reference, seconds, text
+from answerable.targets.addresses import tls_context
 from answerable.targets.kind import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from answerable.core.canonical import DEPTH_MAX, INTEGER_MAX
+from answerable.targets.messages import shown_body
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -17,7 +17,7 @@ def as_json(answer: Any, *, depth: int = 0) -> JSONValue:
     if depth > DEPTH_MAX // 2:
         return "(nested too deeply)"
     if isinstance(answer, bytes):
-        return _text(answer)
+        return shown_body(answer, len(answer))[0]
     if isinstance(answer, bool) or answer is None:
         return answer
     if isinstance(answer, int):
@@ -34,13 +34,6 @@ def as_json(answer: Any, *, depth: int = 0) -> JSONValue:
     if isinstance(answer, list | tuple | set | frozenset):
         return [as_json(one, depth=depth + 1) for one in answer]
     return str(answer)
-
-
-def _text(octets: bytes) -> JSONValue:
-    try:
-        return octets.decode()
-    except UnicodeDecodeError:
-        return {"base64": b64encode(octets).decode()}
 
 
 def _whole(number: float) -> JSONValue:

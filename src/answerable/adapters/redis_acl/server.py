@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ from redis._parsers import _AsyncRESP3Parser
 from redis.exceptions import RedisError, ResponseError
 
 from answerable.errors import shown
-from answerable.errors.codes.leases import TARGET_TLS
+from answerable.targets.addresses import parts_of, plain_faults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,13 +152,9 @@ class RedisServer:
 
 def address_faults(address: str, *, plain_is_let: bool) -> tuple[str, ...]:
     """Return the faults of an address."""
-    try:
-        parts = urlsplit(address)
-        port = parts.port
-    except ValueError:
-        return (f"{shown(address)} is no address",)
-    if parts.username is not None or parts.password is not None:
-        return ("the address holds an account or a password: these are settings of their own",)
+    parts, faults = parts_of(address)
+    if parts is None:
+        return faults
     if parts.query or parts.fragment or (parts.scheme != "unix" and parts.path not in ("", "/")):
         return (
             f"{shown(address)} says more than where the server is: database 0 is the one that leases are kept to",
@@ -168,27 +163,6 @@ def address_faults(address: str, *, plain_is_let: bool) -> tuple[str, ...]:
         return (
             () if parts.path.startswith("/") and not parts.netloc else ("the path of a socket is absolute",)
         )
-    if parts.scheme not in ("redis", "rediss") or not parts.hostname or port == 0:
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.port == 0:
         return (f"{shown(address)} is none of redis://HOST:PORT, rediss://HOST:PORT and unix:///PATH",)
-    if parts.scheme == "redis" and not plain_is_let and not is_loopback(parts.hostname):
-        return ("redis:// sends passwords in the clear to another host: use rediss://, or set `plaintext`",)
-    return ()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the host is a loopback address or `localhost`."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def tls_context(ca_file: str) -> ssl.SSLContext:
-    """Build a context that verifies the server's certificate and name. ca_file: the issuers to trust; empty for those
-    of the system. Raises Malformed (`target.tls`)."""
-    try:
-        context = ssl.create_default_context(cafile=ca_file or None)
-    except (OSError, ssl.SSLError):
-        raise TARGET_TLS(f"{shown(ca_file)} is not a file of PEM certificates") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
+    return plain_faults(parts, ("redis", "rediss"), plain_is_let=plain_is_let)

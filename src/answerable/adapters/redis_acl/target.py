@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from redis.exceptions import ResponseError
@@ -17,7 +17,8 @@ from answerable.core.lease.credential import Performed
 from answerable.errors import shown
 from answerable.errors.codes.leases import TARGET_ARGUMENTS
 from answerable.targets.failures import connection_lost, login_refused, no_answer_in_time, not_reached
-from answerable.targets.results import refusal
+from answerable.targets.results import refusal, success
+from answerable.targets.tools import described_tool, hints
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -125,48 +126,17 @@ def _command(tool: str, arguments: Mapping[str, JSONValue]) -> list[str]:
 
 def _result(reply: JSONValue) -> dict[str, object]:
     text = reply if isinstance(reply, str) else json.dumps(reply, ensure_ascii=False)
-    return {
-        "content": [{"type": "text", "text": text}],
-        "structuredContent": {"reply": reply, "cut": False},
-        "isError": False,
-    }
+    return success({"reply": reply, "cut": False}, text)
 
 
 def _cut(octets: int) -> dict[str, object]:
     told = f"the answer has more than {octets} bytes and was not read; the command was carried out. Ask for less."
+    return success({"reply": None, "cut": True}, told)
+
+
+def _commanded(names: frozenset[str]) -> dict[str, JSONValue]:
     return {
-        "content": [{"type": "text", "text": told}],
-        "structuredContent": {"reply": None, "cut": True},
-        "isError": False,
-    }
-
-
-def _tool(
-    name: str, title: str, says: str, schema: dict[str, Any], hints: tuple[bool, bool, bool]
-) -> dict[str, JSONValue]:
-    reads, destroys, repeats = hints
-    return {
-        "name": name,
-        "title": title,
-        "description": says,
-        "inputSchema": {
-            "type": "object",
-            "properties": schema,
-            "required": list(schema),
-            "additionalProperties": False,
-        },
-        "annotations": {
-            "readOnlyHint": reads,
-            "destructiveHint": destroys,
-            "idempotentHint": repeats,
-            "openWorldHint": False,
-        },
-    }
-
-
-def _commanded(names: frozenset[str]) -> dict[str, Any]:
-    return {
-        "command": {"type": "string", "enum": sorted(names), "description": "The command, in lower case."},
+        "command": {"type": "string", "enum": [*sorted(names)], "description": "The command, in lower case."},
         "arguments": {
             "type": "array",
             "items": {"type": "string"},
@@ -177,26 +147,31 @@ def _commanded(names: frozenset[str]) -> dict[str, Any]:
     }
 
 
+_COMMANDED: Final = ("command", "arguments")
 TOOLS: Final = (
-    _tool(
+    described_tool(
         "read",
         "Read from Redis",
         "Send one command that changes nothing, such as get, hgetall or zrange, and return the server's answer.",
         _commanded(READING),
-        (True, False, True),
+        *_COMMANDED,
+        hints=hints(reads=True, repeats=True),
     ),
-    _tool(
+    described_tool(
         "command",
         "Change Redis",
         "Send one command, such as set, hset, lpush or del, and return the server's answer.",
         _commanded(COMMANDS),
-        (False, True, False),
+        *_COMMANDED,
+        hints=hints(destroys=True),
     ),
-    _tool(
+    described_tool(
         PUBLISH,
         "Publish on a Redis channel",
         "Send a message to whoever listens on a channel now; returns how many did. Nothing keeps it for later.",
         {"channel": {"type": "string"}, "message": {"type": "string"}},
-        (False, False, False),
+        "channel",
+        "message",
+        hints=hints(),
     ),
 )

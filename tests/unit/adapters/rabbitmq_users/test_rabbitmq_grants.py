@@ -3,8 +3,8 @@ import re
 import pytest
 
 from answerable.adapters.rabbitmq_users.grants import NOTHING, checked_grants, whole
-from answerable.adapters.rabbitmq_users.server import address_faults
 from answerable.core.canonical import freeze
+from answerable.targets.addresses import address_faults
 
 
 def test_names_are_literals_from_end_to_end():
