@@ -125,6 +125,7 @@ class CallerVerifier:
 
     The epoch names this replay memory. Every signature carries it, so that a message accepted before a restart, or by
     another process, cannot be replayed to this one, whatever any clock says. A refusal states the epoch (`challenge`).
+    Another epoch, with an empty memory, begins where the clock was set back to a time whose nonces were forgotten.
     """
 
     def __init__(
@@ -155,7 +156,7 @@ class CallerVerifier:
         self._memories: dict[AgentId, ReplayMemory] = {}
         self._sessions = ProofSessions(self.known.directory(), per_agent_max=limits.sessions_per_agent_max)
         self._connections = ConnectionSequences(connections_max=limits.connections_max)
-        self.epoch: Final = entropy.token()
+        self.epoch = entropy.token()
 
     def challenge(self, step: str) -> str:
         """Return the WWW-Authenticate value of every 401: what a client needs to try again."""
@@ -279,8 +280,7 @@ class CallerVerifier:
         key = verifying_key(known.key)
         if key.algorithm != signature.algorithm:
             raise PROOF_KEY("`alg` of the signature is not that of the key")
-        if signature.epoch != self.epoch:
-            raise PROOF_EPOCH("the signature was made for another epoch of this server: use the current one")
+        self._check_epoch(signature)
         self._check_time(signature)
         self._check_head(message)
         key.verify(signature_base(message, signature.parameters), signature.value)
@@ -298,6 +298,8 @@ class CallerVerifier:
 
     def _take_nonce(self, agent: AgentId, signature: Signature) -> int:
         with self._lock:
+            # Again, as another thread may have begun another epoch since.
+            self._check_epoch(signature)
             memory = self._memories.get(agent)
             if memory is None:
                 memory = self._memories[agent] = ReplayMemory(
@@ -306,11 +308,20 @@ class CallerVerifier:
                 )
             accepted = memory.accept(signature.nonce, created=signature.created, at=self._clock.monotonic())
             sequence = memory.accepted
+            if accepted == "forgotten":
+                # It fits the clock, which therefore was set back: nobody could sign until the time that it had shown.
+                self._memories.clear()
+                self.epoch = self._entropy.token()
+                self._check_epoch(signature)
         if accepted == "full":
             raise PROOF_QUOTA("too many signed messages in a short time: open a session")
         if accepted != "new":
             raise PROOF_REPLAY("the nonce was used before")
         return sequence
+
+    def _check_epoch(self, signature: Signature) -> None:
+        if signature.epoch != self.epoch:
+            raise PROOF_EPOCH("the signature was made for another epoch of this server: use the current one")
 
     def _prove_mac(self, message: SignedRequest, signature: Signature) -> ProvedHead:
         # A new registry ends the sessions of agents and keys that it does not contain.
