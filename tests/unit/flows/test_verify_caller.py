@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from typing import Literal
@@ -154,11 +155,13 @@ def test_a_clock_that_was_ahead_and_is_right_again_shuts_nobody_out(world: Proof
     world.clock.jump(-3_600)
     for _ in range(4):
         world.clock.advance(61)
-        try:
-            world.verifier.verify(world.signed())
-        except Unverified as told:
-            assert told.step == "epoch", "a client signs again under the epoch that it is told, and is heard"
-            world.verifier.verify(world.signed())
+        message = world.signed()
+        before = world.verifier.epoch
+        with suppress(Unverified):
+            world.verifier.verify(message)
+            continue
+        assert world.verifier.epoch != before
+        world.verifier.verify(world.signed())
     world.clock.advance(3_600 - 244 - seconds)
     assert refused(world.verifier, ahead) == "epoch", (
         "what it signed then does not count again when its time comes"
