@@ -19,6 +19,7 @@ from answerable.testing.recording_upstream import sample_tools
 from tests.attack.test_drift_laundering import MADE, SCOUT, WHOLE, code_of, enrolled, manifest, seen, world
 from tests.attack.test_drift_laundering import acted as acted_as
 from tests.worlds.enrolment import attested_documents, enrolling
+from tests.worlds.parts import to_apply, to_list
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -39,7 +40,7 @@ REGISTERED = CallerIdentity()
 
 def offered(bench: Bench) -> frozenset[tuple[str, str]]:
     _, caller = bench.request("get_case", {"case": "4711"})
-    return list_capabilities(bench.walk, caller, "m-1", "crm")
+    return list_capabilities(*to_list(bench.walk), caller, "m-1", "crm")
 
 
 @pytest.mark.requirement("MANIFEST-12")
@@ -104,7 +105,7 @@ async def test_where_drift_is_marked_policy_and_ledger_see_it_whoever_calls() ->
             "policies": '@id("stay") forbid (principal, action, resource) when { context.agent.drifted };'
         },
     }
-    await apply_registry(bench.walk, [policies], by="operator")
+    await apply_registry(*to_apply(bench.walk), [policies], by="operator")
     assert await code_of(acted_as(bench, REGISTERED)) == "stay"
     bench.upstream.lists("crm", sample_tools())
     await acted_as(bench, REGISTERED)
@@ -232,7 +233,7 @@ async def test_tools_that_policies_keep_from_an_agent_are_none_of_its_tools() ->
         "metadata": {"name": "keep"},
         "spec": {"policies": '@id("keep") forbid (principal, action == Action::"crm.refund", resource);'},
     }
-    await apply_registry(bench.walk, [keep], by="operator")
+    await apply_registry(*to_apply(bench.walk), [keep], by="operator")
     assert observed_tools(
         bench.authority, bench.walk.verification.upstream, bench.walk.policies.decision_point, SCOUT
     ).tools == (("crm", "get_case"),)

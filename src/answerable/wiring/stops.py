@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.containment.press import Press
-    from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads
     from answerable.ports.hold_register import HoldRegister
+    from answerable.wiring.walk import Walk
 
 LOOK_SECONDS: Final = 0.05
 """Interval of checks of the panic file where the system does not signal changes, and while it is present."""

@@ -150,11 +150,23 @@ async def _of_window(
     """Return the lease of this task window for another action. Waits for a lease that is being issued."""
     terms = warrant.lease
     same = (
-        terms.window, terms.target, terms.scope.hex, warrant.mandate, warrant.agent, warrant.capability, warrant.log,
-    )  # fmt: skip
+        terms.window,
+        terms.target,
+        terms.scope.hex,
+        warrant.mandate,
+        warrant.agent,
+        warrant.capability,
+        warrant.log,
+    )
     if lease.window != "task" or same != (
-        lease.window, lease.target, lease.scope, lease.mandate, lease.agent, lease.capability, lease.log,
-    ):  # fmt: skip
+        lease.window,
+        lease.target,
+        lease.scope,
+        lease.mandate,
+        lease.agent,
+        lease.capability,
+        lease.log,
+    ):
         # A copy of the warrant that opened this lease also gets here: it is spent, and no other action's.
         if lease.log == warrant.log and lease.intent == warrant.intent:
             raise WARRANT_SPENT()

@@ -8,7 +8,7 @@ intent that states it gets its place, so that after a crash nothing is used twic
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from weakref import ref
 
 from anyio import get_cancelled_exc_class
@@ -33,25 +33,17 @@ if TYPE_CHECKING:
     from answerable.flows.state.worlds import Verification
 
 
-class Parts(Protocol):
-    """The parts of a process in which a commit takes something."""
-
-    recorder: Recorder
-    authority: AuthorityRegisters
-    verification: Verification
-
-
 class EmbeddedIntentLog:
     """Implements ports.intent_log.IntentLog over the ledger and the registers of one process."""
 
-    def __init__(self, parts: Parts) -> None:
-        # A weak reference avoids a cycle: files are closed as soon as the parts are dropped, not at some later time.
-        self._ref = ref(parts)
-        self._runs = Runs(parts.recorder.entropy.bytes)
+    def __init__(self, recorder: Recorder, authority: AuthorityRegisters, verification: Verification) -> None:
+        # Weak references avoid a cycle: files are closed as soon as the parts are dropped, not at some later time.
+        self._records, self._verifies, self._authority = ref(recorder), ref(verification), authority
+        self._runs = Runs(recorder.entropy.bytes)
         self._counts = BudgetCounts()
 
     async def commit(self, request: CommitRequest) -> Committed | Conflict:
-        mandates, reserved = self._parts().authority.mandates, request.reserved
+        mandates, reserved = self._authority.mandates, request.reserved
         call = mandates.reserve(request.accounts, reserved.amounts)
         if call is None:
             return Conflict(why="mandate.closed")
@@ -69,7 +61,7 @@ class EmbeddedIntentLog:
             self._counts.took(reserved, placed.index)
             request.counts.placed(placed.index)
 
-        uses = _Uses(self._parts(), request) if request.approval or request.prepared else None
+        uses = self._uses(request) if request.approval or request.prepared else None
         try:
             receipt, left = await self.record(
                 request.mandate,
@@ -105,7 +97,7 @@ class EmbeddedIntentLog:
 
         def counted(receipt: Receipt) -> None:
             if reserved is not None and (returned or overrun):
-                mandates = self._parts().authority.mandates
+                mandates = self._authority.mandates
                 mandates.give_back(reserved.accounts, returned)
                 mandates.take_more(reserved.accounts, overrun)
                 self._counts.ended(reserved, returned, overrun, receipt.index)
@@ -114,7 +106,7 @@ class EmbeddedIntentLog:
         if mandate:
             return await self.record(mandate, make, patient=patient, then=counted)
         entry = make(None)
-        submitted, left = await placed_entry(self._parts().recorder, lambda: entry, patient=patient)
+        submitted, left = await placed_entry(self._recorder(), lambda: entry, patient=patient)
         counted(submitted.receipt)
         return await durable_entry(submitted, left)
 
@@ -129,7 +121,7 @@ class EmbeddedIntentLog:
         take: Callable[[Entry], None] | None = None,
     ) -> tuple[Receipt, BaseException | None]:
         """take: takes what the entry states, right before it gets its place; it may raise, as the log may."""
-        recorder, runs = self._parts().recorder, self._runs
+        recorder, runs = self._recorder(), self._runs
         place = runs.place(mandate)
         try:
             entry = make(place)
@@ -163,22 +155,25 @@ class EmbeddedIntentLog:
         return await durable_entry(submitted, left)
 
     def keep_budgets(self) -> None:
-        parts = self._parts()
-        keep_budgets(parts.recorder.ledger, parts.authority.mandates, self._counts)
+        keep_budgets(self._recorder().ledger, self._authority.mandates, self._counts)
 
     def restore_budgets(self) -> None:
-        parts = self._parts()
-        restore_budgets(parts.recorder.ledger, parts.authority.mandates, self._counts)
+        restore_budgets(self._recorder().ledger, self._authority.mandates, self._counts)
 
-    def _parts(self) -> Parts:
-        parts = self._ref()
-        assert parts is not None  # noqa: S101 - whoever calls has them
-        return parts
+    def _recorder(self) -> Recorder:
+        recorder = self._records()
+        assert recorder is not None  # noqa: S101 - whoever calls has it
+        return recorder
+
+    def _uses(self, request: CommitRequest) -> _Uses:
+        verification = self._verifies()
+        assert verification is not None  # noqa: S101 - as above
+        return _Uses(self._recorder(), self._authority, verification, request)
 
     def _give_back(self, request: CommitRequest) -> None:
         """Undo a commit that has no intent: return its reservation, and remove it from the counts."""
         reserved = request.reserved
-        self._parts().authority.mandates.give_back(reserved.accounts, reserved.amounts)
+        self._authority.mandates.give_back(reserved.accounts, reserved.amounts)
         request.counts.withdraw()
 
 
@@ -193,10 +188,17 @@ class _EndedError(Exception):
 class _Uses:
     """The approval and the prepared object of one action: both are used up, once, or neither."""
 
-    __slots__ = ("_parts", "_request", "_taken")
+    __slots__ = ("_authority", "_recorder", "_request", "_taken", "_verification")
 
-    def __init__(self, parts: Parts, request: CommitRequest) -> None:
-        self._parts, self._request, self._taken = parts, request, False
+    def __init__(
+        self,
+        recorder: Recorder,
+        authority: AuthorityRegisters,
+        verification: Verification,
+        request: CommitRequest,
+    ) -> None:
+        self._recorder, self._authority, self._verification = recorder, authority, verification
+        self._request, self._taken = request, False
 
     def take(self, entry: Entry) -> None:
         """Use both up if the log has room for the intent now. Raises _EndedError, and Unavailable.
@@ -205,7 +207,7 @@ class _Uses:
         """
         if self._taken:
             return
-        self._parts.recorder.ledger.require_room(entry)
+        self._recorder.ledger.require_room(entry)
         if self._request.prepared:
             self._use_prepared()
         else:
@@ -215,7 +217,7 @@ class _Uses:
     def _use_prepared(self) -> None:
         """Use up the prepared object, and then the approval, if there is one. In the other order, two racing callers
         could each take one, and both would fail."""
-        register, request = self._parts.verification.prepared, self._request
+        register, request = self._verification.prepared, self._request
         if register is None:
             raise _EndedError("prepared.used")
         kept = register.get(request.prepared)
@@ -232,5 +234,5 @@ class _Uses:
             raise
 
     def _use_approval(self) -> None:
-        if not self._parts.authority.approvals.use(ApprovalId(self._request.approval), self._request.at):
+        if not self._authority.approvals.use(ApprovalId(self._request.approval), self._request.at):
             raise _EndedError("approval.used")

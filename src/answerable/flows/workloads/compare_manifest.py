@@ -126,9 +126,7 @@ def compared(
     known = own if parent is None else kept_after(_kept(parent), own)
     last = before or parent
     named, earlier = (last.manifest, last.drift) if last is not None else ("", ())
-    standing = (
-        standing_manifest(workloads.walk.authority, agent.name) if workloads.manifests is not None else None
-    )
+    standing = standing_manifest(workloads.authority, agent.name) if workloads.manifests is not None else None
     if standing is None:
         grade, fields = (last.manifest_grade, last.manifest_fields) if last is not None else ("", ())
         return Comparison(manifest=named, grade=grade, fields=fields, drift=earlier, measured=kept_form(own))
@@ -147,9 +145,9 @@ def compared(
         unmeasured=unmeasured,
         measured=kept_form(own),
         tools=observed_tools(
-            workloads.walk.authority,
-            workloads.walk.verification.upstream,
-            workloads.walk.policies.decision_point,
+            workloads.authority,
+            workloads.verification.upstream,
+            workloads.applying.policies.decision_point,
             agent.name,
         ).verdict
         == "differs",
@@ -199,10 +197,11 @@ def as_compared(instance: Instance, made: Comparison) -> Instance:
 
 def shown_now(workloads: Workloads, instance: Instance) -> ShownManifest:
     """Return the manifest an instance is listed with now, as the walk sees it. Does no I/O. Never raises."""
-    walk = workloads.walk
     try:
         signed = (
-            standing_manifest(walk.authority, instance.agent) if workloads.manifests is not None else None
+            standing_manifest(workloads.authority, instance.agent)
+            if workloads.manifests is not None
+            else None
         )
     except Refused:
         signed = None
@@ -222,10 +221,11 @@ def known_now(workloads: Workloads, instance: Instance) -> tuple[KnownField, ...
 
     Empty without a valid manifest. Does no I/O. Never raises.
     """
-    walk = workloads.walk
     try:
         signed = (
-            standing_manifest(walk.authority, instance.agent) if workloads.manifests is not None else None
+            standing_manifest(workloads.authority, instance.agent)
+            if workloads.manifests is not None
+            else None
         )
     except Refused:
         signed = None
@@ -254,15 +254,14 @@ def drift_now(workloads: Workloads, instance: Instance) -> tuple[str, ...]:
 def _tools_now(workloads: Workloads, name: AgentId) -> Verdict:
     """Return how the tools offered to an agent compare with its manifest. Unknown ones count as different where drift
     is refused."""
-    walk = workloads.walk
     verdict = tools_verdict(
-        walk.authority,
-        walk.verification.upstream,
-        walk.verification.tools_seen,
-        walk.policies.decision_point,
+        workloads.authority,
+        workloads.verification.upstream,
+        workloads.verification.tools_seen,
+        workloads.applying.policies.decision_point,
         name,
     )
-    agent = walk.authority.registry.current.agents.get(name)
+    agent = workloads.authority.registry.current.agents.get(name)
     marks = agent is not None and agent.drift == "mark"
     return "differs" if verdict == "unmeasured" and not marks else verdict
 
