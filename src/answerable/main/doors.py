@@ -32,7 +32,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.apps.enrolment.services import PREFIX, EnrolmentServices
     from answerable.apps.mcp_gateway.gateway import Gateway
     from answerable.apps.mcp_gateway.services import GatewayLimits, GatewayServices
-    from answerable.flows.approval.answer_approval import approval_page, still_waits, was_asked_by
+    from answerable.flows.approval.open_approval import approval_page, still_waits, was_asked_by
     from answerable.flows.containment.refuse_held import open_stream, refuse_held
     from answerable.flows.walk.forward_action import forward_action
     from answerable.flows.walk.list_capabilities import list_capabilities
