@@ -236,6 +236,36 @@ async def test_a_file_that_is_dated_while_its_hold_is_placed_has_one_hold(tmp_pa
 
 
 @linux
+async def test_a_touch_that_is_held_up_has_one_hold_where_several_processes_share_the_directory(
+    tmp_path, looks, told, monkeypatch
+):
+    bench = await bench_to_hold(clock=ManualClock(SystemClock().now()))
+    asked = list[int]()
+
+    async def one_after_the_other(*parts: Any) -> Any:
+        """The second process finds the hold of the first, and the file is dated before it looks any further."""
+        asked.append(1)
+        is_second = len(asked) == 2
+        if is_second:
+            await until(held, seconds=60)
+        placed = await trigger_emergency_stop(*parts)
+        if is_second:
+            os.utime(file)
+        return placed
+
+    monkeypatch.setattr(stops, "trigger_emergency_stop", one_after_the_other)
+    async with following(bench, tmp_path, looks), following(bench, tmp_path, looks) as held:
+        await until(lambda: len(looks) == 2, seconds=60)
+        with making(tmp_path) as file:
+            await until(lambda: len(asked) == 2, seconds=60)
+            await looked_at(looks)
+            await looked_at(looks)
+        await looked_at(looks)
+        await looked_at(looks)
+    assert len(rules_of(bench)) == 1
+
+
+@linux
 async def test_a_file_that_is_closed_without_a_date_is_pressed_again_by_a_touch(tmp_path, looks, told):
     bench = await bench_to_hold(clock=ManualClock(SystemClock().now()))
     async with following(bench, tmp_path, looks) as held:

@@ -184,7 +184,10 @@ async def following_panic(
             if found is not None and found.id != seen:
                 if held is None or not (look.is_finishing and await _is_in_force(authority.holds, held)):
                     held = found = await _settled(directory, found)
-                    is_placed = await _held(recorder, authority, live, cuts, found, workloads)
+                    # Another process may have been first, and the file may be dated since.
+                    is_placed = await _held(
+                        recorder, authority, live, cuts, found, workloads
+                    ) or await _is_in_force(authority.holds, found)
                 seen = found.id
             if look.is_made and not is_placed:
                 # It may be gone again, or have the name of a press of old.

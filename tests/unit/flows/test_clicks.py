@@ -36,6 +36,16 @@ def click_of(nonce: bytes, **changes) -> Click:
     return Click(**(given | changes))
 
 
+@pytest.mark.requirement("BUTTON-03")
+async def test_what_a_click_may_answer_says_so_in_what_is_hashed_and_nothing_else_has_the_member():
+    shown = []
+    for limits in (CLICKS, replace(CLICKS, signatures=("any",) * 4)):
+        async with clicking(limits=limits) as world:
+            shown.append((await world.asked()).shown.bytes)
+    assert [b'"by_click":true' in one for one in shown] == [True, False]
+    assert b"by_click" not in shown[1]
+
+
 async def test_a_register_that_is_gone_means_no_buttons_and_no_answer(monkeypatch):
     async with clicking() as world:
         walk, asked = world.bench.walk, await world.asked()

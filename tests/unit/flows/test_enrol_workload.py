@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
@@ -174,6 +176,17 @@ async def test_a_sub_agent_needs_a_parent_that_there_is():
     await refused(
         "instance.unknown", enrol(workloads, evidence=evidence_of(), key=key_of("s"), parent=nobody)
     )
+
+
+async def test_a_sub_agent_is_over_as_soon_as_its_parent_is_whatever_its_own_row_says():
+    bench, workloads = await enrolling()
+    parent = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
+    sub = await enrol(workloads, evidence=parent.evidence, key=key_of("s-1"), parent=parent.id)
+    assert live_instance(workloads, sub.id) == sub
+    assert workloads.instances.put(replace(parent, expires_at=bench.clock.now()))
+    with pytest.raises(Refused, match="the parent instance of") as over:
+        live_instance(workloads, sub.id)
+    assert over.value.code == "instance.ended"
 
 
 async def test_a_renewal_lengthens_a_life_from_its_half_on_and_never_one_that_is_over():

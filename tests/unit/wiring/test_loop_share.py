@@ -75,7 +75,8 @@ async def test_beside_another_nobody_has_more_than_its_share_and_who_needs_less_
         share.here("agent b")
         await share.run("agent b", time.work(0.0001))
         assert time.waited == waited
-    assert greedy <= 0.25 * (time.now - begun) + BURST_SECONDS + 0.01
+    # No more, and no less by much: what a message costs outside of what is measured counts, too.
+    assert 0.2 * (time.now - begun) <= greedy <= 0.25 * (time.now - begun) + BURST_SECONDS + 0.01
 
 
 @pytest.mark.requirement("NEIGHBOUR-06")
