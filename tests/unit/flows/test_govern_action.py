@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
 from msgspec import structs
 
-from answerable.adapters.sqlite import SqliteRegisterRoom
 from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import encode
 from answerable.core.decision.decision import Decision, Reason
@@ -26,7 +24,6 @@ from answerable.testing.builders import Bench, bench_documents, memory_ledger
 from answerable.testing.clock import ManualClock
 from answerable.testing.fault_injection import Trouble, TroubledApprovals, TroubledLedger
 from answerable.testing.recording_upstream import Effect
-from answerable.testing.registers import fresh_store
 from answerable.testing.trouble_outside import TroubledUpstream
 from tests.worlds.parts import to_govern, to_settle
 from tests.worlds.walk import cited, fields_of, sealed_values, stored_of, striking
@@ -395,22 +392,3 @@ async def test_an_agent_stopped_while_the_intent_is_written_does_not_act():
         bench.authority.registry.put({document_key(d): encode(d) for d in left})
 
     await stopped_while_the_intent_is_written(stop)
-
-
-@pytest.mark.requirement("FULLDISK-01")
-async def test_no_action_begins_while_the_registers_cannot_be_written_and_the_next_does_once_they_can_be():
-    bench, store = await ready(), fresh_store()
-    authority = bench.authority
-    authority.room = SqliteRegisterRoom(
-        store, holds=authority.holds, revocations=authority.revocations, mandates=authority.mandates
-    )
-    await bench.act()
-    full = sqlite3.OperationalError("database or disk is full")
-    full.sqlite_errorcode = sqlite3.SQLITE_FULL
-    store.room.failed(full, "the disk is full")
-    with pytest.raises(Refused) as refused:
-        await bench.act()
-    assert refused.value.code == "register.no_room"
-    assert authority.room.look() == ""
-    await bench.act()
-    assert len(bench.entries(Tag.INTENT)) == len(bench.upstream.effects) == 2
