@@ -27,6 +27,7 @@ from answerable.wiring import stops
 from answerable.wiring.stops import following_panic, hold_if_pressed
 from tests.worlds.gateway import until
 from tests.worlds.hold import bench_to_hold, lift
+from tests.worlds.parts import to_hold
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-32")]
 TURNS = 50
@@ -71,7 +72,9 @@ async def following(bench: Bench, directory: Path, looks: list[int]) -> AsyncIte
         return bench.authority.holds.find((EVERYTHING,), bench.clock.now()) is not None
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(following_panic, bench.walk, directory, None, rest_seconds=math.inf))
+        tasks.start_soon(
+            partial(following_panic, *to_hold(bench.walk), directory, None, rest_seconds=math.inf)
+        )
         await until(lambda: looks, seconds=60)
         assert not held()
         yield held
@@ -130,7 +133,7 @@ async def test_a_press_that_a_look_would_not_see_holds_all_the_same(tmp_path, lo
     bench = await bench_to_hold(clock=ManualClock(SystemClock().now()))
     keep_ready(tmp_path, SystemEntropy())
     linked_again(tmp_path)
-    await hold_if_pressed(bench.walk, tmp_path, None)
+    await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     [hold] = bench.authority.holds.all()
     await lift(bench, await lift(bench, hold, "bob"), "carol")
     (tmp_path / FILE).unlink()
