@@ -1,8 +1,8 @@
 """Commit intents in one process: budgets in memory, uses in its registers, and intents in its ledger.
 
 Laws: what an action takes is checked and taken, and its intent gets its place in the log, before any other task runs.
-Where the log has no room yet, the budgets are taken before the wait, and the uses after it. A use is stored before the
-intent that states it gets its place, so that after a crash nothing is used twice.
+Where the log has no room yet, the budgets are taken before the wait, and the uses after it. The intent is the use: its
+row follows, and a start takes from the ledger whatever the registers lack before anything is answered.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from answerable.core.mandate.budget import Amounts, Reserved
     from answerable.flows.state.parts import AuthorityRegisters, Recorder
     from answerable.flows.state.worlds import Verification
+    from answerable.ports.ledger import Submitted
 
 
 class Parts(Protocol):
@@ -76,7 +77,7 @@ class EmbeddedIntentLog:
                 made,
                 waits=request.counts.waits,
                 then=counted,
-                take=uses.take if uses is not None else None,
+                submit=uses.submit if uses is not None else None,
             )
         except _EndedError as ended:
             self._give_back(request)
@@ -88,6 +89,9 @@ class EmbeddedIntentLog:
         except AnswerableError:
             self._give_back(request)
             raise
+        finally:
+            if is_placed and uses is not None:
+                uses.keep()
         return Committed(receipt=receipt, call=call, left=left)
 
     async def finish(
@@ -126,16 +130,14 @@ class EmbeddedIntentLog:
         patient: bool = True,
         waits: Callable[[], None] | None = None,
         then: Callable[[Receipt], None] | None = None,
-        take: Callable[[Entry], None] | None = None,
+        submit: Callable[[Entry], Submitted] | None = None,
     ) -> tuple[Receipt, BaseException | None]:
-        """take: takes what the entry states, right before it gets its place; it may raise, as the log may."""
+        """submit: gives the entry its place, in place of the log."""
         recorder, runs = self._parts().recorder, self._runs
         place = runs.place(mandate)
         try:
             entry = make(place)
-            if take is not None:
-                take(entry)
-            submitted = recorder.ledger.submit(entry)
+            submitted = (submit or recorder.ledger.submit)(entry)
         except Unavailable as busy:
             if busy.code != "ledger.busy" or not patient:
                 raise
@@ -156,7 +158,7 @@ class EmbeddedIntentLog:
             placed = runs.place(mandate)
             return make(placed)
 
-        submitted, left = await placed_entry(recorder, again, patient=True, take=take)
+        submitted, left = await placed_entry(recorder, again, patient=True, submit=submit)
         runs.taken(mandate, placed, submitted.receipt.leaf_hash)
         if then is not None:
             then(submitted.receipt)
@@ -193,44 +195,52 @@ class _EndedError(Exception):
 class _Uses:
     """The approval and the prepared object of one action: both are used up, once, or neither."""
 
-    __slots__ = ("_parts", "_request", "_taken")
+    __slots__ = ("_parts", "_request")
 
     def __init__(self, parts: Parts, request: CommitRequest) -> None:
-        self._parts, self._request, self._taken = parts, request, False
+        self._parts, self._request = parts, request
 
-    def take(self, entry: Entry) -> None:
-        """Use both up if the log has room for the intent now. Raises _EndedError, and Unavailable.
+    def submit(self, entry: Entry) -> Submitted:
+        """Use both up and give the intent its place. Raises _EndedError, and as `Ledger.submit`; then both wait as
+        before."""
+        self._take()
+        try:
+            return self._parts.recorder.ledger.submit(entry)
+        except AnswerableError:
+            self._give_back()
+            raise
 
-        Where the log had no room after all, this is called again, and what was taken stays taken.
-        """
-        if self._taken:
-            return
-        self._parts.recorder.ledger.require_room(entry)
-        if self._request.prepared:
-            self._use_prepared()
-        else:
-            self._use_approval()
-        self._taken = True
+    def keep(self) -> None:
+        """Have the registers store the uses, as the intent that states them has its place."""
+        parts, request = self._parts, self._request
+        if request.prepared and parts.verification.prepared is not None:
+            parts.verification.prepared.keep_use(request.prepared)
+        if request.approval:
+            parts.authority.approvals.keep_use(ApprovalId(request.approval))
 
-    def _use_prepared(self) -> None:
-        """Use up the prepared object, and then the approval, if there is one. In the other order, two racing callers
-        could each take one, and both would fail."""
+    def _take(self) -> None:
         register, request = self._parts.verification.prepared, self._request
-        if register is None:
-            raise _EndedError("prepared.used")
-        kept = register.get(request.prepared)
-        if kept is None or not register.use(request.prepared, by=request.action, now=request.at):
+        if request.prepared and (
+            register is None or not register.use(request.prepared, by=request.action, now=request.at)
+        ):
             raise _EndedError("prepared.used")
         if not request.approval:
             return
         try:
-            self._use_approval()
+            if not self._parts.authority.approvals.use(ApprovalId(request.approval), request.at):
+                raise _EndedError("approval.used")
         except (AnswerableError, _EndedError):
-            # What cannot be given back stays used: nothing runs by it.
-            with suppress(Unavailable):
-                register.give_back(kept, by=request.action)
+            self._give_back_prepared()
             raise
 
-    def _use_approval(self) -> None:
-        if not self._parts.authority.approvals.use(ApprovalId(self._request.approval), self._request.at):
-            raise _EndedError("approval.used")
+    def _give_back(self) -> None:
+        if self._request.approval:
+            self._parts.authority.approvals.give_back(ApprovalId(self._request.approval))
+        self._give_back_prepared()
+
+    def _give_back_prepared(self) -> None:
+        register = self._parts.verification.prepared
+        if self._request.prepared and register is not None:
+            # What cannot be given back stays used: nothing runs by it.
+            with suppress(Unavailable):
+                register.give_back(self._request.prepared, by=self._request.action)
