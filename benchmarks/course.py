@@ -65,11 +65,9 @@ from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTe
 from answerable.core.mandate.token import signed
 from answerable.core.registry.parsing.active import stored_form
 from answerable.core.tlog.note import VerifierKey
-from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
 from answerable.flows.state.policy_desk import PolicyState
-from answerable.flows.state.walk import Walk
 from answerable.flows.state.worlds import Verification
 from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
@@ -78,6 +76,7 @@ from answerable.ports.hold_register import HoldRegister
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.registers import fresh, fresh_ends
 from answerable.testing.tool_pins import ApprovedAsSeen
+from answerable.wiring.walk import Walk
 
 CAPABILITY = "crm.customer-read"
 POLICIES = 50
@@ -222,7 +221,7 @@ def course(
     answers = KeptAnswers() if keeps_answers else KeptAnswers(most=0)
     policy_set = published(policy_text(registry.current), registry.current)
     walk = Walk(
-        log_intents=EmbeddedIntentLog, clock=clock, entropy=entropy,
+        clock=clock, entropy=entropy,
         recorder=Recorder(
             ledger=ledger,
             subject_keys=SqliteSubjectKeys.open(
@@ -380,7 +379,9 @@ async def one_action(course: Course, sent: Sent) -> None:
         message_digest=caller.message_digest,
         delegation=message.chain,
     )
-    await govern_action(course.walk, request, caller)
+    await govern_action(
+        course.walk.recorder, course.walk.planning, course.walk.deciding, course.walk.live, request, caller
+    )
 
 
 class Scratch:

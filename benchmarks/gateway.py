@@ -180,7 +180,14 @@ async def founded(
     named += [registered(f"agent-{number:05}") for number in range(POLICIES)]
     named += more(data)
     async with assembled(load_settings(data)) as product:
-        await apply_registry(product.walk, named, by="operator")
+        await apply_registry(
+            product.walk.recorder,
+            product.walk.authority,
+            product.walk.asking,
+            product.walk.applying,
+            named,
+            by="operator",
+        )
         now = product.walk.clock.now()
         terms = MandateTerms(
             id=MANDATE,
@@ -195,7 +202,7 @@ async def founded(
             expires_at=UnixMillis(now + 3_600_000),
         )
         token = signed_mandate(terms, audience=product.walk.recorder.ledger.origin, key=ada)
-        await issue_mandate(product.walk, token)
+        await issue_mandate(product.walk.recorder, product.walk.authority, product.walk.asking, token)
 
 
 def answerable(

@@ -128,10 +128,21 @@ async def prepared(house: House, *, shard: str = "") -> AsyncIterator[Prepared]:
             product.walk.clock,
             list(_documents(key, ada)),
         )
-        await put_into_force(product.walk, plan, by="operator", published=Published(how="one_person"))
+        await put_into_force(
+            product.walk.recorder,
+            product.walk.authority,
+            product.walk.asking,
+            product.walk.applying,
+            plan,
+            by="operator",
+            published=Published(how="one_person"),
+        )
         terms = _terms(product.walk.clock.now())
         await issue_mandate(
-            product.walk, signed_mandate(terms, audience=product.walk.recorder.ledger.origin, key=ada)
+            product.walk.recorder,
+            product.walk.authority,
+            product.walk.asking,
+            signed_mandate(terms, audience=product.walk.recorder.ledger.origin, key=ada),
         )
         yield Prepared(product=product, key=key, ada=ada)
 

@@ -159,7 +159,11 @@ def handed_on(directory: Path, *, agents: int = 5, algorithm: Algorithm = "ed255
     walk.authority.mandates.add(mandate)
     store = SqliteStore.open(directory / "registers.db")
     desk = TokenState(
-        walk=walk,
+        recorder=walk.recorder,
+        authority=walk.authority,
+        verification=walk.verification,
+        counters=walk.counters,
+        live=walk.live,
         tokens=SqliteTokenRegister(store, entropy=walk.entropy),
         known=made.verifier.known,
         keys=(new_key(algorithm),),

@@ -104,4 +104,11 @@ def _verified(made: Course) -> VerifiedRequest:
         reason="the customer asks why the last invoice is higher; I look at plan and notes",
         message_digest=caller.message_digest,
     )
-    return verify_request(made.walk, request, caller)
+    return verify_request(
+        made.walk.planning,
+        made.walk.counters.quota,
+        made.walk.recorder.ledger,
+        made.walk.limits,
+        request,
+        caller,
+    )

@@ -79,10 +79,20 @@ def rows(seconds: float) -> list[dict[str, Any]]:
 async def _measured(looking: str, parts: dict[str, Any], seconds: float) -> dict[str, Any]:
     bench = await _bench(looking, parts)
     verified = _verified(bench)
-    _, _, decision = decide_action(bench.walk, verified, gather_facts)
+    _, _, decision = decide_action(
+        bench.walk.recorder, bench.walk.planning, bench.walk.deciding, verified, gather_facts
+    )
     assert decision.effect == "allow"
-    both = policy_grid.timed(lambda: decide_action(bench.walk, verified, gather_facts), seconds)
-    gathered = policy_grid.timed(lambda: gather_facts(bench.walk, verified), seconds)
+    both = policy_grid.timed(
+        lambda: decide_action(
+            bench.walk.recorder, bench.walk.planning, bench.walk.deciding, verified, gather_facts
+        ),
+        seconds,
+    )
+    gathered = policy_grid.timed(
+        lambda: gather_facts(bench.walk.recorder, bench.walk.authority, bench.walk.deciding, verified),
+        seconds,
+    )
     return {"policies": POLICIES, **both, "gather_cpu_us": gathered["cpu_us"]}
 
 
@@ -109,4 +119,11 @@ async def _bench(looking: str, parts: dict[str, Any]) -> Bench:
 
 def _verified(bench: Bench) -> VerifiedRequest:
     action, caller = bench.request("refund", {"case": "4711", "amount": 100})
-    return verify_request(bench.walk, action, caller)
+    return verify_request(
+        bench.walk.planning,
+        bench.walk.counters.quota,
+        bench.walk.recorder.ledger,
+        bench.walk.limits,
+        action,
+        caller,
+    )

@@ -119,7 +119,9 @@ def in_turn(**calls: tuple[Callable[[], object], int]) -> dict[str, float]:
 def known_call(world: HandedOn, hops: int, text: str) -> Callable[[], object]:
     """What the gateway asks of a chain that it verified before, which came in a field as octets."""
     here, caller, field = world.made.walk, world.caller(hops - 1), text.encode()
-    verified = verify_request(here, _request(text), caller)
+    verified = verify_request(
+        here.planning, here.counters.quota, here.recorder.ledger, here.limits, _request(text), caller
+    )
     now = here.clock.now()
 
     def once() -> None:

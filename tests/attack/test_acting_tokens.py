@@ -15,6 +15,7 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.wiring.settings import load_settings
 from tests.worlds.delegation_lineage import asked, believing, chain_of, mandated, root_of
+from tests.worlds.parts import to_govern
 from tests.worlds.token import narrow, succeeded, token_world, why_not
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("ACTING-01")]
@@ -46,7 +47,7 @@ async def codes_of(bench: Bench, chain: tuple[str, ...], agent: str, times: int 
     found = []
     for _ in range(times):
         try:
-            await govern_action(bench.walk, *asked(bench, chain, agent=agent))
+            await govern_action(*to_govern(bench.walk), *asked(bench, chain, agent=agent))
             found.append("acted")
         except Refused as refused:
             found.append(refused.code)

@@ -23,6 +23,7 @@ from answerable.flows.workloads.enrol_workload import enrol
 from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.testing.samples import signing_key
 from tests.worlds.enrolment import evidence_of, key_of
+from tests.worlds.parts import to_apply
 from tests.worlds.token import TokenWorld, agent_document, narrow, succeeded, token_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("MANIFEST-20")]
@@ -88,7 +89,7 @@ async def test_every_token_names_the_manifest_and_the_intent_under_it_the_same(t
 async def test_an_instance_is_named_with_what_was_measured_and_so_is_its_action(tmp_path):
     async with token_world(tmp_path) as world:
         spec = {"attestation": [["unix:uid:1000"]]}
-        await apply_registry(world.walk, [agent_document("orchestrator", **spec)], by="operator")
+        await apply_registry(*to_apply(world.walk), [agent_document("orchestrator", **spec)], by="operator")
         await world.mandate()
         digest = await manifest(world, "orchestrator", prompt=PROMPT)
         one = await enrol(

@@ -12,6 +12,7 @@ from answerable.ports.message_channel import Sent
 from answerable.testing.builders import bench_documents
 from tests.worlds.canary import TESTED, canary_on
 from tests.worlds.channel import EVERYBODY, TAKEN, Reach, reach_bench
+from tests.worlds.parts import to_apply
 from tests.worlds.revocation import revoke_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OVERSIGHT-06", "CHANNEL-02")]
@@ -75,7 +76,7 @@ async def test_who_has_left_the_group_since_it_was_planned_is_told_nothing():
     await reach.tell()
     bob = next(one for one in bench_documents() if one["metadata"]["name"] == "bob")
     left = {**bob, "spec": {**bob["spec"], "groups": ["sales"]}}
-    await apply_registry(reach.bench.walk, [left], by="operator")
+    await apply_registry(*to_apply(reach.bench.walk), [left], by="operator")
     reach.channel.always = TAKEN
     reach.bench.clock.advance(120)
     await reach.tell()

@@ -34,6 +34,7 @@ from tests.worlds.delegation_lineage import asked, believing, chain_of, mandated
 from tests.worlds.mandate import CLIENT, ISSUER, SUBJECT, FixedKeys, changed, for_alice, id_token, jwk, shown
 from tests.worlds.mandate import bench as mail_bench
 from tests.worlds.mandate import documents as mail_documents
+from tests.worlds.parts import to_apply, to_govern, to_issue, to_list
 from tests.worlds.token import TO, documents, narrow, succeeded, token_world, why_not
 
 pytestmark = [pytest.mark.anyio]
@@ -84,7 +85,9 @@ async def test_what_a_person_may_give_is_asked_at_every_action_of_todays_registr
     [refusal] = bench.entries(Tag.REFUSAL)
     assert refusal["code"] == "mandate.beyond_giver"
     _, caller = bench.request("get_case", {"case": "4711"})
-    assert {target for _, target in list_capabilities(bench.walk, caller, "m-1", "crm")} == {"get_case"}
+    assert {target for _, target in list_capabilities(*to_list(bench.walk), caller, "m-1", "crm")} == {
+        "get_case"
+    }
     assert (await bench.act()).outcome is not None
     await bench.registered(giving("alice", "crm.read", "crm.refund"))
     assert (await bench.act("refund", REFUND)).outcome is not None
@@ -96,23 +99,26 @@ async def test_nobody_below_has_what_the_person_above_may_not_give():
     mandate = await mandated(bench, grants=BOTH)
     believing(bench)
     chain = chain_of(bench, mandate)
-    assert (await govern_action(bench.walk, *asked(bench, chain))).outcome is not None
+    assert (await govern_action(*to_govern(bench.walk), *asked(bench, chain))).outcome is not None
     await bench.registered(giving("alice", "crm.refund"))
     action, caller = asked(bench, chain)
-    assert await code_of(govern_action(bench.walk, action, caller)) == "mandate.beyond_giver"
-    assert not list_capabilities(bench.walk, caller, "", "crm", delegation=action.delegation)
+    assert await code_of(govern_action(*to_govern(bench.walk), action, caller)) == "mandate.beyond_giver"
+    assert not list_capabilities(*to_list(bench.walk), caller, "", "crm", delegation=action.delegation)
 
 
 @pytest.mark.requirement("MEET-01")
 async def test_a_schedule_gives_no_more_than_its_owner_may_give():
     made = await at_eleven()
-    mandate = await issue_mandate(made.walk, signed(scheduled(made)))
+    mandate = await issue_mandate(*to_issue(made.walk), signed(scheduled(made)))
     assert (await made.act("send", MAIL, mandate=mandate.id)).outcome is not None
     await made.registered(changed(mail_documents(), "Principal", "alice", capabilities=["crm.read"]))
     assert await code_of(made.act("send", MAIL, mandate=mandate.id)) == "mandate.beyond_giver"
     other = await at_eleven()
     await other.registered(changed(mail_documents(), "Principal", "alice", capabilities=["crm.read"]))
-    assert await code_of(issue_mandate(other.walk, signed(scheduled(other)))) == "mandate.beyond_giver"
+    assert (
+        await code_of(issue_mandate(*to_issue(other.walk), signed(scheduled(other))))
+        == "mandate.beyond_giver"
+    )
 
 
 @pytest.mark.requirement("MEET-01")
@@ -127,11 +133,11 @@ async def test_no_token_says_more_than_its_person_and_its_agents_reach_today(tmp
         await world.mandate()
         for kind, name in (("Principal", "alice"), ("Agent", "orchestrator")):
             held = changed(documents(tmp_path), kind, name, capabilities=["crm.read"])
-            await apply_registry(world.walk, held, by="operator")
+            await apply_registry(*to_apply(world.walk), held, by="operator")
             assert read_hop(await world.root()).authority.scopes == ("crm.read",)
             answer = await world.exchange("orchestrator", "m-1", scope="crm.note")
             assert answer.json()["answerable_code"] == "capability.ceiling"
-        await apply_registry(world.walk, documents(tmp_path), by="operator")
+        await apply_registry(*to_apply(world.walk), documents(tmp_path), by="operator")
         assert read_hop(await world.root()).authority.scopes == ("crm.note", "crm.read")
 
 
@@ -143,7 +149,7 @@ async def given(made: Bench, **claims: object):
     terms = replace(
         for_alice(), grants=BOTH, delegability=Delegability(depth_max=1, width_max=1, to=("agent:rover",))
     )
-    return await issue_mandate(made.walk, shown(terms, **claims))
+    return await issue_mandate(*to_issue(made.walk), shown(terms, **claims))
 
 
 NARROWED = [
@@ -169,7 +175,9 @@ async def test_what_a_login_allows_narrows_what_was_given_by_it_for_good(claims)
     [refusal] = made.entries(Tag.REFUSAL)
     assert refusal["code"] == "mandate.session"
     _, caller = made.request("get_case", {"case": "4711"})
-    assert {target for _, target in list_capabilities(made.walk, caller, mandate.id, "crm")} == {"get_case"}
+    assert {target for _, target in list_capabilities(*to_list(made.walk), caller, mandate.id, "crm")} == {
+        "get_case"
+    }
     # In the record, sealed with what the mandate itself says.
     [issued] = made.entries(Tag.MANDATE_ISSUED)
     assert made.opened(issued["index"])[1]["session"] == [detail_of(one) for one in session_of(mandate)]
@@ -236,7 +244,10 @@ async def test_what_is_handed_on_of_such_a_task_stays_within_its_login():
     mandate = await given(made, scope="answerable:crm.refund")
     believing(made)
     # Signed as if the login said nothing: whoever signs a hop does not know it.
-    assert await code_of(govern_action(made.walk, *asked(made, chain_of(made, mandate)))) == "mandate.session"
+    assert (
+        await code_of(govern_action(*to_govern(made.walk), *asked(made, chain_of(made, mandate))))
+        == "mandate.session"
+    )
 
 
 @pytest.mark.requirement("MEET-02")
@@ -271,7 +282,7 @@ async def test_a_token_for_a_task_says_no_more_than_its_login(tmp_path):
         portal = {"useCases": ["support"], "keys": [jwk("portal")], "ownership": dict(OWNERSHIP)}
         held = [*documents(tmp_path), document("Application", "portal", portal)]
         held = changed(held, "Principal", "alice", oidc={"issuer": ISSUER, "subject": SUBJECT})
-        await apply_registry(walk, held, by="operator")
+        await apply_registry(*to_apply(walk), held, by="operator")
         terms = replace(
             for_alice("m-1"),
             agent=AgentId("orchestrator"),
@@ -286,7 +297,7 @@ async def test_a_token_for_a_task_says_no_more_than_its_login(tmp_path):
         token = signed_mandate(
             replace(terms, id_token=proof), audience=walk.recorder.ledger.origin, key=signing_key("portal")
         )
-        await issue_mandate(walk, token)
+        await issue_mandate(*to_issue(walk), token)
         root = read_hop(await world.root())
         assert root.authority.scopes == ("crm.read",)
         assert MaxSubtree(key="rows", bound=4) in root.authority.constraints

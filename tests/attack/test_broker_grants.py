@@ -34,6 +34,7 @@ from answerable.testing.builders import Bench
 from answerable.verify.leaf_rules import read_leaf
 from answerable.verify.leaf_shapes import SvidLeaf
 from tests.worlds.enrolment import DOMAIN, attested_documents, enrolling
+from tests.worlds.parts import to_apply
 from tests.worlds.workload_api import BROKER_HEADER, answer_of, asked, opened, serving
 
 pytestmark = [
@@ -171,12 +172,12 @@ async def test_a_broker_loses_what_it_streams_when_it_is_ended_or_registered_as_
             async with opened(client, X509, BROKER_HEADER) as stream:
                 await stream.send_message(about(X509, process.pid), end=True)
                 assert (await answer_of(stream)).svids
-                await apply_registry(bench.walk, documents(tmp_path, broker=False), by="operator")
+                await apply_registry(*to_apply(bench.walk), documents(tmp_path, broker=False), by="operator")
                 assert await stream.recv_message() is None
                 with pytest.raises(GRPCError) as caught:
                     await stream.recv_trailing_metadata()
                 assert (caught.value.status, caught.value.message) == DENIED
-            await apply_registry(bench.walk, documents(tmp_path), by="operator")
+            await apply_registry(*to_apply(bench.walk), documents(tmp_path), by="operator")
             (through,) = {one["broker"] for one in bench.entries(Tag.SVID_ISSUED)}
             (own,) = [one for one in workloads.instances.live() if str(one.id) == through]
             await end_instance(workloads, own.id, because="operator.ended", by="uid:0")

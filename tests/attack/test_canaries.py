@@ -27,7 +27,7 @@ from tests.attack.test_passkey_answers import answered
 from tests.worlds.answers import as_sent
 from tests.worlds.canary import TESTED, bench_with_tests, canary_on, counted, drawn
 from tests.worlds.figures import PAY
-from tests.worlds.parts import to_oversee, to_simulate
+from tests.worlds.parts import to_govern, to_oversee, to_simulate
 from tests.worlds.passkey import enrolled, passkey_bench
 
 pytestmark = pytest.mark.anyio
@@ -355,7 +355,7 @@ async def test_without_a_setting_nobody_is_tested_and_no_entry_speaks_of_it():
 async def test_there_are_never_more_than_so_many_at_once_or_in_a_day():
     bench = await bench_with_tests(replace(TESTED, canaries_pending_max=1, approval_ttl_ms=3_600_000))
     (first,) = await drawn(bench, hours=0.9)
-    assert await send_attention_check(bench.walk) is None
+    assert await send_attention_check(*to_govern(bench.walk)) is None
     assert bench.authority.approvals.find(first.id).state_at(bench.clock.now()) == "pending"
     bench = await bench_with_tests(replace(TESTED, canaries_per_day=2))
     await drawn(bench, hours=3.9, every_seconds=20)
@@ -367,7 +367,7 @@ async def test_there_are_never_more_than_so_many_at_once_or_in_a_day():
 async def test_whoever_asks_often_whether_it_is_time_asks_no_more_canaries():
     bench = await bench_with_tests()
     bench.asking.canaries.looked_at = bench.clock.now()
-    assert not [turn for turn in range(5_000) if await send_attention_check(bench.walk)]
+    assert not [turn for turn in range(5_000) if await send_attention_check(*to_govern(bench.walk))]
 
 
 @pytest.mark.requirement("OVERSIGHT-07")
@@ -396,5 +396,5 @@ async def test_what_policy_would_not_ask_people_about_is_no_canary():
     # Ten times of that nobody may refund at all.
     (_, pattern) = bench.asking.canaries.patterns[-1]
     before = bench.recorder.ledger.size
-    assert await asked_canary(bench.walk, pattern, bench.clock.now()) is None
+    assert await asked_canary(*to_govern(bench.walk), pattern, bench.clock.now()) is None
     assert bench.recorder.ledger.size == before, "and nothing of it is on record"

@@ -8,6 +8,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.approval.send_attention_check import asked_canary
 from answerable.flows.state.walk_limits import WalkLimits
 from tests.worlds.alike import answer_all, asked_many, paying_bench
+from tests.worlds.parts import to_govern
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OVERSIGHT-04")]
 
@@ -20,7 +21,7 @@ async def among_many():
     bench = await paying_bench(limits=limits)
     waiting = await asked_many(bench, 12)
     _, pattern = bench.asking.canaries.patterns[-1]
-    canary = await asked_canary(bench.walk, pattern, bench.clock.now())
+    canary = await asked_canary(*to_govern(bench.walk), pattern, bench.clock.now())
     assert canary is not None
     return bench, waiting, canary
 

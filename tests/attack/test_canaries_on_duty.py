@@ -11,6 +11,7 @@ from answerable.testing.builders import Bench
 from tests.worlds.alike import pay, paying_bench, paying_documents
 from tests.worlds.canary import TESTED
 from tests.worlds.duty import duty_bench, duty_document, tell, with_people
+from tests.worlds.parts import to_govern
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PACE-05")]
 
@@ -28,7 +29,9 @@ async def on_duty(**duty: Any) -> Bench:
 
 
 async def tried(bench: Bench) -> Any:
-    return await asked_canary(bench.walk, bench.asking.canaries.patterns[-1][1], bench.clock.now())
+    return await asked_canary(
+        *to_govern(bench.walk), bench.asking.canaries.patterns[-1][1], bench.clock.now()
+    )
 
 
 async def test_a_test_is_told_to_who_is_on_duty_and_passed_on_as_any_question():

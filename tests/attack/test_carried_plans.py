@@ -23,7 +23,7 @@ from answerable.testing.builders import Bench
 from tests.attack.test_last_look import BY_NAME, acted_while
 from tests.worlds.authority_source import Sourced, sourced
 from tests.worlds.delegation_lineage import asked, believing, chain_of, mandated
-from tests.worlds.parts import to_hold
+from tests.worlds.parts import to_approve, to_hold, to_plan
 from tests.worlds.tool import approval, described, describing
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-63")]
@@ -38,7 +38,7 @@ SURVIVORS = {
 def found(of: Sourced, ask):
     """The plan, or nothing where there is none any more."""
     try:
-        return find_plan(of.walk, *ask())
+        return find_plan(*to_plan(of.walk), *ask())
     except AnswerableError:
         return None
 
@@ -102,13 +102,13 @@ class Delegated:
         self.walk.verification.pins = SqliteToolPinRegister(self.bench.store)
         describing(self.bench, get_case=described())
         await self.bench.registered()
-        await approve_tool(self.walk, approval(described(), by="bob"), by="operator")
+        await approve_tool(*to_approve(self.walk), approval(described(), by="bob"), by="operator")
         believing(self.bench)
         self.chain = chain_of(self.bench, await mandated(self.bench, identity="m-4"))
         return self
 
     def plan(self):
-        return find_plan(self.walk, *asked(self.bench, self.chain))
+        return find_plan(*to_plan(self.walk), *asked(self.bench, self.chain))
 
     def told(self) -> object:
         """What verification says of the names that the action acts under."""

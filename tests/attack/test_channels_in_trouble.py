@@ -198,7 +198,6 @@ async def test_a_crash_after_a_channel_took_it_tells_it_once_more_under_the_same
             reach.bench.asking,
             reach.bench.live.link,
             reach.bench.walk.entropy,
-            reach.desk,
             "email",
         )
     before = {(address, message.id) for address, message in reach.channel.told}
@@ -227,7 +226,6 @@ async def test_however_many_wait_what_can_still_be_answered_is_told_before_what_
         reach.bench.asking,
         reach.bench.live.link,
         reach.bench.walk.entropy,
-        reach.desk,
         "email",
     )
     assert [kind for _, kind in reach.channel.kinds()][:2] == ["asked", "asked"]
@@ -271,7 +269,6 @@ async def test_a_slow_register_has_no_channel_tell_a_notice_twice():
                 reach.bench.asking,
                 reach.bench.live.link,
                 reach.bench.walk.entropy,
-                reach.desk,
                 "other",
             )
         slow.set()
@@ -284,7 +281,6 @@ async def test_a_slow_register_has_no_channel_tell_a_notice_twice():
             reach.bench.asking,
             reach.bench.live.link,
             reach.bench.walk.entropy,
-            reach.desk,
             "email",
         )
         tasks.start_soon(other)
@@ -309,7 +305,6 @@ async def test_more_than_is_planned_in_one_round_is_planned_in_the_next(monkeypa
             reach.bench.asking,
             reach.bench.live.link,
             reach.bench.walk.entropy,
-            reach.desk,
             "email",
         )
         == 10

@@ -30,6 +30,7 @@ from tests.worlds.keys import (
     registered,
     signed_by,
 )
+from tests.worlds.parts import to_apply
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("KEYS-03")]
 
@@ -80,10 +81,10 @@ async def test_a_key_that_was_swapped_and_swapped_back_counts_only_while_it_was_
     bench = await registered()
     await answered(bench)
     bench.clock.advance(LATER)
-    await apply_registry(bench.walk, [person("bob", "bob-2")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [person("bob", "bob-2")], by="operator")
     bench.clock.advance(LATER)
     await answered(bench, key="bob-2", amount=6001)
-    await apply_registry(bench.walk, [person("bob", "bob")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [person("bob", "bob")], by="operator")
     bench.clock.advance(LATER)
     await answered(bench, amount=6002)
     assert found(bench) == ([], 3, 0)
@@ -112,10 +113,10 @@ async def test_an_answer_after_its_person_had_lost_the_key_is_found(gone):
             for key, text in bench.authority.registry.documents().items()
             if key != "Principal/erin"
         ]
-        await apply_registry(bench.walk, kept, by="operator", prune=True)
+        await apply_registry(*to_apply(bench.walk), kept, by="operator", prune=True)
     else:
         after = person("erin") if gone == "no keys" else person("erin", "erin", status="disabled")
-        await apply_registry(bench.walk, [after], by="operator")
+        await apply_registry(*to_apply(bench.walk), [after], by="operator")
     bench.clock.advance(LATER)
     await answered(bench, by="frank", amount=6001)
     erin, late = pseudonym_of(bench.recorder, "erin"), index_of(bench, Tag.APPROVAL_ANSWER)
@@ -132,7 +133,9 @@ async def test_a_key_that_another_person_has_later_is_that_persons_from_then_on(
     bench = await registered(person("erin", "shared"), person("frank", "frank"))
     await answered(bench, by="erin", key="shared")
     bench.clock.advance(LATER)
-    await apply_registry(bench.walk, [person("erin", "erin-2"), person("frank", "shared")], by="operator")
+    await apply_registry(
+        *to_apply(bench.walk), [person("erin", "erin-2"), person("frank", "shared")], by="operator"
+    )
     await answered(bench, by="frank", key="shared", amount=6001)
     assert found(bench) == ([], 2, 0)
 
@@ -140,7 +143,7 @@ async def test_a_key_that_another_person_has_later_is_that_persons_from_then_on(
 async def test_nobody_is_registered_with_another_ones_key():
     bench = await registered()
     with pytest.raises(Malformed, match="also claimed by") as caught:
-        await apply_registry(bench.walk, [person("erin", "bob")], by="operator")
+        await apply_registry(*to_apply(bench.walk), [person("erin", "bob")], by="operator")
     assert caught.value.code == "registry.faults"
 
 
@@ -159,7 +162,7 @@ async def test_entries_that_give_one_key_to_two_people_are_found():
 async def test_an_entry_that_comes_after_the_answer_vouches_for_nothing():
     """Order is that of the log: what the answer refers to stands before it, and is about that very person."""
     bench = await answered_and_ran()
-    await apply_registry(bench.walk, [person("bob", "bob", "bob-2")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [person("bob", "bob", "bob-2")], by="operator")
     after = reference(bench, index_of(bench, Tag.REGISTRY_CHANGE))
 
     def refers(_index: int, leaf: Any) -> Any:
@@ -171,7 +174,7 @@ async def test_an_entry_that_comes_after_the_answer_vouches_for_nothing():
 async def test_a_name_that_stands_for_two_people_is_found():
     """Whoever renames a person in a later entry makes one of the two a forgery."""
     bench = await answered_and_ran()
-    await apply_registry(bench.walk, [person("bob", "bob", "bob-2")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [person("bob", "bob", "bob-2")], by="operator")
     last = index_of(bench, Tag.REGISTRY_CHANGE)
 
     def renamed(index: int, name: str, value: Any) -> Any:

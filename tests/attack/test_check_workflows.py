@@ -16,6 +16,7 @@ from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
 from answerable.verify.check_answers import ShownAnswers
 from answerable.verify.leaf_rules import Fault, read_leaf
+from tests.worlds.parts import to_apply
 from tests.worlds.workflow import CHECK, answered, documents, waiting, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WORKFLOW-09")]
@@ -101,7 +102,7 @@ async def test_one_that_was_removed_or_disabled_before_is_found():
 
 async def test_evidence_of_an_action_takes_the_document_of_its_workflow_along():
     bench = await ran()
-    await apply_registry(bench.walk, [workflow("other", uid=3009)], by="operator")
+    await apply_registry(*to_apply(bench.walk), [workflow("other", uid=3009)], by="operator")
     (intent,) = bench.entries(Tag.INTENT)
     picked = Selection(action=str(intent["action"]))
     for stored in bench.recorder.ledger.replay():
@@ -129,7 +130,7 @@ async def test_an_answer_by_documents_that_another_shards_log_has_is_left_open()
 
 async def test_a_key_that_it_never_had_is_found_also_after_other_documents_were_applied():
     bench, approval = await waiting(given=documents())
-    await apply_registry(bench.walk, [workflow("other", uid=3009)], by="operator")
+    await apply_registry(*to_apply(bench.walk), [workflow("other", uid=3009)], by="operator")
     await answered(bench, approval)
 
     def other_key(tag: Tag, name: str, value: Any) -> Any:
@@ -151,5 +152,5 @@ async def test_documents_that_are_hidden_leave_it_unread():
 async def test_what_came_into_force_later_does_not_vouch_for_what_was_before():
     """A key is the workflow's from the entry that says so; one that was taken away later was its own before."""
     bench = await ran()
-    await apply_registry(bench.walk, [workflow(keys=[])], by="operator")
+    await apply_registry(*to_apply(bench.walk), [workflow(keys=[])], by="operator")
     assert found(bench) == ([], 0)

@@ -29,6 +29,7 @@ from tests.attack.test_drift_laundering import (
     world,
 )
 from tests.worlds.enrolment import attested_documents
+from tests.worlds.parts import to_apply
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -95,7 +96,7 @@ async def test_policy_and_intent_tell_what_was_measured_from_what_was_claimed() 
     }
     assert "tools_digest by the gateway, all else claimed" in instance_told(first)[0]
     assert "prompt_digest by its sidecar" in instance_told(second)[0]
-    await apply_registry(bench.walk, [MEASURED_ONLY], by="operator")
+    await apply_registry(*to_apply(bench.walk), [MEASURED_ONLY], by="operator")
     for identity in (claimed, CallerIdentity(), structs.replace(claimed, source="unix", grade="kernel")):
         assert await code_of(acted(bench, identity)) == "measured-only"
     await acted(bench, measured)

@@ -14,6 +14,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, bench_documents
 from tests.probes.console_client import House, console_house
 from tests.worlds.canary import TESTED, canary_on
+from tests.worlds.parts import to_apply
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("ROOM-04")]
 HOSTILE = '<script>alert(1)</script>"><img src=x hx-get=/sign-out>'
@@ -31,7 +32,7 @@ async def house_with(tier: int = 2, **limits: Any) -> House:
     for one in documents:
         if one["metadata"]["name"] == "crm.refund":
             one["spec"]["tier"] = tier
-    await apply_registry(house.bench.walk, documents, by="operator")
+    await apply_registry(*to_apply(house.bench.walk), documents, by="operator")
     house.bench.walk.limits = house.bench.asking.limits = replace(house.bench.walk.limits, **limits)
     await house.bench.issue("m-1", calls_max=1_000, seconds=80_000)
     return house

@@ -14,6 +14,7 @@ from answerable.testing.builders import bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.probes.console_client import Client, House, challenge_of, console_house
 from tests.worlds.glass import BREAKABLE, REASON, now
+from tests.worlds.parts import to_apply
 from tests.worlds.passkey import enrolled
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +25,7 @@ FOUND = "looked at the case with the customer"
 async def asked() -> tuple[House, Any]:
     """A refund that waits for approvers, which dan may let run alone."""
     house = await console_house()
-    await apply_registry(house.bench.walk, bench_documents(BREAKABLE), by="operator")
+    await apply_registry(*to_apply(house.bench.walk), bench_documents(BREAKABLE), by="operator")
     await house.bench.issue()
     approval = (await house.bench.refund(6_000)).approval
     assert approval is not None

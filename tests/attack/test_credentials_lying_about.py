@@ -16,6 +16,7 @@ from answerable.core.ledger.warrant import Warrant
 from answerable.errors import Refused
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
+from tests.worlds.parts import to_govern
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("TOKEN-08")]
 
@@ -124,7 +125,7 @@ async def test_a_credential_in_what_a_tool_says_of_its_progress_is_hidden_and_co
 
     bench.walk.verification.upstream = Talking()
     action, caller = bench.request("get_case", {"case": "4711"})
-    answer = await govern_action(bench.walk, action, caller, progress=hear)
+    answer = await govern_action(*to_govern(bench.walk), action, caller, progress=hear)
     hidden = "x" * 80_000 + " [hidden: github] [hidden: jose]"
     assert heard == [None, "half way", "with [hidden: github]", hidden]
     assert answer.outcome is not None

@@ -16,6 +16,7 @@ from answerable.flows.recovery.project_ledger import CaughtUp, Log, catch_up
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench
 from answerable.testing.samples import document
+from tests.worlds.parts import to_apply
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("READBACK-06")]
 
@@ -55,7 +56,9 @@ async def applied(tmp_path: Path) -> AsyncIterator[Applied]:
     path = tmp_path / "registers.db"
     with closing(SqliteStore.open(path)) as store:
         bench = await Bench(registry=SqliteRegistryStore(store)).registered()
-        await apply_registry(bench.walk, [document("Principal", "erin", {"groups": ["sales"]})], by="other")
+        await apply_registry(
+            *to_apply(bench.walk), [document("Principal", "erin", {"groups": ["sales"]})], by="other"
+        )
         made = Applied(path, store, bench)
         made.caught_up()
         yield made
@@ -100,7 +103,9 @@ async def test_while_a_process_runs_all_stays_in_force_and_the_next_change_write
     assert applied.store.refresh()
     assert (walk.authority.registry.coming, walk.authority.registry.current) == (None, in_force)
     assert [one.what for one in applied.store.unreadable.all()] == ["document"]
-    await apply_registry(walk, [document("Principal", "fay", {"groups": ["sales"]})], by="operator")
+    await apply_registry(
+        *to_apply(walk), [document("Principal", "fay", {"groups": ["sales"]})], by="operator"
+    )
     assert set(before) < set(applied.rows())
     with closing(SqliteStore.open(applied.path)) as other:
         assert set(SqliteRegistryStore(other).current.principals) >= {"alice", "fay"}

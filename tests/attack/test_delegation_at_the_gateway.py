@@ -15,6 +15,7 @@ from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing import delegation as forger
 from answerable.testing.samples import signing_key
 from tests.attack.test_delegation_names import TRICKS
+from tests.worlds.parts import to_apply
 from tests.worlds.token import agent_document, documents, narrow, succeeded, token_world, why_not
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LINE-01")]
@@ -122,10 +123,10 @@ async def test_what_stops_anybody_above_stops_everybody_below_at_the_next_call(t
             case "suspended" | "retired":
                 changed = agent_document("researcher", status=how)
                 rest = [one for one in documents(tmp_path) if one != agent_document("researcher")]
-                await apply_registry(world.walk, [*rest, changed], by="operator")
+                await apply_registry(*to_apply(world.walk), [*rest, changed], by="operator")
             case "gone":
                 rest = [one for one in documents(tmp_path) if one != agent_document("researcher")]
-                await apply_registry(world.walk, rest, by="operator", prune=True)
+                await apply_registry(*to_apply(world.walk), rest, by="operator", prune=True)
             case "closed":
                 world.walk.authority.mandates.close(MandateId("m-1"))
             case _:

@@ -15,6 +15,7 @@ from answerable.core.mandate.revocation import Revocation, RevocationTarget
 from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
+from tests.worlds.parts import to_list
 from tests.worlds.token import narrow, succeeded, token_world, why_not
 
 pytestmark = pytest.mark.anyio
@@ -86,10 +87,10 @@ async def test_whoever_was_revoked_is_shown_nothing_any_more(kind):
     _, caller = bench.request("get_case", {})
     caller = structs.replace(caller, key=signing_key("scout").public.thumbprint)
     names = {"agent": "scout", "key": caller.key, "mandate": "m-1", "owner": "alice"}
-    assert list_capabilities(bench.walk, caller, "m-1", "crm")
+    assert list_capabilities(*to_list(bench.walk), caller, "m-1", "crm")
     what = RevocationTarget(kind, names[kind])
     bench.authority.revocations.add(Revocation(what=what, at=bench.clock.now(), by="operator"))
-    assert list_capabilities(bench.walk, caller, "m-1", "crm") == frozenset()
+    assert list_capabilities(*to_list(bench.walk), caller, "m-1", "crm") == frozenset()
 
 
 @pytest.mark.requirement("ATTACKD-03")
@@ -109,7 +110,9 @@ async def test_whoever_was_handed_on_by_a_revoked_hop_is_shown_nothing_any_more(
             key=signing_key("researcher").public.thumbprint,
         )
         for _ in range(2):
-            seen.append(bool(list_capabilities(world.walk, caller, "", "crm", delegation=f"{root}~{hop}")))
+            seen.append(
+                bool(list_capabilities(*to_list(world.walk), caller, "", "crm", delegation=f"{root}~{hop}"))
+            )
             await world.post("/oauth/revoke", "orchestrator", {"token": f"{root}~{hop}"})
         assert seen == [True, False]
 

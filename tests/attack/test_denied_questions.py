@@ -11,6 +11,7 @@ from answerable.flows.policy.replay_decisions import replay_decisions
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.moment import moment_now
 from answerable.testing.builders import POLICIES, Bench, bench_documents
+from tests.worlds.parts import to_apply, to_decide
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SAME-26")]
 ASKS = '@id("refund-large") @reason("refunds above 5000 wait for an approver") @approve("approvers:1")'
@@ -20,7 +21,7 @@ NEVER = POLICIES + '@id("none") @reason("nobody refunds now") forbid (principal,
 
 async def published(bench: Bench, policies: str) -> None:
     sets = [one for one in bench_documents(policies) if isinstance(one, dict) and one["kind"] == "PolicySet"]
-    await apply_registry(bench.walk, sets, by="operator")
+    await apply_registry(*to_apply(bench.walk), sets, by="operator")
 
 
 async def refused(bench: Bench) -> Refused:
@@ -39,7 +40,7 @@ async def test_a_question_that_policy_denies_by_now_is_denied_and_void_with_why(
     no = await refused(bench)
     assert no.code == code
     assert "wait for an approver" not in no.message
-    (told,) = possible(await moment_now(bench.walk, "crm.refund"), agents=("scout",), resource="")
+    (told,) = possible(await moment_now(*to_decide(bench.walk), "crm.refund"), agents=("scout",), resource="")
     assert (told.effect, told.by[0]) == ("deny", code)
     found = bench.authority.approvals.find(asked.id)
     assert found is not None

@@ -20,6 +20,7 @@ from answerable.flows.workloads.hand_out_svid import jwt_svid
 from answerable.testing.builders import Bench
 from tests.worlds.enrolment import attested_documents, enrolling, evidence_of, key_of
 from tests.worlds.gateway import until
+from tests.worlds.parts import to_apply, to_govern
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -44,7 +45,7 @@ async def disable(bench: Bench, person: str) -> None:
         one for one in attested_documents() if (one["kind"], one["metadata"]["name"]) == ("Principal", person)
     )
     disabled: Any = {**document, "spec": {**document["spec"], "status": "disabled"}}
-    await apply_registry(bench.walk, [disabled], by="operator")
+    await apply_registry(*to_apply(bench.walk), [disabled], by="operator")
 
 
 async def code_of(asked: Awaitable[object]) -> str:
@@ -67,7 +68,7 @@ async def test_a_policy_that_names_a_capability_does_not_keep_its_owner_in_offic
     assert len(bench.upstream.effects) == 2
     assert bench.walk.policies.decision_point.policy_set == before
     # And with her it comes back, without anybody publishing policies.
-    await apply_registry(bench.walk, documents, by="operator")
+    await apply_registry(*to_apply(bench.walk), documents, by="operator")
     await bench.act("refund", {"case": "4711", "amount": 1})
 
 
@@ -83,7 +84,7 @@ async def test_a_policy_that_names_what_was_never_registered_is_an_error_all_the
         "spec": {"policies": text},
     }
     with pytest.raises(Malformed) as told:
-        await apply_registry(bench.walk, [policies], by="operator")
+        await apply_registry(*to_apply(bench.walk), [policies], by="operator")
     assert told.value.code == "policy.invalid"
 
 
@@ -98,14 +99,14 @@ async def test_with_the_owner_of_an_agent_every_use_of_it_ends() -> None:
         now = bench.clock.now()
         identity = known.by_key(key_of("i-1").thumbprint, now).identity
         action, caller = bench.request("get_case", {"case": "4711"})
-        await govern_action(bench.walk, action, structs.replace(caller, identity=identity))
+        await govern_action(*to_govern(bench.walk), action, structs.replace(caller, identity=identity))
 
     await act()
     action, caller = bench.request("get_case", {"case": "4711"})
     await disable(bench, "carol")
     # At once: the next message is not proved, one that was proved before is refused, and nothing is signed any more.
     assert await code_of(act()) == "agent.inactive"
-    assert await code_of(govern_action(bench.walk, action, caller)) == "agent.inactive"
+    assert await code_of(govern_action(*to_govern(bench.walk), action, caller)) == "agent.inactive"
     assert await code_of(jwt_svid(workloads, one.id, ("somebody",))) == "agent.inactive"
     assert len(bench.upstream.effects) == 1
     async with anyio.create_task_group() as tasks:

@@ -23,6 +23,7 @@ from answerable.testing.builders import Bench, bench_documents, ledger_key
 from answerable.testing.disks import FileDisk
 from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.verify.ledger_history import verify_ledger
+from tests.worlds.parts import to_apply, to_refuse
 from tests.worlds.rule import rule
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +69,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         approvals=stores.approvals, subject_keys=stores.subject_keys,
     )  # fmt: skip
     await bench.registered()
-    desk = DoorDesk(walk=bench.walk, known=KnownCallers(registry=bench.authority.registry))
+    desk = DoorDesk(**to_refuse(bench.walk), known=KnownCallers(registry=bench.authority.registry))
     yield World(bench, desk, disk.place / "log")
     await record_door_refusals(bench.recorder, bench.authority.registry, bench.counters, closing=True)
     await disk.closed()
@@ -191,7 +192,7 @@ async def test_what_a_full_log_does_not_take_is_written_once_there_is_room(world
 async def test_a_stop_rule_counts_whom_a_door_knew_and_no_claim(world: World):
     walk = world.bench.walk
     documents: Any = [*bench_documents(), rule("knocking", "refused_at_door", limit=3, within="10m")]
-    await apply_registry(walk, documents, by="ops")
+    await apply_registry(*to_apply(walk), documents, by="ops")
     for number in range(10):
         error = Unverified("no", code="proof.replay", step="replay", key=rovers_key(world))
         world.desk.refused("mcp", error, Sender(address=HERE, port=number))

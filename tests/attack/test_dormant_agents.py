@@ -44,14 +44,14 @@ async def test_an_agent_that_another_shard_alone_saw_is_not_dormant() -> None:
     await world.passed(DAYS + 3, scout_at=world.b)
     # To a it looks dormant until b has told.
     assert await world.round(world.a, dormancy) == ()
-    assert dormancy.waiting == (world.b.walk.recorder.ledger.origin,)
-    await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
+    assert dormancy.waiting == (world.b.recorder.ledger.origin,)
+    await note_uses(world.b.recorder, world.uses, days=DAYS)
     assert await world.round(world.a, dormancy) == ()
     assert [*dormancy.waiting, dormancy.asked] == [None]
     assert "scout" in world.bench.authority.registry.current.agents
     # And when b does not see it any more either, it is dormant.
     await world.passed(DAYS + 1)
-    await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
+    await note_uses(world.b.recorder, world.uses, days=DAYS)
     assert await world.round(world.a, dormancy) == ("scout",)
 
 
@@ -69,10 +69,10 @@ async def test_a_shard_that_keeps_what_it_saw_to_itself_is_waited_for_and_named(
                 )
 
             tasks.start_soon(follow)
-            await until(lambda: world.b.walk.recorder.ledger.origin in caplog.text)
+            await until(lambda: world.b.recorder.ledger.origin in caplog.text)
             assert "scout" in world.bench.authority.registry.current.agents
             assert caplog.text.count("start their processes") == 1
-            await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
+            await note_uses(world.b.recorder, world.uses, days=DAYS)
             await until(lambda: "scout" not in world.bench.authority.registry.current.agents)
             tasks.cancel_scope.cancel()
     assert "agent scout was not used for 5 days and is suspended" in caplog.text
@@ -80,9 +80,9 @@ async def test_a_shard_that_keeps_what_it_saw_to_itself_is_waited_for_and_named(
 
 async def test_a_shard_that_ended_in_order_is_waited_for_no_more() -> None:
     world = await shards()
-    await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
+    await note_uses(world.b.recorder, world.uses, days=DAYS)
     await world.used(world.b, 2000)
-    await note_last_uses(world.b.walk.recorder, world.uses, days=DAYS)
+    await note_last_uses(world.b.recorder, world.uses, days=DAYS)
     dormancy = await begun(world)
     await world.passed(DAYS + 1)
     assert await world.round(world.a, dormancy) == ("scout",)
@@ -94,17 +94,17 @@ async def test_a_shard_that_looks_back_less_far_does_not_hide_what_it_saw() -> N
     # Its log is long, and it was told to look back one day only.
     await world.passed(3)
     await world.used(world.b, 2000)
-    await note_uses(world.b.walk.recorder, world.uses, days=1)
+    await note_uses(world.b.recorder, world.uses, days=1)
     dormancy = await begun(world)
     await world.passed(2)
     assert await world.round(world.a, dormancy) == ()
     assert await world.round(world.a, dormancy) == ()
     await world.passed(2)
-    await note_uses(world.b.walk.recorder, world.uses, days=1)
+    await note_uses(world.b.recorder, world.uses, days=1)
     assert await world.round(world.a, dormancy) == ()
-    assert dormancy.waiting == (world.b.walk.recorder.ledger.origin,)
+    assert dormancy.waiting == (world.b.recorder.ledger.origin,)
     # Set alike, it reads its log again from where the rule looks.
-    await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
+    await note_uses(world.b.recorder, world.uses, days=DAYS)
     assert await world.round(world.a, dormancy) == ("scout",)
 
 
@@ -112,15 +112,15 @@ async def test_whoever_is_resumed_while_others_are_waited_for_stays() -> None:
     world = await shards()
     dormancy = await begun(world)
     await set_agent_status(world.b, SCOUT, "suspended", by="operator")
-    await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
+    await note_uses(world.b.recorder, world.uses, days=DAYS)
     for _ in range(DAYS + 1):
         world.bench.clock.advance(DAY)
-        await note_uses(world.a.walk.recorder, world.uses, days=DAYS, today=True)
-    await world.b.walk.recorder.ledger.append(sealed_entry(Tag.GAP, at=world.bench.clock.now(), members={}))
+        await note_uses(world.a.recorder, world.uses, days=DAYS, today=True)
+    await world.b.recorder.ledger.append(sealed_entry(Tag.GAP, at=world.bench.clock.now(), members={}))
     assert await world.round(world.a, dormancy) == ()
-    assert dormancy.waiting == (world.b.walk.recorder.ledger.origin,)
+    assert dormancy.waiting == (world.b.recorder.ledger.origin,)
     # b tells, and resumes scout before a has judged: a cannot know from any log that scout is wanted.
-    await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
+    await note_uses(world.b.recorder, world.uses, days=DAYS)
     await set_agent_status(world.b, SCOUT, "active", by="operator")
     assert await world.round(world.a, dormancy) == ("rover",)
     assert "scout" in world.bench.authority.registry.current.agents
@@ -131,16 +131,16 @@ async def test_of_two_processes_one_judges() -> None:
     ours, theirs = await begun(world), Dormancy()
     assert await world.round(world.b, theirs) == ()
     await world.passed(DAYS + 1)
-    await note_uses(world.a.walk.recorder, world.uses, days=DAYS)
+    await note_uses(world.a.recorder, world.uses, days=DAYS)
     await world.passed(1)
     assert await world.round(world.b, theirs) == ()
-    assert theirs.waiting == (world.a.walk.recorder.ledger.origin,)
+    assert theirs.waiting == (world.a.recorder.ledger.origin,)
     assert await world.round(world.a, ours) == ("scout",)
     assert await world.round(world.b, theirs) == ()
     assert len([one for one in world.bench.entries(Tag.REGISTRY_CHANGE) if one.get("because")]) == 1
     # Where a is gone, and all that it published is known, b judges.
     await set_agent_status(world.b, SCOUT, "active", by="operator")
-    await note_uses(world.a.walk.recorder, world.uses, days=DAYS)
+    await note_uses(world.a.recorder, world.uses, days=DAYS)
     for _ in range(DAYS + 1):
         world.bench.clock.advance(DAY)
         await world.used(world.b, 2000)

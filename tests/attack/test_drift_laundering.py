@@ -29,6 +29,7 @@ from answerable.testing.contracts.manifest_register import sample_manifest, samp
 from answerable.testing.recording_upstream import sample_tools
 from answerable.wiring.identity import Identity
 from tests.worlds.enrolment import InventedProcesses, attested_documents, enrolling, evidence_of, key_of
+from tests.worlds.parts import to_govern
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -96,15 +97,15 @@ def seen(workloads: Workloads, name: str) -> CallerIdentity:
 
     def manifest_of(agent: AgentId) -> str:
         try:
-            standing = standing_manifest(workloads.walk.authority, agent)
+            standing = standing_manifest(workloads.authority, agent)
         except Refused:
             return ""
         return standing.digest if standing is not None else ""
 
     known = KnownCallers(
-        registry=workloads.walk.authority.registry, instances=workloads.instances, manifest_of=manifest_of
+        registry=workloads.authority.registry, instances=workloads.instances, manifest_of=manifest_of
     )
-    return known.by_key(key_of(name).thumbprint, workloads.walk.clock.now()).identity
+    return known.by_key(key_of(name).thumbprint, workloads.recorder.clock.now()).identity
 
 
 def found(workloads: Workloads, instance: Instance) -> Instance:
@@ -115,7 +116,7 @@ def found(workloads: Workloads, instance: Instance) -> Instance:
 
 async def acted(bench: Bench, identity: CallerIdentity) -> None:
     action, caller = bench.request("get_case", {"case": "4711"}, mandate="m-1")
-    await govern_action(bench.walk, action, structs.replace(caller, identity=identity))
+    await govern_action(*to_govern(bench.walk), action, structs.replace(caller, identity=identity))
 
 
 @pytest.mark.requirement("MANIFEST-10")

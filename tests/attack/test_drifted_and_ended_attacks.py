@@ -18,6 +18,7 @@ from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import OWNERSHIP
 from tests.worlds.instance import MANIFEST, InstanceWorld
+from tests.worlds.parts import to_govern, to_list
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -41,7 +42,7 @@ async def acted(
     mandate: str = "m-1",
 ) -> None:
     action, caller = bench.request(target, {"case": "4711"}, server=server, mandate=mandate)
-    await govern_action(bench.walk, action, structs.replace(caller, identity=identity))
+    await govern_action(*to_govern(bench.walk), action, structs.replace(caller, identity=identity))
 
 
 @pytest.mark.anyio
@@ -160,9 +161,9 @@ async def test_an_instance_that_ended_or_drifted_is_shown_nothing_any_more(world
         caller, identity=CallerIdentity(instance="spiffe://corp.example/x", source="spiffe", grade="gateway")
     )
     for one in (caller, alive, foreign):
-        assert list_capabilities(bench.walk, one, "m-1", "crm")
-    assert not list_capabilities(bench.walk, drifted, "m-1", "crm")
+        assert list_capabilities(*to_list(bench.walk), one, "m-1", "crm")
+    assert not list_capabilities(*to_list(bench.walk), drifted, "m-1", "crm")
     world.instances.end(world.instance.id, because="retired")
-    assert not list_capabilities(bench.walk, alive, "m-1", "crm")
+    assert not list_capabilities(*to_list(bench.walk), alive, "m-1", "crm")
     for one in (caller, foreign):
-        assert list_capabilities(bench.walk, one, "m-1", "crm")
+        assert list_capabilities(*to_list(bench.walk), one, "m-1", "crm")

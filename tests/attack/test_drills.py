@@ -17,6 +17,7 @@ from answerable.testing.builders import bench_documents
 from answerable.testing.contracts.drill_register import sample_drill
 from answerable.testing.registers import fresh_store
 from tests.worlds.drill import bench_to_drill, documents_with, drill, drill_all
+from tests.worlds.parts import to_apply
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DRILL-03")]
 
@@ -26,14 +27,14 @@ DAY = 86_400_000
 async def drilled_bench():
     """Scout is registered in tier 1; from now on raises need drills."""
     bench, workloads = await bench_to_drill()
-    await apply_registry(bench.walk, documents_with("Agent", "scout", tier=1), by="operator")
+    await apply_registry(*to_apply(bench.walk), documents_with("Agent", "scout", tier=1), by="operator")
     bench.walk.drills.required = True
     return bench, workloads
 
 
 async def raise_to(bench, tier, **spec):
     return await apply_registry(
-        bench.walk, documents_with("Agent", "scout", tier=tier, **spec), by="operator"
+        *to_apply(bench.walk), documents_with("Agent", "scout", tier=tier, **spec), by="operator"
     )
 
 
@@ -66,7 +67,10 @@ async def test_drills_of_a_capability_raise_that_capability_and_nothing_else():
     await drill_all(workloads, "crm.read", of="capability")
     with pytest.raises(Refused) as raised:
         await apply_registry(
-            bench.walk, documents_with("Capability", "crm.refund", tier=3), by="operator", prune=True
+            *to_apply(bench.walk),
+            documents_with("Capability", "crm.refund", tier=3),
+            by="operator",
+            prune=True,
         )
     # Pruned and given again are the same; the agents' documents went back to saying no tier.
     assert "scout" in refused(raised)
@@ -74,7 +78,7 @@ async def test_drills_of_a_capability_raise_that_capability_and_nothing_else():
         {**one, "spec": {**one["spec"], "tier": 2}} if one["metadata"]["name"] == "crm.read" else one
         for one in documents_with("Agent", "scout", tier=1)
     ]
-    await apply_registry(bench.walk, documents, by="operator")
+    await apply_registry(*to_apply(bench.walk), documents, by="operator")
     assert bench.authority.registry.current.capabilities["crm.read"].tier == 2
 
 
@@ -109,17 +113,19 @@ async def test_another_name_and_the_same_name_anew_begin_at_nothing():
             one = {**one, "spec": {**one["spec"], "agent": "scout-2"}}
         renamed.append(one)
     with pytest.raises(Refused) as raised:
-        await apply_registry(bench.walk, renamed, by="operator", prune=True)
+        await apply_registry(*to_apply(bench.walk), renamed, by="operator", prune=True)
     assert "agent `scout-2` is raised from tier 0 to 2" in refused(raised)
     gone = [
         one
         for one in bench_documents()
         if one["metadata"]["name"] not in ("scout", "rover") and one["kind"] != "MandateTemplate"
     ]
-    await apply_registry(bench.walk, gone, by="operator", prune=True)
+    await apply_registry(*to_apply(bench.walk), gone, by="operator", prune=True)
     with pytest.raises(Refused) as raised:
         await apply_registry(
-            bench.walk, documents_with("Agent", "scout", tier=1, environment="staging"), by="operator"
+            *to_apply(bench.walk),
+            documents_with("Agent", "scout", tier=1, environment="staging"),
+            by="operator",
         )
     assert "from tier 0 to 1" in refused(raised)
 
@@ -189,7 +195,7 @@ async def test_a_drill_whose_call_never_reaches_the_tool_is_over_and_says_so(mon
 
 async def test_where_drills_are_only_told_a_raise_is_in_force_and_on_record():
     bench, _ = await bench_to_drill()
-    await apply_registry(bench.walk, documents_with("Agent", "scout", tier=1), by="operator")
+    await apply_registry(*to_apply(bench.walk), documents_with("Agent", "scout", tier=1), by="operator")
     before = len(bench.entries(Tag.REGISTRY_CHANGE))
     applied = await raise_to(bench, 2)
     assert [one.what.name for one in applied.undrilled] == ["scout"]
@@ -229,7 +235,7 @@ async def test_of_what_is_not_in_force_there_is_no_drill():
             await drill(workloads, "stop", name, of=of)
         assert raised.value.code == code
     await apply_registry(
-        bench.walk, documents_with("Agent", "scout", ownership={"owner": "alice"}), by="operator"
+        *to_apply(bench.walk), documents_with("Agent", "scout", ownership={"owner": "alice"}), by="operator"
     )
     with pytest.raises(Refused) as raised:
         await drill(workloads, "stop")

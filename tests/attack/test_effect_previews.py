@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 import anyio
@@ -25,6 +26,7 @@ from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.builders import POLICIES, Bench
 from tests.attack.test_check_answers import found
 from tests.worlds.hold import stop
+from tests.worlds.parts import to_decide, to_govern, to_plan
 from tests.worlds.preview import PATIENT, asked_with, bench, documents, effect_of, says, why_none
 from tests.worlds.walk import fields_of
 
@@ -260,10 +262,10 @@ async def test_places_are_counted_without_any_tool():
     await house.issue()
     action, caller = house.request("refund", {"case": "4711", "amount": 6000})
     places = structs.replace(
-        verify_request(house.walk, action, caller), destinations=("b.example", "a.example")
+        verify_request(*to_plan(house.walk), action, caller), destinations=("b.example", "a.example")
     )
-    governing = Governing(gather_facts, govern_action)
-    lines = await preview_effect(house.walk, governing, places, ApprovalId("a-1"))
+    governing = Governing(gather_facts, partial(govern_action, *to_govern(house.walk)))
+    lines = await preview_effect(*to_decide(house.walk), governing, places, ApprovalId("a-1"))
     assert lines == (("goes to", '2: "b.example", "a.example"'),)
 
 
@@ -285,7 +287,7 @@ async def test_what_became_a_question_in_the_last_moment_asks_nobody():
     house = await bench()
     action, caller = house.request("refund", {"case": "4711", "amount": 6000})
     with pytest.raises(Refused) as refused:
-        await govern_action(house.walk, structs.replace(action, preview_of="a-1"), caller)
+        await govern_action(*to_govern(house.walk), structs.replace(action, preview_of="a-1"), caller)
     assert refused.value.code == "preview.deferred"
     (entry,) = house.entries(Tag.REFUSAL)
     assert entry["preview_of"] == "a-1"

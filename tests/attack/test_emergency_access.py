@@ -30,6 +30,7 @@ from tests.worlds.duty import delegate, duty_bench
 from tests.worlds.glass import BREAKABLE, REASON, broken, now, waiting
 from tests.worlds.hold import stop
 from tests.worlds.mandate import changed
+from tests.worlds.parts import to_apply
 from tests.worlds.passkey import enrolled, passkey_bench
 from tests.worlds.revocation import revoke_now
 
@@ -172,7 +173,7 @@ async def test_no_yes_is_turned_into_it():
 @pytest.mark.parametrize("signed", ["approve", "other reason", "as it is"])
 async def test_a_passkey_signs_the_verdict_and_the_reason(signed: str):
     bench = await passkey_bench()
-    await apply_registry(bench.walk, bench_documents(BREAKABLE), by="operator")
+    await apply_registry(*to_apply(bench.walk), bench_documents(BREAKABLE), by="operator")
     await bench.issue()
     approval = (await bench.refund(6000)).approval
     assert approval is not None
@@ -266,9 +267,9 @@ async def test_what_does_not_stand_at_the_act_does_not_count(how: str):
             revoke_now(bench, RevocationTarget("key", signing_key("dan").public.thumbprint))
         case "left the group":
             given = changed(bench_documents(BREAKABLE), "Principal", "dan", groups=["audit"])
-            await apply_registry(bench.walk, given, by="operator")
+            await apply_registry(*to_apply(bench.walk), given, by="operator")
         case _:
-            await apply_registry(bench.walk, bench_documents(POLICIES), by="operator")
+            await apply_registry(*to_apply(bench.walk), bench_documents(POLICIES), by="operator")
     assert (await bench.refund(6000)).outcome is None
 
 

@@ -17,6 +17,7 @@ from answerable.flows.walk.moment import moment_now
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.samples import OWNERSHIP, signing_key
+from tests.worlds.parts import to_apply, to_decide, to_list
 from tests.worlds.rule import code_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def standing(bench: Bench, mandate: Mandate) -> str:
 
 def listed(bench: Bench) -> frozenset[tuple[str, str]]:
     _, caller = bench.request("get_case", {"case": "4711"})
-    return list_capabilities(bench.walk, caller, "m-1", "crm")
+    return list_capabilities(*to_list(bench.walk), caller, "m-1", "crm")
 
 
 @pytest.mark.parametrize("how", CHANGES)
@@ -54,15 +55,17 @@ async def test_what_a_changed_document_takes_away_is_neither_listed_nor_called_o
     assert standing(bench, mandate) == "open"
     document: Any = parse(bench.authority.registry.documents()[key])
     changed = {**document, "spec": {**document["spec"], **spec}}
-    await apply_registry(bench.walk, [changed], by="operator")
+    await apply_registry(*to_apply(bench.walk), [changed], by="operator")
     assert await code_of(bench.act()) == code
     assert ("tools/call", "get_case") not in listed(bench)
-    (told,) = possible(await moment_now(bench.walk, "crm.read"), agents=("scout",), resource="")
+    (told,) = possible(await moment_now(*to_decide(bench.walk), "crm.read"), agents=("scout",), resource="")
     assert (told.effect, told.by) == ("deny", (code,))
     # What a person may give is asked of each capability, and takes no mandate away.
     assert standing(bench, mandate) == ("open" if how == "beyond giver" else "fallen")
     again = {"status": "active"} if how == "suspended" else {}
-    await apply_registry(bench.walk, [{**document, "spec": {**document["spec"], **again}}], by="operator")
+    await apply_registry(
+        *to_apply(bench.walk), [{**document, "spec": {**document["spec"], **again}}], by="operator"
+    )
     assert await code_of(bench.act()) == "succeeded"
     assert ("tools/call", "get_case") in listed(bench)
     assert standing(bench, mandate) == "open"

@@ -44,7 +44,7 @@ from tests.worlds.figures import (
     folded,
     ready,
 )
-from tests.worlds.parts import to_oversee
+from tests.worlds.parts import to_govern, to_issue, to_oversee
 from tests.worlds.walk import customers_bench
 
 pytestmark = pytest.mark.anyio
@@ -100,7 +100,9 @@ async def test_who_names_the_task_of_another_use_case_changes_nothing_in_its_fig
     from answerable.testing.samples import AUDIENCE, mandate_terms, signing_key
 
     terms = replace(mandate_terms("m-2"), agent=AgentId("rover"), use_case="finance")
-    await issue_mandate(bench.walk, signed_mandate(terms, audience=AUDIENCE, key=signing_key("alice")))
+    await issue_mandate(
+        *to_issue(bench.walk), signed_mandate(terms, audience=AUDIENCE, key=signing_key("alice"))
+    )
     await bench.act(mandate="m-2", agent="rover")
     before = {group: cell for group, cell in (await cells_of(bench)).items() if group.use_case == "finance"}
     assert before[Group("1", "finance")].alone == 1
@@ -215,7 +217,7 @@ def test_an_end_of_an_intent_that_is_not_there_is_of_no_group():
 @pytest.mark.requirement("STAT-06")
 async def test_an_effect_under_a_schedule_is_traced_to_who_answers_for_it():
     bench = await at_eleven()
-    mandate = await issue_mandate(bench.walk, signed(scheduled(bench)))
+    mandate = await issue_mandate(*to_issue(bench.walk), signed(scheduled(bench)))
     answer = await bench.act("send", MAIL, mandate=mandate.id)
     assert person_behind(bench.recorder, answer.receipt.index) == "alice"
 
@@ -225,7 +227,7 @@ async def test_an_effect_that_was_handed_on_is_traced_by_every_hop():
     bench = await Bench().registered()
     believing(bench)
     mandate = await mandated(bench)
-    answer = await govern_action(bench.walk, *asked(bench, chain_of(bench, mandate)))
+    answer = await govern_action(*to_govern(bench.walk), *asked(bench, chain_of(bench, mandate)))
     assert person_behind(bench.recorder, answer.receipt.index) == "alice"
     (hops,) = [one for one in bench.recorder.ledger.replay() if one.tag == Tag.INTENT]
     assert b'"hops":[{' in hops.leaf

@@ -17,6 +17,7 @@ from answerable.testing.builders import Bench
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from tests.worlds.delegation_lineage import asked
+from tests.worlds.parts import to_apply, to_govern
 from tests.worlds.rule import HUGE, code_of, denied, fired, retried, rule
 from tests.worlds.tree import tree_world
 
@@ -42,16 +43,16 @@ def huge(bench: Bench, node: Any) -> tuple[ActionRequest, VerifiedCaller]:
 async def test_who_hands_on_and_lets_others_be_denied_is_held_with_all_that_act_for_it_by_a_rule_over_mandates():
     world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens")))
     bench = world.bench
-    await apply_registry(bench.walk, [denied(2, over="mandate")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [denied(2, over="mandate")], by="operator")
     root = await world.root()
     nodes = [world.offline(root, taker) for taker in ("rover", "third", "fourth")]
     ends = []
     for node in nodes:
         request, caller = huge(bench, node)
-        ends.append(await code_of(govern_action(bench.walk, request, caller)))
+        ends.append(await code_of(govern_action(*to_govern(bench.walk), request, caller)))
     assert "held.mandate" not in ends
     request, caller = asked(bench, nodes[0].chain, agent="rover")
-    assert await code_of(govern_action(bench.walk, request, caller)) == "held.mandate"
+    assert await code_of(govern_action(*to_govern(bench.walk), request, caller)) == "held.mandate"
     await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     # Each of them was denied once; all of it was for one task.
     assert fired(bench) == [("denials", "held", "mandate", "m-1")]
@@ -73,7 +74,7 @@ async def test_who_hands_on_and_lets_others_be_denied_is_held_with_all_that_act_
 async def test_whoever_was_handed_a_part_has_nobody_above_it_held(ruling: Any):
     world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens")))
     bench = world.bench
-    await apply_registry(bench.walk, [ruling], by="operator")
+    await apply_registry(*to_apply(bench.walk), [ruling], by="operator")
     node = world.offline(await world.root(), "rover")
     for _ in range(4):
         for acting in rovers(bench, node):
@@ -97,4 +98,4 @@ def rovers(bench: Bench, node: Any) -> Any:
         ("get_case", {"case": "4711"}, "m-9"),
     ):
         request, caller = under(bench, node, key, arguments, mandate=mandate)
-        yield govern_action(bench.walk, request, caller)
+        yield govern_action(*to_govern(bench.walk), request, caller)

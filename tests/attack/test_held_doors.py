@@ -23,7 +23,7 @@ from tests.attack.test_revocation_races import NAMES, chained, named
 from tests.worlds.delegation_lineage import asked
 from tests.worlds.enrolment import enrolling, evidence_of, key_of
 from tests.worlds.hold import lift, stop
-from tests.worlds.parts import to_hold
+from tests.worlds.parts import to_govern, to_hold
 from tests.worlds.publication import STOP, guarded, propose, publish
 from tests.worlds.tree import tree_world
 
@@ -54,13 +54,13 @@ async def test_a_hold_on_anything_that_a_chain_came_by_stops_what_was_decided_an
         return submit(entry)
 
     bench.recorder.ledger.submit = held_meanwhile
-    answer = await govern_action(bench.walk, *asked(bench, node.chain))
+    answer = await govern_action(*to_govern(bench.walk), *asked(bench, node.chain))
     assert answer.outcome.status == "not_started"
     assert "was held before the start" in answer.outcome.detail
     assert bench.upstream.effects == []
     bench.recorder.ledger.submit = submit
     with pytest.raises(Refused) as raised:
-        await govern_action(bench.walk, *asked(bench, node.chain))
+        await govern_action(*to_govern(bench.walk), *asked(bench, node.chain))
     assert raised.value.code == f"held.{what.kind}"
 
 
@@ -77,7 +77,7 @@ async def test_what_is_in_flight_below_anything_that_is_held_is_cut_and_named(wh
 
     bench.upstream.before = hangs
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(govern_action, bench.walk, *asked(bench, node.chain))
+        tasks.start_soon(govern_action, *to_govern(bench.walk), *asked(bench, node.chain))
         await started.wait()
         placed = await place_hold(*to_hold(bench.walk), what, by="uid:0")
     [flying] = placed.in_flight

@@ -20,7 +20,7 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.registers import fresh
 from tests.worlds.history import ONE_REFUND, PERMIT, REFUNDS, documents_with, kept, ready, restarted, seen
-from tests.worlds.parts import to_settle
+from tests.worlds.parts import to_apply, to_govern, to_settle
 from tests.worlds.walk import striking
 
 pytestmark = pytest.mark.anyio
@@ -110,7 +110,7 @@ async def test_nothing_that_an_agent_opens_anew_makes_it_forget(anew):
         if isinstance(caller, msgspec.Struct)
         else changed(caller, **anew)
     )
-    await refused(govern_action(bench.walk, action, other), "one")
+    await refused(govern_action(*to_govern(bench.walk), action, other), "one")
     assert len(bench.upstream.effects) == 1
 
 
@@ -224,7 +224,7 @@ async def test_erasing_a_subject_forgets_nothing_that_a_limit_needs():
     assert seen(restarted(bench, register=fresh(SqliteHistoryRegister)), "refunds") == 1
     await bench.issue("m-2", agent="rover")
     for tracker, case in ((summed, "4711"), (on_case, "4712")):
-        await apply_registry(bench.walk, documents_with(REFUNDS, tracker), by="operator")
+        await apply_registry(*to_apply(bench.walk), documents_with(REFUNDS, tracker), by="operator")
         told = await refused(bench.act(arguments={"case": case}), "facts.unknown")
         assert "can no longer be read" in told.reasons[0]
         await bench.act(mandate="m-2", agent="rover")

@@ -15,7 +15,7 @@ from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.disks import FileDisk
 from tests.worlds.history import ONE_REFUND, REFUNDS, documents_with, seen
-from tests.worlds.parts import to_settle
+from tests.worlds.parts import to_apply, to_settle
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HIST-06")]
 
@@ -70,7 +70,7 @@ async def test_after_a_crash_the_values_are_those_of_the_ledger_whatever_was_tak
     clock = ManualClock()
     disk = FileDisk(tmp_path, clock)
     bench = await opened(disk, clock)
-    await apply_registry(bench.walk, documents_with(*TRACKERS, policies=ONE_REFUND), by="operator")
+    await apply_registry(*to_apply(bench.walk), documents_with(*TRACKERS, policies=ONE_REFUND), by="operator")
     await bench.issue(calls_max=50)
     await bench.act()
     await keep_history(bench.recorder.ledger, bench.authority.mandates, bench.counters, bench.clock)

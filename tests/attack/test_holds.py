@@ -17,6 +17,7 @@ from answerable.flows.containment.refuse_held import open_stream, refuse_held
 from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.builders import Bench, bench_documents
 from tests.worlds.hold import REACHING, bench_to_hold, lift, stop
+from tests.worlds.parts import to_list
 from tests.worlds.revocation import act_as_instance
 from tests.worlds.walk import cited
 
@@ -189,7 +190,7 @@ async def test_of_many_in_flight_none_starts_after_the_hold_returned(tmp_path):
 async def test_a_held_agent_gets_no_list_no_stream_no_mandate_and_no_approval():
     bench = await bench_to_hold()
     _, caller = bench.request("get_case", {"case": "4711"})
-    assert list_capabilities(bench.walk, caller, "m-1", "crm")
+    assert list_capabilities(*to_list(bench.walk), caller, "m-1", "crm")
     cut: list[str] = []
     open_stream(
         bench.recorder.ledger,
@@ -206,7 +207,7 @@ async def test_a_held_agent_gets_no_list_no_stream_no_mandate_and_no_approval():
     assert cut == ["stream"]
     assert not bench.live.streams
     assert placed.approvals == (waiting.id,)
-    assert list_capabilities(bench.walk, caller, "m-1", "crm") == frozenset()
+    assert list_capabilities(*to_list(bench.walk), caller, "m-1", "crm") == frozenset()
     for ask in (
         lambda: refuse_held(
             bench.recorder.ledger, bench.authority, bench.walk.verification, caller, "m-1", "crm"
@@ -244,7 +245,7 @@ async def test_a_held_tool_is_in_no_list_and_its_neighbour_still_is(what):
     bench = await bench_to_hold()
     _, caller = bench.request("get_case", {"case": "4711"})
     await stop(bench, what)
-    assert list_capabilities(bench.walk, caller, "m-1", "crm") == {("tools/call", "refund")}
+    assert list_capabilities(*to_list(bench.walk), caller, "m-1", "crm") == {("tools/call", "refund")}
 
 
 @pytest.mark.requirement("HOLD-04")

@@ -51,7 +51,7 @@ async def started_first(bench: Any, workloads: Any, **how: Any) -> Any:
     bench.recorder.ledger = memory_ledger(bench.clock)
     revocations, bench.authority.holds = fresh_ends()
     bench.authority.revocations = revocations
-    authorities = AuthorityChanges(bench.walk, workloads.trust)
+    authorities = AuthorityChanges(bench.walk.recorder, workloads.trust)
     return await restore_ended_authority(workloads, authorities, since=0, others=[log])
 
 
@@ -93,7 +93,7 @@ async def test_a_lift_that_another_process_has_on_record_is_for_that_one_to_put_
     bench.authority.holds = register
     register.place(hold)
     await restore_ended_authority(
-        workloads, AuthorityChanges(bench.walk, workloads.trust), since=0, others=[log]
+        workloads, AuthorityChanges(bench.walk.recorder, workloads.trust), since=0, others=[log]
     )
     assert register.find((SCOUT,), bench.clock.now()) == hold
 

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -35,14 +36,18 @@ def server() -> Iterator[AuthorizationServer]:
         yield running
 
 
-def target_on(server: AuthorizationServer, kept: Path, clock: ManualClock | None = None) -> BuiltTarget:
-    settings = oauth_settings(server, tokens_file=str(kept))
-    return built(settings, world(SECRETS, clock=clock))
+def target_on(
+    server: AuthorizationServer, kept: Path, clock: ManualClock | None = None, *, is_named: bool = True
+) -> BuiltTarget:
+    """is_named: whether the settings name the file; otherwise it is the broker's own."""
+    if is_named:
+        return built(oauth_settings(server, tokens_file=str(kept)), world(SECRETS, clock=clock))
+    return built(oauth_settings(server), replace(world(SECRETS, clock=clock), state_file=kept))
 
 
-def _killed(server: AuthorizationServer, kept: Path, told: Connection, revoked: bool) -> None:
+def _killed(server: AuthorizationServer, kept: Path, told: Connection, revoked: bool, is_named: bool) -> None:
     async def act() -> None:
-        target = target_on(server, kept)
+        target = target_on(server, kept, is_named=is_named)
         credentials = [await target.issuer.issue(order(number)) for number in (1, 2)]
         if revoked:
             await target.issuer.revoke(credentials[1].lease)
@@ -52,20 +57,23 @@ def _killed(server: AuthorizationServer, kept: Path, told: Connection, revoked: 
     anyio.run(act)
 
 
+@pytest.mark.parametrize("is_named", [True, False])
 @pytest.mark.parametrize("revoked", [False, True])
 async def test_a_killed_brokers_tokens_are_named_by_the_next_until_they_end(
-    server: AuthorizationServer, tmp_path: Path, revoked: bool
+    server: AuthorizationServer, tmp_path: Path, revoked: bool, is_named: bool
 ) -> None:
     kept = tmp_path / "tokens"
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("fork").Process(target=_killed, args=(server, kept, there, revoked))
+    process = multiprocessing.get_context("fork").Process(
+        target=_killed, args=(server, kept, there, revoked, is_named)
+    )
     process.start()
     tokens = await anyio.to_thread.run_sync(here.recv)
     await anyio.to_thread.run_sync(process.join)
     assert process.exitcode == -signal.SIGKILL
     assert server.introspected(tokens[0])["active"] is True, "it lives, and nobody has it"
     clock = ManualClock(round(time.time() * 1000))
-    target = target_on(server, kept, clock)
+    target = target_on(server, kept, clock, is_named=is_named)
     left = {order(1).name} if revoked else {order(1).name, order(2).name}
     assert set(await target.issuer.live()) == left
     found = await target.issuer.revoke(order(1).name)

@@ -14,6 +14,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.walk.moment import moment_now
 from tests.worlds.gateway import World, gateway_world, modern, modern_headers
+from tests.worlds.parts import to_apply, to_decide, to_govern
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
@@ -37,7 +38,9 @@ def document_of(world: World, **changes: JSONValue) -> JSONValue:
 
 
 async def told(world: World) -> tuple[str, tuple[str, ...]]:
-    (one,) = possible(await moment_now(world.walk, "crm.read"), agents=("scout",), resource="4711")
+    (one,) = possible(
+        await moment_now(*to_decide(world.walk), "crm.read"), agents=("scout",), resource="4711"
+    )
     return one.effect, one.by
 
 
@@ -62,12 +65,12 @@ async def test_the_gateway_the_walk_and_could_say_the_same_of_an_agent_that_is_n
                 answer = (await http.post(f"{world.url}/mcp/crm", content=CALL, headers=FIELDS)).json()
                 assert not answer["result"]["isError"], answer
             assert (await told(world))[0] == "allow"
-            await apply_registry(world.walk, [document_of(world, **change)], by="operator")
+            await apply_registry(*to_apply(world.walk), [document_of(world, **change)], by="operator")
             for http in ways:
                 answer = await http.post(f"{world.url}/mcp/crm", content=CALL, headers=FIELDS)
                 assert (answer.status_code, json.loads(answer.text)["error"]["data"]["code"]) == (401, CODE)
             # What was proved before is refused in the walk, by the same word.
             with pytest.raises(Refused) as refused:
-                await govern_action(world.walk, *proved[0])
+                await govern_action(*to_govern(world.walk), *proved[0])
             assert refused.value.code == CODE
             assert await told(world) == ("deny", (CODE,))

@@ -32,6 +32,7 @@ from tests.worlds.enrolment import (
     workloads_over,
 )
 from tests.worlds.gateway import until
+from tests.worlds.parts import to_apply
 
 pytestmark = pytest.mark.anyio
 SCOUT = AgentId("scout")
@@ -358,7 +359,7 @@ async def test_the_sweep_ends_what_lives_of_an_agent_that_is_out_of_force_howeve
     live = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
     documents = with_status(attested_documents(), "scout", "suspended")
     await end_instance(workloads, live.id, because="asked")
-    await apply_registry(bench.walk, documents, by="operator")
+    await apply_registry(*to_apply(bench.walk), documents, by="operator")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: follow_standing(workloads, poll_seconds=0.002, sweep_seconds=0.005))
         await anyio.sleep(0.05)

@@ -19,6 +19,7 @@ from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.builders import Bench
 from tests.attack.test_brokered_walk import GRANTS, AskedBroker, Watching
 from tests.worlds.enrolment import attested_documents, enrolling, evidence_of
+from tests.worlds.parts import to_govern
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LEASE-16")]
 
@@ -46,7 +47,7 @@ async def an_instance(workloads: Workloads, number: int) -> SpiffeId:
 async def act_as(bench: Bench, instance: SpiffeId) -> None:
     action, caller = bench.request("get_case", {"case": "4711"})
     identity = CallerIdentity(instance=str(instance), source="unix", grade="kernel", key="K" * 43)
-    await govern_action(bench.walk, action, msgspec.structs.replace(caller, identity=identity))
+    await govern_action(*to_govern(bench.walk), action, msgspec.structs.replace(caller, identity=identity))
 
 
 async def test_what_an_instance_ends_for_ends_its_leases_first():

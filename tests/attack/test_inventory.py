@@ -38,6 +38,7 @@ from tests.worlds.enrolment import (
     served_documents,
     signed_body,
 )
+from tests.worlds.parts import to_apply, to_govern
 
 SCOUT = AgentId("scout")
 THIS_PROGRAM = f"unix:path:{os.path.realpath(sys.executable)}"
@@ -99,7 +100,7 @@ async def test_what_a_server_offers_and_nobody_registered_is_listed_refused_and_
     )
     action, caller = bench.request("drop_all", {"case": "4711"})
     with pytest.raises(Refused) as refused:
-        await govern_action(bench.walk, action, caller)
+        await govern_action(*to_govern(bench.walk), action, caller)
     assert refused.value.code == "capability.unknown"
     assert bench.upstream.effects == []
     keep_discovered_assets(bench.walk.verification.sightings, register)
@@ -108,7 +109,7 @@ async def test_what_a_server_offers_and_nobody_registered_is_listed_refused_and_
         ("tool", "crm/drop_all", "agent scout"),
     }
     # Registered, it is gone at once from what is shown, and with the next write from the register.
-    await apply_registry(bench.walk, [capability("crm.drop", "drop_all")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [capability("crm.drop", "drop_all")], by="operator")
     assert unregistered(bench.authority.registry, register) == []
     keep_discovered_assets(
         bench.walk.verification.sightings,
@@ -116,7 +117,7 @@ async def test_what_a_server_offers_and_nobody_registered_is_listed_refused_and_
         offered=offered_tools(
             bench.authority.registry, bench.walk.verification.upstream, bench.clock, looked
         ),
-        walk=bench.walk,
+        registry=bench.authority.registry,
     )
     assert list(register.all()) == []
     # A list that is read anew is looked at anew.
@@ -155,7 +156,9 @@ async def test_neither_a_server_nor_an_agent_buries_what_others_saw(tmp_path: Pa
                 "tool", name, bench.clock.now(), source="agent scout", grade="gateway", how="asked for"
             )
         with pytest.raises(Refused):
-            await govern_action(bench.walk, structs.replace(action, target=f"asked-{number}"), caller)
+            await govern_action(
+                *to_govern(bench.walk), structs.replace(action, target=f"asked-{number}"), caller
+            )
         keep_discovered_assets(bench.walk.verification.sightings, register)
     found = unregistered(bench.authority.registry, register)
     by_source = {
@@ -245,8 +248,8 @@ async def test_whoever_asks_to_be_enrolled_and_is_nobody_is_listed_refused_and_l
         assert batch.take() == ()
         # Registered and enrolled, it leaves, though by its name nobody can tell what its path is.
         ours = {**nobody, "scout": [[THIS_PROGRAM, f"unix:uid:{os.getuid()}"]]}
-        await apply_registry(world.walk, served_documents(tmp_path, ours, "refuse"), by="operator")
+        await apply_registry(*to_apply(world.walk), served_documents(tmp_path, ours, "refuse"), by="operator")
         async with world.client(uds=True) as client:
             await client.enrol(await client.challenge(), key=key, attestation=UNIX)
-        keep_discovered_assets(batch, register, walk=world.walk)
+        keep_discovered_assets(batch, register, registry=world.walk.authority.registry)
         assert list(register.all()) == []

@@ -17,7 +17,7 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.ports.worlds import ANYTHING, Plan
 from tests.attack.test_last_look import BY_NAME, acted_while
 from tests.worlds.authority_source import Sourced, sourced
-from tests.worlds.parts import to_hold
+from tests.worlds.parts import to_govern, to_hold, to_plan
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-61")]
 
@@ -43,7 +43,7 @@ async def planned(*, checked_each: int = 1) -> Sourced:
     """An action that was done once, whose plan is kept."""
     of = await sourced(BY_NAME["an agent is held"])
     of.walk.verification.plans = Plans(checked_each=checked_each)
-    find_plan(of.walk, *of.asked())
+    find_plan(*to_plan(of.walk), *of.asked())
     return of
 
 
@@ -65,11 +65,11 @@ async def test_a_kept_plan_that_differs_refuses_the_action_drops_all_plans_and_i
     spoil(of, field)
     if field == "definition":
         # What a server offers is compared at each action, and the plan made anew where it is another.
-        await govern_action(of.walk, *of.asked())
+        await govern_action(*to_govern(of.walk), *of.asked())
         assert of.walk.verification.plans.difference is None
         return
     with pytest.raises(Broken, match=field) as raised:
-        await govern_action(of.walk, *of.asked())
+        await govern_action(*to_govern(of.walk), *of.asked())
     assert (raised.value.code, raised.value.effect, raised.value.retry) == ("plan.differs", "none", False)
     assert len(of.bench.upstream.effects) == before
     assert len(of.bench.entries(Tag.INTENT)) == intents
@@ -77,11 +77,11 @@ async def test_a_kept_plan_that_differs_refuses_the_action_drops_all_plans_and_i
     told = of.walk.verification.plans.difference
     assert (told.count, field in told.what, told.at) == (1, True, of.bench.clock.now())
     # Whoever asks again is verified anew.
-    assert (await govern_action(of.walk, *of.asked())).outcome.status == "succeeded"
+    assert (await govern_action(*to_govern(of.walk), *of.asked())).outcome.status == "succeeded"
     assert len(of.bench.upstream.effects) == before + 1
     spoil(of, field)
     with pytest.raises(Broken):
-        await govern_action(of.walk, *of.asked())
+        await govern_action(*to_govern(of.walk), *of.asked())
     assert of.walk.verification.plans.difference.count == 2
 
 
@@ -95,7 +95,7 @@ async def test_a_change_that_moves_no_epoch_is_found(name: str):
     await BY_NAME[name].change(of)
     of.walk.verification.worlds.epoch = of.walk.verification.worlds.reread = lambda: epoch
     with pytest.raises(Broken) as raised:
-        await govern_action(of.walk, *of.asked())
+        await govern_action(*to_govern(of.walk), *of.asked())
     assert raised.value.code == "plan.differs"
     assert len(of.bench.upstream.effects) == before
 
@@ -106,7 +106,7 @@ async def test_a_plan_that_is_found_to_differ_at_the_last_look_starts_nothing():
 
     async def happens() -> None:
         of.walk.verification.worlds.change(frozenset({ANYTHING}))
-        find_plan(of.walk, *of.asked())
+        find_plan(*to_plan(of.walk), *of.asked())
         spoil(of, "judged")
 
     with pytest.raises(Broken) as raised:
@@ -124,7 +124,7 @@ async def test_what_changed_during_the_check_is_no_difference():
     # The change came after the look at the epoch, and before the check.
     seen = iter([epoch, epoch])
     of.walk.verification.worlds.epoch = lambda: next(seen, None) or looked()
-    plan = find_plan(of.walk, *of.asked())
+    plan = find_plan(*to_plan(of.walk), *of.asked())
     assert [hold.what.name for hold in plan.judged.holds] == ["scout"]
     assert of.walk.verification.plans.difference is None
 
@@ -135,9 +135,9 @@ async def test_one_of_so_many_is_checked():
     spoil(of, "judged")
     asked = of.asked()
     for _ in range(CHECKED_EACH - 1):
-        find_plan(of.walk, *asked)
+        find_plan(*to_plan(of.walk), *asked)
     with pytest.raises(Broken):
-        find_plan(of.walk, *asked)
+        find_plan(*to_plan(of.walk), *asked)
     for _ in range(CHECKED_EACH):
-        find_plan(of.walk, *asked)
+        find_plan(*to_plan(of.walk), *asked)
     assert of.walk.verification.plans.difference.count == 1

@@ -41,6 +41,7 @@ from tests.worlds.keys import (
     signed_by,
 )
 from tests.worlds.ledger_files import SMALL
+from tests.worlds.parts import to_apply
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +60,7 @@ async def test_what_is_not_shown_is_counted_and_never_taken_for_right():
 @pytest.mark.requirement("KEYS-04")
 async def test_a_change_between_that_hides_what_it_says_leaves_it_open():
     bench = await registered()
-    await apply_registry(bench.walk, [person("bob", "bob", "bob-2")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [person("bob", "bob", "bob-2")], by="operator")
     await answered(bench)
     between = index_of(bench, Tag.REGISTRY_CHANGE)
     first = reference(bench, index_of(bench, Tag.REGISTRY_CHANGE, 0))

@@ -15,6 +15,7 @@ from answerable.flows.walk.find_plan import find_plan
 from answerable.flows.walk.govern_action import govern_action
 from answerable.ports.worlds import ANYTHING
 from tests.worlds.authority_source import SOURCES, Source, Sourced, apply_elsewhere, sourced
+from tests.worlds.parts import to_govern, to_plan
 
 pytestmark = pytest.mark.anyio
 BY_NAME = {one.name: one for one in SOURCES}
@@ -45,7 +46,7 @@ async def acted_while(of: Sourced, happens):
         return Later(submitted, happens)
 
     ledger.submit = on_its_way
-    return await govern_action(of.walk, *of.asked())
+    return await govern_action(*to_govern(of.walk), *of.asked())
 
 
 @pytest.mark.requirement("HOUSE-12")
@@ -70,8 +71,8 @@ async def test_what_ends_between_the_decision_and_the_start_starts_nothing(name:
 
 async def kept(of: Sourced):
     """The plan that the action has from when it was done last, which nothing has changed since."""
-    found = find_plan(of.walk, *of.asked())
-    assert find_plan(of.walk, *of.asked()) is found
+    found = find_plan(*to_plan(of.walk), *of.asked())
+    assert find_plan(*to_plan(of.walk), *of.asked()) is found
     return found
 
 
@@ -86,7 +87,7 @@ async def test_a_plan_that_was_kept_lets_nothing_through_that_ended_since(name: 
     await source.change(of)
     outcome = None
     with suppress(Refused, Unavailable):
-        outcome = (await govern_action(of.walk, *of.asked())).outcome
+        outcome = (await govern_action(*to_govern(of.walk), *of.asked())).outcome
     assert of.walk.verification.worlds.epoch() != plan.epoch
     # Refused, asked of people again, or not started where only the start looks at it.
     assert (outcome is not None and outcome.status == "succeeded") is not bool(source.says)
@@ -112,7 +113,7 @@ async def test_an_action_waits_for_what_another_process_applied_and_is_decided_b
     before = len(of.bench.upstream.effects)
     await kept(of)
     await apply_elsewhere(of)
-    acting = asyncio.create_task(govern_action(of.walk, *of.asked()))
+    acting = asyncio.create_task(govern_action(*to_govern(of.walk), *of.asked()))
     await asyncio.sleep(0)
     assert not acting.done()
     assert len(of.walk.policies.registered) == 1
@@ -136,7 +137,7 @@ async def test_an_action_that_waits_too_long_for_them_has_no_effect_and_says_so(
     before = len(of.bench.upstream.effects)
     await apply_elsewhere(of)
     with pytest.raises(Unavailable) as raised:
-        await govern_action(of.walk, *of.asked())
+        await govern_action(*to_govern(of.walk), *of.asked())
     assert (raised.value.code, raised.value.effect) == ("registry.coming", "none")
     assert len(of.bench.upstream.effects) == before
     assert of.walk.policies.registered == []

@@ -28,6 +28,7 @@ from answerable.flows.policy import simulate_policy as turns
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.lease_side import LeaseSide
 from answerable.testing.builders import Bench, bench_documents
+from tests.worlds.parts import to_apply
 
 pytestmark = pytest.mark.anyio
 
@@ -143,7 +144,7 @@ async def test_what_was_used_of_another_template_is_not_counted_under_this_one()
     other = {"cases": [{"id": "{argument.case}", "by": "{agent}"}], "rows": 50}
     bench = await a_bench(other)
     await acts(bench, told("cases/0", grants=other))
-    await apply_registry(bench.walk, documents(GRANTS), by="operator")
+    await apply_registry(*to_apply(bench.walk), documents(GRANTS), by="operator")
     await acts(bench, told("rows"))
     tally = await tally_of(bench)
     assert (tally.told, tally.elsewise) == (1, 1)
@@ -225,7 +226,7 @@ async def test_what_a_capability_did_before_it_had_a_lease_is_not_counted():
     await bench.issue()
     await acts(bench, Outcome(status="succeeded", result={}))
     bench.live.leases = LeaseSide(broker="broker", asks=TellingBroker())
-    await apply_registry(bench.walk, documents(), by="operator")
+    await apply_registry(*to_apply(bench.walk), documents(), by="operator")
     assert await tally_of(bench) == UseTally()
 
 
@@ -238,7 +239,7 @@ async def test_an_action_that_lacks_what_a_later_template_is_filled_from_had_ano
     for one in later:
         if one["kind"] == "Capability":
             one["spec"]["arguments"] = [*one["spec"].get("arguments", []), {"name": "note", "type": "string"}]
-    await apply_registry(bench.walk, later, by="operator")
+    await apply_registry(*to_apply(bench.walk), later, by="operator")
     tally = await tally_of(bench)
     assert (tally.told, tally.elsewise) == (0, 1)
 
@@ -251,7 +252,7 @@ async def test_a_whole_number_fills_a_template_as_it_did_then():
     for one in found:
         if one["kind"] == "Capability" and one["spec"]["target"] == "refund":
             one["spec"]["lease"] = {"grants": grants}
-    await apply_registry(bench.walk, found, by="operator")
+    await apply_registry(*to_apply(bench.walk), found, by="operator")
     scope = filled(grants, {"argument.amount": "1200"})
     record = use_record(Used(frozenset({"amounts/0"})), scope.hex)
     bench.upstream.answer = lambda _: Outcome(status="succeeded", result={}, used=record)
@@ -298,7 +299,7 @@ async def test_what_another_process_wrote_was_used_as_well_and_is_never_taken_fo
     plain["spec"]["server"] = "own"
     (server,) = [one for one in bench_documents() if one["kind"] == "Server"]
     own = {**server, "metadata": {"name": "own"}}
-    await apply_registry(bench.walk, [own, plain], by="operator")
+    await apply_registry(*to_apply(bench.walk), [own, plain], by="operator")
     other.walk.recorder.subject_keys = bench.recorder.subject_keys
     other.walk.live.leases = LeaseSide(broker="broker", asks=TellingBroker())
     await other.issue()

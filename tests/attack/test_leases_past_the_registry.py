@@ -14,6 +14,7 @@ from answerable.flows.state.lease_side import LeaseSide
 from answerable.testing.builders import Bench
 from answerable.wiring.following import following_registry
 from tests.attack.test_brokered_walk import AskedBroker, a_bench, documents
+from tests.worlds.parts import to_apply
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LEASE-17")]
 
@@ -78,7 +79,7 @@ async def test_a_lease_ends_with_what_the_registry_takes_away(changes, why):
         while bench.live.leases.owed_all:  # noqa: ASYNC110 - what is waited for has no event
             await anyio.sleep(0.01)
         assert broker.asked == [], "it stands so far"
-        await apply_registry(bench.walk, changes, by="operator")
+        await apply_registry(*to_apply(bench.walk), changes, by="operator")
         with anyio.fail_after(5):
             while not broker.asked:  # noqa: ASYNC110 - likewise
                 await anyio.sleep(0.01)

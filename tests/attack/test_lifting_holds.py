@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, holdable
+from answerable.core.containment.hold import EVERYTHING, ID_BYTES, Hold, HoldId, hold_id, holdable, placed_by
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
 from answerable.flows.containment.lift_hold import lift_hold
@@ -118,6 +118,36 @@ async def test_who_is_held_or_revoked_lifts_nothing_while_everything_stands_stil
         await lift(bench, first, "bob")
     assert raised.value.code == "held.owner"
     assert (await lift(bench, first, "carol")).lifted_at
+
+
+@pytest.mark.requirement("HOLD-06")
+async def test_a_lift_names_what_was_held_as_the_hold_did_and_a_person_by_a_pseudonym():
+    bench = await bench_to_hold()
+    for what in (holdable("owner", "bob"), holdable("agent", "scout")):
+        await lift(bench, (await stop(bench, what, by="alice")).hold, "carol")
+    person, agent = [
+        (placed["name"], lifted["name"])
+        for placed, lifted in zip(bench.entries(Tag.HOLD_PLACED), bench.entries(Tag.HOLD_LIFTED), strict=True)
+    ]
+    assert person[0] == person[1] != "bob"
+    assert agent == ("scout", "scout")
+
+
+@pytest.mark.requirement("HOLD-06")
+async def test_a_lift_says_nothing_of_a_rule_that_is_not_on_record_to_have_fired():
+    bench = await bench_to_hold()
+    placed = Hold(
+        id=hold_id(bench.walk.entropy.bytes(ID_BYTES)),
+        what=holdable("agent", "scout"),
+        at=bench.clock.now(),
+        by=placed_by("denials"),
+        source="rule",
+        rule="denials",
+    )
+    bench.authority.holds.place(placed)
+    assert (await lift(bench, placed, "bob")).lifted_at
+    [said] = bench.entries(Tag.HOLD_LIFTED)
+    assert not {"rule", "rule_owner"} & said.keys()
 
 
 @pytest.mark.requirement("HOLD-06")

@@ -18,10 +18,8 @@ from answerable.core.registry.parsing.active import faults_of
 from answerable.errors import AnswerableError, Refused
 from answerable.flows.approval.answer_approval import answer_approval
 from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
-from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.flows.state.verify_person import PersonVerifier
-from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.builders import Bench, nonce_for
 from answerable.testing.clock import START
@@ -35,6 +33,7 @@ from tests.worlds.mandate import (
     changed,
     documents,
     for_alice,
+    issued_from,
     jwk,
     shown,
     without_alice,
@@ -74,7 +73,7 @@ async def at_eleven() -> Bench:
 @pytest.mark.requirement("MISSION-05")
 async def test_a_schedule_gives_its_task_once_and_its_owner_answers_for_it():
     made = await at_eleven()
-    mandate = await issue_mandate(made.walk, signed(scheduled(made)))
+    mandate = await issued_from(made, signed(scheduled(made)))
     assert mandate.id == "schedule.nightly.20261118T1100Z"
     assert mandate.purpose == "Mail the report of 2026-11-18 to example.com"
     await made.act("send", MAIL, mandate=mandate.id)
@@ -85,7 +84,7 @@ async def test_a_schedule_gives_its_task_once_and_its_owner_answers_for_it():
     assert "Schedule nightly, owned by alice gave agent scout" in text
     assert "for schedule nightly, owned by alice under mandate" in text
     assert "intent sha-256:" in text
-    assert await refusal(issue_mandate(made.walk, signed(scheduled(made)))) == "mandate.duplicate"
+    assert await refusal(issued_from(made, signed(scheduled(made)))) == "mandate.duplicate"
     assert any(line.kind == "intent" for line in reconstruct_timeline(
         made.walk.recorder.ledger.replay(), "alice", made.walk.recorder.subject_keys.find
     ))  # fmt: skip
@@ -96,7 +95,7 @@ async def test_a_schedule_gives_its_task_once_and_its_owner_answers_for_it():
 async def test_outside_its_window_a_schedule_gives_nothing(minutes: int):
     made = await at_eleven()
     made.clock.advance(minutes * 60)
-    code = await refusal(issue_mandate(made.walk, signed(scheduled(made))))
+    code = await refusal(issued_from(made, signed(scheduled(made))))
     assert code in ("mandate.not_due", "mandate.expired")
 
 
@@ -106,7 +105,7 @@ async def test_a_mandate_for_the_next_time_is_not_given_before_it():
     later = UnixMillis(DUE + 24 * 60 * MINUTE)
     current = made.walk.authority.registry.current
     terms = scheduled_terms(current.schedules["nightly"], current.templates["mail-report"], start=later)
-    assert await refusal(issue_mandate(made.walk, signed(terms))) == "mandate.not_due"
+    assert await refusal(issued_from(made, signed(terms))) == "mandate.not_due"
 
 
 OTHER_TERMS = {
@@ -129,7 +128,7 @@ OTHER_TERMS = {
 @pytest.mark.parametrize("name", OTHER_TERMS)
 async def test_the_key_of_a_schedule_signs_nothing_but_its_template(name: str):
     made = await at_eleven()
-    code = await refusal(issue_mandate(made.walk, signed(scheduled(made, **OTHER_TERMS[name]))))
+    code = await refusal(issued_from(made, signed(scheduled(made, **OTHER_TERMS[name]))))
     assert code in ("mandate.schedule", "mandate.not_due")
     assert not list(made.walk.authority.mandates.all())
 
@@ -137,13 +136,13 @@ async def test_the_key_of_a_schedule_signs_nothing_but_its_template(name: str):
 @pytest.mark.requirement("MISSION-05")
 async def test_neither_a_person_signs_for_a_schedule_nor_a_schedule_for_a_person():
     made = await at_eleven()
-    assert await refusal(issue_mandate(made.walk, signed(scheduled(made), "alice"))) == "mandate.key"
+    assert await refusal(issued_from(made, signed(scheduled(made), "alice"))) == "mandate.key"
     as_alice = replace(mandate_terms(), principal=PrincipalId("alice"))
-    assert await refusal(issue_mandate(made.walk, signed(as_alice))) == "mandate.key"
+    assert await refusal(issued_from(made, signed(as_alice))) == "mandate.key"
     taken = replace(mandate_terms("schedule.nightly.20261119T1100Z"), principal=PrincipalId("alice"))
-    assert await refusal(issue_mandate(made.walk, signed(taken, "alice"))) == "mandate.reserved_id"
+    assert await refusal(issued_from(made, signed(taken, "alice"))) == "mandate.reserved_id"
     unknown = replace(scheduled(made), principal=PrincipalId("schedule:nobody"))
-    assert await refusal(issue_mandate(made.walk, signed(unknown))) == "mandate.key"
+    assert await refusal(issued_from(made, signed(unknown))) == "mandate.key"
 
 
 ENDS = {
@@ -175,9 +174,9 @@ ENDS = {
 @pytest.mark.parametrize("name", ENDS)
 async def test_what_a_schedule_gave_ends_with_its_documents(name: str):
     made = await at_eleven()
-    mandate = await issue_mandate(made.walk, signed(scheduled(made)))
+    mandate = await issued_from(made, signed(scheduled(made)))
     await made.act("send", MAIL, mandate=mandate.id)
-    await apply_registry(made.walk, ENDS[name](documents()), by="operator")
+    await made.apply(ENDS[name](documents()))
     with pytest.raises(Refused) as told:
         await made.act("send", MAIL, mandate=mandate.id)
     assert told.value.code in (
@@ -194,8 +193,8 @@ async def test_who_owns_a_schedule_cannot_approve_what_runs_under_it():
         "resource);\n"
     )
     made = await at_eleven()
-    await apply_registry(made.walk, changed(documents(), "PolicySet", "house", policies=asks), by="operator")
-    mandate = await issue_mandate(made.walk, signed(scheduled(made)))
+    await made.apply(changed(documents(), "PolicySet", "house", policies=asks))
+    mandate = await issued_from(made, signed(scheduled(made)))
     approval = (await made.act("send", MAIL, mandate=mandate.id)).approval
     assert approval is not None
 
@@ -232,7 +231,7 @@ async def test_who_owns_a_schedule_cannot_approve_what_runs_under_it():
 @pytest.mark.requirement("MISSION-06")
 async def test_an_application_gives_a_mandate_for_the_person_who_consents_to_these_terms():
     made = await bench()
-    mandate = await issue_mandate(made.walk, shown(for_alice()))
+    mandate = await issued_from(made, shown(for_alice()))
     assert (mandate.principal, mandate.application) == ("alice", "portal")
     await made.act(mandate=mandate.id)
     lines = reconstruct_timeline(
@@ -271,7 +270,7 @@ async def test_an_id_token_counts_for_one_person_one_moment_and_one_mandate(name
     other, code = REPLAYS[name]
     made = await bench()
     size = made.walk.recorder.ledger.size
-    assert await refusal(issue_mandate(made.walk, shown(for_alice(), **other))) == code
+    assert await refusal(issued_from(made, shown(for_alice(), **other))) == code
     assert made.walk.recorder.ledger.size == size
     assert not list(made.walk.authority.mandates.all())
 
@@ -280,41 +279,41 @@ async def test_an_id_token_counts_for_one_person_one_moment_and_one_mandate(name
 async def test_the_same_token_does_not_give_a_second_mandate():
     made = await bench()
     token = shown(for_alice())
-    await issue_mandate(made.walk, token)
-    assert await refusal(issue_mandate(made.walk, token)) == "mandate.duplicate"
+    await issued_from(made, token)
+    assert await refusal(issued_from(made, token)) == "mandate.duplicate"
 
 
 @pytest.mark.requirement("MISSION-06")
 async def test_an_application_signs_for_nobody_who_showed_nothing():
     made = await bench()
     bare = signed_mandate(for_alice(), audience=AUDIENCE, key=signing_key("portal"))
-    assert await refusal(issue_mandate(made.walk, bare)) == "mandate.malformed"
+    assert await refusal(issued_from(made, bare)) == "mandate.malformed"
     loose = signed_mandate(
         replace(mandate_terms(), id_token="a.b.c"), audience=AUDIENCE, key=signing_key("alice")
     )
-    assert await refusal(issue_mandate(made.walk, loose)) == "mandate.malformed"
+    assert await refusal(issued_from(made, loose)) == "mandate.malformed"
     schedule = replace(scheduled(made), application="portal", id_token="a.b.c")
-    assert await refusal(issue_mandate(made.walk, signed(schedule, "portal"))) == "mandate.malformed"
+    assert await refusal(issued_from(made, signed(schedule, "portal"))) == "mandate.malformed"
     made.walk.asking.people = None
-    assert await refusal(issue_mandate(made.walk, shown(for_alice()))) == "person.issuer"
+    assert await refusal(issued_from(made, shown(for_alice()))) == "person.issuer"
 
 
 @pytest.mark.requirement("MISSION-06")
 async def test_an_application_serves_only_its_use_cases_and_a_person_who_may_issue():
     made = await bench()
     more = changed(documents(), "Application", "portal", status="disabled")
-    await apply_registry(made.walk, more, by="operator")
-    assert await refusal(issue_mandate(made.walk, shown(for_alice()))) == "mandate.key"
+    await made.apply(more)
+    assert await refusal(issued_from(made, shown(for_alice()))) == "mandate.key"
     other = changed(
         changed(documents(), "Principal", "dan", oidc={"issuer": "https://login.test", "subject": "dan"}),
         "Principal",
         "alice",
         oidc={"issuer": "https://login.test", "subject": "somebody"},
     )
-    await apply_registry(made.walk, other, by="operator")
+    await made.apply(other)
     as_dan = replace(for_alice(), principal=PrincipalId("dan"))
-    assert await refusal(issue_mandate(made.walk, shown(as_dan, sub="dan"))) == "mandate.not_an_issuer"
-    assert await refusal(issue_mandate(made.walk, shown(for_alice()))) == "mandate.other_person"
+    assert await refusal(issued_from(made, shown(as_dan, sub="dan"))) == "mandate.not_an_issuer"
+    assert await refusal(issued_from(made, shown(for_alice()))) == "mandate.other_person"
 
 
 @pytest.mark.requirement("MISSION-06")
@@ -322,12 +321,12 @@ async def test_only_providers_that_the_settings_name_speak_for_people():
     made = await bench()
     elsewhere = {"issuer": "https://evil.test", "subject": SUBJECT}
     known = changed(documents(), "Principal", "alice", oidc=elsewhere)
-    await apply_registry(made.walk, known, by="operator")
+    await made.apply(known)
     token = shown(for_alice(), iss="https://evil.test")
-    assert await refusal(issue_mandate(made.walk, token)) == "person.issuer"
+    assert await refusal(issued_from(made, token)) == "person.issuer"
     issuer = PersonIssuer(issuer="https://evil.test", audience=CLIENT)
     made.walk.asking.people = PersonVerifier(clock=made.clock, keys=FixedKeys(), issuers=(issuer,))
-    assert await refusal(issue_mandate(made.walk, token)) == "person.issuer"
+    assert await refusal(issued_from(made, token)) == "person.issuer"
 
 
 @pytest.mark.requirement("MISSION-06")
@@ -339,7 +338,7 @@ async def test_what_is_no_id_token_shows_nobody(text: str, code: str):
     made = await bench()
     terms = replace(for_alice(), id_token=text)
     token = signed_mandate(terms, audience=AUDIENCE, key=signing_key("portal"))
-    assert await refusal(issue_mandate(made.walk, token)) == code
+    assert await refusal(issued_from(made, token)) == code
 
 
 @pytest.mark.requirement("MISSION-06")
@@ -347,8 +346,8 @@ async def test_an_application_of_another_use_case_signs_nothing_for_this_one():
     made = await bench()
     sales = document("UseCase", "sales", {"purpose": "Sell", "ownership": dict(OWNERSHIP)})
     other = changed([*documents(), sales], "Application", "portal", useCases=["sales"])
-    await apply_registry(made.walk, other, by="operator")
-    assert await refusal(issue_mandate(made.walk, shown(for_alice()))) == "mandate.application"
+    await made.apply(other)
+    assert await refusal(issued_from(made, shown(for_alice()))) == "mandate.application"
 
 
 PERSON_ENDS = {
@@ -365,9 +364,9 @@ PERSON_ENDS = {
 @pytest.mark.parametrize("name", PERSON_ENDS)
 async def test_what_an_application_gave_ends_with_its_person_and_with_itself(name: str):
     made = await bench()
-    mandate = await issue_mandate(made.walk, shown(for_alice()))
+    mandate = await issued_from(made, shown(for_alice()))
     await made.act(mandate=mandate.id)
-    await apply_registry(made.walk, PERSON_ENDS[name](documents()), by="operator")
+    await made.apply(PERSON_ENDS[name](documents()))
     with pytest.raises(Refused):
         await made.act(mandate=mandate.id)
 
@@ -385,9 +384,9 @@ async def test_a_subject_that_two_people_claim_belongs_to_neither():
 async def test_what_gave_a_task_stops_with_the_person_who_answers_for_it(kind, name):
     bobs = {**OWNERSHIP, "owner": "bob", "backupOwner": "alice"}
     made = await bench()
-    await apply_registry(made.walk, changed(documents(), kind, name, ownership=bobs), by="operator")
+    await made.apply(changed(documents(), kind, name, ownership=bobs))
     token = signed(scheduled(made)) if kind == "Schedule" else shown(for_alice())
-    mandate = await issue_mandate(made.walk, token)
+    mandate = await issued_from(made, token)
     asked = ("send", MAIL) if kind == "Schedule" else ()
     await made.act(*asked, mandate=mandate.id)
     stopped = await revoke_authority(
@@ -397,4 +396,4 @@ async def test_what_gave_a_task_stops_with_the_person_who_answers_for_it(kind, n
     assert stopped.mandates == (mandate.id,)
     assert len(stopped.done) == 1
     assert await refusal(made.act(*asked, mandate=mandate.id)) == "revoked.owner"
-    assert await refusal(issue_mandate(made.walk, token)) in ("revoked.owner", "mandate.duplicate")
+    assert await refusal(issued_from(made, token)) in ("revoked.owner", "mandate.duplicate")

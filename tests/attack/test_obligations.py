@@ -13,6 +13,7 @@ from answerable.errors import Refused
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import with_spending
 from tests.worlds.obligation import SECRET, answers, bench_with, everything, obliging, story
+from tests.worlds.parts import to_govern
 from tests.worlds.walk import fields_of
 
 pytestmark = pytest.mark.anyio
@@ -91,7 +92,7 @@ async def test_progress_carries_numbers_and_no_words():
         bench = await bench_with(policy)
         bench.walk.verification.upstream = Telling(bench.upstream)
         action, caller = bench.request("get_case", {"case": "4711"})
-        await govern_action(bench.walk, action, caller, progress=progress)
+        await govern_action(*to_govern(bench.walk), action, caller, progress=progress)
         assert heard[-1] == (1, 2, wanted)
 
 

@@ -20,6 +20,7 @@ from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import Bench, bench_documents, nonce_for
 from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.samples import AUDIENCE, signing_key
+from tests.worlds.parts import to_list
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SHARD-04")]
 
@@ -94,8 +95,8 @@ async def test_nothing_is_listed_under_a_mandate_of_another_shard():
     await a.issue()
     b = beside(a)
     _, caller = a.request("get_case", {"case": "4711"})
-    assert list_capabilities(a.walk, caller, "m-1", "crm")
-    assert not list_capabilities(b.walk, caller, "m-1", "crm")
+    assert list_capabilities(*to_list(a.walk), caller, "m-1", "crm")
+    assert not list_capabilities(*to_list(b.walk), caller, "m-1", "crm")
 
 
 async def test_a_token_for_one_shard_is_not_taken_in_by_another():

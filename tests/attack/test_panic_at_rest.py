@@ -6,8 +6,8 @@ import ctypes
 import math
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from answerable.adapters.panic_file import keep_ready, press, watch
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.containment.hold import EVERYTHING
 from answerable.core.containment.press import FILE, READY
+from answerable.flows.containment.trigger_emergency_stop import trigger_emergency_stop
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.wiring import stops
@@ -175,6 +176,100 @@ async def test_a_file_that_is_made_and_then_dated_has_one_hold(tmp_path, looks, 
     assert len(list(bench.authority.holds.all())) == 1
 
 
+@contextmanager
+def making(directory: Path) -> Iterator[int]:
+    """A `touch` that is held up between its steps: it creates the file, dates it, and closes it."""
+    descriptor = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def rules_of(bench: Bench) -> list[str]:
+    return [one.rule for one in bench.authority.holds.all()]
+
+
+async def looked_at(looks: list[int]) -> None:
+    seen = len(looks)
+    await until(lambda: len(looks) > seen + 2, seconds=60)
+
+
+@linux
+async def test_a_touch_that_is_held_up_has_one_hold_and_the_next_touch_one_more(tmp_path, looks, told):
+    bench = await bench_to_hold(clock=ManualClock(SystemClock().now()))
+    async with following(bench, tmp_path, looks) as held:
+        with making(tmp_path) as file:
+            await until(held, seconds=60)
+            for _ in range(2):
+                await looked_at(looks)
+                os.utime(file)
+        await looked_at(looks)
+        assert len(rules_of(bench)) == 1
+        (tmp_path / FILE).touch()
+        await until(lambda: len(rules_of(bench)) == 2, seconds=60)
+        await looked_at(looks)
+        assert len(rules_of(bench)) == 2
+
+
+@linux
+async def test_a_file_that_is_dated_while_its_hold_is_placed_has_one_hold(tmp_path, looks, told, monkeypatch):
+    bench = await bench_to_hold(clock=ManualClock(SystemClock().now()))
+
+    async def dated_meanwhile(*parts: Any) -> Any:
+        placed = await trigger_emergency_stop(*parts)
+        if placed is not None:
+            await anyio.sleep(0.02)
+            os.utime(file)
+        return placed
+
+    monkeypatch.setattr(stops, "trigger_emergency_stop", dated_meanwhile)
+    async with following(bench, tmp_path, looks) as held:
+        with making(tmp_path) as file:
+            await until(held, seconds=60)
+            await looked_at(looks)
+        await looked_at(looks)
+    assert len(rules_of(bench)) == 1
+
+
+@linux
+async def test_a_file_that_is_closed_without_a_date_is_pressed_again_by_a_touch(tmp_path, looks, told):
+    bench = await bench_to_hold(clock=ManualClock(SystemClock().now()))
+    async with following(bench, tmp_path, looks) as held:
+        with making(tmp_path):
+            await until(held, seconds=60)
+            await looked_at(looks)
+        os.utime(tmp_path / FILE)
+        await until(lambda: len(rules_of(bench)) == 2, seconds=60)
+
+
+@linux
+async def test_a_link_that_nobody_closes_is_pressed_again_by_a_touch(tmp_path, looks, told):
+    bench = await bench_to_hold(clock=ManualClock(SystemClock().now()))
+    async with following(bench, tmp_path, looks) as held:
+        linked(tmp_path)
+        await until(held, seconds=60)
+        await looked_at(looks)
+        before = len(rules_of(bench))
+        os.utime(tmp_path / FILE)
+        await until(lambda: len(rules_of(bench)) == before + 1, seconds=60)
+
+
+@linux
+async def test_a_touch_that_ends_after_the_lift_of_its_hold_holds_again(tmp_path, looks, told):
+    """Nobody can tell it from another press by then."""
+    bench = await bench_to_hold(clock=ManualClock(SystemClock().now()))
+    async with following(bench, tmp_path, looks) as held:
+        with making(tmp_path) as file:
+            await until(held, seconds=60)
+            await looked_at(looks)
+            [hold] = bench.authority.holds.all()
+            await lift(bench, await lift(bench, hold, "bob"), "carol")
+            assert not held()
+            os.utime(file)
+            await until(held, seconds=60)
+
+
 @linux
 async def test_a_file_that_is_gone_before_its_second_look_holds_all_the_same(
     tmp_path, looks, told, monkeypatch
@@ -188,7 +283,7 @@ async def test_a_file_that_is_gone_before_its_second_look_holds_all_the_same(
         return found
 
     monkeypatch.setattr(panic_file, "pressed", gone_once_it_is_seen)
-    monkeypatch.setattr(watch, "_is_made", lambda _: False)
+    monkeypatch.setattr(watch, "_of_press", lambda _: [])
     async with following(bench, tmp_path, looks) as held:
         made_empty(tmp_path)
         await until(held, seconds=60)

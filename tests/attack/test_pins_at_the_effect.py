@@ -12,6 +12,7 @@ from answerable.flows.walk.pin_tools import approve_tool
 from answerable.ports.worlds import ChangeScope
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
+from tests.worlds.parts import to_approve
 from tests.worlds.tool import approval, described, describing
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +24,7 @@ async def test_an_approval_that_is_gone_while_the_intent_is_written_stops_the_ac
     describing(bench, get_case=described())
     await bench.registered()
     await bench.issue()
-    await approve_tool(bench.walk, approval(described()), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(described()), by="operator")
 
     def withdrawn(*_: Any) -> None:
         walk = bench.walk

@@ -18,6 +18,7 @@ from answerable.testing.registers import fresh
 from answerable.testing.samples import mandate_terms, signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
 from tests.worlds.link import A, door, link_of, sent, shard
+from tests.worlds.parts import to_issue
 from tests.worlds.prepared import (
     BATCH,
     GRANTS,
@@ -49,7 +50,7 @@ async def test_whichever_process_it_reaches_the_owner_of_the_mandate_keeps_and_e
     terms = replace(
         mandate_terms(), grants=GRANTS, calls_max=20, not_before=now, expires_at=UnixMillis(now + 600_000)
     )
-    await issue_mandate(walk, signed_mandate(terms, audience=A, key=signing_key("alice")))
+    await issue_mandate(*to_issue(walk), signed_mandate(terms, audience=A, key=signing_key("alice")))
     b = shard("b", a)
     b.walk.live.link = link_of(tmp_path / "links", "b")
     async with door(tmp_path / "links", "a", a):

@@ -16,6 +16,7 @@ from answerable.errors import Refused
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.tool_pins import ApprovedAsSeen
+from tests.worlds.parts import to_plan
 from tests.worlds.prepared import (
     ARGUMENTS,
     BATCH,
@@ -303,15 +304,15 @@ async def test_policy_narrows_nothing_inside_what_was_prepared(duty):
 async def test_whoever_changes_it_on_its_way_through_the_walk_is_refused(change):
     bench, _ = await prepared_bench()
     action, caller = bench.request("execute_batch", {"batch": await prepared(bench)})
-    verified = verify_request(bench.walk, action, caller)
-    again = verify_request(bench.walk, verified.request, caller)
+    verified = verify_request(*to_plan(bench.walk), action, caller)
+    again = verify_request(*to_plan(bench.walk), verified.request, caller)
     assert (again.request, again.prepared) == (verified.request, verified.prepared)
     changed = narrowed_request(verified.request, {**verified.request.arguments, **change})
     with pytest.raises(Refused) as raised:
-        verify_request(bench.walk, changed, caller)
+        verify_request(*to_plan(bench.walk), changed, caller)
     assert raised.value.code == "prepared.altered"
     with pytest.raises(Refused):
-        verify_request(bench.walk, structs.replace(action, prepared="another"), caller)
+        verify_request(*to_plan(bench.walk), structs.replace(action, prepared="another"), caller)
 
 
 @pytest.mark.requirement("PREPARE-01")

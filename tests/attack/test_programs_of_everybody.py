@@ -15,6 +15,7 @@ from answerable.errors import Malformed, Refused
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.workloads.enrol_workload import enrol
 from tests.worlds.enrolment import PATH, UID, attested_documents, enrolling, evidence_of
+from tests.worlds.parts import to_apply
 from tests.worlds.up import house, registry
 
 SHA256 = f"unix:sha256:{'e' * 64}"
@@ -32,7 +33,7 @@ async def test_a_new_one_is_refused(chosen):
     assert (fault.code, fault.path, fault.message) == ("attestation.every_user", "/spec/attestation/1", TOLD)
     bench, _ = await enrolling(attested_documents())
     with pytest.raises(Malformed, match="add the user"):
-        await apply_registry(bench.walk, documents, by="operator")
+        await apply_registry(*to_apply(bench.walk), documents, by="operator")
     assert faults_of_new(attested_documents({"scout": [[UID], [*chosen, UID]]})) == ()
 
 
@@ -55,7 +56,7 @@ async def test_one_that_is_registered_makes_nobody_anything_and_is_named(chosen)
     assert faults_of(documents) == ()
     other = next(one for one in documents if one["metadata"]["name"] == "rover")
     changed = {**other, "spec": {**other["spec"], "status": "suspended"}}
-    await apply_registry(bench.walk, [changed], by="operator")
+    await apply_registry(*to_apply(bench.walk), [changed], by="operator")
 
 
 @pytest.mark.parametrize("text", [" ".join(chosen) for chosen in SETS])

@@ -23,6 +23,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import bench_documents
 from answerable.testing.samples import document
 from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf
+from tests.worlds.parts import to_apply
 from tests.worlds.projection import Life, asked, life
 from tests.worlds.projection import erased as without
 
@@ -37,7 +38,7 @@ def documents(life: Life) -> dict[str, bytes]:
 @pytest.mark.requirement("PROJECT-16")
 async def test_each_document_of_a_person_is_sealed_for_that_person_and_the_rest_for_the_log(life: Life):
     await life.bench.registered()
-    await apply_registry(life.bench.walk, [document("Principal", "erin", {})], by="operator")
+    await apply_registry(*to_apply(life.bench.walk), [document("Principal", "erin", {})], by="operator")
     keys = life.bench.recorder.subject_keys
     for stored in life.bench.recorder.ledger.replay():
         if stored.tag != Tag.REGISTRY_CHANGE:
@@ -77,7 +78,7 @@ async def test_a_person_whose_own_key_is_gone_is_absent_and_named_and_nobody_els
     await asked(life.bench, 6_000)
     life.copied("everything")
     await apply_registry(
-        life.bench.walk, [document("Principal", "bob", {"displayName": "Bob"})], by="operator"
+        *to_apply(life.bench.walk), [document("Principal", "bob", {"displayName": "Bob"})], by="operator"
     )
     live = documents(life)
     key = life.bench.recorder.subject_keys.of(principal_subject("bob")).id.hex()
@@ -188,7 +189,7 @@ async def test_a_document_that_nothing_in_the_entry_commits_to_is_none_of_its(li
 async def test_somebody_written_by_hand_is_not_taken_for_one_who_was_erased(life: Life):
     await life.bench.registered([*bench_documents(), document("Principal", "zoe", {})])
     life.copied("with zoe")
-    await apply_registry(life.bench.walk, bench_documents(), by="operator", prune=True)
+    await apply_registry(*to_apply(life.bench.walk), bench_documents(), by="operator", prune=True)
     gone = without(life, principal_subject("zoe"))
     shutil.copy(life.copies["with zoe"], life.root / "more.db")
     store, done = life.caught_up(life.copies["with zoe"], gone)

@@ -137,7 +137,7 @@ async def test_what_ended_before_a_channel_was_set_up_is_nobodys_news():
     await bench.answer(over.approval)
     bench.clock.advance(1.0)
     channel = LoudChannel()
-    desk = NotificationState(
+    bench.asking.reach = NotificationState(
         register=fresh(SqliteDeliveryRegister),
         channels={"email": channel},
         addresses={"email": lambda name: (name,)},
@@ -150,7 +150,6 @@ async def test_what_ended_before_a_channel_was_set_up_is_nobodys_news():
             bench.asking,
             bench.live.link,
             bench.walk.entropy,
-            desk,
             "email",
         )
         == 0

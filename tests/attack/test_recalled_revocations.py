@@ -5,19 +5,26 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.identity.keys.keys import public_key
+from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import RevocationTarget
 from answerable.core.mandate.status_list import VALID, reference_of, verified_status_list
+from answerable.flows.recovery.recall_tokens import RecalledTokens
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
+from tests.worlds.gateway import until
 from tests.worlds.token import TokenWorld, narrow, succeeded, token_world, why_not
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-12")]
@@ -100,6 +107,23 @@ async def test_a_token_and_an_agent_that_were_revoked_are_refused_over_an_older_
     async with token_world(tmp_path, port=port) as world:
         assert said(caplog) == []
         await are_refused(world, root)
+
+
+async def test_a_token_is_put_back_into_the_lists_of_the_service_that_issued_it_and_into_no_other(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "house"
+    async with token_world(tmp_path) as world:
+        port = int(world.url.rpartition(":")[2])
+        await world.mandate()
+        jti = read_hop(await world.root()).jti
+        kept = world.walk.live.tokens.find(jti)
+    taken_away(place)
+    async with token_world(tmp_path) as world:
+        assert int(world.url.rpartition(":")[2]) != port
+        assert world.walk.live.tokens.find(jti) is None
+    async with token_world(tmp_path, port=port) as world:
+        assert world.walk.live.tokens.find(jti) == kept
 
 
 async def test_a_revoked_person_is_known_by_name_where_the_registers_are_lost(
@@ -246,3 +270,31 @@ async def test_where_the_registers_are_lost_mandates_are_known_again_and_only_to
     taken_away(tmp_path / "house")
     async with token_world(tmp_path, port=port) as world:
         assert [await listed(world, one) for one in (*tokens, closed)] == [True, True, True, False]
+
+
+@pytest.mark.requirement("REVOKE-19")
+async def test_a_token_is_put_back_below_its_giver_though_the_givers_entry_is_in_another_log(
+    tmp_path: Path,
+) -> None:
+    async with token_world(tmp_path) as world:
+        await world.mandate()
+        root, online, _ = await issued(world)
+        walk, register = world.walk, fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens"))
+        elsewhere, here = (
+            RecalledTokens(
+                walk.recorder.subject_keys,
+                walk.authority,
+                replace(walk.live, tokens=register),
+                walk.verification,
+            )
+            for _ in range(2)
+        )
+        await until(
+            lambda: [one.get("form") for one in world.entries(Tag.CITED)].count("online") == 3, seconds=30
+        )
+        for stored in walk.recorder.ledger.replay():
+            if stored.tag == Tag.CITED:
+                (elsewhere if leaf_of(stored).get("hop") == read_hop(root).jti else here).note(stored)
+        assert (await elsewhere.restored(), await here.restored()) == (1, 2)
+        for one in (root, online):
+            assert register.find(read_hop(one).jti) == walk.live.tokens.find(read_hop(one).jti)

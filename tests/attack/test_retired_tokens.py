@@ -12,6 +12,7 @@ from answerable.flows.registry.set_agent_status import set_agent_status
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from tests.worlds.enrolment import workloads_over
+from tests.worlds.parts import to_apply
 from tests.worlds.tree import Node, TreeWorld, documents, tree_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LIFE-09")]
@@ -76,5 +77,5 @@ async def test_a_document_that_retires_an_agent_does_the_same():
     for one in found:
         if one["metadata"]["name"] == "rover":
             one["spec"]["status"] = "retired"
-    await apply_registry(world.bench.walk, found, by="operator")
+    await apply_registry(*to_apply(world.bench.walk), found, by="operator")
     assert [world.listed(one) for one in issued(world)] == [True, False, False]

@@ -23,6 +23,7 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.delegation import three, verify
 from answerable.testing.samples import signing_key
 from answerable.verify.leaf_rules import Fault, read_leaf
+from tests.worlds.parts import to_govern
 from tests.worlds.revocation import bench_with_vendors, revoke_now
 from tests.worlds.token import narrow, token_world
 from tests.worlds.walk import stored_of
@@ -86,7 +87,7 @@ async def test_what_waits_for_people_is_denied_by_whatever_name_it_is_revoked_un
     bench = await bench_with_vendors()
     action, caller = bench.request("refund", {"case": "4711", "amount": 6_000})
     caller = msgspec.structs.replace(caller, key=signing_key("scout").public.thumbprint)
-    waiting = (await govern_action(bench.walk, action, caller)).approval
+    waiting = (await govern_action(*to_govern(bench.walk), action, caller)).approval
     assert waiting is not None
     await revoke_authority(
         bench.recorder, bench.authority, bench.live, revocable("vendor", "somebody-else"), by="operator"

@@ -16,6 +16,7 @@ from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from tests.worlds.delegation_lineage import asked
+from tests.worlds.parts import to_govern
 from tests.worlds.tree import INSTANCES, MANIFEST, Node, TreeWorld, tree_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-16")]
@@ -81,7 +82,7 @@ async def test_what_was_decided_and_has_not_started_when_anything_above_it_is_re
         return submit(entry)
 
     bench.recorder.ledger.submit = revoked_meanwhile
-    answer = await govern_action(bench.walk, *asked(bench, node.chain))
+    answer = await govern_action(*to_govern(bench.walk), *asked(bench, node.chain))
     assert answer.outcome is not None
     assert answer.outcome.status == "not_started"
     assert f"`{what.name}` was revoked before the start" in answer.outcome.detail
@@ -103,7 +104,7 @@ async def test_what_is_in_flight_when_anything_above_it_is_revoked_is_named_and_
 
     bench.upstream.before = held
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(govern_action, bench.walk, *asked(bench, node.chain))
+        tasks.start_soon(govern_action, *to_govern(bench.walk), *asked(bench, node.chain))
         await started.wait()
         stopped = await revoke_authority(bench.recorder, bench.authority, bench.live, what, by="operator")
         go_on.set()

@@ -21,6 +21,7 @@ from answerable.errors import Broken, Malformed, Refused, Unavailable, Unverifie
 from answerable.flows.walk.forward_action import forward_action
 from answerable.flows.walk.list_capabilities import list_capabilities
 from tests.worlds.link import BASE, LIMITS, A, door, link_of, sent, shard, two_shards
+from tests.worlds.parts import to_govern, to_list
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BUDGET-07")]
 
@@ -100,7 +101,7 @@ async def test_a_proof_over_another_message_is_not_sent_on(tmp_path):
     _, caller = b.request("get_case", {"case": "4711"})
     async with door(tmp_path / "links", "a", a):
         with pytest.raises(Unverified) as told:
-            await forward_action(b.walk, action, caller)
+            await forward_action(*to_govern(b.walk), action, caller)
     assert told.value.code == "proof.other_message"
     assert not a.entries(Tag.INTENT, Tag.REFUSAL)
 
@@ -322,4 +323,6 @@ async def test_an_answer_that_cannot_be_passed_on_leaves_doubt(tmp_path):
 async def test_what_could_be_used_elsewhere_is_listed_here_too(tmp_path):
     a, b = await two_shards(tmp_path / "links")
     _, caller = b.request("get_case", {"case": "4711"})
-    assert list_capabilities(b.walk, caller, "m-1", "crm") == list_capabilities(a.walk, caller, "m-1", "crm")
+    assert list_capabilities(*to_list(b.walk), caller, "m-1", "crm") == list_capabilities(
+        *to_list(a.walk), caller, "m-1", "crm"
+    )

@@ -24,6 +24,7 @@ from answerable.testing.soft_passkey import SoftPasskey
 from tests.attack.test_answering_many import states, token_for
 from tests.attack.test_check_answers import found
 from tests.worlds.alike import answer_all, asked_many, pay, paying_bench, paying_documents, seen
+from tests.worlds.parts import to_apply
 from tests.worlds.passkey import enrolled
 
 if TYPE_CHECKING:
@@ -320,7 +321,7 @@ async def test_once_the_key_that_signed_the_list_is_gone_none_of_it_runs_by_it()
     waiting = await asked_many(bench, 4)
     await answer_all(bench, waiting, by="carol")
     left = [d for d in paying_documents() if not (isinstance(d, dict) and d["metadata"] == {"name": "carol"})]
-    await apply_registry(bench.walk, left, by="operator", prune=True)
+    await apply_registry(*to_apply(bench.walk), left, by="operator", prune=True)
     assert (await bench.act("pay", _arguments(0), mandate="m-pay")).outcome is None
     assert not bench.upstream.effects
 

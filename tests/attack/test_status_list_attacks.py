@@ -22,6 +22,7 @@ from answerable.testing.contracts.manifest_register import sample_manifest, samp
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
+from tests.worlds.parts import to_apply
 from tests.worlds.tree import OWNERS, VENDORS, TreeWorld, documents, tree_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-14")]
@@ -72,7 +73,7 @@ async def test_an_agent_that_comes_under_a_revoked_name_by_the_registry_is_in_th
         owners["third"] = name
     else:
         vendors["third"] = (name,)
-    await apply_registry(walk, documents(owners, vendors), by="operator")
+    await apply_registry(*to_apply(walk), documents(owners, vendors), by="operator")
     for one in world.nodes:
         assert world.introspected(one) is (one.agent != "third")
         assert world.at_the_gateway(one) is (one.agent != "third")

@@ -18,10 +18,10 @@ from answerable.flows.drills.report_containment import (
 )
 from answerable.flows.recovery.restore_holds import RecalledHolds
 from answerable.flows.revocation.place_hold import resume_holds
-from answerable.flows.state.walk import Walk
 from answerable.testing.builders import Bench
 from answerable.verify.leaf_rules import read_leaf
 from answerable.verify.leaf_types import Leaf
+from answerable.wiring.walk import Walk
 from tests.worlds.gateway import until
 from tests.worlds.hold import REACHING, bench_to_hold, lift, stop
 from tests.worlds.parts import to_hold

@@ -22,6 +22,7 @@ from answerable.testing.builders import bench_documents
 from answerable.testing.registers import fresh_ends
 from tests.worlds.gateway import until
 from tests.worlds.hold import lift
+from tests.worlds.parts import to_apply, to_govern
 from tests.worlds.rule import HUGE, act_as, again, code_of, denied, fired, retried, rule, ruled
 
 pytestmark = pytest.mark.anyio
@@ -353,13 +354,13 @@ async def test_whatever_it_is_counted_by_and_holds_a_crash_in_between_lets_nothi
     caller = msgspec.structs.replace(
         caller, identity=CallerIdentity(instance=ONE, source="unix", grade="kernel"), key=caller.binding
     )
-    assert await code_of(govern_action(bench.walk, action, caller)) == "refund-never"
+    assert await code_of(govern_action(*to_govern(bench.walk), action, caller)) == "refund-never"
     bench = again(bench, forgetting=True)
     action, caller = bench.request("refund", {"case": "4711", "amount": 1})
     caller = msgspec.structs.replace(
         caller, identity=CallerIdentity(instance=ONE, source="unix", grade="kernel"), key=caller.binding
     )
-    assert await code_of(govern_action(bench.walk, action, caller)) == f"held.{holds}"
+    assert await code_of(govern_action(*to_govern(bench.walk), action, caller)) == f"held.{holds}"
     if holds in ("tool", "server", "capability"):
         # Known by what was kept, and not by who comes next.
         assert await code_of(bench.refund(1, mandate="m-2", agent="rover")) == f"held.{holds}"
@@ -379,10 +380,10 @@ async def test_a_rule_taken_away_counts_no_more_and_one_that_comes_back_begins_a
     bench = await ruled(denied(2))
     for _ in range(2):
         await code_of(bench.refund(HUGE))
-    await apply_registry(bench.walk, bench_documents(), by="operator", prune=True)
+    await apply_registry(*to_apply(bench.walk), bench_documents(), by="operator", prune=True)
     for _ in range(5):
         assert await code_of(bench.refund(HUGE)) == "refund-never"
-    await apply_registry(bench.walk, [denied(2)], by="operator")
+    await apply_registry(*to_apply(bench.walk), [denied(2)], by="operator")
     assert await code_of(bench.refund(HUGE)) == "refund-never"
     assert await code_of(bench.act()) == "succeeded"
 
@@ -392,5 +393,5 @@ async def test_a_lower_limit_counts_what_was_counted_before_it():
     bench = await ruled(denied(5))
     for _ in range(3):
         await code_of(bench.refund(HUGE))
-    await apply_registry(bench.walk, [denied(2)], by="operator")
+    await apply_registry(*to_apply(bench.walk), [denied(2)], by="operator")
     assert await code_of(bench.act()) == "held.agent"

@@ -26,6 +26,7 @@ from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from tests.worlds.delegation_lineage import asked
 from tests.worlds.enrolment import enrolling, evidence_of, key_of
+from tests.worlds.parts import to_apply, to_approve, to_govern, to_list
 from tests.worlds.rule import HUGE, LogWithoutRoom, act_as, code_of, denied, fired, retried, rule, ruled
 from tests.worlds.tool import approval, described, describing
 from tests.worlds.tree import tree_world
@@ -140,19 +141,19 @@ async def test_handing_on_to_too_many_holds_the_mandate_for_all_of_them_and_the_
     world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens")))
     bench = world.bench
     fan = rule("fan", "fan_out", limit=2, within="1h", over="mandate", holds="mandate")
-    await apply_registry(bench.walk, [fan], by="operator")
+    await apply_registry(*to_apply(bench.walk), [fan], by="operator")
     root = await world.root()
     # Exchanging one's own hands nothing on.
     await world.own(root)
     nodes = [await world.consented(root, taker) for taker in ("rover", "third")]
     request, caller = asked(bench, nodes[0].chain, agent="rover")
-    assert await code_of(govern_action(bench.walk, request, caller)) == "succeeded"
+    assert await code_of(govern_action(*to_govern(bench.walk), request, caller)) == "succeeded"
     with pytest.raises(Refused) as raised:
         await world.consented(root, "fourth")
     assert raised.value.code == "held.mandate"
     for node in nodes:
         request, caller = asked(bench, node.chain, agent=node.agent)
-        assert await code_of(govern_action(bench.walk, request, caller)) == "held.mandate"
+        assert await code_of(govern_action(*to_govern(bench.walk), request, caller)) == "held.mandate"
 
 
 @pytest.mark.requirement("RULE-02")
@@ -160,14 +161,14 @@ async def test_what_agents_sign_away_from_any_server_counts_when_it_is_used():
     world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens")))
     bench = world.bench
     await apply_registry(
-        bench.walk, [rule("fan", "fan_out", limit=1, within="1h", over="agent")], by="operator"
+        *to_apply(bench.walk), [rule("fan", "fan_out", limit=1, within="1h", over="agent")], by="operator"
     )
     root = await world.root()
     first, second = (world.offline(root, taker) for taker in ("rover", "third"))
     request, caller = asked(bench, first.chain, agent="rover")
-    assert await code_of(govern_action(bench.walk, request, caller)) == "succeeded"
+    assert await code_of(govern_action(*to_govern(bench.walk), request, caller)) == "succeeded"
     request, caller = asked(bench, second.chain, agent="third")
-    assert await code_of(govern_action(bench.walk, request, caller)) == "held.agent"
+    assert await code_of(govern_action(*to_govern(bench.walk), request, caller)) == "held.agent"
     await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
     assert fired(bench) == [("fan", "held", "agent", "scout")]
 
@@ -176,7 +177,7 @@ async def test_what_agents_sign_away_from_any_server_counts_when_it_is_used():
 async def test_too_many_sub_agents_are_held_and_the_one_too_many_never_is_in_force():
     bench, workloads = await enrolling()
     await apply_registry(
-        bench.walk,
+        *to_apply(bench.walk),
         [rule("fan", "fan_out", limit=2, within="1h", over="instance", holds="instance")],
         by="operator",
     )
@@ -223,7 +224,7 @@ async def test_a_tool_that_changed_is_held_for_every_agent_and_the_others_go_on(
     await bench.registered([*bench_documents(), changed])
     await bench.issue()
     await bench.issue("m-2", agent="rover")
-    await approve_tool(bench.walk, approval(described()), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(described()), by="operator")
     assert await code_of(bench.act()) == "succeeded"
     upstream.says["get_case"] = poisoned
     assert await code_of(bench.act()) == "tool.changed"
@@ -297,7 +298,9 @@ async def test_what_was_decided_and_has_not_started_when_a_rule_trips_does_not_s
         if entry.tag == Tag.INTENT:
             # Another call of the same agent is denied between the intent and the start.
             action, caller = bench.request("refund", {"case": "1", "amount": HUGE})
-            tasks.append(asyncio.ensure_future(code_of(govern_action(bench.walk, action, caller))))
+            tasks.append(
+                asyncio.ensure_future(code_of(govern_action(*to_govern(bench.walk), action, caller)))
+            )
         return found
 
     tasks: list[Any] = []
@@ -312,7 +315,7 @@ async def test_what_was_decided_and_has_not_started_when_a_rule_trips_does_not_s
 async def test_of_many_sub_agents_at_once_no_more_than_the_limit_are_ever_in_force():
     bench, workloads = await enrolling()
     fan = rule("fan", "fan_out", limit=3, within="1h", over="instance", holds="instance")
-    await apply_registry(bench.walk, [fan], by="operator")
+    await apply_registry(*to_apply(bench.walk), [fan], by="operator")
     parent = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
     asking = [
         enrol(workloads, evidence=parent.evidence, key=key_of(f"s-{number}"), parent=parent.id)
@@ -342,7 +345,7 @@ async def test_every_door_is_shut_from_the_turn_on_in_which_it_tripped():
     with pytest.raises(Refused) as raised:
         refuse_held(bench.recorder.ledger, bench.authority, bench.walk.verification, caller, "m-1", "crm")
     assert raised.value.code == "held.agent"
-    assert list_capabilities(bench.walk, caller, "m-1", "crm") == frozenset()
+    assert list_capabilities(*to_list(bench.walk), caller, "m-1", "crm") == frozenset()
     assert cut_held(bench.recorder.open_intents, bench.authority, bench.live, bench.counters.cuts) == 1
     assert cut == [1]
     assert [hold.rule for hold in bench.authority.holds.all()] == ["denials"]

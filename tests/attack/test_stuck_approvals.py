@@ -14,7 +14,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.builders import Bench, bench_documents
 from tests.worlds.duty import DAY, delegate, duty_bench, waiting
-from tests.worlds.parts import to_hold
+from tests.worlds.parts import to_apply, to_hold
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CEREMONY-10")]
 
@@ -58,7 +58,7 @@ async def test_the_approver_left_the_group():
     await bench.issue()
     asked = await waiting(bench)
     assert (await bench.answer(asked, by="bob")).state == "approved"
-    await apply_registry(bench.walk, without("bob", group="approvers"), by="operator")
+    await apply_registry(*to_apply(bench.walk), without("bob", group="approvers"), by="operator")
     await is_asked_anew(bench, asked, by="carol")
 
 
@@ -96,7 +96,7 @@ async def test_what_too_few_have_answered_yet_goes_on_waiting():
     await bench.issue()
     asked = await waiting(bench, 60_000)
     assert (await bench.answer(asked, by="bob")).state == "pending"
-    await apply_registry(bench.walk, without("bob", group="approvers"), by="operator")
+    await apply_registry(*to_apply(bench.walk), without("bob", group="approvers"), by="operator")
     again = await bench.refund(60_000)
     assert again.approval is not None
     assert again.approval.id == asked.id

@@ -8,6 +8,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.ports.message_channel import Sent
 from answerable.testing.builders import bench_documents
 from tests.worlds.channel import TAKEN, Reach, asked, reach_bench
+from tests.worlds.parts import to_apply
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +20,7 @@ async def disabled(reach: Reach, person: str) -> None:
         match one:
             case {"kind": "Principal", "metadata": {"name": str(name)}, "spec": dict(spec)} if name == person:
                 spec["status"] = "disabled"
-    await apply_registry(reach.bench.walk, documents, by="operator")
+    await apply_registry(*to_apply(reach.bench.walk), documents, by="operator")
 
 
 @pytest.mark.requirement("CEREMONY-09")

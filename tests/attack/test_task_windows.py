@@ -9,12 +9,13 @@ from typing import Any
 import anyio
 import pytest
 
+from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import freeze
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import account_of, lease_name
 from answerable.core.ledger.warrant_token import LeaseTerms
-from answerable.errors import AnswerableError, Refused
+from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.leases.lease_desk import DeskTarget, LeaseLimits
 from answerable.flows.leases.perform_leased import perform_leased
@@ -124,6 +125,51 @@ async def test_a_window_serves_no_action_that_something_else_would_end(changed):
             await perform_leased(desk, other, "get", ARGUMENTS)
     assert refused.value.code == "lease.other"
     assert len(target.done) == 1
+
+
+@pytest.mark.requirement("LEASE-07")
+@pytest.mark.parametrize("settled", [False, True])
+async def test_a_task_that_goes_on_after_a_start_of_the_broker_is_told_to_call_again(settled):
+    """Whoever asks before the gateway was told of the end has the name of a lease that is no more."""
+    world = LeaseWorld()
+    target = world.target()
+    async with world.broker() as desk:
+        await perform_leased(desk, warrant(1, window="task", now=world.clock.now()), "get", ARGUMENTS)
+    async with world.broker() as desk:
+        if settled:
+            await quiet(desk)
+        late = warrant(2, name=1, window="task", now=world.clock.now())
+        with pytest.raises(Unavailable) as ended:
+            await perform_leased(desk, late, "get", ARGUMENTS)
+        assert (ended.value.code, ended.value.effect) == ("lease.ended", "none")
+        assert "another call gets another lease" in ended.value.message
+        assert len(target.done) == 1
+        await perform_leased(desk, warrant(3, window="task", now=world.clock.now()), "get", ARGUMENTS)
+    assert len(target.done) == 2
+
+
+@pytest.mark.requirement("LEASE-07")
+@pytest.mark.parametrize(
+    ("code", "is_another"), [("lease.ended", True), ("lease.target", False), ("", False)]
+)
+async def test_a_gateway_gives_the_next_call_another_lease_where_the_broker_says_that_one_ended(
+    code: str, is_another: bool
+):
+    bench, watching, _ = await a_bench(window="task")
+    await bench.act()
+    done = watching.perform
+
+    async def ended(one: Any, *, progress: Any = None) -> Outcome:
+        await done(one, progress=progress)
+        return Outcome(status="not_started", detail="it has ended", code=code)
+
+    watching.perform = ended
+    answer = await bench.act("get_case", {"case": "4711"})
+    watching.perform = done
+    await bench.act("get_case", {"case": "4711"})
+    assert answer.outcome.status == "not_started"
+    first, second, third = (one.lease_name for one in watching.warrants)
+    assert (first == second, third == second) == (True, not is_another)
 
 
 @pytest.mark.requirement("LEASE-12")

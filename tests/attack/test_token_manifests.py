@@ -60,7 +60,7 @@ def claim_in(text: str) -> Any:
 async def tokens_of(workloads: Workloads, instance: Instance) -> tuple[str, str]:
     """A JWT-SVID and a WIT-SVID, as their readers accept them."""
     public = SHARED.public_key()
-    now = workloads.walk.clock.now()
+    now = workloads.recorder.clock.now()
     jwt = await jwt_svid(workloads, instance.id, ("somebody",))
     wit = await wit_svid(workloads, instance.id, public, jwk_text(public, alg="ES256"))
     found = verified_jwt_svid(jwt, audience="somebody", bundle_of=workloads.trust.bundle, now=now)

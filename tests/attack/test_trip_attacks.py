@@ -21,7 +21,7 @@ from answerable.ports.hold_register import UNRECORDED_MAX
 from answerable.testing.builders import Bench, bench_documents, with_trackers
 from tests.worlds.gateway import until
 from tests.worlds.hold import bench_to_hold
-from tests.worlds.parts import to_hold
+from tests.worlds.parts import to_apply, to_hold
 from tests.worlds.rule import HUGE, again, code_of, denied, fired, retried, rule, ruled
 
 pytestmark = pytest.mark.anyio
@@ -91,7 +91,7 @@ async def test_a_hold_that_no_register_takes_keeps_no_later_one_from_any_process
 async def test_what_the_ledger_needs_to_name_a_rule_is_made_when_the_rule_is_new_and_not_when_it_fires():
     bench = await ruled(denied(0))
     await followed(bench, lambda: placed_by("denials") in bench.recorder.pseudonyms)
-    await apply_registry(bench.walk, [*bench_documents(), retried(0)], by="operator")
+    await apply_registry(*to_apply(bench.walk), [*bench_documents(), retried(0)], by="operator")
     await followed(bench, lambda: placed_by("loops") in bench.recorder.pseudonyms)
 
 
@@ -371,7 +371,7 @@ async def test_rules_added_later_leave_the_graces_of_others():
     for _ in range(2):
         await code_of(bench.refund(HUGE))
     await apply_registry(
-        bench.walk, [rule("canary", "canary", canary={"values": ["honey-1"]})], by="operator"
+        *to_apply(bench.walk), [rule("canary", "canary", canary={"values": ["honey-1"]})], by="operator"
     )
     bench.clock.advance(31)
     assert await code_of(bench.act()) == "held.agent"

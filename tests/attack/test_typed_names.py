@@ -20,6 +20,7 @@ from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.probes.console_client import Client, House, challenge_of, console_house
 from tests.worlds.glass import BREAKABLE, REASON
+from tests.worlds.parts import to_apply
 from tests.worlds.passkey import enrolled
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +45,7 @@ async def house_with(case: str = "4711", **documents: Any) -> tuple[House, Any]:
     """A critical refund for this case that waits for an approver."""
     house = await console_house()
     if documents:
-        await apply_registry(house.bench.walk, bench_documents(**documents), by="operator")
+        await apply_registry(*to_apply(house.bench.walk), bench_documents(**documents), by="operator")
     await house.bench.issue()
     approval = (await house.bench.act("refund", {"case": case, "amount": 6_000})).approval
     assert approval is not None

@@ -19,6 +19,7 @@ from answerable.flows.walk.show_tools import changes_of, tool_state, weight_of
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from tests.worlds.delegation_lineage import asked, believing, mandated, root_of
+from tests.worlds.parts import to_apply, to_approve, to_govern
 from tests.worlds.token import documents, token_world
 from tests.worlds.tool import approval, described, described_by, describing
 from tests.worlds.walk import fields_of
@@ -46,7 +47,7 @@ async def owned(tool: Any, **spec: Any) -> Bench:
     describing(bench, get_case=tool)
     await bench.registered(registered_as(**spec))
     await bench.issue()
-    await approve_tool(bench.walk, approval(tool), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(tool), by="operator")
     current = bench.authority.registry.current
     bench.walk.policies.decision_point = compiled(f"{policy_text(current)}\n{UP_TO_TWO}", current)
     return bench
@@ -77,7 +78,7 @@ async def test_a_server_that_drops_its_hints_is_blocked_and_then_decided_at_the_
     described_by(bench).says["get_case"] = SILENT
     assert await refused(bench) == "tool.changed"
     bench.clock.advance(2)
-    await approve_tool(bench.walk, approval(SILENT, over=HARMLESS, at=1), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(SILENT, over=HARMLESS, at=1), by="operator")
     assert await refused(bench) == "two"
 
 
@@ -137,7 +138,7 @@ async def test_a_token_for_a_tool_that_nothing_is_known_of_is_made_for_one_actio
         for one in changed:
             if one["metadata"]["name"] == "crm.read":
                 one["spec"] |= {"target": "of_another_server", **spec}
-        await apply_registry(world.product.walk, changed, by="operator")
+        await apply_registry(*to_apply(world.product.walk), changed, by="operator")
         await world.mandate()
         token = await world.root(requested_token_type=oauth.TYPE_ACCESS, scope="crm.read")
         claims = read_hop(token).raw.claims
@@ -159,12 +160,12 @@ async def test_a_token_acts_once_on_a_tool_that_says_nothing_whatever_tier_is_re
     await bench.registered(registered_as(tier=0, kind="read" if tool is HARMLESS else "write"))
     mandate = await mandated(bench)
     believing(bench)
-    await approve_tool(bench.walk, approval(tool), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(tool), by="operator")
     root = root_of(bench, mandate, expires_at=bench.clock.now() // 1000 * 1000 + 3_500_000)
     found = []
     for _ in codes:
         try:
-            await govern_action(bench.walk, *asked(bench, (root,), agent="scout"))
+            await govern_action(*to_govern(bench.walk), *asked(bench, (root,), agent="scout"))
             found.append("acted")
         except Refused as refusal:
             found.append(refusal.code)

@@ -13,6 +13,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, bench_documents
 from answerable.wiring.policy_directory import check_set
 from tests.system.test_cli import Command, command, world
+from tests.worlds.parts import to_apply
 from tests.worlds.publication import guarded, propose, publish
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ async def test_a_forbid_that_protects_nothing_is_neither_applied_nor_proposed_no
     bench.walk.policies.publishers, publishers = "", bench.walk.policies.publishers
     for dry_run in (True, False):
         with pytest.raises(Malformed, match="void") as refused:
-            await apply_registry(bench.walk, bench_documents(policies), by="operator", dry_run=dry_run)
+            await apply_registry(
+                *to_apply(bench.walk), bench_documents(policies), by="operator", dry_run=dry_run
+            )
         assert refused.value.code == "policy.protects_nothing"
     bench.walk.policies.publishers = publishers
     with pytest.raises(Malformed) as refused:

@@ -6,12 +6,14 @@ import json
 from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import httpx2
 import pytest
 
+from answerable.apps.witness import application
 from answerable.core.tlog.cosignature import verified_cosignatures
 from answerable.core.tlog.note import Note, signed_note
 from answerable.core.tlog.witnessing import BODY_BYTES_MAX
@@ -226,6 +228,32 @@ async def test_times_of_cosignatures_never_go_back(
     assert witness.newest() == 4
     clock.jump(100)
     assert time_of(await witness.add(TRUE.request(4, 5)), 5) > first
+
+
+@pytest.mark.requirement("WITNESS-07")
+async def test_a_damaged_memory_is_logged_once_for_each_cause_and_when_it_comes_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(application, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    async with at_door(tmp_path / "w", TRUE) as door:
+        await door.add(TRUE.request(0, 3))
+        [kept] = (tmp_path / "w").rglob("checkpoint")
+        whole = kept.read_bytes()
+        causes = (b"", whole.replace(b"log.example/one", b"log.example/two"))
+        for content in (causes[0], causes[0], causes[1], causes[0], whole):
+            kept.write_bytes(content)
+            for _ in range(3):
+                now[0] += application.APART_SECONDS / 8
+                answer = await door.add(TRUE.request(3, 3))
+                assert answer.status_code == (200 if content == whole else 500)
+        assert len(caplog.records) == len({one.getMessage() for one in caplog.records}) == 2
+        now[0] += application.APART_SECONDS
+        kept.write_bytes(causes[0])
+        for _ in range(3):
+            assert (await door.add(TRUE.request(3, 3))).status_code == 500
+    assert len(caplog.records) == 3
+    assert {one.levelname for one in caplog.records} == {"ERROR"}
 
 
 @pytest.mark.requirement("WITNESS-09")

@@ -25,6 +25,7 @@ from tests.worlds import glass as glass_world
 from tests.worlds.duty import delegate, duty_document
 from tests.worlds.enrolment import evidence_of
 from tests.worlds.mandate import changed
+from tests.worlds.parts import to_apply, to_govern
 from tests.worlds.workflow import (
     LIMITS,
     POLICIES,
@@ -97,7 +98,9 @@ async def test_who_became_a_workflows_backup_owner_since_does_not_count_beside_i
     bench, approval = await waiting(60_000, given=documents())
     await answered(bench, approval)
     assert (await bench.answer(now(bench, approval), by="carol")).state == "approved"
-    await apply_registry(bench.walk, [workflow(ownership={**OWNED, "backupOwner": "carol"})], by="operator")
+    await apply_registry(
+        *to_apply(bench.walk), [workflow(ownership={**OWNED, "backupOwner": "carol"})], by="operator"
+    )
     assert (await bench.refund(60_000)).outcome is None
 
 
@@ -160,7 +163,7 @@ async def test_no_test_is_asked_that_workflows_alone_would_answer():
     alone = POLICIES.replace("checks|approvers:2", "checks:1")
     bench, _ = await waiting(given=documents(policies=alone), limits=limits)
     pattern = bench.asking.canaries.patterns[-1][1]
-    assert await asked_canary(bench.walk, pattern, bench.clock.now()) is None
+    assert await asked_canary(*to_govern(bench.walk), pattern, bench.clock.now()) is None
 
 
 @pytest.mark.requirement("GLASS-06")

@@ -23,6 +23,7 @@ from answerable.testing.samples import signing_key
 from tests.worlds.duty import delegate, duty_document
 from tests.worlds.hold import stop
 from tests.worlds.mandate import changed
+from tests.worlds.parts import to_apply
 from tests.worlds.revocation import revoke_now
 from tests.worlds.workflow import (
     CHECK,
@@ -241,10 +242,10 @@ async def test_the_timeline_tells_which_workflow_of_whom():
 async def _ended(bench: Any, how: str) -> None:
     match how:
         case "disabled":
-            await apply_registry(bench.walk, [workflow(status="disabled")], by="operator")
+            await apply_registry(*to_apply(bench.walk), [workflow(status="disabled")], by="operator")
         case "review overdue":
             ownership = {**workflow()["spec"]["ownership"], "reviewDate": "2020-01-01"}
-            await apply_registry(bench.walk, [workflow(ownership=ownership)], by="operator")
+            await apply_registry(*to_apply(bench.walk), [workflow(ownership=ownership)], by="operator")
         case "owner revoked":
             revoke_now(bench, RevocationTarget("owner", "erin"))
         case "key revoked":
@@ -256,7 +257,7 @@ async def _ended(bench: Any, how: str) -> None:
         case "owner disabled":
             erin = next(one for one in documents() if one["metadata"]["name"] == "erin")
             disabled = {**erin, "spec": {**erin["spec"], "status": "disabled"}}
-            await apply_registry(bench.walk, [disabled], by="operator")
+            await apply_registry(*to_apply(bench.walk), [disabled], by="operator")
 
 
 def _people_alone() -> str:

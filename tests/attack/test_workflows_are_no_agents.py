@@ -19,6 +19,7 @@ from answerable.testing.samples import signing_key
 from tests.worlds.enrolment import evidence_of
 from tests.worlds.instance import Authority, FixedTrust, shown
 from tests.worlds.mandate import changed
+from tests.worlds.parts import to_apply
 from tests.worlds.workflow import (
     CHECK,
     PATH,
@@ -87,7 +88,7 @@ async def test_a_key_that_was_an_instances_is_no_workflows():
     bench, _ = await waiting(given=[*_with_attested_scout()[:-1], workflow(keys=[])])
     workloads, processes = measured(bench)
     await enrol(workloads, evidence=evidence_of(), key=signing_key(CHECK).public)
-    await apply_registry(bench.walk, [workflow()], by="operator")
+    await apply_registry(*to_apply(bench.walk), [workflow()], by="operator")
     processes.start(7, uid=3000, path="/opt/check")
     with pytest.raises(Refused) as told:
         await attested_workflow(workloads, over_socket(7))
@@ -180,7 +181,7 @@ async def test_a_workflow_of_another_machine_shows_a_certificate(known: str):
         "certificate": f"mtls:sha256:{sha256(certificate).hexdigest()}",
         "name elsewhere": "spiffe:id:spiffe://plant.test/change-check",
     }[known]
-    await apply_registry(bench.walk, [workflow(attestation=[[shows]])], by="operator")
+    await apply_registry(*to_apply(bench.walk), [workflow(attestation=[[shows]])], by="operator")
     workloads, _ = measured(bench)
     if known == "name elsewhere":
         with pytest.raises(Refused) as unknown:

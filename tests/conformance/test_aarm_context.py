@@ -15,6 +15,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from tests.conformance.aarm_world import NOTE, notes, opened, texts
 from tests.worlds.gateway import World, gateway_world, registry
 from tests.worlds.gateway_answers import approve
+from tests.worlds.parts import to_apply
 
 pytestmark = pytest.mark.anyio
 READ, ECHO = ("customer_read", {"case_id": "4711"}), ("echo", {"value": 1})
@@ -68,7 +69,7 @@ async def house(home: Path, policies: str) -> AsyncIterator[World]:
                     spec |= {"kind": "read", "sensitivity": "confidential"}
                 case {"kind": "Capability", "metadata": {"name": "bad.echo"}, "spec": dict(spec)}:
                     spec["arguments"] = [{"name": "value", "type": "integer", "required": True}]
-        await apply_registry(world.walk, documents, by="operator")
+        await apply_registry(*to_apply(world.walk), documents, by="operator")
         world.mandate("crm.read", "crm.note", "bad.echo", "bad.printing")
         yield world
 

@@ -31,6 +31,7 @@ from tests.stand_ins.oidc_provider import tokens_of
 from tests.system.test_sidecar_tasks import documents as documents_of
 from tests.worlds.gateway import modern, modern_headers
 from tests.worlds.mandate import bench, changed, documents, for_alice
+from tests.worlds.parts import to_apply, to_issue
 from tests.worlds.up import OWNERSHIP, SETTINGS, WAIT_SECONDS_MAX, House, house
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ async def made_over(provider: str, keys: HttpIssuerKeys):
     issuer = PersonIssuer(issuer=provider, audience=CLIENT, login_seconds_max=600)
     made.walk.asking.people = PersonVerifier(clock=made.clock, keys=keys, issuers=(issuer,))
     known = changed(documents(), "Principal", "alice", oidc={"issuer": provider, "subject": SUBJECT})
-    await apply_registry(made.walk, known, by="operator")
+    await apply_registry(*to_apply(made.walk), known, by="operator")
     return made
 
 
@@ -74,12 +75,12 @@ async def test_a_person_who_logs_in_consents_to_one_mandate_through_an_applicati
         terms = now_terms(made)
         nonce = terms_nonce(terms, audience=AUDIENCE)
         shown = tokens_of(provider, client=CLIENT, subject=SUBJECT, nonce=nonce)["id_token"]
-        mandate = await issue_mandate(made.walk, over(terms, shown))
+        mandate = await issue_mandate(*to_issue(made.walk), over(terms, shown))
         assert (mandate.principal, mandate.application) == ("alice", "portal")
         await made.act(mandate=mandate.id)
         for other in (now_terms(made, "m-2"), replace(terms, purpose="Refund everybody")):
             with pytest.raises(AnswerableError) as told:
-                await issue_mandate(made.walk, over(other, shown))
+                await issue_mandate(*to_issue(made.walk), over(other, shown))
             assert told.value.code in ("person.nonce", "mandate.duplicate")
 
 
@@ -94,7 +95,7 @@ async def test_a_token_of_another_client_or_person_gives_nothing(provider: str, 
         nonce = terms_nonce(terms, audience=AUDIENCE)
         shown = tokens_of(provider, client=client, subject=subject, nonce=nonce)["id_token"]
         with pytest.raises(AnswerableError) as told:
-            await issue_mandate(made.walk, over(terms, shown))
+            await issue_mandate(*to_issue(made.walk), over(terms, shown))
         assert told.value.code == code
 
 
@@ -103,7 +104,7 @@ async def test_a_token_made_for_nothing_in_particular_gives_nothing(provider: st
         made = await made_over(provider, keys)
         shown = tokens_of(provider, client=CLIENT, subject=SUBJECT)["id_token"]
         with pytest.raises(Unverified) as told:
-            await issue_mandate(made.walk, over(now_terms(made), shown))
+            await issue_mandate(*to_issue(made.walk), over(now_terms(made), shown))
         assert told.value.code == "person.nonce"
 
 

@@ -18,6 +18,7 @@ from answerable.flows.counters.door_desk import DoorDesk
 from answerable.flows.state.known_callers import KnownCallers
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
+from tests.worlds.parts import to_refuse
 from tests.worlds.passkey import enrolled, passkey_bench
 
 BROWSER = "a browser of a test"
@@ -114,7 +115,9 @@ async def console_house(*, limits: ConsoleLimits | None = None, providers: Any =
     bench = await passkey_bench(**desk)
     device = SoftPasskey(seed="alice")
     await enrolled(bench, "alice", device)
-    refused = DoorDesk(walk=bench.walk, known=KnownCallers(registry=bench.authority.registry)).at("console")
+    refused = DoorDesk(**to_refuse(bench.walk), known=KnownCallers(registry=bench.authority.registry)).at(
+        "console"
+    )
     needs = ConsoleServices(
         walk=bench.walk,
         origin=ORIGIN,

@@ -36,6 +36,7 @@ from tests.probes.example_counts import examples
 from tests.worlds.delegation_lineage import asked, believing
 from tests.worlds.mandate import bench as mail_bench
 from tests.worlds.mandate import changed, documents, for_alice, shown
+from tests.worlds.parts import to_govern, to_issue
 
 CASES = ("4711", "4712")
 AMOUNTS = (1, 5)
@@ -170,7 +171,7 @@ async def mandated(bench: Bench, delegation_lineage: DelegationLineage) -> Any:
         calls_max=bound.calls or CALLS_MOST,
         delegability=Delegability(depth_max=3, width_max=3, to=("use_case:support",)),
     )
-    return await issue_mandate(bench.walk, shown(wanted, **login(delegation_lineage)))
+    return await issue_mandate(*to_issue(bench.walk), shown(wanted, **login(delegation_lineage)))
 
 
 def below(parent: Authority, bound: Bound) -> Authority:
@@ -256,7 +257,7 @@ async def done(delegation_lineage: DelegationLineage) -> list[Action] | None:
         action = structs.replace(action, delegation="~".join(chain))
         caller = structs.replace(caller, key=proved.key)
         try:
-            answer = await govern_action(bench.walk, action, caller)
+            answer = await govern_action(*to_govern(bench.walk), action, caller)
         except Refused:
             continue
         assert answer.outcome is not None

@@ -40,7 +40,7 @@ async def _judged_like_the_model(
     script: list[tuple[int, list[tuple[str, AgentId]], frozenset[str]]], restarted: bool
 ) -> None:
     world = await shards()
-    walks = {"a": world.a.walk, "b": world.b.walk}
+    recorders = {"a": world.a.recorder, "b": world.b.recorder}
     clock = world.bench.clock
     today = clock.now() // (DAY * 1000)
     days, last = {today}, dict.fromkeys(AGENTS, today)
@@ -49,11 +49,11 @@ async def _judged_like_the_model(
         today = clock.now() // (DAY * 1000)
         for log, agent in used:
             entry = sealed_entry(Tag.REFUSAL, at=clock.now(), members={"agent": agent})
-            await walks[log].recorder.ledger.append(entry)
+            await recorders[log].ledger.append(entry)
             days.add(today)
             last[agent] = today
         for log in sorted(tells):
-            await note_uses(walks[log].recorder, world.uses, days=DAYS)
+            await note_uses(recorders[log], world.uses, days=DAYS)
     if restarted:
         # Of a register that was lost everything is read again.
         world.uses = fresh(SqliteAgentUses)
@@ -61,7 +61,7 @@ async def _judged_like_the_model(
     assert await world.round(world.a, dormancy) == ()
     days.add(today)
     suspended = await world.round(world.a, dormancy)
-    await note_uses(world.b.walk.recorder, world.uses, days=DAYS)
+    await note_uses(world.b.recorder, world.uses, days=DAYS)
     suspended += await world.round(world.a, dormancy)
     counted = sorted(days)[-DAYS - 1 :]
     dormant = tuple(agent for agent in AGENTS if len(counted) > DAYS and last[agent] < counted[0])

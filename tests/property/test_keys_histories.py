@@ -12,6 +12,7 @@ from answerable.errors import Refused, Unavailable
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.fault_injection import Crash, Trouble, TroubledLedger
 from tests.worlds.keys import LATER, answered, found, person, registered
+from tests.worlds.parts import to_apply
 
 if TYPE_CHECKING:
     from answerable.testing.builders import Bench
@@ -37,7 +38,9 @@ def dealt(chance: random.Random, held: dict[str, list[str]]) -> dict[str, list[s
 
 
 async def applied(bench: Bench, held: dict[str, list[str]]) -> None:
-    await apply_registry(bench.walk, [person(name, *keys) for name, keys in held.items()], by="operator")
+    await apply_registry(
+        *to_apply(bench.walk), [person(name, *keys) for name, keys in held.items()], by="operator"
+    )
 
 
 async def applied_in_vain(bench: Bench, held: dict[str, list[str]], fault: Fault) -> bool:

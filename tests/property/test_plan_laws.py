@@ -46,7 +46,7 @@ from tests.worlds.authority_source import (
     watch,
 )
 from tests.worlds.delegation_lineage import asked, believing, chain_of, mandated
-from tests.worlds.parts import to_hold
+from tests.worlds.parts import to_apply, to_govern, to_hold, to_plan
 
 ASKED = [
     (agent, mandate, target, arguments)
@@ -60,7 +60,7 @@ CHAINS: WeakKeyDictionary[Bench, tuple[tuple[tuple[str, ...], str], ...]] = Weak
 
 
 async def applied(of: Sourced, found: list[object]) -> None:
-    await apply_registry(of.walk, found, by="operator", prune=True)
+    await apply_registry(*to_apply(of.walk), found, by="operator", prune=True)
 
 
 async def held(of: Sourced, kind: str, name: str, seconds: int) -> None:
@@ -78,7 +78,7 @@ async def in_time(of: Sourced) -> None:
 
 
 async def acted(of: Sourced) -> None:
-    await govern_action(of.walk, *of.bench.request("refund", {"case": "4711", "amount": 10}))
+    await govern_action(*to_govern(of.walk), *of.bench.request("refund", {"case": "4711", "amount": 10}))
 
 
 async def tripped(of: Sourced, what: HoldTarget) -> None:
@@ -177,9 +177,11 @@ def _told(of: Sourced, ask) -> object:
     walk = of.walk
     try:
         request, caller = ask()
-        plan = find_plan(walk, request, caller)
-        verified = verify(walk, plan, request, caller)
-        facts = facts_under(plan, walk, verified)
+        plan = find_plan(*to_plan(walk), request, caller)
+        verified = verify(walk.planning, walk.limits, plan, request, caller)
+        facts = facts_under(
+            plan.judged, plan.accounts, walk.recorder, walk.authority, walk.deciding, verified
+        )
         decision = walk.policies.decision_point.decide(verified, facts)
     except AnswerableError as fault:
         return type(fault), getattr(fault, "code", ""), fault.message

@@ -20,6 +20,7 @@ from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.simulation import simulate
 from answerable.verify.ledger_replay import replay_entries
 from tests.probes.example_counts import examples
+from tests.worlds.parts import to_apply
 
 pytestmark = pytest.mark.requirement("ANSWER-04")
 
@@ -44,7 +45,7 @@ async def wrote(seed: int) -> Bench:
         with suppress(AnswerableError):
             if choice < 0.15:
                 text = chance.choice([POLICIES, POLICIES + NARROWED])
-                await apply_registry(bench.walk, bench_documents(text), by="operator")
+                await apply_registry(*to_apply(bench.walk), bench_documents(text), by="operator")
             elif choice < 0.3:
                 bench.clock.advance(chance.choice([1, 600]))
             elif choice < 0.5:

@@ -48,6 +48,7 @@ from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.builders import Bench, bench_documents, ledger_key
 from answerable.testing.clock import ManualClock
 from answerable.testing.samples import AUDIENCE, signing_key
+from tests.worlds.parts import to_apply, to_decide, to_govern, to_plan
 from tests.worlds.tool import approve_offered, described, describing
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class World:
                 await close_mandate(walk.recorder, walk.authority, walk.live, MandateId(name), by="operator")
             else:
                 with suppress(Refused):
-                    await govern_action(walk, *self.request(READ, name, agent, {"case": "4711"}))
+                    await govern_action(*to_govern(walk), *self.request(READ, name, agent, {"case": "4711"}))
         elif what == "wait":
             self.bench.clock.advance(which)
         elif what == "hold":
@@ -221,7 +222,7 @@ class World:
             await self.apply(which)
 
     async def apply(self, spec: dict[str, Any]) -> None:
-        await apply_registry(self.bench.walk, documents_of(spec), by="operator", prune=True)
+        await apply_registry(*to_apply(self.bench.walk), documents_of(spec), by="operator", prune=True)
 
     def request(self, capability: str, mandate: str, agent: str, arguments: JSONValue) -> Any:
         action, caller = self.bench.request(TARGETS[capability], arguments, mandate=mandate, agent=agent)
@@ -233,9 +234,9 @@ class World:
         """What the walk says to a request, by its own steps up to the effect."""
         walk = self.bench.walk
         try:
-            verified = verify_request(walk, *self.request(capability, mandate, agent, arguments))
+            verified = verify_request(*to_plan(walk), *self.request(capability, mandate, agent, arguments))
             accounts = accounts_of(verified)
-            verified, _, decision = decide_action(walk, verified, gather_facts)
+            verified, _, decision = decide_action(*to_decide(walk), verified, gather_facts)
             if decision.effect != "deny":
                 require_left(
                     walk.authority.mandates,
@@ -309,7 +310,7 @@ async def compared(
                 await world.step(*step)
             walk = world.bench.walk
             for capability in TARGETS:
-                now = await moment_now(walk, capability)
+                now = await moment_now(*to_decide(walk), capability)
                 then = world.then().moment(capability, origin=AUDIENCE)
                 for resource in ("", "4711", "4712"):
                     earlier = possible(then, agents=(), resource=resource)
@@ -331,7 +332,7 @@ async def walked(world: World, last: int) -> None:
         expected, by = world.decided(capability, mandate, agent, arguments)
         try:
             asked = world.request(capability, mandate, agent, arguments)
-            answer = await govern_action(world.bench.walk, *asked)
+            answer = await govern_action(*to_govern(world.bench.walk), *asked)
             found = "allow" if answer.approval is None else "defer"
         except Refused as no:
             found = "deny"

@@ -37,7 +37,7 @@ from answerable.testing.fault_injection import Trouble
 from answerable.testing.registers import fresh_subject_keys
 from answerable.testing.samples import document, signing_key
 from answerable.testing.trouble_outside import TroubledUpstream
-from tests.worlds.parts import to_settle
+from tests.worlds.parts import to_apply, to_govern, to_settle
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -125,7 +125,7 @@ class Story:
         }
         action, caller = self.bench.request(wanted.pop("target"), wanted.pop("arguments"), **wanted)
         self.digests |= {action.action.digest, caller.message_digest}
-        await govern_action(self.bench.walk, action, caller)
+        await govern_action(*to_govern(self.bench.walk), action, caller)
 
     async def _read(self, number: int) -> None:
         await self._act(number, target="get_case", arguments={"case": f"{MARK} {number}"})
@@ -170,7 +170,7 @@ class Story:
         if number % 3 == 0:
             more = f'@id("more-{number}") @reason("{MARK}") permit (principal, action == Action::"crm.read", resource);'
             changed.append(document("PolicySet", "more", {"policies": more}))
-        await apply_registry(self.bench.walk, changed, by=f"{MARK} the operator")
+        await apply_registry(*to_apply(self.bench.walk), changed, by=f"{MARK} the operator")
 
     async def _breaks(self, number: int) -> None:
         fault: Fault = "undone" if number % 2 else "done"

@@ -43,6 +43,7 @@ from tests.unit.adapters.uvicorn_front.test_front import Authority, client_conte
 from tests.unit.adapters.uvicorn_front.test_svid_front import pem
 from tests.worlds.enrolment import UNIX, fresh_key
 from tests.worlds.gateway import modern, modern_headers
+from tests.worlds.parts import to_apply
 from tests.worlds.token import READ, TokenWorld, agent_document, succeeded, token_world
 
 pytestmark = pytest.mark.anyio
@@ -111,7 +112,7 @@ async def doors(home: Path, **agent: Any) -> AsyncIterator[Doors]:
     certificate, key, _ = servers.leaf("localhost")
     context = tls_context(TLSMaterial(certificate=certificate, key=key))
     async with token_world(home) as world:
-        await apply_registry(world.walk, [agent_document("orchestrator", **agent)], by="operator")
+        await apply_registry(*to_apply(world.walk), [agent_document("orchestrator", **agent)], by="operator")
         desk = world.product.identity.desk
         bundle = desk.bundle(desk.domain)
         assert bundle is not None

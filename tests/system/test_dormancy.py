@@ -22,6 +22,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.wiring import assemble
 from answerable.wiring.registry_documents import read_documents
 from answerable.wiring.settings import load_settings
+from tests.worlds.parts import to_apply
 from tests.worlds.shard_house import leaves
 from tests.worlds.up import SETTINGS, WAIT_SECONDS_MAX, House, environment, house, registry, until
 
@@ -63,7 +64,7 @@ async def lived(
             place.write_text(documents[days])
             reading = read_documents([str(place)], standard_input="")
             assert not reading.faults
-            await apply_registry(product.walk, reading.documents, by="operator")
+            await apply_registry(*to_apply(product.walk), reading.documents, by="operator")
 
 
 def changed(text: str, day: int) -> str:

@@ -9,7 +9,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitRequestURLParams, ElicitResult
 
-from answerable.apps.mcp_gateway import holding
+from answerable.apps.mcp_gateway import gate, holding
 from answerable.apps.mcp_gateway.services import GatewayLimits
 from answerable.core.ledger.tags import Tag
 from tests.worlds.gateway import World, gateway_world, modern, modern_headers
@@ -52,6 +52,26 @@ async def test_a_client_is_sent_to_our_page_and_its_repeated_call_runs_once(tmp_
         (asked,) = world.entries(Tag.APPROVAL_ASKED)
         assert person.opened == [f"{PAGE}/approvals/{asked['approval']}"]
         assert notes(world) == 1
+
+
+@pytest.mark.requirement("ASKING-01")
+async def test_a_repeated_call_waits_until_people_have_answered(tmp_path, monkeypatch):
+    async def answered_meanwhile(approval: Any, waits: Any, **how: Any) -> bool:
+        def waits_once(identity: str) -> bool:
+            waiting = waits(identity)
+            if waiting:
+                approve(world, identity)
+            return bool(waiting)
+
+        return await holding.until_answered(approval, waits_once, **how)
+
+    monkeypatch.setattr(gate, "until_answered", answered_meanwhile)
+    async with gateway_world(tmp_path, "crm", page=PAGE) as world:
+        world.mandate("crm.note")
+        person = Person(world, answers=False)
+        async with world.client("crm", elicitation_callback=person) as client:
+            assert not (await client.call_tool("note_add", NOTE)).is_error
+        assert (len(person.opened), notes(world)) == (1, 1)
 
 
 @pytest.mark.requirement("ASKING-02")

@@ -6,6 +6,7 @@ import pytest
 
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.samples import document
+from tests.worlds.parts import to_apply
 from tests.worlds.token import narrow, outcome_of, succeeded, token_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HIST-07", "HIST-03", "HIST-06")]
@@ -42,7 +43,7 @@ async def test_a_new_token_chain_or_mandate_forgets_nothing_and_a_task_counts_fo
     tmp_path,
 ):
     async with token_world(tmp_path) as world:
-        await apply_registry(world.walk, [LIMITS], by="operator")
+        await apply_registry(*to_apply(world.walk), [LIMITS], by="operator")
         await world.mandate()
         port = int(world.url.rpartition(":")[2])
         for _ in range(READS_MAX - 1):
@@ -71,7 +72,7 @@ async def test_a_new_token_chain_or_mandate_forgets_nothing_and_a_task_counts_fo
 async def test_callers_who_race_over_connections_of_their_own_do_not_pass_a_limit(tmp_path):
     ends = []
     async with token_world(tmp_path) as world:
-        await apply_registry(world.walk, [LIMITS], by="operator")
+        await apply_registry(*to_apply(world.walk), [LIMITS], by="operator")
         for identity in ("m-1", "m-2", "m-3"):
             await world.mandate(identity=identity)
 

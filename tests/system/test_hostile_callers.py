@@ -29,7 +29,7 @@ from answerable.testing.disks import FileDisk
 from answerable.testing.recording_upstream import Effect, RecordingUpstream
 from answerable.testing.samples import signing_key
 from answerable.verify.ledger_history import verify_ledger
-from tests.worlds.parts import to_settle
+from tests.worlds.parts import to_govern, to_refuse, to_settle
 from tests.worlds.walk import fields_of, sealed_values, stored_of
 
 pytestmark = pytest.mark.anyio
@@ -66,10 +66,10 @@ class House:
         try:
             caller = self.door.verify(message)
         except Unverified as error:
-            desk = DoorDesk(walk=self.bench.walk, known=self.door.known)
+            desk = DoorDesk(**to_refuse(self.bench.walk), known=self.door.known)
             desk.refused("mcp", error, Sender(address="198.51.100.7", port=4711))
             raise
-        return await govern_action(self.bench.walk, parsed(body or message.body), caller)
+        return await govern_action(*to_govern(self.bench.walk), parsed(body or message.body), caller)
 
     def recorded(self, tag: Tag) -> list[bytes]:
         """All fields of these entries, each checked against its leaf, as they were sealed."""
@@ -137,7 +137,7 @@ async def test_what_was_signed_is_what_is_decided_recorded_and_done_whatever_is_
 
     upstream.before = meddle
     action.arguments["amount"] = 999_999
-    await govern_action(house.bench.walk, action, caller)
+    await govern_action(*to_govern(house.bench.walk), action, caller)
     (recorded,) = house.recorded(Tag.INTENT)
     assert b'"amount":100,' in recorded
     assert b"999999" not in recorded
@@ -252,7 +252,7 @@ async def test_an_agent_that_hammers_fills_neither_the_disk_nor_hides_its_refusa
     for number in range(limits.refusals_recorded_max + 100):
         action, caller = bench.request("refund", {"case": "4711", "amount": 2_000_000 + number})
         with pytest.raises(Refused) as refused:
-            await govern_action(bench.walk, action, caller)
+            await govern_action(*to_govern(bench.walk), action, caller)
         told += refused.value.entry_index is not None
     assert told == len(bench.entries(Tag.REFUSAL)) == limits.refusals_recorded_max
     await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)

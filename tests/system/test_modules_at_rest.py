@@ -41,7 +41,7 @@ ASKED_FOR = {
 }  # fmt: skip
 """What a server imports when settings name it, or a person asks for it."""
 OF_A_GATEWAY = {
-    "_sqlite3", "answerable.flows.state.walk", "cedarpy", "httpx2", "jinja2", "jsonschema_rs", "mcp", "mcp_types",
+    "_sqlite3", "answerable.wiring.walk", "cedarpy", "httpx2", "jinja2", "jsonschema_rs", "mcp", "mcp_types",
     "pydantic", "typer",
 }  # fmt: skip
 """What a witness has no use for."""
@@ -81,7 +81,7 @@ def test_a_server_has_imported_its_own_command_and_nothing_that_its_settings_do_
 @pytest.mark.parametrize(
     ("server", "unneeded"),
     [
-        (("broker",), {"typer", "cedarpy", "jinja2", "answerable.flows.state.walk"}),
+        (("broker",), {"typer", "cedarpy", "jinja2", "answerable.wiring.walk"}),
         (("witness", "serve"), OF_A_GATEWAY),
     ],
     ids=("broker", "witness"),

@@ -23,6 +23,7 @@ from tests.worlds.channel import MailBox, mail_server, slack_stand_in
 from tests.worlds.event import hooked
 from tests.worlds.federation import Authority, context_of
 from tests.worlds.gateway import until
+from tests.worlds.parts import to_apply
 from tests.worlds.push import b64, push_service
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +74,7 @@ async def test_what_settings_and_registry_say_reaches_people_on_every_channel(tm
             assert faults(data) == ()
             settings = load_settings(data)
             async with assembled(settings) as product:
-                await apply_registry(product.walk, PEOPLE, by="operator")
+                await apply_registry(*to_apply(product.walk), PEOPLE, by="operator")
                 assert (
                     await try_channel(
                         product.walk.authority.registry,
@@ -156,7 +157,7 @@ async def test_devices_are_told_under_one_key_that_outlives_a_restart(tmp_path):
             async with assembled(load_settings(data)) as product:
                 walk = product.walk
                 if start == 0:
-                    await apply_registry(walk, PEOPLE, by="operator")
+                    await apply_registry(*to_apply(walk), PEOPLE, by="operator")
                     with pytest.raises(Refused) as refused:
                         await try_channel(
                             walk.authority.registry, walk.asking, walk.clock, walk.entropy, "push", "bela"

@@ -16,6 +16,7 @@ from answerable.testing.builders import bench_documents
 from answerable.wiring.assemble import assembled
 from answerable.wiring.kept_process import KeptProcess
 from answerable.wiring.settings import load_settings
+from tests.worlds.parts import to_apply
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OBL-08")]
 
@@ -25,7 +26,7 @@ async def test_an_entry_is_cosigned_by_the_local_witness_before_it_counts_as_see
     with TemporaryDirectory(prefix="seen-") as folder:
         settings = load_settings(Path(folder))
         async with assembled(settings) as product, anyio.create_task_group() as tasks:
-            await apply_registry(product.walk, bench_documents(), by="operator")
+            await apply_registry(*to_apply(product.walk), bench_documents(), by="operator")
             newest = product.ledger.size - 1
             assert product.walk.recorder.witness is not None
             assert not await product.walk.recorder.witness.covers(newest, seconds_max=0.5), (

@@ -1,9 +1,8 @@
-"""What functions of the product are given: the ports and parts that they use, and a whole walk in few places."""
+"""What functions of the product are given: the ports and parts that they use, and no walk."""
 
 from __future__ import annotations
 
 import ast
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,24 +13,16 @@ PARTS = {
     "flows/state/parts.py": ("Recorder", "AuthorityRegisters", "AskingState", "LiveAccess", "Counters"),
     "flows/state/worlds.py": ("Verification",),
     "flows/state/policy_desk.py": ("PolicyState",),
-    "flows/state/walk.py": ("Walk",),
 }
-"""The parts of a walk. What their members are is what a function may be given in place of a walk."""
+"""The parts of a process. What their members are is what a function may be given in place of all of them."""
 COLLABORATORS_MAX = 4
-MORE = {
-    "flows/approval/answer_by_click.py: _answered": 5, "flows/approval/answer_by_click.py: take_click": 5,
-    "flows/approval/notify_people.py: _reaching": 5, "flows/approval/notify_people.py: _seen": 5,
-    "flows/approval/notify_people.py: notify_people": 5, "flows/approval/sort_deliveries.py: sort_out": 5,
-    "flows/revocation/end_leases.py: _hear": 5,
-}  # fmt: skip
-"""Those with more, which are to fall. None is added."""
 EVERYWHERE = {"Clock", "Entropy", "WalkLimits"}
 """Given beside collaborators: the time, chance, and settings, which are values."""
-WHOLE_WALKS = {
-    "apps/console": 1, "flows/approval": 2, "flows/counters": 1, "flows/escalation": 1, "flows/policy": 3,
-    "flows/registry": 2, "flows/tokens": 1, "flows/walk": 27, "flows/workloads": 2, "testing": 2, "wiring": 36,
-}  # fmt: skip
-"""By room: how many functions take a whole walk. A figure falls with them and never rises."""
+STEPS = {
+    "flows/state/steps.py": ("Planning", "Deciding"),
+    "flows/state/drill_desk.py": ("Applying",),
+}
+"""Structs of what one step uses: at most four members each."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -52,10 +43,18 @@ def given(function: Function) -> list[set[str]]:
     return [{part.id for part in ast.walk(one) if isinstance(part, ast.Name)} for one in found]
 
 
+def members(path: str, name: str) -> list[ast.AnnAssign]:
+    """The members of a class."""
+    for node in ast.parse((SOURCES / path).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return [one for one in node.body if isinstance(one, ast.AnnAssign)]
+    raise AssertionError(f"{path} has no class {name}")
+
+
 def collaborators() -> set[str]:
     """The types of what a walk consists of: ports, parts and their state, by class name."""
     found: set[str] = set()
-    for path, names in PARTS.items():
+    for path, names in {**PARTS, **STEPS}.items():
         tree = ast.parse((SOURCES / path).read_text(encoding="utf-8"))
         ours = {
             one.name
@@ -72,16 +71,28 @@ def collaborators() -> set[str]:
                         types = {
                             part.id for part in ast.walk(member.annotation) if isinstance(part, ast.Name)
                         }
-                        found |= types & (ours | set(sum(PARTS.values(), ())))
+                        found |= types & (ours | set(sum((*PARTS.values(), *STEPS.values()), ())))
     return found - EVERYWHERE
 
 
 @pytest.mark.requirement("HOUSE-05")
-def test_few_functions_take_a_whole_walk_and_ever_fewer() -> None:
-    taking = Counter(
-        str(path.parent) for path, one in functions() if any(names == {"Walk"} for names in given(one))
-    )
-    assert dict(sorted(taking.items())) == WHOLE_WALKS, "name what the function uses, or lower the figure"
+def test_only_wiring_knows_the_whole_walk() -> None:
+    """Where everything is put together. Whoever runs on it reads its parts, and is not given the walk."""
+    taking = [
+        f"{path}: {one.name}"
+        for path, one in functions()
+        if path.parts[0] != "wiring" and any("Walk" in names for names in given(one))
+    ]
+    assert not taking, "name what the function uses"
+    naming = [str(path) for path in SOURCES.glob("flows/**/*.py") if "wiring.walk" in path.read_text("utf-8")]
+    assert not naming
+
+
+@pytest.mark.requirement("HOUSE-05")
+def test_what_a_step_uses_has_four_members_at_most() -> None:
+    for path, names in STEPS.items():
+        for name in names:
+            assert len(members(path, name)) <= COLLABORATORS_MAX, name
 
 
 @pytest.mark.requirement("HOUSE-05")
@@ -93,4 +104,4 @@ def test_a_flow_is_given_four_collaborators_at_most() -> None:
         for path, one in functions()
         if path.parts[0] == "flows"
     }
-    assert {name: count for name, count in counts.items() if count > COLLABORATORS_MAX} == MORE
+    assert not {name: count for name, count in counts.items() if count > COLLABORATORS_MAX}

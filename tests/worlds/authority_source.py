@@ -49,7 +49,7 @@ from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from tests.worlds.duty import delegate, duty_document
 from tests.worlds.instance import Authority
-from tests.worlds.parts import to_end, to_follow, to_hold, to_open
+from tests.worlds.parts import to_apply, to_end, to_follow, to_hold, to_open
 from tests.worlds.passkey import enrolled
 from tests.worlds.trust import FOREIGN, TrustWorld
 
@@ -124,13 +124,13 @@ def without_reading() -> list[Any]:
 
 async def apply(of: Sourced, found: list[Any]) -> None:
     """One person does, and what is not named goes."""
-    await apply_registry(of.walk, found, by="operator", prune=True)
+    await apply_registry(*to_apply(of.walk), found, by="operator", prune=True)
 
 
 async def apply_elsewhere(of: Sourced, found: list[Any] | None = None) -> None:
     """Another process applies documents, which are not in force in this one yet."""
     other = Bench(registry=SqliteRegistryStore(elsewhere(of.bench.store)))
-    await apply_registry(other.walk, found or documents(status="suspended"), by="operator")
+    await apply_registry(*to_apply(other.walk), found or documents(status="suspended"), by="operator")
 
 
 async def apply_and_follow(of: Sourced) -> None:

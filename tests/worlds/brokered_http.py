@@ -23,7 +23,6 @@ introspection_url = "{login}/token/introspection"
 is_introspected = true
 client_id = "broker"
 secret = "file:crm-secret"
-tokens_file = "{folder}/crm-tokens"
 """
 MODELS = """\
 kind = "model-provider"

@@ -8,6 +8,7 @@ from answerable.flows.approval.keep_figures import read_figures
 from answerable.flows.approval.send_attention_check import asked_canary, send_attention_check
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
+from tests.worlds.parts import to_govern
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
@@ -26,7 +27,9 @@ async def bench_with_tests(limits: WalkLimits = TESTED, **parts) -> Bench:
 
 async def canary_on(bench: Bench) -> Approval:
     """One that is asked now: a refund of 60,000, which asks two people."""
-    asked = await asked_canary(bench.walk, bench.asking.canaries.patterns[-1][1], bench.clock.now())
+    asked = await asked_canary(
+        *to_govern(bench.walk), bench.asking.canaries.patterns[-1][1], bench.clock.now()
+    )
     assert asked is not None
     return asked
 
@@ -36,7 +39,7 @@ async def drawn(bench: Bench, *, hours: float, every_seconds: int = 300) -> list
     found = []
     for _ in range(round(hours * 3600 / every_seconds)):
         bench.clock.advance(every_seconds)
-        asked = await send_attention_check(bench.walk)
+        asked = await send_attention_check(*to_govern(bench.walk))
         if asked is not None:
             found.append(asked)
     return found

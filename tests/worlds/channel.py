@@ -79,7 +79,6 @@ class Reach:
             self.bench.asking,
             self.bench.live.link,
             self.bench.walk.entropy,
-            self.desk,
             channel,
         ):
             count += told

@@ -29,6 +29,7 @@ from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import document, signing_key
 from tests.worlds.channel import Reach, SlackStandIn, reach_bench, slack_stand_in
+from tests.worlds.parts import to_apply, to_refuse
 from tests.worlds.token_server import Said
 
 SECRET = b"8f742231b10e8888abcd99baac85a501"
@@ -229,7 +230,7 @@ class Clicks:
 
     async def register(self, *documents: JSONValue) -> None:
         """Change the registry."""
-        await apply_registry(self.bench.walk, [*documents], by="operator")
+        await apply_registry(*to_apply(self.bench.walk), [*documents], by="operator")
 
 
 def form_of(payload: JSONValue | dict[str, Any]) -> bytes:
@@ -274,6 +275,6 @@ async def clicking(
         reach.bench.asking.clicks = desk
         slack.people = {user_of(one): member(one) for one in ("bob", "carol", "dan")}
         walk = reach.bench.walk
-        refused = DoorDesk(walk=walk, known=KnownCallers(registry=walk.authority.registry)).at("chat")
+        refused = DoorDesk(**to_refuse(walk), known=KnownCallers(registry=walk.authority.registry)).at("chat")
         app = chat_app(ChatServices(walk=walk, desk=desk, secret=SECRET, refused=refused))
         yield Clicks(reach, slack, desk, app)

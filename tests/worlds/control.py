@@ -48,11 +48,9 @@ from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.core.ledger.answer import Answer
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.ledger.gather_cosignatures import WitnessState
-from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
 from answerable.flows.state.policy_desk import PolicyState
-from answerable.flows.state.walk import Walk
 from answerable.flows.state.worlds import Verification
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.workloads.change_authorities import AuthorityChanges
@@ -65,8 +63,10 @@ from answerable.testing.tool_pins import ApprovedAsSeen
 from answerable.wiring.policies import policy_desk
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import load_settings
+from answerable.wiring.walk import Walk
 from tests.worlds.enrolment import workloads_over
 from tests.worlds.event import no_streams
+from tests.worlds.parts import to_govern
 from tests.worlds.published_memory import PublishedMemory
 
 ORIGIN = "example.test/ledger"
@@ -253,7 +253,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
         upstream = _upstream(clock)
         revocations = SqliteRevocationRegister(store, clock=clock)
         walk = Walk(
-            log_intents=EmbeddedIntentLog, clock=clock, entropy=entropy, limits=settings.walk,
+            clock=clock, entropy=entropy, limits=settings.walk,
             recorder=Recorder(ledger=ledger, subject_keys=subject_keys),
             authority=AuthorityRegisters(
                 registry=registry, mandates=SqliteMandateRegister(store),
@@ -284,7 +284,7 @@ def memory_product() -> Product:
     ledger = MemoryLedger(key=log_key, sign=key.sign, clock=clock)
     upstream, (revocations, holds) = _upstream(clock), fresh_ends(clock)
     walk = Walk(
-        log_intents=EmbeddedIntentLog, clock=clock, entropy=SystemEntropy(),
+        clock=clock, entropy=SystemEntropy(),
         recorder=Recorder(ledger=ledger, subject_keys=fresh_subject_keys()),
         authority=AuthorityRegisters(
             registry=registry, mandates=fresh(SqliteMandateRegister),
@@ -304,17 +304,17 @@ def memory_product() -> Product:
     workloads = workloads_over(walk)
     return Product(
         walk=walk, log_key=log_key.formatted(), published=published, workloads=workloads,
-        identity=identity_over(workloads), authorities=AuthorityChanges(walk, workloads.trust),
+        identity=identity_over(workloads), authorities=AuthorityChanges(walk.recorder, workloads.trust),
         events=no_streams(walk),
     )  # fmt: skip
 
 
 def identity_over(workloads: Any) -> Any:
     """What the control API asks of a trust domain beside its workloads."""
-    desk, walk = workloads.trust, workloads.walk
+    desk, recorder = workloads.trust, workloads.recorder
     federation = BundleFollowing(
-        endpoints=[], bundle=desk.bundle, put=desk.set_federated, drop=desk.drop_federated, clock=walk.clock,
-        entropy=walk.entropy,
+        endpoints=[], bundle=desk.bundle, put=desk.set_federated, drop=desk.drop_federated, clock=recorder.clock,
+        entropy=recorder.entropy,
     )  # fmt: skip
     return SimpleNamespace(desk=desk, federation=federation, sightings=fresh(SqliteSightings))
 
@@ -351,7 +351,7 @@ async def asked(product: Product, target: str, case: str, mandate: str) -> Answe
         agent=AgentId("support-agent"), proof="unix_peer", binding="uid 0", sequence=1, message_digest=digest,
         at=product.walk.clock.now(),
     )  # fmt: skip
-    return await govern_action(product.walk, request, caller)
+    return await govern_action(*to_govern(product.walk), request, caller)
 
 
 @contextmanager

@@ -57,7 +57,6 @@ async def use_channels(client: Any, product: Product, deferred: Approval) -> Non
         product.walk.asking,
         product.walk.live.link,
         product.walk.entropy,
-        desk,
         "email",
     )
     told = (await client("list_told", id=deferred.id))["items"]
@@ -72,7 +71,6 @@ async def use_channels(client: Any, product: Product, deferred: Approval) -> Non
         product.walk.asking,
         product.walk.live.link,
         product.walk.entropy,
-        desk,
         "webhook:ops",
     )
     mail, hook = (await client("list_channels"))["items"]

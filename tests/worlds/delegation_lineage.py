@@ -18,6 +18,7 @@ from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.delegation import ISSUER, SERVICE, trusted
 from answerable.testing.samples import mandate_terms, signing_key
+from tests.worlds.parts import to_issue
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
@@ -47,7 +48,9 @@ async def mandated(bench: Bench, *, identity: str = "m-1", calls_max: int = 20, 
         **{"delegability": TO_ROVER, **changes},
     )
     origin = bench.recorder.ledger.origin
-    return await issue_mandate(bench.walk, signed_mandate(terms, audience=origin, key=signing_key("alice")))
+    return await issue_mandate(
+        *to_issue(bench.walk), signed_mandate(terms, audience=origin, key=signing_key("alice"))
+    )
 
 
 def hop(bench: Bench, agent: str, authority: Authority, **more: Any) -> HopTerms:

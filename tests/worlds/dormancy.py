@@ -32,8 +32,8 @@ class Shards:
 
     def published(self) -> dict[str, int]:
         """What strangers see of both logs."""
-        sizes = {one.walk.recorder.ledger.origin: one.walk.recorder.ledger.size for one in (self.a, self.b)}
-        sizes[self.b.walk.recorder.ledger.origin] -= self.unpublished
+        sizes = {one.recorder.ledger.origin: one.recorder.ledger.size for one in (self.a, self.b)}
+        sizes[self.b.recorder.ledger.origin] -= self.unpublished
         return sizes
 
     async def round(self, one: Workloads, dormancy: Dormancy) -> tuple[AgentId, ...]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from answerable.adapters.sqlite import SqliteDrillRegister
 from answerable.adapters.system import SystemClock
 from answerable.core.containment.drill import DRILL_KINDS, drilled
 from answerable.flows.drills.run_drill import run_drill
-from answerable.flows.state.drill_desk import DrillState
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.wiring.drills import drill_ground
 from tests.worlds.enrolment import workloads_over
+from tests.worlds.parts import to_govern
 
 if TYPE_CHECKING:
     from answerable.core.containment.drill import Drill, DrillKind
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
 async def bench_to_drill(*, required: bool = False, **ports: Any) -> tuple[Bench, Workloads]:
     # Real time: a report tells what was in flight from what had ended by when.
     bench = await Bench(**{"clock": SystemClock(), **ports}).registered()
-    workloads = workloads_over(bench.walk)
-    bench.walk.drills = DrillState(
-        required=required, register=fresh(SqliteDrillRegister), ground=drill_ground
-    )
+    workloads, drills = workloads_over(bench.walk), bench.walk.drills
+    drills.required, drills.register = required, fresh(SqliteDrillRegister)
+    drills.ground = partial(drill_ground, *to_govern(bench.walk))
     return bench, workloads
 
 

@@ -39,7 +39,6 @@ from answerable.core.mandate.token import signed
 from answerable.core.registry.manifests.manifest import Manifest
 from answerable.core.registry.manifests.manifest_token import signed_manifest
 from answerable.errors import Unverified
-from answerable.flows.state.walk import Walk
 from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.trust_domain.attest_workload import AttestationTerms, Attestor
@@ -54,6 +53,7 @@ from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh, fresh_keys
 from answerable.testing.samples import signing_key
+from answerable.wiring.walk import Walk
 from tests.worlds.gateway import needs_of, registry, walk_of
 
 DOMAIN = trust_domain("example.test")
@@ -138,7 +138,11 @@ def workloads_over(
         trust=desk,
     )
     return Workloads(
-        walk=walk,
+        recorder=walk.recorder,
+        authority=walk.authority,
+        verification=walk.verification,
+        asking=walk.asking,
+        applying=walk.applying,
         trust=desk,
         issuer=SvidIssuer(desk=desk, clock=clock, entropy=entropy),
         attestor=attestor,

@@ -19,11 +19,11 @@ from answerable.adapters.sqlite import SqliteEventRegister
 from answerable.core.identity.keys.event_key import EventKey
 from answerable.core.incident.event_stream import EventStream
 from answerable.flows.events.event_desk import EventLimits, EventState
-from answerable.flows.state.walk import Walk
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
+from answerable.wiring.walk import Walk
 from tests.worlds.token_server import Said, Seen, Server, serving
 
 ISSUER = "https://gateway.example"
@@ -60,7 +60,13 @@ def desk_on(bench: Bench, **changes: Any) -> EventState:
 def no_streams(walk: Walk) -> EventState:
     """With nobody to tell."""
     post = HttpEventPost(answer_seconds_max=5.0)
-    return EventState(walk=walk, register=fresh(SqliteEventRegister), post=post, issuer=str)
+    return EventState(
+        recorder=walk.recorder,
+        authority=walk.authority,
+        register=fresh(SqliteEventRegister),
+        post=post,
+        issuer=str,
+    )
 
 
 def stream(name: str = "s-1", **changes: Any) -> EventStream:

@@ -47,11 +47,9 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.flows.approval.answer_approval import still_waits, was_asked_by
 from answerable.flows.containment.refuse_held import open_stream, refuse_held
 from answerable.flows.counters.door_desk import DoorDesk
-from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
 from answerable.flows.state.policy_desk import PolicyState
-from answerable.flows.state.walk import Walk
 from answerable.flows.state.worlds import Verification
 from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
@@ -64,6 +62,8 @@ from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.registers import fresh, fresh_ends, fresh_subject_keys
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
+from answerable.wiring.walk import Walk
+from tests.worlds.parts import to_govern, to_list, to_refuse
 
 if TYPE_CHECKING:
     from answerable.errors import Refused
@@ -302,7 +302,7 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
     assert public is not None
     revocations, holds = fresh_ends(clock)
     return Walk(
-        log_intents=EmbeddedIntentLog, clock=clock, entropy=SystemEntropy(),
+        clock=clock, entropy=SystemEntropy(),
         recorder=Recorder(
             ledger=MemoryLedger(key=VerifierKey.ed25519("example.test/log", public), sign=key.sign, clock=clock),
             subject_keys=fresh_subject_keys(),
@@ -329,7 +329,7 @@ def needs_of(
         request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
     ) -> Answer:
         calls.append(request)
-        return await govern_action(walk, request, caller, progress=progress)
+        return await govern_action(*to_govern(walk), request, caller, progress=progress)
 
     def standing(head: Head) -> Refused | None:
         return standing_of_caller(
@@ -339,7 +339,7 @@ def needs_of(
     return GatewayServices(
         prover=prover,
         govern=govern,
-        visible=partial(list_capabilities, walk),
+        visible=partial(list_capabilities, *to_list(walk)),
         offers=upstream,
         refuse_held=partial(refuse_held, walk.recorder.ledger, walk.authority, walk.verification),
         open_stream=partial(open_stream, walk.recorder.ledger, walk.authority, walk.live, walk.verification),
@@ -347,7 +347,7 @@ def needs_of(
         waits=partial(still_waits, walk.authority.approvals, walk.clock),
         asked=partial(was_asked_by, walk.authority.approvals),
         standing=standing,
-        refused=DoorDesk(walk=walk, known=prover.known).at("mcp"),
+        refused=DoorDesk(**to_refuse(walk), known=prover.known).at("mcp"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
@@ -13,7 +13,6 @@ from answerable.adapters.sqlite import (
     SqliteStore,
 )
 from answerable.flows.recording.intent_log import EmbeddedIntentLog
-from answerable.flows.state.walk import Walk
 from answerable.ports.approval_register import ApprovalRegister
 from answerable.ports.entropy import Entropy
 from answerable.ports.ledger import Ledger
@@ -59,7 +58,7 @@ def opened_in(folder: Path, *, seed: str = "runs") -> tuple[Opened, Parts]:
         await ledger.close()
         store.close()
 
-    intents = EmbeddedIntentLog(cast("Walk", parts))
+    intents = EmbeddedIntentLog(cast(Any, parts), cast(Any, parts), cast(Any, parts))
     opened = Opened(
         intents=intents,
         ledger=ledger,

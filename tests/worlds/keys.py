@@ -23,6 +23,7 @@ from answerable.testing.samples import AUDIENCE, document, signing_key
 from answerable.verify.check_answers import ShownAnswers
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.leaf_types import Reference
+from tests.worlds.parts import to_apply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,7 @@ async def registered(*people: dict[str, Any]) -> Bench:
     """A bench with a mandate, and these people beside or instead of those who are there."""
     bench = await Bench().registered()
     if people:
-        await apply_registry(bench.walk, [*people], by="operator")
+        await apply_registry(*to_apply(bench.walk), [*people], by="operator")
     await bench.issue()
     return bench
 

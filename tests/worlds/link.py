@@ -25,6 +25,7 @@ from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.samples import mandate_terms, signing_key
+from tests.worlds.parts import to_govern, to_issue
 
 BASE = "answerable.test"
 A = f"{BASE}/a"
@@ -81,7 +82,7 @@ async def door(
         directory,
         shard=name,
         origin=shard_origin(BASE, name),
-        govern=govern or partial(govern_action, bench.walk),
+        govern=govern or partial(govern_action, *to_govern(bench.walk)),
         trace=trace or partial(effects_under, bench.recorder, bench.authority),
         contain=contain
         or partial(told_part, bench.recorder, bench.authority, bench.live.scans, bench.walk.limits),
@@ -100,7 +101,7 @@ async def sent(bench: Bench, target: str = "get_case", arguments: object = None,
     """An action that reaches this process, wherever it belongs."""
     wanted = {"case": "4711"} if arguments is None else arguments
     action, caller = bench.request(target, wanted, **claims)
-    return await forward_action(bench.walk, action, caller)
+    return await forward_action(*to_govern(bench.walk), action, caller)
 
 
 async def two_shards(directory: Path, *, calls_max: int = 20) -> tuple[Bench, Bench]:
@@ -111,7 +112,7 @@ async def two_shards(directory: Path, *, calls_max: int = 20) -> tuple[Bench, Be
         mandate_terms(), calls_max=calls_max, not_before=now, expires_at=UnixMillis(now + 3_600_000)
     )
     terms = replace(terms, grants=(*terms.grants, replace(terms.grants[0], capability="crm.refund")))
-    await issue_mandate(a.walk, signed_mandate(terms, audience=A, key=signing_key("alice")))
+    await issue_mandate(*to_issue(a.walk), signed_mandate(terms, audience=A, key=signing_key("alice")))
     b = shard("b", a)
     b.walk.live.link = link_of(directory, "b")
     return a, b

@@ -20,6 +20,7 @@ from answerable.testing.recording_upstream import RecordingUpstream
 from answerable.testing.registers import fresh_subject_keys
 from answerable.testing.samples import AUDIENCE, OWNERSHIP, document, mandate_terms, signing_key
 from tests.worlds.attestation import key_set, public_jwk, token
+from tests.worlds.parts import to_issue
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -203,4 +204,11 @@ async def issued(bench: Bench, terms: MandateTerms) -> Mandate:
         not_before=now,
         expires_at=UnixMillis(now + 3_600_000),
     )
-    return await issue_mandate(bench.walk, signed_mandate(terms, audience=AUDIENCE, key=signing_key("alice")))
+    return await issue_mandate(
+        *to_issue(bench.walk), signed_mandate(terms, audience=AUDIENCE, key=signing_key("alice"))
+    )
+
+
+async def issued_from(made: Bench, token: str) -> Mandate:
+    """Issue the mandate of this token."""
+    return await issue_mandate(*to_issue(made.walk), token)

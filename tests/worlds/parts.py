@@ -6,7 +6,7 @@ from typing import Any
 
 from answerable.core.mandate.revocation import RevocationTarget
 from answerable.flows.revocation.revoke_authority import revoke_authority
-from answerable.flows.state.walk import Walk
+from answerable.wiring.walk import Walk
 
 
 def to_compare(walk: Walk) -> tuple[Any, Any]:
@@ -22,6 +22,51 @@ def to_end(walk: Walk) -> tuple[Any, Any, Any]:
 def to_hold(walk: Walk) -> tuple[Any, Any, Any, Any]:
     """To place a hold."""
     return walk.recorder, walk.authority, walk.live, walk.counters.cuts
+
+
+def to_govern(walk: Walk) -> tuple[Any, Any, Any, Any]:
+    """To govern an action, and to set up a drill."""
+    return walk.recorder, walk.planning, walk.deciding, walk.live
+
+
+def to_plan(walk: Walk) -> tuple[Any, Any, Any, Any]:
+    """To find a plan, and to verify a request."""
+    return walk.planning, walk.counters.quota, walk.recorder.ledger, walk.limits
+
+
+def to_decide(walk: Walk) -> tuple[Any, Any, Any]:
+    """To decide."""
+    return walk.recorder, walk.planning, walk.deciding
+
+
+def to_list(walk: Walk) -> tuple[Any, Any, Any, Any]:
+    """To list capabilities."""
+    return walk.recorder.ledger, walk.planning, walk.deciding, walk.live.link
+
+
+def to_issue(walk: Walk) -> tuple[Any, Any, Any]:
+    """To issue a mandate."""
+    return walk.recorder, walk.authority, walk.asking
+
+
+def to_apply(walk: Walk) -> tuple[Any, Any, Any, Any]:
+    """To apply documents, and to publish policies."""
+    return walk.recorder, walk.authority, walk.asking, walk.applying
+
+
+def to_approve(walk: Walk) -> tuple[Any, Any, Any]:
+    """To approve a tool."""
+    return walk.recorder, walk.planning, walk.asking.under_way
+
+
+def to_refuse(walk: Walk) -> dict[str, Any]:
+    """To note refusals at listeners."""
+    return {
+        "authority": walk.authority,
+        "counters": walk.counters,
+        "entropy": walk.entropy,
+        "sightings": walk.verification.sightings,
+    }
 
 
 def to_settle(walk: Walk) -> tuple[Any, Any, Any, Any]:

@@ -39,6 +39,7 @@ from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.samples import document
 from tests.worlds.enrolment import sign_manifest
 from tests.worlds.older import ROWS
+from tests.worlds.parts import to_apply
 from tests.worlds.publication import STOP, house, propose, publish, roll_back
 from tests.worlds.tool import approve_offered
 
@@ -114,7 +115,7 @@ async def asked(bench: Bench, amount: int, *, mandate: str = "m-1") -> Approval:
 
 async def steps(life: Life) -> AsyncIterator[str]:
     """A whole life, a step each; the clock goes on between them."""
-    bench, walk = life.bench, life.bench.walk
+    bench, walk, applying = life.bench, life.bench.walk, to_apply(life.bench.walk)
     await bench.registered()
     yield "applied"
     await bench.issue()
@@ -167,10 +168,10 @@ async def steps(life: Life) -> AsyncIterator[str]:
     )
     assert waiting.id
     yield "revoked"
-    await apply_registry(walk, [house(STOP)], by="operator")
+    await apply_registry(*applying, [house(STOP)], by="operator")
     yield "forbidden"
     await apply_registry(
-        walk, [house(POLICIES), document("Principal", "erin", {"groups": ["sales"]})], by="operator"
+        *applying, [house(POLICIES), document("Principal", "erin", {"groups": ["sales"]})], by="operator"
     )
     yield "allowed again, and somebody more"
     walk.policies.publishers = "approvers"

@@ -20,6 +20,7 @@ from answerable.flows.registry.keep_policies import kept_set
 from answerable.sdk.signing import signed_step
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.samples import AUDIENCE, document, signing_key
+from tests.worlds.parts import to_apply
 
 STOP = POLICIES + '@id("stop") @reason("all is stopped") forbid (principal, action, resource);\n'
 PUBLISHERS = "approvers"
@@ -67,7 +68,9 @@ async def propose(
         comment=comment,
         attached=sha256(attached.encode()).hexdigest() if attached else "",
     )
-    return await propose_policy(bench.walk, sign(bench, terms, by=by), [house(policies)], attached=attached)
+    return await propose_policy(
+        *to_apply(bench.walk), sign(bench, terms, by=by), [house(policies)], attached=attached
+    )
 
 
 def publishing(of: Proposal, **other: str) -> Terms:
@@ -77,13 +80,13 @@ def publishing(of: Proposal, **other: str) -> Terms:
 
 async def publish(bench: Bench, proposal: Proposal, *, by: str = "bob") -> Applied:
     token = sign(bench, publishing(proposal), by=by)
-    return await publish_policy(bench.walk, proposal.id, token)
+    return await publish_policy(*to_apply(bench.walk), proposal.id, token)
 
 
 async def roll_back(bench: Bench, name: str = "", *, by: str = "bob") -> Applied:
     kept = kept_set(bench.authority.registry, bench.walk.policies, name)
     terms = Terms(step="rollback", before=in_force(bench), after=kept.digest)
-    return await rollback_policy(bench.walk, name, sign(bench, terms, by=by))
+    return await rollback_policy(*to_apply(bench.walk), name, sign(bench, terms, by=by))
 
 
 async def guarded() -> Bench:

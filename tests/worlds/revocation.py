@@ -9,6 +9,7 @@ from answerable.core.ledger.answer import Answer
 from answerable.core.mandate.revocation import Revocation, RevocationTarget
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
+from tests.worlds.parts import to_govern
 
 INSTANCE = "spiffe://example.org/agent/scout/abc/sub-1"
 MANIFEST = "a" * 64
@@ -37,7 +38,7 @@ async def act_as_instance(bench: Bench) -> Answer:
     )
     action, caller = bench.request("get_case", {"case": "4711"})
     caller = msgspec.structs.replace(caller, identity=identity, key=caller.binding)
-    return await govern_action(bench.walk, action, caller)
+    return await govern_action(*to_govern(bench.walk), action, caller)
 
 
 def revoke_now(bench: Bench, what: RevocationTarget) -> None:

@@ -17,7 +17,7 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.samples import OWNERSHIP, document
-from tests.worlds.parts import to_settle
+from tests.worlds.parts import to_govern, to_settle
 from tests.worlds.walk import cited
 
 HUGE = 2_000_000
@@ -86,7 +86,7 @@ async def act_as(bench: Bench, instance: str, *, drifted: bool = False, case: st
     identity = CallerIdentity(instance=instance, source="unix", grade="kernel", drifted=drifted)
     action, caller = bench.request("get_case", {"case": case})
     caller = msgspec.structs.replace(caller, identity=identity, key=caller.binding)
-    return await govern_action(bench.walk, action, caller)
+    return await govern_action(*to_govern(bench.walk), action, caller)
 
 
 def fired(bench: Bench) -> list[tuple[Any, ...]]:

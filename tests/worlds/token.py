@@ -49,6 +49,7 @@ from answerable.wiring.settings import load_settings
 from tests.probes.small_disk import on_a_small_disk
 from tests.worlds.event_key import with_event_key
 from tests.worlds.gateway import modern, modern_headers, registry, until
+from tests.worlds.parts import to_apply, to_issue
 
 AGENTS = ("orchestrator", "researcher", "writer", "stranger")
 TO = Delegability(depth_max=3, width_max=2, to=("use_case:support",))
@@ -142,7 +143,7 @@ class TokenWorld:
             delegability=delegability,
         )
         token = signed_mandate(terms, audience=self.walk.recorder.ledger.origin, key=signing_key("alice"))
-        await issue_mandate(self.walk, token)
+        await issue_mandate(*to_issue(self.walk), token)
         return identity
 
     # -- the token service
@@ -377,7 +378,9 @@ async def token_world(
     assert address is not None
     started, stop = anyio.Event(), anyio.Event()
     async with assembled(loaded, authorities=authorities_of(loaded, address), address=address) as product:
-        await apply_registry(product.walk, documents(home, policies=policies, tiers=tiers), by="operator")
+        await apply_registry(
+            *to_apply(product.walk), documents(home, policies=policies, tiers=tiers), by="operator"
+        )
         app = gateway_app(loaded, product)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(kept_running, product, loaded)

@@ -14,13 +14,14 @@ from answerable.testing.clock import START
 from answerable.testing.recording_upstream import RecordingUpstream
 from answerable.testing.samples import signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
+from tests.worlds.parts import to_approve
 
 if TYPE_CHECKING:
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.capability import Capability
-    from answerable.flows.state.walk import Walk
     from answerable.testing.builders import Bench
+    from answerable.wiring.walk import Walk
 
 
 def described(name: str = "get_case", **members: JSONValue) -> dict[str, JSONValue]:
@@ -92,7 +93,7 @@ async def approve_offered(walk: Walk, server: str, tool: str, *, by: str = "alic
         key=signing_key(by),
         at=walk.clock.now(),
     )
-    await approve_tool(walk, token, by="operator")
+    await approve_tool(*to_approve(walk), token, by="operator")
 
 
 def approval(

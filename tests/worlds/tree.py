@@ -38,6 +38,7 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.delegation import ISSUER, SERVICE
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 from tests.worlds.delegation_lineage import asked, believing, hop, mandated
+from tests.worlds.parts import to_plan
 
 OWNERS = {"scout": "bob", "rover": "carol", "third": "carol", "fourth": "dan", "fifth": "dan"}
 VENDORS = {
@@ -188,7 +189,9 @@ class TreeWorld:
         if node.process:
             caller = msgspec.structs.replace(caller, key="", process=node.process)
         try:
-            judged = judged_now(self.bench.authority, verify_request(self.bench.walk, request, caller))
+            judged = judged_now(
+                self.bench.authority, verify_request(*to_plan(self.bench.walk), request, caller)
+            )
         except AnswerableError as refused:
             if not refused.code.startswith("revoked."):
                 raise
@@ -213,7 +216,11 @@ async def tree_world(register: TokenRegister) -> TreeWorld:
     believing(bench)
     await mandated(bench, delegability=ANYBODY, calls_max=1_000)
     desk = TokenState(
-        walk=bench.walk,
+        recorder=bench.walk.recorder,
+        authority=bench.walk.authority,
+        verification=bench.walk.verification,
+        counters=bench.walk.counters,
+        live=bench.walk.live,
         tokens=register,
         known=KnownCallers(registry=bench.authority.registry),
         keys=(SERVICE,),

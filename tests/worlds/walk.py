@@ -13,6 +13,7 @@ from answerable.flows.recording.record_entry import sealing_of_entry
 from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.fault_injection import Trouble
+from tests.worlds.parts import to_plan
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -48,7 +49,7 @@ async def cited(bench: Bench, *targets: str, mandate: str = "m-1", agent: str = 
     """Have the log hold what intents refer to, so that the next entry of an allowed action is its intent."""
     for target in targets or ("get_case",):
         action, caller = bench.request(target, ARGUMENTS[target], mandate=mandate, agent=agent)
-        verified = verify_request(bench.walk, action, caller)
+        verified = verify_request(*to_plan(bench.walk), action, caller)
         await cite_statements(
             bench.recorder,
             bench.authority,

@@ -41,30 +41,29 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.wiring.serving import by_path
     from answerable.wiring.token_doors import holder_prover
 
+    walk = product.walk
     needs = GatewayServices(
         prover=holder_prover(product),
-        govern=partial(forward_action, product.walk),
-        visible=partial(list_capabilities, product.walk),
-        offers=product.upstream,
-        refuse_held=partial(
-            refuse_held, product.walk.recorder.ledger, product.walk.authority, product.walk.verification
+        govern=partial(forward_action, walk.recorder, walk.planning, walk.deciding, walk.live),
+        visible=partial(
+            list_capabilities, walk.recorder.ledger, walk.planning, walk.deciding, walk.live.link
         ),
+        offers=product.upstream,
+        refuse_held=partial(refuse_held, walk.recorder.ledger, walk.authority, walk.verification),
         open_stream=partial(
             open_stream,
-            product.walk.recorder.ledger,
-            product.walk.authority,
-            product.walk.live,
-            product.walk.verification,
+            walk.recorder.ledger,
+            walk.authority,
+            walk.live,
+            walk.verification,
         ),
-        approval_page=partial(approval_page, product.walk.asking.passkeys),
-        waits=partial(still_waits, product.walk.authority.approvals, product.walk.clock),
-        asked=partial(was_asked_by, product.walk.authority.approvals),
+        approval_page=partial(approval_page, walk.asking.passkeys),
+        waits=partial(still_waits, walk.authority.approvals, walk.clock),
+        asked=partial(was_asked_by, walk.authority.approvals),
         standing=partial(_standing, product),
         share=product.share,
         refused=product.doors.at("mcp"),
-        unregistered=partial(
-            note_unregistered, product.walk.authority.registry, product.walk.verification.sightings
-        ),
+        unregistered=partial(note_unregistered, walk.authority.registry, walk.verification.sightings),
     )
     gateway = settings.gateway
     limits = GatewayLimits(

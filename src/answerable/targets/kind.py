@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from answerable.ports.admin_account import AdminAccount
     from answerable.ports.brokered_target import BrokeredTarget
@@ -25,13 +26,16 @@ OWN_SETTING: Final = "password"
 class TargetContext:
     """Dependencies with which a target is built. secret_of: resolves a reference (`file:PATH`, `env:NAME`) when called,
     so that a changed secret is used; raises Malformed, Unavailable. others_of: other values that the reference may have
-    while the secret is being changed at its target. acting: for a kind with `acts_by_another`, the target that acts."""
+    while the secret is being changed at its target. acting: for a kind with `acts_by_another`, the target that acts.
+    state_file: path for whatever the target must remember after a kill, written by nobody else, in a folder of the
+    broker that exists while it serves; None where nothing is kept."""
 
     clock: Clock
     entropy: Entropy
     secret_of: Callable[[str], bytes]
     others_of: Callable[[str], tuple[bytes, ...]] = lambda _: ()
     acting: BrokeredTarget | None = None
+    state_file: Path | None = None
 
     def texts_of(self, reference: str) -> tuple[str, ...]:
         """Return the other values as texts."""

@@ -45,12 +45,10 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.flows.approval.answer_approval import answer_approval
 from answerable.flows.approval.typed_names import name_wanted
 from answerable.flows.escalation.approval_nonces import give_nonce
-from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.registry.apply_registry import apply_registry, policy_text
 from answerable.flows.state.duty_desk import OnCallState
 from answerable.flows.state.parts import AskingState, AuthorityRegisters, Counters, Recorder
 from answerable.flows.state.policy_desk import PolicyState
-from answerable.flows.state.walk import Walk
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.state.worlds import Verification
 from answerable.flows.tokens.issue_mandate import issue_mandate
@@ -70,6 +68,7 @@ from answerable.testing.samples import (
     signing_key,
 )
 from answerable.testing.tool_pins import ApprovedAsSeen
+from answerable.wiring.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -210,7 +209,6 @@ class Bench:
         self.upstream = RecordingUpstream(clock=self.clock, ledger=ledger, subject_keys=subject_keys)
         self.sequence = 0
         self.walk = Walk(
-            log_intents=EmbeddedIntentLog,
             clock=self.clock,
             entropy=entropy,
             limits=limits or WalkLimits(),
@@ -262,8 +260,19 @@ class Bench:
 
     async def registered(self, documents: Sequence[JSONValue] | None = None) -> Bench:
         """Put these documents, or those of `bench_documents`, into force and return the bench."""
-        await apply_registry(self.walk, documents or bench_documents(), by="operator")
+        return await self.apply(documents or bench_documents())
+
+    async def apply(self, documents: Sequence[JSONValue], *, prune: bool = False) -> Bench:
+        """Put these documents into force as an operator, and return the bench. prune: without all others."""
+        parts = self.recorder, self.authority, self.asking, self.walk.applying
+        await apply_registry(*parts, documents, by="operator", prune=prune)
         return self
+
+    async def govern(self, action: ActionRequest, caller: VerifiedCaller) -> Answer:
+        """Run an action through the walk."""
+        return await govern_action(
+            self.recorder, self.walk.planning, self.walk.deciding, self.live, action, caller
+        )
 
     async def issue(
         self,
@@ -289,7 +298,7 @@ class Bench:
             expires_at=UnixMillis(now + seconds * 1000),
         )
         token = signed_mandate(terms, audience=AUDIENCE, key=_key(principal))
-        return await issue_mandate(self.walk, token)
+        return await issue_mandate(self.recorder, self.authority, self.asking, token)
 
     def request(
         self,
@@ -335,7 +344,7 @@ class Bench:
         """Run one action through the walk. arguments: by default those of a read of case 4711."""
         arguments = {"case": "4711"} if arguments is None else arguments
         action, caller = self.request(target, arguments, mandate=mandate, agent=agent, reason=reason)
-        return await govern_action(self.walk, action, caller)
+        return await self.govern(action, caller)
 
     async def refund(self, amount: int, *, mandate: str = "m-1", agent: str = "scout") -> Answer:
         """Run a refund for case 4711 through the walk."""

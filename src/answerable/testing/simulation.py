@@ -27,11 +27,9 @@ from answerable.flows.recovery.settle_open_intents import (
     recover_from_ledger,
     settle_open_intents,
 )
-from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.place_hold import resume_holds
 from answerable.flows.state.walk_limits import WalkLimits
-from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import (
     POLICIES,
     Bench,
@@ -165,8 +163,8 @@ class Simulation:
             history=TroubledHistory(stores.history, trouble), revocations=self.holds.revocations,
             holds=self.holds.troubled(trouble), limits=LIMITS,
         )  # fmt: skip
-        self.holds.doubt(bench.walk)
-        self.changes.begin(bench.walk, upstream)
+        self.holds.doubt(bench.authority.registry, bench.walk.policies)
+        self.changes.begin(bench.recorder, bench.authority.mandates, upstream)
         bench.asking.channel = TroubledChannel(bench.asking.channel, trouble)
         return bench, ledger
 
@@ -263,7 +261,7 @@ class Simulation:
         self.holds.asks(attempt, agent, mandate, target)
         told = "none"
         try:
-            answer = await govern_action(bench.walk, action, caller)
+            answer = await bench.govern(action, caller)
         except Refused as refused:
             if refused.entry_index is not None:
                 self.promises.receipts.append((refused.entry_index, Tag.REFUSAL))
@@ -327,7 +325,7 @@ class Simulation:
             documents = [about_customers(one) for one in documents]
         if self.chance.random() < 0.7:
             documents = [with_trackers(one, self.chance.sample(TRACKERS, 4)) for one in documents]
-        await apply_registry(bench.walk, documents, by="operator", prune=self.chance.random() < 0.5)
+        await bench.apply(documents, prune=self.chance.random() < 0.5)
 
     async def _hold(self, bench: Bench) -> None:
         self._note("hold", await self.holds.place(bench, AGENTS, self._any_mandate()))

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.errors import Refused
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import Recorder
+    from answerable.ports.mandate_register import MandateRegister
     from answerable.testing.builders import Bench
     from answerable.testing.recording_upstream import Effect, RecordingUpstream
 
@@ -34,11 +35,11 @@ class RandomChanges:
         self._chance, self._violations, self.happens = chance, violations, happens
         self._revoked: set[str] = set()
 
-    def begin(self, walk: Walk, upstream: RecordingUpstream) -> None:
+    def begin(self, recorder: Recorder, mandates: MandateRegister, upstream: RecordingUpstream) -> None:
         """Begin a process; its witnesses are in time."""
-        self._walk, self._upstream = walk, upstream
+        self._recorder, self._mandates, self._upstream = recorder, mandates, upstream
         self._late = False
-        walk.recorder.unwitnessed = self._unwitnessed
+        recorder.unwitnessed = self._unwitnessed
 
     def _unwitnessed(self) -> Refused | None:
         # A new exception each time: a raised one keeps references to all frames that it passed.
@@ -81,7 +82,7 @@ class RandomChanges:
         between the last check and this moment, so nothing is checked then."""
         if not in_one_thread:
             return
-        found = self._walk.recorder.open_intents.get(effect.intent)
+        found = self._recorder.open_intents.get(effect.intent)
         verified = found.verified if found is not None else None
         if verified is None:
             return
@@ -90,7 +91,7 @@ class RandomChanges:
         for is_broken, how in (
             (mandate in self._revoked, f"mandate {mandate} was revoked"),
             (
-                self._walk.authority.mandates.state(MandateId(mandate)) != "open",
+                self._mandates.state(MandateId(mandate)) != "open",
                 f"mandate {mandate} was closed",
             ),
             (

@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from answerable.core.decision.facts import Facts
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.policy_desk import PolicyState
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint
+    from answerable.ports.registry_store import RegistryStore
     from answerable.testing.builders import Bench
     from answerable.testing.fault_injection import Trouble
     from answerable.testing.simulation_report import Report
@@ -67,18 +68,16 @@ class RandomHolds:
         self._returned = {one.id for one in self._register.all()}
         return _TroubledHolds(self._register, trouble)
 
-    def doubt(self, walk: Walk) -> None:
+    def doubt(self, registry: RegistryStore, state: PolicyState) -> None:
         """Wrap the decision points so that every decision is repeated with a hold on everything."""
-        inner = walk.policies.compile_policies
+        inner = state.compile_policies
 
         def compiled(policies: str, snapshot: RegistrySnapshot) -> DecisionPoint:
             doubting: Any = _Doubting(inner(policies, snapshot), self._violations)
             return cast("DecisionPoint", doubting)
 
-        walk.policies.compile_policies = compiled
-        walk.policies.decision_point = compiled(
-            policy_text(walk.authority.registry.current), walk.authority.registry.current
-        )
+        state.compile_policies = compiled
+        state.decision_point = compiled(policy_text(registry.current), registry.current)
 
     # --- what people do ---
 

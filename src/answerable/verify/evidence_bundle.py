@@ -31,8 +31,7 @@ from answerable.verify.evidence_report import NOT_WITNESSED, EvidenceReport, Sho
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.leaf_shapes import CitedLeaf, EndLeaf, GenesisLeaf
 from answerable.verify.leaf_types import Leaf
-from answerable.verify.lease_entries import lease_fault
-from answerable.verify.lease_shapes import LeaseLeaf
+from answerable.verify.lease_entries import LeaseEntries
 from answerable.verify.ledger_history import CLOCK_SKEW_MS_MAX
 from answerable.verify.links import Pairing, step_fault
 from answerable.verify.report import Caveat, Finding, instant
@@ -133,6 +132,7 @@ class _Check:
         self._shown: list[ShownEntry] = []
         self._here = frozenset(one.index for one in bundle.entries)
         self._pairing, self._citations = Pairing(), Citations(here=self._here)
+        self._leases = LeaseEntries(here=self._here)
         self._runs: dict[str, tuple[int, bytes, str]] = {}
         self._left_out: dict[str, int] = {}
         self._tokens, self._answers = tokens, answers
@@ -273,7 +273,11 @@ class _Check:
         for index, fault in self._prepared.faults():
             self._wrong(fault.rule, fault.message, index)
         self._left_out["parts without which what was prepared cannot be compared"] = self._prepared.unread
-        left_out = {"entries that others refer to": self._citations.absent, **self._left_out}
+        left_out = {
+            "entries that others refer to": self._citations.absent,
+            "intents of leases": self._leases.absent,
+            **self._left_out,
+        }
         for what, count in sorted(left_out.items()):
             if not count:
                 continue
@@ -305,9 +309,11 @@ class _Check:
             yield Fault("time.ahead", f"it says {instant(leaf.at)}, and was cosigned by {by}")
         if isinstance(leaf, GenesisLeaf) and leaf.origin != self._claimed.origin:
             yield Fault("genesis.key", f"the genesis entry names another log: {shown(leaf.origin)}")
-        found = [self._run_fault(leaf, hashed), self._citations.fault(index, leaf, hashed)]
-        if isinstance(leaf, LeaseLeaf):
-            found.append(lease_fault(leaf))
+        found = [
+            self._run_fault(leaf, hashed),
+            self._citations.fault(index, leaf, hashed),
+            self._leases.fault(index, leaf),
+        ]
         if not isinstance(leaf, EndLeaf) or leaf.intent in self._here:
             found.append(self._pairing.fault(index, leaf, hashed))
         else:

@@ -7,8 +7,8 @@ Laws:
 - for one lease, changes and uses only grow, the issue time is constant, and an ended lease stays ended.
 
 A lease that a broker without memory learnt of (`recalled`: no scope, no intent) states less, and only the first law
-applies to it. A log may be checked in ranges, each by itself. Only the last NAMES_MAX leases and intents are
-remembered, which bounds the memory.
+applies to it. A log may be checked in ranges, each by itself, and so may selected entries. Only the last NAMES_MAX
+leases and intents are remembered, which bounds the memory.
 """
 
 from __future__ import annotations
@@ -45,14 +45,19 @@ class _Stood(NamedTuple):
 
 
 class LeaseEntries:
-    """The leases of a log, from entry `first` on."""
+    """The leases of a log, from entry `first` on. here: the entries that are read, where they are selected ones."""
 
-    def __init__(self, first: int = 0) -> None:
-        self._first = first
+    def __init__(self, first: int = 0, here: frozenset[int] | None = None) -> None:
+        self._first, self._here = first, here
         self._named: dict[int, str] = {}
         self._stood: dict[str, _Stood] = {}
         self._began: dict[str, _Stood] = {}
         self._earlier: list[tuple[int, int, str]] = []
+
+    @property
+    def absent(self) -> int:
+        """Intents before the range or beside the selection that an entry names, one for each entry."""
+        return len(self._earlier)
 
     def fault(self, index: int, leaf: Leaf) -> Fault | None:
         """Take the next entry and return its fault, if any."""
@@ -64,7 +69,7 @@ class LeaseEntries:
             return None
         if (fault := lease_fault(leaf)) is not None or _is_recalled(leaf):
             return fault
-        if leaf.intent < self._first:
+        if leaf.intent < self._first or self._is_left_out(leaf.intent, index):
             self._earlier.append((index, leaf.intent, leaf.lease))
         elif fault := self._intent_fault(index, leaf.intent, leaf.lease):
             return fault
@@ -102,6 +107,9 @@ class LeaseEntries:
                 "lease.intent", f"its intent is said to be entry {intent}, which names no lease before it"
             )
         return None
+
+    def _is_left_out(self, intent: int, index: int) -> bool:
+        return self._here is not None and intent < index and intent not in self._here
 
     def _is_forgotten(self, intent: int) -> bool:
         return len(self._named) >= NAMES_MAX and intent < next(iter(self._named))

@@ -34,11 +34,12 @@ _log: Final = logging.getLogger(__name__)
 def event_desk(settings: Settings, store: SqliteStore, tokens: TokenState) -> EventState:
     """Build the state, with a stream for each configured webhook. Raises Unavailable (`register.*`). Any other fault
     only keeps the server, which sends, from starting; commands without a server can still stop things."""
-    wanted, walk = settings.announcing, tokens.walk
+    wanted = settings.announcing
     receivers, webhooks = receivers_in(wanted), webhooks_in(wanted)
     register = SqliteEventRegister(store)
     desk = EventState(
-        walk=walk,
+        recorder=tokens.recorder,
+        authority=tokens.authority,
         register=register,
         post=HttpEventPost(answer_seconds_max=wanted.answer_seconds_max),
         issuer=tokens.issuer,
@@ -91,7 +92,7 @@ def _open_to_send(desk: EventState, settings: Settings, webhooks: tuple[Webhook,
         desk.post = HttpEventPost(answer_seconds_max=wanted.answer_seconds_max, authorities=authorities)
     if desk.receivers:
         place = settings.data / "keys" / "events" / "1.pem"
-        desk.key = open_or_create_event_key(place, entropy=desk.walk.entropy)
+        desk.key = open_or_create_event_key(place, entropy=desk.recorder.entropy)
     desk.webhooks = {one.name: _secret(settings, one) for one in webhooks}
 
 

@@ -32,13 +32,13 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.errors import Unavailable
 from answerable.flows.counters.door_desk import DoorDesk
 from answerable.flows.ledger.witness_intent import intent_witness
-from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.recovery.restore_ended_authority import restore_ended_authority
 from answerable.flows.recovery.settle_open_intents import (
     recover_from_ledger,
     settle_open_intents,
 )
-from answerable.flows.registry.apply_registry import check_call_seconds, policy_text
+from answerable.flows.registry.apply_registry import policy_text
+from answerable.flows.registry.check_documents import check_call_seconds
 from answerable.flows.revocation.end_leases import follow_leases
 from answerable.flows.revocation.place_hold import resume_holds
 from answerable.flows.revocation.revoke_authority import record_revocations, take_away_from_agents
@@ -46,7 +46,6 @@ from answerable.flows.state.duty_desk import OnCallState
 from answerable.flows.state.figures_desk import StatisticsState
 from answerable.flows.state.known_callers import instance_stands
 from answerable.flows.state.parts import AskingState, AuthorityRegisters, Counters, LiveAccess, Recorder
-from answerable.flows.state.walk import Walk
 from answerable.flows.state.worlds import Verification
 from answerable.flows.workloads.change_authorities import AuthorityChanges
 from answerable.flows.workloads.watch_clock import end_what_had_lapsed
@@ -56,7 +55,7 @@ from answerable.wiring.announcing import event_desk, kept_announcing
 from answerable.wiring.catching_up import brought_up, mended_trust_domain
 from answerable.wiring.console import passkey_desk
 from answerable.wiring.counts import counting_figures, reading_histories
-from answerable.wiring.drills import drill_desk
+from answerable.wiring.drills import drill_desk, give_ground
 from answerable.wiring.following import (
     ending_streams,
     following_documents,
@@ -80,6 +79,7 @@ from answerable.wiring.stops import following_stops, hold_if_pressed, ready_for_
 from answerable.wiring.subject_keys import opened_subject_keys
 from answerable.wiring.telemetry import sending_metrics
 from answerable.wiring.tokens import forgetting_tokens, token_desk
+from answerable.wiring.walk import Walk
 from answerable.wiring.witnesses import cosigning
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from answerable.flows.events.event_desk import EventState
     from answerable.flows.ledger.gather_cosignatures import Cosigning, WitnessState
     from answerable.flows.ledger.publish_set_checkpoint import ShardState
+    from answerable.flows.state.known_callers import KnownCallers
     from answerable.flows.state.token_desk import TokenState
     from answerable.flows.tokens.verify_caller import CallerVerifier
     from answerable.flows.trust_domain.workloads import Workloads
@@ -209,7 +210,7 @@ async def assembled(
             upstream = _upstream(settings, clock, own.origin, entropy)
             revocations = SqliteRevocationRegister(store, clock=clock)
             walk = Walk(
-                log_intents=EmbeddedIntentLog, clock=clock, entropy=entropy,
+                clock=clock, entropy=entropy,
                 drills=drill_desk(settings, store), limits=settings.walk,
                 recorder=Recorder(
                     ledger=ledger, subject_keys=subject_keys,
@@ -240,21 +241,32 @@ async def assembled(
                     decision_point=compiled(policy_text(registry.current), registry.current),
                 ),
             )  # fmt: skip
+            give_ground(walk)
             tokens = token_desk(settings, walk, store, verifier, address)
             workloads, changes = await _recovered(walk, identity, settings, store, kept)
             yield Product(
-                walk=walk, verifier=verifier,
-                upstream=upstream, ledger=ledger, log_key=own.log_key.formatted(), cosigning=rounds,
-                registers=store, proofs=proofs, tokens=tokens, events=event_desk(settings, store, tokens),
-                published=PublishedFiles(settings.ledger.place), settled_policy=partial(_policy, settings),
-                beside=partial(agents_beside, verifier, registry),
+                walk=walk, verifier=verifier, upstream=upstream, ledger=ledger, log_key=own.log_key.formatted(),
+                cosigning=rounds, registers=store, proofs=proofs, tokens=tokens,
+                events=event_desk(settings, store, tokens), published=PublishedFiles(settings.ledger.place),
+                settled_policy=partial(_policy, settings), beside=partial(agents_beside, verifier, registry),
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
                 identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
                 share=LoopShare(share=settings.gateway.loop_share_percent / 100),
-                doors=DoorDesk(walk=walk, known=verifier.known, program_of=identity.observer.program),
+                doors=_doors(walk, identity, verifier.known),
             )  # fmt: skip
             await _closed(identity, walk, settings, kept)
+
+
+def _doors(walk: Walk, identity: Identity, known: KnownCallers) -> DoorDesk:
+    return DoorDesk(
+        authority=walk.authority,
+        counters=walk.counters,
+        sightings=identity.seen,
+        entropy=walk.entropy,
+        known=known,
+        program_of=identity.observer.program,
+    )
 
 
 async def _closed(identity: Identity, walk: Walk, settings: Settings, kept: KeptRegisters) -> None:
@@ -270,7 +282,7 @@ async def _recovered(
     unreadable = await anyio.to_thread.run_sync(store.unreadable.looked_up)
     await ready_for_a_full_disk(walk, store)
     workloads = identity.workloads(walk, settings)
-    changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
+    changes = AuthorityChanges(walk.recorder, identity.desk, alone=partial(alone, settings))
     # Unreadable rows count as lost, however old they are, and so do rows that others overwrote: then recount from the
     # start.
     suspect = bool(kept.caught_up.recalled)

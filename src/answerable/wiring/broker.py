@@ -29,7 +29,7 @@ from answerable.flows.leases.secret_desk import keep_looking, look
 from answerable.flows.leases.settle_leases import keep_settling, reopen
 from answerable.flows.recording.rounds import until_round
 from answerable.plain_file import read_plain
-from answerable.wiring.broker_secrets import broker_secrets, built_targets, secret_desk
+from answerable.wiring.broker_secrets import broker_secrets, built_targets, secret_desk, state_folder
 from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 from answerable.wiring.left_threads import run_left
@@ -95,6 +95,7 @@ def opened_broker(settings: Settings, ready: ReadyTargets) -> Iterator[Broker]:
         for one, its in built
     }
     settings.broker.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state_folder(settings).mkdir(mode=0o700, exist_ok=True)
     require_own(broker_faults(settings))
     register = SqliteLeaseRegister(settings.broker.directory / "leases.db")
     try:

@@ -18,6 +18,7 @@ from answerable.wiring.target_files import SUFFIX, checked_targets, faulty_targe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from answerable.core.lease.stored_secret import StoredSecret
     from answerable.ports.admin_account import AdminAccount
@@ -36,7 +37,13 @@ def target_context(settings: Settings, name: str) -> TargetContext:
         entropy=SystemEntropy(),
         secret_of=secrets_of(settings, by=by),
         others_of=others_of(settings, by=by),
+        state_file=state_folder(settings) / name,
     )
+
+
+def state_folder(settings: Settings) -> Path:
+    """Return the folder in which targets remember what must outlive the broker, a file each."""
+    return settings.broker.directory / "state"
 
 
 def built_targets(settings: Settings, found: Iterable[TargetFile]) -> list[tuple[TargetFile, BuiltTarget]]:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.adapters.uvicorn_front import Listeners
-    from answerable.flows.state.walk import Walk
     from answerable.wiring.setting_tree import Settings
+    from answerable.wiring.walk import Walk
 
 _CERTIFICATE: Final = re.compile(
     rb"-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\r\n]+-----END CERTIFICATE-----"

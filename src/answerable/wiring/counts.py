@@ -13,7 +13,7 @@ from answerable.flows.counters.keep_history import keep_history, read_unread_his
 from answerable.flows.recording.rounds import until_round
 
 if TYPE_CHECKING:
-    from answerable.flows.state.walk import Walk
+    from answerable.wiring.walk import Walk
 
 FIGURES_SECONDS: Final = 1.0
 """Interval at which new entries are counted."""

@@ -4,6 +4,7 @@ approval."""
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -16,12 +17,16 @@ from answerable.flows.revocation.cut_ended import cut_ended
 from answerable.flows.state.stop_rules import Bell
 from answerable.flows.validity.group_waiting import follow_waiting
 from answerable.flows.walk.show_tools import tool_states
+from answerable.flows.workloads.keep_discovered_assets import Looked, keep_discovered_assets, offered_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
-    from answerable.flows.state.walk import Walk
+    from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
+    from answerable.flows.trust_domain.workloads import Workloads
+    from answerable.ports.sightings import Sightings
+    from answerable.wiring.walk import Walk
 
 REGISTRY_SECONDS: Final = 1.0
 """Interval at which servers' changed tools are checked; a changed registry is signalled at once."""
@@ -31,6 +36,8 @@ STREAMS_SECONDS: Final = 1.0
 """Interval at which event streams whose caller's authority has ended are cut."""
 REGISTERS_SECONDS: Final = 0.05
 """Interval at which changes of the registers by other processes are read."""
+SIGHTINGS_SECONDS: Final = 10.0
+"""Interval at which unregistered assets are stored."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -115,3 +122,24 @@ async def following_questions(walk: Walk) -> None:
         tasks.start_soon(
             follow_waiting, walk.recorder.ledger, walk.authority.approvals, walk.asking.under_way, walk.clock
         )
+
+
+async def keeping_sightings(seen: DiscoveredAssets, sightings: Sightings, workloads: Workloads) -> None:
+    """Store the unregistered assets seen, and remove those that are registered meanwhile."""
+    looked, held_against = Looked(), None
+    registry, upstream = workloads.authority.registry, workloads.verification.upstream
+    while True:
+        await anyio.sleep(until_round(SIGHTINGS_SECONDS))
+        current = registry.current
+        keep = partial(
+            keep_discovered_assets,
+            seen,
+            sightings,
+            offered=offered_tools(registry, upstream, workloads.recorder.clock, looked),
+            registry=registry if current is not held_against else None,
+        )
+        try:
+            await anyio.to_thread.run_sync(keep)
+            held_against = current
+        except AnswerableError as error:
+            _log.warning("sightings of unregistered objects cannot be stored now: %s", error.message)

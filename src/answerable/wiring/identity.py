@@ -51,9 +51,9 @@ from answerable.flows.trust_domain.tell_watchers import Watchers
 from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
 from answerable.flows.workloads.follow_bundles import BundleFollowing
 from answerable.flows.workloads.follow_manifests import follow_manifests
-from answerable.flows.workloads.keep_discovered_assets import Looked, keep_discovered_assets, offered_tools
 from answerable.flows.workloads.suspend_dormant import NOTE_SECONDS, follow_dormancy
 from answerable.flows.workloads.watch_clock import watch_clock
+from answerable.wiring.following import keeping_sightings
 from answerable.wiring.identity_lock import alone
 from answerable.wiring.identity_settings import person_issuers
 from answerable.wiring.settings import secret
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.workload.oidc_shapes import Kind
     from answerable.core.registry.manifests.manifest_token import SignedManifest
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.policy_desk import PolicyState
     from answerable.flows.workloads.change_authorities import AuthorityChanges
     from answerable.ports.authority_keys import AuthorityKeys
     from answerable.ports.bundle_endpoint import BundleEndpoint
@@ -76,12 +76,12 @@ if TYPE_CHECKING:
     from answerable.ports.entropy import Entropy
     from answerable.ports.registry_store import RegistryStore
     from answerable.wiring.setting_tree import Settings
+    from answerable.wiring.walk import Walk
 
 TEND_SECONDS: Final = 5.0
 """Interval at which it is checked which steps of authorities are due."""
 TELL_SECONDS: Final = 1.0
 """Interval at which a changed registry is looked for, to notify watchers of the Workload API."""
-SIGHTINGS_SECONDS: Final = 10.0
 COMMAND: Final = "answerable"
 
 _log: Final = logging.getLogger(__name__)
@@ -112,7 +112,11 @@ class Identity:
     def workloads(self, walk: Walk, settings: Settings) -> Workloads:
         """Return what enrolling needs, over one walk."""
         return Workloads(
-            walk=walk,
+            recorder=walk.recorder,
+            authority=walk.authority,
+            verification=walk.verification,
+            asking=walk.asking,
+            applying=walk.applying,
             trust=self.desk,
             issuer=self.issuer,
             attestor=self.attestor,
@@ -271,8 +275,8 @@ async def kept_identity(
     """Run rotation, federation, ends of instances, manifests, dormancy and sightings, forever. Failures are retried."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(tending, authorities, identity.elsewhere)
-        tasks.start_soon(_telling, identity, workloads.walk)
-        tasks.start_soon(_keeping_sightings, identity, workloads.walk)
+        tasks.start_soon(_telling, identity, workloads.authority.registry, workloads.applying.policies)
+        tasks.start_soon(keeping_sightings, identity.seen, identity.sightings, workloads)
         tasks.start_soon(follow_standing, workloads)
         tasks.start_soon(follow_manifests, workloads)
         tasks.start_soon(_suspending_dormant, identity, workloads, settings)
@@ -330,34 +334,15 @@ async def _following_bundles(identity: Identity) -> None:
     await identity.federation.follow()
 
 
-async def _telling(identity: Identity, walk: Walk) -> None:
+async def _telling(identity: Identity, registry: RegistryStore, policies: PolicyState) -> None:
     """Notify watchers when the registry changes identities; bundles notify their watchers themselves."""
-    told = walk.authority.registry.current
-    walk.policies.registered.append(bell := Bell())
+    told = registry.current
+    policies.registered.append(bell := Bell())
     while True:
         await bell.heard(seconds_max=until_round(TELL_SECONDS))
-        if walk.authority.registry.current is not told:
-            told = walk.authority.registry.current
+        if registry.current is not told:
+            told = registry.current
             identity.changes.tell()
-
-
-async def _keeping_sightings(identity: Identity, walk: Walk) -> None:
-    looked, held_against = Looked(), None
-    while True:
-        await anyio.sleep(until_round(SIGHTINGS_SECONDS))
-        current = walk.authority.registry.current
-        keep = partial(
-            keep_discovered_assets,
-            identity.seen,
-            identity.sightings,
-            offered=offered_tools(walk.authority.registry, walk.verification.upstream, walk.clock, looked),
-            walk=walk if current is not held_against else None,
-        )
-        try:
-            await anyio.to_thread.run_sync(keep)
-            held_against = current
-        except AnswerableError as error:
-            _log.warning("sightings of unregistered objects cannot be stored now: %s", error.message)
 
 
 def _opened_alone(settings: Settings, desk: TrustDomainState) -> None:

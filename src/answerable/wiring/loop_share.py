@@ -1,8 +1,9 @@
 """Share the event loop's time fairly between the sources of messages at all endpoints.
 
 Laws: the time that a source of messages takes is measured, step by step, and its next message waits until the source is
-within its share; this holds only while other sources are present, so that a lone source never waits; waiting messages
-of a source keep their order and delay nobody else. A source that is refused in any case gets a small share, and its
+within its share; this holds only while other sources are present, so that a lone source never waits, and owes no more
+than a moment of what it took alone when another comes; waiting messages of a source keep their order and delay nobody
+else. A source that is refused in any case gets a small share, and its
 presence delays nobody.
 """
 
@@ -27,6 +28,8 @@ PRESENT_SECONDS: Final = 5.0
 """Time after its last message for which a source counts as present."""
 BURST_SECONDS: Final = 0.02
 """Loop time that a source may take at once after it took little."""
+OWED_SECONDS: Final = 0.1
+"""How long a source waits at most for what it took while it was alone."""
 UNMEASURED_SECONDS: Final = 0.0005
 """Cost of a message outside of what is measured: its head and its answer on the wire."""
 THROWN_BYTES: Final = 524_288
@@ -101,9 +104,16 @@ class LoopShare:
             message.close()
             raise
         self._count(one, share)
+        looks_at = one.free_at + OWED_SECONDS
 
         def took(seconds: float) -> None:
+            nonlocal looks_at
             one.free_at += seconds / share
+            if one.free_at > looks_at:
+                # It is much for one message: look whether somebody waits for it.
+                looks_at = self._now() + OWED_SECONDS
+                if not self._others(source):
+                    one.free_at = min(one.free_at, looks_at)
 
         result: Result = await _Measured(message, self._stopwatch, took)
         return result
@@ -129,6 +139,9 @@ class LoopShare:
         async with one.line:
             while (left := one.free_at - self._now()) > 0 and self._others(source):
                 await self._sleep(min(left, LOOK_SECONDS))
+            if left > 0:
+                # It is alone, and what it took delayed nobody.
+                one.free_at = self._now()
 
     def _others(self, source: str) -> bool:
         at = self._other_at if source == self._newest else self._newest_at

@@ -17,9 +17,9 @@ from answerable.flows.state.policy_desk import PolicyState
 
 if TYPE_CHECKING:
     from answerable.adapters.sqlite import SqliteStore
-    from answerable.flows.state.walk import Walk
     from answerable.ports.decision_point import DecisionPoint, PolicyCompiler
     from answerable.wiring.setting_tree import Settings
+    from answerable.wiring.walk import Walk
 
 SHADOW_SECONDS: Final = 1.0
 """Interval at which the shadow set evaluates new decisions."""

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from answerable.adapters.smtp import SmtpServer
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.registry.documents.contacts import Contacts
-    from answerable.flows.state.walk import Walk
     from answerable.ports.message_channel import MessageChannel
     from answerable.ports.registry_store import RegistryStore
     from answerable.wiring.setting_tree import Settings
+    from answerable.wiring.walk import Walk
 
 PUSH_ALGORITHM: Final = "ecdsa-p256-sha256"
 ANSWER_SECONDS_SPARE: Final = 0.9

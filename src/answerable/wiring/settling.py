@@ -24,8 +24,8 @@ from answerable.wiring.counts import keep_counts
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads
+    from answerable.wiring.walk import Walk
 
 
 REFUSED_SECONDS: Final = 1.0
@@ -85,7 +85,7 @@ async def keep_canaries(walk: Walk) -> None:
     round."""
     try:
         await tell_ended_canaries(walk.recorder, walk.authority, walk.asking)
-        await send_attention_check(walk)
+        await send_attention_check(walk.recorder, walk.planning, walk.deciding, walk.live)
     except Unavailable as failed:
         _log.warning("test questions cannot be asked or recorded now: %s", failed.message)
 

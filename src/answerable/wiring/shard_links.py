@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import anyio
     from anyio.abc import TaskStatus
 
-    from answerable.flows.state.walk import Walk
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
+    from answerable.wiring.walk import Walk
 
 DIRECTORY: Final = "links"
 """Directory of the sockets, below the data directory."""
@@ -52,7 +52,7 @@ def shard_door(settings: Settings, own: LogIdentity, walk: Walk) -> SocketShardD
         settings.data / DIRECTORY,
         shard=settings.ledger.shard,
         origin=own.origin,
-        govern=partial(govern_action, walk),
+        govern=partial(govern_action, walk.recorder, walk.planning, walk.deciding, walk.live),
         trace=partial(effects_under, walk.recorder, walk.authority),
         contain=partial(told_part, walk.recorder, walk.authority, walk.live.scans, walk.limits),
         limits=_limits(settings),

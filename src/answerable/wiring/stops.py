@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.containment.press import Press
-    from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads
+    from answerable.ports.hold_register import HoldRegister
+    from answerable.wiring.walk import Walk
 
 LOOK_SECONDS: Final = 0.05
 """Interval of checks of the panic file where the system does not signal changes, and while it is present."""
@@ -144,26 +145,35 @@ async def following_stops(walk: Walk, directory: Path, workloads: Workloads | No
 async def following_panic(
     walk: Walk, directory: Path, workloads: Workloads | None, *, rest_seconds: float = REST_SECONDS
 ) -> None:
-    """Watch for presses, forever. rest_seconds: interval between two checks without a signal.
+    """Watch for presses, forever. rest_seconds: interval between two checks without a signal. What is still done to a
+    file by whoever creates it is the press that is held; after a lift it holds again.
 
     Raises Unavailable (`panic.not_held`) if everything cannot be held: the process must end then, which stops
     everything, too.
     """
-    seen, is_made = "", False
+    seen, held = "", None
     with closing(panic_file.PressWatch(directory)) as watch:
         while True:
             # Register before reading: a press after the read is then signalled. Writing into an existing press is not.
             is_told = watch.tells()
-            found = panic_file.pressed(directory)
+            look = watch.look(partial(panic_file.pressed, directory))
+            found, is_placed = look.found, False
             if found is not None and found.id != seen:
-                found = await _settled(directory, found)
-                await _held(walk, found, workloads)
+                if held is None or not (look.is_finishing and await _is_in_force(walk.authority.holds, held)):
+                    held = found = await _settled(directory, found)
+                    is_placed = await _held(walk, found, workloads)
                 seen = found.id
-            if is_made:
+            if look.is_made and not is_placed:
                 # It may be gone again, or have the name of a press of old.
                 await _held(walk, panic_file.made(directory, now=walk.clock.now()), workloads)
             rests = is_told and found is None
-            is_made = await watch.news(seconds_max=until_round(rest_seconds) if rests else LOOK_SECONDS)
+            await watch.news(seconds_max=until_round(rest_seconds) if rests else LOOK_SECONDS)
+
+
+async def _is_in_force(holds: HoldRegister, press: Press) -> bool:
+    """Whether the hold of a press whose file nobody else changed is in force."""
+    known = await anyio.to_thread.run_sync(holds.all)
+    return press.is_as_made and any(one.id == press.hold and not one.lifted_at for one in known)
 
 
 async def _settled(directory: Path, found: Press) -> Press:
@@ -175,7 +185,8 @@ async def _settled(directory: Path, found: Press) -> Press:
     return panic_file.pressed(directory) or found
 
 
-async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:
+async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> bool:
+    """Hold everything for this press; return whether it had no hold before. Raises Unavailable (`panic.not_held`)."""
     try:
         placed = await trigger_emergency_stop(
             walk.recorder, walk.authority, walk.live, walk.counters.cuts, found, workloads
@@ -192,7 +203,7 @@ async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:
         _log.warning(
             "everything is held, but some effects of the hold are not complete yet: %s", failed.message
         )
-        return
+        return True
     if placed is not None:
         _log.warning(
             "`%s` was pressed by %s: everything is held (%s) until people lift it",
@@ -200,3 +211,4 @@ async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:
             found.by,
             placed.hold.id,
         )
+    return placed is not None

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from answerable.core.ledger.describe_statistics import StatisticsView
-    from answerable.flows.state.walk import Walk
     from answerable.wiring.setting_tree import Settings
+    from answerable.wiring.walk import Walk
 
 LOOPBACK: Final = "127.0.0.1"
 READ_SECONDS_MAX: Final = 0.2

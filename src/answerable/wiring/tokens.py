@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.identity.keys.keys import SigningKey
-    from answerable.flows.state.walk import Walk
     from answerable.flows.tokens.verify_caller import CallerVerifier
     from answerable.ports.entropy import Entropy
     from answerable.wiring.setting_tree import Settings
+    from answerable.wiring.walk import Walk
 
 LISTS_MAX: Final = 10_000
 KEPT_MILLIS: Final = 86_400_000
@@ -63,7 +63,11 @@ def token_desk(
     """Build the state, and set the walk's trusted signers of hops. Raises Unavailable (`key.*`, `register.*`)."""
     wanted, entropy, issuer = settings.tokens, walk.entropy, issuer_of(settings, address)
     desk = TokenState(
-        walk=walk,
+        recorder=walk.recorder,
+        authority=walk.authority,
+        verification=walk.verification,
+        counters=walk.counters,
+        live=walk.live,
         tokens=SqliteTokenRegister(store, entropy=entropy),
         known=verifier.known,
         keys=tuple(_keys(settings, entropy)),
@@ -100,14 +104,14 @@ async def forgetting_tokens(desk: TokenState, *, seconds: float = 60.0) -> None:
     stored from the log.
     """
     while True:
-        before = UnixMillis(desk.walk.clock.now() - KEPT_MILLIS)
+        before = UnixMillis(desk.recorder.clock.now() - KEPT_MILLIS)
         forget, count = partial(desk.tokens.prune, before=before, count_max=FORGOTTEN_MAX), 0
         try:
             count = await anyio.to_thread.run_sync(forget)
         except Unavailable as failed:
             _log.warning("expired tokens cannot be removed now: %s", failed.message)
         try:
-            await keep_citations(desk.walk.recorder)
+            await keep_citations(desk.recorder)
         except Unavailable as failed:
             _log.warning("positions of statements cannot be stored now: %s", failed.message)
         await anyio.sleep(until_round(seconds) if count < FORGOTTEN_MAX else BETWEEN_SECONDS)
@@ -135,7 +139,7 @@ def status_list_of(desk: TokenState, number: int) -> str | None:
     return signed_status_list(
         StatusList(bits=1, statuses=octets),
         uri=status_uri(desk.issuer(), number),
-        at=desk.walk.clock.now(),
+        at=desk.recorder.clock.now(),
         ttl=desk.limits.status_list,
         lifetime_seconds=desk.limits.status_list,
         key=desk.keys[0],

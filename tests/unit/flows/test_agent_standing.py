@@ -25,7 +25,7 @@ from answerable.flows.workloads.suspend_dormant import Dormancy, suspend_dormant
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from tests.worlds.enrolment import enrolling, evidence_of, key_of
-from tests.worlds.parts import to_hold
+from tests.worlds.parts import to_apply, to_decide, to_hold
 
 pytestmark = pytest.mark.anyio
 DAY = 86_400
@@ -92,15 +92,15 @@ async def test_an_agent_that_can_prove_itself_by_held_keys_alone_is_told_as_stop
     placed = await place_hold(*to_hold(bench.walk), holdable("key", key), by="operator")
     assert standing_of(bench.authority, SCOUT) == ("stopped", placed.hold.id)
     assert standing_of(bench.authority, "rover") == ("active", "")
-    (told,) = possible(await moment_now(bench.walk, "crm.read"), agents=("scout",), resource="")
+    (told,) = possible(await moment_now(*to_decide(bench.walk), "crm.read"), agents=("scout",), resource="")
     assert (told.effect, told.by) == ("deny", ("held.key", placed.hold.id))
     # Once it can prove itself otherwise, too, it is not.
     document = parse(bench.authority.registry.documents()["Agent/scout"])
     spec = {**document["spec"], "unixUids": [4711]}
-    await apply_registry(bench.walk, [{**document, "spec": spec}], by="operator")
+    await apply_registry(*to_apply(bench.walk), [{**document, "spec": spec}], by="operator")
     assert standing_of(bench.authority, SCOUT) == ("active", "")
     assert [one.id for one in holds_of_agent(bench.authority, SCOUT)] == [placed.hold.id]
-    await apply_registry(bench.walk, [document], by="operator")
+    await apply_registry(*to_apply(bench.walk), [document], by="operator")
     await revoke_authority(
         bench.recorder,
         bench.authority,

@@ -65,5 +65,5 @@ async def test_a_former_key_that_was_revoked_comes_back_under_no_other_one():
     revoked = Revocation(
         what=RevocationTarget("key", former), at=UnixMillis(1), by="operator", reason="stolen"
     )
-    workloads.walk.authority.revocations.add(revoked)
+    workloads.authority.revocations.add(revoked)
     assert await code_of(workloads, former) == "revoked.key"

@@ -14,6 +14,7 @@ from answerable.flows.registry.apply_registry import apply_registry, planned, po
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.fault_injection import Crash, Trouble, TroubledLedger, TroubledRegistry
 from answerable.testing.samples import document
+from tests.worlds.parts import to_apply
 from tests.worlds.walk import fields_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ async def test_what_was_applied_is_in_force_and_recorded_with_what_changed():
     bench = await Bench().registered()
     await bench.issue()
     before = bench.authority.registry.current.digest
-    applied = await apply_registry(bench.walk, bench_documents(STOP), by="alice")
+    applied = await apply_registry(*to_apply(bench.walk), bench_documents(STOP), by="alice")
     assert [(change.key, change.how) for change in applied.changes] == [("PolicySet/house", "changed")]
     assert (applied.before, applied.after) == (before, bench.authority.registry.current.digest)
     entry = bench.entries(Tag.REGISTRY_CHANGE)[-1]
@@ -51,7 +52,7 @@ async def test_what_was_applied_is_in_force_and_recorded_with_what_changed():
 async def test_the_same_documents_again_change_and_record_nothing():
     bench = await Bench().registered()
     size = bench.recorder.ledger.size
-    applied = await apply_registry(bench.walk, bench_documents(), by="alice")
+    applied = await apply_registry(*to_apply(bench.walk), bench_documents(), by="alice")
     assert not applied.changes
     assert bench.recorder.ledger.size == size
 
@@ -59,9 +60,9 @@ async def test_the_same_documents_again_change_and_record_nothing():
 async def test_a_dry_run_says_the_same_and_changes_nothing():
     bench = await Bench().registered()
     size, documents = bench.recorder.ledger.size, bench.authority.registry.documents()
-    dry = await apply_registry(bench.walk, bench_documents(STOP), by="alice", dry_run=True)
+    dry = await apply_registry(*to_apply(bench.walk), bench_documents(STOP), by="alice", dry_run=True)
     assert (bench.recorder.ledger.size, bench.authority.registry.documents()) == (size, documents)
-    assert dry == await apply_registry(bench.walk, bench_documents(STOP), by="alice")
+    assert dry == await apply_registry(*to_apply(bench.walk), bench_documents(STOP), by="alice")
 
 
 @pytest.mark.requirement("PARTS-03")
@@ -72,13 +73,13 @@ async def test_a_name_that_another_policy_set_has_keeps_all_that_is_applied_out(
     first: JSONValue = document(
         "PolicySet", "first", {"policies": policies.format("first"), "risk": [factor]}
     )
-    await apply_registry(bench.walk, [first], by="alice")
+    await apply_registry(*to_apply(bench.walk), [first], by="alice")
     size, stored = bench.recorder.ledger.size, bench.authority.registry.documents()
     second: JSONValue = document(
         "PolicySet", "second", {"policies": policies.format("second"), "risk": [factor]}
     )
     with pytest.raises(Malformed, match="factor `final` is also declared by PolicySet `first`"):
-        await apply_registry(bench.walk, [second, document("Principal", "eve", {})], by="alice")
+        await apply_registry(*to_apply(bench.walk), [second, document("Principal", "eve", {})], by="alice")
     assert (bench.recorder.ledger.size, bench.authority.registry.documents()) == (size, stored)
     assert [one.name for one in bench.authority.registry.current.parts.risk] == ["final"]
 
@@ -86,9 +87,11 @@ async def test_a_name_that_another_policy_set_has_keeps_all_that_is_applied_out(
 async def test_documents_are_added_beside_and_with_prune_instead():
     bench = await Bench().registered()
     eve: JSONValue = document("Principal", "eve", {})
-    assert [c.how for c in (await apply_registry(bench.walk, [eve], by="alice")).changes] == ["added"]
+    assert [c.how for c in (await apply_registry(*to_apply(bench.walk), [eve], by="alice")).changes] == [
+        "added"
+    ]
     assert "eve" in bench.authority.registry.current.principals
-    changes = (await apply_registry(bench.walk, bench_documents(), by="alice", prune=True)).changes
+    changes = (await apply_registry(*to_apply(bench.walk), bench_documents(), by="alice", prune=True)).changes
     assert [(change.key, change.how) for change in changes] == [("Principal/eve", "removed")]
     assert not bench.entries(Tag.POLICY_CHANGE)[2:], "the policies did not change"
 
@@ -123,7 +126,7 @@ async def test_with_a_fault_nothing_changes(documents: list[JSONValue], code: st
         bench.walk.policies.decision_point,
     )
     with pytest.raises(Malformed) as fault:
-        await apply_registry(bench.walk, documents, by="alice")
+        await apply_registry(*to_apply(bench.walk), documents, by="alice")
     assert fault.value.code == code
     assert told in fault.value.message
     assert (
@@ -159,12 +162,12 @@ async def test_what_is_not_recorded_whole_is_not_in_force(fault: Fault, at: int)
     )
     documents = bench.authority.registry.documents()
     with pytest.raises((Unavailable, Crash)):
-        await apply_registry(bench.walk, bench_documents(STOP), by="alice")
+        await apply_registry(*to_apply(bench.walk), bench_documents(STOP), by="alice")
     assert bench.authority.registry.documents() == documents
     assert fits(bench)
     bench.recorder.ledger = raw
     assert (await bench.act()).outcome is not None
-    await apply_registry(bench.walk, bench_documents(STOP), by="alice")
+    await apply_registry(*to_apply(bench.walk), bench_documents(STOP), by="alice")
     with pytest.raises(Refused):
         await bench.act()
 
@@ -175,10 +178,10 @@ async def test_a_store_that_fails_never_parts_policies_from_documents(fault: Fau
     raw = bench.authority.registry
     bench.authority.registry = TroubledRegistry(raw, Trouble(lambda _n, _m: fault))
     with pytest.raises(Unavailable):
-        await apply_registry(bench.walk, bench_documents(STOP), by="alice")
+        await apply_registry(*to_apply(bench.walk), bench_documents(STOP), by="alice")
     assert fits(bench)
     bench.authority.registry = raw
-    await apply_registry(bench.walk, bench_documents(STOP), by="alice")
+    await apply_registry(*to_apply(bench.walk), bench_documents(STOP), by="alice")
     assert fits(bench)
     assert "stop" in policy_text(raw.current)
 
@@ -186,7 +189,7 @@ async def test_a_store_that_fails_never_parts_policies_from_documents(fault: Fau
 async def test_two_who_apply_together_lose_nothing_of_each_other():
     bench = await Bench().registered()
     people = [document("Principal", name, {}) for name in ("eve", "fay", "gus")]
-    await asyncio.gather(*(apply_registry(bench.walk, [one], by="alice") for one in people))
+    await asyncio.gather(*(apply_registry(*to_apply(bench.walk), [one], by="alice") for one in people))
     assert {"eve", "fay", "gus"} <= set(bench.authority.registry.current.principals)
     changes = bench.entries(Tag.REGISTRY_CHANGE)[-3:]
     assert [c["before"] for c in changes[1:]] == [c["after"] for c in changes[:-1]], "one chain of digests"
@@ -217,7 +220,7 @@ async def test_while_documents_and_policies_swap_no_action_sees_the_one_without_
 
     async def operator() -> None:
         for documents in variants:
-            await apply_registry(bench.walk, documents, by="alice")
+            await apply_registry(*to_apply(bench.walk), documents, by="alice")
             assert fits(bench)
 
     *codes, _ = await asyncio.gather(*(agent() for _ in range(10)), operator())
@@ -231,8 +234,8 @@ async def test_a_server_that_may_take_longer_than_settling_waits_is_not_applied(
     longest = bench.walk.limits.upstream_ms_max // 1000
     slow: JSONValue = document("Server", "slow", {"command": "sh", "callSecondsMax": longest + 1})
     with pytest.raises(Malformed, match="`slow` may take") as refused:
-        await apply_registry(bench.walk, [slow], by="alice", dry_run=dry_run)
+        await apply_registry(*to_apply(bench.walk), [slow], by="alice", dry_run=dry_run)
     assert refused.value.code == "registry.call_seconds"
     assert (bench.recorder.ledger.size, bench.authority.registry.current.digest) == (size, digest)
     just: JSONValue = document("Server", "slow", {"command": "sh", "callSecondsMax": longest})
-    assert (await apply_registry(bench.walk, [just], by="alice", dry_run=dry_run)).changes
+    assert (await apply_registry(*to_apply(bench.walk), [just], by="alice", dry_run=dry_run)).changes

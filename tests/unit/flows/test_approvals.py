@@ -28,6 +28,7 @@ from answerable.testing.builders import POLICIES, Bench, bench_documents, nonce_
 from answerable.testing.fault_injection import Trouble, TroubledApprovals, TroubledLedger
 from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.trouble_outside import TroubledChannel
+from tests.worlds.parts import to_apply
 from tests.worlds.walk import fields_of
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ async def test_a_person_who_was_removed_cannot_answer_any_more():
     bench = await ready()
     asked = await waiting(bench)
     left = [d for d in bench_documents() if not (isinstance(d, dict) and d["metadata"] == {"name": "carol"})]
-    await apply_registry(bench.walk, left, by="operator", prune=True)
+    await apply_registry(*to_apply(bench.walk), left, by="operator", prune=True)
     with pytest.raises(Unverified) as told:
         await bench.answer(asked, by="carol")
     assert told.value.code == "approval.key"

@@ -36,6 +36,16 @@ def click_of(nonce: bytes, **changes) -> Click:
     return Click(**(given | changes))
 
 
+@pytest.mark.requirement("BUTTON-03")
+async def test_what_a_click_may_answer_says_so_in_what_is_hashed_and_nothing_else_has_the_member():
+    shown = []
+    for limits in (CLICKS, replace(CLICKS, signatures=("any",) * 4)):
+        async with clicking(limits=limits) as world:
+            shown.append((await world.asked()).shown.bytes)
+    assert [b'"by_click":true' in one for one in shown] == [True, False]
+    assert b"by_click" not in shown[1]
+
+
 async def test_a_register_that_is_gone_means_no_buttons_and_no_answer(monkeypatch):
     async with clicking() as world:
         walk, asked = world.bench.walk, await world.asked()
@@ -51,9 +61,7 @@ async def test_a_register_that_is_gone_means_no_buttons_and_no_answer(monkeypatc
 
         monkeypatch.setattr(walk.authority.approvals, "find", gone)
         assert with_buttons(walk.authority, walk.asking, walk.entropy, message, delivery) == message
-        clicked = await take_click(
-            walk.recorder, walk.authority, walk.asking, walk.counters, world.desk, click_of(nonce)
-        )
+        clicked = await take_click(walk.recorder, walk.authority, walk.asking, walk.counters, click_of(nonce))
         assert clicked.approval is None
         assert clicked.instead is None
         assert "the register is gone; this click does not count" in clicked.why
@@ -68,9 +76,7 @@ async def test_what_may_have_been_recorded_is_not_said_to_be_lost(monkeypatch):
             raise Unavailable("no answer", code="ledger.slow", port="ledger", effect="unknown")
 
         monkeypatch.setattr(walk.recorder.intents, "record", unknown)
-        clicked = await take_click(
-            walk.recorder, walk.authority, walk.asking, walk.counters, world.desk, click_of(nonce)
-        )
+        clicked = await take_click(walk.recorder, walk.authority, walk.asking, walk.counters, click_of(nonce))
         assert "check in the console whether it counts" in clicked.why
 
 
@@ -84,9 +90,7 @@ async def test_where_an_invariant_fell_it_is_said_and_not_covered_up(monkeypatch
 
         monkeypatch.setattr(walk.recorder.intents, "record", broken)
         with pytest.raises(Broken):
-            await take_click(
-                walk.recorder, walk.authority, walk.asking, walk.counters, world.desk, click_of(nonce)
-            )
+            await take_click(walk.recorder, walk.authority, walk.asking, walk.counters, click_of(nonce))
 
 
 async def test_a_critical_action_takes_no_click_even_where_the_first_rule_forgot_to_say_no(monkeypatch):
@@ -95,9 +99,7 @@ async def test_a_critical_action_takes_no_click_even_where_the_first_rule_forgot
         walk, asked = world.bench.walk, await world.asked()
         nonce = world.desk.offer(offer_of(asked), walk.entropy, walk.clock.now())
         monkeypatch.setattr("answerable.flows.approval.answer_by_click.why_no_click", lambda *_: "")
-        clicked = await take_click(
-            walk.recorder, walk.authority, walk.asking, walk.counters, world.desk, click_of(nonce)
-        )
+        clicked = await take_click(walk.recorder, walk.authority, walk.asking, walk.counters, click_of(nonce))
         assert "needs a signed answer" in clicked.why
         assert world.answers() == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 
 import anyio
@@ -21,6 +22,7 @@ from answerable.flows.state.drill_desk import DrillState
 from answerable.testing.registers import fresh
 from tests.worlds.drill import bench_to_drill, documents_with, drill
 from tests.worlds.figures import cells_of, comparable, counted_again, entry, folded, plain
+from tests.worlds.parts import to_apply
 
 pytestmark = pytest.mark.anyio
 SHADOW = "drill-scout-0123abcd"
@@ -71,7 +73,7 @@ async def test_nobody_hides_behind_the_name_of_a_shadow(kind):
         {**one, "metadata": {"name": SHADOW}} for one in documents_with("", "") if one["kind"] == kind
     ][:1]
     with pytest.raises(Refused) as raised:
-        await apply_registry(bench.walk, [document], by="operator")
+        await apply_registry(*to_apply(bench.walk), [document], by="operator")
     assert raised.value.code == "registry.reserved_name"
     with pytest.raises(Refused) as raised:
         await bench.issue(SHADOW)
@@ -81,9 +83,12 @@ async def test_nobody_hides_behind_the_name_of_a_shadow(kind):
 @pytest.mark.requirement("DRILL-06")
 @pytest.mark.parametrize("kind", DRILL_KINDS)
 async def test_a_drill_passes_while_another_process_sweeps_all_the_time(kind):
-    bench, workloads = await bench_to_drill()
+    _, workloads = await bench_to_drill()
     other = replace(
-        workloads, walk=replace(bench.walk, log_intents=lambda _: bench.recorder.intents, drills=DrillState())
+        workloads,
+        recorder=copy(workloads.recorder),
+        authority=copy(workloads.authority),
+        applying=replace(workloads.applying, drills=DrillState()),
     )
     swept = 0
 

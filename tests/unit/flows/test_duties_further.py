@@ -214,6 +214,8 @@ async def test_figures_of_the_queue_count_what_was_seen_and_what_nobody_saw():
     health = queue_health(bench.authority, bench.asking, since=UnixMillis(0))
     assert (health.asked, health.seen, health.view_p50_ms, health.view_p95_ms) == (3, 2, 10_000, 20_000)
     assert (health.waiting, dict(health.backlog)["bob"], health.expired_unseen) == (2, 2, 0)
+    # Of those who have as much to answer the names are in order.
+    assert health.backlog == tuple((name, 2) for name in ("alice", "bob", "carol", "erin"))
     bench.clock.advance(DAY / 1000)
     health = queue_health(bench.authority, bench.asking, since=UnixMillis(0))
     assert (health.expired, health.expired_unseen, health.waiting) == (2, 1, 0)

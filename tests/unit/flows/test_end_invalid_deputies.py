@@ -24,7 +24,7 @@ from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import read_leaf
 from tests.worlds.duty import DAY, delegate, duty_bench, duty_document, waiting
 from tests.worlds.hold import lift
-from tests.worlds.parts import to_hold
+from tests.worlds.parts import to_apply, to_hold
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("KEYS-08")]
 
@@ -54,14 +54,14 @@ async def test_it_ends_with_what_documents_take_away_and_does_not_come_back_with
     bench = await duty_bench()
     one = await delegate(bench)
     more = [principal("zoe", "sales", "board")]
-    await apply_registry(bench.walk, [taken, *more], by="operator")
+    await apply_registry(*to_apply(bench.walk), [taken, *more], by="operator")
     assert found(bench, one.id).ended_at
     given, ended = bench.entries(Tag.DUTY)
     assert (given["change"], ended["change"], ended["because"]) == ("given", "ended", because)
     leaf, fields = bench.opened(ended["index"])
     assert fields["by"] == "operator"
     assert f"because of documents ({because})" in duty_told(leaf, fields)[0]
-    await apply_registry(bench.walk, [back], by="operator")
+    await apply_registry(*to_apply(bench.walk), [back], by="operator")
     asked = await waiting(bench)
     with pytest.raises(Refused) as told:
         await bench.answer(asked, by="dan")
@@ -77,10 +77,10 @@ async def test_it_ends_with_the_duty_of_its_group():
         for key, text in bench.authority.registry.documents().items()
         if not key.startswith("Duty/")
     ]
-    await apply_registry(bench.walk, kept, by="operator", prune=True)
+    await apply_registry(*to_apply(bench.walk), kept, by="operator", prune=True)
     assert found(bench, one.id).ended_at
     assert bench.entries(Tag.DUTY)[-1]["because"] == "duty_gone"
-    await apply_registry(bench.walk, [duty_document()], by="operator")
+    await apply_registry(*to_apply(bench.walk), [duty_document()], by="operator")
     assert bench.asking.duties.register.delegations() == ()
 
 
@@ -91,7 +91,7 @@ async def test_a_hold_on_a_person_suspends_it_and_ends_nothing():
     asked = await waiting(bench)
     with pytest.raises(Refused):
         await bench.answer(asked, by="dan")
-    await apply_registry(bench.walk, [principal("zoe", "sales")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [principal("zoe", "sales")], by="operator")
     assert not found(bench, one.id).ended_at
     await lift(bench, placed.hold, "carol")
     assert (await lift(bench, placed.hold, "erin")).lifted_at
@@ -147,7 +147,9 @@ async def test_what_is_over_or_was_ended_is_left_as_it_is():
     over, ended = await delegate(bench, until=bench.clock.now() + DAY), await delegate(bench)
     await end_duty(bench.recorder, bench.asking.duties, ended.id, by="dan")
     bench.clock.advance(DAY // 1000 + 1)
-    await apply_registry(bench.walk, [principal("bob", "approvers", status="disabled")], by="operator")
+    await apply_registry(
+        *to_apply(bench.walk), [principal("bob", "approvers", status="disabled")], by="operator"
+    )
     assert not found(bench, over.id).ended_at
     assert [one["change"] for one in bench.entries(Tag.DUTY)] == ["given", "given", "ended"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
@@ -32,6 +34,7 @@ from tests.worlds.enrolment import (
     with_status,
 )
 from tests.worlds.gateway import until
+from tests.worlds.parts import to_apply
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +83,7 @@ async def test_who_matches_no_agent_or_two_or_one_out_of_force_is_refused():
         "attestation.unknown", enrol(workloads, evidence=evidence_of("unix:uid:7"), key=key_of("i-1"))
     )
     await refused("attestation.ambiguous", enrol(workloads, evidence=evidence_of(), key=key_of("i-1")))
-    await apply_registry(bench.walk, with_status(documents, "rover", "suspended"), by="operator")
+    await apply_registry(*to_apply(bench.walk), with_status(documents, "rover", "suspended"), by="operator")
     await refused(
         "agent.inactive",
         enrol(workloads, evidence=evidence_of("unix:gid:1000"), key=key_of("i-1")),
@@ -175,6 +178,17 @@ async def test_a_sub_agent_needs_a_parent_that_there_is():
     )
 
 
+async def test_a_sub_agent_is_over_as_soon_as_its_parent_is_whatever_its_own_row_says():
+    bench, workloads = await enrolling()
+    parent = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
+    sub = await enrol(workloads, evidence=parent.evidence, key=key_of("s-1"), parent=parent.id)
+    assert live_instance(workloads, sub.id) == sub
+    assert workloads.instances.put(replace(parent, expires_at=bench.clock.now()))
+    with pytest.raises(Refused, match="the parent instance of") as over:
+        live_instance(workloads, sub.id)
+    assert over.value.code == "instance.ended"
+
+
 async def test_a_renewal_lengthens_a_life_from_its_half_on_and_never_one_that_is_over():
     bench, workloads = await enrolling(limits=WorkloadLimits(instance_seconds=100))
     first = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
@@ -196,7 +210,9 @@ async def test_a_renewal_holds_what_is_measured_against_the_registry_of_today():
     bench, workloads = await enrolling()
     first = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
     await refused("attestation.changed", renew(workloads, first.id, evidence=evidence_of("unix:uid:2000")))
-    await apply_registry(bench.walk, attested_documents({"scout": [["unix:uid:3", PATH]]}), by="operator")
+    await apply_registry(
+        *to_apply(bench.walk), attested_documents({"scout": [["unix:uid:3", PATH]]}), by="operator"
+    )
     await refused("attestation.unknown", renew(workloads, first.id))
 
 
@@ -211,7 +227,7 @@ async def test_instances_end_with_the_standing_of_their_agent_their_time_and_the
     assert [ended.id for ended in await end_lapsed(workloads)] == [two.id]
     assert live_instance(workloads, one.id) == one
     documents = with_status(attested_documents(), "scout", "suspended")
-    await apply_registry(bench.walk, documents, by="operator")
+    await apply_registry(*to_apply(bench.walk), documents, by="operator")
     with pytest.raises(Refused, match="not active"):
         live_instance(workloads, one.id)
     assert [ended.id for ended in await end_unfounded(workloads)] == [one.id]
@@ -227,7 +243,7 @@ async def test_a_disabled_owner_ends_the_instances_of_what_nobody_answers_for():
     one = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
     carol = next(d for d in owned if d["metadata"]["name"] == "carol")
     carol = {**carol, "spec": {**carol["spec"], "status": "disabled"}}
-    await apply_registry(bench.walk, [carol], by="operator")
+    await apply_registry(*to_apply(bench.walk), [carol], by="operator")
     assert [ended.id for ended in await end_unfounded(workloads)] == [one.id]
 
 
@@ -257,7 +273,7 @@ async def test_following_ends_what_no_longer_stands_by_itself():
         await anyio.sleep(0.05)
         assert live_instance(workloads, one.id) == one
         documents = with_status(attested_documents(), "scout", "retired")
-        await apply_registry(bench.walk, documents, by="operator")
+        await apply_registry(*to_apply(bench.walk), documents, by="operator")
         await until(lambda: bench.entries(Tag.WORKLOAD_ENDED))
         tasks.cancel_scope.cancel()
     assert list(workloads.instances.live()) == []

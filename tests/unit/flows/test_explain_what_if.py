@@ -29,7 +29,7 @@ from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.samples import AUDIENCE, signing_key
 from tests.worlds.hold import lift
-from tests.worlds.parts import to_hold
+from tests.worlds.parts import to_apply, to_approve, to_hold
 from tests.worlds.tool import approval, described, describing
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ async def test_it_is_told_of_the_moment_and_not_of_now():
     during = bench.clock.now()
     bench.clock.advance(10)
     await apply_registry(
-        bench.walk,
+        *to_apply(bench.walk),
         bench_documents(POLICIES.replace('@id("read") permit', '@id("read") forbid')),
         by="operator",
     )
@@ -195,7 +195,7 @@ async def test_a_revoked_agent_can_nothing_and_revocations_that_are_not_looked_a
 async def test_a_document_that_was_taken_out_is_not_in_force_and_a_token_that_is_none_is_counted():
     bench = await Bench().registered()
     documents = [d for d in bench_documents() if isinstance(d, dict) and d["metadata"] != {"name": "rover"}]
-    await apply_registry(bench.walk, documents, by="operator", prune=True)
+    await apply_registry(*to_apply(bench.walk), documents, by="operator", prune=True)
     found = then(bench)
     assert "Agent/rover" not in str(sorted(found.documents))
     told = possible(found.moment("crm.read", origin=AUDIENCE), agents=(), resource="")
@@ -270,7 +270,7 @@ async def test_it_is_told_at_the_tier_that_hints_came_to_and_a_definition_that_i
     await bench.issue()
     before = bench.clock.now()
     bench.clock.advance(2)
-    await approve_tool(bench.walk, approval(tool, at=1), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(tool, at=1), by="operator")
     assert scout(then(bench)).effect == effect
     unsaid = scout(then(bench, before))
     assert unsaid.effect == ("deny" if spec.get("tier") == 3 else "depends")
@@ -290,7 +290,7 @@ async def test_a_definition_that_a_document_names_is_told_only_where_the_ledger_
     describing(bench, get_case=tool)
     await bench.registered(bench_documents(TIER_OF_ONE))
     await bench.issue()
-    pin = await approve_tool(bench.walk, approval(tool), by="operator")
+    pin = await approve_tool(*to_approve(bench.walk), approval(tool), by="operator")
     for digest, effect in ((pin.definition, "allow"), ("0" * 64, "depends")):
         documents = bench_documents(TIER_OF_ONE)
         for one in documents:

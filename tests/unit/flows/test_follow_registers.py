@@ -19,6 +19,7 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.fault_injection import Fault, Trouble, TroubledLedger
 from answerable.testing.registers import elsewhere, fresh
 from answerable.testing.samples import document
+from tests.worlds.parts import to_apply
 
 if TYPE_CHECKING:
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
@@ -162,7 +163,9 @@ async def test_documents_applied_elsewhere_meanwhile_are_not_overwritten():
 
     bench.recorder.ledger = TroubledLedger(bench.recorder.ledger, Trouble(plan))
     with pytest.raises(Unavailable) as told:
-        await apply_registry(bench.walk, [document("Principal", "eve", {"groups": ["sales"]})], by="operator")
+        await apply_registry(
+            *to_apply(bench.walk), [document("Principal", "eve", {"groups": ["sales"]})], by="operator"
+        )
     assert told.value.code == "register.changed_meanwhile"
     assert registry.documents() == stored(NOTHING)
 

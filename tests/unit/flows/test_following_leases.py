@@ -13,7 +13,7 @@ from answerable.flows.state.lease_side import LeaseSide
 from answerable.testing.builders import Bench, bench_documents
 
 if TYPE_CHECKING:
-    from answerable.flows.state.walk import Walk
+    from answerable.wiring.walk import Walk
 
 pytestmark = pytest.mark.anyio
 

@@ -25,7 +25,7 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.fault_injection import Trouble, TroubledApprovals, TroubledLedger
 from answerable.testing.recording_upstream import Effect
 from answerable.testing.trouble_outside import TroubledUpstream
-from tests.worlds.parts import to_settle
+from tests.worlds.parts import to_govern, to_settle
 from tests.worlds.walk import cited, fields_of, sealed_values, stored_of, striking
 
 if TYPE_CHECKING:
@@ -270,7 +270,9 @@ async def test_an_intent_that_is_too_large_though_all_it_refers_to_is_cited_give
     bench = await ready()
     action, caller = bench.request("get_case", {"case": "4711"})
     with pytest.raises(Broken, match="leaf"):
-        await govern_action(bench.walk, action, structs.replace(caller, binding="b" * LEAF_BYTES_MAX))
+        await govern_action(
+            *to_govern(bench.walk), action, structs.replace(caller, binding="b" * LEAF_BYTES_MAX)
+        )
     assert bench.authority.mandates.calls_used(MandateId("m-1")) == 0
     assert not bench.entries(Tag.INTENT)
     assert (await bench.act()).outcome is not None
@@ -323,7 +325,7 @@ async def test_what_a_caller_does_to_his_own_object_changes_nothing():
         arguments["case"] = "0000"
 
     bench.upstream.before = mutate
-    walking = asyncio.create_task(govern_action(bench.walk, action, caller))
+    walking = asyncio.create_task(govern_action(*to_govern(bench.walk), action, caller))
     arguments["amount"] = 888_888
     action.arguments["amount"] = 888_888
     await walking
@@ -338,7 +340,7 @@ async def test_an_amount_changed_between_parsing_and_deciding_is_not_what_is_dec
     bench = await ready()
     action, caller = bench.request("refund", {"case": "4711", "amount": 900_000})
     action.arguments["amount"] = 1
-    answer = await govern_action(bench.walk, action, caller)
+    answer = await govern_action(*to_govern(bench.walk), action, caller)
     assert answer.approval is not None, "900000 needs approvers, whatever the view says"
 
 

@@ -9,6 +9,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.walk.pin_tools import approve_tool
 from tests.unit.flows.test_pin_tools import bench_with, documents_with, listed, refused
+from tests.worlds.parts import to_approve
 from tests.worlds.tool import approval, described
 from tests.worlds.walk import fields_of
 
@@ -38,7 +39,7 @@ async def test_hints_raise_the_tier_that_is_decided_at_and_never_lower_it(
     if unhinted:
         spec, tier = spec | {"unhinted": unhinted}, accepted
     bench = await bench_with(get_case=tool, documents=documents_with(**spec))
-    await approve_tool(bench.walk, approval(tool), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(tool), by="operator")
     await bench.act()
     (fields,) = fields_of(bench, Tag.INTENT)
     assert fields["question"]["context"]["capability"]["tier"] == tier
@@ -53,6 +54,6 @@ async def test_hints_raise_the_tier_that_is_decided_at_and_never_lower_it(
 async def test_a_tool_that_says_it_writes_is_blocked_while_its_capability_says_it_reads():
     tool = described(annotations={"readOnlyHint": False})
     bench = await bench_with(get_case=tool, documents=documents_with(tier=3))
-    await approve_tool(bench.walk, approval(tool), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(tool), by="operator")
     assert await refused(bench) == "tool.riskier"
     assert listed(bench) == set()

@@ -20,7 +20,7 @@ from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from tests.worlds.figures import PAY, READ, cells_of, comparable, counted_again, figures_of, ready
-from tests.worlds.parts import to_oversee
+from tests.worlds.parts import to_apply, to_oversee
 
 pytestmark = pytest.mark.anyio
 
@@ -325,10 +325,10 @@ async def test_revocations_and_changes_of_policy_are_counted():
     before = (await cells_of(bench)).get(UNSAID)
     changes = before.policy_changes if before is not None else 0
     documents = bench_documents(POLICIES + '@id("more") forbid (principal, action, resource) when { false };')
-    await apply_registry(bench.walk, documents, by="operator")
+    await apply_registry(*to_apply(bench.walk), documents, by="operator")
     assert (await cells_of(bench))[UNSAID].policy_changes == changes + 1
     # What policies are checked against changes with any agent; no policy does.
     (person,) = [one for one in documents if one["metadata"]["name"] == "dan"]
     person["spec"]["groups"] = ["sales", "approvers"]
-    await apply_registry(bench.walk, documents, by="operator")
+    await apply_registry(*to_apply(bench.walk), documents, by="operator")
     assert (await cells_of(bench))[UNSAID].policy_changes == changes + 1

@@ -28,6 +28,7 @@ from tests.worlds.history import (
     seen,
     told_by_the_ledger,
 )
+from tests.worlds.parts import to_apply
 
 pytestmark = pytest.mark.anyio
 
@@ -131,13 +132,15 @@ async def test_a_tracker_that_is_published_knows_what_happened_before():
     await bench.act()
     bench.clock.advance(1_300)
     await bench.act()
-    await apply_registry(bench.walk, documents_with(REFUNDS, READS, policies=ONE_REFUND), by="operator")
+    await apply_registry(
+        *to_apply(bench.walk), documents_with(REFUNDS, READS, policies=ONE_REFUND), by="operator"
+    )
     assert seen(bench) == {"refunds": 1, "reads": 1}
     with pytest.raises(Refused) as told:
         await bench.refund(1)
     assert told.value.code == "one"
     # Another definition under the same name is another tracker.
-    await apply_registry(bench.walk, documents_with({**REFUNDS, "within": "20m"}), by="operator")
+    await apply_registry(*to_apply(bench.walk), documents_with({**REFUNDS, "within": "20m"}), by="operator")
     assert seen(bench) == {"refunds": 0}
 
 
@@ -154,7 +157,7 @@ async def test_what_happens_while_a_publication_reads_is_neither_lost_nor_counte
             await bench.refund(1)
             done += 1
 
-    applying = apply_registry(bench.walk, documents_with(REFUNDS, OF_MANDATE), by="operator")
+    applying = apply_registry(*to_apply(bench.walk), documents_with(REFUNDS, OF_MANDATE), by="operator")
     await asyncio.gather(*(act_on() for _ in range(5)), applying)
     assert seen(bench) == {"refunds": 300 + done, "all": 300 + done}
     assert done == 200
@@ -169,7 +172,7 @@ async def test_a_publication_reads_no_further_back_than_its_trackers_look():
     await bench.issue("m-2")
     await bench.refund(1, mandate="m-2")
     counting = bench.recorder.ledger = CountingLedger(bench.recorder.ledger)
-    await apply_registry(bench.walk, documents_with(REFUNDS, OF_MANDATE), by="operator")
+    await apply_registry(*to_apply(bench.walk), documents_with(REFUNDS, OF_MANDATE), by="operator")
     assert seen(bench, mandate="m-2") == {"refunds": 1, "all": 1}
     assert counting.read < 20
 
@@ -183,16 +186,16 @@ async def test_a_publication_that_fails_leaves_what_was_in_force_as_it_was():
         registry, Trouble(lambda _number, method: "undone" if method == "registry.put" else None)
     )
     with pytest.raises(Unavailable):
-        await apply_registry(bench.walk, documents_with(READS), by="operator")
+        await apply_registry(*to_apply(bench.walk), documents_with(READS), by="operator")
     bench.authority.registry = registry
     assert seen(bench) == {"refunds": 1}
     with pytest.raises(Malformed):
-        await apply_registry(bench.walk, documents_with(READS, policies="permit ("), by="operator")
+        await apply_registry(*to_apply(bench.walk), documents_with(READS, policies="permit ("), by="operator")
     bench.recorder.ledger = TroubledLedger(
         raw, Trouble(lambda _n, method: "full" if "submit" in method else None)
     )
     with pytest.raises(Unavailable):
-        await apply_registry(bench.walk, documents_with(READS), by="operator")
+        await apply_registry(*to_apply(bench.walk), documents_with(READS), by="operator")
     bench.recorder.ledger = raw
     await bench.refund(1)
     assert seen(bench) == {"refunds": 2}
@@ -237,7 +240,7 @@ async def test_an_entry_counts_as_what_it_was_whatever_the_registry_says_of_its_
     for one in documents:
         if one["metadata"]["name"] == "crm.refund":
             one["spec"] |= {"kind": "write", "resource": {"type": "Customer", "argument": "case"}}
-    await apply_registry(bench.walk, documents, by="operator")
+    await apply_registry(*to_apply(bench.walk), documents, by="operator")
     assert seen(bench, "paid") == 1
     assert seen(bench, "paid", case="4712") == 0
 
@@ -247,9 +250,9 @@ async def test_a_tracker_that_was_away_for_a_while_counts_what_happened_meanwhil
     bench = await ready(REFUNDS)
     await bench.refund(1)
     await kept(bench)
-    await apply_registry(bench.walk, documents_with(READS), by="operator")
+    await apply_registry(*to_apply(bench.walk), documents_with(READS), by="operator")
     await bench.refund(1)
-    await apply_registry(bench.walk, documents_with(REFUNDS), by="operator")
+    await apply_registry(*to_apply(bench.walk), documents_with(REFUNDS), by="operator")
     await bench.refund(1)
     assert seen(bench) == {"refunds": 3}
     await kept(bench)

@@ -25,6 +25,7 @@ from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.delegation import ISSUER, MISSION, NOW, SERVICE, trusted
 from answerable.testing.samples import AUDIENCE, mandate_terms, signing_key
+from tests.worlds.parts import to_apply
 
 pytestmark = [pytest.mark.anyio]
 
@@ -142,13 +143,13 @@ async def test_what_the_registry_took_away_ends_a_remembered_chain(handed_on, ki
     for document in documents:
         if (document["kind"], document["metadata"]["name"]) == (kind, name):
             document["spec"] |= spec
-    await apply_registry(handed_on.walk, documents, by="operator")
+    await apply_registry(*to_apply(handed_on.walk), documents, by="operator")
     assert handed_on.refused() == code
     back = json.loads(json.dumps(bench_documents()))
     for document in back:
         if document["kind"] == "Agent":
             document["spec"]["status"] = "active"
-    await apply_registry(handed_on.walk, back, by="operator")
+    await apply_registry(*to_apply(handed_on.walk), back, by="operator")
     handed_on.call()
 
 

@@ -14,6 +14,7 @@ from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import AUDIENCE, mandate_terms, signing_key
+from tests.worlds.parts import to_issue, to_list
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-09")]
 
@@ -24,7 +25,7 @@ def listed(
     bench: Bench, mandate: str = "m-1", *, agent: str = "scout", server: str = "crm"
 ) -> set[tuple[str, str]]:
     _, caller = bench.request("get_case", {}, agent=agent)
-    return set(list_capabilities(bench.walk, caller, mandate, server))
+    return set(list_capabilities(*to_list(bench.walk), caller, mandate, server))
 
 
 async def test_a_mandate_shows_what_it_grants_on_this_server():
@@ -59,5 +60,7 @@ async def test_what_policy_never_allows_and_what_is_of_another_environment_is_no
     for name, environment, shown in (("m-2", "production", {READ}), ("m-3", "test", set())):
         caveats = (EnvironmentIs(environment=environment), ResourceIn(ids=("4711",)))
         terms = replace(mandate_terms(name), caveats=caveats)
-        await issue_mandate(bench.walk, signed_mandate(terms, audience=AUDIENCE, key=signing_key("alice")))
+        await issue_mandate(
+            *to_issue(bench.walk), signed_mandate(terms, audience=AUDIENCE, key=signing_key("alice"))
+        )
         assert listed(bench, name) == shown

@@ -14,6 +14,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.validity.mandate_validity import is_signed_by
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import signing_key
+from tests.worlds.parts import to_apply
 
 pytestmark = [pytest.mark.anyio]
 
@@ -40,7 +41,7 @@ async def test_a_mandate_ends_with_the_key_that_signed_it():
     await bench.issue()
     await bench.act()
     fresh = parse(signing_key("alice, after the theft").public.jwk.encode())
-    await apply_registry(bench.walk, changed("alice", keys=[fresh]), by="operator")
+    await apply_registry(*to_apply(bench.walk), changed("alice", keys=[fresh]), by="operator")
     assert await refused(bench) == "mandate.issuer_key"
 
 
@@ -58,7 +59,7 @@ async def test_an_approval_counts_only_while_its_approver_is_entitled_to_it(lost
     waiting = (await bench.refund(6000)).approval
     assert waiting is not None
     assert (await bench.answer(waiting)).state == "approved"
-    await apply_registry(bench.walk, changed("bob", **lost), by="operator")
+    await apply_registry(*to_apply(bench.walk), changed("bob", **lost), by="operator")
     again = await bench.refund(6000)
     assert again.outcome is None
     assert bench.entries(Tag.INTENT) == []

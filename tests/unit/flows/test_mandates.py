@@ -18,6 +18,7 @@ from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.fault_injection import Trouble, TroubledLedger, TroubledMandates
 from answerable.testing.samples import AUDIENCE, mandate_terms, signing_key
+from tests.worlds.parts import to_issue
 from tests.worlds.walk import fields_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ async def test_a_mandate_that_does_not_fit_is_neither_recorded_nor_in_force(
     bench = await Bench().registered()
     size = bench.recorder.ledger.size
     with pytest.raises(AnswerableError) as told:
-        await issue_mandate(bench.walk, token(terms, key=key, audience=audience))
+        await issue_mandate(*to_issue(bench.walk), token(terms, key=key, audience=audience))
     assert told.value.code == code
     assert bench.recorder.ledger.size == size
     assert not list(bench.authority.mandates.all())
@@ -64,7 +65,7 @@ async def test_an_expired_mandate_is_not_issued():
     bench = await Bench().registered()
     bench.clock.advance(3601)
     with pytest.raises(Refused) as told:
-        await issue_mandate(bench.walk, token(mandate_terms()))
+        await issue_mandate(*to_issue(bench.walk), token(mandate_terms()))
     assert told.value.code == "mandate.expired"
 
 

@@ -19,7 +19,7 @@ from answerable.testing.builders import Bench
 from answerable.testing.fault_injection import Crash, Trouble, TroubledLedger, TroubledSubjectKeys
 from answerable.testing.samples import document
 from answerable.testing.trouble_outside import TroubledUpstream
-from tests.worlds.parts import to_settle
+from tests.worlds.parts import to_apply, to_settle
 from tests.worlds.walk import cited, customers_bench, fields_of, stored_of, striking, subject_of
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ async def test_without_a_key_neither_question_nor_answer_mandate_closing_nor_doc
         await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="carol")
 
     async def apply(bench: Bench) -> None:
-        await apply_registry(bench.walk, [document("Principal", "eve", {})], by="carol")
+        await apply_registry(*to_apply(bench.walk), [document("Principal", "eve", {})], by="carol")
 
     for doing in (ask, answer, issue, close, apply):
         for at in range(5):

@@ -21,6 +21,7 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.fault_injection import Crash, Trouble, TroubledLedger
 from answerable.testing.samples import document, signing_key
 from tests.worlds.keys import LATER, answered, found, person, registered
+from tests.worlds.parts import to_apply
 
 if TYPE_CHECKING:
     from answerable.testing.fault_injection import Fault
@@ -64,24 +65,24 @@ async def test_the_first_documents_name_everybody_who_signs():
 @pytest.mark.requirement("KEYS-01")
 async def test_a_change_names_whose_keys_it_changes_and_nobody_else():
     bench = await registered()
-    await apply_registry(bench.walk, [person("erin", "erin")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [person("erin", "erin")], by="operator")
     assert last_change(bench) == {"erin": [thumbprint("erin")]}
-    await apply_registry(bench.walk, [person("erin", "erin", "erin-2")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [person("erin", "erin", "erin-2")], by="operator")
     assert last_change(bench) == {"erin": sorted([thumbprint("erin"), thumbprint("erin-2")])}
-    await apply_registry(bench.walk, [person("erin", "erin-2")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [person("erin", "erin-2")], by="operator")
     assert last_change(bench) == {"erin": [thumbprint("erin-2")]}
-    await apply_registry(bench.walk, [person("erin", "erin-2", status="disabled")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [person("erin", "erin-2", status="disabled")], by="operator")
     assert last_change(bench) == {"erin": []}
-    await apply_registry(bench.walk, [person("erin", "erin-2")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [person("erin", "erin-2")], by="operator")
     assert last_change(bench) == {"erin": [thumbprint("erin-2")]}
-    await apply_registry(bench.walk, bench_documents(), by="operator", prune=True)
+    await apply_registry(*to_apply(bench.walk), bench_documents(), by="operator", prune=True)
     assert last_change(bench)["erin"] == []
 
 
 @pytest.mark.requirement("KEYS-01")
 async def test_what_changes_nobodys_keys_names_nobody():
     bench = await registered(person("erin", "erin"))
-    await apply_registry(bench.walk, [person("erin", "erin", displayName="Erin")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [person("erin", "erin", displayName="Erin")], by="operator")
     leaf = bench.entries(Tag.REGISTRY_CHANGE)[-1]
     assert "people" not in leaf
     assert bench.entries(Tag.PEOPLES_KEYS) == []
@@ -91,7 +92,9 @@ async def test_what_changes_nobodys_keys_names_nobody():
 async def test_who_loses_a_key_is_named_before_who_gets_it():
     """So no entry gives a key to somebody while it is still another one's."""
     bench = await registered(person("zoe", "shared"))
-    await apply_registry(bench.walk, [person("zoe", "zoe"), person("abe", "shared")], by="operator")
+    await apply_registry(
+        *to_apply(bench.walk), [person("zoe", "zoe"), person("abe", "shared")], by="operator"
+    )
     assert [*last_change(bench)] == ["zoe", "abe"]
 
 
@@ -172,7 +175,7 @@ async def test_of_no_more_people_than_a_limit_is_it_kept_where_they_were_named()
     one = next(iter(bench.recorder.keys_named.values()))
     for number in range(NAMED_MAX - len(bench.recorder.keys_named)):
         bench.recorder.keys_named[f"x{number}"] = one
-    await apply_registry(bench.walk, [person("erin", "erin")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [person("erin", "erin")], by="operator")
     assert [*bench.recorder.keys_named] == ["erin"]
 
 
@@ -181,7 +184,7 @@ async def test_evidence_of_an_action_takes_along_who_signs_with_what_and_nobody_
     bench = await registered(person("erin", "erin"))
     await answered(bench)
     assert (await bench.refund(6000)).outcome is not None
-    await apply_registry(bench.walk, [person("bob", "bob-2")], by="operator")
+    await apply_registry(*to_apply(bench.walk), [person("bob", "bob-2")], by="operator")
     (intent,) = bench.entries(Tag.INTENT)
     picked = Selection(action=str(intent["action"]))
     for stored in bench.recorder.ledger.replay():
@@ -204,7 +207,7 @@ async def test_an_agents_key_is_nobodys_who_signs():
             "ownership": {"owner": "alice", "backupOwner": "bob"},
         },
     )
-    await apply_registry(bench.walk, [rover], by="operator")
+    await apply_registry(*to_apply(bench.walk), [rover], by="operator")
     assert "people" not in bench.entries(Tag.REGISTRY_CHANGE)[-1]
 
 
@@ -222,7 +225,7 @@ async def test_what_does_not_name_everybody_is_not_in_force_and_who_signs_is_nam
     bench.recorder.ledger = TroubledLedger(raw, trouble)
     before = bench.authority.registry.current.digest
     with pytest.raises((Unavailable, Crash)):
-        await apply_registry(bench.walk, [person("bob", "bob", "bob-2"), *people], by="operator")
+        await apply_registry(*to_apply(bench.walk), [person("bob", "bob", "bob-2"), *people], by="operator")
     assert bench.authority.registry.current.digest == before
     bench.recorder.ledger = raw
     if fault.startswith("crash"):
@@ -253,7 +256,7 @@ async def test_an_answer_after_a_change_that_did_not_come_into_force_is_never_ta
     bench.recorder.ledger = TroubledLedger(raw, trouble)
     others = [person(name, f"{name}-2") for name in people]
     with pytest.raises(Unavailable):
-        await apply_registry(bench.walk, [person("bob", "bob-2"), *others], by="operator")
+        await apply_registry(*to_apply(bench.walk), [person("bob", "bob-2"), *others], by="operator")
     bench.recorder.ledger = raw
     bench.clock.advance(LATER)
     await answered(bench)
@@ -288,7 +291,7 @@ async def test_a_house_of_many_does_not_hold_up_everything_else_while_it_is_appl
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(others)
         people = [person(f"p{number:03}", f"p{number:03}") for number in range(79)]
-        await apply_registry(bench.walk, people, by="operator")
+        await apply_registry(*to_apply(bench.walk), people, by="operator")
         tasks.cancel_scope.cancel()
     assert sum(made) >= len(people)
     assert max(made) < 8
@@ -307,6 +310,6 @@ async def test_a_house_of_many_is_checked_aside(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(applying, "decision_point_for", noting)
     people = [document("Principal", f"p{number:03}", {"groups": ["approvers"]}) for number in range(500)]
-    await apply_registry(bench.walk, people, by="operator")
+    await apply_registry(*to_apply(bench.walk), people, by="operator")
     assert threads
     assert threading.get_ident() not in threads

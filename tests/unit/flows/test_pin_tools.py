@@ -26,7 +26,7 @@ from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
-from tests.worlds.parts import to_compare, to_hold, to_show
+from tests.worlds.parts import to_approve, to_compare, to_hold, to_list, to_show
 from tests.worlds.tool import approval, described, described_by, describing
 from tests.worlds.walk import fields_of
 
@@ -55,7 +55,7 @@ async def refused(bench: Bench) -> str:
 
 def listed(bench: Bench) -> set[str]:
     _, caller = bench.request("get_case", {"case": "4711"})
-    return {target for _, target in list_capabilities(bench.walk, caller, "m-1", "crm")}
+    return {target for _, target in list_capabilities(*to_list(bench.walk), caller, "m-1", "crm")}
 
 
 @pytest.mark.requirement("TOOL-01")
@@ -72,7 +72,7 @@ async def test_a_tool_that_nobody_approved_is_neither_listed_nor_called():
 async def test_the_owners_signature_lets_it_through_and_is_in_the_ledger_first():
     bench = await bench_with()
     token = approval(described())
-    pin = await approve_tool(bench.walk, token, by="operator")
+    pin = await approve_tool(*to_approve(bench.walk), token, by="operator")
     assert (await bench.act()).outcome is not None
     assert listed(bench) == {"get_case"}
     (leaf,) = bench.entries(Tag.TOOL_PINNED)
@@ -92,13 +92,13 @@ async def test_the_owners_signature_lets_it_through_and_is_in_the_ledger_first()
 @pytest.mark.requirement("TOOL-02")
 async def test_a_tool_that_changed_is_blocked_until_its_owner_approves_the_change():
     bench = await bench_with()
-    await approve_tool(bench.walk, approval(described()), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(described()), by="operator")
     await bench.act()
     described_by(bench).says["get_case"] = POISONED
     assert listed(bench) == set()
     assert await refused(bench) == "tool.changed"
     assert len(bench.upstream.effects) == 1
-    await approve_tool(bench.walk, approval(POISONED, over=described(), at=1), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(POISONED, over=described(), at=1), by="operator")
     await bench.act()
     assert len(bench.upstream.effects) == 2
 
@@ -145,7 +145,7 @@ async def test_of_two_definitions_first_seen_at_once_the_one_that_was_put_counts
 
     bench = await bench_with(limits=FIRST_SIGHT)
     donor = await bench_with(get_case=POISONED)
-    other = await approve_tool(donor.walk, approval(POISONED), by="operator")
+    other = await approve_tool(*to_approve(donor.walk), approval(POISONED), by="operator")
     bench.walk.verification.pins = fresh(Quicker)
     assert await refused(bench) == "tool.changed"
     assert bench.upstream.effects == []
@@ -167,7 +167,7 @@ async def test_of_two_definitions_first_seen_at_once_the_one_that_was_put_counts
 async def test_what_was_not_signed_by_an_owner_over_what_is_offered_changes_nothing(token, code, kind):
     bench = await bench_with()
     with pytest.raises(kind) as raised:
-        await approve_tool(bench.walk, token, by="operator")
+        await approve_tool(*to_approve(bench.walk), token, by="operator")
     assert raised.value.code == code
     assert bench.walk.verification.pins.all() == ()
     assert bench.entries(Tag.TOOL_PINNED) == []
@@ -185,7 +185,7 @@ async def test_a_tool_that_is_not_offered_cannot_be_approved():
     bench = await bench_with()
     bench.walk.verification.upstream = Silent(clock=bench.clock, tools={})
     with pytest.raises(Refused) as raised:
-        await approve_tool(bench.walk, approval(described()), by="operator")
+        await approve_tool(*to_approve(bench.walk), approval(described()), by="operator")
     assert raised.value.code == "tool.unseen"
 
 
@@ -193,14 +193,14 @@ async def test_a_tool_that_is_not_offered_cannot_be_approved():
 async def test_an_old_approval_brings_an_old_definition_back_never():
     bench = await bench_with()
     first = approval(described())
-    await approve_tool(bench.walk, first, by="operator")
+    await approve_tool(*to_approve(bench.walk), first, by="operator")
     described_by(bench).says["get_case"] = POISONED
-    await approve_tool(bench.walk, approval(POISONED, over=described(), at=5), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(POISONED, over=described(), at=5), by="operator")
     described_by(bench).says["get_case"] = described()
     back = approval(described(), over=POISONED, at=4)
     for token, code in ((first, "tool.pin_outdated"), (back, "tool.older")):
         with pytest.raises(Malformed) as raised:
-            await approve_tool(bench.walk, token, by="operator")
+            await approve_tool(*to_approve(bench.walk), token, by="operator")
         assert raised.value.code == code
     assert await refused(bench) == "tool.changed"
 
@@ -209,8 +209,8 @@ async def test_an_old_approval_brings_an_old_definition_back_never():
 async def test_the_same_approval_again_is_no_change_and_not_recorded():
     bench = await bench_with()
     token = approval(described())
-    assert await approve_tool(bench.walk, token, by="operator") == await approve_tool(
-        bench.walk, token, by="operator"
+    assert await approve_tool(*to_approve(bench.walk), token, by="operator") == await approve_tool(
+        *to_approve(bench.walk), token, by="operator"
     )
     assert len(bench.entries(Tag.TOOL_PINNED)) == 1
 
@@ -224,10 +224,10 @@ async def test_an_approval_that_cannot_be_recorded_is_not_in_force(fault):
         raw, Trouble(lambda _n, method: fault if "submit" in method else None)
     )
     with pytest.raises(Unavailable):
-        await approve_tool(bench.walk, approval(described()), by="operator")
+        await approve_tool(*to_approve(bench.walk), approval(described()), by="operator")
     assert bench.walk.verification.pins.all() == ()
     bench.recorder.ledger = raw
-    await approve_tool(bench.walk, approval(described()), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(described()), by="operator")
 
 
 @pytest.mark.requirement("TOOL-03")
@@ -237,7 +237,7 @@ async def test_a_caller_who_leaves_leaves_nothing_half_done(turns: int):
     bench.recorder.ledger = TroubledLedger(
         bench.recorder.ledger, Trouble(lambda _n, _m: None), latency=lambda: 3
     )
-    task = asyncio.create_task(approve_tool(bench.walk, approval(described()), by="operator"))
+    task = asyncio.create_task(approve_tool(*to_approve(bench.walk), approval(described()), by="operator"))
     for _ in range(turns):
         await asyncio.sleep(0)
     task.cancel()
@@ -250,7 +250,7 @@ async def test_a_caller_who_leaves_leaves_nothing_half_done(turns: int):
 @pytest.mark.parametrize("kind", ["key", "owner"])
 async def test_whose_approver_was_revoked_is_blocked_and_no_longer_approves(kind):
     bench = await bench_with()
-    pin = await approve_tool(bench.walk, approval(described(), by="bob"), by="operator")
+    pin = await approve_tool(*to_approve(bench.walk), approval(described(), by="bob"), by="operator")
     await bench.act()
     name = pin.key if kind == "key" else "bob"
     bench.authority.revocations.add(
@@ -259,7 +259,9 @@ async def test_whose_approver_was_revoked_is_blocked_and_no_longer_approves(kind
     assert await refused(bench) == "tool.approver_revoked"
     assert listed(bench) == set()
     with pytest.raises(Refused) as raised:
-        await approve_tool(bench.walk, approval(described(), over=described(), by="bob", at=1), by="operator")
+        await approve_tool(
+            *to_approve(bench.walk), approval(described(), over=described(), by="bob", at=1), by="operator"
+        )
     assert raised.value.code == f"revoked.{kind}"
 
 
@@ -270,7 +272,7 @@ async def test_where_the_clock_says_whether_who_approved_is_held_it_is_asked_at_
     describing(bench, get_case=described())
     await bench.registered()
     await bench.issue()
-    await approve_tool(bench.walk, approval(described(), by="bob"), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(described(), by="bob"), by="operator")
     await bench.act()
     until = UnixMillis(bench.clock.now() + 60_000)
     await place_hold(*to_hold(bench.walk), HoldTarget("owner", "bob"), by="uid:0", expires_at=until)
@@ -296,14 +298,14 @@ def documents_with(**spec: Any) -> list[Any]:
 @pytest.mark.requirement("TOOL-08")
 async def test_a_definition_in_the_document_is_the_only_one_that_counts():
     pin = approval(described())
-    digest = (await approve_tool((await bench_with()).walk, pin, by="operator")).definition
+    digest = (await approve_tool(*to_approve((await bench_with()).walk), pin, by="operator")).definition
     bench = await bench_with(documents=documents_with(definition=f"sha256:{digest}"))
     await bench.act()
     assert bench.entries(Tag.TOOL_PINNED) == []
     described_by(bench).says["get_case"] = POISONED
     assert await refused(bench) == "tool.changed"
     with pytest.raises(Refused) as raised:
-        await approve_tool(bench.walk, approval(POISONED), by="operator")
+        await approve_tool(*to_approve(bench.walk), approval(POISONED), by="operator")
     assert raised.value.code == "tool.declared"
     state = tool_state(*to_show(bench.walk), "crm", "get_case")
     assert (state.standing, state.source, state.pinned) == ("changed", "document", digest)
@@ -319,7 +321,7 @@ async def test_at_first_sight_a_definition_in_the_document_still_counts():
 async def test_how_tools_stand_is_told_with_what_changed():
     bench = await bench_with()
     bench.upstream.listed["crm"]["unheard_of"] = {"name": "unheard_of", "inputSchema": {"type": "object"}}
-    await approve_tool(bench.walk, approval(described()), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(described()), by="operator")
     described_by(bench).says["get_case"] = POISONED
     found = {one.tool: one.standing for one in tool_states(*to_show(bench.walk), "crm")}
     assert found == {"get_case": "changed", "refund": "new", "unheard_of": "unregistered"}
@@ -341,7 +343,7 @@ async def test_what_is_no_tool_is_not_pinned():
         documents=documents_with(method="resources/read", target="crm://cases/{case}"), limits=FIRST_SIGHT
     )
     _, caller = bench.request("get_case", {"case": "4711"})
-    found = list_capabilities(bench.walk, caller, "m-1", "crm")
+    found = list_capabilities(*to_list(bench.walk), caller, "m-1", "crm")
     assert ("resources/read", "crm://cases/{case}") in found
 
 
@@ -359,7 +361,7 @@ async def test_a_definition_that_is_larger_than_is_read_blocks_its_tool():
 @pytest.mark.requirement("TOOL-10")
 async def test_a_tool_that_nobody_offers_or_that_is_as_pinned_has_no_changes():
     bench = await bench_with()
-    await approve_tool(bench.walk, approval(described()), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(described()), by="operator")
     state = tool_state(*to_show(bench.walk), "crm", "get_case")
     assert (state.standing, changes_of(*to_compare(bench.walk), state)) == ("pinned", ())
     bench.walk.verification.upstream = Silent(clock=bench.clock, tools={})
@@ -381,7 +383,7 @@ async def test_of_a_new_tool_all_is_told_beside_its_neighbours():
 async def test_what_is_remembered_of_definitions_is_bounded(monkeypatch):
     monkeypatch.setattr("answerable.core.registry.tools.tool_fit.REMEMBERED_MAX", 1)
     bench = await bench_with()
-    await approve_tool(bench.walk, approval(described()), by="operator")
+    await approve_tool(*to_approve(bench.walk), approval(described()), by="operator")
     read = bench.authority.registry.current.capabilities["crm.read"]
     fits, definition = bench.walk.verification.fits, bench.walk.verification.upstream.definition(read)
     fits.of(replace(read, name="another"), definition.text, definition.digest)

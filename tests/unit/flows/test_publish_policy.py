@@ -24,6 +24,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import AUDIENCE, document, mandate_terms, signing_key
+from tests.worlds.parts import to_apply
 from tests.worlds.publication import (
     PUBLISHERS,
     STOP,
@@ -76,19 +77,21 @@ async def test_applying_a_policy_set_alone_is_refused_where_two_people_are_neede
     bench = await guarded()
     for documents, prune in (([house(STOP)], False), (bench_documents()[:-1], True)):
         with pytest.raises(Refused, match="two people") as refused:
-            await apply_registry(bench.walk, documents, by="operator", prune=prune)
+            await apply_registry(*to_apply(bench.walk), documents, by="operator", prune=prune)
         assert refused.value.code == "publication.two_people"
     new = document("PolicySet", "more", {"policies": '@id("x") permit (principal, action, resource);'})
     with pytest.raises(Refused, match="PolicySet/more"):
-        await apply_registry(bench.walk, [new], by="operator")
-    await apply_registry(bench.walk, [document("Principal", "eve", {}), house(POLICIES)], by="operator")
+        await apply_registry(*to_apply(bench.walk), [new], by="operator")
+    await apply_registry(
+        *to_apply(bench.walk), [document("Principal", "eve", {}), house(POLICIES)], by="operator"
+    )
     assert (await bench.act()).outcome is not None
 
 
 @pytest.mark.requirement("PUB-03")
 async def test_where_one_person_is_enough_it_is_on_record_that_it_was_one():
     bench = await Bench().registered()
-    await apply_registry(bench.walk, [house(STOP)], by="operator")
+    await apply_registry(*to_apply(bench.walk), [house(STOP)], by="operator")
     assert bench.entries(Tag.POLICY_CHANGE)[-1]["how"] == "one_person"
 
 
@@ -99,7 +102,7 @@ async def test_a_change_of_the_registry_that_policies_are_checked_against_is_tol
     changed = json.loads(json.dumps(found[0]))
     changed["spec"]["tier"] = 0 if changed["spec"].get("tier") else 1
     changed["spec"]["arguments"] = [*changed["spec"].get("arguments", []), {"name": "note", "type": "string"}]
-    await apply_registry(bench.walk, [changed], by="operator")
+    await apply_registry(*to_apply(bench.walk), [changed], by="operator")
     assert bench.entries(Tag.POLICY_CHANGE)[-1]["how"] == "registry"
 
 
@@ -119,13 +122,13 @@ async def test_a_second_key_of_the_author_is_the_author_and_no_second_name_has_t
     spare = signing_key("spare")
     keys = [parse(signing_key("bob").public.jwk.encode()), parse(spare.public.jwk.encode())]
     bob = document("Principal", "bob", {"groups": [PUBLISHERS], "keys": keys})
-    await apply_registry(bench.walk, [bob], by="operator")
+    await apply_registry(*to_apply(bench.walk), [bob], by="operator")
     proposal = await propose(bench, by="bob")
     token = sign(bench, publishing(proposal), by="bob", key=spare)
-    assert await refused_code(publish_policy(bench.walk, proposal.id, token)) == "publication.own"
+    assert await refused_code(publish_policy(*to_apply(bench.walk), proposal.id, token)) == "publication.own"
     robert = document("Principal", "robert", {"groups": [PUBLISHERS], "keys": keys[1:]})
     with pytest.raises(Malformed, match="also claimed"):
-        await apply_registry(bench.walk, [robert], by="operator")
+        await apply_registry(*to_apply(bench.walk), [robert], by="operator")
 
 
 @pytest.mark.requirement("PUB-04")
@@ -138,9 +141,9 @@ async def test_a_key_taken_off_the_author_meanwhile_does_not_make_another_person
     changed = json.loads(json.dumps(alice))
     changed["spec"]["keys"] = [new]
     heir = document("Principal", "heir", {"groups": [PUBLISHERS], "keys": [old]})
-    await apply_registry(bench.walk, [changed, heir], by="operator")
+    await apply_registry(*to_apply(bench.walk), [changed, heir], by="operator")
     token = sign(bench, publishing(proposal), by="heir", key=signing_key("alice"))
-    assert await refused_code(publish_policy(bench.walk, proposal.id, token)) == "publication.own"
+    assert await refused_code(publish_policy(*to_apply(bench.walk), proposal.id, token)) == "publication.own"
 
 
 @pytest.mark.requirement("PUB-04")
@@ -165,7 +168,7 @@ async def test_a_signature_to_another_change_is_worth_nothing(other, code):
     bench = await guarded()
     proposal = await propose(bench)
     token = sign(bench, publishing(proposal, **other), by="bob")
-    assert await refused_code(publish_policy(bench.walk, proposal.id, token)) == code
+    assert await refused_code(publish_policy(*to_apply(bench.walk), proposal.id, token)) == code
 
 
 @pytest.mark.requirement("PUB-04")
@@ -189,7 +192,7 @@ async def test_steps_that_are_old_for_another_deployment_or_of_another_kind_are_
     }
     for code, sent in tokens.items():
         for token in sent:
-            assert await refused_code(publish_policy(bench.walk, proposal.id, token)) == code
+            assert await refused_code(publish_policy(*to_apply(bench.walk), proposal.id, token)) == code
     assert in_force(bench) == proposal.before
 
 
@@ -224,7 +227,7 @@ async def test_a_proposal_is_of_sound_policy_sets_only_and_of_a_change():
     async def proposed(documents, removed=(), after="") -> str:
         terms = Terms(step="propose", before=in_force(bench), after=after or "0" * 64)
         token = sign(bench, terms, by="alice")
-        return await refused_code(propose_policy(bench.walk, token, documents, removed=removed))
+        return await refused_code(propose_policy(*to_apply(bench.walk), token, documents, removed=removed))
 
     assert await proposed([house("permit (")]) == "policy.syntax"
     assert await proposed([document("Principal", "eve", {})]) == "publication.malformed"
@@ -234,7 +237,10 @@ async def test_a_proposal_is_of_sound_policy_sets_only_and_of_a_change():
     assert await proposed([house(STOP)]) == "publication.other"
     stale = Terms(step="propose", before="0" * 64, after=digest_with(bench, STOP))
     token = sign(bench, stale, by="alice")
-    assert await refused_code(propose_policy(bench.walk, token, [house(STOP)])) == "publication.changed"
+    assert (
+        await refused_code(propose_policy(*to_apply(bench.walk), token, [house(STOP)]))
+        == "publication.changed"
+    )
     assert waiting_proposals(bench.walk.policies) == ()
 
 
@@ -244,7 +250,7 @@ async def test_what_is_attached_is_what_was_signed():
     terms = Terms(step="propose", before=in_force(bench), after=digest_with(bench, STOP), attached="0" * 64)
     token = sign(bench, terms, by="alice")
     with pytest.raises(Malformed, match="not the one that was signed"):
-        await propose_policy(bench.walk, token, [house(STOP)], attached='{"tests": "green"}')
+        await propose_policy(*to_apply(bench.walk), token, [house(STOP)], attached='{"tests": "green"}')
 
 
 @pytest.mark.requirement("WORDS-15")
@@ -265,7 +271,9 @@ async def test_a_policy_set_is_taken_away_by_two_people_too():
     from answerable.core.registry.policy_sets.publication import documents_digest
 
     terms = Terms(step="propose", before=before, after=documents_digest(left))
-    proposal = await propose_policy(bench.walk, sign(bench, terms, by="alice"), [], removed=["more"])
+    proposal = await propose_policy(
+        *to_apply(bench.walk), sign(bench, terms, by="alice"), [], removed=["more"]
+    )
     applied = await publish(bench, proposal)
     assert [(change.key, change.how) for change in applied.changes] == [("PolicySet/more", "removed")]
 
@@ -277,7 +285,7 @@ async def propose_and_publish_more(bench: Bench) -> None:
     more = document("PolicySet", "more", {"policies": '@id("m") permit (principal, action, resource);'})
     wanted = {**policy_documents(bench.authority.registry.documents()), "PolicySet/more": encode(more)}
     terms = Terms(step="propose", before=in_force(bench), after=documents_digest(wanted))
-    proposal = await propose_policy(bench.walk, sign(bench, terms, by="alice"), [more])
+    proposal = await propose_policy(*to_apply(bench.walk), sign(bench, terms, by="alice"), [more])
     await publish(bench, proposal)
 
 
@@ -311,7 +319,7 @@ async def test_where_nothing_is_kept_nothing_is_proposed_and_documents_are_appli
     with pytest.raises(Unavailable, match="keeps no proposals"):
         await propose(bench)
     bench.walk.policies.publishers = ""
-    await apply_registry(bench.walk, [house(STOP)], by="operator")
+    await apply_registry(*to_apply(bench.walk), [house(STOP)], by="operator")
 
 
 @pytest.mark.requirement("PUB-04")
@@ -330,7 +338,10 @@ async def test_a_comment_is_bounded_and_claims_are_exactly_those_that_are_known(
     odd = [{**claims, "more": 1}, {**claims, "iat_ms": "1"}, {**claims, "comment": 3}]
     tokens = [long, *(signed_statement(one, typ=PUBLICATION_TYP, key=signing_key("bob")) for one in odd)]
     for token in tokens:
-        assert await refused_code(publish_policy(bench.walk, proposal.id, token)) == "publication.malformed"
+        assert (
+            await refused_code(publish_policy(*to_apply(bench.walk), proposal.id, token))
+            == "publication.malformed"
+        )
 
 
 @pytest.mark.requirement("PUB-04")
@@ -339,7 +350,7 @@ async def test_a_disabled_publisher_is_nobody():
     proposal = await propose(bench)
     key = parse(signing_key("bob").public.jwk.encode())
     gone = document("Principal", "bob", {"groups": [PUBLISHERS], "keys": [key], "status": "disabled"})
-    await apply_registry(bench.walk, [gone], by="operator")
+    await apply_registry(*to_apply(bench.walk), [gone], by="operator")
     with pytest.raises(Unverified):
         await publish(bench, proposal)
 
@@ -353,7 +364,9 @@ async def test_actions_go_on_while_many_policies_are_checked():
         f'@id("p{number}") forbid (principal == Agent::"a{number}", action, resource);\n'
         for number in range(1_500)
     )
-    applying = asyncio.create_task(apply_registry(bench.walk, [house(POLICIES + many)], by="operator"))
+    applying = asyncio.create_task(
+        apply_registry(*to_apply(bench.walk), [house(POLICIES + many)], by="operator")
+    )
     acted = 0
     while not applying.done():
         await bench.act()

@@ -25,6 +25,7 @@ from answerable.flows.state.known_callers import KnownCallers
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench
 from answerable.testing.entropy import SeededEntropy
+from tests.worlds.parts import to_govern, to_refuse
 from tests.worlds.walk import fields_of
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ async def test_what_others_wrote_can_neither_break_a_line_nor_colour_it():
     assert asked is not None
     await bench.answer(asked, comment=evil)
     await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by=evil)
-    doors = DoorDesk(walk=bench.walk, known=KnownCallers(registry=bench.authority.registry))
+    doors = DoorDesk(**to_refuse(bench.walk), known=KnownCallers(registry=bench.authority.registry))
     headers = [(b"answerable-mandate", evil.encode()), (b"authorization", b"Bearer " + evil.encode())]
     doors.refused("mcp", evil, Sender(address=evil, headers=headers), agent=evil, key=evil)
     await record_door_refusals(bench.recorder, bench.authority.registry, bench.counters)
@@ -242,7 +243,7 @@ async def test_a_leaf_that_is_no_object_is_an_invariant_that_fell():
 async def acted_as(bench: Bench, identity: CallerIdentity, *, amount: int = 0) -> None:
     arguments: JSONValue = {"case": "4711", "amount": amount} if amount else {"case": "4711"}
     action, caller = bench.request("refund" if amount else "get_case", arguments)
-    await govern_action(bench.walk, action, structs.replace(caller, identity=identity))
+    await govern_action(*to_govern(bench.walk), action, structs.replace(caller, identity=identity))
 
 
 @pytest.mark.requirement("IDENT-08")

@@ -20,6 +20,7 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.samples import OWNERSHIP, document
 from answerable.testing.trouble_outside import TroubledUpstream
+from tests.worlds.parts import to_govern
 from tests.worlds.walk import fields_of
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ async def test_a_proof_over_other_bytes_is_nobodys_and_leaves_no_entry():
     _, other = bench.request("get_case", {"case": "4711"})
     size = bench.recorder.ledger.size
     with pytest.raises(Unverified) as told:
-        await govern_action(bench.walk, action, other)
+        await govern_action(*to_govern(bench.walk), action, other)
     assert told.value.code == "proof.other_message"
     assert bench.recorder.ledger.size == size
     assert not bench.upstream.effects
@@ -253,7 +254,7 @@ async def test_however_many_agents_were_held_all_are_in_the_aggregates():
     names = [f"agent-with-a-name-as-long-as-names-may-be-{number:021d}" for number in range(100)]
     for name in names:
         with pytest.raises(Refused):
-            await govern_action(bench.walk, *bench.request("get_case", {}, agent=name))
+            await govern_action(*to_govern(bench.walk), *bench.request("get_case", {}, agent=name))
     await record_counted_refusals(bench.recorder, bench.asking.passkeys, bench.counters.quota)
     told: dict[str, JSONValue] = {}
     for entry in bench.entries(Tag.REFUSALS_COUNTED):
@@ -325,7 +326,7 @@ async def test_hostile_names_and_reasons_are_recorded_and_do_not_break_the_recor
         at=caller.at,
     )
     with pytest.raises(Refused) as told:
-        await govern_action(bench.walk, action, caller)
+        await govern_action(*to_govern(bench.walk), action, caller)
     assert told.value.entry_index is not None
     assert told.value.message.isprintable()
 
@@ -378,7 +379,7 @@ async def test_a_resource_may_be_an_integer_fixed_or_taken_from_the_target():
             message_digest=caller.message_digest,
         )
         if reads:
-            assert (await govern_action(bench.walk, action, caller)).outcome is not None
+            assert (await govern_action(*to_govern(bench.walk), action, caller)).outcome is not None
         else:
             with pytest.raises(Refused, match="4712"):
-                await govern_action(bench.walk, action, caller)
+                await govern_action(*to_govern(bench.walk), action, caller)

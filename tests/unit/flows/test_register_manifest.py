@@ -22,6 +22,7 @@ from answerable.testing.contracts.manifest_register import SCOUT, sample_manifes
 from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.samples import signing_key
 from answerable.verify.leaf_shapes import ManifestLeaf
+from tests.worlds.parts import to_apply
 from tests.worlds.walk import fields_of, stored_of
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ async def with_scout(bench: Bench, **changes: Any) -> None:
         if one["kind"] == "Agent" and one["metadata"]["name"] == "scout":
             one["spec"]["ownership"] |= changes.pop("ownership", {})
             one["spec"] |= changes
-    await apply_registry(bench.walk, documents, by="operator", prune=True)
+    await apply_registry(*to_apply(bench.walk), documents, by="operator", prune=True)
 
 
 async def test_a_manifest_that_its_owner_signed_is_in_the_ledger_and_in_force():
@@ -151,7 +152,7 @@ async def test_a_manifest_falls_with_the_key_that_signed_it():
     for one in documents:
         if one["kind"] == "Principal" and one["metadata"]["name"] == "alice":
             one["spec"]["keys"] = []
-    await apply_registry(bench.walk, documents, by="operator", prune=True)
+    await apply_registry(*to_apply(bench.walk), documents, by="operator", prune=True)
     with pytest.raises(Refused) as raised:
         standing_manifest(bench.authority, SCOUT)
     assert raised.value.code == "manifest.signer_key"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.state.walk import Walk
+    from answerable.wiring.walk import Walk
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("ANSWER-09")]
 

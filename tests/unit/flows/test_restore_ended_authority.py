@@ -41,7 +41,7 @@ async def test_what_an_older_register_shows_as_live_is_ended_with_its_sub_agents
     for one in (parent, other, sub):
         older.add(one)
     again = replace(workloads, instances=older, sub_numbers={})
-    authorities = AuthorityChanges(bench.walk, workloads.trust)
+    authorities = AuthorityChanges(bench.walk.recorder, workloads.trust)
     assert await restore_ended_authority(again, authorities, since=0) == Recalled(ends=2, revocations=0)
     assert [one.id for one in older.live()] == [other.id]
     assert older.process_ended("boot:1:1") == "operator.ended"
@@ -60,7 +60,7 @@ async def test_a_sub_agent_that_an_older_register_does_not_know_keeps_its_number
     older.add(parent)
     again = replace(workloads, instances=older, sub_numbers={})
     assert (
-        await restore_ended_authority(again, AuthorityChanges(bench.walk, workloads.trust), since=0)
+        await restore_ended_authority(again, AuthorityChanges(bench.walk.recorder, workloads.trust), since=0)
         == NOTHING
     )
     anew = await enrol(again, evidence=parent.evidence, key=key_of("s-9"), parent=parent.id)
@@ -96,12 +96,12 @@ async def test_an_authority_that_was_withdrawn_and_is_back_is_withdrawn_again():
     assert copy is not None
     older.replace(copy, expected=None)
     (withdrawn,) = desk.authorities()
-    authorities = AuthorityChanges(bench.walk, desk)
+    authorities = AuthorityChanges(bench.walk.recorder, desk)
     await authorities.remove(withdrawn.id)
     assert await restore_ended_authority(replace(workloads, trust=desk), authorities, since=0) == NOTHING
     again = opened(older)
     assert [one.id for one in again.authorities() if one.is_published] == [withdrawn.id]
-    recalled = AuthorityChanges(bench.walk, again)
+    recalled = AuthorityChanges(bench.walk.recorder, again)
     assert await restore_ended_authority(replace(workloads, trust=again), recalled, since=0) == Recalled(
         ends=1, revocations=0
     )
@@ -125,7 +125,7 @@ EVERY_KIND = (
 
 async def test_what_was_revoked_of_any_kind_is_put_back_as_it_was_and_is_not_recorded_again():
     bench, workloads = await enrolling()
-    authorities = AuthorityChanges(bench.walk, workloads.trust)
+    authorities = AuthorityChanges(bench.walk.recorder, workloads.trust)
     for kind, name in EVERY_KIND:
         await revoke_authority(
             bench.recorder,
@@ -172,7 +172,7 @@ async def test_however_many_were_revoked_all_are_put_back_with_one_write():
             bench.recorder, bench.authority, bench.live, one, by="operator", looks_back=False
         )
     bench.authority.revocations = counted = fresh(CountedRevocations, clock=bench.clock)
-    authorities = AuthorityChanges(bench.walk, workloads.trust)
+    authorities = AuthorityChanges(bench.walk.recorder, workloads.trust)
     assert (await restore_ended_authority(workloads, authorities, since=0)).revocations == len(names)
     assert counted.writes == 2, "one that puts them into force, one that says that they are recorded"
     assert all(counted.find((one,)) is not None for one in names)
@@ -180,7 +180,7 @@ async def test_however_many_were_revoked_all_are_put_back_with_one_write():
 
 async def test_who_was_revoked_and_whose_key_is_gone_is_told_of_and_nobody_is_revoked_by_a_pseudonym():
     bench, workloads = await enrolling()
-    authorities = AuthorityChanges(bench.walk, workloads.trust)
+    authorities = AuthorityChanges(bench.walk.recorder, workloads.trust)
     for kind, name in (("owner", "carol"), ("vendor", "model-maker")):
         await revoke_authority(
             bench.recorder, bench.authority, bench.live, revocable(kind, name), by="operator", reason="left"
@@ -211,7 +211,7 @@ async def test_a_revocation_that_is_put_back_denies_the_approvals_that_an_older_
     assert denied is not None
     assert approvals.replace(replace(denied, state="pending"), was=denied)
     bench.authority.revocations = fresh_ends()[0]
-    authorities = AuthorityChanges(bench.walk, workloads.trust)
+    authorities = AuthorityChanges(bench.walk.recorder, workloads.trust)
     assert await restore_ended_authority(workloads, authorities, since=0) == Recalled(ends=0, revocations=1)
     found = approvals.find(waiting.id)
     assert found is not None

@@ -32,7 +32,7 @@ def lose_register(bench: Bench) -> None:
 
 async def recalled(bench: Bench, workloads, *, since: int = 0) -> Recalled:
     return await restore_ended_authority(
-        workloads, AuthorityChanges(bench.walk, workloads.trust), since=since
+        workloads, AuthorityChanges(bench.walk.recorder, workloads.trust), since=since
     )
 
 

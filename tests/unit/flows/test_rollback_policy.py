@@ -13,6 +13,7 @@ from answerable.flows.policy.publish_policy import rollback_policy
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.registry.keep_policies import kept_sets
 from answerable.testing.builders import POLICIES, Bench
+from tests.worlds.parts import to_apply
 from tests.worlds.publication import (
     guarded,
     house,
@@ -66,7 +67,7 @@ async def test_only_what_was_in_force_comes_back_and_only_by_who_may():
     assert await refused_code(roll_back(bench, by="dan")) == "publication.group"
     other = Terms(step="rollback", before=in_force(bench), after="0" * 64)
     token = sign(bench, other, by="bob")
-    assert await refused_code(rollback_policy(bench.walk, "", token)) == "publication.other"
+    assert await refused_code(rollback_policy(*to_apply(bench.walk), "", token)) == "publication.other"
 
 
 async def _rolled(bench: Bench, name: str) -> None:
@@ -77,7 +78,7 @@ async def _rolled(bench: Bench, name: str) -> None:
 async def test_sets_that_were_in_force_are_kept_up_to_a_bound():
     bench = await Bench().registered()
     for number in range(KEPT_MAX + 3):
-        await apply_registry(bench.walk, [house(f"{POLICIES}// {number}\n")], by="operator")
+        await apply_registry(*to_apply(bench.walk), [house(f"{POLICIES}// {number}\n")], by="operator")
     assert len(kept_sets(bench.walk.policies)) == KEPT_MAX
 
 

@@ -10,7 +10,6 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.recovery.recall_drills import RecalledDrills
-from answerable.flows.state.drill_desk import DrillState
 from answerable.testing.registers import fresh
 from tests.worlds.drill import bench_to_drill, drill
 
@@ -34,7 +33,9 @@ async def test_a_register_that_lost_drills_has_them_again_from_the_ledger():
     bench, workloads = await bench_to_drill()
     made = [await drill(workloads, "stop"), await drill(workloads, "trace", "crm.read", of="capability")]
     bench.walk.drills.register = fresh(SqliteDrillRegister)
-    recalled = RecalledDrills(walk=bench.walk)
+    recalled = RecalledDrills(
+        subject_keys=bench.walk.recorder.subject_keys, register=bench.walk.drills.register
+    )
     for stored in bench.recorder.ledger.replay():
         if stored.tag == Tag.DRILL:
             recalled.note(stored)
@@ -71,7 +72,7 @@ async def test_one_that_could_not_be_recorded_counts_for_nothing():
 
 async def test_where_nothing_is_kept_nothing_is_drilled():
     bench, workloads = await bench_to_drill()
-    bench.walk.drills = DrillState()
+    bench.walk.drills.register = bench.walk.drills.ground = None
     with pytest.raises(Refused) as raised:
         await drill(workloads, "stop")
     assert raised.value.code == "drill.not_kept"

@@ -16,6 +16,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.errors import Broken, Unavailable
+from answerable.flows.entries.log_outcome import end_intent
 from answerable.flows.recovery.settle_open_intents import recover_from_ledger, settle_open_intents
 from answerable.testing.builders import Bench
 from answerable.testing.fault_injection import Crash, Trouble, TroubledLedger
@@ -170,6 +171,34 @@ async def test_when_the_true_outcome_turns_up_while_the_log_has_no_room_settling
     assert await settle_open_intents(*to_settle(bench.walk)) == 0
     ends = [s.tag for s in raw.replay() if s.tag in (Tag.OUTCOME, Tag.INDETERMINATE)]
     assert ends == [Tag.OUTCOME]
+
+
+@pytest.mark.requirement("WALK-15")
+async def test_after_an_outcome_that_was_known_and_that_settling_recorded_no_other_is_taken():
+    bench = await Bench().registered()
+    await bench.issue()
+    raw = bench.recorder.ledger
+
+    async def fills(_: Effect) -> None:
+        bench.recorder.ledger = TroubledLedger(
+            raw, Trouble(lambda _n, method: "full" if "submit" in method else None)
+        )
+
+    bench.upstream.after = fills
+    with pytest.raises(Unavailable):
+        await bench.act()
+    bench.recorder.ledger = raw
+    (opened,) = bench.recorder.open_intents.values()
+    assert await settle_open_intents(*to_settle(bench.walk)) == 1
+    second = await end_intent(
+        *to_settle(bench.walk),
+        intent=opened.receipt,
+        action_id=opened.action_id,
+        outcome=Outcome(status="failed"),
+        opened=opened,
+    )
+    assert second is None
+    assert [one["status"] for one in bench.entries(Tag.OUTCOME)] == ["succeeded"]
 
 
 async def test_a_correction_that_cannot_be_written_reopens_nothing():

@@ -20,7 +20,7 @@ from answerable.flows.policy.shadow_policy import (
 from answerable.flows.policy.simulate_policy import compared
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, Bench, bench_documents
-from tests.worlds.parts import to_simulate
+from tests.worlds.parts import to_apply, to_simulate
 from tests.worlds.publication import STOP, house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PUB-09")]
@@ -158,12 +158,12 @@ async def test_where_the_registry_changes_under_it_that_is_told_and_what_was_dec
     )
     changed = json.loads(json.dumps(capability))
     changed["spec"]["arguments"] = [{"name": "case", "type": "integer", "required": True}]
-    await apply_registry(bench.walk, [changed], by="operator")
+    await apply_registry(*to_apply(bench.walk), [changed], by="operator")
     await follow_shadow(*to_simulate(bench.walk))
     assert bench.walk.policies.seen is not None
     assert "stop" in bench.walk.policies.seen.fault
     await bench.refund(100)
-    await apply_registry(bench.walk, [capability], by="operator")
+    await apply_registry(*to_apply(bench.walk), [capability], by="operator")
     seen = await followed(bench)
     assert (seen.fault, seen.tally.asked) == ("", 1)
 

@@ -25,7 +25,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk import govern_action
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.samples import document
-from tests.worlds.parts import to_simulate
+from tests.worlds.parts import to_apply, to_simulate
 from tests.worlds.publication import STOP, house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PUB-07")]
@@ -215,11 +215,11 @@ async def test_a_history_that_the_set_in_force_counted_is_asked_with_the_value_o
     bench = await Bench().registered()
     await bench.issue()
     counted = document("PolicySet", "house", {"policies": tracked, "trackers": [CALLS]})
-    await apply_registry(bench.walk, [counted], by="operator")
+    await apply_registry(*to_apply(bench.walk), [counted], by="operator")
     gathered = govern_action.facts_under
 
-    def counting(plan, walk, verified):
-        return structs.replace(gathered(plan, walk, verified), history={"calls": 5})
+    def counting(*given):
+        return structs.replace(gathered(*given), history={"calls": 5})
 
     monkeypatch.setattr(govern_action, "facts_under", counting)
     await bench.act()

@@ -18,6 +18,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents, with_trackers
 from answerable.testing.registers import fresh_subject_keys
+from tests.worlds.parts import to_apply
 from tests.worlds.rule import HUGE, code_of, denied, retried, rule, ruled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("RULE-09")]
@@ -38,7 +39,7 @@ async def lived() -> Bench:
 async def test_it_says_what_would_have_been_held_by_which_entry_and_what_that_would_have_stopped():
     bench = await lived()
     size = bench.recorder.ledger.size
-    await apply_registry(bench.walk, [denied(3, dryRun=True)], by="operator")
+    await apply_registry(*to_apply(bench.walk), [denied(3, dryRun=True)], by="operator")
     found = await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "denials")
     [firing] = found.firings
     refusals = [one["index"] for one in bench.entries() if one["tag"] == 5]
@@ -57,7 +58,7 @@ async def test_what_was_not_started_would_have_been_no_retry():
     bench.upstream.answer = lambda _: Outcome(status="not_started", detail="the server cannot be reached")
     for _ in range(5):
         await code_of(bench.act())
-    await apply_registry(bench.walk, [retried(2, dryRun=True)], by="operator")
+    await apply_registry(*to_apply(bench.walk), [retried(2, dryRun=True)], by="operator")
     assert (await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "loops")).firings == []
     bench.upstream.answer = lambda _: Outcome(status="succeeded", result={})
     for _ in range(3):
@@ -68,13 +69,13 @@ async def test_what_was_not_started_would_have_been_no_retry():
 
 async def test_what_would_have_ended_by_itself_is_held_again_and_a_grace_that_calms_down_is_none():
     bench = await lived()
-    await apply_registry(bench.walk, [denied(0, expiresSeconds=90)], by="operator")
+    await apply_registry(*to_apply(bench.walk), [denied(0, expiresSeconds=90)], by="operator")
     assert (
         len((await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "denials")).firings) == 3
     )
-    await apply_registry(bench.walk, [denied(1, within="1m", graceSeconds=600)], by="operator")
+    await apply_registry(*to_apply(bench.walk), [denied(1, within="1m", graceSeconds=600)], by="operator")
     assert (await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "denials")).firings == []
-    await apply_registry(bench.walk, [denied(2, within="10m", graceSeconds=60)], by="operator")
+    await apply_registry(*to_apply(bench.walk), [denied(2, within="10m", graceSeconds=60)], by="operator")
     [firing] = (await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "denials")).firings
     # As much as there was when the grace was over; the fourth denial came right then.
     assert firing.value == 3
@@ -82,7 +83,7 @@ async def test_what_would_have_ended_by_itself_is_held_again_and_a_grace_that_ca
 
 async def test_a_simulated_hold_stops_nothing_from_the_moment_on_at_which_it_expires():
     bench = await lived()
-    await apply_registry(bench.walk, [denied(0, expiresSeconds=60)], by="operator")
+    await apply_registry(*to_apply(bench.walk), [denied(0, expiresSeconds=60)], by="operator")
     found = await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "denials")
     # The denials are a minute apart.
     assert [firing.stopped for firing in found.firings] == [0, 0, 0, 0, 0]
@@ -90,7 +91,7 @@ async def test_a_simulated_hold_stops_nothing_from_the_moment_on_at_which_it_exp
 
 async def test_since_leaves_out_what_was_too_much_before_and_counts_what_is_inside_the_window():
     bench = await lived()
-    await apply_registry(bench.walk, [denied(3), retried(2)], by="operator")
+    await apply_registry(*to_apply(bench.walk), [denied(3), retried(2)], by="operator")
     late = bench.clock.now() - 30_000
     assert (
         await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "denials", since=late)

@@ -20,6 +20,7 @@ from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import OWNERSHIP, document
+from tests.worlds.parts import to_apply, to_govern
 from tests.worlds.walk import SUBJECTS, about_customers, customers_bench, fields_of, stored_of, subject_of
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ async def test_an_argument_without_a_name_names_nobody():
             return None if found is None else replace(found, violations=lambda _: ())
 
     bench.walk.verification.upstream = Open()
-    await govern_action(bench.walk, action, caller)
+    await govern_action(*to_govern(bench.walk), action, caller)
     (stored,) = stored_of(bench, Tag.INTENT)
     assert subject_of(bench, stored) == "principal:alice"
 
@@ -146,7 +147,7 @@ async def test_the_subject_of_a_resource_is_taken_from_its_uri():
         mandate_id="m-2",
         message_digest=caller.message_digest,
     )
-    await govern_action(bench.walk, action, caller)
+    await govern_action(*to_govern(bench.walk), action, caller)
     (stored,) = stored_of(bench, Tag.INTENT)
     assert subject_of(bench, stored) == "Customer:4712"
 
@@ -187,7 +188,7 @@ async def test_a_person_has_one_pseudonym_in_every_role_and_two_people_have_two(
     await bench.answer(asked)
     await bench.refund(6000)
     await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="bob")
-    await apply_registry(bench.walk, [document("Principal", "eve", {})], by="bob")
+    await apply_registry(*to_apply(bench.walk), [document("Principal", "eve", {})], by="bob")
     issued = bench.entries(Tag.MANDATE_ISSUED)
     alice, bob = issued[0]["principal"], issued[1]["principal"]
     assert alice != bob

@@ -20,7 +20,7 @@ from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from tests.worlds.click import clicking
 from tests.worlds.hold import stop
-from tests.worlds.parts import to_simulate
+from tests.worlds.parts import to_apply, to_govern, to_simulate
 
 pytestmark = pytest.mark.anyio
 EXCEPTION = pytest.mark.requirement("OVERSIGHT-09")
@@ -69,7 +69,7 @@ async def test_what_was_approved_again_and_again_is_suggested_and_no_wider():
     assert (one.of.agent, one.of.capability, one.of.rule) == ("scout", "crm.refund", "refund-large")
     assert (one.approved, one.people, one.why_not) == (3, 1, "")
     assert all(bench.opened(index)[0]["approval"] for index in one.entries)
-    await apply_registry(bench.walk, [one.document], by="operator")
+    await apply_registry(*to_apply(bench.walk), [one.document], by="operator")
     for amount in (6_000, 6_999, 7_000):
         assert (await bench.refund(amount)).outcome is not None, "like what was approved"
     for amount in (5_999, 7_001, 60_000):
@@ -84,7 +84,7 @@ async def test_another_agent_is_asked_about_as_before():
     bench = await ready()
     await approved(bench, 6_000, 7_000, 6_500)
     (one,) = await suggested(bench)
-    await apply_registry(bench.walk, [one.document], by="operator")
+    await apply_registry(*to_apply(bench.walk), [one.document], by="operator")
     await bench.issue("m-2", agent="rover")
     assert (await bench.refund(6_500, mandate="m-2", agent="rover")).approval is not None
 
@@ -98,7 +98,7 @@ async def test_it_ends_by_itself():
             bench.recorder, bench.authority.registry, bench.asking.figures, approved_min=2, days=1
         )
     ).rules
-    await apply_registry(bench.walk, [one.document], by="operator")
+    await apply_registry(*to_apply(bench.walk), [one.document], by="operator")
     assert (await bench.refund(6_000)).outcome is not None
     bench.clock.advance(86_400 + 1)
     await bench.issue("m-9")
@@ -145,7 +145,7 @@ async def test_what_speaks_against_it_is_said_and_nothing_is_suggested(how, why)
         await approved(bench, 6_300)
     if how == "missed":
         _, pattern = bench.asking.canaries.patterns[-1]
-        await bench.answer(await asked_canary(bench.walk, pattern, bench.clock.now()))
+        await bench.answer(await asked_canary(*to_govern(bench.walk), pattern, bench.clock.now()))
     if how == "held":
         await stop(bench, HoldTarget(kind="agent", name="scout"))
     (one,) = await suggested(bench)

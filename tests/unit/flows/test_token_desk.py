@@ -24,7 +24,11 @@ class CountedRegister(SqliteTokenRegister):
 def desk(register: SqliteTokenRegister) -> TokenState:
     walk = Bench().walk
     return TokenState(
-        walk=walk,
+        recorder=walk.recorder,
+        authority=walk.authority,
+        verification=walk.verification,
+        counters=walk.counters,
+        live=walk.live,
         tokens=register,
         known=KnownCallers(registry=walk.authority.registry),
         keys=(SERVICE,),

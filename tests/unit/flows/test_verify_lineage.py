@@ -27,6 +27,7 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.delegation import ISSUER, SERVICE
 from answerable.testing.samples import signing_key
 from tests.worlds.delegation_lineage import asked, believing, chain_of, hop, mandated, root_of
+from tests.worlds.parts import to_govern
 
 pytestmark = pytest.mark.anyio
 
@@ -40,13 +41,13 @@ async def handed_on(**changes):
 
 async def refused(bench, chain, **claims):
     with pytest.raises(Refused) as told:
-        await govern_action(bench.walk, *asked(bench, chain, **claims))
+        await govern_action(*to_govern(bench.walk), *asked(bench, chain, **claims))
     return told.value.code
 
 
 async def test_rover_acts_for_alice_by_what_scout_handed_on():
     bench, mandate = await handed_on()
-    answer = await govern_action(bench.walk, *asked(bench, chain_of(bench, mandate)))
+    answer = await govern_action(*to_govern(bench.walk), *asked(bench, chain_of(bench, mandate)))
     assert answer.outcome is not None
     [intent] = bench.entries(Tag.INTENT)
     assert (intent["agent"], intent["mandate"]) == ("rover", "m-1")
@@ -103,7 +104,7 @@ async def test_a_mandate_that_may_not_be_handed_on_is_of_use_to_its_own_agent_al
     bench, mandate = await handed_on(delegability=NOT_DELEGABLE)
     chain = chain_of(bench, mandate)
     assert await refused(bench, chain) == "delegation.depth_invalid"
-    answer = await govern_action(bench.walk, *asked(bench, chain[:1], agent="scout"))
+    answer = await govern_action(*to_govern(bench.walk), *asked(bench, chain[:1], agent="scout"))
     assert answer.outcome is not None
 
 
@@ -116,17 +117,17 @@ async def test_a_budget_of_a_hop_is_spent_for_all_below_it_and_its_giver_is_name
         constraints=(*(one for one in held if one.key != "calls"), MaxSubtree(key="calls", bound=1)),
     )
     chain = (root, sign_hop((root,), hop(bench, "rover", one), key=signing_key("scout")))
-    await govern_action(bench.walk, *asked(bench, chain))
+    await govern_action(*to_govern(bench.walk), *asked(bench, chain))
     with pytest.raises(
         Refused, match=r"the delegation from `scout` to `rover` \(hop 1 of 1\): the budget of 1 calls"
     ):
-        await govern_action(bench.walk, *asked(bench, chain))
+        await govern_action(*to_govern(bench.walk), *asked(bench, chain))
 
 
 async def test_what_stops_an_agent_above_between_decision_and_effect_wins():
     bench, mandate = await handed_on()
     chain = chain_of(bench, mandate)
-    answer = await govern_action(bench.walk, *asked(bench, chain))
+    answer = await govern_action(*to_govern(bench.walk), *asked(bench, chain))
     documents: Any = bench_documents()
     for one in documents:
         if (one["kind"], one["metadata"]["name"]) == ("Agent", "scout"):
@@ -140,7 +141,7 @@ async def test_what_stops_an_agent_above_between_decision_and_effect_wins():
         return submit(entry, **more)
 
     bench.recorder.ledger.submit = stopping
-    answer = await govern_action(bench.walk, *asked(bench, chain))
+    answer = await govern_action(*to_govern(bench.walk), *asked(bench, chain))
     bench.recorder.ledger.submit = submit
     assert answer.outcome is not None
     assert (answer.outcome.status, answer.outcome.detail) == (
@@ -154,7 +155,7 @@ async def test_what_stops_an_agent_above_between_decision_and_effect_wins():
 async def test_a_mandate_that_is_closed_between_decision_and_effect_stops_those_it_was_handed_on_to():
     bench, mandate = await handed_on()
     chain = chain_of(bench, mandate)
-    await govern_action(bench.walk, *asked(bench, chain))
+    await govern_action(*to_govern(bench.walk), *asked(bench, chain))
     submit = bench.recorder.ledger.submit
 
     def closing(entry, **more):
@@ -162,7 +163,7 @@ async def test_a_mandate_that_is_closed_between_decision_and_effect_stops_those_
         return submit(entry, **more)
 
     bench.recorder.ledger.submit = closing
-    answer = await govern_action(bench.walk, *asked(bench, chain))
+    answer = await govern_action(*to_govern(bench.walk), *asked(bench, chain))
     assert answer.outcome is not None
     assert answer.outcome.status == "not_started"
     assert len(bench.upstream.effects) == 1

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.anyio
 
 
 def clock_of(workloads: Workloads) -> ManualClock:
-    assert isinstance(workloads.walk.clock, ManualClock)
-    return workloads.walk.clock
+    assert isinstance(workloads.recorder.clock, ManualClock)
+    return workloads.recorder.clock
 
 
 def invented(workloads: Workloads) -> InventedProcesses:

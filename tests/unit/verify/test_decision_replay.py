@@ -19,7 +19,7 @@ from answerable.testing.delegation import root
 from answerable.verify.decision_replay import Replay, replay, replay_all
 from answerable.verify.ledger_replay import decision_entry, replay_entries
 from answerable.verify.replay_statements import Statements
-from answerable.verify.replayed import DecisionEntry
+from answerable.verify.replayed import DecisionEntry, Said
 from tests.worlds.question import in_version_1
 
 if TYPE_CHECKING:
@@ -86,6 +86,17 @@ async def test_what_a_mandate_did_not_allow_is_derived_from_the_mandate():
     await refused(bench, 10)
     (found,) = replayed(bench)
     assert (found.verdict, found.recorded.by) == ("same", ("mandate.capability_outside",))
+
+
+async def test_a_refusal_under_a_mandate_that_allows_the_action_is_an_alarm_that_says_what_follows_from_it():
+    narrow, wide = await ready(grants=(Grant(capability="crm.read"),)), await ready()
+    for bench in (narrow, wide):
+        await bench.act()
+    await refused(narrow, 10)
+    (_, entry), statements = decisions(narrow)
+    (allowed,), others = decisions(wide)
+    found = replay(entry, policies=statements.policy_set(entry.leaf), mandate=others.mandate(allowed.leaf))
+    assert (found.verdict, found.derived) == ("differs", Said(effect="allow", by=()))
 
 
 async def test_a_narrowed_action_is_derived_in_both_its_steps():

@@ -18,7 +18,7 @@ from tests.attack.test_revocation_races import chained
 from tests.unit.verify.test_decision_replay import asked_again, decisions, replayed
 from tests.worlds.delegation_lineage import asked
 from tests.worlds.hold import REACHING, bench_to_hold, stop
-from tests.worlds.parts import to_simulate
+from tests.worlds.parts import to_govern, to_simulate
 from tests.worlds.publication import house
 from tests.worlds.revocation import act_as_instance
 
@@ -75,7 +75,7 @@ async def test_why_it_was_no_blames_the_hold_also_where_the_hops_are_not_shown()
     bench = world.bench
     hold = (await stop(bench, holdable("agent", "third"))).hold
     with suppress(Refused):
-        await govern_action(bench.walk, *asked(bench, node.chain))
+        await govern_action(*to_govern(bench.walk), *asked(bench, node.chain))
     entries, statements = decisions(bench)
     leaf = entries[-1].leaf
     found = explain(entries[-1], policies=statements.policy_set(leaf), mandate=statements.mandate(leaf))

@@ -17,6 +17,7 @@ from answerable.wiring.assemble import assembled
 from answerable.wiring.settings import load_settings
 from answerable.wiring.settling import settling
 from tests.worlds.gateway import until
+from tests.worlds.parts import to_apply
 
 if TYPE_CHECKING:
     from answerable.testing.fault_injection import Fault
@@ -92,7 +93,7 @@ async def test_a_lost_root_key_of_subjects_is_named_and_none_is_made_in_its_plac
 async def test_a_lost_store_of_subject_keys_is_noticed_at_the_start(tmp_path):
     settings = load_settings(tmp_path)
     async with assembled(settings) as product:
-        await apply_registry(product.walk, bench_documents(), by="operator")
+        await apply_registry(*to_apply(product.walk), bench_documents(), by="operator")
     for path in tmp_path.glob("subject-keys.db*"):
         path.unlink()
     with pytest.raises(Unavailable) as told:

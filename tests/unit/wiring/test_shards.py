@@ -173,6 +173,17 @@ def test_sockets_get_the_name_of_the_shard_unless_somebody_chose_them(tmp_path: 
         with_shard(a, "heads")
 
 
+@pytest.mark.requirement("SHARD-01")
+def test_what_is_wrong_with_the_settings_of_a_shard_is_said_where_it_stands(tmp_path: Path) -> None:
+    text = '[ledger]\nshard = "heads"\n[witnesses]\nstop_after_seconds = 60\n'
+    read, found = parse_settings(text.encode(), data=tmp_path)
+    assert read is None
+    assert [(one.line, one.key) for one in found] == [
+        (2, "ledger.shard"),
+        (4, "witnesses.stop_after_seconds"),
+    ]
+
+
 @pytest.mark.requirement("SHARD-02")
 def test_who_is_asked_to_cosign_a_shard(tmp_path: Path) -> None:
     def chosen(shard: str, more: str = "") -> Settings:

@@ -16,6 +16,7 @@ from answerable.wiring.assemble import Product, assembled
 from answerable.wiring.settings import load_settings
 from answerable.wiring.stops import following_stops
 from tests.worlds.gateway import until
+from tests.worlds.parts import to_apply, to_govern
 from tests.worlds.rule import denied
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ async def refused(product: Product) -> str:
     """An action of scout's under no mandate, on a server that is not there: it is refused in any case."""
     action, caller = Bench(clock=product.walk.clock).request("get_case", {"case": "4711"}, mandate="m-9")
     with pytest.raises(Refused) as raised:
-        await govern_action(product.walk, action, caller)
+        await govern_action(*to_govern(product.walk), action, caller)
     return raised.value.code
 
 
@@ -41,7 +42,7 @@ async def test_what_a_rule_counted_outlives_the_process_and_what_it_tripped_is_p
 ) -> None:
     settings = load_settings(tmp_path)
     async with assembled(settings) as product:
-        await apply_registry(product.walk, [*bench_documents(), denied(3)], by="operator")
+        await apply_registry(*to_apply(product.walk), [*bench_documents(), denied(3)], by="operator")
         assert [await refused(product) for _ in range(3)] == ["mandate.unknown"] * 3
     async with assembled(settings) as product:
         # The fourth is one too many, though this process has seen one alone.
@@ -61,7 +62,7 @@ async def test_what_a_rule_counted_outlives_the_process_and_what_it_tripped_is_p
 async def test_what_tripped_and_was_never_placed_is_held_when_the_next_process_starts(tmp_path: Path) -> None:
     settings = load_settings(tmp_path)
     async with assembled(settings) as product:
-        await apply_registry(product.walk, [*bench_documents(), denied(0)], by="operator")
+        await apply_registry(*to_apply(product.walk), [*bench_documents(), denied(0)], by="operator")
         await refused(product)
         assert [*product.walk.authority.tripped._register.all()] == []
     async with assembled(settings) as product:

@@ -31,7 +31,7 @@ async def test_authorities_that_another_process_removed_are_followed_without_a_l
     desk = world.desk()
     foreign = TrustWorld(domain=FOREIGN, clock=bench.clock).desk().bundle(FOREIGN)
     assert foreign is not None
-    authorities = AuthorityChanges(bench.walk, desk)
+    authorities = AuthorityChanges(bench.walk.recorder, desk)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(partial(tending, authorities, news, seconds=math.inf))
         with closing(elsewhere(bench.store)) as store:

@@ -33,6 +33,7 @@ from answerable.wiring.tokens import (
     status_list_of,
     status_lists_of,
 )
+from tests.worlds.parts import to_apply
 
 if TYPE_CHECKING:
     from answerable.flows.state.known_callers import KnownCallers
@@ -56,7 +57,11 @@ class FullOnce:
 
 def desk_over(register, bench: Bench) -> TokenState:
     return TokenState(
-        walk=bench.walk,
+        recorder=bench.walk.recorder,
+        authority=bench.walk.authority,
+        verification=bench.walk.verification,
+        counters=bench.walk.counters,
+        live=bench.walk.live,
         tokens=cast("TokenRegister", register),
         known=cast("KnownCallers", None),
         keys=(signing_key("service"),),
@@ -104,7 +109,7 @@ def test_lists_that_are_not_there_yet_are_none():
 async def test_the_newest_key_signs_and_older_ones_are_still_believed(tmp_path):
     settings = load_settings(tmp_path)
     async with assembled(settings) as product:
-        await apply_registry(product.walk, bench_documents(), by="operator")
+        await apply_registry(*to_apply(product.walk), bench_documents(), by="operator")
         first = product.tokens.keys[0].public
     folder = tmp_path / "keys" / "tokens"
     second = open_or_create_key(folder / "2.key", entropy=SystemEntropy()).public

@@ -121,7 +121,7 @@ class HttpTargetSettings:
     tokens_file: str = text(
         "",
         "file of the broker's own with the names of tokens that may be alive, so that after a kill it says what is; "
-        "empty keeps none",
+        "empty for one in the broker's directory",
         unit="absolute path",
     )
 
@@ -202,7 +202,7 @@ def _oauth(settings: HttpTargetSettings, world: TargetContext, leases: Leases) -
         token_seconds_max=settings.token_seconds_max,
         call_seconds_max=settings.token_call_seconds_max,
     )
-    names = OutstandingTokens(Path(settings.tokens_file) if settings.tokens_file else None)
+    names = OutstandingTokens(Path(settings.tokens_file) if settings.tokens_file else world.state_file)
     custody = RefreshCustody(Path(settings.refresh_token_file)) if settings.refresh_token_file else None
     server = OAuthServer(client, secret_of=world.secret_of, clock=world.clock, entropy=world.entropy)
     return OAuthIssuer(

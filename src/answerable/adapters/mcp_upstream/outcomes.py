@@ -131,7 +131,7 @@ def outcome_of_broker(error: MCPError) -> Outcome:
     """Return the outcome of a broker's error, which states whether anything was started."""
     data = error.data if isinstance(error.data, dict) else {}
     if data.get(EFFECT_DATA) == "none":
-        return not_started(error.message)
+        return structs.replace(not_started(error.message), code=str(data.get("code", "")))
     if data.get(EFFECT_DATA) == "unknown":
         return unclear(error.message)
     return outcome_of_error(error)

@@ -79,7 +79,10 @@ def pressed(directory: Path) -> Press | None:
         with contextlib.suppress(OSError):
             text = _read(place)
     where = f"{found.st_ino} {found.st_mtime_ns} {stat.S_IFMT(found.st_mode)}"
-    return press_in(text, by=f"uid:{found.st_uid}", where=where, written_ns=found.st_mtime_ns)
+    here = press_in(text, by=f"uid:{found.st_uid}", where=where, written_ns=found.st_mtime_ns)
+    # A name that is added, or a date that is given, is later than what the file holds.
+    is_own = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+    return replace(here, is_as_made=is_own and found.st_mtime_ns == found.st_ctime_ns)
 
 
 def made(directory: Path, *, now: UnixMillis) -> Press:

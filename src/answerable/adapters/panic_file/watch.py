@@ -1,5 +1,5 @@
-"""Wait for a panic press with inotify: Linux reports files that are created, renamed or touched in the data directory,
-so the waiting task need not poll.
+"""Wait for a panic press with inotify: Linux reports files that are created, renamed, touched or written in the data
+directory, so the waiting task need not poll.
 
 Laws: the waiting task always checks for the press itself; the watch only wakes it. If the system does not report every
 change (another system, a file system that can change beneath this machine, no watch available), `tells` returns False,
@@ -10,11 +10,11 @@ Source: inotify(7), statfs(2).
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import struct
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -22,18 +22,26 @@ import anyio
 from answerable.core.containment.press import FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from answerable.core.containment.press import Press
 
 READ_BYTES_MAX: Final = 65_536
 STATFS_BYTES: Final = 512
 """More than any system's `struct statfs`, whose first word is the type."""
 TYPE_MASK: Final = 0xFFFF_FFFF
 
-_ATTRIB, _MOVED_TO, _CREATE = 0x4, 0x80, 0x100
+LOOKS_MAX: Final = 8
+"""How often one look reads a file that changes meanwhile."""
+
+_ATTRIB, _CLOSE_WRITE, _MOVED_TO, _CREATE = 0x4, 0x8, 0x80, 0x100
+_LOST: Final = 0x4000
+"""`IN_Q_OVERFLOW`: events were dropped."""
 _DELETE_SELF, _MOVE_SELF, _ONLY_DIRECTORY = 0x400, 0x800, 0x0100_0000
 _EVENT: Final = struct.Struct("iIII")
 """`struct inotify_event`: watch, mask, cookie, and the length of the name that follows."""
-_EVENTS: Final = _ATTRIB | _MOVED_TO | _CREATE | _DELETE_SELF | _MOVE_SELF | _ONLY_DIRECTORY
+_EVENTS: Final = _ATTRIB | _CLOSE_WRITE | _MOVED_TO | _CREATE | _DELETE_SELF | _MOVE_SELF | _ONLY_DIRECTORY
 
 OWN_FILE_SYSTEMS: Final = frozenset(
     {
@@ -48,6 +56,17 @@ OWN_FILE_SYSTEMS: Final = frozenset(
 """File systems all of whose changes pass through this kernel. Changes by a network, a host or a lower layer do not."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What there is, and what the system reported of it since the look before. is_made: a press file was created or got
+    its name, even one that is gone again. is_finishing: whatever changed is by whoever created the file at an earlier
+    look, and had not closed it then; False where the system did not report that."""
+
+    found: Press | None
+    is_made: bool
+    is_finishing: bool
+
+
 class PressWatch:
     """Watch of one directory. It belongs to the process that created it."""
 
@@ -55,6 +74,7 @@ class PressWatch:
         self._directory = directory
         self._descriptor = -1
         self._place = (-1, -1)
+        self._is_written = False
 
     def tells(self) -> bool:
         """Whether every change in the directory from now on ends `news`. Renews the watch if the directory was
@@ -69,34 +89,61 @@ class PressWatch:
                 self.close()
         return self._descriptor >= 0
 
-    async def news(self, *, seconds_max: float) -> bool:
-        """Wait until something changed since the first call of `tells`, at most `seconds_max`. Return whether a press
-        file was made meanwhile, even one that is gone again."""
-        made = False
+    async def news(self, *, seconds_max: float) -> None:
+        """Wait until something changed since the last look, at most `seconds_max`."""
         with anyio.move_on_after(seconds_max):
             if self._descriptor < 0:
                 await anyio.sleep_forever()
             await anyio.wait_readable(self._descriptor)
-            with contextlib.suppress(BlockingIOError):
-                made = _is_made(os.read(self._descriptor, READ_BYTES_MAX))
-        return made
+
+    def look(self, read: Callable[[], Press | None]) -> Look:
+        """Read the file, again where it changed meanwhile: what is found is what was reported. Raises as `read`."""
+        was_written = self._is_written
+        told = self._reported()
+        for _ in range(LOOKS_MAX):
+            found = read()
+            more = self._reported()
+            if not more:
+                break
+            told += more
+        is_made = any(mask & (_CREATE | _MOVED_TO) for mask in told)
+        # Whatever follows the end of the writing is somebody's else.
+        is_over = any(mask & _CLOSE_WRITE for mask in told[:-1]) or _LOST in told
+        return Look(
+            found=found, is_made=is_made, is_finishing=was_written and not (more or is_made or is_over)
+        )
+
+    def _reported(self) -> list[int]:
+        """Return the events of the press file since the last call."""
+        if self._descriptor < 0:
+            return []
+        try:
+            told = _of_press(os.read(self._descriptor, READ_BYTES_MAX))
+        except BlockingIOError:
+            return []
+        for mask in told:
+            if mask & (_CREATE | _MOVED_TO | _CLOSE_WRITE | _LOST):
+                self._is_written = bool(mask & _CREATE)
+        return told
 
     def close(self) -> None:
         """Remove the watch. Idempotent."""
+        self._is_written = False
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
-def _is_made(events: bytes) -> bool:
-    """Whether one of these events is that a press file was made, or got its name."""
+def _of_press(events: bytes) -> list[int]:
+    """Return the masks of those events that are about the press file, or say that some were lost."""
+    found = []
     offset = 0
     while offset < len(events):
         _, mask, _, length = _EVENT.unpack_from(events, offset)
         offset += _EVENT.size + length
-        if mask & (_CREATE | _MOVED_TO) and events[offset - length : offset].rstrip(b"\0") == FILE.encode():
-            return True
-    return False
+        if mask & _LOST or events[offset - length : offset].rstrip(b"\0") == FILE.encode():
+            found.append(mask)
+    return found
 
 
 def _place_of(directory: Path) -> tuple[int, int]:

@@ -105,6 +105,19 @@ class ChannelProtocol(HttpToolsProtocol):
             self._running.disconnected = True
             self._running.message_event.set()
 
+    def shutdown(self) -> None:
+        """Called when the server stops: whole requests are answered, and what has not arrived whole is not waited for.
+        An application that began without the body goes on all the same."""
+        if self._running is not None and _is_arriving(self._running):
+            self.transport.close()
+            return
+        if self._running is not None and self.pipeline and _is_arriving(self.cycle):
+            # It is the newest, behind the one that runs and those that wait for that: the connection ends before it.
+            self.pipeline.popleft()
+            last = self.pipeline[0][0] if self.pipeline else self._running
+            last.keep_alive = False
+        super().shutdown()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
@@ -150,6 +163,10 @@ class ChannelProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def _is_arriving(cycle: RequestResponseCycle) -> bool:
+    return cycle.more_body and not cycle.response_started
 
 
 def certificates_of(tls: Any) -> tuple[bytes, ...]:

@@ -63,7 +63,6 @@ class _Door:
                 self._needs.walk.authority,
                 self._needs.walk.asking,
                 self._needs.walk.counters,
-                self._needs.desk,
                 click,
             )
         except Exception as error:

@@ -10,7 +10,7 @@ from answerable.core.identity.proof.door_refusal import untold
 if TYPE_CHECKING:
     from answerable.core.identity.proof.door_refusal import TellRefused
     from answerable.flows.state.click_desk import ChatAnswerState
-    from answerable.flows.state.walk import Walk
+    from answerable.wiring.walk import Walk
 
 PREFIX: Final = "/chat/v1/"
 """Prefix of every path of this endpoint: wiring sends these paths here instead of to the console."""

@@ -90,7 +90,7 @@ def console_app(needs: ConsoleServices) -> Starlette:
     """Return the application. Every request gets a response; no exception escapes."""
     console = Console(
         needs=needs,
-        sessions=Sessions(needs.walk, needs.limits),
+        sessions=Sessions(needs.walk.authority, needs.walk.asking, needs.walk.entropy, needs.limits),
         attempts=Attempts(needs.walk.clock, needs.limits.attempts_per_minute_max),
     )
     providers = provider_pages.ProviderDesk()

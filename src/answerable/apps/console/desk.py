@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from answerable.apps.console.sessions import Session
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.documents import Principal
-    from answerable.flows.state.walk import Walk
+    from answerable.wiring.walk import Walk
 
 _STATUS: Final = {Malformed: 400, Unverified: 401, Refused: 403, Unavailable: 503, Broken: 500}
 _STATUS_OF_CODE: Final = {

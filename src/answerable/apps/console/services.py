@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.core.identity.proof.door_refusal import TellRefused
-    from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads
+    from answerable.wiring.walk import Walk
 
 
 class CodeFlow(Protocol):

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import PrincipalId, UnixMillis
     from answerable.core.registry.documents.documents import Principal
     from answerable.flows.people.sign_in import SignedIn
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters
+    from answerable.ports.entropy import Entropy
 
 SECRET_BYTES: Final = 32
 COOKIE: Final = "__Host-answerable"
@@ -71,31 +72,34 @@ class Session:
 class Sessions:
     """All sessions, for one event loop."""
 
-    def __init__(self, walk: Walk, limits: ConsoleLimits) -> None:
-        self._walk = walk
+    def __init__(
+        self, authority: AuthorityRegisters, asking: AskingState, entropy: Entropy, limits: ConsoleLimits
+    ) -> None:
+        self._authority, self._asking, self._entropy = authority, asking, entropy
+        self._clock = authority.clock
         self._limits = limits
         self._kept: dict[bytes, Session] = {}
 
     def open(self, who: SignedIn, *, browser: Browser, shown_seconds_ago: float = 0.0) -> str:
         """Open a session and return its secret, for the cookie. Raises Unavailable (`console.sessions`)."""
-        walk, now = self._walk, self._walk.clock.monotonic()
+        now = self._clock.monotonic()
         self._drop_ended(now)
         if len(self._kept) >= self._limits.sessions_max:
             raise CONSOLE_SESSIONS()
-        secret = to_base64url(walk.entropy.bytes(SECRET_BYTES))
+        secret = to_base64url(self._entropy.bytes(SECRET_BYTES))
         key = _key(secret)
         self._kept[key] = Session(
             name=key.hex()[:16],
             person=who.person,
-            csrf=to_base64url(walk.entropy.bytes(SECRET_BYTES)),
+            csrf=to_base64url(self._entropy.bytes(SECRET_BYTES)),
             passkey=who.passkey.id if who.passkey is not None else b"",
             oidc=who.oidc,
             opened=now,
             used=now,
             shown=now - shown_seconds_ago,
             shown_from=browser.address,
-            since=walk.clock.now(),
-            used_at=walk.clock.now(),
+            since=self._clock.now(),
+            used_at=self._clock.now(),
             browser=browser,
             address=browser.address,
         )
@@ -109,7 +113,7 @@ class Sessions:
         session = self._kept.get(key)
         if session is None:
             return None
-        now = self._walk.clock.monotonic()
+        now = self._clock.monotonic()
         person = self._standing(session, now)
         if person is None:
             self._kept.pop(key, None)
@@ -118,7 +122,7 @@ class Sessions:
 
     def use(self, session: Session, browser: Browser) -> None:
         """Note activity of the person, so that the session is not idle."""
-        session.used, session.used_at = self._walk.clock.monotonic(), self._walk.clock.now()
+        session.used, session.used_at = self._clock.monotonic(), self._clock.now()
         session.address = browser.address
 
     def end(self, secret: str) -> None:
@@ -134,7 +138,7 @@ class Sessions:
 
     def of(self, person: PrincipalId) -> list[Session]:
         """Return a person's valid sessions, newest first."""
-        now = self._walk.clock.monotonic()
+        now = self._clock.monotonic()
         mine = [one for one in self._kept.values() if one.person == person and self._lasts(one, now)]
         return sorted(mine, key=lambda one: -one.opened)
 
@@ -147,14 +151,12 @@ class Sessions:
             return None
         key = ""
         if session.passkey:
-            passkey = desk_of(self._walk.asking.passkeys).register.find(session.passkey)
+            passkey = desk_of(self._asking.passkeys).register.find(session.passkey)
             if passkey is None or passkey.person != session.person:
                 return None
             key = passkey.key
         try:
-            person = person_standing(
-                self._walk.authority, self._walk.asking.passkeys, session.person, key=key
-            )
+            person = person_standing(self._authority, self._asking.passkeys, session.person, key=key)
         except Unavailable:
             raise
         except AnswerableError:

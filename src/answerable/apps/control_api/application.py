@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, cast
 from msgspec import to_builtins
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
@@ -23,13 +22,12 @@ from answerable.core.identity.proof.door_refusal import sender_of, untold
 from answerable.errors import AnswerableError, Broken, shown
 from answerable.errors.codes.services import (
     CONTROL_FAILED,
-    HTTP_LEFT,
     REQUEST_MEDIA_TYPE,
     REQUEST_METHOD,
     REQUEST_PATH_UNKNOWN,
     REQUEST_QUERY,
-    REQUEST_SIZE,
 )
+from answerable.wiring.guarded_request import body_within
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE
 
 if TYPE_CHECKING:
@@ -44,12 +42,18 @@ if TYPE_CHECKING:
 
 BODY_BYTES_MAX: Final = 4_194_304
 """Longest body unless the settings say otherwise."""
+BODY_SECONDS_MAX: Final = 10.0
+"""Longest time to receive a body."""
 
 _log: Final = logging.getLogger("answerable.control")
 
 
 def control_app(
-    product: Product, *, body_bytes_max: int = BODY_BYTES_MAX, refused: TellRefused = untold
+    product: Product,
+    *,
+    body_bytes_max: int = BODY_BYTES_MAX,
+    body_seconds_max: float = BODY_SECONDS_MAX,
+    refused: TellRefused = untold,
 ) -> Starlette:
     """Return the application with every operation of the route table. Every request gets a response; no exception
     escapes. refused: called for every caller that is refused."""
@@ -58,7 +62,7 @@ def control_app(
         routes=[
             Route(
                 _matched(row.path),
-                _endpoint(row, product, limits, refused),
+                _endpoint(row, product, limits, body_seconds_max, refused),
                 methods=[row.method],
                 name=row.id,
             )
@@ -75,14 +79,14 @@ def _matched(path: str) -> str:
 
 
 def _endpoint(
-    operation: Operation, product: Product, limits: Limits, refused: TellRefused
+    operation: Operation, product: Product, limits: Limits, seconds_max: float, refused: TellRefused
 ) -> Callable[[Request], Awaitable[Response]]:
     allowed = {name for name, _, _ in operation.query} | ({"limit", "cursor"} if operation.page else set())
 
     async def endpoint(request: Request) -> Response:
         try:
             by = caller_of(request.scope)
-            body = await _body(request, limits) if operation.body else None
+            body = await _body(request, limits, seconds_max) if operation.body else None
             call = Call(
                 product=product,
                 by=by,
@@ -127,22 +131,15 @@ def _query(request: Request, allowed: set[str]) -> dict[str, str]:
     return found
 
 
-async def _body(request: Request, limits: Limits) -> JSONValue:
-    """Return the body, read up to its limit and parsed strictly. An absent body is an empty object."""
-    received = bytearray()
-    try:
-        async for chunk in request.stream():
-            received += chunk
-            if len(received) > limits.size_bytes_max:
-                raise REQUEST_SIZE(f"the body has more than {limits.size_bytes_max} bytes")
-    except ClientDisconnect:
-        raise HTTP_LEFT() from None
+async def _body(request: Request, limits: Limits, seconds_max: float) -> JSONValue:
+    """Return the body, read up to its limits and parsed strictly. An absent body is an empty object."""
+    received = await body_within(request, bytes_max=limits.size_bytes_max, seconds_max=seconds_max)
     if not received:
         return {}
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise REQUEST_MEDIA_TYPE(f"expected a body of type `application/json`, got {shown(media_type)}")
-    return parse(bytes(received), limits=limits)
+    return parse(received, limits=limits)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from answerable.apps.control_api.product import Product
     from answerable.core.canonical import JSONValue
-    from answerable.flows.state.walk import Walk
+    from answerable.wiring.walk import Walk
 
 PAGE_ITEMS_MAX: Final = 500
 PAGE_ITEMS_DEFAULT: Final = 100

@@ -99,7 +99,7 @@ async def explain_what_if(call: Call) -> answers.Possible:
         raise REQUEST_QUERY("the name of the resource is too long")
     then = await _then(call, UnixMillis(_number(text))) if text else None
     if then is None:
-        moment = await moment_now(call.walk, action)
+        moment = await moment_now(call.walk.recorder, call.walk.planning, call.walk.deciding, action)
     else:
         moment = await to_thread.run_sync(
             partial(then.moment, action, origin=call.walk.recorder.ledger.origin)

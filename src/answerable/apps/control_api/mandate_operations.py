@@ -128,7 +128,12 @@ def _draft(call: Call, terms: MandateTerms) -> answers.Draft:
 )
 async def register_mandate(call: Call) -> answers.Mandate:
     """Put a signed mandate into force."""
-    return _mandate(call, await issue_mandate(call.walk, call.members("token").text("token")))
+    return _mandate(
+        call,
+        await issue_mandate(
+            call.walk.recorder, call.walk.authority, call.walk.asking, call.members("token").text("token")
+        ),
+    )
 
 
 @operation(

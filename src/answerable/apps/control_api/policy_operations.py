@@ -130,7 +130,14 @@ async def make_proposal(call: Call) -> answers.PolicyProposal:
     body = call.members("token", "attached", "documents", "removed")
     attached = body.text("attached", chars_max=ATTACHED_CHARS_MAX) if body.has("attached") else ""
     proposal = await propose_policy(
-        call.walk, body.text("token"), documents, removed=removed, attached=attached
+        call.walk.recorder,
+        call.walk.authority,
+        call.walk.asking,
+        call.walk.applying,
+        body.text("token"),
+        documents,
+        removed=removed,
+        attached=attached,
     )
     return _proposal(proposal)
 
@@ -146,7 +153,16 @@ async def make_proposal(call: Call) -> answers.PolicyProposal:
 async def put_proposal(call: Call) -> answers.PolicyApplied:
     """Put a proposal into force on another person's signature."""
     token = call.members("token").text("token")
-    return _applied(await publish_policy(call.walk, call.path["id"], token))
+    return _applied(
+        await publish_policy(
+            call.walk.recorder,
+            call.walk.authority,
+            call.walk.asking,
+            call.walk.applying,
+            call.path["id"],
+            token,
+        )
+    )
 
 
 @operation(
@@ -207,7 +223,16 @@ async def find_set(call: Call) -> answers.EarlierSet:
 async def go_back(call: Call) -> answers.PolicyApplied:
     """Put an earlier set into force again on one signature."""
     body = call.members("to", "token")
-    return _applied(await rollback_policy(call.walk, body.text("to"), body.text("token")))
+    return _applied(
+        await rollback_policy(
+            call.walk.recorder,
+            call.walk.authority,
+            call.walk.asking,
+            call.walk.applying,
+            body.text("to"),
+            body.text("token"),
+        )
+    )
 
 
 def given_sets(call: Call, *more: str) -> tuple[tuple[JSONValue, ...], tuple[str, ...]]:

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from answerable.flows.ledger.gather_cosignatures import WitnessState
     from answerable.flows.ledger.publish_set_checkpoint import ShardState
-    from answerable.flows.state.walk import Walk
     from answerable.ports.published_log import PublishedLog
+    from answerable.wiring.walk import Walk
 
 
 class Product(Protocol):

@@ -206,7 +206,14 @@ async def _apply(call: Call, *, dry_run: bool) -> answers.Applied:
     body = call.members("documents", "prune")
     documents = body.items("documents")
     applied = await apply_registry(
-        call.walk, documents, by=call.by, dry_run=dry_run, prune=body.flag("prune")
+        call.walk.recorder,
+        call.walk.authority,
+        call.walk.asking,
+        call.walk.applying,
+        documents,
+        by=call.by,
+        dry_run=dry_run,
+        prune=body.flag("prune"),
     )
     return _applied(applied)
 

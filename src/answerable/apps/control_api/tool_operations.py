@@ -74,7 +74,9 @@ async def show_tool(call: Call) -> answers.ToolShown:
 async def approve(call: Call) -> answers.ToolPin:
     """Put a tool definition into force that the tool's owner signed."""
     token = call.members("token").text("token", chars_max=TOKEN_CHARS_MAX)
-    pin = await approve_tool(call.walk, token, by=call.by)
+    pin = await approve_tool(
+        call.walk.recorder, call.walk.planning, call.walk.asking.under_way, token, by=call.by
+    )
     return _pin(pin)
 
 

@@ -139,12 +139,12 @@ class EnrolmentDesk:
         except Refused as refused:
             if refused.code == "attestation.unknown":
                 note_stranger(
-                    self._workloads.walk.verification.sightings, self._workloads.walk.clock, shown_by.evidence
+                    self._workloads.verification.sightings, self._workloads.recorder.clock, shown_by.evidence
                 )
             with suppress(Refused):
                 asked.known.agent = agent_of(self._workloads, shown_by.evidence).name
             raise
-        self._workloads.walk.verification.sightings.leave("agent", stranger_name(shown_by.evidence))
+        self._workloads.verification.sightings.leave("agent", stranger_name(shown_by.evidence))
         return await self._answer(instance, request.csr)
 
     async def renew(self, asked: Asked) -> dict[str, JSONValue]:
@@ -230,7 +230,7 @@ class EnrolmentDesk:
             raise INSTANCE_NO_INSTANCE(message_text)
         asked.known.agent, asked.known.key = str(caller.agent), caller.key
         found = live_instance(self._workloads, spiffe_id(caller.identity.instance))
-        self._pace.count(found.id, at=self._workloads.walk.clock.monotonic())
+        self._pace.count(found.id, at=self._workloads.recorder.clock.monotonic())
         return found
 
     async def _measured_again(
@@ -310,7 +310,7 @@ class EnrolmentDesk:
         evidence = self._workloads.attestor.unix(facts)
         # An agent that already runs would measure itself.
         below = any(
-            one.is_live(self._workloads.walk.clock.now())
+            one.is_live(self._workloads.recorder.clock.now())
             for one in map(self._workloads.instances.by_process, facts.ancestors)
             if one is not None
         )
@@ -342,7 +342,7 @@ class EnrolmentDesk:
         return program_in(facts.selectors())
 
     def _states_program(self, found: Instance) -> bool:
-        signed = self._workloads.walk.authority.manifests.current(found.agent)
+        signed = self._workloads.authority.manifests.current(found.agent)
         return signed is not None and bool(signed.manifest.executable_digest)
 
     def _wanted(self, instance: Instance) -> list[JSONValue]:
@@ -352,7 +352,7 @@ class EnrolmentDesk:
         return [PROGRAM] if unasked and self._states_program(instance) else []
 
     async def _answer(self, instance: Instance, csr: EllipticCurvePublicKey | None) -> dict[str, JSONValue]:
-        left = max(0, instance.expires_at - self._workloads.walk.clock.now())
+        left = max(0, instance.expires_at - self._workloads.recorder.clock.now())
         answer: dict[str, JSONValue] = {
             "agent": instance.agent,
             "drift": list(drift_now(self._workloads, instance)),

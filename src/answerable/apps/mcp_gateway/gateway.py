@@ -71,7 +71,7 @@ class Gateway:
         return door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI 3 connection."""
+        """Handle one ASGI 3 connection. Our front takes no WebSocket."""
         if scope["type"] == "http":
             await self._front.serve(scope, receive, send)
         elif scope["type"] == "lifespan":
@@ -80,8 +80,6 @@ class Gateway:
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
             await send({"type": "lifespan.shutdown.complete"})
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
 
 
 async def _run_in(scope: anyio.CancelScope, door: Door) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 SIZE_MEDIA_TYPE: Final = "text/x.tlog.size"
 BODY_SECONDS_MAX: Final = 15.0
 APART_SECONDS: Final = 60.0
+CAUSES_MAX: Final = 64
 
 _TEXT: Final = "text/plain; charset=utf-8"
 _log: Final = logging.getLogger(__name__)
@@ -52,17 +53,28 @@ class WitnessServices:
 
 
 class _Failures:
-    """What is logged of failures that each request meets again: once in APART_SECONDS for each code."""
+    """What is logged of failures that each request meets again: an Unavailable once in APART_SECONDS for each code,
+    because its message may hold a figure that changes; any other once for each cause, and again after a time without
+    it."""
 
     def __init__(self) -> None:
         self._logged: dict[str, float] = {}
+        self._met: dict[str, float] = {}
 
-    def log(self, error: Unavailable) -> None:
-        """Log a failure, unless one of its code was logged a moment ago. Its message may hold a figure that changes."""
-        now = time.monotonic()
-        if now - self._logged.get(error.code, -math.inf) >= APART_SECONDS:
-            self._logged[error.code] = now
-            _log.warning("%s: %s", error.code, error.message)
+    def log(self, error: AnswerableError) -> None:
+        """Log a failure, unless that was done."""
+        now, said = time.monotonic(), f"{error.code}: {error.message}"
+        if isinstance(error, Unavailable):
+            if now - self._logged.get(error.code, -math.inf) >= APART_SECONDS:
+                self._logged[error.code] = now
+                _log.warning("%s", said)
+            return
+        met = self._met.pop(said, -math.inf)
+        self._met[said] = now
+        if len(self._met) > CAUSES_MAX:
+            del self._met[next(iter(self._met))]
+        if now - met >= APART_SECONDS:
+            _log.error("%s", said)
 
 
 def witness_app(needs: WitnessServices, *, body_seconds_max: float = BODY_SECONDS_MAX) -> Starlette:
@@ -137,7 +149,7 @@ def _refusal(error: AnswerableError, failures: _Failures) -> Response:
             failures.log(error)
             return _said(503, f"{error.code}: {error.message}")
         case Broken() | _:
-            _log.error("%s: %s", error.code, error.message)
+            failures.log(error)
             return _said(500, error.message)
 
 

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.documents import Workflow
-    from answerable.flows.state.walk import Walk
 
 _STATUSES: Final = {"http.host": 421, "workflow.pace": 429, "approval.unknown": 404}
 MEMBERS_MAX: Final = 100
@@ -69,12 +68,8 @@ class _Door:
     """The endpoints. Every method that is not a route itself raises the error family."""
 
     def __init__(self, needs: WorkflowServices) -> None:
-        self._needs = needs
+        self._needs, self._parts = needs, needs.workloads
         self._pace = Pace(needs.requests_per_minute_max)
-
-    @property
-    def _walk(self) -> Walk:
-        return self._needs.workloads.walk
 
     def endpoint(
         self, act: Callable[[Workflow, Request], Awaitable[dict[str, JSONValue]]]
@@ -85,7 +80,7 @@ class _Door:
             try:
                 check_host(request, self._needs.hosts)
                 workflow = await attested_workflow(self._needs.workloads, channel_of(request))
-                seconds = self._pace.take(workflow.name, at=self._walk.clock.monotonic())
+                seconds = self._pace.take(workflow.name, at=self._parts.recorder.clock.monotonic())
                 if seconds:
                     raise WORKFLOW_PACE(f"too many requests of this workflow: retry in {seconds:.1f} s")
                 return _answered(200, await act(workflow, request))
@@ -98,10 +93,10 @@ class _Door:
 
     async def waiting(self, workflow: Workflow, request: Request) -> dict[str, JSONValue]:
         """List the approvals that the workflow may answer, oldest first."""
-        found = waiting_for_workflow(self._walk.authority, self._walk.limits, workflow)
+        found = waiting_for_workflow(self._parts.authority, self._parts.asking.limits, workflow)
         return {
             "workflow": workflow.name,
-            "audience": self._walk.recorder.ledger.origin,
+            "audience": self._parts.recorder.ledger.origin,
             "items": [_shown(one) for one in found[:ITEMS_MAX]],
             "count": len(found),
         }
@@ -109,11 +104,11 @@ class _Door:
     async def open(self, workflow: Workflow, request: Request) -> dict[str, JSONValue]:
         """Return a nonce for one answer."""
         nonce, approval, ends = open_to_workflow(
-            self._walk.recorder.ledger,
-            self._walk.authority,
-            self._walk.asking.openings,
-            self._walk.limits,
-            self._walk.entropy,
+            self._parts.recorder.ledger,
+            self._parts.authority,
+            self._parts.asking.openings,
+            self._parts.asking.limits,
+            self._parts.recorder.entropy,
             workflow,
             request.path_params["id"],
         )
@@ -131,10 +126,10 @@ class _Door:
         if body.keys() != {"token"} or not isinstance(token, str):
             raise REQUEST_BODY("the body must be an object with the text `token`")
         after = await answer_as_workflow(
-            self._walk.recorder,
-            self._walk.authority,
-            self._walk.asking,
-            self._walk.counters,
+            self._parts.recorder,
+            self._parts.authority,
+            self._parts.asking,
+            self._parts.applying.counters,
             workflow.name,
             request.path_params["id"],
             token,

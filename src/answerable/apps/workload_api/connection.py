@@ -337,10 +337,8 @@ class PeerConnection(H2Protocol):
         self._limit_ending()
 
     def abort(self) -> None:
-        """Close at once; unsent data is dropped. Idempotent."""
-        if self.peer is not None and self.peer.pidfd >= 0:
-            # The pidfd stays readable: without this the loop would call again until the connection is gone.
-            self._loop.remove_reader(self.peer.pidfd)
+        """Close at once; unsent data is dropped. Idempotent: a pidfd that stays readable calls until the connection is
+        gone."""
         if self._transport is not None:
             self._transport.abort()
 

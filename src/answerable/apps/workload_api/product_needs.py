@@ -59,7 +59,7 @@ class WorkloadNeeds:
         self._workloads = workloads
         self._brokers = brokers
         self._refused = refused
-        self._strangers = SeenStrangers(identity.seen, workloads.walk.clock)
+        self._strangers = SeenStrangers(identity.seen, workloads.recorder.clock)
         self._processes: dict[tuple[int, int], str] = {}
 
     @property
@@ -159,10 +159,10 @@ class WorkloadNeeds:
         return end
 
     def now(self) -> UnixMillis:
-        return self._workloads.walk.clock.now()
+        return self._workloads.recorder.clock.now()
 
     def entropy(self, size: int) -> bytes:
-        return self._workloads.walk.entropy.bytes(size)
+        return self._workloads.recorder.entropy.bytes(size)
 
     async def _measured(self, peer: PeerProcess) -> ProcessFacts:
         """Measure a process. Raises Unavailable (`process.*`), Unverified (`process.*`)."""

@@ -20,7 +20,7 @@ OutcomeStatus = Literal["succeeded", "failed", "not_started", "indeterminate"]
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How an intent ended. result: the upstream's answer, None without one. detail: one human-readable line, never a
-    secret.
+    secret. code: of a broker that began nothing; empty otherwise.
 
     returned: the reserved amounts that were not used, by budget. overrun: the use beyond the reservation. The action
     walk sets both, never an upstream. session: the server's own name of the session in which the action ran, as
@@ -31,6 +31,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     status: OutcomeStatus
     detail: str = ""
+    code: str = ""
     result: dict[str, JSONValue] | None = None
     returned: Amounts = NOTHING
     overrun: Amounts = NOTHING

@@ -34,7 +34,8 @@ ID_CHARS: Final = 22
 class Press:
     """One press. id: unique to this press. by: the system account that made the file. reason: may be empty. told: the
     id in the file itself, by which earlier releases identified it. written_at: Unix milliseconds. is_told: whether the
-    system told of the making of a file, and not of what is in it: whichever press was held since is this one."""
+    system told of the making of a file, and not of what is in it: whichever press was held since is this one.
+    is_as_made: whether nobody but whoever made the file has named or dated it since."""
 
     id: str
     by: str
@@ -42,6 +43,7 @@ class Press:
     told: str = ""
     written_at: int = 0
     is_told: bool = False
+    is_as_made: bool = False
 
     @property
     def hold(self) -> HoldId:

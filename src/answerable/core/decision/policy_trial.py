@@ -213,9 +213,8 @@ def _approval(given: Given) -> ApprovalFact | None:
 
 
 def _moments(at: UnixMillis, windows: tuple[TimeWindow, ...]) -> Iterator[UnixMillis]:
-    """Yield times around the beginnings and ends of windows, so that every possible combination of
-    open windows occurs."""
-    yield at
+    """Yield times around the beginnings and ends of windows, so that every possible combination of open windows
+    occurs: first this one, then later ones, then earlier ones, the nearest first."""
     days = {at} | {edge for window in windows for edge in (window.begins, window.ends) if edge}
     minutes = {0} | {minute for window in windows for minute in (window.starts_at, window.stops_at)}
     found: set[int] = set()
@@ -226,6 +225,5 @@ def _moments(at: UnixMillis, windows: tuple[TimeWindow, ...]) -> Iterator[UnixMi
             for minute in minutes:
                 moment = midnight + timedelta(days=day, minutes=minute)
                 found.add(round(moment.timestamp() * 1000))
-    later = sorted(moment for moment in found if moment >= at)
-    earlier = sorted((moment for moment in found if 0 <= moment < at), reverse=True)
-    yield from (UnixMillis(moment) for moment in (*later, *earlier))
+    known = (moment for moment in found if moment >= 0)
+    yield from map(UnixMillis, sorted(known, key=lambda moment: (moment < at, abs(moment - at))))

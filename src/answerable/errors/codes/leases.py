@@ -49,7 +49,12 @@ LEASE_BOUNDARY = RefusedCode(
     "lower may use it; this one has tier …",
 )
 LEASE_CROWD = RefusedCode("lease.crowd", "more than … leases are open at this target")
-LEASE_ENDED = RefusedCode("lease.ended", "the lease has expired")
+LEASE_ENDED_REFUSED = RefusedCode("lease.ended", "the lease has expired")
+LEASE_ENDED = UnavailableCode(
+    LEASE_ENDED_REFUSED.id,
+    "lease … has ended: nothing was done, and another call gets another lease",
+    port="credential_issuer",
+)
 LEASE_GONE = RefusedCode("lease.gone", "the credential is not the one that was issued")
 LEASE_LATE = UnavailableCode(
     "lease.late", "the lease expired during the action", port="brokered_target", effect="unknown"

@@ -31,6 +31,8 @@ from answerable.flows.validity.chat_answer_validity import account_of, why_no_cl
 from answerable.flows.validity.refuse_revoked import signer_fault
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.chat_click import ChatAccount
     from answerable.core.approval.message import Message
@@ -78,14 +80,13 @@ async def take_click(
     authority: AuthorityRegisters,
     asking: AskingState,
     counters: Counters,
-    desk: ChatAnswerState,
     click: Click,
 ) -> Clicked:
     """Record the answer, or return why the click does not count. An offer is used up by one click, even a refused one,
     but only by the account that it was offered to. Raises Broken."""
-    now = recorder.clock.now()
-    offered = desk.find(click.nonce, now)
-    if offered is None:
+    now, desk = recorder.clock.now(), asking.clicks
+    offered = desk.find(click.nonce, now) if desk is not None else None
+    if desk is None or offered is None:
         page = approval_page(asking.passkeys, "").rstrip("/")
         where = f"{INSTEAD}, {page}" if page else INSTEAD
         return Clicked(
@@ -99,7 +100,11 @@ async def take_click(
     # Use up the offer. There is no await between `find` and `take`, so no other click can use it.
     desk.take(click.nonce)
     try:
-        return Clicked(approval=await _answered(recorder, authority, asking, counters, desk, offered, click))
+        return Clicked(
+            approval=await _answered(
+                recorder, authority, asking, counters, desk.chat.standing, offered, click
+            )
+        )
     except Broken:
         raise
     except AnswerableError as fault:
@@ -131,15 +136,16 @@ async def _answered(
     authority: AuthorityRegisters,
     asking: AskingState,
     counters: Counters,
-    desk: ChatAnswerState,
+    standing: Callable[[ChatAccount], Awaitable[str]],
     offered: Offered,
     click: Click,
 ) -> Approval:
+    """Record the answer. standing: why the chat does not accept an account; empty if it does."""
     # 1. Local checks first: the chat is queried only about a click that would count.
     approval = approval_here(recorder.ledger, authority, offered.approval)
     _check(authority, asking.under_way, asking.limits, approval, offered, click)
     # 2. The chat says whose account that is now. After a crash here, nothing was recorded and the button is used up.
-    why = await desk.chat.standing(click.account)
+    why = await standing(click.account)
     if why:
         raise CLICK_ACCOUNT(f"the chat does not accept your account: {why}")
     # 3. Check everything again, because state may have changed during the await; then record it like every other

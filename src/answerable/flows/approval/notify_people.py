@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -43,6 +44,9 @@ from answerable.flows.validity.refuse_revoked import signer_fault
 from answerable.ports.message_channel import Sent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.approval.approval import Approval
     from answerable.core.approval.message import Message
     from answerable.flows.state.parts import AskingState, AuthorityRegisters
     from answerable.flows.state.reach_desk import NotificationState
@@ -76,16 +80,21 @@ class _Round:
 
 
 async def reach_always(
-    ledger: Ledger, authority: AuthorityRegisters, asking: AskingState, link: ShardLink | None,
-    entropy: Entropy, *, seconds: float = ROUND_SECONDS,
-) -> None:  # fmt: skip
+    ledger: Ledger,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    link: ShardLink | None,
+    entropy: Entropy,
+    *,
+    seconds: float = ROUND_SECONDS,
+) -> None:
     """Send due messages on every channel, each in its own task, until cancelled."""
     desk = asking.reach
     if desk is None or not desk.channels:
         return
     async with anyio.create_task_group() as tasks:
         for channel in desk.channels:
-            tasks.start_soon(_reaching, ledger, authority, asking, link, entropy, desk, channel, seconds)
+            tasks.start_soon(_reaching, ledger, authority, asking, link, entropy, channel, seconds)
         while True:
             before = authority.clock.now() - desk.limits.kept_ms
             try:
@@ -96,13 +105,18 @@ async def reach_always(
 
 
 async def _reaching(
-    ledger: Ledger, authority: AuthorityRegisters, asking: AskingState, link: ShardLink | None,
-    entropy: Entropy, desk: NotificationState, channel: str, seconds: float,
-) -> None:  # fmt: skip
-    while True:
+    ledger: Ledger,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    link: ShardLink | None,
+    entropy: Entropy,
+    channel: str,
+    seconds: float,
+) -> None:
+    while (desk := asking.reach) is not None:
         news = desk.news
         try:
-            while await notify_people(ledger, authority, asking, link, entropy, desk, channel):
+            while await notify_people(ledger, authority, asking, link, entropy, channel):
                 continue
         except AnswerableError as error:
             _log.warning("channel %s: messages wait: %s", channel, error.message)
@@ -111,10 +125,17 @@ async def _reaching(
 
 
 async def notify_people(
-    ledger: Ledger, authority: AuthorityRegisters, asking: AskingState, link: ShardLink | None,
-    entropy: Entropy, desk: NotificationState, channel: str,
-) -> int:  # fmt: skip
+    ledger: Ledger,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    link: ShardLink | None,
+    entropy: Entropy,
+    channel: str,
+) -> int:
     """Send what is due on one channel, at most AT_A_TIME messages; return how many were sent. Raises Unavailable."""
+    if (desk := asking.reach) is None:
+        return 0
+    ours = partial(is_ours, ledger, authority.mandates, link)
     # 1. Notices are stored first. After a crash before this line, the ledger has the event and nobody is notified.
     await _put_notices_down(authority.registry, authority.clock, desk)
     now = authority.clock.now()
@@ -123,7 +144,7 @@ async def notify_people(
     if now < state.next_at <= now + WAIT_SECONDS_MAX * 1000:
         return 0
     # 2. Find out without a write whether there is anything to send.
-    seen = await _seen(ledger, authority, asking, link, desk, channel, since=state.since)
+    seen = await _seen(ours, authority, asking, desk, channel, since=state.since)
     if not (seen.fresh or seen.due or seen.missed):
         return 0
     # 3. Claim the channel for as long as the longest tries may take. After a crash here, another process claims it.
@@ -134,10 +155,10 @@ async def notify_people(
     came = _Round(until=until)
     try:
         # 4. The plan is stored before sending, and read again: another process may have sent some of it meanwhile.
-        seen = await _seen(ledger, authority, asking, link, desk, channel, since=state.since)
+        seen = await _seen(ours, authority, asking, desk, channel, since=state.since)
         if seen.fresh:
             await in_register(desk.register.keep, seen.fresh)
-            seen = await _seen(ledger, authority, asking, link, desk, channel, since=state.since)
+            seen = await _seen(ours, authority, asking, desk, channel, since=state.since)
         if seen.missed:
             await in_register(desk.register.keep, seen.missed)
             came.missed += len(seen.missed)
@@ -148,20 +169,30 @@ async def notify_people(
         wait = max(pause(attempts), came.wait_ms) if came.down else 0
         with anyio.CancelScope(shield=True):
             await in_register(
-                desk.register.release, channel, attempts=attempts,
-                next_at=authority.clock.now() + wait if wait else 0, error=came.down, sent=came.sent,
+                desk.register.release,
+                channel,
+                attempts=attempts,
+                next_at=authority.clock.now() + wait if wait else 0,
+                error=came.down,
+                sent=came.sent,
                 missed=came.missed,
-            )  # fmt: skip
+            )
     if came.down:
         _log.warning("channel %s is down: %s", channel, came.down)
     return came.sent
 
 
 async def _seen(
-    ledger: Ledger, authority: AuthorityRegisters, asking: AskingState, link: ShardLink | None,
-    desk: NotificationState, channel: str, *, since: int,
-) -> Seen:  # fmt: skip
-    """Return the work of this round. since: when the channel was set up."""
+    ours: Callable[[Approval], bool],
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    desk: NotificationState,
+    channel: str,
+    *,
+    since: int,
+) -> Seen:
+    """Return the work of this round. ours: whether this process sends messages about an approval. since: when the
+    channel was set up."""
     now = authority.clock.now()
     looked = now - desk.limits.digest.window_ms - desk.limits.after_end_ms - asking.limits.approval_ttl_ms
     known = await in_register(desk.register.on, channel, since=looked)
@@ -173,17 +204,17 @@ async def _seen(
     }
     seen = Seen()
     there = {(one.about, one.to) for one in known}
-    ours = [one for one in approvals.values() if is_ours(ledger, authority.mandates, link, one)]
-    for begin in range(0, len(ours), APPROVALS_AT_A_TIME):
+    own = [*filter(ours, approvals.values())]
+    for begin in range(0, len(own), APPROVALS_AT_A_TIME):
         # Let actions run between batches, however many approvals wait.
         await checkpoint()
-        some = ours[begin : begin + APPROVALS_AT_A_TIME]
+        some = own[begin : begin + APPROVALS_AT_A_TIME]
         seen.fresh += new_deliveries(
             authority, asking, desk, channel, there=there, since=since, now=now, approvals=some
         )
         if len(seen.fresh) >= PLANNED_AT_A_TIME:
             break
-    sort_out(ledger, authority.mandates, asking.passkeys, link, authority.clock, desk, known, approvals, seen)
+    sort_out(ours, asking.passkeys, authority.clock, desk, known, approvals, seen)
     return seen
 
 
@@ -198,9 +229,14 @@ async def _put_notices_down(registry: RegistryStore, clock: Clock, desk: Notific
 
 
 async def _tell(
-    authority: AuthorityRegisters, asking: AskingState, entropy: Entropy, desk: NotificationState,
-    channel: str, due: list[Due], came: _Round,
-) -> None:  # fmt: skip
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    entropy: Entropy,
+    desk: NotificationState,
+    channel: str,
+    due: list[Due],
+    came: _Round,
+) -> None:
     """Send a few at a time. Once the channel is down, or another process may have claimed it, the rest waits."""
     limiter = anyio.CapacityLimiter(desk.limits.at_once_max)
     last_at = came.until - int(desk.limits.try_seconds_max * 1000)
@@ -236,9 +272,13 @@ async def _tell(
 
 
 async def _sent(
-    authority: AuthorityRegisters, asking: AskingState, entropy: Entropy, desk: NotificationState,
-    channel: str, one: Due,
-) -> Sent:  # fmt: skip
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    entropy: Entropy,
+    desk: NotificationState,
+    channel: str,
+    one: Due,
+) -> Sent:
     """Send to one receiver at each of their addresses: one that accepts is enough."""
     first = one.of[0]
     not_now = _not_told(authority, asking, desk, channel, one)
@@ -249,11 +289,15 @@ async def _sent(
         return Sent(state="never", why="no address there")
     results = [
         await try_to_send(
-            authority.clock, desk, channel, with_buttons(authority, asking, entropy, one.message, first),
-            address, handle=first.handle,
+            authority.clock,
+            desk,
+            channel,
+            with_buttons(authority, asking, entropy, one.message, first),
+            address,
+            handle=first.handle,
         )
         for address in addresses
-    ]  # fmt: skip
+    ]
     order = ("taken", "later", "down", "never")
     return min(results, key=lambda sent: order.index(sent.state))
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.flows.state.canary_desk import AttentionCheckState
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import LiveAccess, Recorder
+    from answerable.flows.state.steps import Deciding, Planning
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.entropy import Entropy
@@ -48,75 +49,96 @@ CRITICAL: Final = 3
 _DRAW_BYTES: Final = 8
 
 
-async def send_attention_check(walk: Walk) -> Approval | None:
+async def send_attention_check(
+    recorder: Recorder, planning: Planning, deciding: Deciding, live: LiveAccess
+) -> Approval | None:
     """Draw whether to send an attention check now, and send it. Return the approval, or None.
 
     However often this is called, `canaries_per_day` are sent per day on average, never more, and only while people are
     asked real questions anyway. Raises Unavailable.
     """
-    now, desk = walk.clock.now(), walk.asking.canaries
+    now, desk = recorder.clock.now(), deciding.asking.canaries
     since, desk.looked_at = desk.looked_at, now
-    if not walk.limits.canaries_per_day or not since:
+    if not deciding.asking.limits.canaries_per_day or not since:
         return None
-    share = min(max(0, now - since), LOOK_MS_MAX) * walk.limits.canaries_per_day
-    if not _drawn(walk.entropy, share, of=DAY_MS) or not _is_a_time(
-        walk.authority.approvals, walk.limits, now
+    share = min(max(0, now - since), LOOK_MS_MAX) * deciding.asking.limits.canaries_per_day
+    if not _drawn(recorder.entropy, share, of=DAY_MS) or not _is_a_time(
+        planning.authority.approvals, deciding.asking.limits, now
     ):
         return None
-    for pattern in _patterns(walk.authority.approvals, walk.asking.canaries, walk.limits, walk.entropy, now):
-        asked = await asked_canary(walk, pattern, now)
+    for pattern in _patterns(
+        planning.authority.approvals, deciding.asking.canaries, deciding.asking.limits, recorder.entropy, now
+    ):
+        asked = await asked_canary(recorder, planning, deciding, live, pattern, now)
         if asked is not None:
             return asked
     return None
 
 
-async def asked_canary(walk: Walk, pattern: VerifiedRequest, now: UnixMillis) -> Approval | None:
+async def asked_canary(
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    live: LiveAccess,
+    pattern: VerifiedRequest,
+    now: UnixMillis,
+) -> Approval | None:
     """Ask people about a wrong variant of this action; None where no variant is possible. Raises Unavailable."""
     if pattern.resolved.capability.preview is not None or pattern.prepared is not None:
         # People would see what a tool reported about the action, and no tool is called for a test.
         return None
-    preview = partial(preview_effect, walk, Governing(gather_facts, govern_action))
+    govern = partial(govern_action, recorder, planning, deciding, live)
+    preview = partial(preview_effect, recorder, planning, deciding, Governing(gather_facts, govern))
     wrong = [*made_wrong(pattern.resolved.capability, pattern.arguments)]
-    for what, argument, value in sorted(wrong, key=lambda _: walk.entropy.bytes(_DRAW_BYTES)):
+    for what, argument, value in sorted(wrong, key=lambda _: recorder.entropy.bytes(_DRAW_BYTES)):
         capability = pattern.resolved.capability
         arguments = with_changed(capability.arguments, pattern.request.arguments, {argument: value})
         if arguments is None:
             continue
-        digest = sha256(walk.entropy.bytes(NONCE_BYTES)).digest()
+        digest = sha256(recorder.entropy.bytes(NONCE_BYTES)).digest()
         caller = structs.replace(
             pattern.caller, message_digest=digest, at=now, sequence=pattern.caller.sequence + 1
         )
         try:
-            verified = verify_request(walk, _changed(pattern.request, arguments, digest), caller)
-            verified, facts, decision = decide_action(walk, verified, gather_facts)
+            verified = verify_request(
+                planning,
+                deciding.counters.quota,
+                recorder.ledger,
+                deciding.asking.limits,
+                _changed(pattern.request, arguments, digest),
+                caller,
+            )
+            verified, facts, decision = decide_action(recorder, planning, deciding, verified, gather_facts)
             accounts = accounts_of(verified)
             require_left(
-                walk.authority.mandates,
+                planning.authority.mandates,
                 accounts,
-                spend_on(walk.authority.registry, walk.limits, verified, accounts),
+                spend_on(planning.authority.registry, deciding.asking.limits, verified, accounts),
             )
         except (Refused, Malformed):
             continue
         action = verified.request.action.digest
-        is_open = walk.authority.approvals.matching(verified.caller.agent, verified.mandate.id, action, now)
+        is_open = planning.authority.approvals.matching(
+            verified.caller.agent, verified.mandate.id, action, now
+        )
         asks = {group for one in decision.requirements for group in one.groups}
         people = {
-            group for one in walk.authority.registry.current.principals.values() for group in one.groups
+            group for one in planning.authority.registry.current.principals.values() for group in one.groups
         }
         # A question that only workflows answer does not show whether people pay attention.
-        wanted = asks & people & (set(walk.limits.canary_groups) or asks)
+        wanted = asks & people & (set(deciding.asking.limits.canary_groups) or asks)
         # A pending approval of this very action needs a real answer.
         if decision.effect != "defer" or is_open is not None or not wanted:
             continue
-        if not reaches_duty(walk.authority, walk.asking, verified, decision, now):
+        if not reaches_duty(planning.authority, deciding.asking, verified, decision, now):
             continue
-        canary = AttentionCheck(nonce=walk.entropy.bytes(NONCE_BYTES), wrong=what, argument=argument)
+        canary = AttentionCheck(nonce=recorder.entropy.bytes(NONCE_BYTES), wrong=what, argument=argument)
         # Have pending attention checks searched again, even if this one is stored and could not be recorded.
-        walk.asking.canaries.waiting = None
+        deciding.asking.canaries.waiting = None
         return await ask_people(
-            walk.recorder,
-            walk.authority,
-            walk.asking,
+            recorder,
+            planning.authority,
+            deciding.asking,
             verified,
             decision,
             at=facts.at,

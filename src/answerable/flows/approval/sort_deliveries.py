@@ -13,7 +13,7 @@ from answerable.flows.approval.answer_approval import approval_page
 from answerable.flows.validity.mandate_validity import shard_elsewhere
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.delivery import Told
@@ -51,11 +51,16 @@ class Seen:
 
 
 def sort_out(
-    ledger: Ledger, mandates: MandateRegister, passkeys: PasskeyState | None, link: ShardLink | None,
-    clock: Clock, desk: NotificationState, known: tuple[Delivery, ...],
-    approvals: Mapping[ApprovalId, Approval], seen: Seen,
-) -> None:  # fmt: skip
-    """Sort known deliveries into messages to send now and deliveries that can never be made."""
+    ours: Callable[[Approval], bool],
+    passkeys: PasskeyState | None,
+    clock: Clock,
+    desk: NotificationState,
+    known: tuple[Delivery, ...],
+    approvals: Mapping[ApprovalId, Approval],
+    seen: Seen,
+) -> None:
+    """Sort known deliveries into messages to send now and deliveries that can never be made. ours: whether this process
+    sends messages about an approval."""
     now = clock.now()
     asked: list[Delivery] = []
     others: list[Due] = []
@@ -72,7 +77,7 @@ def sort_out(
                 _take_kept(one, others, seen)
         elif approval is None:
             seen.missed.append(missed(one, why="the approval no longer exists"))
-        elif not is_ours(ledger, mandates, link, approval):
+        elif not ours(approval):
             continue
         elif approval.state_at(now) == "pending":
             if not one.to.startswith(REQUESTER) and not one.told:
@@ -104,9 +109,14 @@ def is_ours(ledger: Ledger, mandates: MandateRegister, link: ShardLink | None, a
 
 
 def _sort_asked(
-    passkeys: PasskeyState | None, clock: Clock, desk: NotificationState, asked: list[Delivery],
-    known: tuple[Delivery, ...], approvals: Mapping[ApprovalId, Approval], seen: Seen,
-) -> None:  # fmt: skip
+    passkeys: PasskeyState | None,
+    clock: Clock,
+    desk: NotificationState,
+    asked: list[Delivery],
+    known: tuple[Delivery, ...],
+    approvals: Mapping[ApprovalId, Approval],
+    seen: Seen,
+) -> None:
     now = clock.now()
     alone, together = put_together(asked, known, desk.limits.digest, now=now)
     for one in alone[:AT_A_TIME]:
@@ -119,16 +129,22 @@ def _sort_asked(
             seen.due.append(Due(message=message, what="asked", of=(one,)))
     for waiting in together.values():
         message = digest_message(
-            len(waiting), identity=f"{waiting[0].about}.digest", link=approval_page(passkeys, "").rstrip("/"),
+            len(waiting),
+            identity=f"{waiting[0].about}.digest",
+            link=approval_page(passkeys, "").rstrip("/"),
             now=now,
-        )  # fmt: skip
+        )
         seen.due.append(Due(message=message, what="digest", of=tuple(waiting)))
 
 
 def _of_end(
-    passkeys: PasskeyState | None, desk: NotificationState, one: Delivery, approval: Approval, *,
+    passkeys: PasskeyState | None,
+    desk: NotificationState,
+    one: Delivery,
+    approval: Approval,
+    *,
     now: UnixMillis,
-) -> Due | None:  # fmt: skip
+) -> Due | None:
     """Return the message that an approval ended, for receivers who were notified that it waits and for the requester.
     None for all others, and when it is too late."""
     requester = one.to.startswith(REQUESTER)
@@ -141,9 +157,12 @@ def _of_end(
         return None
     try:
         message = ended_message(
-            approval, link=approval_page(passkeys, approval.id), now=now,
-            name_answerers=one.channel in desk.name_answerers, to_requester=requester,
-        )  # fmt: skip
+            approval,
+            link=approval_page(passkeys, approval.id),
+            now=now,
+            name_answerers=one.channel in desk.name_answerers,
+            to_requester=requester,
+        )
     except AnswerableError:
         return None
     return Due(message=message, what="ended", of=(one,))

@@ -24,10 +24,10 @@ async def stop_own_agent(workloads: Workloads, asking: Instance, over: str, reas
         raise ENROLMENT_MALFORMED("`over` must be `instance` or `agent`: an agent stops only itself")
     name = str(asking.id) if over == "instance" else asking.agent
     return await place_hold(
-        workloads.walk.recorder,
-        workloads.walk.authority,
-        workloads.walk.live,
-        workloads.walk.counters.cuts,
+        workloads.recorder,
+        workloads.authority,
+        workloads.applying.live,
+        workloads.applying.counters.cuts,
         holdable(over, name),
         by=str(asking.id),
         reason=reason,

@@ -33,18 +33,23 @@ if TYPE_CHECKING:
 
     from answerable.core.identity.proof.door_refusal import Door, Sender, TellRefused
     from answerable.core.ledger.entry import Receipt
+    from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
     from answerable.errors import AnswerableError
     from answerable.flows.state.known_callers import KnownCallers
-    from answerable.flows.state.parts import Counters, Recorder
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
+    from answerable.ports.entropy import Entropy
     from answerable.ports.registry_store import RegistryStore
 
 EVERYDAY: Final = frozenset(
     {
-        "proof.epoch", "dpop.nonce",
-        "session.unknown", "session.missing", "http.too_many", "http.bodies_full",
+        "proof.epoch",
+        "dpop.nonce",
+        "session.unknown",
+        "session.missing",
+        "http.too_many",
+        "http.bodies_full",
     }
-)  # fmt: skip
+)
 """Refusals that honest clients also meet: at their first request, after a restart of the server, in a burst."""
 CLAIM_CHARS_MAX: Final = 120
 UNKNOWN_KEY: Final = "proof.key"
@@ -57,10 +62,14 @@ _log: Final = logging.getLogger("answerable.doors")
 
 @dataclass(slots=True, kw_only=True)
 class DoorDesk:
-    """Records refusals of all listeners. walk: counts them. known: maps keys to agents. program_of: the program of a
-    local process, by pid and start time; empty where unknown. Use only in the event loop's thread."""
+    """Records refusals of all listeners. counters: counts them. sightings: notes who was refused. known: maps keys to
+    agents. program_of: the program of a local process, by pid and start time; empty where unknown. Use only in the
+    event loop's thread."""
 
-    walk: Walk
+    authority: AuthorityRegisters
+    counters: Counters
+    sightings: DiscoveredAssets
+    entropy: Entropy
     known: KnownCallers
     program_of: Callable[[int, int], str] = lambda _pid, _started: ""
 
@@ -78,9 +87,9 @@ class DoorDesk:
             return
         if isinstance(said, Unverified):
             key = said.key or key
-        walk, now = self.walk, self.walk.clock.now()
+        counters, now = self.counters, self.authority.clock.now()
         owner = agent or self.known.holder_of(key)
-        told = walk.counters.door_refusals.note(
+        told = counters.door_refusals.note(
             DoorRefusal(
                 door=door, code=code, source=sender.source, first=now, last=now, key=key, agent=agent
             ),
@@ -88,7 +97,7 @@ class DoorDesk:
             room=f"agent {owner}" if owner else "",
         )
         if told:
-            walk.verification.sightings.note(
+            self.sightings.note(
                 "agent",
                 owner or (key_name(key) if key else sender.source),
                 now,
@@ -97,11 +106,11 @@ class DoorDesk:
                 how=f"refused at door {door}: {code}",
             )
         if agent:
-            walk.counters.quota.note(AgentId(agent), now)
-        if agent and rules_now(walk.authority.registry, walk.counters.stop_rules):
+            counters.quota.note(AgentId(agent), now)
+        if agent and rules_now(self.authority.registry, counters.stop_rules):
             # Count now and not with the entry, because repetitions wait for theirs. After a restart in between, some
             # may count twice; they never count too little.
-            count(walk.authority, walk.counters, walk.entropy, turned_away(agent, code, at=now), index=None)
+            count(self.authority, counters, self.entropy, turned_away(agent, code, at=now), index=None)
 
     def _seen(self, refusal: DoorRefusal, sender: Sender, owner: str) -> DoorRefusal:
         peer = sender.channel.peer if sender.channel is not None else None

@@ -32,15 +32,20 @@ if TYPE_CHECKING:
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
     from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
+    from answerable.flows.state.steps import Deciding
     from answerable.flows.state.stop_rules import StopRules
-    from answerable.flows.state.walk import Walk
     from answerable.ports.registry_store import RegistryStore
+
+    Gather = Callable[[Recorder, AuthorityRegisters, Deciding, VerifiedRequest], Facts]
+    """Gathers the facts for one request (step 3 of the walk)."""
 
 
 def watched(
-    gather: Callable[[Walk, VerifiedRequest], Facts],
-    again: Callable[[Walk, VerifiedRequest], Facts],
-    walk: Walk,
+    gather: Gather,
+    again: Gather,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    deciding: Deciding,
     verified: VerifiedRequest,
 ) -> Facts:
     """Return the facts for an action after every stop rule has evaluated the attempt; a hold that results is among
@@ -48,18 +53,14 @@ def watched(
 
     again: gathers the facts after a new hold, ignoring cached ones. Raises Refused as `gather`, `again` and `look` do.
     """
-    facts = gather(walk, verified)
+    facts, stop_rules = gather(recorder, authority, deciding, verified), deciding.counters.stop_rules
     # No rule evaluates an action that is held already.
-    if not rules_now(walk.authority.registry, walk.counters.stop_rules) or facts.hold is not None:
+    if not rules_now(authority.registry, stop_rules) or facts.hold is not None:
         return facts
-    attempt = _attempt(
-        walk.recorder, walk.authority.registry, walk.counters.stop_rules, verified, facts.at, every_name=True
-    )
-    return (
-        again(walk, verified)
-        if look(walk.authority, walk.counters, walk.entropy, attempt, attempt=True)
-        else facts
-    )
+    attempt = _attempt(recorder, authority.registry, stop_rules, verified, facts.at, every_name=True)
+    if look(authority, deciding.counters, recorder.entropy, attempt, attempt=True):
+        return again(recorder, authority, deciding, verified)
+    return facts
 
 
 def started(

@@ -76,7 +76,7 @@ class _Seen:
 
     def now(self, milestone: str) -> None:
         """Record that the milestone is reached now."""
-        self.at(milestone, self.stage.walk.clock.monotonic())
+        self.at(milestone, self.stage.recorder.clock.monotonic())
 
     def at(self, milestone: str, moment: float) -> None:
         """Record when the milestone was reached; a time before the press counts as the press."""
@@ -94,14 +94,13 @@ async def run_drill(workloads: Workloads, kind: DrillKind, what: Drilled, *, by:
     by: who runs it, as authenticated at the endpoint. Raises Refused (`drill.unknown`, `drill.inactive`,
     `drill.not_kept`), and Unavailable where the drill could not be set up or recorded: then it does not count.
     """
-    walk = workloads.walk
-    register = walk.drills.register
+    register = workloads.applying.drills.register
     if register is None:
         raise not_kept()
-    stored = walk.authority.registry.documents().get(document_of(what))
-    at = walk.clock.now()
+    stored = workloads.authority.registry.documents().get(document_of(what))
+    at = workloads.recorder.clock.now()
     async with staged(workloads, what) as stage:
-        seen = _Seen(stage=stage, pressed=walk.clock.monotonic())
+        seen = _Seen(stage=stage, pressed=workloads.recorder.clock.monotonic())
         with anyio.move_on_after(SECONDS_MAX) as limit:
             if kind == "trace":
                 await _trace(seen)
@@ -111,7 +110,7 @@ async def run_drill(workloads: Workloads, kind: DrillKind, what: Drilled, *, by:
         shadow = stage.shadow.name
     assert stored is not None  # noqa: S101 - of what is not registered there is no stage
     drill = Drill(
-        id=drill_id(walk.entropy.bytes(ID_BYTES)),
+        id=drill_id(workloads.recorder.entropy.bytes(ID_BYTES)),
         kind=kind,
         what=what,
         definition=definition_of(parse(stored)),
@@ -123,10 +122,10 @@ async def run_drill(workloads: Workloads, kind: DrillKind, what: Drilled, *, by:
         took=tuple(Milestone(name, ms) for name, ms in sorted(seen.took.items())),
     )
     entry = drill_run(
-        drill, sealing=sealing_for(walk.recorder, LOG_SUBJECT), by=pseudonym_of(walk.recorder, by)
+        drill, sealing=sealing_for(workloads.recorder, LOG_SUBJECT), by=pseudonym_of(workloads.recorder, by)
     )
     # 1. On record. After a crash here, the next start finds the drill in the ledger.
-    _, left = await record_entry(walk.recorder, entry)
+    _, left = await record_entry(workloads.recorder, entry)
     # 2. It counts.
     await written(partial(register.put, [drill]))
     if left is not None:
@@ -146,14 +145,14 @@ async def _press(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> Non
         tasks.start_soon(_wait, seen, answers)
         await stage.waiting.wait()
         await stage.in_swing.wait()
-        seen.pressed = stage.walk.clock.monotonic()
+        seen.pressed = stage.recorder.clock.monotonic()
         if asked is not None:
             tasks.start_soon(_until, seen, "approvals_frozen", partial(_is_denied, stage, asked.id))
         if what.kind == "agent":
             tasks.start_soon(_until, seen, "instance_ended", partial(_has_ended, stage))
-        first = stage.walk.recorder.ledger.size
+        first = stage.recorder.ledger.size
         hold = await _pressed(seen, kind, what, by=by)
-        seen.returned = stage.walk.clock.monotonic()
+        seen.returned = stage.recorder.clock.monotonic()
         seen.now("in_force_and_recorded")
         if hold is not None:
             # A revocation prevents new actions; only a hold cuts calls in flight.
@@ -180,17 +179,17 @@ async def _press(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> Non
 async def _pressed(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> Hold | None:
     """Place the hold or revoke. Return the hold, if there is one."""
     stage = seen.stage
-    walk, name = stage.walk, stage.shadow.name
+    name = stage.shadow.name
     if kind == "stop":
         placed = await place_hold(
-            walk.recorder,
-            walk.authority,
-            walk.live,
-            walk.counters.cuts,
+            stage.recorder,
+            stage.planning.authority,
+            stage.live,
+            stage.deciding.counters.cuts,
             HoldTarget(what.kind, name),
             by=by,
             reason=REASON,
-            expires_at=walk.clock.now() + LIFE_SECONDS * 1000,
+            expires_at=stage.recorder.clock.now() + LIFE_SECONDS * 1000,
             source="drill",
             workloads=stage.workloads,
         )
@@ -199,9 +198,9 @@ async def _pressed(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> H
     # A capability cannot be revoked itself, so revoke the mandate that grants it.
     revoked = RevocationTarget("agent", name) if what.kind == "agent" else RevocationTarget("mandate", name)
     await revoke_authority(
-        walk.recorder,
-        walk.authority,
-        walk.live,
+        stage.recorder,
+        stage.planning.authority,
+        stage.live,
         revoked,
         by=by,
         reason=REASON,
@@ -213,7 +212,7 @@ async def _pressed(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> H
 
 async def _go_on(seen: _Seen, refusals: list[Refused | Unverified]) -> None:
     """Act repeatedly, ignoring answers, until refused."""
-    clock = seen.stage.walk.clock
+    clock = seen.stage.recorder.clock
     while not seen.returned or clock.monotonic() - seen.returned < GOES_ON_SECONDS:
         try:
             await seen.stage.act(ANSWERS)
@@ -258,8 +257,8 @@ async def _until(seen: _Seen, milestone: str, holds: Callable[[], bool]) -> None
 
 
 def _is_denied(stage: Stage, approval: ApprovalId) -> bool:
-    found = stage.walk.authority.approvals.find(approval)
-    return found is not None and found.state_at(stage.walk.clock.now()) == "denied"
+    found = stage.planning.authority.approvals.find(approval)
+    return found is not None and found.state_at(stage.recorder.clock.now()) == "denied"
 
 
 def _has_ended(stage: Stage) -> bool:
@@ -272,7 +271,7 @@ async def _accounted(seen: _Seen, pressed_at: int) -> None:
     stage = seen.stage
     name, cut_off = stage.shadow.name, -1
     ends: dict[int, str] = {}
-    for count, stored in enumerate(stage.walk.recorder.ledger.replay(stage.first_entry)):
+    for count, stored in enumerate(stage.recorder.ledger.replay(stage.first_entry)):
         if count % ENTRIES_PER_TURN == 0:
             await anyio.lowlevel.checkpoint()
         leaf = leaf_of(stored)
@@ -288,7 +287,7 @@ async def _accounted(seen: _Seen, pressed_at: int) -> None:
     seen.expect(all(ends.values()), "an action has no end in the ledger")
     late = [index for index, status in ends.items() if index > cut_off >= 0 and status != "not_started"]
     seen.expect(not late, "an action that was decided after the stop took effect")
-    open_still = in_flight_under(stage.walk.recorder, stage.walk.authority, RevocationTarget("agent", name))
+    open_still = in_flight_under(stage.recorder, stage.planning.authority, RevocationTarget("agent", name))
     seen.expect(not open_still, "an action is still in flight")
 
 
@@ -296,11 +295,11 @@ async def _reported(seen: _Seen, hold: Hold, asked: Approval | None) -> None:
     """Check that the report people get is complete and has everything."""
     stage = seen.stage
     report = await report_containment(
-        stage.walk.recorder,
-        stage.walk.authority,
-        stage.walk.live,
-        stage.walk.counters.cuts,
-        stage.walk.limits,
+        stage.recorder,
+        stage.planning.authority,
+        stage.live,
+        stage.deciding.counters.cuts,
+        stage.deciding.asking.limits,
         hold,
         workloads=stage.workloads,
     )
@@ -322,8 +321,8 @@ async def _trace(seen: _Seen) -> None:
     if asked is not None:
         await stage.approve(asked)
         agreed = await stage.act(ASKS)
-    seen.pressed = stage.walk.clock.monotonic()
-    moments = await anyio.to_thread.run_sync(_moments, stage.walk.recorder, stage.first_entry)
+    seen.pressed = stage.recorder.clock.monotonic()
+    moments = await anyio.to_thread.run_sync(_moments, stage.recorder, stage.first_entry)
     for how, answer in (("an action that ran alone", alone), ("an action that a person agreed to", agreed)):
         if answer is None or not answer.action_id:
             seen.faults.append(f"{how} was not done")

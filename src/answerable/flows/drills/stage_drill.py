@@ -39,6 +39,7 @@ from answerable.flows.approval.typed_names import name_wanted
 from answerable.flows.escalation.approval_nonces import give_nonce
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.end_instance import SHADOW_SECONDS_MAX, end_instance
+from answerable.flows.state.drill_desk import Applying, DrillState
 from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
@@ -54,7 +55,8 @@ if TYPE_CHECKING:
     from answerable.core.containment.shadow import Shadow
     from answerable.core.identity.workload.instance import Instance
     from answerable.core.ledger.answer import Answer
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import LiveAccess, Recorder
+    from answerable.flows.state.steps import Deciding, Planning
     from answerable.flows.trust_domain.workloads import Workloads
     from answerable.ports.clock import Clock
     from answerable.ports.ledger import Ledger
@@ -76,11 +78,14 @@ _OK: Final[dict[str, JSONValue]] = {
 
 @dataclass(slots=True, kw_only=True)
 class Stage:
-    """A drill that is set up. walk, workloads: on which the shadow acts. key: the instance's. started_at: start of each
-    effect, monotonic clock. in_swing: set once enough effects happened, or no more will. waiting, let_end: of the call
-    in flight. first_entry: first ledger entry of the drill."""
+    """A drill that is set up. recorder, planning, deciding, live, workloads: on which the shadow acts. key: the
+    instance's. started_at: start of each effect, monotonic clock. in_swing: set once enough effects happened, or no
+    more will. waiting, let_end: of the call in flight. first_entry: first ledger entry of the drill."""
 
-    walk: Walk
+    recorder: Recorder
+    planning: Planning
+    deciding: Deciding
+    live: LiveAccess
     workloads: Workloads
     verifier: CallerVerifier
     shadow: Shadow
@@ -96,7 +101,7 @@ class Stage:
 
     async def act(self, how: str) -> Answer:
         """Perform one action of the shadow, from a message that its instance signs. Raises as the walk does."""
-        body = encode({ARGUMENT: how, "nonce": to_base64url(self.walk.entropy.bytes(_NONCE_BYTES))})
+        body = encode({ARGUMENT: how, "nonce": to_base64url(self.recorder.entropy.bytes(_NONCE_BYTES))})
         message = sign_request(
             SignedRequest(
                 method=b"POST",
@@ -107,8 +112,8 @@ class Stage:
             ),
             algorithm=self.key.algorithm,
             keyid=self.key.public.thumbprint,
-            created=self.walk.clock.now() // 1000,
-            nonce=f"{self.verifier.epoch}.{to_base64url(self.walk.entropy.bytes(_NONCE_BYTES))}",
+            created=self.recorder.clock.now() // 1000,
+            nonce=f"{self.verifier.epoch}.{to_base64url(self.recorder.entropy.bytes(_NONCE_BYTES))}",
             sign=self.key.sign,
         )
         caller = self.verifier.verify(message)
@@ -121,28 +126,30 @@ class Stage:
             reason="a drill",
             message_digest=caller.message_digest,
         )
-        return await govern_action(self.walk, request, caller)
+        return await govern_action(self.recorder, self.planning, self.deciding, self.live, request, caller)
 
     async def approve(self, approval: Approval) -> Approval:
         """Sign and give the yes of the shadow's approver. Raises as `answer_approval`."""
-        now = self.walk.clock.now()
-        nonce, _ = give_nonce(self.walk.asking.openings, self.walk.clock, self.walk.entropy, approval.id)
+        now = self.recorder.clock.now()
+        nonce, _ = give_nonce(
+            self.deciding.asking.openings, self.recorder.clock, self.recorder.entropy, approval.id
+        )
         claims = answer_claims(
             approval,
             nonce=nonce,
             by=PrincipalId(self.shadow.approver),
             verdict="approve",
             comment="a drill",
-            audience=self.walk.recorder.ledger.origin,
+            audience=self.recorder.ledger.origin,
             at=now,
         )
         token = ANSWER.sign(claims, self.approver)
-        typed = name_wanted(self.walk.authority.registry, approval)
+        typed = name_wanted(self.planning.authority.registry, approval)
         return await answer_approval(
-            self.walk.recorder,
-            self.walk.authority,
-            self.walk.asking,
-            self.walk.counters,
+            self.recorder,
+            self.planning.authority,
+            self.deciding.asking,
+            self.deciding.counters,
             approval.id,
             token,
             typed=typed,
@@ -150,7 +157,7 @@ class Stage:
 
     async def tool(self, arguments: dict[str, JSONValue]) -> dict[str, JSONValue]:
         """Run the shadow's only tool. It touches nothing, and returns at once or when `let_end` is set."""
-        self.started_at.append(self.walk.clock.monotonic())
+        self.started_at.append(self.recorder.clock.monotonic())
         if len(self.started_at) >= ACTIONS_BEFORE:
             self.in_swing.set()
         if arguments.get(ARGUMENT) == WAITS:
@@ -163,17 +170,16 @@ class Stage:
 async def staged(workloads: Workloads, what: Drilled) -> AsyncIterator[Stage]:
     """Set up a drill for the duration of the block. Raises Refused (`drill.unknown`, `drill.not_kept`,
     `drill.inactive`), Unavailable, and the exceptions of issuing a mandate and enrolling an instance."""
-    walk = workloads.walk
-    ground = walk.drills.ground
+    ground = workloads.applying.drills.ground
     if ground is None:
         raise not_kept()
-    entropy = walk.entropy
+    entropy = workloads.recorder.entropy
     giver, approver, key = (
         SigningKey(new_private_jwk("ed25519", entropy.bytes(SEED_BYTES["ed25519"]))) for _ in range(3)
     )
     shadow = shadow_of(
         what,
-        walk.authority.registry.documents(),
+        workloads.authority.registry.documents(),
         name=shadow_name(what, entropy.bytes(NAME_BYTES)),
         giver=giver.public,
         approver=approver.public,
@@ -184,27 +190,36 @@ async def staged(workloads: Workloads, what: Drilled) -> AsyncIterator[Stage]:
         return await stages[0].tool(arguments)
 
     name = AgentId(shadow.name)
-    first_entry = walk.recorder.ledger.size
-    apart = ground(walk, shadow, tool)
-    current = apart.authority.registry.current
+    first_entry = workloads.recorder.ledger.size
+    recorder, planning, deciding, live = ground(shadow, tool)
+    registry = planning.authority.registry
+    current = registry.current
     if name not in current.agents or shadow.name not in current.capabilities:
         raise DRILL_INACTIVE()
-    own = replace(workloads, walk=apart)
+    own = _apart(workloads, recorder, planning, deciding, live)
     mandate = instance = None
     try:
         instance = await _enrolled(own, name, key)
         mandate = MandateId(shadow.name)
-        await issue_mandate(apart, _task(apart.recorder.ledger, apart.clock, shadow, giver))
+        await issue_mandate(
+            recorder,
+            planning.authority,
+            deciding.asking,
+            _task(recorder.ledger, recorder.clock, shadow, giver),
+        )
         verifier = CallerVerifier(
-            registry=apart.authority.registry,
-            clock=walk.clock,
+            registry=registry,
+            clock=workloads.recorder.clock,
             entropy=entropy,
             limits=ProofLimits(authorities=frozenset((_AUTHORITY,))),
             instances=own.instances,
             trust=own.trust,
         )
         stage = Stage(
-            walk=apart,
+            recorder=recorder,
+            planning=planning,
+            deciding=deciding,
+            live=live,
             workloads=own,
             verifier=verifier,
             shadow=shadow,
@@ -219,6 +234,22 @@ async def staged(workloads: Workloads, what: Drilled) -> AsyncIterator[Stage]:
     finally:
         with anyio.CancelScope(shield=True):
             await _cleared(own, mandate, instance)
+
+
+def _apart(
+    workloads: Workloads, recorder: Recorder, planning: Planning, deciding: Deciding, live: LiveAccess
+) -> Workloads:
+    """Return the same workloads over the parts of a drill."""
+    return replace(
+        workloads,
+        recorder=recorder,
+        authority=planning.authority,
+        verification=planning.verification,
+        asking=deciding.asking,
+        applying=Applying(
+            policies=deciding.policies, drills=DrillState(), counters=deciding.counters, live=live
+        ),
+    )
 
 
 def not_kept() -> Refused:
@@ -252,9 +283,9 @@ def _task(ledger: Ledger, clock: Clock, shadow: Shadow, giver: SigningKey) -> st
 async def _cleared(workloads: Workloads, mandate: MandateId | None, instance: Instance | None) -> None:
     """Close the shadow's mandate and end its instance. What cannot be ended now expires by itself."""
     with suppress(AnswerableError):
-        if mandate is not None and workloads.walk.authority.mandates.find(mandate) is not None:
+        if mandate is not None and workloads.authority.mandates.find(mandate) is not None:
             await close_mandate(
-                workloads.walk.recorder, workloads.walk.authority, workloads.walk.live, mandate, by=mandate
+                workloads.recorder, workloads.authority, workloads.applying.live, mandate, by=mandate
             )
     with suppress(AnswerableError):
         if instance is not None:

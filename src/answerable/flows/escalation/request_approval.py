@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from anyio import Event
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.runs import Run
     from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.steps import Deciding
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.entropy import Entropy
     from answerable.ports.ledger import Ledger
@@ -50,7 +51,14 @@ cancellation."""
 
 
 async def request_approval(
-    walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis, preview: Preview
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    deciding: Deciding,
+    verified: VerifiedRequest,
+    decision: Decision,
+    *,
+    at: UnixMillis,
+    preview: Preview,
 ) -> Approval:
     """Return the approval that this action waits for: the one of the same agent, mandate and digest, or a new one.
 
@@ -60,70 +68,62 @@ async def request_approval(
     when people are asked too often, `preview.deferred` for an action that only previews a card; and Unavailable.
     preview: called for each new question, for the additional lines of its card.
     """
-    mandate, asking = verified.mandate, walk.asking.under_way.asking
+    mandate, asking = verified.mandate, deciding.asking
+    asked = asking.under_way.asking
+    counters, policies = deciding.counters, deciding.policies
+    refused = partial(
+        refuse_action, recorder, authority, counters, policies, verified.request, verified.caller
+    )
     if verified.request.preview_of:
         # Nobody is asked about an action that would only tell them what they are asked about.
         no = no_from(PREVIEW_DEFERRED(), verified)
-        raise await refuse_action(
-            walk.recorder, walk.authority, walk.counters, walk.policies, verified.request, verified.caller, no
-        )
+        raise await refused(no)
     key = (verified.caller.agent, mandate.id, verified.request.action.digest)
     # Of several concurrent requests for the same action one records it; the others wait and find its approval.
-    while (first := asking.get(key)) is not None:
+    while (first := asked.get(key)) is not None:
         await first.wait()
     noted: tuple[str, ...] = ()
     stale: tuple[Approval, tuple[str, ...]] | None = None
-    waiting = walk.authority.approvals.matching(*key, at)
+    waiting = authority.approvals.matching(*key, at)
     if waiting is not None:
         other = card_mismatch(waiting, verified, decision)
-        if not other and lost_its_yes(walk.authority, walk.asking, waiting, at):
+        if not other and lost_its_yes(authority, asking, waiting, at):
             # A person who said yes left, or is no longer a deputy: other people must be asked.
             other = ("whose yes counts",)
         if not other:
             return waiting
         stale = (waiting, other)
         noted = (f"asked before, as {waiting.id}: since then {' and '.join(other)} changed",)
-    said_no = walk.authority.approvals.denied(*key, at) if waiting is None else None
+    said_no = authority.approvals.denied(*key, at) if waiting is None else None
     if said_no is not None and not {*card_mismatch(said_no, verified, decision)} - {ASKED_FOR}:
         # People are asked once: a repeated request gets their answer, also if a wider request was narrowed to the same
         # action.
         no = no_from(told_no(said_no), verified)
-        raise await refuse_action(
-            walk.recorder, walk.authority, walk.counters, walk.policies, verified.request, verified.caller, no
-        )
-    refused = too_many(
-        walk.authority.approvals,
-        walk.asking.under_way,
-        walk.limits,
+        raise await refused(no)
+    fault = too_many(
+        authority.approvals,
+        asking.under_way,
+        asking.limits,
         verified,
         decision,
         at=at,
         ends=stale[0].id if stale else None,
     )
-    if refused is not None:
-        raise await refuse_action(
-            walk.recorder,
-            walk.authority,
-            walk.counters,
-            walk.policies,
-            verified.request,
-            verified.caller,
-            no_from(refused, verified),
-        )
-    asking[key] = done = Event()
+    if fault is not None:
+        raise await refused(no_from(fault, verified))
+    asked[key] = done = Event()
     try:
         if stale is not None:
-            await void(walk.recorder, walk.authority.approvals, walk.asking.under_way, *stale)
-        noted = (*noted, *proposed_before(walk.authority.approvals, verified, at))
+            await void(recorder, authority.approvals, asking.under_way, *stale)
+        noted = (*noted, *proposed_before(authority.approvals, verified, at))
         approval = await ask_people(
-            walk.recorder, walk.authority, walk.asking, verified, decision, at=at, noted=noted,
-            preview=preview,
-        )  # fmt: skip
-        if walk.limits.canaries_per_day:
-            walk.asking.canaries.patterns.append((at, verified))
+            recorder, authority, asking, verified, decision, at=at, noted=noted, preview=preview
+        )
+        if asking.limits.canaries_per_day:
+            asking.canaries.patterns.append((at, verified))
         return approval
     finally:
-        del asking[key]
+        del asked[key]
         done.set()
 
 

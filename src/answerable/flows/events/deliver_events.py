@@ -77,7 +77,7 @@ async def deliver_events(desk: EventState, identity: str) -> int:
     stream = await in_register(desk.register.find, identity)
     if stream is None or not desk.may_hear(stream):
         return 0
-    now = desk.walk.clock.now()
+    now = desk.recorder.clock.now()
     queue = await in_register(desk.register.queue, identity)
     open_now = stream.status == "enabled" and queue.waiting > 0
     # If the clock was set back, wait no longer than the longest pause.
@@ -90,7 +90,7 @@ async def deliver_events(desk: EventState, identity: str) -> int:
     if not await in_register(desk.register.claim, identity, now=now, until=claim):
         return 0
     attempts, taken = queue.attempts, 0
-    ends = desk.walk.clock.monotonic() + desk.limits.answer_seconds_max
+    ends = desk.recorder.clock.monotonic() + desk.limits.answer_seconds_max
     try:
         # 2. An update about the stream itself is sent before the stream stops.
         if stream.update and await _send_update(desk, stream) != "taken":
@@ -100,7 +100,7 @@ async def deliver_events(desk: EventState, identity: str) -> int:
             attempts = 0
             return 0
         for one in await in_register(desk.register.waiting, identity, count_max=AT_A_TIME):
-            if taken and desk.walk.clock.monotonic() >= ends:
+            if taken and desk.recorder.clock.monotonic() >= ends:
                 break
             sent = await _send(desk, stream, one)
             if sent != "taken":
@@ -116,7 +116,7 @@ async def deliver_events(desk: EventState, identity: str) -> int:
         pause = _pause(attempts, desk.limits.retry_seconds_max) if attempts else 0
         with anyio.CancelScope(shield=True):
             await in_register(
-                desk.register.release, identity, attempts=attempts, next_at=desk.walk.clock.now() + pause
+                desk.register.release, identity, attempts=attempts, next_at=desk.recorder.clock.now() + pause
             )
     return taken
 
@@ -157,7 +157,7 @@ async def set_aside(desk: EventState, stream: str, refused: dict[str, str]) -> N
 async def _send_update(desk: EventState, stream: EventStream) -> Sent:
     """Send the receiver a change of the stream made by this server: its status, or for a webhook the number of events
     left out."""
-    now = desk.walk.clock.now()
+    now = desk.recorder.clock.now()
     if stream.method == "webhook":
         queue = await in_register(desk.register.queue, stream.id)
         body = left_out_event(
@@ -206,7 +206,7 @@ async def _push(desk: EventState, stream: EventStream, token: str) -> tuple[Post
 
 async def _to_webhook(desk: EventState, stream: EventStream, body: bytes, identity: str) -> Sent:
     secret = desk.webhooks[stream.receiver]
-    headers = signed_headers(body, identity=identity, at=desk.walk.clock.now(), secret=secret)
+    headers = signed_headers(body, identity=identity, at=desk.recorder.clock.now(), secret=secret)
     try:
         answer = await desk.post.post(stream.endpoint, headers, body)
     except Unavailable as error:

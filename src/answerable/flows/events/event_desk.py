@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.keys.event_key import EventKey
     from answerable.core.incident.event_stream import EventStream
     from answerable.errors import AnswerableError
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
     from answerable.ports.event_post import EventPost
     from answerable.ports.event_register import EventRegister
 
@@ -58,7 +58,8 @@ class EventState:
     fault: why nothing can be sent; None where it can.
     """
 
-    walk: Walk
+    recorder: Recorder
+    authority: AuthorityRegisters
     register: EventRegister
     post: EventPost
     issuer: Callable[[], str]
@@ -90,10 +91,7 @@ class EventState:
         allowed = self.receivers.get(stream.receiver)
         if allowed is None or (stream.method == "push" and stream.endpoint not in allowed):
             return False
-        return (
-            self.walk.authority.revocations.find(agent_names(self.walk.authority, AgentId(stream.receiver)))
-            is None
-        )
+        return self.authority.revocations.find(agent_names(self.authority, AgentId(stream.receiver))) is None
 
     def signed(self, stream: EventStream, content: Mapping[str, JSONValue], *, identity: str, at: int) -> str:
         """Return one Security Event Token for one receiver. Raises Broken (`event_stream.key`)."""

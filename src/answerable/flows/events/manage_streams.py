@@ -52,11 +52,9 @@ async def create_stream(
 ) -> dict[str, JSONValue]:
     """Create a stream. Raises Malformed (`event_stream.*`), Refused (`event_stream.receiver`, `event_stream.count`)."""
     allowed = _endpoints(desk, receiver)
-    identity = desk.walk.entropy.token()
-    log = desk.walk.recorder.ledger.origin
-    fresh = EventStream(
-        id=identity, receiver=receiver, method="poll", since={log: desk.walk.recorder.ledger.size}
-    )
+    identity = desk.recorder.entropy.token()
+    log = desk.recorder.ledger.origin
+    fresh = EventStream(id=identity, receiver=receiver, method="poll", since={log: desk.recorder.ledger.size})
     wanted = configured(fresh, sent, endpoints=allowed, ours={}, whole=True)
     # Counting and storing wait for threads: another creation between them would count the same streams.
     async with desk.creating:
@@ -168,7 +166,7 @@ async def verify_stream(desk: EventState, receiver: str, sent: Mapping[str, JSON
     state = sent.get("state")
     if state is not None and (not isinstance(state, str) or len(state) > STATE_CHARS_MAX):
         raise EVENT_STREAM_MEMBER(f"`state` must be text of at most {STATE_CHARS_MAX} characters")
-    now = desk.walk.clock.now()
+    now = desk.recorder.clock.now()
 
     def change(stream: EventStream) -> EventStream:
         if 0 <= now - stream.verified_at < VERIFY_SECONDS_MIN * 1000:
@@ -181,7 +179,7 @@ async def verify_stream(desk: EventState, receiver: str, sent: Mapping[str, JSON
     if (await in_register(desk.register.queue, found.id)).waiting >= desk.limits.waiting_max:
         raise EVENT_STREAM_FULL()
     content = stream_event(VERIFICATION, found.id, {"state": state} if state is not None else {})
-    event = Waiting(stream=found.id, id=desk.walk.entropy.token(), at=now, body=encode(content))
+    event = Waiting(stream=found.id, id=desk.recorder.entropy.token(), at=now, body=encode(content))
     await in_register(desk.register.add, [event], waiting_max=desk.limits.waiting_max)
     desk.tell()
 
@@ -226,16 +224,15 @@ async def _recorded(
 ) -> BaseException | None:
     """Record the change; return the cancellation where the caller left. Raises Refused (`event_stream.too_often`) and
     Unavailable (`ledger.*`)."""
-    walk = desk.walk
-    sealing = sealing_for(walk.recorder, agent_subject(stream.receiver))
-    entry = stream_changed(stream, change, at=walk.clock.now(), sealing=sealing, subject=subject)
+    sealing = sealing_for(desk.recorder, agent_subject(stream.receiver))
+    entry = stream_changed(stream, change, at=desk.recorder.clock.now(), sealing=sealing, subject=subject)
     if change != "removed":
         _count(desk, stream.receiver, len(entry.leaf) + len(entry.attachment))
-    return (await record_entry(walk.recorder, entry))[1]
+    return (await record_entry(desk.recorder, entry))[1]
 
 
 def _count(desk: EventState, receiver: str, size: int) -> None:
-    now = desk.walk.clock.monotonic()
+    now = desk.recorder.clock.monotonic()
     since, before = desk.recorded.get(receiver, (now, 0))
     if now - since >= RECORDED_SECONDS:
         since, before = now, 0

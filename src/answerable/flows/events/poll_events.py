@@ -114,7 +114,7 @@ async def _acknowledged(desk: EventState, identity: str, poll: Poll) -> None:
 async def _given(desk: EventState, stream: EventStream, count_max: int) -> dict[str, JSONValue]:
     sets: dict[str, JSONValue] = {}
     if stream.update:
-        at = desk.walk.clock.now()
+        at = desk.recorder.clock.now()
         sets[stream.update] = desk.signed(stream, update_of(stream), identity=stream.update, at=at)
     more = False
     if stream.status == "enabled":

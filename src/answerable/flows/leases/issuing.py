@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from answerable.errors import Refused, Unavailable
+from answerable.errors import Refused, Unavailable, shown
+from answerable.errors.codes.leases import LEASE_ENDED
 
 if TYPE_CHECKING:
     from answerable.core.lease.credential import Credential
+    from answerable.core.lease.name import LeaseName
     from answerable.errors import AnswerableError
+
+
+def lease_ended(name: LeaseName) -> Unavailable:
+    """Return the error of an action whose lease has ended before it: the gateway did not know of that yet."""
+    return LEASE_ENDED(
+        f"lease {shown(name)} has ended: nothing was done, and another call gets another lease"
+    )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -18,14 +18,14 @@ from answerable.core.lease.lease import Lease
 from answerable.errors import AnswerableError, Refused, Unavailable, shown
 from answerable.errors.codes.leases import (
     LEASE_BOUNDARY,
-    LEASE_ENDED,
+    LEASE_ENDED_REFUSED,
     LEASE_OTHER,
     LEASE_SCOPE,
     LEASE_TARGET,
     WARRANT_LATE,
     WARRANT_SPENT,
 )
-from answerable.flows.leases.issuing import Issuing
+from answerable.flows.leases.issuing import Issuing, lease_ended
 from answerable.flows.leases.revoke_lease import begin, schedule, told
 from answerable.flows.state.target_calls import calling, other_than, place_of
 from answerable.ports.lease_register import Redemption
@@ -49,9 +49,9 @@ async def lease_credential(
     """Mint the credential of one warrant, or reuse that of its task window.
 
     Actions of one window that come while its credential is minted wait for it until their deadlines, and share a
-    failure. Raises Unverified (`warrant.late`), Refused (`lease.scope`, `lease.boundary`, `lease.ended`, `lease.other`:
-    nothing was done), Broken (`warrant.spent`) and Unavailable with effect `none`: then the warrant may be spent, and
-    whatever may be live is being ended.
+    failure. Raises Unverified (`warrant.late`), Refused (`lease.scope`, `lease.boundary`, `lease.other`, and
+    `lease.ended` of one that has expired: nothing was done), Broken (`warrant.spent`) and Unavailable with effect
+    `none`, `lease.ended` of one that was ended: then the warrant may be spent, and whatever may be live is being ended.
     """
     try:
         return await _leased(desk, target, warrant)
@@ -76,7 +76,7 @@ async def _leased(desk: BrokerState, target: DeskTarget, warrant: SignedWarrant)
             f"{warrant.tier}"
         )
     if now >= terms.expires_at:
-        raise LEASE_ENDED("the lease has expired")
+        raise LEASE_ENDED_REFUSED()
     known = desk.open.get(terms.name)
     if known is not None:
         return await _of_window(desk, target, known, warrant)
@@ -94,7 +94,7 @@ async def _leased(desk: BrokerState, target: DeskTarget, warrant: SignedWarrant)
         raise
     credential, known = issuing.credential, desk.open.get(lease.name)
     if credential is None or known is None or lease.name in desk.ending:
-        raise LEASE_ENDED(f"lease {shown(lease.name)} has ended")
+        raise lease_ended(lease.name)
     return known, credential
 
 
@@ -138,7 +138,7 @@ async def _open(
     await desk.writer.put(lease)
     told(desk)
     if lease.name in desk.ending:
-        raise LEASE_ENDED(f"lease {shown(lease.name)} was ended while its credential was issued")
+        raise lease_ended(lease.name)
     issuing.credential = credential
     if lease.window == "task":
         desk.credentials[lease.name] = credential
@@ -150,11 +150,23 @@ async def _of_window(
     """Return the lease of this task window for another action. Waits for a lease that is being issued."""
     terms = warrant.lease
     same = (
-        terms.window, terms.target, terms.scope.hex, warrant.mandate, warrant.agent, warrant.capability, warrant.log,
-    )  # fmt: skip
+        terms.window,
+        terms.target,
+        terms.scope.hex,
+        warrant.mandate,
+        warrant.agent,
+        warrant.capability,
+        warrant.log,
+    )
     if lease.window != "task" or same != (
-        lease.window, lease.target, lease.scope, lease.mandate, lease.agent, lease.capability, lease.log,
-    ):  # fmt: skip
+        lease.window,
+        lease.target,
+        lease.scope,
+        lease.mandate,
+        lease.agent,
+        lease.capability,
+        lease.log,
+    ):
         # A copy of the warrant that opened this lease also gets here: it is spent, and no other action's.
         if lease.log == warrant.log and lease.intent == warrant.intent:
             raise WARRANT_SPENT()
@@ -194,16 +206,16 @@ async def _issued(desk: BrokerState, issuing: Issuing, warrant: SignedWarrant) -
 
 
 def _usable(desk: BrokerState, name: LeaseName) -> tuple[Lease, Credential]:
-    """Return the lease and credential as they are now. Raises Refused (`lease.ended`)."""
+    """Return the lease and credential as they are now. Raises Unavailable (`lease.ended`)."""
     lease, credential = desk.open.get(name), desk.credentials.get(name)
     if lease is None or credential is None or not lease.is_usable(desk.clock.now()) or name in desk.ending:
-        raise LEASE_ENDED(f"lease {shown(name)} has ended")
+        raise lease_ended(name)
     return lease, credential
 
 
 async def _renew(desk: BrokerState, target: DeskTarget, lease: Lease, expires_at: UnixMillis) -> None:
     """Extend the lease of a task that continues. If the target cannot renew, the lease ends at its time. Raises
-    Refused, Unavailable."""
+    Unavailable."""
     try:
         with anyio.fail_after(desk.limits.issue_seconds_max), calling(target.by, port=PORT, effect="none"):
             await target.issuer.renew(lease.name, expires_at)
@@ -211,7 +223,7 @@ async def _renew(desk: BrokerState, target: DeskTarget, lease: Lease, expires_at
         if refused.code == "lease.renewal":
             return
         begin(desk, [lease.name], why="the target does not know it any more")
-        raise LEASE_ENDED(f"lease {shown(lease.name)} has ended") from None
+        raise lease_ended(lease.name) from None
     except TimeoutError:
         raise LEASE_TARGET("the target did not renew the credential in time") from None
     lease, _ = _usable(desk, lease.name)
@@ -237,7 +249,7 @@ async def _redeem(desk: BrokerState, warrant: SignedWarrant, lease: Lease | None
     if taken == "spent":
         raise WARRANT_SPENT()
     if taken == "name_used":
-        raise LEASE_ENDED("the lease name was used before")
+        raise lease_ended(warrant.lease.name)
 
 
 async def _minted(desk: BrokerState, target: DeskTarget, lease: Lease, warrant: SignedWarrant) -> Credential:

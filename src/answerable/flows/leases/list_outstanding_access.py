@@ -54,14 +54,18 @@ async def outstanding_of_instance(workloads: Workloads, instance: str) -> Outsta
 
 async def outstanding_of(workloads: Workloads, is_meant: Callable[[str], bool]) -> Outstanding:
     """Return the outstanding SVIDs of the instances whose name is_meant accepts, from the ledger."""
-    walk, issued, now = workloads.walk, workloads.issued, workloads.walk.clock.now()
-    await issued.read(walk.recorder.ledger, now)
+    recorder, issued, now = workloads.recorder, workloads.issued, workloads.recorder.clock.now()
+    await issued.read(recorder.ledger, now)
     found = [one for one in issued.kept if one.expires_at > now and is_meant(one.instance)]
     found.sort(key=lambda one: one.expires_at, reverse=True)
     last: dict[str, int] = {}
     for one in found:
         last.setdefault(one.kind, one.expires_at)
-    is_all = walk.live.link is None and issued.is_all(walk.recorder.ledger, now) and len(found) <= SVIDS_MAX
+    is_all = (
+        workloads.applying.live.link is None
+        and issued.is_all(recorder.ledger, now)
+        and len(found) <= SVIDS_MAX
+    )
     return Outstanding(svids=tuple(found[:SVIDS_MAX]), is_all=is_all, last=last)
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from answerable.errors import AnswerableError, Unavailable, shown
-from answerable.errors.codes.leases import LEASE_ENDED
+from answerable.errors import AnswerableError, Unavailable
+from answerable.flows.leases.issuing import lease_ended
 from answerable.flows.leases.lease_desk import NO_TARGET
 from answerable.flows.state.target_calls import calling, place_of
 from answerable.ports.credential_issuer import PORT as ISSUER
@@ -62,7 +62,7 @@ def begin(desk: BrokerState, names: Iterable[LeaseName], *, why: str) -> None:
         desk.credentials.pop(name, None)
         issuing = desk.issuing.get(name)
         if issuing is not None:
-            issuing.fail(LEASE_ENDED(f"lease {shown(name)} was ended while its credential was issued"))
+            issuing.fail(lease_ended(name))
         turns = desk.turns.get(name)
         if turns is not None:
             turns.end()

@@ -29,8 +29,9 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Stray(NamedTuple):
-    """An account of this product that a target has and that is no open lease. is_known: whether it was a lease once;
-    then it is removed. One that never was may belong to another deployment at the same target, and is only reported."""
+    """An account of this product that a target has and that nothing explains: no open lease, nor one whose end told
+    that it works for some time still. is_known: whether it was a lease once; then it is removed. One that never was may
+    belong to another deployment at the same target, and is only reported."""
 
     target: str
     name: LeaseName
@@ -77,7 +78,7 @@ def _end_if_due(desk: BrokerState, name: LeaseName) -> None:
 
 
 async def find_strays(desk: BrokerState) -> tuple[list[Stray], dict[str, str]]:
-    """Return the accounts at targets that are no open leases, and by target why some could not be queried.
+    """Return the accounts at targets that nothing explains, and by target why some could not be queried.
 
     Accounts that were leases of this broker are removed at once.
     """
@@ -95,6 +96,8 @@ async def find_strays(desk: BrokerState) -> tuple[list[Stray], dict[str, str]]:
         for name in live:
             if name not in desk.open:
                 known = await to_thread.run_sync(desk.register.get, name)
+                if known is not None and known.live_until > desk.clock.now():
+                    continue
                 strays.append(Stray(target, name, known is not None))
                 if known is not None:
                     await _take_away(desk, known, faults)

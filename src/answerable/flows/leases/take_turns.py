@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from answerable.errors import shown
-from answerable.errors.codes.leases import LEASE_ENDED, WARRANT_LATE
-from answerable.flows.leases.issuing import Turns
+from answerable.errors.codes.leases import WARRANT_LATE
+from answerable.flows.leases.issuing import Turns, lease_ended
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 async def turn_of(desk: BrokerState, target: DeskTarget, warrant: SignedWarrant) -> AsyncIterator[None]:
     """Hold one session of the warrant's lease, after waiting for it until the warrant's deadline at most.
 
-    Raises Unverified (`warrant.late`) and Refused (`lease.ended`): nothing was done.
+    Raises Unverified (`warrant.late`) and Unavailable (`lease.ended`): nothing was done.
     """
     name = warrant.lease.name
     if not target.sessions_max or warrant.lease.window != "task":
@@ -53,4 +52,4 @@ async def _taken(desk: BrokerState, turns: Turns, warrant: SignedWarrant) -> Non
             turns.waiting.discard(scope)
     if late.cancelled_caught:
         raise WARRANT_LATE()
-    raise LEASE_ENDED(f"lease {shown(warrant.lease.name)} has ended")
+    raise lease_ended(warrant.lease.name)

@@ -57,8 +57,7 @@ async def announce(
 
 async def announce_new(desk: EventState) -> None:
     """Announce the new entries of this process's log, in one round. Raises Unavailable (`register.*`)."""
-    walk = desk.walk
-    log, size = walk.recorder.ledger.origin, walk.recorder.ledger.size
+    log, size = desk.recorder.ledger.origin, desk.recorder.ledger.size
     streams = await in_register(desk.register.streams)
     if desk.read_to is None:
         start, first = await _beginning(desk, streams, log, size), size
@@ -91,7 +90,7 @@ async def announce_always(desk: EventState, *, seconds: float = ROUND_SECONDS) -
     troubled = False
     while True:
         try:
-            if desk.read_to != desk.walk.recorder.ledger.size:
+            if desk.read_to != desk.recorder.ledger.size:
                 await announce_new(desk)
             troubled = False
         except AnswerableError as error:
@@ -111,10 +110,9 @@ async def _beginning(desk: EventState, streams: Sequence[EventStream], log: str,
 
 
 def _read(desk: EventState, start: int, size: int) -> tuple[list[Announcement], int]:
-    walk = desk.walk
     found: list[Announcement] = []
-    for stored in islice(walk.recorder.ledger.replay(start), min(ENTRIES_AT_A_TIME, size - start)):
-        found += announcements_in(stored, walk.recorder.ledger.origin, walk.recorder.subject_keys.find)
+    for stored in islice(desk.recorder.ledger.replay(start), min(ENTRIES_AT_A_TIME, size - start)):
+        found += announcements_in(stored, desk.recorder.ledger.origin, desk.recorder.subject_keys.find)
         start = stored.index + 1
     return found, start
 

@@ -96,6 +96,7 @@ class Selection:
         self._of_approvals: dict[str, list[int]] = {}
         self._of_duties: dict[str, list[int]] = {}
         self._of_workflows: dict[str, int] = {}
+        self._leases: set[JSONValue] = set()
         self._change = -1
         self._of_people: dict[str, list[int]] = {}
         self._stated: dict[StatedName, int] = {}
@@ -116,6 +117,9 @@ class Selection:
             self._keys.take(stored)
         if stored.index in self.indexes or (self.needs_all and self._is_about(stored)):
             self.chosen[stored.index] = stored
+            if stored.tag == Tag.INTENT and self.needs_all:
+                # The entries of its lease come later.
+                self._leases.add(leaf_of(stored).get("lease"))
         elif self.action and stored.tag in _APPROVALS:
             # The entry of the action that the approval was requested for comes later.
             self._of_approvals.setdefault(str(leaf_of(stored).get("approval")), []).append(stored.index)
@@ -192,6 +196,8 @@ class Selection:
         leaf = leaf_of(stored)
         if stored.tag in _ENDS:
             return leaf.get("intent") in self.chosen
+        if stored.tag == Tag.LEASE and leaf.get("lease") in self._leases:
+            return True
         if self.mandate and leaf.get("mandate") == self.mandate:
             return True
         if self.mandate and stored.tag == Tag.CITED:

@@ -36,10 +36,9 @@ async def attested_workflow(workloads: Workloads, channel: Channel | None) -> Wo
     `workflow.is_agent`, `workflow.key_taken`, and as `standing_workflow`), Unavailable (`process.*`).
     """
     selectors = await _shown_by(workloads, channel)
-    walk = workloads.walk
     matching = [
         one
-        for one in walk.authority.registry.current.workflows.values()
+        for one in workloads.authority.registry.current.workflows.values()
         if any(selectors.issuperset(chosen) for chosen in one.attestation)
     ]
     if not matching:
@@ -49,7 +48,7 @@ async def attested_workflow(workloads: Workloads, channel: Channel | None) -> Wo
         raise WORKFLOW_AMBIGUOUS(f"the measured process matches several workflows: {names}")
     if _fits_an_agent(workloads, selectors):
         raise WORKFLOW_IS_AGENT("the measured process is an agent, and an agent may not answer approvals")
-    workflow = standing_workflow(walk.authority, matching[0].name)
+    workflow = standing_workflow(workloads.authority, matching[0].name)
     for key in workflow.keys:
         if workloads.instances.by_key(key.thumbprint) is not None:
             raise WORKFLOW_KEY_TAKEN(
@@ -80,7 +79,7 @@ def _spiffe_shown(workloads: Workloads, channel: Channel) -> tuple[str, ...]:
         return workloads.trust.bundle(domain)
 
     try:
-        svid = verified_x509_svid(channel.certificates, bundle_of=foreign, now=workloads.walk.clock.now())
+        svid = verified_x509_svid(channel.certificates, bundle_of=foreign, now=workloads.recorder.clock.now())
     except (Malformed, Unverified):
         return ()
     return spiffe_selectors(svid.id)

@@ -269,8 +269,11 @@ class _Asking:
         if not capability.destination.type:
             found = classed(parts.destinations, capability, ())
             context["destination"] = {
-                "class": found.worst, "classes": [*found.classes], "names": [], "type": ""
-            }  # fmt: skip
+                "class": found.worst,
+                "classes": [*found.classes],
+                "names": [],
+                "type": "",
+            }
         context["capability"] = {**moment.tool} if not isinstance(moment.tool, Refused) else {}
         context["now"] = moment.at
         context["windows"] = dict(windows_at(parts.windows, moment.at))

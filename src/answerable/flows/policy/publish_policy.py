@@ -44,10 +44,9 @@ if TYPE_CHECKING:
     from answerable.core.ledger.records_keys import KeyFile
     from answerable.core.registry.policy_sets.publication import PublicationStep, SignedStep
     from answerable.flows.registry.apply_registry import Applied, RegistryChange
-    from answerable.flows.state.drill_desk import DrillState
-    from answerable.flows.state.parts import AuthorityRegisters, InProgress, Recorder
+    from answerable.flows.state.drill_desk import Applying, DrillState
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, InProgress, Recorder
     from answerable.flows.state.policy_desk import PolicyState
-    from answerable.flows.state.walk import Walk
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.clock import Clock
     from answerable.ports.registry_store import RegistryStore
@@ -58,7 +57,15 @@ ATTACHED_LIMITS: Final = Limits(size_bytes_max=262_144, depth_max=8)
 
 
 async def propose_policy(
-    walk: Walk, token: str, documents: Sequence[JSONValue], *, removed: Sequence[str] = (), attached: str = ""
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    applying: Applying,
+    token: str,
+    documents: Sequence[JSONValue],
+    *,
+    removed: Sequence[str] = (),
+    attached: str = "",
 ) -> Proposal:
     """Record a signed proposal. `documents`: new or changed policy sets. `removed`: names of sets to remove.
 
@@ -68,11 +75,9 @@ async def propose_policy(
     not come into force; Refused (`publication.changed`, `publication.nothing`, `publication.too_many`, `revoked.*`,
     `held.*`); Unavailable.
     """
-    records = records_of(walk.policies)
-    async with walk.asking.under_way.applying:
-        signed, signed_with = await _verified(
-            walk.recorder, walk.authority, walk.asking.under_way, token, "propose"
-        )
+    records = records_of(applying.policies)
+    async with asking.under_way.applying:
+        signed, signed_with = await _verified(recorder, authority, asking.under_way, token, "propose")
         if signed.attached != (sha256(attached.encode()).hexdigest() if attached else ""):
             raise PUBLICATION_MALFORMED("the attachment is not the one that was signed")
         given = parse(attached.encode(), limits=ATTACHED_LIMITS) if attached else {}
@@ -80,11 +85,17 @@ async def propose_policy(
             raise PUBLICATION_MALFORMED("the attachment is no JSON object")
         said = encode(given)
         plan = await _planned(
-            walk.authority.registry, walk.policies, walk.drills, walk.limits, walk.clock, documents, removed
+            authority.registry,
+            applying.policies,
+            applying.drills,
+            asking.limits,
+            recorder.clock,
+            documents,
+            removed,
         )
         require_protection(plan.applied)
-        proposal = _proposal(walk.authority.registry, walk.clock, signed, plan, attached=said)
-        _forget_stale(walk.authority.registry, walk.policies)
+        proposal = _proposal(authority.registry, recorder.clock, signed, plan, attached=said)
+        _forget_stale(authority.registry, applying.policies)
         waiting = records.all("proposal")
         if any(one.id == proposal.id for one in waiting):
             return proposal
@@ -100,13 +111,13 @@ async def propose_policy(
         author = PrincipalId(proposal.by)
         entry = policy_proposed(
             proposal,
-            sealing=sealing_for(walk.recorder, principal_subject(author)),
-            author=pseudonym_of(walk.recorder, author),
+            sealing=sealing_for(recorder, principal_subject(author)),
+            author=pseudonym_of(recorder, author),
             changes=encode(changes),
             attached=said,
             key_file=signed_with,
         )
-        _, left = await record_entry(walk.recorder, entry)
+        _, left = await record_entry(recorder, entry)
         # 2. The proposal waits.
         body = msgspec.json.encode(proposal)
         records.put(PolicyRecord(kind="proposal", id=proposal.id, at=proposal.at, body=body))
@@ -115,33 +126,38 @@ async def propose_policy(
     return proposal
 
 
-async def publish_policy(walk: Walk, name: str, token: str) -> Applied:
+async def publish_policy(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    applying: Applying,
+    name: str,
+    token: str,
+) -> Applied:
     """Put a proposal into force on another person's signature.
 
     Raises as `verified_step`; Unverified (`publication.other`) for a signature to something else; Refused
     (`publication.unknown`, `publication.group`, `publication.own`, `publication.superseded`); Unavailable.
     """
-    records = records_of(walk.policies)
-    async with walk.asking.under_way.applying:
-        proposal = found_proposal(walk.policies, name)
-        signed, signed_with = await _verified(
-            walk.recorder, walk.authority, walk.asking.under_way, token, "publish"
-        )
-        if (unsigned := signer_fault(walk.authority, proposal.by, proposal.key)) is not None:
+    records = records_of(applying.policies)
+    async with asking.under_way.applying:
+        proposal = found_proposal(applying.policies, name)
+        signed, signed_with = await _verified(recorder, authority, asking.under_way, token, "publish")
+        if (unsigned := signer_fault(authority, proposal.by, proposal.key)) is not None:
             raise unsigned
         _require_same(signed, before=proposal.before, after=proposal.after, proposal=proposal.id)
-        current = walk.authority.registry.current
-        fault = publisher_fault(signed, group=walk.policies.publishers, current=current) or own_fault(
+        current = authority.registry.current
+        fault = publisher_fault(signed, group=applying.policies.publishers, current=current) or own_fault(
             signed, author=PrincipalId(proposal.by), key=proposal.key, current=current
         )
         if fault is not None:
             raise fault
         plan = await _planned_whole(
-            walk.authority.registry,
-            walk.policies,
-            walk.drills,
-            walk.limits,
-            walk.clock,
+            authority.registry,
+            applying.policies,
+            applying.drills,
+            asking.limits,
+            recorder.clock,
             proposal.documents,
             before=proposal.before,
         )
@@ -149,46 +165,55 @@ async def publish_policy(walk: Walk, name: str, token: str) -> Applied:
         require_protection(plan.applied)
         published = Published(
             how="two_people",
-            author=pseudonym_of(walk.recorder, proposal.by),
+            author=pseudonym_of(recorder, proposal.by),
             proposal=proposal.id,
             step=signed.token,
             key_file=signed_with,
         )
-        applied = await put_into_force(walk, plan, by=signed.by, published=published)
+        applied = await put_into_force(
+            recorder, authority, asking, applying, plan, by=signed.by, published=published
+        )
         # After a crash before this line the proposal changes sets no longer in force, and is removed as stale.
         records.remove("proposal", proposal.id)
     return applied
 
 
-async def rollback_policy(walk: Walk, name: str, token: str) -> Applied:
+async def rollback_policy(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    applying: Applying,
+    name: str,
+    token: str,
+) -> Applied:
     """Put earlier policy sets into force again, on one signature.
 
     `name`: as `kept_set` takes it. Raises as `verified_step` and `kept_set`; Unverified (`publication.other`); Refused
     (`publication.group`); Unavailable.
     """
-    async with walk.asking.under_way.applying:
-        kept = kept_set(walk.authority.registry, walk.policies, name)
-        signed, signed_with = await _verified(
-            walk.recorder, walk.authority, walk.asking.under_way, token, "rollback"
-        )
-        before = documents_digest(policy_documents(walk.authority.registry.documents()))
+    async with asking.under_way.applying:
+        kept = kept_set(authority.registry, applying.policies, name)
+        signed, signed_with = await _verified(recorder, authority, asking.under_way, token, "rollback")
+        before = documents_digest(policy_documents(authority.registry.documents()))
         _require_same(signed, before=before, after=kept.digest, proposal="")
         fault = publisher_fault(
-            signed, group=walk.policies.publishers, current=walk.authority.registry.current
+            signed, group=applying.policies.publishers, current=authority.registry.current
         )
         if fault is not None:
             raise fault
         plan = await _planned_whole(
-            walk.authority.registry,
-            walk.policies,
-            walk.drills,
-            walk.limits,
-            walk.clock,
+            authority.registry,
+            applying.policies,
+            applying.drills,
+            asking.limits,
+            recorder.clock,
             kept.documents,
             before=before,
         )
         published = Published(how="rollback", step=signed.token, key_file=signed_with)
-        return await put_into_force(walk, plan, by=signed.by, published=published)
+        return await put_into_force(
+            recorder, authority, asking, applying, plan, by=signed.by, published=published
+        )
 
 
 async def withdraw_proposal(
@@ -229,7 +254,7 @@ def waiting_proposals(policies: PolicyState) -> tuple[Proposal, ...]:
 async def planned_sets(
     registry: RegistryStore,
     policies: PolicyState,
-    drills: DrillState[Walk],
+    drills: DrillState,
     limits: WalkLimits,
     clock: Clock,
     documents: Sequence[JSONValue],
@@ -270,7 +295,7 @@ async def _verified(
 async def _planned(
     registry: RegistryStore,
     policies: PolicyState,
-    drills: DrillState[Walk],
+    drills: DrillState,
     limits: WalkLimits,
     clock: Clock,
     documents: Sequence[JSONValue],
@@ -300,7 +325,7 @@ async def _planned(
 async def _planned_whole(
     registry: RegistryStore,
     policies: PolicyState,
-    drills: DrillState[Walk],
+    drills: DrillState,
     limits: WalkLimits,
     clock: Clock,
     documents: dict[str, str],

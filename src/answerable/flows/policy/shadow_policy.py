@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from answerable.flows.state.drill_desk import DrillState
     from answerable.flows.state.parts import AuthorityRegisters, Recorder
     from answerable.flows.state.policy_desk import PolicyState
-    from answerable.flows.state.walk import Walk
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
@@ -46,7 +45,7 @@ async def start_shadow(
     ledger: Ledger,
     registry: RegistryStore,
     policies: PolicyState,
-    drills: DrillState[Walk],
+    drills: DrillState,
     limits: WalkLimits,
     clock: Clock,
     entropy: Entropy,
@@ -109,7 +108,7 @@ async def follow_shadow(
     recorder: Recorder,
     authority: AuthorityRegisters,
     policies: PolicyState,
-    drills: DrillState[Walk],
+    drills: DrillState,
     limits: WalkLimits,
 ) -> bool:
     """Run one round of at most `ROUND_SECONDS_MAX`. Return whether there is more to read. Raises Unavailable."""

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from answerable.flows.state.drill_desk import DrillState
     from answerable.flows.state.parts import AuthorityRegisters, Recorder
     from answerable.flows.state.policy_desk import PolicyState
-    from answerable.flows.state.walk import Walk
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.clock import Clock
@@ -102,7 +101,7 @@ async def simulate_policy(
     recorder: Recorder,
     authority: AuthorityRegisters,
     policies: PolicyState,
-    drills: DrillState[Walk],
+    drills: DrillState,
     limits: WalkLimits,
     documents: Sequence[JSONValue],
     *,
@@ -237,7 +236,7 @@ def fields_asked(
 async def _candidate(
     registry: RegistryStore,
     policies: PolicyState,
-    drills: DrillState[Walk],
+    drills: DrillState,
     limits: WalkLimits,
     clock: Clock,
     documents: Sequence[JSONValue],
@@ -252,7 +251,7 @@ async def _candidate(
 async def candidate(
     registry: RegistryStore,
     policies: PolicyState,
-    drills: DrillState[Walk],
+    drills: DrillState,
     limits: WalkLimits,
     clock: Clock,
     known: tuple[str, PolicyAsking] | None,

@@ -7,8 +7,7 @@ row follows, and a start takes from the ledger whatever the registers lack befor
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from weakref import ref
 
 from anyio import get_cancelled_exc_class
@@ -31,28 +30,22 @@ if TYPE_CHECKING:
     from answerable.core.mandate.budget import Amounts, Reserved
     from answerable.flows.state.parts import AuthorityRegisters, Recorder
     from answerable.flows.state.worlds import Verification
-    from answerable.ports.ledger import Submitted
-
-
-class Parts(Protocol):
-    """The parts of a process in which a commit takes something."""
-
-    recorder: Recorder
-    authority: AuthorityRegisters
-    verification: Verification
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.ledger import Ledger, Submitted
+    from answerable.ports.prepared_register import PreparedRegister
 
 
 class EmbeddedIntentLog:
     """Implements ports.intent_log.IntentLog over the ledger and the registers of one process."""
 
-    def __init__(self, parts: Parts) -> None:
-        # A weak reference avoids a cycle: files are closed as soon as the parts are dropped, not at some later time.
-        self._ref = ref(parts)
-        self._runs = Runs(parts.recorder.entropy.bytes)
+    def __init__(self, recorder: Recorder, authority: AuthorityRegisters, verification: Verification) -> None:
+        # Weak references avoid a cycle: files are closed as soon as the parts are dropped, not at some later time.
+        self._records, self._verifies, self._authority = ref(recorder), ref(verification), authority
+        self._runs = Runs(recorder.entropy.bytes)
         self._counts = BudgetCounts()
 
     async def commit(self, request: CommitRequest) -> Committed | Conflict:
-        mandates, reserved = self._parts().authority.mandates, request.reserved
+        mandates, reserved = self._authority.mandates, request.reserved
         call = mandates.reserve(request.accounts, reserved.amounts)
         if call is None:
             return Conflict(why="mandate.closed")
@@ -70,7 +63,7 @@ class EmbeddedIntentLog:
             self._counts.took(reserved, placed.index)
             request.counts.placed(placed.index)
 
-        uses = _Uses(self._parts(), request) if request.approval or request.prepared else None
+        uses = self._uses(request) if request.approval or request.prepared else None
         try:
             receipt, left = await self.record(
                 request.mandate,
@@ -109,7 +102,7 @@ class EmbeddedIntentLog:
 
         def counted(receipt: Receipt) -> None:
             if reserved is not None and (returned or overrun):
-                mandates = self._parts().authority.mandates
+                mandates = self._authority.mandates
                 mandates.give_back(reserved.accounts, returned)
                 mandates.take_more(reserved.accounts, overrun)
                 self._counts.ended(reserved, returned, overrun, receipt.index)
@@ -118,7 +111,7 @@ class EmbeddedIntentLog:
         if mandate:
             return await self.record(mandate, make, patient=patient, then=counted)
         entry = make(None)
-        submitted, left = await placed_entry(self._parts().recorder, lambda: entry, patient=patient)
+        submitted, left = await placed_entry(self._recorder(), lambda: entry, patient=patient)
         counted(submitted.receipt)
         return await durable_entry(submitted, left)
 
@@ -133,7 +126,7 @@ class EmbeddedIntentLog:
         submit: Callable[[Entry], Submitted] | None = None,
     ) -> tuple[Receipt, BaseException | None]:
         """submit: gives the entry its place, in place of the log."""
-        recorder, runs = self._parts().recorder, self._runs
+        recorder, runs = self._recorder(), self._runs
         place = runs.place(mandate)
         try:
             entry = make(place)
@@ -165,22 +158,25 @@ class EmbeddedIntentLog:
         return await durable_entry(submitted, left)
 
     def keep_budgets(self) -> None:
-        parts = self._parts()
-        keep_budgets(parts.recorder.ledger, parts.authority.mandates, self._counts)
+        keep_budgets(self._recorder().ledger, self._authority.mandates, self._counts)
 
     def restore_budgets(self) -> None:
-        parts = self._parts()
-        restore_budgets(parts.recorder.ledger, parts.authority.mandates, self._counts)
+        restore_budgets(self._recorder().ledger, self._authority.mandates, self._counts)
 
-    def _parts(self) -> Parts:
-        parts = self._ref()
-        assert parts is not None  # noqa: S101 - whoever calls has them
-        return parts
+    def _recorder(self) -> Recorder:
+        recorder = self._records()
+        assert recorder is not None  # noqa: S101 - whoever calls has it
+        return recorder
+
+    def _uses(self, request: CommitRequest) -> _Uses:
+        verification = self._verifies()
+        assert verification is not None  # noqa: S101 - as above
+        return _Uses(self._recorder().ledger, self._authority.approvals, verification.prepared, request)
 
     def _give_back(self, request: CommitRequest) -> None:
         """Undo a commit that has no intent: return its reservation, and remove it from the counts."""
         reserved = request.reserved
-        self._parts().authority.mandates.give_back(reserved.accounts, reserved.amounts)
+        self._authority.mandates.give_back(reserved.accounts, reserved.amounts)
         request.counts.withdraw()
 
 
@@ -195,52 +191,49 @@ class _EndedError(Exception):
 class _Uses:
     """The approval and the prepared object of one action: both are used up, once, or neither."""
 
-    __slots__ = ("_parts", "_request")
+    __slots__ = ("_approvals", "_ledger", "_prepared", "_request")
 
-    def __init__(self, parts: Parts, request: CommitRequest) -> None:
-        self._parts, self._request = parts, request
+    def __init__(
+        self,
+        ledger: Ledger,
+        approvals: ApprovalRegister,
+        prepared: PreparedRegister | None,
+        request: CommitRequest,
+    ) -> None:
+        self._ledger, self._approvals, self._prepared, self._request = ledger, approvals, prepared, request
 
     def submit(self, entry: Entry) -> Submitted:
         """Use both up and give the intent its place. Raises _EndedError, and as `Ledger.submit`; then both wait as
         before."""
         self._take()
         try:
-            return self._parts.recorder.ledger.submit(entry)
+            return self._ledger.submit(entry)
         except AnswerableError:
-            self._give_back()
+            if self._request.approval:
+                self._approvals.give_back(ApprovalId(self._request.approval))
+            self._give_back_prepared()
             raise
 
     def keep(self) -> None:
         """Have the registers store the uses, as the intent that states them has its place."""
-        parts, request = self._parts, self._request
-        if request.prepared and parts.verification.prepared is not None:
-            parts.verification.prepared.keep_use(request.prepared)
-        if request.approval:
-            parts.authority.approvals.keep_use(ApprovalId(request.approval))
+        if self._request.prepared and self._prepared is not None:
+            self._prepared.keep_use(self._request.prepared)
+        if self._request.approval:
+            self._approvals.keep_use(ApprovalId(self._request.approval))
 
     def _take(self) -> None:
-        register, request = self._parts.verification.prepared, self._request
+        register, request = self._prepared, self._request
         if request.prepared and (
             register is None or not register.use(request.prepared, by=request.action, now=request.at)
         ):
             raise _EndedError("prepared.used")
-        if not request.approval:
-            return
         try:
-            if not self._parts.authority.approvals.use(ApprovalId(request.approval), request.at):
+            if request.approval and not self._approvals.use(ApprovalId(request.approval), request.at):
                 raise _EndedError("approval.used")
         except (AnswerableError, _EndedError):
             self._give_back_prepared()
             raise
 
-    def _give_back(self) -> None:
-        if self._request.approval:
-            self._parts.authority.approvals.give_back(ApprovalId(self._request.approval))
-        self._give_back_prepared()
-
     def _give_back_prepared(self) -> None:
-        register = self._parts.verification.prepared
-        if self._request.prepared and register is not None:
-            # What cannot be given back stays used: nothing runs by it.
-            with suppress(Unavailable):
-                register.give_back(self._request.prepared, by=self._request.action)
+        if self._request.prepared and self._prepared is not None:
+            self._prepared.give_back(self._request.prepared, by=self._request.action)

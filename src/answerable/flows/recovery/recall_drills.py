@@ -17,20 +17,22 @@ from answerable.flows.revocation.end_instance import written
 if TYPE_CHECKING:
     from answerable.core.containment.drill import Drill
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.state.walk import Walk
+    from answerable.ports.drill_register import DrillRegister
+    from answerable.ports.subject_keys import SubjectKeys
 
 
 @dataclass(slots=True, kw_only=True)
 class RecalledDrills:
-    """Collects drills from entries."""
+    """Collects drills from entries. register: None if no drills are stored."""
 
-    walk: Walk
+    subject_keys: SubjectKeys
+    register: DrillRegister | None
     drills: list[Drill] = field(default_factory=list)
 
     def note(self, stored: StoredEntry) -> None:
         """Note an entry with tag `drill`. Raises Broken (`ledger.leaf_malformed`)."""
         leaf = leaf_of(stored)
-        name = (payload_of(stored, leaf, self.walk.recorder.subject_keys.find) or {}).get("by")
+        name = (payload_of(stored, leaf, self.subject_keys.find) or {}).get("by")
         by = name if isinstance(name, str) else f"{NAMELESS_PREFIX}{leaf.get('by')}"
         found = drill_in(leaf, by=by)
         if found is not None:
@@ -38,7 +40,7 @@ class RecalledDrills:
 
     async def restored(self) -> int:
         """Put missing drills back into the register. Return how many. Raises Unavailable."""
-        register = self.walk.drills.register
+        register = self.register
         if register is None or not self.drills:
             return 0
         return await written(partial(register.put, self.drills))

@@ -61,9 +61,13 @@ class Recalled:
 
 
 async def restore_ended_authority(
-    workloads: Workloads, authorities: AuthorityChanges, *, since: int, others: Sequence[StoredLog] = (),
+    workloads: Workloads,
+    authorities: AuthorityChanges,
+    *,
+    since: int,
+    others: Sequence[StoredLog] = (),
     suspect: bool = False,
-) -> Recalled:  # fmt: skip
+) -> Recalled:
     """Repeat revocations and ends that the ledger records from entry `since` on, remove removed authorities, and
     reserve the numbers of earlier sub-agents. Return what the registers lacked.
 
@@ -73,20 +77,19 @@ async def restore_ended_authority(
     For the start of a process, before anything is in flight. Raises Unavailable. If the trust domain cannot be opened,
     the removal of an authority is left to the process that opens it.
     """
-    walk, recorder, authority = workloads.walk, workloads.walk.recorder, workloads.walk.authority
+    recorder, authority, asking = workloads.recorder, workloads.authority, workloads.asking
+    live, verification, clock = workloads.applying.live, workloads.verification, recorder.clock
     ended: dict[SpiffeId, str] = {}
-    tokens = RecalledTokens(recorder.subject_keys, authority, walk.live, walk.verification)
+    tokens = RecalledTokens(recorder.subject_keys, authority, live, verification)
     keys: dict[SpiffeId, str] = {}
     removed: list[str] = []
     revoked: dict[RevocationTarget, Revocation] = {}
     nameless: list[int] = []
     held = RecalledHolds(recorder=recorder, authority=authority, suspect=suspect)
-    drills = RecalledDrills(walk=walk)
-    passkeys = RecalledPasskeys(
-        subject_keys=recorder.subject_keys, passkeys=walk.asking.passkeys, clock=walk.clock
-    )
-    duties = RecalledDuties(subject_keys=recorder.subject_keys, duties=walk.asking.duties, clock=walk.clock)
-    prepared = RecalledPrepared(ledger=recorder.ledger, prepared=walk.verification.prepared, clock=walk.clock)
+    drills = RecalledDrills(subject_keys=recorder.subject_keys, register=workloads.applying.drills.register)
+    passkeys = RecalledPasskeys(subject_keys=recorder.subject_keys, passkeys=asking.passkeys, clock=clock)
+    duties = RecalledDuties(subject_keys=recorder.subject_keys, duties=asking.duties, clock=clock)
+    prepared = RecalledPrepared(ledger=recorder.ledger, prepared=verification.prepared, clock=clock)
     notes: dict[int, Callable[[StoredEntry], None]] = {
         **dict.fromkeys((Tag.CITED, Tag.MANDATE_CLOSED), tokens.note),
         **dict.fromkeys((Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT), held.note),
@@ -121,7 +124,7 @@ async def restore_ended_authority(
     # Revocations before everything else: a revoked agent must not act, whatever happens to the rest. Tokens come before
     # that, so that revocations can end them.
     restored = await tokens.restored()
-    again = await revoked_again(authority, walk.live, revoked.values())
+    again = await revoked_again(authority, live, revoked.values())
     holds = await held.restored()
     await passkeys.restored()
     await duties.restored()
@@ -194,11 +197,9 @@ async def _ended_under(
     workloads: Workloads, revoked: Iterable[RevocationTarget], held: Iterable[HoldId]
 ) -> int:
     """End the instances under what was revoked or is held, if the original flow had no room to write their ends."""
-    now, count = workloads.walk.clock.now(), 0
+    now, count = workloads.recorder.clock.now(), 0
     holds = [
-        one
-        for one in map(workloads.walk.authority.holds.get, held)
-        if one is not None and one.is_in_force(now)
+        one for one in map(workloads.authority.holds.get, held) if one is not None and one.is_in_force(now)
     ]
     try:
         for what in revoked:

@@ -10,7 +10,6 @@ from anyio import to_thread
 
 from answerable.core.canonical import encode, parse
 from answerable.core.containment.drill import document_of
-from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.ledger import records_statements
 from answerable.core.ledger.subject import LOG_SUBJECT, operator_subject, principal_subject
 from answerable.core.registry.documents.documents import PRINCIPAL, WORKFLOW
@@ -24,11 +23,12 @@ from answerable.core.registry.policy_sets.publication import documents_digest, p
 from answerable.errors import Unavailable, shown
 from answerable.errors.codes.ledger import REGISTER_CHANGED_MEANWHILE
 from answerable.errors.codes.policy import POLICY_PROTECTS_NOTHING, PUBLICATION_TWO_PEOPLE
-from answerable.errors.codes.registry import REGISTRY_CALL_SECONDS, REGISTRY_FAULTS, REGISTRY_RESERVED_NAME
+from answerable.errors.codes.registry import REGISTRY_FAULTS
 from answerable.flows.counters.keep_history import reading_back
 from answerable.flows.escalation.end_invalid_deputies import end_invalid_deputies
 from answerable.flows.recording.name_keys import first_named, name_changed, signers_changed
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.registry.check_documents import check_call_seconds, check_reserved
 from answerable.flows.registry.keep_policies import keep_policies
 from answerable.flows.registry.require_drills import undrilled_in
 from answerable.flows.registry.seal_documents import changes_of_people, changes_of_things
@@ -44,10 +44,9 @@ if TYPE_CHECKING:
     from answerable.core.registry.policy_sets.policy_fault import SetFault
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.counters.keep_history import HistoryReading
-    from answerable.flows.state.drill_desk import DrillState
-    from answerable.flows.state.parts import Recorder
+    from answerable.flows.state.drill_desk import Applying, DrillState
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
     from answerable.flows.state.policy_desk import PolicyState
-    from answerable.flows.state.walk import Walk
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint
@@ -99,7 +98,10 @@ class RegistryChange:
 
 
 async def apply_registry(
-    walk: Walk,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    applying: Applying,
     documents: Sequence[JSONValue],
     *,
     by: str,
@@ -118,41 +120,51 @@ async def apply_registry(
     """
     if dry_run:
         plan = await planned_aside(
-            walk.authority.registry,
-            walk.policies,
-            walk.drills,
-            walk.limits,
-            walk.clock,
+            authority.registry,
+            applying.policies,
+            applying.drills,
+            asking.limits,
+            recorder.clock,
             documents,
             prune=prune,
         )
         require_protection(plan.applied)
         return plan.applied
     # A concurrent second call plans on top of the first.
-    async with walk.asking.under_way.applying:
+    async with asking.under_way.applying:
         plan = await planned_aside(
-            walk.authority.registry,
-            walk.policies,
-            walk.drills,
-            walk.limits,
-            walk.clock,
+            authority.registry,
+            applying.policies,
+            applying.drills,
+            asking.limits,
+            recorder.clock,
             documents,
             prune=prune,
         )
         require_protection(plan.applied)
         sets = [one.key for one in plan.applied.changes if one.key.startswith(POLICY_SET)]
-        if sets and walk.policies.publishers:
+        if sets and applying.policies.publishers:
             raise PUBLICATION_TWO_PEOPLE(
                 f"{', '.join(map(shown, sets))}: a policy set needs two people, the second a "
-                f"member of group {shown(walk.policies.publishers)}: use `answerable policy "
+                f"member of group {shown(applying.policies.publishers)}: use `answerable policy "
                 "propose`"
             )
         published = records_statements.Published(how="one_person" if sets else "registry")
-        return await put_into_force(walk, plan, by=by, because=because, published=published)
+        return await put_into_force(
+            recorder, authority, asking, applying, plan, by=by, because=because, published=published
+        )
 
 
 async def put_into_force(
-    walk: Walk, plan: RegistryChange, *, by: str, published: Published, because: str = ""
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    applying: Applying,
+    plan: RegistryChange,
+    *,
+    by: str,
+    published: Published,
+    because: str = "",
 ) -> Applied:
     """Put a plan into force, for a caller that holds `under_way.applying` and has checked its right to.
 
@@ -161,29 +173,35 @@ async def put_into_force(
     if plan.applied.changes:
         # 1. Read the history that new trackers need, before anything is decided with them.
         with reading_back(
-            walk.recorder, walk.authority, walk.counters.history, walk.limits, plan.snapshot
+            recorder, authority, applying.counters.history, asking.limits, plan.snapshot
         ) as reading:
             await reading.read()
             # 2. Record the change before it takes effect. After a crash here the next start puts it into force.
-            now = walk.clock.now()
+            now = recorder.clock.now()
             left = await _record(
-                walk.recorder, walk.authority.registry, walk.policies, plan, by=by, because=because,
-                published=published, now=now,
-            )  # fmt: skip
+                recorder,
+                authority.registry,
+                applying.policies,
+                plan,
+                by=by,
+                because=because,
+                published=published,
+                now=now,
+            )
             # 3. Store the policy sets in force until now, so that they can be restored.
-            keep_policies(walk.authority.registry, walk.policies, policy_documents(plan.documents), at=now)
+            keep_policies(authority.registry, applying.policies, policy_documents(plan.documents), at=now)
             # Read the entries that were being written when the first read began.
             await reading.read()
             # 4. Documents to disk, then swap everything without an await: no action sees a part of the change.
-            _put(walk.authority.registry, walk.policies, plan, reading)
+            _put(authority.registry, applying.policies, plan, reading)
         if left is not None:
             raise left
     # 5. End tokens of agents that are now retired or under a revoked name. After a crash before this line they are
     # refused, and status lists are updated when this is applied again or, for revocations, at the next start.
-    await take_away_from_agents(walk.authority, walk.live)
-    await take_away_from_retired(walk.authority.registry, walk.live)
+    await take_away_from_agents(authority, applying.live)
+    await take_away_from_retired(authority.registry, applying.live)
     # 6. End deputies that are no longer valid. After a crash before this line the next check ends them.
-    await end_invalid_deputies(walk.recorder, walk.authority.registry, walk.asking.duties, by=by)
+    await end_invalid_deputies(recorder, authority.registry, asking.duties, by=by)
     return plan.applied
 
 
@@ -215,7 +233,7 @@ def tell_followers(policies: PolicyState) -> None:
 
 
 async def planned_aside(
-    registry: RegistryStore, policies: PolicyState, drills: DrillState[Walk], limits: WalkLimits,
+    registry: RegistryStore, policies: PolicyState, drills: DrillState, limits: WalkLimits,
     clock: Clock, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = (),
 ) -> RegistryChange:  # fmt: skip
     """As `planned`, in a thread if it takes long (thousands of policies or documents), so that actions go on."""
@@ -237,7 +255,7 @@ def _policy_chars(document: JSONValue) -> int:
 
 
 def planned(
-    registry: RegistryStore, policies: PolicyState, drills: DrillState[Walk], limits: WalkLimits,
+    registry: RegistryStore, policies: PolicyState, drills: DrillState, limits: WalkLimits,
     clock: Clock, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = (),
 ) -> RegistryChange:  # fmt: skip
     """Check everything that applying would check. `without`: keys to remove.
@@ -246,7 +264,7 @@ def planned(
     """
     old = registry.documents()
     own_faults = faults_of_new(documents)
-    _check_reserved(documents)
+    check_reserved(documents)
     shape = [fault for fault in own_faults if fault.kind == "shape"]
     given = {} if shape else {document_key(one): _given(one, old) for one in documents}
     kept = {} if prune else {key: text for key, text in old.items() if key not in without}
@@ -312,32 +330,9 @@ def _void(
     return check(documents, snapshot) if check is not None and concerns else ()
 
 
-def _check_reserved(documents: Sequence[JSONValue]) -> None:
-    for document in documents:
-        match document:
-            case {"metadata": {"name": str(name)}} if is_shadow_name(name):
-                raise REGISTRY_RESERVED_NAME(
-                    f"{shown(name)} is a reserved name, used by drills: choose another one"
-                )
-
-
 def _given(document: JSONValue, old: dict[str, bytes]) -> bytes:
     stored = old.get(document_key(document))
     return encode(with_standing(document, parse(stored)) if stored is not None else document)
-
-
-def check_call_seconds(snapshot: RegistrySnapshot, *, upstream_ms_max: int) -> None:
-    """Check that no server may take longer per call than settlement waits.
-
-    Raises Malformed (`registry.call_seconds`).
-    """
-    for server in snapshot.servers.values():
-        if server.call_seconds_max * 1000 > upstream_ms_max:
-            raise REGISTRY_CALL_SECONDS(
-                f"server {shown(server.name)} may take {server.call_seconds_max} s a call, but "
-                f"`walk.upstream_ms_max` is {upstream_ms_max} ms: raise that setting or lower the "
-                "server's limit"
-            )
 
 
 def policy_text(snapshot: RegistrySnapshot) -> str:

@@ -11,10 +11,10 @@ from answerable.core.registry.parsing.in_force import in_force
 from answerable.core.registry.policy_sets.publication import policy_documents
 from answerable.flows.registry.apply_registry import (
     INLINE_CHARS_MAX,
-    check_call_seconds,
     decision_point_for,
     tell_followers,
 )
+from answerable.flows.registry.check_documents import check_call_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,14 +13,13 @@ if TYPE_CHECKING:
 
     from answerable.core.containment.drill import Undrilled
     from answerable.flows.state.drill_desk import DrillState
-    from answerable.flows.state.walk import Walk
     from answerable.ports.clock import Clock
 
 SHOWN_MAX: Final = 10
 
 
 def undrilled_in(
-    drill_state: DrillState[Walk], clock: Clock, old: Mapping[str, bytes], new: Mapping[str, bytes]
+    drill_state: DrillState, clock: Clock, old: Mapping[str, bytes], new: Mapping[str, bytes]
 ) -> tuple[Undrilled, ...]:
     """Return what `new` raises above `old` without the required drills. Both: canonical documents by `kind/name`.
 

@@ -52,8 +52,7 @@ async def set_agent_status(
     Raises Refused (`agent.unknown`, `agent.retired`: a retired agent stays retired), Malformed (`registry.faults`) and
     Unavailable; repeated, it resumes where it stopped.
     """
-    walk = workloads.walk
-    stored = walk.authority.registry.documents().get(f"Agent/{agent}")
+    stored = workloads.authority.registry.documents().get(f"Agent/{agent}")
     if stored is None:
         raise AGENT_UNKNOWN(f"agent {shown(agent)} is not registered")
     document = parse(stored)
@@ -61,18 +60,28 @@ async def set_agent_status(
     if before == "retired" and status != "retired":
         raise AGENT_RETIRED(f"agent {shown(agent)} is retired and cannot be activated again")
     if before != status:
-        await apply_registry(walk, [_with_status(document, status)], by=by, because=because)
+        await apply_registry(
+            workloads.recorder,
+            workloads.authority,
+            workloads.asking,
+            workloads.applying,
+            [_with_status(document, status)],
+            by=by,
+            because=because,
+        )
     if status == "active":
         return StandingChange(agent=agent, status=status, changed=before != status)
-    now = walk.clock.now()
+    now = workloads.recorder.clock.now()
     ended = await end_agent(workloads, agent, because=f"agent.{status}", by=by)
     closed: list[MandateId] = []
     if status == "retired":
         # Also if it was retired before and a crash came between.
-        await take_away_from_retired(walk.authority.registry, walk.live)
-        for mandate in list(walk.authority.mandates.all()):
-            if mandate.agent == agent and walk.authority.mandates.state(mandate.id) == "open":
-                await close_mandate(walk.recorder, walk.authority, walk.live, mandate.id, by=by)
+        await take_away_from_retired(workloads.authority.registry, workloads.applying.live)
+        for mandate in list(workloads.authority.mandates.all()):
+            if mandate.agent == agent and workloads.authority.mandates.state(mandate.id) == "open":
+                await close_mandate(
+                    workloads.recorder, workloads.authority, workloads.applying.live, mandate.id, by=by
+                )
                 closed.append(mandate.id)
     limits = workloads.trust.limits
     # Also if no instance was live: one that ended a moment ago may still hold SVIDs.

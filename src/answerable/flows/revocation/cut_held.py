@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.action.outcome import Outcome
 from answerable.core.containment.reach import reach_of, server_reach
+from answerable.errors.codes.leases import LEASE_ENDED
 from answerable.flows.validity.refuse_revoked import agent_names, caller_names, task_names
 
 if TYPE_CHECKING:
@@ -28,13 +29,13 @@ async def perform_warrant(
     live: LiveAccess, upstream: Upstream, warrant: Warrant, progress: Progress | None
 ) -> Outcome:
     """Perform a warrant as `Upstream.perform` does, and raise as it does. A call that a hold cut returns an outcome
-    that says so."""
+    that says so. A lease that has ended serves no further action."""
     calls, index, task = live.calls, warrant.intent.index, asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in one
     calls[index] = task
     live.opened.ring()
     try:
-        return await upstream.perform(warrant, progress=progress)
+        outcome = await upstream.perform(warrant, progress=progress)
     except asyncio.CancelledError:
         hold = live.cut.get(index)
         # Any other cancellation is of the whole task, which must continue to be cancelled.
@@ -45,6 +46,10 @@ async def perform_warrant(
     finally:
         del calls[index]
         live.cut.pop(index, None)
+    if outcome.code == LEASE_ENDED.id and live.leases is not None and warrant.brokered is not None:
+        # The broker tells of the end later, above all after a start of its own.
+        live.leases.forget(warrant.brokered.terms.name)
+    return outcome
 
 
 def cut_held(

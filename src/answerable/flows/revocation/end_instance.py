@@ -105,10 +105,10 @@ async def end_instances(
 
 async def end_unfounded(workloads: Workloads) -> tuple[Instance, ...]:
     """End every instance whose agent is not active now: suspended, retired, removed, or its owner is disabled."""
-    current = workloads.walk.authority.registry.current.agents
+    current = workloads.authority.registry.current.agents
     # A drill's shadow agent is not in the registry. Its instance ends with the drill, which another process may run;
     # after a crash the age limit ends it.
-    oldest = workloads.walk.clock.now() - SHADOW_SECONDS_MAX * 1000
+    oldest = workloads.recorder.clock.now() - SHADOW_SECONDS_MAX * 1000
     names = {
         one.agent
         for one in workloads.instances.live()
@@ -127,7 +127,7 @@ async def end_lapsed(workloads: Workloads, *, at: UnixMillis | None = None) -> t
 
     `at`: the time to compare with, for when the clock was set back; the clock's time by default.
     """
-    now = workloads.walk.clock.now() if at is None else at
+    now = workloads.recorder.clock.now() if at is None else at
     live = list(workloads.instances.live())
     lapsed = [one.id for one in live if not one.is_live(now)]
     local = [one for one in live if one.process and one.is_live(now)]
@@ -170,8 +170,8 @@ async def follow_standing(
     seen: dict[SpiffeId, float] | None = None
     swept_at = -sweep_seconds
     while True:
-        current = workloads.walk.authority.registry.current
-        at = workloads.walk.clock.monotonic()
+        current = workloads.authority.registry.current
+        at = workloads.recorder.clock.monotonic()
         try:
             due = at - swept_at >= sweep_seconds
             if due or current is not judged:
@@ -180,7 +180,7 @@ async def follow_standing(
             if due:
                 swept_at = at
                 await end_lapsed(workloads)
-                before = workloads.walk.clock.now() - workloads.limits.forget_seconds * 1000
+                before = workloads.recorder.clock.now() - workloads.limits.forget_seconds * 1000
                 forget = partial(workloads.instances.forget_ended, before=UnixMillis(before))
                 await anyio.to_thread.run_sync(forget)
             seen = await _record_waiting(workloads, seen)
@@ -213,7 +213,7 @@ async def _record_waiting(workloads: Workloads, seen: dict[SpiffeId, float] | No
     """Run a round: at the start (`seen` is None) record all unrecorded ends, later those past `GRACE_SECONDS`. Return
     since when each waits."""
     waiting = await anyio.to_thread.run_sync(workloads.instances.unrecorded)
-    at = workloads.walk.clock.monotonic()
+    at = workloads.recorder.clock.monotonic()
     if seen is None:
         await record_ends(workloads)
         return {}
@@ -231,14 +231,14 @@ async def _record(workloads: Workloads, ends: Sequence[tuple[Instance, str]]) ->
     """
     leased = [("instance", str(one.id)) for one, because in ends if because not in TOLD_BEFORE]
     await end_leases(
-        workloads.walk.authority.registry, workloads.walk.live.leases, leased, why="its instance ended"
+        workloads.authority.registry, workloads.applying.live.leases, leased, why="its instance ended"
     )
     done: list[SpiffeId] = []
     left: BaseException | None = None
     try:
         for instance, because in ends:
-            entry = _end_entry(workloads.walk.recorder, instance, because)
-            _, left = await record_entry(workloads.walk.recorder, entry)
+            entry = _end_entry(workloads.recorder, instance, because)
+            _, left = await record_entry(workloads.recorder, entry)
             done.append(instance.id)
             if left is not None:
                 break

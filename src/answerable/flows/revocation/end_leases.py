@@ -168,7 +168,7 @@ async def follow_leases(
         side.is_used = await _has_leases_of_ours(recorder.ledger, side)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_tell, recorder.ledger, authority, leases, side)
-        tasks.start_soon(_hear, recorder, authority, leases, policies, side)
+        tasks.start_soon(_hear, recorder, authority, policies, side)
 
 
 async def _has_leases_of_ours(ledger: Ledger, side: LeaseSide) -> bool:
@@ -258,18 +258,14 @@ def _why_unfounded(authority: AuthorityRegisters, lease: Lease) -> str:
 
 
 async def _hear(
-    recorder: Recorder,
-    authority: AuthorityRegisters,
-    leases: LeaseSide | None,
-    policies: PolicyState,
-    side: LeaseSide,
+    recorder: Recorder, authority: AuthorityRegisters, policies: PolicyState, side: LeaseSide
 ) -> None:
     after: int | None = None
     pause, failing_since = RETRY_SECONDS, 0.0
     policies.registered.append(bell := Bell())
     while True:
         try:
-            if not uses_broker(authority.registry, leases):
+            if not uses_broker(authority.registry, side):
                 await bell.heard(seconds_max=until_round(UNUSED_SECONDS))
                 continue
             last, changes = await side.asks.changes(recorder.ledger.origin, after, wait_seconds=WAIT_SECONDS)

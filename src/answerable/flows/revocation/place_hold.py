@@ -355,12 +355,11 @@ def open_mandates(authority: AuthorityRegisters, hold: Hold) -> tuple[MandateId,
 
 async def end_held_instances(workloads: Workloads, hold: Hold) -> tuple[SpiffeId, ...]:
     """End the instances within reach of a hold, and their sub-agents. Raises Unavailable."""
-    walk = workloads.walk
-    current = walk.authority.registry.current
+    current = workloads.authority.registry.current
     hit = [
         one.id
         for one in workloads.instances.live()
-        if hold.what in reach_of(names_of_instance(walk.authority, one), current)
+        if hold.what in reach_of(names_of_instance(workloads.authority, one), current)
     ]
     ended: list[SpiffeId] = []
     for start in range(0, len(hit), ENDED_AT_A_TIME):

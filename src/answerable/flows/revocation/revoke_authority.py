@@ -321,8 +321,9 @@ def _end_tokens(live: LiveAccess, names: frozenset[RevocationTarget]) -> tuple[i
 
 async def end_revoked_instances(workloads: Workloads, what: RevocationTarget) -> tuple[Instance, ...]:
     """End the instances under a revoked name, and their sub-agents. Raises Unavailable."""
-    walk = workloads.walk
-    hit = [one.id for one in workloads.instances.live() if what in names_of_instance(walk.authority, one)]
+    hit = [
+        one.id for one in workloads.instances.live() if what in names_of_instance(workloads.authority, one)
+    ]
     ended: list[Instance] = []
     for start in range(0, len(hit), ENDED_AT_A_TIME):
         ended += await end_instances(workloads, hit[start : start + ENDED_AT_A_TIME], because=BECAUSE)

@@ -234,9 +234,15 @@ class LeafReader:
         """Return the names that the intent of this leaf was under."""
         hops = (one.id for one in leaf.hops)
         key = (
-            leaf.mandate, leaf.agent, leaf.instance, leaf.manifest, leaf.capability, leaf.proof.kind,
-            *self._keys(leaf), *hops,
-        )  # fmt: skip
+            leaf.mandate,
+            leaf.agent,
+            leaf.instance,
+            leaf.manifest,
+            leaf.capability,
+            leaf.proof.kind,
+            *self._keys(leaf),
+            *hops,
+        )
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = frozenset(self._found(leaf))

@@ -274,7 +274,7 @@ class KnownCallers:
 def instance_stands(
     instances: InstanceRegister, trust: TrustSource | None, identity: CallerIdentity, now: UnixMillis
 ) -> bool:
-    """Whether the instance behind an earlier proved caller may still act; wiring binds this to `Walk.stands`.
+    """Whether the instance behind an earlier proved caller may still act; wiring binds this to `Verification.stands`.
 
     Callers known by key or channel alone are valid as long as their agent is. Callers known by a foreign SPIFFE ID are
     valid while this process has authorities of that trust domain.

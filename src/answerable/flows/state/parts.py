@@ -1,6 +1,6 @@
-"""The parts of a walk, each with what one room of flows uses.
+"""The parts of a process, each with what one room of flows uses.
 
-Laws: each walk has parts of its own. A flow is given the narrowest: a port, or a part where it uses several of its
+Laws: each process has parts of its own. A flow is given the narrowest: a port, or a part where it uses several of its
 members.
 """
 
@@ -125,15 +125,14 @@ class InProgress:
     lifting: set[str] = field(default_factory=set)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, weakref_slot=True, kw_only=True)
 class Recorder:
     """What is written to the ledger, and under which keys.
 
-    `intents`: commits actions and records their ends; made by `log_intents` of the walk. `open_intents`: by ledger
+    `intents`: commits actions and records their ends; made after it, as it writes through it. `open_intents`: by ledger
     index; the task that ends an intent removes it before the end is written. `unclear`: indexes of those that
-    settlement ended as indeterminate while their action is under way in this process. `clock`, `entropy`: of the walk.
-    `pseudonyms`: of people, by name. `keys_named`: where the log names the
-    keys they sign with, likewise.
+    settlement ended as indeterminate while their action is under way in this process. `clock`, `entropy`: of the
+    process. `pseudonyms`: of people, by name. `keys_named`: where the log names the keys they sign with, likewise.
     `cited`: statements in the log, by kind and name, as far as in memory. `citations`: register of all of them; None
     if they are not stored. `cited_unkept`: those not stored there yet. `consents_on_the_way`: consents that may not be
     durable yet.
@@ -162,7 +161,7 @@ class Recorder:
 class AuthorityRegisters:
     """Where authority comes from, and what ends it.
 
-    `clock`: of the walk, which says what is in force now. `room`: whether registers can be written; None if they are in
+    `clock`: says what is in force now. `room`: whether registers can be written; None if they are in
     memory.
     `holds`: `tripped` is `holds` itself, a wrapper that adds what stop rules tripped.
     `sessions`: what the logins behind mandates allow; immutable. `admitted`: receivers already counted among those that
@@ -196,7 +195,7 @@ class AskingState:
     `reach`: notifications; None if nobody is notified, as in a benchmark. `clicks`: answers by chat; None if not
     allowed. `people`: verifies ID tokens; None if no issuer of people is trusted. `passkeys`: None if nobody can sign
     in. `duties`: routing of approvals and deputies. `canaries`: attention checks. `figures`: statistics. `under_way`:
-    what is being written. `limits`: those of the walk.
+    what is being written. `limits`: those of the settings.
     """
 
     openings: OpeningRegister

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from answerable.core.identity.keys.keys import PublicKey, SigningKey
     from answerable.core.mandate.issued_token import StatusPlace
     from answerable.flows.state.known_callers import KnownCallers
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, LiveAccess, Recorder
+    from answerable.flows.state.worlds import Verification
     from answerable.ports.token_register import TokenRegister
 
 PLACES_AHEAD: Final = 64
@@ -24,7 +25,7 @@ PLACES_AHEAD: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenLimits:
-    """Lifetimes in seconds. `action`: of a token for actions, unless its tier has a shorter one (`Walk.acting`).
+    """Lifetimes in seconds. `action`: of a token for actions, unless its tier has a shorter one (`acting`).
 
     `delegation`: longest lifetime of a hop from which an agent delegates. `status_list`: how long others may use a
     cached status list.
@@ -44,7 +45,11 @@ class TokenState:
     until everything they signed has expired.
     """
 
-    walk: Walk
+    recorder: Recorder
+    authority: AuthorityRegisters
+    verification: Verification
+    counters: Counters
+    live: LiveAccess
     tokens: TokenRegister
     known: KnownCallers
     keys: tuple[SigningKey, ...]

@@ -92,15 +92,15 @@ async def exchange_token(desk: TokenState, client: TokenClient, wanted: Exchange
     """Issue a token for this client. Raises Malformed (`oauth.*`), Unverified, Refused, Unavailable."""
     _check_form(wanted)
     # Read the epoch first: a later revocation belongs to another epoch and is checked again.
-    epoch = present(desk.walk.authority, desk.walk.verification.worlds)
-    now = desk.walk.clock.now()
+    epoch = present(desk.authority, desk.verification.worlds)
+    now = desk.recorder.clock.now()
     confirmation = confirmation_for(desk, client, wanted.key, now)
     parent = parent_of(desk, client, wanted, confirmation, now)
     agent = _may_act(desk, client, parent)
     authority = _may_have(desk, client, parent, wanted)
     # The register admits each concurrent receiver separately; it writes to disk, so use a thread.
     agents = [*(hop.agent for hop in parent.hops), agent.name]
-    await anyio.to_thread.run_sync(check_width, desk.walk.authority.mandates, parent.mandate, agents)
+    await anyio.to_thread.run_sync(check_width, desk.authority.mandates, parent.mandate, agents)
     return await _issued(desk, client, wanted, parent, authority, confirmation, now, epoch)
 
 
@@ -120,28 +120,28 @@ def _check_form(wanted: Exchange) -> None:
 
 def _may_act(desk: TokenState, client: TokenClient, parent: Parent) -> Agent:
     """Decide the first question: whether this agent may act under that parent at all, by what is in force now."""
-    walk, mandate = desk.walk, parent.mandate
-    agent = walk.authority.registry.current.agents.get(client.agent)
+    mandate = parent.mandate
+    agent = desk.authority.registry.current.agents.get(client.agent)
     if agent is None or agent.status != "active":
         raise AGENT_INACTIVE(f"agent {shown(client.agent)} is not active")
     if client.identity.drifted and agent.drift == "refuse":
         raise AGENT_DRIFTED(f"agent {shown(client.agent)} differs from its manifest")
-    if walk.authority.mandates.state(mandate.id) != "open":
+    if desk.authority.mandates.state(mandate.id) != "open":
         raise MANDATE_CLOSED("the mandate for this task has been closed")
-    if not mandate.not_before <= walk.clock.now() < mandate.expires_at:
+    if not mandate.not_before <= desk.recorder.clock.now() < mandate.expires_at:
         raise MANDATE_EXPIRED("the mandate for this task has expired or is not valid yet")
     own = (*instance_names(client.identity.instance), RevocationTarget("key", client.key))
-    refuse_names(walk.authority, (*agent_names(walk.authority, agent.name), *own))
-    refuse_names(walk.authority, mandate_names(walk.authority, mandate))
+    refuse_names(desk.authority, (*agent_names(desk.authority, agent.name), *own))
+    refuse_names(desk.authority, mandate_names(desk.authority, mandate))
     for hop in (*parent.hops, *((parent.consent,) if parent.consent is not None else ())):
-        refuse_names(walk.authority, names_of_hop(walk.authority, hop))
+        refuse_names(desk.authority, names_of_hop(desk.authority, hop))
     depth = len(parent.hops)
     if depth and depth > min(mandate.delegability.depth_max, desk.limits.depth_max):
         raise DELEGATION_DEPTH_INVALID_REFUSED(
             f"the mandate may be delegated to depth {mandate.delegability.depth_max}, and this would "
             f"be hop {depth}"
         )
-    owner = walk.authority.registry.current.principals.get(PrincipalId(agent.ownership.owner))
+    owner = desk.authority.registry.current.principals.get(PrincipalId(agent.ownership.owner))
     groups = owner.groups if owner is not None else ()
     if depth and not mandate.delegability.receives(
         agent=agent.name, use_case=agent.use_case, owner_groups=groups
@@ -182,7 +182,7 @@ def _may_have(desk: TokenState, client: TokenClient, parent: Parent, wanted: Exc
 
 def _reached(desk: TokenState, client: TokenClient, parent: Parent, given: Authority) -> Authority:
     """Remove scopes beyond the giver or an agent of the chain now: outside verifiers do not check. Raises Refused."""
-    current = desk.walk.authority.registry.current
+    current = desk.authority.registry.current
     agents = [
         current.agents.get(AgentId(name)) for name in (*(hop.agent for hop in parent.hops), client.agent)
     ]
@@ -214,7 +214,7 @@ def _server(desk: TokenState, resource: str) -> str:
     if resource in ("", issuer):
         return ""
     server = resource.removeprefix(f"{issuer}/mcp/")
-    if server == resource or server not in desk.walk.authority.registry.current.servers:
+    if server == resource or server not in desk.authority.registry.current.servers:
         raise OAUTH_INVALID_TARGET(
             f"resource {shown(resource)} is not one of this gateway: expected {issuer}/mcp/SERVER"
         )
@@ -222,7 +222,7 @@ def _server(desk: TokenState, resource: str) -> str:
 
 
 def _is_on(desk: TokenState, scope: str, server: str) -> bool:
-    found = desk.walk.authority.registry.current.capabilities.get(scope)
+    found = desk.authority.registry.current.capabilities.get(scope)
     return found is not None and found.server == server
 
 
@@ -231,16 +231,16 @@ async def _issued(
     confirmation: Confirmation, now: UnixMillis, epoch: Present,
 ) -> Granted:  # fmt: skip
     """Issue the token: names, ledger, register, then the token. A crash leaves a record but no token."""
-    walk, mandate, key = desk.walk, parent.mandate, desk.keys[0]
-    jti = walk.entropy.bytes(JTI_BYTES).hex()
+    mandate, key = parent.mandate, desk.keys[0]
+    jti = desk.recorder.entropy.bytes(JTI_BYTES).hex()
     is_action = wanted.requested_token_type == oauth_terms.TYPE_ACCESS
     tier = tier_of(
         authority,
-        walk.authority.registry.current.capabilities,
-        tier=lambda capability: tier_in_force(walk.verification, capability),
+        desk.authority.registry.current.capabilities,
+        tier=lambda capability: tier_in_force(desk.verification, capability),
     )
     seconds = (
-        min(desk.limits.action, walk.verification.acting.of_tier(tier))
+        min(desk.limits.action, desk.verification.acting.of_tier(tier))
         if is_action
         else desk.limits.delegation
     )
@@ -248,7 +248,7 @@ async def _issued(
     expires_at = UnixMillis(min(now // 1000 * 1000 + seconds * 1000, parent.expires_at // 1000 * 1000))
     if expires_at <= now:
         raise DELEGATION_EXPIRED_REFUSED()
-    agreed = parent.consent and await cite_consent(walk.recorder, parent.consent, parent.hops[-1], mandate)
+    agreed = parent.consent and await cite_consent(desk.recorder, parent.consent, parent.hops[-1], mandate)
     place = desk.place()
     issuer = desk.issuer()
     single = is_action and tier >= SINGLE_USE_TIER
@@ -264,7 +264,7 @@ async def _issued(
         more={
             **_more(client, parent, authority, issuer, place, single),
             **(
-                _consented(parent.consent, agreed, walk.recorder.ledger.origin)
+                _consented(parent.consent, agreed, desk.recorder.ledger.origin)
                 if parent.consent and agreed
                 else {}
             ),
@@ -274,15 +274,15 @@ async def _issued(
     if above:
         token = issue_hop(above, terms, issuer=issuer, key=key, depth_max=desk.limits.depth_max)
     else:
-        digest = authority_hash(mandate, audience=walk.recorder.ledger.origin)
+        digest = authority_hash(mandate, audience=desk.recorder.ledger.origin)
         mission = Mission(id=mandate.id, authority_hash=digest)
         token = issue_root(terms, issuer=issuer, principal=mandate.principal, mission=mission, key=key)
     text = SEPARATOR.join((*above, token))
-    chain = walk.verification.delegations.verified(text, now)
+    chain = desk.verification.delegations.verified(text, now)
     for count in range(1, len(chain.hops) + 1):
         manifest = client.identity.manifest if count == len(chain.hops) else ""
         await cite_hop(
-            walk.recorder, walk.authority, walk.counters, chain.hops[:count], mandate, manifest=manifest
+            desk.recorder, desk.authority, desk.counters, chain.hops[:count], mandate, manifest=manifest
         )
     desk.tokens.add([_record(desk, client, parent, chain.leaf, place)])
     _check_stands(desk, mandate, chain, epoch)
@@ -374,13 +374,12 @@ def _check_stands(desk: TokenState, mandate: Mandate, chain: Chain, epoch: Prese
 
     `epoch`: of the first check, whose results hold if it is unchanged. Raises Refused after ending the token.
     """
-    walk = desk.walk
     try:
-        if epoch != present(walk.authority, walk.verification.worlds):
-            refuse_names(walk.authority, mandate_names(walk.authority, mandate))
+        if epoch != present(desk.authority, desk.verification.worlds):
+            refuse_names(desk.authority, mandate_names(desk.authority, mandate))
             for hop in chain.hops:
-                refuse_names(walk.authority, names_of_hop(walk.authority, hop))
-        if walk.authority.mandates.state(mandate.id) != "open":
+                refuse_names(desk.authority, names_of_hop(desk.authority, hop))
+        if desk.authority.mandates.state(mandate.id) != "open":
             raise MANDATE_CLOSED("the mandate for this task has been closed")
     except Refused:
         desk.tokens.end([RevocationTarget("token", chain.leaf.jti)])

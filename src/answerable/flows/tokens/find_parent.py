@@ -91,8 +91,8 @@ def parent_of(
             f"{oauth_terms.TYPE_MANDATE} or {oauth_terms.TYPE_ACCESS}"
         )
     tokens = [one for one in (wanted.chain, wanted.subject_token) if one]
-    chain = verified_claim(desk.walk.verification, SEPARATOR.join(tokens), now)
-    mandate = chain_mandate(desk.walk.authority, chain, origin=desk.walk.recorder.ledger.origin)
+    chain = verified_claim(desk.verification, SEPARATOR.join(tokens), now)
+    mandate = chain_mandate(desk.authority, chain, origin=desk.recorder.ledger.origin)
     if _is_for(chain.leaf, client, confirmation):
         return Parent(
             mandate=mandate,
@@ -106,8 +106,8 @@ def parent_of(
             f"the token was issued to agent {shown(chain.leaf.agent)}: `consent` must be a hop that "
             "this agent signed for you"
         )
-    consent = verified_claim(desk.walk.verification, SEPARATOR.join((*tokens, wanted.consent)), now)
-    chain_mandate(desk.walk.authority, consent, origin=desk.walk.recorder.ledger.origin)
+    consent = verified_claim(desk.verification, SEPARATOR.join((*tokens, wanted.consent)), now)
+    chain_mandate(desk.authority, consent, origin=desk.recorder.ledger.origin)
     if consent.leaf.form != "offline" or not _is_for(consent.leaf, client, confirmation):
         raise OAUTH_INVALID_GRANT("the consent is for another agent or key than yours")
     return Parent(
@@ -133,12 +133,12 @@ def _is_for(hop: Hop, client: TokenClient, confirmation: Confirmation) -> bool:
 
 
 def _from_mandate(desk: TokenState, client: TokenClient, wanted: Exchange) -> Parent:
-    mandate = desk.walk.authority.mandates.find(MandateId(wanted.subject_token))
+    mandate = desk.authority.mandates.find(MandateId(wanted.subject_token))
     if mandate is None or mandate.agent != client.agent:
         raise MANDATE_UNKNOWN(f"mandate {shown(wanted.subject_token)} is not known")
-    still_stands(mandate, desk.walk.authority.registry.current, origin=desk.walk.recorder.ledger.origin)
+    still_stands(mandate, desk.authority.registry.current, origin=desk.recorder.ledger.origin)
     try:
-        within = within_session(authority_of(mandate), known_session(desk.walk.authority.sessions, mandate))
+        within = within_session(authority_of(mandate), known_session(desk.authority.sessions, mandate))
     except Malformed as fault:
         raise Refused(fault.message, code=fault.code) from None
     return Parent(

@@ -66,14 +66,13 @@ def introspect_token(desk: TokenState, client: TokenClient, text: str) -> dict[s
 
 def standing_chain(desk: TokenState, text: str) -> Chain:
     """Return a chain that could act now. Raises Refused if it could not, Unavailable if that is not known."""
-    walk = desk.walk
-    chain = verified_claim(walk.verification, text, walk.clock.now())
-    mandate = chain_mandate(walk.authority, chain, origin=walk.recorder.ledger.origin)
-    if walk.authority.mandates.state(mandate.id) != "open":
+    chain = verified_claim(desk.verification, text, desk.recorder.clock.now())
+    mandate = chain_mandate(desk.authority, chain, origin=desk.recorder.ledger.origin)
+    if desk.authority.mandates.state(mandate.id) != "open":
         raise MANDATE_CLOSED("the mandate for this task has been closed")
-    refuse_names(walk.authority, mandate_names(walk.authority, mandate))
+    refuse_names(desk.authority, mandate_names(desk.authority, mandate))
     for hop in chain.hops:
-        refuse_names(walk.authority, names_of_hop(walk.authority, hop))
+        refuse_names(desk.authority, names_of_hop(desk.authority, hop))
     return chain
 
 
@@ -82,7 +81,7 @@ def signed_introspection(desk: TokenState, client: TokenClient, found: dict[str,
     claims: dict[str, JSONValue] = {
         "iss": desk.issuer(),
         "aud": client.identity.instance or client.agent,
-        "iat": desk.walk.clock.now() // 1000,
+        "iat": desk.recorder.clock.now() // 1000,
         "token_introspection": found,
     }
     return signed_statement(claims, typ=oauth_terms.INTROSPECTION_TYP, key=desk.keys[0])

@@ -37,13 +37,15 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
     from answerable.flows.state.verify_person import PersonVerifier
-    from answerable.flows.state.walk import Walk
     from answerable.ports.ledger import Ledger
     from answerable.ports.registry_store import RegistryStore
 
 
-async def issue_mandate(walk: Walk, token: str) -> Mandate:
+async def issue_mandate(
+    recorder: Recorder, authority: AuthorityRegisters, asking: AskingState, token: str
+) -> Mandate:
     """Verify a signed mandate against the registry, record it and put it into force.
 
     Raises Unverified if the signature or its claims are not valid; Refused (`mandate.agent_inactive`,
@@ -56,10 +58,10 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     Refused `mandate.application`, `mandate.other_person`), or if the login allows none of its grants
     (`mandate.session`).
     """
-    current = walk.authority.registry.current
+    current = authority.registry.current
     mandate = verify_mandate(
         token,
-        audience=walk.recorder.ledger.origin,
+        audience=recorder.ledger.origin,
         keys_of=lambda issuer: giver_keys(current, issuer),
         application_keys=lambda name: current.applications[name].keys if name in current.applications else (),
     )
@@ -67,9 +69,9 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     own = not mandate.application and schedule_of(mandate.principal) is None
     signed_with = (
         await key_file(
-            walk.recorder,
-            walk.authority.registry,
-            walk.asking.under_way,
+            recorder,
+            authority.registry,
+            asking.under_way,
             mandate.principal,
             signing_key_of(token),
         )
@@ -77,32 +79,32 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
         else None
     )
     _check_against_registry(mandate, current)
-    refuse_names(walk.authority, mandate_names(walk.authority, mandate))
-    now = walk.clock.now()
+    refuse_names(authority, mandate_names(authority, mandate))
+    now = recorder.clock.now()
     _check_schedule(mandate, current, now)
     if now >= mandate.expires_at:
         raise MANDATE_EXPIRED("the mandate has already expired")
-    issuing = walk.asking.under_way.issuing
-    if mandate.id in issuing or walk.authority.mandates.find(mandate.id) is not None:
+    issuing = asking.under_way.issuing
+    if mandate.id in issuing or authority.mandates.find(mandate.id) is not None:
         raise MANDATE_DUPLICATE(f"there is a mandate {shown(mandate.id)} already")
     issuing.add(mandate.id)
     try:
         if mandate.application:
-            await _check_person(walk.recorder.ledger, walk.authority.registry, walk.asking.people, mandate)
+            await _check_person(recorder.ledger, authority.registry, asking.people, mandate)
         # 1. Ledger first. After a crash here the next start puts the mandate into force.
         entry = records.mandate_issued(
             mandate,
             at=now,
-            sealing=sealing_for(walk.recorder, principal_subject(mandate.principal)),
-            principal=pseudonym_of(walk.recorder, mandate.principal),
-            audience=walk.recorder.ledger.origin,
+            sealing=sealing_for(recorder, principal_subject(mandate.principal)),
+            principal=pseudonym_of(recorder, mandate.principal),
+            audience=recorder.ledger.origin,
             owner=schedule_owner(mandate.principal, current),
             key_file=signed_with,
         )
-        receipt, left = await record_entry(walk.recorder, entry)
+        receipt, left = await record_entry(recorder, entry)
         # 2. In force.
-        place = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex(), log=walk.recorder.ledger.origin)
-        walk.authority.mandates.add(mandate, issued=place)
+        place = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex(), log=recorder.ledger.origin)
+        authority.mandates.add(mandate, issued=place)
     finally:
         issuing.discard(mandate.id)
     if left is not None:

@@ -32,9 +32,9 @@ async def revoke_token(desk: TokenState, client: TokenClient, text: str) -> bool
     if what is None:
         return False
     await revoke_authority(
-        desk.walk.recorder,
-        desk.walk.authority,
-        desk.walk.live,
+        desk.recorder,
+        desk.authority,
+        desk.live,
         what,
         by=f"agent:{client.agent}",
         reason="given back by an agent",
@@ -50,7 +50,7 @@ async def _ended_by(desk: TokenState, client: TokenClient, text: str) -> Revocat
         return RevocationTarget("token", hop.jti)
     if SEPARATOR not in text:
         return None
-    chain = verified_claim(desk.walk.verification, text, desk.walk.clock.now())
+    chain = verified_claim(desk.verification, text, desk.recorder.clock.now())
     if client.agent not in {one.agent for one in chain.hops}:
         return None
     # By its hash: the signer chose the `jti`, which may equal that of another agent's token.

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.spiffe_id import SpiffeId
     from answerable.core.registry.documents.documents import Agent
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.drill_desk import Applying
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
+    from answerable.flows.state.worlds import Verification
     from answerable.flows.trust_domain.attest_workload import Attestor
     from answerable.flows.trust_domain.issue_svid import SvidIssuer
     from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
@@ -70,7 +72,7 @@ class WorkloadLimits:
 
 @dataclass(slots=True, kw_only=True)
 class Workloads:
-    """Ports, limits and the work under way in this process.
+    """Ports, parts, limits and the work under way in this process.
 
     `challenges`, `local_challenges`: for self-proofs of keys, over TCP and from local processes; a challenge is valid
     only at the endpoint that issued it. Use in the event loop only. `measuring`: of local processes. `turns`:
@@ -78,7 +80,11 @@ class Workloads:
     whose measurements count as the sidecar's. `issued`: unexpired SVIDs in the log.
     """
 
-    walk: Walk
+    recorder: Recorder
+    authority: AuthorityRegisters
+    verification: Verification
+    asking: AskingState
+    applying: Applying
     trust: TrustDomainState
     issuer: SvidIssuer
     attestor: Attestor
@@ -101,22 +107,24 @@ class Workloads:
     _documents: Pace = field(init=False)
 
     def __post_init__(self) -> None:
-        self.challenges = Challenges(secret=self.walk.entropy.bytes(SECRET_BYTES))
-        self.local_challenges = Challenges(secret=self.walk.entropy.bytes(SECRET_BYTES))
+        self.challenges = Challenges(secret=self.recorder.entropy.bytes(SECRET_BYTES))
+        self.local_challenges = Challenges(secret=self.recorder.entropy.bytes(SECRET_BYTES))
         self._new = Pace(self.limits.instances_per_minute_max)
         self._documents = Pace(self.limits.documents_per_minute_max)
 
     def challenge(self, *, local: bool = False) -> str:
         """Return a fresh challenge for the self-proof of a key. `local`: of a process connected by a Unix socket."""
-        return self._challenges(local).issue(self.walk.entropy.token(), at=self.walk.clock.monotonic())
+        return self._challenges(local).issue(
+            self.recorder.entropy.token(), at=self.recorder.clock.monotonic()
+        )
 
     def take_challenge(self, challenge: str, *, local: bool = False) -> None:
         """Use up a challenge given to the same kind of caller. Raises Unverified (`challenge.*`)."""
-        self._challenges(local).take(challenge, at=self.walk.clock.monotonic())
+        self._challenges(local).take(challenge, at=self.recorder.clock.monotonic())
 
     def in_force(self) -> tuple[RegistrationEntry, ...]:
         """Return the registration entries of the current registry's agents. Cached for each registry."""
-        current = self.walk.authority.registry.current
+        current = self.authority.registry.current
         if self._in_force[0] is not current:
             self._in_force = current, tuple(entries_of(current.agents.values()))
         return self._in_force[1]
@@ -147,7 +155,7 @@ class Workloads:
         return self.local_challenges if local else self.challenges
 
     def _count(self, pace: Pace, agent: AgentId, what: str, most: int) -> None:
-        wait = pace.take(agent, at=self.walk.clock.monotonic())
+        wait = pace.take(agent, at=self.recorder.clock.monotonic())
         if wait:
             again = f"try again in {ceil(wait * 1000)} ms"
             raise WORKLOADS_PACE(f"agent {shown(agent)} has used its {most} {what} a minute: {again}")

@@ -30,7 +30,7 @@ async def require_may_return(workloads: Workloads, former: str) -> None:
     instance was ended; `revoked.*`, `held.*`. Raises Unavailable.
     """
     found = workloads.instances.by_key(former)
-    if found is not None and found.is_live(workloads.walk.clock.now()):
+    if found is not None and found.is_live(workloads.recorder.clock.now()):
         raise INSTANCE_STILL_KNOWN(
             f"instance {shown(found.id)} still has the former key: renew it with that key"
         )
@@ -38,7 +38,7 @@ async def require_may_return(workloads: Workloads, former: str) -> None:
     if because and because not in MAY_RETURN:
         message = f"the instance of the former key was ended ({shown(because, 40)}): start the process again"
         raise INSTANCE_ENDED(message)
-    refuse_names(workloads.walk.authority, (RevocationTarget("key", former),))
+    refuse_names(workloads.authority, (RevocationTarget("key", former),))
 
 
 def unknown_key(workloads: Workloads, message: SignedRequest, error: Unverified) -> Unverified | None:

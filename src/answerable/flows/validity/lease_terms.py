@@ -138,8 +138,14 @@ def _window(
     capability = verified.resolved.capability.name
     stands = (part for pair in under for part in pair)
     key = (
-        verified.mandate.id, hop, verified.caller.agent, capability, terms.target, terms.scope.hex, *stands,
-    )  # fmt: skip
+        verified.mandate.id,
+        hop,
+        verified.caller.agent,
+        capability,
+        terms.target,
+        terms.scope.hex,
+        *stands,
+    )
     known = side.windows.get(key)
     name = (
         known.name

@@ -2,7 +2,8 @@
 
 Laws: only definitions that the gateway offers count, not what anybody else claims. An agent's tools follow from the
 registry and the policies in force, not from a mandate, so that they do not change with the task. A tool whose
-capability is temporarily inactive still counts. Tools that cannot be read do not match.
+capability is temporarily inactive still counts. Tools that cannot be read do not match; while a server's list has not
+been read since this process started, it is not known whether they do.
 
 Measured once for each registry, policy set and generation of the upstreams; for each message it costs a lookup.
 """
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.names.principal import AgentId
     from answerable.core.identity.workload.evidence import Grade
+    from answerable.core.registry.manifests.manifest_drift import Verdict
     from answerable.core.registry.manifests.manifest_token import SignedManifest
     from answerable.core.registry.manifests.tools_seen import ToolsSeen
     from answerable.ports.decision_point import DecisionPoint
@@ -63,6 +65,22 @@ def unread_server(
     if signed is None or not signed.manifest.tools_digest:
         return ""
     return _remembered(authority, upstream, tools_seen, decision_point, agent, signed).unread
+
+
+def tools_verdict(
+    authority: ManifestSources,
+    upstream: OfferedTools,
+    tools_seen: ToolsSeen,
+    decision_point: DecisionPoint,
+    agent: AgentId,
+) -> Verdict:
+    """Return how the tools offered to an agent compare with its manifest: `match` also where it lists none,
+    `unmeasured` while `unread_server` names one, `differs` also if they cannot be compared. Does no I/O. Never
+    raises."""
+    if not tools_fault(authority, upstream, tools_seen, decision_point, agent):
+        return "match"
+    unread = unread_server(authority, upstream, tools_seen, decision_point, agent)
+    return "unmeasured" if unread else "differs"
 
 
 def with_tools(fields: tuple[tuple[str, Grade], ...]) -> tuple[tuple[str, Grade], ...]:

@@ -95,9 +95,15 @@ def judged_task(
     """As `judged_now`, for any request of this caller for this capability under this mandate."""
     identity = caller.identity
     key = (
-        mandate.id, caller.key, caller.certificate, identity.instance, identity.manifest, identity.measured,
-        capability.name, hops[-1].digest.hex() if hops else "",
-    )  # fmt: skip
+        mandate.id,
+        caller.key,
+        caller.certificate,
+        identity.instance,
+        identity.manifest,
+        identity.measured,
+        capability.name,
+        hops[-1].digest.hex() if hops else "",
+    )
     return _judged(
         authority, key, lambda: revocable_names(authority, caller, mandate, hops, capability), capability
     )

@@ -14,8 +14,9 @@ from answerable.errors.codes.registry import REGISTRY_COMING
 from answerable.flows.state.stop_rules import Bell
 
 if TYPE_CHECKING:
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.policy_desk import PolicyState
     from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.worlds import Worlds
 
 WAIT_SECONDS_MAX: Final = 10.0
 
@@ -32,20 +33,20 @@ def require_none_coming(registry: RegistryStore) -> None:
         raise REGISTRY_COMING()
 
 
-async def await_documents(walk: Walk) -> None:
+async def await_documents(worlds: Worlds, registry: RegistryStore, policies: PolicyState) -> None:
     """Wait up to `WAIT_SECONDS_MAX` seconds until the follower of the registers has put pending documents into force.
 
     Raises Unavailable: `register.*` if the register cannot be read, `registry.coming` after the time limit.
     """
-    walk.verification.worlds.epoch()
-    if not are_coming(walk.authority.registry):
+    worlds.epoch()
+    if not are_coming(registry):
         return
     bell, loop = Bell(), asyncio.get_running_loop()
     ends = loop.time() + WAIT_SECONDS_MAX
-    walk.policies.registered.append(bell)
+    policies.registered.append(bell)
     try:
-        while are_coming(walk.authority.registry) and loop.time() < ends:
+        while are_coming(registry) and loop.time() < ends:
             await bell.heard(seconds_max=ends - loop.time())
     finally:
-        walk.policies.registered.remove(bell)
-    require_none_coming(walk.authority.registry)
+        policies.registered.remove(bell)
+    require_none_coming(registry)

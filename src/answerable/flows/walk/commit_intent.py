@@ -35,15 +35,23 @@ if TYPE_CHECKING:
     from answerable.core.mandate.budget import Account, Amounts
     from answerable.errors import Refused
     from answerable.flows.entries.cite_statement import References
+    from answerable.flows.state.lease_side import LeaseSide
     from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
-    from answerable.flows.state.walk import Walk
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.flows.validity.lease_terms import ActionNames
     from answerable.flows.walk.last_look import Grounds
 
 
 async def commit_intent(
-    walk: Walk, grounds: Grounds, references: References, accounts: tuple[Account, ...], amounts: Amounts
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    counters: Counters,
+    leases: LeaseSide | None,
+    limits: WalkLimits,
+    grounds: Grounds,
+    references: References,
+    accounts: tuple[Account, ...],
+    amounts: Amounts,
 ) -> tuple[Warrant, OpenIntent, BaseException | None]:
     """Commit the action. Return its warrant, its open intent, and the exception to raise if the caller left meanwhile.
 
@@ -53,20 +61,20 @@ async def commit_intent(
     """
     verified, decision, facts = grounds.verified, grounds.decision, grounds.facts
     names, mandate = (
-        name_action(walk.authority, walk.live.leases, walk.entropy, verified, at=facts.at),
+        name_action(authority, leases, recorder.entropy, verified, at=facts.at),
         verified.mandate,
     )
-    deadline = UnixMillis(facts.at + walk.limits.intent_ttl_ms)
+    deadline = UnixMillis(facts.at + limits.intent_ttl_ms)
     reserved = Reserved(accounts=tuple(one.id for one in accounts), amounts=amounts)
     approval = facts.approval.id if facts.approval is not None else ""
-    starting = Starting(walk.recorder, walk.authority, walk.counters, verified, at=facts.at)
+    starting = Starting(recorder, authority, counters, verified, at=facts.at)
     sealing: Sealing | None = None
 
     def intent(run: Run, call: int) -> Entry:
         nonlocal sealing
         if sealing is None:
             # Only now, so that an action without a budget makes no key for its subject.
-            sealing = sealing_for(walk.recorder, verified.subject)
+            sealing = sealing_for(recorder, verified.subject)
             starting.prepare()
         return records.intent(
             verified,
@@ -74,7 +82,7 @@ async def commit_intent(
             at=facts.at,
             sealing=sealing,
             run=run,
-            principal=pseudonym_of(walk.recorder, mandate.principal),
+            principal=pseudonym_of(recorder, mandate.principal),
             mandate_ref=references.mandate,
             policy_ref=references.policy_set,
             tool_ref=references.tool,
@@ -100,18 +108,14 @@ async def commit_intent(
         at=facts.at,
         counts=starting,
     )
-    found = await walk.recorder.intents.commit(request)
+    found = await recorder.intents.commit(request)
     if isinstance(found, Conflict):
         refusal = _refusal(found.why)
         if found.receipt is not None:
-            opened = _opened(
-                walk.recorder.open_intents, walk.limits, grounds, request, found.receipt, sealing
-            )
-            await _end_unstarted(
-                walk.recorder, walk.authority, walk.counters, walk.limits, verified, opened, refusal
-            )
+            opened = _opened(recorder.open_intents, limits, grounds, request, found.receipt, sealing)
+            await _end_unstarted(recorder, authority, counters, limits, verified, opened, refusal)
         raise refusal
-    opened = _opened(walk.recorder.open_intents, walk.limits, grounds, request, found.receipt, sealing)
+    opened = _opened(recorder.open_intents, limits, grounds, request, found.receipt, sealing)
     return _warrant(found, verified, names, deadline), opened, found.left
 
 

@@ -20,17 +20,17 @@ from answerable.flows.walk.hide_tokens import check_tokens
 from answerable.flows.walk.verify_request import verify_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.facts import Facts
     from answerable.core.decision.obligation import Duties
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.counters.watch_rules import Gather
+    from answerable.flows.state.parts import Recorder
+    from answerable.flows.state.steps import Deciding, Planning
 
 
 def decide_action(
-    walk: Walk, asked: VerifiedRequest, gather: Callable[[Walk, VerifiedRequest], Facts]
+    recorder: Recorder, planning: Planning, deciding: Deciding, asked: VerifiedRequest, gather: Gather
 ) -> tuple[VerifiedRequest, Facts, Decision]:
     """Return the action as it may be performed, the facts, and the decision on it.
 
@@ -40,36 +40,37 @@ def decide_action(
     and `verify_request` do, `arguments.token`, and `obligation.unknown`, `obligation.conflict`,
     `obligation.unfulfillable`, `obligation.second_narrowing`.
     """
-    began = walk.clock.monotonic()
+    clock = recorder.clock
+    began = clock.monotonic()
     try:
-        return _decided(walk, asked, gather)
+        return _decided(recorder, planning, deciding, asked, gather)
     finally:
-        walk.asking.figures.latency.observe(walk.clock.monotonic() - began)
+        deciding.asking.figures.latency.observe(clock.monotonic() - began)
 
 
 def _decided(
-    walk: Walk, asked: VerifiedRequest, gather: Callable[[Walk, VerifiedRequest], Facts]
+    recorder: Recorder, planning: Planning, deciding: Deciding, asked: VerifiedRequest, gather: Gather
 ) -> tuple[VerifiedRequest, Facts, Decision]:
-    facts = gather(walk, asked)
-    decision = walk.policies.decision_point.decide(asked, facts)
+    facts = gather(recorder, planning.authority, deciding, asked)
+    decision = deciding.policies.decision_point.decide(asked, facts)
     if decision.effect == "deny":
         return asked, facts, decision
     check_tokens(asked)
     if not decision.obligations:
         return asked, facts, decision
     verified = asked
-    narrower = _narrowed(walk, asked, duties_in_force(decision))
+    narrower = _narrowed(recorder, planning, deciding, asked, duties_in_force(decision))
     if narrower is not None:
         verified, wider = narrower, decision
-        facts = gather(walk, verified)
-        decision = walk.policies.decision_point.decide(verified, facts)
+        facts = gather(recorder, planning.authority, deciding, verified)
+        decision = deciding.policies.decision_point.decide(verified, facts)
         if decision.effect == "deny":
             return verified, facts, decision
         check_tokens(verified)
         decision = after_narrowing(wider, decision, facts.approval)
-        if _narrowed(walk, verified, duties_in_force(decision)) is not None:
+        if _narrowed(recorder, planning, deciding, verified, duties_in_force(decision)) is not None:
             raise OBLIGATION_SECOND_NARROWING()
-    if duties_in_force(decision).witnessed and walk.recorder.witness is None:
+    if duties_in_force(decision).witnessed and recorder.witness is None:
         raise OBLIGATION_UNFULFILLABLE(
             "policy requires a witness before the action, and no witness is configured for this log"
         )
@@ -90,7 +91,9 @@ def duties_in_force(decision: Decision) -> Duties:
         raise Refused(fault.message, code=fault.code) from None
 
 
-def _narrowed(walk: Walk, verified: VerifiedRequest, duties: Duties) -> VerifiedRequest | None:
+def _narrowed(
+    recorder: Recorder, planning: Planning, deciding: Deciding, verified: VerifiedRequest, duties: Duties
+) -> VerifiedRequest | None:
     """Return the action with narrowed arguments; None if they are narrow enough already."""
     if not duties.narrow:
         return None
@@ -108,4 +111,11 @@ def _narrowed(walk: Walk, verified: VerifiedRequest, duties: Duties) -> Verified
         raise OBLIGATION_UNFULFILLABLE(
             f"policy narrows {named}, which is in a list or was left out: send a value that policy allows"
         )
-    return verify_request(walk, narrowed_request(verified.request, arguments), verified.caller)
+    return verify_request(
+        planning,
+        deciding.counters.quota,
+        recorder.ledger,
+        deciding.asking.limits,
+        narrowed_request(verified.request, arguments),
+        verified.caller,
+    )

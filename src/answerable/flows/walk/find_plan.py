@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.delegation_lineage import DelegationLineage
     from answerable.flows.state.parts import AuthorityRegisters, Recorder
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.steps import Planning
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.flows.state.worlds import PlanKey, Verification
     from answerable.ports.clock import Clock
@@ -38,7 +38,14 @@ if TYPE_CHECKING:
     from answerable.ports.worlds import Plan, World
 
 
-def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Plan:
+def find_plan(
+    planning: Planning,
+    quota: RefusalQuota,
+    ledger: Ledger,
+    limits: WalkLimits,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+) -> Plan:
     """Return the plan that this request is verified against, in the current epoch.
 
     Raises Unverified (`proof.other_message`) if the proof covers other bytes. Raises Refused: `agent.inactive`,
@@ -51,34 +58,35 @@ def find_plan(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Pla
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise PROOF_OTHER_MESSAGE()
+    verification, registry, clock = (
+        planning.verification,
+        planning.authority.registry,
+        planning.authority.clock,
+    )
     # Read the epoch before anything the plan is made of: any later change then belongs to another epoch.
-    world = walk.verification.worlds.current()
-    require_none_coming(walk.authority.registry)
-    key = _key_of(walk.verification, walk.clock, request, caller)
+    world = verification.worlds.current()
+    require_none_coming(registry)
+    key = _key_of(verification, clock, request, caller)
     known = (
-        walk.verification.plans.find(key, world.epoch, walk.verification.worlds.changed)
-        if key is not None
-        else None
+        verification.plans.find(key, world.epoch, verification.worlds.changed) if key is not None else None
     )
     if known is not None:
-        _check_by_clock(walk.counters.quota, walk.verification, walk.clock, known, caller)
+        _check_by_clock(quota, verification, clock, known, caller)
         # The server may have announced meanwhile that its tool list is outdated.
-        if listed_definition(walk.verification.upstream, known.capability).digest == known.definition.digest:
-            if not walk.verification.plans.is_check_due() or _is_as_anew(
-                walk.recorder.ledger, walk.verification, walk.limits, walk.clock, known, request, caller
+        if listed_definition(verification.upstream, known.capability).digest == known.definition.digest:
+            if not verification.plans.is_check_due() or _is_as_anew(
+                ledger, verification, limits, clock, known, request, caller
             ):
                 return known
-            return find_plan(walk, request, caller)
+            return find_plan(planning, quota, ledger, limits, request, caller)
     try:
-        plan = _made(walk.recorder.ledger, walk.verification, walk.limits, walk.clock, world, request, caller)
+        plan = _made(ledger, verification, limits, clock, world, request, caller)
     except Refused as fault:
         if fault.code == CAPABILITY_UNKNOWN.id:
-            note_unregistered(
-                walk.authority.registry, walk.verification.sightings, caller, request.server, request.target
-            )
+            note_unregistered(registry, verification.sightings, caller, request.server, request.target)
         raise
     if key is not None and not plan.by_clock:
-        walk.verification.plans.keep(key, plan)
+        verification.plans.keep(key, plan)
     return plan
 
 
@@ -162,9 +170,17 @@ def _key_of(
         except Refused:
             return None
     return (
-        request.mandate_id, chain, request.server, request.method, request.target,
-        caller.agent, caller.key, caller.certificate, caller.process, caller.identity,
-    )  # fmt: skip
+        request.mandate_id,
+        chain,
+        request.server,
+        request.method,
+        request.target,
+        caller.agent,
+        caller.key,
+        caller.certificate,
+        caller.process,
+        caller.identity,
+    )
 
 
 def _check_by_clock(

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
     from answerable.core.mandate.mandate import Mandate
-    from answerable.flows.state.parts import AuthorityRegisters
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, LiveAccess, Recorder
+    from answerable.flows.state.steps import Deciding, Planning
     from answerable.flows.state.worlds import Verification
     from answerable.ports.clock import Clock
     from answerable.ports.ledger import Ledger
@@ -35,21 +35,28 @@ OWNERS_MAX: Final = 10_000
 
 
 async def forward_action(
-    walk: Walk, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    live: LiveAccess,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+    *,
+    progress: Progress | None = None,
 ) -> Answer:
     """Govern an action in this process, or forward it to the owner of its mandate. Sends once; never retries.
 
     Raises as `govern_action` does, and Unavailable (`shard.*`), which says whether an effect is possible.
     """
     owner = _owner_elsewhere(
-        walk.recorder.ledger, walk.authority, walk.live.link, walk.verification, request, caller
+        recorder.ledger, planning.authority, live.link, planning.verification, request, caller
     )
-    if owner is None or walk.live.link is None:
-        return await govern_action(walk, request, caller, progress=progress)
+    if owner is None or live.link is None:
+        return await govern_action(recorder, planning, deciding, live, request, caller, progress=progress)
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise PROOF_OTHER_MESSAGE()
     # From this line on, this process knows nothing of the action until the answer arrives.
-    return await walk.live.link.forward(owner, request, caller, progress=progress)
+    return await live.link.forward(owner, request, caller, progress=progress)
 
 
 def _owner_elsewhere(

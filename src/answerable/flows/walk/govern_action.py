@@ -53,23 +53,27 @@ from answerable.flows.walk.spend_budget import accounts_of, require_left, spend_
 from answerable.flows.walk.verify_request import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from answerable.core.action.request import ActionRequest, VerifiedRequest
+    from answerable.core.approval.approval import Approval
     from answerable.core.containment.reach import Judged
     from answerable.core.decision.decision import Decision
-    from answerable.core.decision.history import History
     from answerable.core.identity.proof.caller import VerifiedCaller
-    from answerable.core.mandate.budget import Account
+    from answerable.core.mandate.budget import Account, Amounts
     from answerable.flows.entries.refuse_action import No
-    from answerable.flows.state.parts import AskingState, AuthorityRegisters
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, LiveAccess, OpenIntent, Recorder
+    from answerable.flows.state.steps import Deciding, Planning
     from answerable.ports.upstream import Progress
-    from answerable.ports.worlds import Plan
 
 
 async def govern_action(
-    walk: Walk, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    live: LiveAccess,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+    *,
+    progress: Progress | None = None,
 ) -> Answer:
     """Govern one action from its proved caller to its recorded end.
 
@@ -79,62 +83,107 @@ async def govern_action(
     """
     # 2 verify, again after each wait: a failure has no effect; the refusal of a verified principal is recorded.
     verified, amounts, references = None, ONE_CALL, None
-    recorder, authority = walk.recorder, walk.authority
+    authority, counters, asking = planning.authority, deciding.counters, deciding.asking
+    limits = asking.limits
     try:
         while True:
-            await await_documents(walk)
-            plan = find_plan(walk, request, caller)
-            asked = verified = verify(walk, plan, request, caller)
-            if await admit_receivers(authority, asked.mandate, asked.hops) or await pin_first_seen(
-                walk, asked
-            ):
+            await await_documents(planning.verification.worlds, authority.registry, deciding.policies)
+            plan = find_plan(planning, counters.quota, recorder.ledger, limits, request, caller)
+            asked = verified = verify(planning, limits, plan, request, caller)
+            if await admit_receivers(authority, asked.mandate, asked.hops):
+                continue
+            if await pin_first_seen(recorder, planning, asking.under_way, limits, asked):
                 continue
             # 3 gather, 4 decide: from here on, `verified` is the action as policy narrowed it.
-            accounts, gather = plan.accounts, partial(watched, partial(facts_under, plan), gather_facts)
-            verified, facts, decision = decide_action(walk, asked, gather)
+            accounts = plan.accounts
+            gather = partial(watched, partial(facts_under, plan.judged, accounts), gather_facts)
+            verified, facts, decision = decide_action(recorder, planning, deciding, asked, gather)
             if decision.effect == "deny":
                 break
             if (stale := stale_approval(authority.approvals, facts, verified, decision)) is not None:
-                await void(recorder, authority.approvals, walk.asking.under_way, *stale)
+                await void(recorder, authority.approvals, asking.under_way, *stale)
                 continue
-            amounts = spend_on(walk.authority.registry, walk.limits, verified, accounts)
+            amounts = spend_on(authority.registry, limits, verified, accounts)
             if decision.effect == "defer":
-                require_left(walk.authority.mandates, accounts, amounts)
+                require_left(authority.mandates, accounts, amounts)
                 break
             if (references := found_references(recorder.cited, verified, decision.policy_set)) is not None:
                 break
             # The log lacks a statement that the intent will cite. Writing it takes time, so decide again.
-            await _cited(walk, verified, decision.policy_set)
+            await cite_statements(
+                recorder, authority, counters, deciding.policies, verified, decision.policy_set
+            )
     except Refused as refused:
-        request = request if verified is None else verified.request
-        raise await _refused(walk, request, caller, no_from(refused, verified)) from None
+        raise await _refused(
+            recorder, planning, deciding, request, caller, no_from(refused, verified)
+        ) from None
     if decision.effect == "deny":
-        refusal = await _refused(walk, verified.request, caller, no_of(decision, verified))
-        await void_denied(recorder, authority.approvals, walk.asking.under_way, verified, decision, facts.at)
-        raise refusal
+        raise await _denied(recorder, planning, deciding, verified, decision, at=facts.at)
     # 5 defer: a durable approval record waits for people; a repeated request finds the same record.
     if decision.effect == "defer":
-        return await _asked_people(walk, asked, verified, decision, at=facts.at)
+        approval = await _asked_people(recorder, planning, deciding, live, verified, decision, at=facts.at)
+        return with_narrowing(Answer(approval=approval), asked, verified)
     # 6 commit what the action takes and its intent, to disk, and make the warrant. No await between the decision and
     # the place of the intent, so that no other action spends the same budget.
     assert references is not None  # noqa: S101 - only an allow comes here
     grounds = Grounds(plan=plan, caller=caller, verified=verified, facts=facts, decision=decision)
     try:
-        warrant, opened, left = await commit_intent(walk, grounds, references, accounts, amounts)
+        warrant, opened, left = await commit_intent(
+            recorder, authority, counters, live.leases, limits, grounds, references, accounts, amounts
+        )
     except Refused as refused:
-        raise await _refused(walk, verified.request, caller, no_from(refused, verified)) from None
+        raise await _refused(
+            recorder, planning, deciding, request, caller, no_from(refused, verified)
+        ) from None
+    # 7 act, 8 release, 9 log outcome, 10 answer
+    answer = await _carried_out(
+        recorder, planning, deciding, live, grounds, warrant, opened, amounts, progress, left=left
+    )
+    return with_narrowing(answer, asked, verified)
+
+
+async def _carried_out(
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    live: LiveAccess,
+    grounds: Grounds,
+    warrant: Warrant,
+    opened: OpenIntent,
+    amounts: Amounts,
+    progress: Progress | None,
+    *,
+    left: BaseException | None,
+) -> Answer:
+    """Steps 7 to 10: perform the action of an open intent, and record its end. Raises as `govern_action`.
+
+    `left`: as `act` says.
+    """
+    verified, decision, clock = grounds.verified, grounds.decision, recorder.clock
     # 7 act: a crash between this line and step 9 leaves an open intent, which settlement ends as indeterminate.
-    began = walk.clock.monotonic() if WALL_MS in amounts else 0.0
+    began = clock.monotonic() if WALL_MS in amounts else 0.0
     told = hidden_progress(verified, progress)
-    outcome, broken_off = await act(walk, grounds, warrant, told or progress, left=left)
+    outcome, broken_off = await act(
+        recorder, planning, deciding, live, grounds, warrant, told or progress, left=left
+    )
     # 8 release: the broker ends the lease of one action before it answers, and retries later if that fails.
     # 9 log outcome, with the part of the reservation that is given back
     if amounts is not ONE_CALL or outcome.status == "not_started":
-        elapsed_ms = ceil((walk.clock.monotonic() - began) * 1000) if WALL_MS in amounts else 0
+        elapsed_ms = ceil((clock.monotonic() - began) * 1000) if WALL_MS in amounts else 0
         outcome = with_rest(outcome, opened.reserved, verified, elapsed_ms=elapsed_ms)
     answered, outcome = outcome, await show_outcome(verified, decision, outcome, told)
     try:
-        outcome, receipt = await log_prepared(walk, verified, warrant, answered, outcome, opened)
+        outcome, receipt = await log_prepared(
+            recorder,
+            planning,
+            deciding.counters,
+            deciding.asking.limits,
+            verified,
+            warrant,
+            answered,
+            outcome,
+            opened,
+        )
     except Unavailable as failed:
         if broken_off is None:
             raise
@@ -142,78 +191,92 @@ async def govern_action(
     if broken_off is not None:
         raise broken_off
     # 10 answer
-    answer = Answer(action_id=warrant.action_id, outcome=outcome, intent=warrant.intent, receipt=receipt)
-    return with_narrowing(answer, asked, verified)
+    return Answer(action_id=warrant.action_id, outcome=outcome, intent=warrant.intent, receipt=receipt)
 
 
-async def _refused(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No) -> Refused:
+async def _refused(
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+    no: No,
+) -> Refused:
+    """Record a refusal of a request, or of what it was verified as."""
+    if no.verified is not None:
+        request = no.verified.request
     handed = None
     if no.mandate is None:
-        handed = handed_on(walk.recorder, walk.authority, walk.verification, request, caller)
+        handed = handed_on(recorder, planning.authority, planning.verification, request, caller)
     if handed is not None:
         # The caller named no mandate, but its verified chain starts at one.
         no = replace(no, mandate=handed.mandate, hops=handed.hops)
     return await refuse_action(
-        walk.recorder, walk.authority, walk.counters, walk.policies, request, caller, no
+        recorder, planning.authority, deciding.counters, deciding.policies, request, caller, no
     )
 
 
-async def _cited(walk: Walk, verified: VerifiedRequest, policy_set: str) -> None:
-    await cite_statements(walk.recorder, walk.authority, walk.counters, walk.policies, verified, policy_set)
+async def _denied(
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    verified: VerifiedRequest,
+    decision: Decision,
+    *,
+    at: UnixMillis,
+) -> Refused:
+    """Record a deny decision, and void the approvals that the action cannot use any more."""
+    refusal = await _refused(
+        recorder, planning, deciding, verified.request, verified.caller, no_of(decision, verified)
+    )
+    approvals, under_way = planning.authority.approvals, deciding.asking.under_way
+    await void_denied(recorder, approvals, under_way, verified, decision, at)
+    return refusal
 
 
 async def _asked_people(
-    walk: Walk, asked: VerifiedRequest, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis
-) -> Answer:
-    """Step 5: request approval. The preview for the card runs through this same walk as an action of its own."""
-    preview = partial(preview_effect, walk, Governing(gather_facts, govern_action))
-    approval = await request_approval(walk, verified, decision, at=at, preview=preview)
-    return with_narrowing(Answer(approval=approval), asked, verified)
-
-
-def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
-    """Step 3 without a current plan. Raises as `facts_under`, and Unavailable if revocations cannot be read."""
-    return _facts(
-        walk.recorder.unwitnessed,
-        walk.authority,
-        walk.asking,
-        walk.counters.history,
-        verified,
-        judged_now(walk.authority, verified),
-        accounts_of(verified),
-    )
-
-
-def facts_under(plan: Plan, walk: Walk, verified: VerifiedRequest) -> Facts:
-    """Step 3: gather the facts in force now, from memory. An unknown fact never gets a default value.
-
-    Raises Refused: `register.no_room` if the registers cannot be written, `ledger.unwitnessed` if witnesses have not
-    cosigned the ledger for longer than is allowed, `revoked.<kind>` if something the request acts under has been
-    revoked, `facts.unknown` if a fact that policy may use is not known.
-    """
-    return _facts(
-        walk.recorder.unwitnessed,
-        walk.authority,
-        walk.asking,
-        walk.counters.history,
-        verified,
-        plan.judged,
-        plan.accounts,
-    )
-
-
-def _facts(
-    why_unwitnessed: Callable[[], Refused | None],
-    authority: AuthorityRegisters,
-    asking: AskingState,
-    history: History,
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    live: LiveAccess,
     verified: VerifiedRequest,
+    decision: Decision,
+    *,
+    at: UnixMillis,
+) -> Approval:
+    """Step 5: request approval. The preview for the card takes these same steps as an action of its own."""
+    govern = partial(govern_action, recorder, planning, deciding, live)
+    preview = partial(preview_effect, recorder, planning, deciding, Governing(gather_facts, govern))
+    return await request_approval(
+        recorder, planning.authority, deciding, verified, decision, at=at, preview=preview
+    )
+
+
+def gather_facts(
+    recorder: Recorder, authority: AuthorityRegisters, deciding: Deciding, verified: VerifiedRequest
+) -> Facts:
+    """Step 3 without a current plan. Raises as `facts_under`, and Unavailable if revocations cannot be read."""
+    judged, accounts = judged_now(authority, verified), accounts_of(verified)
+    return facts_under(judged, accounts, recorder, authority, deciding, verified)
+
+
+def facts_under(
     judged: Judged,
     accounts: tuple[Account, ...],
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    deciding: Deciding,
+    verified: VerifiedRequest,
 ) -> Facts:
+    """Step 3: gather the facts in force now, from memory. An unknown fact never gets a default value.
+
+    `judged`, `accounts`: of the plan. Raises Refused: `register.no_room` if the registers cannot be written,
+    `ledger.unwitnessed` if witnesses have not cosigned the ledger for longer than is allowed, `revoked.<kind>` if
+    something the request acts under has been revoked, `facts.unknown` if a fact that policy may use is not known.
+    """
     if judged.revocation is not None:
         raise judged.revocation.refusal()
-    unwitnessed = why_unwitnessed()
+    unwitnessed = recorder.unwitnessed()
     if unwitnessed is not None:
         raise unwitnessed
     if authority.room is not None and (unwritable := no_room(authority.room)) is not None:
@@ -232,17 +295,20 @@ def _facts(
         registry_digest=authority.registry.current.digest,
         mandate_state=authority.mandates.state(mandate.id),
         mandate_calls_used=authority.mandates.calls_used(mandate.id),
-        approval=waiting.fact(partial(groups_now, authority, asking, waiting))
+        approval=waiting.fact(partial(groups_now, authority, deciding.asking, waiting))
         if waiting is not None and approved
         else None,
         budget=budget_left(accounts, authority.mandates.used, verified.resolved.capability),
-        history=history_of(history, verified, now),
+        history=history_of(deciding.counters.history, verified, now),
         hold=hold.fact() if hold is not None else None,
     )
 
 
 async def act(
-    walk: Walk,
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    live: LiveAccess,
     grounds: Grounds,
     warrant: Warrant,
     progress: Progress | None,
@@ -258,13 +324,13 @@ async def act(
     if left is not None:
         return Outcome(status="not_started", detail="the caller left before the start"), left
     decision = grounds.decision
-    tell_groups(walk.asking.channel, walk.clock, grounds.verified, decision, warrant)
-    unseen, raised = await await_witnesses(walk.recorder.witness, walk.clock, decision, warrant)
+    tell_groups(deciding.asking.channel, recorder.clock, grounds.verified, decision, warrant)
+    unseen, raised = await await_witnesses(recorder.witness, recorder.clock, decision, warrant)
     if unseen is not None:
         return unseen, raised
     try:
         # No await between this check and the start.
-        stopped = why_not_start(walk, grounds)
+        stopped = why_not_start(recorder.ledger, planning, deciding, grounds)
     except Unavailable as failed:
         # Nothing was started: end the intent, and raise the failure to the caller.
         return Outcome(status="not_started", detail="what has been revoked or is held cannot be told"), failed
@@ -275,7 +341,7 @@ async def act(
     broken_off: BaseException | None = None
     try:
         return await perform_warrant(
-            walk.live, walk.verification.upstream, warrant, heard(decision, progress)
+            live, planning.verification.upstream, warrant, heard(decision, progress)
         ), None
     except Refused as late:
         detail = late.message

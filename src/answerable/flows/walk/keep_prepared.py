@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.warrant import Warrant
-    from answerable.flows.state.parts import OpenIntent
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import Counters, OpenIntent, Recorder
+    from answerable.flows.state.steps import Planning
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.clock import Clock
     from answerable.ports.prepared_register import PreparedRegister
@@ -35,7 +35,10 @@ ALTERED: Final = PREPARED_ALTERED()
 
 
 async def log_prepared(
-    walk: Walk,
+    recorder: Recorder,
+    planning: Planning,
+    counters: Counters,
+    limits: WalkLimits,
     verified: VerifiedRequest,
     warrant: Warrant,
     answered: Outcome,
@@ -48,16 +51,20 @@ async def log_prepared(
     `answered`: the outcome as the tool gave it. `told`: the outcome as the agent will get it. Raises as `log_outcome`.
     """
     told = _with_digest(
-        walk.authority.registry, walk.verification.prepared, walk.limits, walk.clock, verified, answered, told
+        planning.authority.registry,
+        planning.verification.prepared,
+        limits,
+        recorder.clock,
+        verified,
+        answered,
+        told,
     )
-    receipt = await log_outcome(
-        walk.recorder, walk.authority, walk.counters, walk.limits, warrant, told, opened
-    )
+    receipt = await log_outcome(recorder, planning.authority, counters, limits, warrant, told, opened)
     if told.prepared is not None:
         told = _kept(
-            walk.verification.prepared,
-            walk.limits,
-            walk.clock,
+            planning.verification.prepared,
+            limits,
+            recorder.clock,
             verified,
             answered,
             told,

@@ -36,12 +36,13 @@ if TYPE_CHECKING:
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.identity.workload.evidence import CallerIdentity
     from answerable.flows.state.parts import AskingState, AuthorityRegisters
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.steps import Deciding, Planning
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.clock import Clock
+    from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.tool_pins import ToolPinRegister
-    from answerable.ports.worlds import Plan, World, Worlds
+    from answerable.ports.worlds import Plan, Worlds
 
 
 class Grounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -54,26 +55,27 @@ class Grounds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     decision: Decision
 
 
-def why_not_start(walk: Walk, grounds: Grounds) -> str:
+def why_not_start(ledger: Ledger, planning: Planning, deciding: Deciding, grounds: Grounds) -> str:
     """Return why an action with a durable intent must not start now; an empty string if it may.
 
     Raises Unavailable, and Broken as `find_plan`.
     """
     plan, verified = grounds.plan, grounds.verified
-    changed = _is_changed(walk.verification.worlds, grounds)
-    if are_coming(walk.authority.registry):
+    verification, authority = planning.verification, planning.authority
+    changed = _is_changed(verification.worlds, grounds)
+    if are_coming(authority.registry):
         return "another process applied documents that are not in force here yet"
     ended = _ended(
-        walk.authority.mandates,
-        walk.verification.stands,
-        walk.clock,
+        authority.mandates,
+        verification.stands,
+        authority.clock,
         verified,
-        judged_now(walk.authority, verified) if changed else plan.judged,
+        judged_now(authority, verified) if changed else plan.judged,
     )
     if ended or not changed:
         return ended
-    return _withdrawn(walk.authority, walk.verification.pins, walk.limits, verified) or _otherwise(
-        walk, grounds
+    return _withdrawn(authority, verification.pins, deciding.asking.limits, verified) or _otherwise(
+        ledger, planning, deciding, grounds
     )
 
 
@@ -126,35 +128,38 @@ def _withdrawn(
     return ""
 
 
-def _otherwise(walk: Walk, grounds: Grounds) -> str:
+def _otherwise(ledger: Ledger, planning: Planning, deciding: Deciding, grounds: Grounds) -> str:
     """Decide the action again in the current world, and return why it would not be allowed."""
     try:
-        said = _decided_now(walk, walk.verification.worlds.current(), grounds)
+        said = _decided_now(ledger, planning, deciding, grounds)
     except (Malformed, Refused, Unverified) as fault:
         said = fault.message
     return f"the action is no longer allowed: {said}" if said else ""
 
 
-def _decided_now(walk: Walk, world: World, grounds: Grounds) -> str:
+def _decided_now(ledger: Ledger, planning: Planning, deciding: Deciding, grounds: Grounds) -> str:
     """Return why it would not be allowed now. Raises as `verify_again`, and Malformed for an unreadable approval."""
-    verified, before = grounds.verified, grounds.decision
-    unable = world.late or no_room(walk.authority.room)
+    authority, verification, asking = planning.authority, planning.verification, deciding.asking
+    verified, before, world = grounds.verified, grounds.decision, verification.worlds.current()
+    unable = world.late or no_room(authority.room)
     if unable is not None:
         return unable.message
-    plan = find_plan(walk, verified.request, grounds.caller)
-    fresh = verify_again(walk.authority.registry, walk.verification, plan, verified, grounds.caller)
+    plan = find_plan(
+        planning, deciding.counters.quota, ledger, asking.limits, verified.request, grounds.caller
+    )
+    fresh = verify_again(authority.registry, verification, plan, verified, grounds.caller)
     if (fresh.resource_id, fresh.subject, fresh.destinations) != (
         verified.resource_id,
         verified.subject,
         verified.destinations,
     ):
         return "the registry now gives the action another resource, data subject or destination"
-    hold = plan.judged.hold(walk.clock.now())
+    hold = plan.judged.hold(authority.clock.now())
     facts = structs.replace(
         grounds.facts,
         registry_digest=world.registry.current.digest,
         mandate_state=world.mandates.state(fresh.mandate.id),
-        approval=_approved_now(walk.authority, walk.asking, grounds.facts),
+        approval=_approved_now(authority, asking, grounds.facts),
         hold=hold.fact() if hold is not None else None,
     )
     decision = world.decision_point.decide(fresh, facts)

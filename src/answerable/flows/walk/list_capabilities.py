@@ -21,14 +21,23 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.documents.capability import Capability
     from answerable.flows.state.parts import AuthorityRegisters
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.steps import Deciding, Planning
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.flows.state.worlds import Verification
     from answerable.ports.ledger import Ledger
+    from answerable.ports.shard_link import ShardLink
 
 
 def list_capabilities(
-    walk: Walk, caller: VerifiedCaller, mandate_id: str, server: str, *, delegation: str = ""
+    ledger: Ledger,
+    planning: Planning,
+    deciding: Deciding,
+    link: ShardLink | None,
+    caller: VerifiedCaller,
+    mandate_id: str,
+    server: str,
+    *,
+    delegation: str = "",
 ) -> frozenset[tuple[str, str]]:
     """Return pairs of method and target, as capabilities name them, that could be allowed on `server`.
 
@@ -39,36 +48,35 @@ def list_capabilities(
     This is not a decision: a listed capability may still be refused, and one left out is refused when called. Never
     raises; does no I/O.
     """
+    authority, verification = planning.authority, planning.verification
     # Use the present time, not the time of the proof: an event stream calls this long after it was opened.
-    now = walk.clock.now()
+    now = authority.clock.now()
     delegation_lineage = shown_lineage(
-        walk.recorder.ledger, walk.authority, walk.verification, caller, mandate_id, delegation, server, now
+        ledger, authority, verification, caller, mandate_id, delegation, server, now
     )
-    if delegation_lineage is None or walk.authority.mandates.state(delegation_lineage.mandate.id) != "open":
+    if delegation_lineage is None or authority.mandates.state(delegation_lineage.mandate.id) != "open":
         return frozenset()
     mandate = delegation_lineage.mandate
-    elsewhere = shard_elsewhere(mandate, walk.recorder.ledger.origin)
-    if elsewhere is not None and (walk.live.link is None or not walk.live.link.reaches(elsewhere)):
+    elsewhere = shard_elsewhere(mandate, ledger.origin)
+    if elsewhere is not None and (link is None or not link.reaches(elsewhere)):
         return frozenset()
-    if not mandate.not_before <= now < mandate.expires_at or not walk.verification.stands(
-        caller.identity, now
-    ):
+    if not mandate.not_before <= now < mandate.expires_at or not verification.stands(caller.identity, now):
         return frozenset()
-    if _is_stopped(walk.authority, caller, delegation_lineage, server, now):
+    if _is_stopped(authority, caller, delegation_lineage, server, now):
         return frozenset()
-    current = walk.authority.registry.current
+    current = authority.registry.current
     # An agent that may not use a tool does not get its description either.
     if (
-        agent_fault(walk.authority, walk.counters.quota, walk.verification, walk.policies, caller.agent, now)
+        agent_fault(authority, deciding.counters.quota, verification, deciding.policies, caller.agent, now)
         is not None
-        or fallen(walk.authority, mandate) is not None
+        or fallen(authority, mandate) is not None
     ):
         return frozenset()
     if caller.identity.drifted and current.agents[caller.agent].drift == "refuse":
         return frozenset()
     through = (caller.agent, *(hop.agent for hop in delegation_lineage.hops))
     try:
-        session = known_session(walk.authority.sessions, mandate)
+        session = known_session(authority.sessions, mandate)
     except Malformed:
         return frozenset()
     granted = {grant.capability for grant in mandate.grants}
@@ -81,9 +89,9 @@ def list_capabilities(
         and given_fault(mandate, capability.name, through, current) is None
         and all(one.names(capability.name) for one in session)
         and _in_environment(mandate, capability.environment)
-        and walk.policies.decision_point.may_list(caller.agent, capability.name)
-        and _is_let_through(walk.authority, walk.verification, walk.limits, capability)
-        and not _is_held(walk.authority, capability, now)
+        and deciding.policies.decision_point.may_list(caller.agent, capability.name)
+        and _is_let_through(authority, verification, deciding.asking.limits, capability)
+        and not _is_held(authority, capability, now)
     )
 
 

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.policy_sets.policy_statement import PolicyStatement
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.flows.state.parts import AuthorityRegisters
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.flows.state.steps import Deciding, Planning
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.flows.state.worlds import Verification
     from answerable.ports.parts_in_force import CurrentManifests, Held, Revoked
@@ -77,21 +77,25 @@ class Moment:
     is_offered: bool = True
 
 
-async def moment_now(walk: Walk, action: str) -> Moment:
+async def moment_now(recorder: Recorder, planning: Planning, deciding: Deciding, action: str) -> Moment:
     """Build the snapshot of now for this capability from memory, yielding to the event loop between agents.
 
     Raises Malformed: `answers.unknown_name`, `policy.statement`; Unavailable.
     """
-    current, now = walk.authority.registry.current, walk.clock.now()
-    statement, capability = walk.policies.decision_point.policy_statement, named_capability(current, action)
+    authority, verification = planning.authority, planning.verification
+    current, now = authority.registry.current, authority.clock.now()
+    statement, capability = (
+        deciding.policies.decision_point.policy_statement,
+        named_capability(current, action),
+    )
     given: dict[AgentId, list[Mandate]] = {}
-    for mandate in walk.authority.mandates.all():
+    for mandate in authority.mandates.all():
         given.setdefault(mandate.agent, []).append(mandate)
     faults: dict[AgentId, Refused] = {}
     for number, name in enumerate(current.agents):
         if (
             fault := agent_fault(
-                walk.authority, walk.counters.quota, walk.verification, walk.policies, name, now
+                authority, deciding.counters.quota, verification, deciding.policies, name, now
             )
         ) is not None:
             faults[name] = fault
@@ -99,21 +103,21 @@ async def moment_now(walk: Walk, action: str) -> Moment:
             await anyio.lowlevel.checkpoint()
     return Moment(
         at=now,
-        origin=walk.recorder.ledger.origin,
+        origin=recorder.ledger.origin,
         registry=Snapshot(current=current),
-        manifests=walk.authority.manifests,
-        revocations=walk.authority.revocations,
-        holds=walk.authority.holds,
+        manifests=authority.manifests,
+        revocations=authority.revocations,
+        holds=authority.holds,
         mandates=given,
-        state=walk.authority.mandates.state,
-        used=walk.authority.mandates.used,
-        lack=walk.authority.mandates.lack,
+        state=authority.mandates.state,
+        used=authority.mandates.used,
+        lack=authority.mandates.lack,
         statement=read_statement(statement),
         capability=capability,
-        tool=_tool(walk.authority, walk.verification, walk.limits, capability),
+        tool=_tool(authority, verification, deciding.asking.limits, capability),
         agents=faults,
-        nobody=walk.recorder.unwitnessed() or no_room(walk.authority.room),
-        is_offered=walk.verification.upstream.is_running,
+        nobody=recorder.unwitnessed() or no_room(authority.room),
+        is_offered=verification.upstream.is_running,
     )
 
 

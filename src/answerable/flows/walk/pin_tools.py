@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.tools.tool_approval import ToolApproval
     from answerable.core.registry.tools.tool_fit import ToolFits
-    from answerable.flows.state.parts import AuthorityRegisters
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import AuthorityRegisters, InProgress, Recorder
+    from answerable.flows.state.steps import Planning
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.flows.state.worlds import Verification
     from answerable.flows.validity.refuse_revoked import Ends
@@ -97,21 +97,29 @@ def pin_fault(
     return fault if fault is not None else _misdescribed(fits, capability, definition)
 
 
-async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> bool:
+async def pin_first_seen(
+    recorder: Recorder,
+    planning: Planning,
+    under_way: InProgress,
+    limits: WalkLimits,
+    verified: VerifiedRequest,
+) -> bool:
     """Pin the definition that a request was checked against, if the settings pin at first sight and none is pinned yet.
 
     Returns whether a pin is in force now, so that the request must be verified again. Raises Refused (`tool.changed`)
     if another process pinned another definition meanwhile, and Unavailable.
     """
     capability, definition = verified.resolved.capability, verified.definition
-    if not walk.limits.pin_tools_at_first_sight or not is_pinned(capability) or capability.definition:
+    if not limits.pin_tools_at_first_sight or not is_pinned(capability) or capability.definition:
         return False
     place = capability.server, capability.target
-    if walk.verification.pins.current(*place) is not None or walk.verification.pins.is_unreadable(*place):
+    if planning.verification.pins.current(*place) is not None or planning.verification.pins.is_unreadable(
+        *place
+    ):
         return False
-    async with walk.asking.under_way.applying:
-        if walk.verification.pins.current(*place) is None:
-            now = walk.clock.now()
+    async with under_way.applying:
+        if planning.verification.pins.current(*place) is None:
+            now = recorder.clock.now()
             pin = ToolPin(
                 server=capability.server,
                 tool=capability.target,
@@ -120,64 +128,66 @@ async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> bool:
                 at=now,
             )
             # 1. Ledger first. After a crash here the pin is recorded but not in force; the next use records it again.
-            entry = tool_first_seen(pin, at=now, sealing=sealing_for(walk.recorder, LOG_SUBJECT))
-            _, left = await record_entry(walk.recorder, entry)
+            entry = tool_first_seen(pin, at=now, sealing=sealing_for(recorder, LOG_SUBJECT))
+            _, left = await record_entry(recorder, entry)
             # 2. In force, unless another process was faster: then its definition counts.
             with suppress(Malformed):
-                walk.verification.pins.put(pin, over="")
+                planning.verification.pins.put(pin, over="")
             if left is not None:
                 raise left
     fault = _unlike_pinned(
-        walk.authority,
-        walk.verification.pins,
+        planning.authority,
+        planning.verification.pins,
         capability,
         definition.digest,
-        pinning_now(walk.limits, walk.clock),
+        pinning_now(limits, recorder.clock),
     )
     if fault is not None:
         raise fault
-    return walk.verification.pins.current(*place) is not None
+    return planning.verification.pins.current(*place) is not None
 
 
-async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
+async def approve_tool(
+    recorder: Recorder, planning: Planning, under_way: InProgress, token: str, *, by: str
+) -> ToolPin:
     """Verify an owner's signed approval of the definition offered now, record it and put it into force.
 
     An approval that is already in force changes nothing and is not recorded again. `by`: who submits it. Raises as
     `verified_approval`; Unverified (`tool.future`); Refused (`tool.declared`, `tool.unseen`, `tool.other_definition`,
     `revoked.*`); Malformed (`tool.pin_outdated`, `tool.older`); Unavailable.
     """
-    approval = verified_approval(token, current=walk.authority.registry.current)
+    approval = verified_approval(token, current=planning.authority.registry.current)
     # Serialised with other approvals and with applied documents: the tool's owner must not change meanwhile.
-    async with walk.asking.under_way.applying:
+    async with under_way.applying:
         # 0. Record the signing key if the ledger lacks it; everything else is checked after that wait.
         signed_with = await key_file(
-            walk.recorder,
-            walk.authority.registry,
-            walk.asking.under_way,
+            recorder,
+            planning.authority.registry,
+            under_way,
             approval.signed_by,
             approval.key,
             applying=True,
         )
-        now = walk.clock.now()
-        kept = walk.verification.pins.current(approval.server, approval.tool)
+        now = recorder.clock.now()
+        kept = planning.verification.pins.current(approval.server, approval.tool)
         if kept is not None and kept.token == approval.token:
             return kept
-        pin = _approved(walk.authority, walk.verification.upstream, approval, now)
+        pin = _approved(planning.authority, planning.verification.upstream, approval, now)
         check_order(pin, kept, over=approval.previous)
         # 1. Ledger first. After a crash here the approval is recorded but not in force; submit it again.
         entry = tool_approved(
             pin,
             at=now,
             previous=approval.previous,
-            sealing=sealing_for(walk.recorder, principal_subject(approval.signed_by)),
-            signer=pseudonym_of(walk.recorder, approval.signed_by),
+            sealing=sealing_for(recorder, principal_subject(approval.signed_by)),
+            signer=pseudonym_of(recorder, approval.signed_by),
             by=by,
-            person=pseudonym_of(walk.recorder, by),
+            person=pseudonym_of(recorder, by),
             key_file=signed_with,
         )
-        _, left = await record_entry(walk.recorder, entry)
+        _, left = await record_entry(recorder, entry)
         # 2. In force.
-        walk.verification.pins.put(pin, over=approval.previous)
+        planning.verification.pins.put(pin, over=approval.previous)
     if left is not None:
         raise left
     return pin

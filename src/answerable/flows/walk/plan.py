@@ -18,7 +18,7 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.errors.codes.registry import AGENT_DRIFTED, CAPABILITY_UNKNOWN
 from answerable.flows.validity.mandate_validity import schedule_owner
 from answerable.flows.validity.manifest_standing import standing_manifest
-from answerable.flows.validity.observe_tools import tools_fault, unread_server, with_tools
+from answerable.flows.validity.observe_tools import tools_verdict, unread_server, with_tools
 from answerable.flows.validity.refuse_revoked import judged_under, revocable_names
 from answerable.flows.validity.verify_lineage import verify_lineage
 from answerable.flows.walk.may_act import (
@@ -157,14 +157,17 @@ def _check_drift(world: World, caller: VerifiedCaller) -> None:
 
 
 def _with_tools_seen(world: World, caller: VerifiedCaller) -> VerifiedCaller:
-    """Add what the gateway observes of the tools to the caller's identity, for policy and ledger."""
+    """Add what the gateway observes of the tools to the caller's identity, for policy and ledger. Tools that are not
+    known yet mark nobody as drifted, and the manifest as claimed."""
     signed = world.manifests.current(caller.agent)
     if signed is None or not signed.manifest.tools_digest:
         return caller
     identity = caller.identity
-    if tools_fault(world, world.upstream, world.tools_seen, world.decision_point, caller.agent):
+    verdict = tools_verdict(world, world.upstream, world.tools_seen, world.decision_point, caller.agent)
+    if verdict != "match":
         grade: Grade | Literal[""] = "claimed" if identity.manifest else ""
-        identity = structs.replace(identity, drifted=True, manifest_grade=grade)
+        drifted = identity.drifted or verdict == "differs"
+        identity = structs.replace(identity, drifted=drifted, manifest_grade=grade)
     elif identity.manifest == signed.digest:
         identity = structs.replace(identity, manifest_fields=with_tools(identity.manifest_fields))
     else:

@@ -36,14 +36,15 @@ if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.approval.approval import ApprovalId
     from answerable.core.canonical import JSONValue
-    from answerable.core.decision.facts import Facts
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.preview_mapping import PreviewMapping
-    from answerable.flows.state.parts import AuthorityRegisters
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.counters.watch_rules import Gather
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.flows.state.steps import Deciding, Planning
     from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.clock import Clock
 
 NONE: Final = "no preview"
 DETAIL_CHARS_MAX: Final = 200
@@ -52,27 +53,33 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Governing(NamedTuple):
-    """The functions that govern actions, passed in to avoid an import cycle. `gather`: step 3. `govern`: the walk."""
+    """The functions that govern actions, passed in to avoid an import cycle. `gather`: step 3. `govern`: every
+    step."""
 
-    gather: Callable[[Walk, VerifiedRequest], Facts]
-    govern: Callable[[Walk, ActionRequest, VerifiedCaller], Awaitable[Answer]]
+    gather: Gather
+    govern: Callable[[ActionRequest, VerifiedCaller], Awaitable[Answer]]
 
 
 async def preview_effect(
-    walk: Walk, governing: Governing, verified: VerifiedRequest, approval: ApprovalId
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    governing: Governing,
+    verified: VerifiedRequest,
+    approval: ApprovalId,
 ) -> Lines:
     """Return the preview lines for the card of `approval`. Raises Broken; any other fault becomes a line."""
     lines = destination_lines(verified.destinations)
     mapping = verified.resolved.capability.preview
     if mapping is None:
         return lines
-    capability = walk.authority.registry.current.capabilities.get(mapping.capability)
+    capability = planning.authority.registry.current.capabilities.get(mapping.capability)
     if capability is None:
         return bounded([*lines, (NONE, f"capability {shown(mapping.capability)} is not active")])
     try:
         request = _request(verified, capability, _arguments(mapping, verified.request.arguments), approval)
-        _check(walk, governing, verified, request)
-        told = await _asked(walk, governing, verified, capability, request)
+        _check(recorder, planning, deciding, governing, verified, request)
+        told = await _asked(governing, deciding.asking.limits, recorder.clock, verified, capability, request)
     except Broken:
         raise
     except AnswerableError as failed:
@@ -112,9 +119,19 @@ def _arguments(mapping: PreviewMapping, arguments: dict[str, JSONValue]) -> dict
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _check(walk: Walk, governing: Governing, verified: VerifiedRequest, request: ActionRequest) -> None:
+def _check(
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    governing: Governing,
+    verified: VerifiedRequest,
+    request: ActionRequest,
+) -> None:
     """Check, without calling the tool, that the preview would be allowed. Raises Refused, Unavailable."""
-    asked = verify_request(walk, request, verified.caller)
+    limits = deciding.asking.limits
+    asked = verify_request(
+        planning, deciding.counters.quota, recorder.ledger, limits, request, verified.caller
+    )
     capability = asked.resolved.capability
     name = shown(capability.name)
     if not hints_of(read_definition(asked.definition.text)).read_only:
@@ -128,14 +145,14 @@ def _check(walk: Walk, governing: Governing, verified: VerifiedRequest, request:
         )
     if asked.subject != verified.subject:
         raise PREVIEW_NONE(f"{name} concerns another data subject than the action")
-    after, _, decision = decide_action(walk, asked, governing.gather)
+    after, _, decision = decide_action(recorder, planning, deciding, asked, governing.gather)
     if decision.effect != "allow":
         why = decision.reasons[0].text if decision.reasons else "policy gave no reason"
         what = "would itself wait for people" if decision.effect == "defer" else "is not allowed"
         raise PREVIEW_NONE(f"{name} {what}: {why}")
     if after is not asked:
         raise PREVIEW_NONE(f"policy would narrow the arguments of {name}")
-    _check_budget(walk.authority, walk.limits, verified, asked)
+    _check_budget(planning.authority, limits, verified, asked)
 
 
 def _check_budget(
@@ -155,24 +172,25 @@ def _check_budget(
 
 
 async def _asked(
-    walk: Walk,
     governing: Governing,
+    limits: WalkLimits,
+    clock: Clock,
     verified: VerifiedRequest,
     capability: Capability,
     request: ActionRequest,
 ) -> Lines:
     """Run the preview and return the lines for the card. Raises AnswerableError as the walk does."""
     server = shown(capability.server)
-    seconds = walk.limits.preview_ms_max / 1000
+    seconds = limits.preview_ms_max / 1000
     answer: Answer | None = None
     with anyio.move_on_after(seconds):
-        answer = await governing.govern(walk, request, verified.caller)
+        answer = await governing.govern(request, verified.caller)
     if answer is None or answer.outcome is None:
         return ((NONE, f"{server} did not answer {shown(capability.target)} in {seconds:g} s"),)
     outcome = answer.outcome
     if outcome.status != "succeeded" or outcome.result is None:
         return ((NONE, f"{server}: {_words(outcome)}"),)
-    at = datetime.fromtimestamp(walk.clock.now() / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    at = datetime.fromtimestamp(clock.now() / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     heading = (
         f"says server {server} to {shown(capability.name)}, not verified; as of {at}, and it may be otherwise when it "
         "runs"

@@ -17,26 +17,39 @@ from answerable.flows.walk.find_prepared import check_executed, with_prepared
 
 if TYPE_CHECKING:
     from answerable.core.action.prepared import Executed
+    from answerable.core.action.quota import RefusalQuota
     from answerable.core.action.request import ActionRequest
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.snapshot.resolve import Resolved
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.steps import Planning
+    from answerable.flows.state.walk_limits import WalkLimits
     from answerable.flows.state.worlds import Verification
+    from answerable.ports.ledger import Ledger
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.worlds import Plan
 
 
-def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> VerifiedRequest:
+def verify_request(
+    planning: Planning,
+    quota: RefusalQuota,
+    ledger: Ledger,
+    limits: WalkLimits,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+) -> VerifiedRequest:
     """Check that the proof covers this request, and that agent, capability, mandate and arguments are known and valid.
 
     Raises as `find_plan` and `verify` do.
     """
-    return verify(walk, find_plan(walk, request, caller), request, caller)
+    plan = find_plan(planning, quota, ledger, limits, request, caller)
+    return verify(planning, limits, plan, request, caller)
 
 
-def verify(walk: Walk, plan: Plan, request: ActionRequest, caller: VerifiedCaller) -> VerifiedRequest:
+def verify(
+    planning: Planning, limits: WalkLimits, plan: Plan, request: ActionRequest, caller: VerifiedCaller
+) -> VerifiedRequest:
     """Check the arguments against a plan that was just found for this request and caller.
 
     Raises Refused: `arguments.invalid`, `resource.unknown`, `destination.unknown`, `destination.invalid`, and
@@ -45,10 +58,10 @@ def verify(walk: Walk, plan: Plan, request: ActionRequest, caller: VerifiedCalle
     caller = _as_seen(caller, plan)
     # From here on use only the frozen request; the caller's own object may change.
     request, prepared = with_prepared(
-        walk.authority.registry,
-        walk.verification,
-        walk.limits,
-        walk.clock,
+        planning.authority.registry,
+        planning.verification,
+        limits,
+        planning.authority.clock,
         request,
         caller,
         plan.capability,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from answerable.core.identity.svid.authority import AuthorityState
-    from answerable.flows.state.walk import Walk
+    from answerable.flows.state.parts import Recorder
     from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
 
 
@@ -32,13 +32,13 @@ class AuthorityChanges:
 
     def __init__(
         self,
-        walk: Walk,
+        recorder: Recorder,
         desk: TrustDomainState,
         *,
         alone: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._alone = alone
-        self._walk = walk
+        self._recorder = recorder
         self._desk = desk
         self._recorded: dict[str, AuthorityState] = {}
         self._turn = anyio.Lock()
@@ -74,14 +74,14 @@ class AuthorityChanges:
     async def _record(self) -> None:
         bundle = self._desk.bundle(self._desk.domain)
         sequence = bundle.sequence or 0 if bundle is not None else 0
-        now = self._walk.clock.now()
+        now = self._recorder.clock.now()
         for one in self._desk.authorities():
             if self._recorded.get(one.id) == one.state:
                 continue
             entry = records_workload.authority_changed(
                 self._desk.domain, one.id, at=now, state=one.state, sequence=sequence, public=one
             )
-            _, left = await record_entry(self._walk.recorder, entry)
+            _, left = await record_entry(self._recorder, entry)
             self._recorded[one.id] = one.state
             if left is not None:
                 raise left

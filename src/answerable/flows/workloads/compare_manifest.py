@@ -30,11 +30,12 @@ from answerable.errors import Refused, shown
 from answerable.errors.codes.registry import MANIFEST_DRIFTED, MANIFEST_UNMEASURED
 from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.validity.observe_tools import TOOLS_FIELD as TOOLS
-from answerable.flows.validity.observe_tools import observed_tools, tools_fault, with_tools
+from answerable.flows.validity.observe_tools import observed_tools, tools_verdict, with_tools
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from answerable.core.identity.names.principal import AgentId
     from answerable.core.identity.workload.evidence import Evidence, Grade
     from answerable.core.identity.workload.instance import Instance, ShownManifest
     from answerable.core.registry.documents.documents import Agent
@@ -125,9 +126,7 @@ def compared(
     known = own if parent is None else kept_after(_kept(parent), own)
     last = before or parent
     named, earlier = (last.manifest, last.drift) if last is not None else ("", ())
-    standing = (
-        standing_manifest(workloads.walk.authority, agent.name) if workloads.manifests is not None else None
-    )
+    standing = standing_manifest(workloads.authority, agent.name) if workloads.manifests is not None else None
     if standing is None:
         grade, fields = (last.manifest_grade, last.manifest_fields) if last is not None else ("", ())
         return Comparison(manifest=named, grade=grade, fields=fields, drift=earlier, measured=kept_form(own))
@@ -146,9 +145,9 @@ def compared(
         unmeasured=unmeasured,
         measured=kept_form(own),
         tools=observed_tools(
-            workloads.walk.authority,
-            workloads.walk.verification.upstream,
-            workloads.walk.policies.decision_point,
+            workloads.authority,
+            workloads.verification.upstream,
+            workloads.applying.policies.decision_point,
             agent.name,
         ).verdict
         == "differs",
@@ -198,23 +197,20 @@ def as_compared(instance: Instance, made: Comparison) -> Instance:
 
 def shown_now(workloads: Workloads, instance: Instance) -> ShownManifest:
     """Return the manifest an instance is listed with now, as the walk sees it. Does no I/O. Never raises."""
-    walk = workloads.walk
     try:
         signed = (
-            standing_manifest(walk.authority, instance.agent) if workloads.manifests is not None else None
+            standing_manifest(workloads.authority, instance.agent)
+            if workloads.manifests is not None
+            else None
         )
     except Refused:
         signed = None
     parent = workloads.instances.find(spiffe_id(instance.parent)) if instance.parent else None
     shown_as = shown_manifest(instance, parent, signed.digest if signed is not None else "")
-    if tools_fault(
-        walk.authority,
-        walk.verification.upstream,
-        walk.verification.tools_seen,
-        walk.policies.decision_point,
-        instance.agent,
-    ):
-        return shown_as._replace(drifted=True, grade="claimed" if shown_as.digest else "")
+    verdict = _tools_now(workloads, instance.agent)
+    if verdict != "match":
+        drifted = shown_as.drifted or verdict == "differs"
+        return shown_as._replace(drifted=drifted, grade="claimed" if shown_as.digest else "")
     if shown_as.digest and signed is not None and signed.manifest.tools_digest:
         return shown_as._replace(fields=with_tools(shown_as.fields))
     return shown_as
@@ -225,10 +221,11 @@ def known_now(workloads: Workloads, instance: Instance) -> tuple[KnownField, ...
 
     Empty without a valid manifest. Does no I/O. Never raises.
     """
-    walk = workloads.walk
     try:
         signed = (
-            standing_manifest(walk.authority, instance.agent) if workloads.manifests is not None else None
+            standing_manifest(workloads.authority, instance.agent)
+            if workloads.manifests is not None
+            else None
         )
     except Refused:
         signed = None
@@ -250,18 +247,23 @@ def known_now(workloads: Workloads, instance: Instance) -> tuple[KnownField, ...
 
 def drift_now(workloads: Workloads, instance: Instance) -> tuple[str, ...]:
     """Return the fields in which an instance differs from its manifest now, including its tools."""
-    tools = (
-        (TOOLS,)
-        if tools_fault(
-            workloads.walk.authority,
-            workloads.walk.verification.upstream,
-            workloads.walk.verification.tools_seen,
-            workloads.walk.policies.decision_point,
-            instance.agent,
-        )
-        else ()
-    )
+    tools = (TOOLS,) if _tools_now(workloads, instance.agent) == "differs" else ()
     return (*instance.drift, *tools)
+
+
+def _tools_now(workloads: Workloads, name: AgentId) -> Verdict:
+    """Return how the tools offered to an agent compare with its manifest. Unknown ones count as different where drift
+    is refused."""
+    verdict = tools_verdict(
+        workloads.authority,
+        workloads.verification.upstream,
+        workloads.verification.tools_seen,
+        workloads.applying.policies.decision_point,
+        name,
+    )
+    agent = workloads.authority.registry.current.agents.get(name)
+    marks = agent is not None and agent.drift == "mark"
+    return "differs" if verdict == "unmeasured" and not marks else verdict
 
 
 def _kept(instance: Instance | None) -> Measured:

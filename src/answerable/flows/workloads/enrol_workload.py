@@ -79,7 +79,7 @@ async def enrol(
         agent = agent_of(workloads, evidence)
         own = workloads.instances.by_process(process) if process else None
         if own is not None:
-            if own.is_live(workloads.walk.clock.now()):
+            if own.is_live(workloads.recorder.clock.now()):
                 _asked_again(own, agent, key)
                 another = evidence if is_another_program(evidence, own.evidence) else None
                 if measured is None and program is None and another is None:
@@ -94,12 +94,12 @@ async def enrol(
         if key is not None:
             _check_new_key(workloads, key)
         _check_room(workloads, agent.name)
-        now = workloads.walk.clock.now()
+        now = workloads.recorder.clock.now()
         told = words_of(workloads, evidence, measured, agent_up=agent_up, program=program)
         made = compared(workloads, agent, told).let_in(agent)
         instance = Instance(
             id=agent_instance_id(
-                workloads.trust.domain, agent.name, workloads.walk.entropy.bytes(INSTANCE_BYTES).hex()
+                workloads.trust.domain, agent.name, workloads.recorder.entropy.bytes(INSTANCE_BYTES).hex()
             ),
             agent=agent.name,
             evidence=evidence,
@@ -132,7 +132,7 @@ async def renew(
     """
     async with workloads.turn(f"instance:{instance}"):
         found = live_instance(workloads, instance)
-        now = workloads.walk.clock.now()
+        now = workloads.recorder.clock.now()
         agent = _same_agent(workloads, found, evidence)
         above = _parent_of(workloads, found)
         shown_by = above or (replace(found, evidence=evidence, agent_up=agent_up) if evidence else found)
@@ -187,7 +187,7 @@ def live_instance(workloads: Workloads, instance: SpiffeId) -> Instance:
     found = workloads.instances.find(instance)
     if found is None:
         raise codes.INSTANCE_UNKNOWN(f"there is no instance {shown(instance)}")
-    if not found.is_live(workloads.walk.clock.now()):
+    if not found.is_live(workloads.recorder.clock.now()):
         raise codes.INSTANCE_ENDED(f"instance {shown(instance)} has ended: enrol anew")
     parent = _parent_of(workloads, found)
     if parent is None and found.parent:
@@ -204,7 +204,7 @@ def agent_of(workloads: Workloads, evidence: Evidence) -> Agent:
     Raises Refused: `attestation.unknown`, `attestation.ambiguous`, and `agent.inactive` if the matching agent is not
     active.
     """
-    current = workloads.walk.authority.registry.current
+    current = workloads.authority.registry.current
     name = matching_agent(workloads.in_force(), evidence.selectors)
     if name is not None:
         return _active(workloads, name)
@@ -225,7 +225,7 @@ async def _enrol_sub_agent(
         above = live_instance(workloads, parent)
         if above.parent:
             raise codes.INSTANCE_DEPTH()
-        now = workloads.walk.clock.now()
+        now = workloads.recorder.clock.now()
         siblings = [
             one
             for one in workloads.instances.of_agent(above.agent)
@@ -316,17 +316,17 @@ def _check_may_return(workloads: Workloads, process: str) -> None:
 
 
 async def _record(workloads: Workloads, instance: Instance, *, is_new: bool = False) -> BaseException | None:
-    walk = workloads.walk
+    recorder, authority, counters = workloads.recorder, workloads.authority, workloads.applying.counters
 
     def then(placed: Receipt) -> None:
         # Count before the instance is in force, so that the one that exceeds a limit is refused.
-        if is_new and instance.parent and rules_now(walk.authority.registry, walk.counters.stop_rules):
-            given = handed_on([instance.agent], "", instance.parent, at=walk.clock.now())
-            count(walk.authority, walk.counters, walk.entropy, given, index=placed.index)
+        if is_new and instance.parent and rules_now(authority.registry, counters.stop_rules):
+            given = handed_on([instance.agent], "", instance.parent, at=recorder.clock.now())
+            count(authority, counters, recorder.entropy, given, index=placed.index)
 
-    sealing = sealing_for(walk.recorder, agent_subject(instance.agent))
-    entry = records_workload.workload_enrolled(instance, at=walk.clock.now(), sealing=sealing)
-    _, left = await record_entry(walk.recorder, entry, then=then)
+    sealing = sealing_for(recorder, agent_subject(instance.agent))
+    entry = records_workload.workload_enrolled(instance, at=recorder.clock.now(), sealing=sealing)
+    _, left = await record_entry(recorder, entry, then=then)
     return left
 
 
@@ -354,7 +354,7 @@ def _check_new_key(workloads: Workloads, key: PublicKey) -> None:
     """Refuse a key that is or was an instance's, or that is registered to anybody."""
     if workloads.instances.by_key(key.thumbprint) is not None:
         raise codes.INSTANCE_KEY_TAKEN()
-    if key.thumbprint in _registered_keys(workloads.walk.authority.registry.current):
+    if key.thumbprint in _registered_keys(workloads.authority.registry.current):
         raise codes.INSTANCE_KEY_REGISTERED()
 
 
@@ -371,11 +371,11 @@ def _check_room(workloads: Workloads, agent: AgentId) -> None:
 
 
 def _active(workloads: Workloads, name: AgentId) -> Agent:
-    agent = workloads.walk.authority.registry.current.agents.get(name)
+    agent = workloads.authority.registry.current.agents.get(name)
     if agent is None or agent.status != "active":
         raise AGENT_INACTIVE(f"agent {shown(name)} is not active")
     domain = RevocationTarget("trust_domain", workloads.trust.domain)
-    refuse_names(workloads.walk.authority, (*agent_names(workloads.walk.authority, name), domain))
+    refuse_names(workloads.authority, (*agent_names(workloads.authority, name), domain))
     return agent
 
 
@@ -383,7 +383,7 @@ def _refuse_revoked(workloads: Workloads, instance: Instance) -> None:
     """Check an instance's own names for revocations and holds; a revoked or held instance gets no SVID."""
     key = instance.key.thumbprint if instance.key is not None else ""
     own = (RevocationTarget("key", key), RevocationTarget("manifest", instance.manifest))
-    refuse_names(workloads.walk.authority, (*instance_names(str(instance.id)), *own))
+    refuse_names(workloads.authority, (*instance_names(str(instance.id)), *own))
 
 
 def _parent_of(workloads: Workloads, instance: Instance) -> Instance | None:
@@ -391,7 +391,7 @@ def _parent_of(workloads: Workloads, instance: Instance) -> Instance | None:
     if not instance.parent:
         return None
     parent = workloads.instances.find(spiffe_id(instance.parent))
-    return parent if parent is not None and parent.is_live(workloads.walk.clock.now()) else None
+    return parent if parent is not None and parent.is_live(workloads.recorder.clock.now()) else None
 
 
 def _end_of_life(workloads: Workloads, now: UnixMillis, parent: Instance | None = None) -> UnixMillis:

@@ -41,9 +41,9 @@ async def compare_running(workloads: Workloads, compared: dict[AgentId, str]) ->
     Parents go before their sub-agents, which inherit drift. Raises Refused (`workloads.pace`) and Unavailable;
     completed comparisons stay.
     """
-    for agent in list(workloads.walk.authority.registry.current.agents):
+    for agent in list(workloads.authority.registry.current.agents):
         try:
-            standing = standing_manifest(workloads.walk.authority, agent)
+            standing = standing_manifest(workloads.authority, agent)
         except Refused:
             # A manifest that is not valid is not compared: its instances act as drifted until it is valid again.
             standing = None

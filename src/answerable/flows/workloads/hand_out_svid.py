@@ -96,14 +96,14 @@ async def _record(
 ) -> None:
     entry = records_workload.svid_issued(
         instance,
-        at=workloads.walk.clock.now(),
+        at=workloads.recorder.clock.now(),
         kind=kind,
         serial=serial,
         expires=expires,
         key=key,
         broker=broker,
     )
-    _, left = await record_entry(workloads.walk.recorder, entry)
+    _, left = await record_entry(workloads.recorder, entry)
     if left is not None:
         raise left
     # The instance may have ended while the entry was written; then nothing is returned.

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.principal import AgentId, UnixMillis
     from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.flows.state.walk import Walk
     from answerable.ports.clock import Clock
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.sightings import Sightings
@@ -44,17 +43,17 @@ def keep_discovered_assets(
     sightings: Sightings,
     *,
     offered: Iterable[Sighting] = (),
-    walk: Walk | None = None,
+    registry: RegistryStore | None = None,
 ) -> int:
     """Store a batch. Call on a timer, never for a message. Return how many different assets were seen. Blocking.
 
-    `offered`: as `offered_tools` returns. `walk`: if the registry has changed; then what it contains is removed. Raises
+    `offered`: as `offered_tools` returns. `registry`: if it has changed; then what it contains is removed. Raises
     Unavailable (`register.*`): the batch then waits for the next call.
     """
     seen, gone = batch.take(), [*batch.take_gone()]
     try:
-        if walk is not None:
-            registered = registered_now(walk.authority.registry)
+        if registry is not None:
+            registered = registered_now(registry)
             gone += [(one.kind, one.name) for one in sightings.all() if registered(one)]
         sightings.keep([*seen, *offered], gone=gone)
     except Unavailable:

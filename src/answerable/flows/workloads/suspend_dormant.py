@@ -76,19 +76,18 @@ async def suspend_dormant(
     `dormancy.waiting` names them, nobody is suspended, and the next call continues this round. If fewer counted days
     are known, nobody is suspended. Raises Unavailable, Malformed (`registry.*`), and as `logs` does.
     """
-    walk = workloads.walk
-    if days < 1 or walk.recorder.ledger.size == 0:
+    if days < 1 or workloads.recorder.ledger.size == 0:
         return ()
-    if dormancy.asked is None and not _is_clock_sound(walk.clock, dormancy):
+    if dormancy.asked is None and not _is_clock_sound(workloads.recorder.clock, dormancy):
         return ()
-    await note_uses(walk.recorder, uses, days=days, today=True)
+    await note_uses(workloads.recorder, uses, days=days, today=True)
     known = await anyio.to_thread.run_sync(uses.logs)
     if dormancy.asked is None:
         dormancy.asked = {log: one.told for log, one in known.items()}
         dormancy.candidates, dormancy.looks = frozenset(await _dormant(workloads, uses, days)), 0
     told = {log: one for log, one in known.items() if one.told > dormancy.asked.get(log, 0)}
     published = await anyio.to_thread.run_sync(logs) if dormancy.candidates else {}
-    others = {log: size for log, size in published.items() if log != walk.recorder.ledger.origin}
+    others = {log: size for log, size in published.items() if log != workloads.recorder.ledger.origin}
     dormancy.waiting = tuple(
         sorted(log for log, size in others.items() if not _is_known(known.get(log), log in told, size, days))
     )
@@ -96,7 +95,7 @@ async def suspend_dormant(
         dormancy.looks += 1
         return ()
     candidates, dormancy.asked, dormancy.candidates = dormancy.candidates, None, frozenset()
-    if any(log < walk.recorder.ledger.origin for log in told if log in others):
+    if any(log < workloads.recorder.ledger.origin for log in told if log in others):
         # That shard's process is running and reaches the same result.
         return ()
     # Only agents dormant since the round began: an agent resumed meanwhile is in use, even if its log has not reported.
@@ -131,7 +130,7 @@ async def follow_dormancy(
                 if dormancy.asked is None:
                     due_at = anyio.current_time() + round_seconds
             else:
-                await note_uses(workloads.walk.recorder, uses, days=days)
+                await note_uses(workloads.recorder, uses, days=days)
         except AnswerableError as error:
             _log.warning("dormant agents cannot be determined at the moment: %s", error.message)
         await anyio.sleep(min(note_seconds, round_seconds))
@@ -169,8 +168,7 @@ def _is_clock_sound(clock: Clock, dormancy: Dormancy) -> bool:
 
 async def _dormant(workloads: Workloads, uses: AgentUses, days: int) -> list[AgentId]:
     """Return active agents that no log saw on the last `days` counted days before today; none if fewer are known."""
-    walk = workloads.walk
-    today = walk.clock.now() // DAY_MILLIS
+    today = workloads.recorder.clock.now() // DAY_MILLIS
     counted = sorted(day for day in await anyio.to_thread.run_sync(uses.days) if day <= today)[-days - 1 :]
     if len(counted) <= days:
         return []
@@ -178,12 +176,12 @@ async def _dormant(workloads: Workloads, uses: AgentUses, days: int) -> list[Age
     since = counted[0] * DAY_MILLIS
     return [
         name
-        for name, agent in sorted(walk.authority.registry.current.agents.items())
+        for name, agent in sorted(workloads.authority.registry.current.agents.items())
         if agent.status == "active" and last.get(name, 0) < since and not _lives(workloads, name)
     ]
 
 
 def _lives(workloads: Workloads, agent: AgentId) -> bool:
     """Whether an agent has a live instance, which counts as use."""
-    now = workloads.walk.clock.now()
+    now = workloads.recorder.clock.now()
     return any(one.is_live(now) for one in workloads.instances.of_agent(agent))

@@ -49,19 +49,18 @@ async def watch_clock(
 
     Instances and invitations that had expired before are ended.
     """
-    walk = workloads.walk
-    newest = newest_entry(walk.recorder.ledger)
-    if (behind := newest - walk.clock.now()) > SET_BACK_MILLIS:
+    newest = newest_entry(workloads.recorder.ledger)
+    if (behind := newest - workloads.recorder.clock.now()) > SET_BACK_MILLIS:
         _log.warning("the clock is %d s behind the newest entry of the ledger: %s", behind // 1000, ADVICE)
-    ahead = _ahead(walk.clock)
+    ahead = _ahead(workloads.recorder.clock)
     while True:
         await sleep(LOOK_SECONDS)
-        now = _ahead(walk.clock)
+        now = _ahead(workloads.recorder.clock)
         if (back := ahead - now) > SET_BACK_MILLIS:
             _log.warning("the clock was set back by %d s: %s", back // 1000, ADVICE)
-            latest = UnixMillis(walk.clock.now() + back)
+            latest = UnixMillis(workloads.recorder.clock.now() + back)
             try:
-                await _forget_invitations(walk.asking.passkeys, latest)
+                await _forget_invitations(workloads.asking.passkeys, latest)
                 await end_lapsed(workloads, at=latest)
             except AnswerableError as error:
                 # They have ended in any case, or the register cannot be written and nothing can enrol either.
@@ -76,14 +75,13 @@ async def end_what_had_lapsed(workloads: Workloads) -> None:
     Instances enrolled or renewed after that entry continue. Invitations expired by it end, including one made after
     that entry: its person asks for another. Raises Unavailable.
     """
-    walk = workloads.walk
-    newest = newest_entry(walk.recorder.ledger)
-    if newest <= walk.clock.now():
+    newest = newest_entry(workloads.recorder.ledger)
+    if newest <= workloads.recorder.clock.now():
         return
-    await _forget_invitations(walk.asking.passkeys, newest)
+    await _forget_invitations(workloads.asking.passkeys, newest)
     latest = 0
     since: dict[str, int] = {}
-    for stored in reversed([*_last_entries(walk.recorder.ledger)]):
+    for stored in reversed([*_last_entries(workloads.recorder.ledger)]):
         leaf = leaf_of(stored)
         latest = max(latest, int(str(leaf["at"])))
         if leaf["tag"] == Tag.WORKLOAD_ENROLLED:

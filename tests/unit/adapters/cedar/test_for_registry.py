@@ -14,6 +14,7 @@ from answerable.core.identity.names.principal import AgentId
 from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench
+from tests.worlds.parts import to_apply
 from tests.worlds.policy import CAPABILITIES, REGISTRY, Trial
 
 pytestmark = pytest.mark.requirement("HOUSE-18")
@@ -84,10 +85,14 @@ async def test_an_agent_is_suspended_without_compiling_and_a_capability_is_not_c
     bench.walk.policies.compile_policies = noting
     documents = {key: parse(text) for key, text in bench.authority.registry.documents().items()}
     agent: Any = documents["Agent/scout"]
-    await apply_registry(bench.walk, [agent | {"spec": agent["spec"] | {"status": "suspended"}}], by="ada")
+    await apply_registry(
+        *to_apply(bench.walk), [agent | {"spec": agent["spec"] | {"status": "suspended"}}], by="ada"
+    )
     assert AgentId("scout") not in bench.authority.registry.current.agents
     assert compiling == []
     name = next(key for key in documents if key.startswith("Capability/"))
     capability: Any = documents[name]
-    await apply_registry(bench.walk, [capability | {"spec": capability["spec"] | {"tier": 3}}], by="ada")
+    await apply_registry(
+        *to_apply(bench.walk), [capability | {"spec": capability["spec"] | {"tier": 3}}], by="ada"
+    )
     assert [one.digest for one in compiling] == [bench.authority.registry.current.digest]

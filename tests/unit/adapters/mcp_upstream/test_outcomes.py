@@ -5,6 +5,7 @@ from mcp.shared.exceptions import MCPError
 
 from answerable.adapters.mcp_upstream.marks import marked
 from answerable.adapters.mcp_upstream.outcomes import (
+    outcome_of_broker,
     outcome_of_error,
     outcome_of_result,
     request_of,
@@ -37,6 +38,19 @@ def test_a_request_is_made_from_the_frozen_action_and_carries_its_names():
 def test_an_action_of_another_kind_is_never_sent():
     with pytest.raises(Broken):
         asked("logging/setLevel", "x", {})
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"answerable/effect": "none", "code": "lease.ended"}, ("not_started", "lease.ended")),
+        ({"answerable/effect": "none"}, ("not_started", "")),
+        ({"answerable/effect": "unknown", "code": "lease.late"}, ("indeterminate", "")),
+    ],
+)
+def test_what_a_broker_says_of_an_action_that_was_not_begun_has_its_code(data, told):
+    outcome = outcome_of_broker(MCPError(-32603, "it has ended", data=data))
+    assert (outcome.status, outcome.code) == told
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,10 @@ def test_drift_is_a_readable_difference_and_the_exit_code_of_a_check_that_found_
         assert "+ framework_version: 1.0.4 (claimed, uv.lock)" in result.stdout
         assert "- prompt_digest: sha256:" in result.stdout
         assert "differs from its manifest" in result.stderr
+        # Of a token it says that nobody has verified it.
+        assert (f"the signature of {token.name} is checked where it is registered" in result.stderr) == (
+            against == token
+        )
     result = command(
         "agent", "manifest", "check", str(project), "--against", str(manifest_file(project)), "--json", code=5
     )

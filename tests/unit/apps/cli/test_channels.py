@@ -51,7 +51,7 @@ def test_what_was_told_and_what_was_not_is_seen_by_channel_and_approval(
     world,
 ):
     channel = LoudChannel()
-    desk = reached(product, channel)
+    reached(product, channel)
     waiting = deferred(product, issued(applied, world))
     assert "not yet" not in applied("approval", "show", waiting).stdout
     channel.answers = [Sent(state="later", why="greylisted with code 451")]
@@ -62,7 +62,6 @@ def test_what_was_told_and_what_was_not_is_seen_by_channel_and_approval(
         product.walk.asking,
         product.walk.live.link,
         product.walk.entropy,
-        desk,
         "email",
     )
     shown = applied("approval", "show", waiting).stdout
@@ -78,7 +77,7 @@ def test_what_was_told_and_what_was_not_is_seen_by_channel_and_approval(
 
 def test_a_channel_that_is_down_fails_the_list_and_says_why(applied: Command, product, world):
     channel = LoudChannel(always=Sent(state="down", why="the server cannot be reached"))
-    desk = reached(product, channel)
+    reached(product, channel)
     waiting = deferred(product, issued(applied, world))
     anyio.run(
         notify_people,
@@ -87,7 +86,6 @@ def test_a_channel_that_is_down_fails_the_list_and_says_why(applied: Command, pr
         product.walk.asking,
         product.walk.live.link,
         product.walk.entropy,
-        desk,
         "email",
     )
     assert "DOWN: the server cannot be reached" in applied("channel", "list", code=5).stdout
@@ -102,7 +100,6 @@ def test_a_channel_that_is_down_fails_the_list_and_says_why(applied: Command, pr
         product.walk.asking,
         product.walk.live.link,
         product.walk.entropy,
-        desk,
         "email",
     )
     assert "never (refused)" in applied("approval", "show", waiting).stdout

@@ -20,6 +20,7 @@ from answerable.testing.builders import POLICIES, Bench, bench_documents
 from tests.probes.typed_lines import typed
 from tests.worlds.control import Product
 from tests.worlds.figures import ready
+from tests.worlds.parts import to_apply
 
 Command = Callable[..., Result]
 LARGE_ALONE = POLICIES.replace("amount > 5000", "amount > 9000")
@@ -156,7 +157,7 @@ def test_a_baseline_tells_what_a_change_of_policy_did(house: House, tmp_path: Pa
     before = house.bench.walk.policies.decision_point.policy_set
 
     async def changed(bench: Bench) -> None:
-        await apply_registry(bench.walk, bench_documents(LARGE_ALONE), by="operator")
+        await apply_registry(*to_apply(bench.walk), bench_documents(LARGE_ALONE), by="operator")
         for amount in (6_000, 7_000, 8_000):
             await bench.refund(amount)
 

@@ -17,6 +17,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench
 from tests.probes.typed_lines import typed
 from tests.worlds.control import Product
+from tests.worlds.parts import to_apply
 from tests.worlds.rule import HUGE, code_of, denied, rule, ruled
 
 pytestmark = [pytest.mark.requirement("RULE-09")]
@@ -35,7 +36,7 @@ def command(tmp_path: Path) -> Command:
                 await code_of(one.refund(HUGE))
             await code_of(one.act())
             await apply_registry(
-                one.walk, [denied(1, dryRun=True), rule("flood", "refusal_flood")], by="operator"
+                *to_apply(one.walk), [denied(1, dryRun=True), rule("flood", "refusal_flood")], by="operator"
             )
             made.append(one)
         return made[0]

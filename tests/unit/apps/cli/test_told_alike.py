@@ -16,6 +16,7 @@ from answerable.flows.state.known_callers import KnownCallers
 from answerable.main.commands import application
 from tests.unit.apps.cli.test_commands import Command, applied, command, issued, product, world
 from tests.worlds.control import Product, World
+from tests.worlds.parts import to_refuse
 from tests.worlds.proof import unix
 
 __all__ = ["applied", "command", "product", "world"]
@@ -45,7 +46,7 @@ def test_why_tells_a_message_that_a_door_refused_by_the_code_of_the_door_and_of_
     known = KnownCallers(registry=product.walk.authority.registry)
     with pytest.raises(Unverified) as refused:
         known.by_channel(unix(0), product.walk.clock.now())
-    DoorDesk(walk=product.walk, known=known).refused("mcp", refused.value, Sender(channel=unix(0)))
+    DoorDesk(**to_refuse(product.walk), known=known).refused("mcp", refused.value, Sender(channel=unix(0)))
     anyio.run(
         partial(
             record_door_refusals,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,12 +13,12 @@ from answerable.api.hold_answers import Hold
 from answerable.apps.cli.holds import hold_in
 from answerable.core.containment.drill import DRILL_KINDS
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
-from answerable.flows.state.drill_desk import DrillState
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_lift
 from answerable.testing.registers import fresh
 from answerable.wiring.drills import drill_ground
 from tests.worlds.control import Product, World
+from tests.worlds.parts import to_govern
 from tests.worlds.revocation_calls import revoke_everything
 
 
@@ -72,7 +73,9 @@ async def use_drills(client: Any, product: Product) -> None:
     wanted = {"drill": "stop", "name": "crm.read"}
     assert (await client("run_drill", wanted, status=403))["code"] == "drill.not_kept"
     assert (await client("list_drills"))["items"] == []
-    product.walk.drills = DrillState(register=fresh(SqliteDrillRegister), ground=drill_ground)
+    drills = product.walk.drills
+    drills.register = fresh(SqliteDrillRegister)
+    drills.ground = partial(drill_ground, *to_govern(product.walk))
     made = []
     for kind in DRILL_KINDS:
         made.append(await client("run_drill", {"drill": kind, "name": "crm.read", "kind": "capability"}))

@@ -147,7 +147,7 @@ async def test_retiring_names_each_svid_that_others_may_still_believe():
     again = await asked(agent_operations.set_standing, made, name="scout", body={"status": "suspended"})
     assert again["svids_outstanding"] == [left]
     # Where other processes have logs of their own, they may have issued more.
-    made.workloads.walk.live.link = object()
+    made.workloads.applying.live.link = object()
     more = await asked(agent_operations.set_standing, made, name="scout", body={"status": "retired"})
     assert not more["svids_all"]
     assert any(

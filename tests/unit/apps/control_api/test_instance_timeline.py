@@ -16,6 +16,7 @@ from answerable.errors import Refused
 from answerable.flows.walk.govern_action import govern_action
 from tests.unit.apps.control_api.test_control_api import client_of
 from tests.worlds.control import memory_product
+from tests.worlds.parts import to_govern
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("IDENT-08")]
 
@@ -44,7 +45,7 @@ async def test_an_instance_and_a_manifest_are_names_like_any_other() -> None:
         identity=CallerIdentity(instance=INSTANCE, source="unix", grade="kernel", manifest="a" * 64),
     )
     with pytest.raises(Refused):
-        await govern_action(product.walk, request, caller)
+        await govern_action(*to_govern(product.walk), request, caller)
     async with client_of(control_app(product)) as client:
         for name in (INSTANCE, "1" * 32, "a" * 64):
             story = await client("show_timeline", name=quote(name, safe=""))

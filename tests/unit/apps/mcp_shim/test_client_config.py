@@ -176,6 +176,8 @@ def test_documents_that_somebody_wrote_into_are_never_overwritten(file):
     [
         ("[]", "client_config.malformed"),
         ("{}", "client_config.malformed"),
+        # Not UTF-8, as the files are written here.
+        ('{"mcpServers": {"\xe4": {"command": "x"}}}', "client_config.malformed"),
         ('{"mcpServers": {}, "mcpServers": {}}', "json.duplicate_member"),
         ('{"mcpServers": {"a b": {"command": "x"}, "a-b": {"command": "x"}}}', "client_config.malformed"),
         ('{"mcpServers": {"!": {"command": "x"}}}', "name.invalid"),
@@ -188,12 +190,12 @@ def test_documents_that_somebody_wrote_into_are_never_overwritten(file):
 )
 def test_a_file_that_cannot_be_wrapped_stays_as_it_is(tmp_path, text, code):
     path = tmp_path / "mcp.json"
-    path.write_text(text)
+    path.write_text(text, encoding="latin-1")
     with pytest.raises((Malformed, Refused)) as error:
         wrap(path, SHIM)
     assert error.value.code == code
     assert [one.name for one in tmp_path.iterdir()] == ["mcp.json"]
-    assert path.read_text() == text
+    assert path.read_text(encoding="latin-1") == text
 
 
 def test_files_that_are_not_there_or_not_wrapped_say_so(tmp_path, file):

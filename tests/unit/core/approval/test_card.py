@@ -92,6 +92,16 @@ def test_the_sentence_has_the_verb_the_object_the_sum_and_where_it_goes():
 
 
 @pytest.mark.parametrize(
+    ("kind", "begins"),
+    [("pay", "Pay: "), ("read", "Read: "), ("egress", "Reach other hosts: "), ("admin", "Administer: ")],
+)
+def test_without_a_title_the_sentence_begins_with_a_verb_whatever_the_kind_is_called(kind, begins):
+    effects = object_in(action_shown("a-1", {}))["effects"]
+    _, card = drawn({}, effects={**effects, "kind": kind})
+    assert card["sentence"].startswith(f'{begins}Case "4711"')
+
+
+@pytest.mark.parametrize(
     ("budget", "minor", "text"),
     [
         ("money:EUR", 5, "EUR 0.05"),
