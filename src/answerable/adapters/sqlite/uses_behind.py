@@ -8,7 +8,6 @@ was not stored when the process ended.
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -43,7 +42,7 @@ class UsesBehind:
         self._lock = threading.Lock()
         self._claims: dict[Row, _Claim] = {}
         self._is_due = False
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="uses")
+        self._writer: threading.Thread | None = None
 
     def claim(self, row: Row, statement: str, values: tuple[object, ...], *, by: str = "") -> None:
         """Note a use. statement: stores it; harmless where it is stored already."""
@@ -65,13 +64,13 @@ class UsesBehind:
             return {name: claim.by for (there, name), claim in self._claims.items() if there == table}
 
     def follow(self) -> None:
-        """Have the rows stored soon, by a thread. Never raises, and does not wait."""
+        """Have the rows stored soon, by a thread, which ends when nothing is due. Never raises, and does not wait."""
         with self._lock:
-            if self._is_due or not self._claims:
+            self._is_due = bool(self._claims)
+            if not self._is_due or self._writer is not None:
                 return
-            self._is_due = True
-        with suppress(RuntimeError):  # the store is closed
-            self._writer.submit(self._follow)
+            self._writer = threading.Thread(target=self._follow, name="uses", daemon=True)
+            self._writer.start()
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -92,14 +91,23 @@ class UsesBehind:
         self._written(stored, is_stored=True)
 
     def close(self) -> None:
-        """Store what is behind, if the file can be written, and end the thread. Idempotent."""
-        self._writer.shutdown(wait=True, cancel_futures=True)
+        """Store what is behind, if the file can be written. Idempotent."""
+        writer = self._writer
+        if writer is not None:
+            writer.join()
         if self._claims:
-            self._follow()
+            self._store_now()
 
     def _follow(self) -> None:
-        with self._lock:
-            self._is_due = False
+        while True:
+            with self._lock:
+                if not self._is_due:
+                    self._writer = None
+                    return
+                self._is_due = False
+            self._store_now()
+
+    def _store_now(self) -> None:
         # The store notes why it failed. The next write takes these rows along, or the next start.
         with suppress(Unavailable), self.write():
             pass
