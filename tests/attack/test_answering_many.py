@@ -13,7 +13,8 @@ from answerable.core.containment.hold import holdable
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused
-from answerable.flows.approval.answer_many import answer_many, open_many, opening_of
+from answerable.flows.approval.answer_many import answer_many, open_many
+from answerable.flows.approval.open_approval import opening_of
 from answerable.flows.escalation.approval_nonces import give_nonce
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.state.walk_limits import WalkLimits

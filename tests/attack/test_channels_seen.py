@@ -46,13 +46,17 @@ async def test_a_register_that_cannot_be_read_leaves_the_page_standing():
 
 async def test_metrics_say_how_each_channel_is_and_name_nobody():
     house = await console_house()
-    text = await MetricsText(house.bench.walk).text()
+    text = await MetricsText(
+        house.bench.walk.recorder, house.bench.walk.authority, house.bench.walk.deciding
+    ).text()
     assert b"answerable_channel" not in text
     register = fresh(SqliteDeliveryRegister)
     house.bench.asking.reach = NotificationState(register=register, routes=ROUTES)
     register.open("email", now=0)
     register.release("email", attempts=1, next_at=0, error="bob@example.com is gone", sent=3, missed=2)
-    text = await MetricsText(house.bench.walk).text()
+    text = await MetricsText(
+        house.bench.walk.recorder, house.bench.walk.authority, house.bench.walk.deciding
+    ).text()
     lines = text.decode().splitlines()
     for line in (
         'answerable_channel_up{channel="email"} 0.0',

@@ -17,7 +17,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import RevocationTarget
 from answerable.core.registry.parsing.active import snapshot_of
 from answerable.errors import Malformed, Refused, Unverified
-from answerable.flows.approval.answer_approval import answer_approval, answer_by_passkey, open_to_answer
+from answerable.flows.approval.answer_approval import answer_approval, answer_by_passkey
+from answerable.flows.approval.open_approval import open_to_answer
 from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.walk_limits import WalkLimits

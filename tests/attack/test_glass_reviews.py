@@ -174,7 +174,7 @@ async def test_it_survives_in_the_register():
 @pytest.mark.requirement("GLASS-07")
 async def test_whoever_watches_the_figures_sees_what_is_owed_and_overdue():
     bench, approval = await waiting(limits=WalkLimits(glass_review_ms=600_000))
-    text = MetricsText(bench.walk)
+    text = MetricsText(bench.walk.recorder, bench.walk.authority, bench.walk.deciding)
     assert b'answerable_reviews{state="owed"} 0.0' in await text.text()
     await broken(bench, approval)
     bench.clock.advance(2)

@@ -75,7 +75,14 @@ async def test_a_lease_ends_with_what_the_registry_takes_away(changes, why):
         tasks.start_soon(
             follow_leases, bench.recorder, bench.authority, bench.live.leases, bench.walk.policies
         )
-        tasks.start_soon(following_registry, bench.walk, NothingConnected())
+        tasks.start_soon(
+            following_registry,
+            bench.walk.planning,
+            bench.walk.policies,
+            bench.walk.live.leases,
+            bench.walk.limits,
+            NothingConnected(),
+        )
         while bench.live.leases.owed_all:  # noqa: ASYNC110 - what is waited for has no event
             await anyio.sleep(0.01)
         assert broker.asked == [], "it stands so far"

@@ -30,9 +30,19 @@ async def test_without_a_collector_nothing_is_sent(tmp_path, monkeypatch):
     # It comes back by itself, at once, though it is told to send all the time.
     often = replace(Settings(data=tmp_path).telemetry, otlp_seconds=0.001)
     with anyio.fail_after(10):
-        await telemetry.sending_metrics(bench.walk, replace(Settings(data=tmp_path), telemetry=often))
+        await telemetry.sending_metrics(
+            bench.walk.recorder,
+            bench.walk.authority,
+            bench.walk.deciding,
+            replace(Settings(data=tmp_path), telemetry=often),
+        )
     assert made == []
     # With one it goes on until it is cancelled, to that one.
     with anyio.move_on_after(0.05) as watched:
-        await telemetry.sending_metrics(bench.walk, sending(tmp_path, "http://127.0.0.1:9/"))
+        await telemetry.sending_metrics(
+            bench.walk.recorder,
+            bench.walk.authority,
+            bench.walk.deciding,
+            sending(tmp_path, "http://127.0.0.1:9/"),
+        )
     assert (made, watched.cancelled_caught) == (["http://127.0.0.1:9/"], True)

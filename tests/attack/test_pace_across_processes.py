@@ -15,7 +15,7 @@ from answerable.core.approval.approval import Approval
 from answerable.core.approval.emergency_access import GLASS
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable, Unverified
-from answerable.flows.approval.answer_approval import open_to_answer
+from answerable.flows.approval.open_approval import open_to_answer
 from answerable.flows.approval.record_view import note_looks
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents

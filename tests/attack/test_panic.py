@@ -39,7 +39,7 @@ async def test_a_press_holds_every_action_before_any_door_opens_and_says_who_and
     bench = await bench_to_hold()
     await act_as_instance(bench)
     pressed_now(tmp_path, "it deletes mail")
-    await hold_if_pressed(bench.walk, tmp_path, None)
+    await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     with pytest.raises(Refused) as raised:
         await act_as_instance(bench)
     assert raised.value.code == "held.everything"
@@ -56,7 +56,7 @@ async def test_a_press_holds_every_action_before_any_door_opens_and_says_who_and
 async def test_a_running_server_sees_it_without_being_asked(tmp_path):
     bench = await bench_to_hold()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(following_panic, bench.walk, tmp_path, None)
+        tasks.start_soon(following_panic, *to_hold(bench.walk), tmp_path, None)
         await anyio.lowlevel.checkpoint()
         assert bench.authority.holds.find((EVERYTHING,), bench.clock.now()) is None
         pressed_now(tmp_path)
@@ -74,7 +74,7 @@ async def test_a_second_press_by_file_on_a_running_server_stops_again_after_the_
         return bench.authority.holds.find((EVERYTHING,), bench.clock.now()) is not None
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(following_panic, bench.walk, tmp_path, None)
+        tasks.start_soon(following_panic, *to_hold(bench.walk), tmp_path, None)
         first = pressed_now(tmp_path)
         await until(held, seconds=60)
         [hold] = bench.authority.holds.all()
@@ -93,9 +93,9 @@ async def test_a_second_press_by_file_on_a_running_server_stops_again_after_the_
 async def test_removing_the_file_lifts_nothing_and_what_was_lifted_does_not_hold_again(tmp_path):
     bench = await bench_to_hold()
     pressed_now(tmp_path)
-    await hold_if_pressed(bench.walk, tmp_path, None)
+    await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     (tmp_path / FILE).unlink()
-    await hold_if_pressed(bench.walk, tmp_path, None)
+    await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     with pytest.raises(Refused):
         await act_as_instance(bench)
 
@@ -104,16 +104,16 @@ async def test_removing_the_file_lifts_nothing_and_what_was_lifted_does_not_hold
 async def test_a_press_whose_hold_was_lifted_holds_no_more_and_another_press_does(tmp_path):
     bench = await bench_to_hold()
     first = pressed_now(tmp_path)
-    await hold_if_pressed(bench.walk, tmp_path, None)
+    await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     [hold] = bench.authority.holds.all()
     after = await lift(bench, await lift(bench, hold, "bob"), "carol")
     assert after.lifted_at
     for _ in range(2):
-        await hold_if_pressed(bench.walk, tmp_path, None)
+        await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     await act_as_instance(bench)
     again = pressed_now(tmp_path)
     assert again.id != first.id
-    await hold_if_pressed(bench.walk, tmp_path, None)
+    await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     with pytest.raises(Refused):
         await act_as_instance(bench)
     assert len(list(bench.authority.holds.all())) == 2
@@ -169,7 +169,7 @@ async def test_whatever_is_there_under_the_name_holds_everything_once(tmp_path, 
     bench = await bench_to_hold()
     odd(tmp_path / FILE)
     for _ in range(2):
-        await hold_if_pressed(bench.walk, tmp_path, None)
+        await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     [hold] = bench.authority.holds.all()
     assert (hold.what, hold.source, hold.reason) == (EVERYTHING, "panic", "")
     with pytest.raises(Refused):
@@ -257,7 +257,7 @@ async def test_a_server_that_cannot_hold_everything_neither_starts_nor_goes_on(t
     monkeypatch.setattr(bench.authority.holds, "place", failing)
     for run in (hold_if_pressed, following_panic):
         with pytest.raises(Unavailable) as raised:
-            await run(bench.walk, tmp_path, None)
+            await run(*to_hold(bench.walk), tmp_path, None)
         assert raised.value.code == "panic.not_held"
 
 
@@ -271,7 +271,7 @@ async def test_it_holds_with_the_ledger_full_and_is_written_down_when_there_is_r
         raise Unavailable("full", code="ledger.full", port="ledger")
 
     monkeypatch.setattr(bench.recorder.ledger, "submit", full)
-    await hold_if_pressed(bench.walk, tmp_path, None)
+    await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     assert bench.authority.holds.find((EVERYTHING,), bench.clock.now()) is not None
     assert len(bench.authority.holds.unrecorded()) == 1
     monkeypatch.setattr(bench.recorder.ledger, "submit", submit)
@@ -286,7 +286,7 @@ async def test_a_press_whose_hold_a_crash_forgot_has_the_same_hold_again_and_ano
     for _ in range(2):
         # The second one starts without what the disk did not take of the first.
         bench = await bench_to_hold(entropy=ENTROPY)
-        await hold_if_pressed(bench.walk, tmp_path, None)
+        await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
         placed += [one.id for one in bench.authority.holds.all()]
     assert len(placed) == 2
     assert len({*placed, pressed_now(tmp_path).hold}) == 2
@@ -298,7 +298,7 @@ async def test_two_servers_that_see_one_press_place_one_hold(tmp_path):
     pressed_now(tmp_path)
     async with anyio.create_task_group() as tasks:
         for _ in range(4):
-            tasks.start_soon(hold_if_pressed, bench.walk, tmp_path, None)
+            tasks.start_soon(hold_if_pressed, *to_hold(bench.walk), tmp_path, None)
     assert len(list(bench.authority.holds.all())) == 1
 
 
@@ -314,9 +314,9 @@ async def test_another_hold_on_everything_does_not_stand_in_for_the_press(tmp_pa
     with monkeypatch.context() as broken:
         broken.setattr(bench.authority.holds, "place", failing)
         with pytest.raises(Unavailable) as raised:
-            await hold_if_pressed(bench.walk, tmp_path, None)
+            await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     assert raised.value.code == "panic.not_held"
-    await hold_if_pressed(bench.walk, tmp_path, None)
+    await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     bench.clock.advance(61)
     with pytest.raises(Refused):
         await act_as_instance(bench)
@@ -331,7 +331,7 @@ async def test_whoever_touches_a_press_that_was_lifted_presses_again_and_who_cop
     place = tmp_path / FILE
     before = place.stat()
     for _ in range(2):
-        await hold_if_pressed(bench.walk, tmp_path, None)
+        await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     [hold] = bench.authority.holds.all()
     assert (await lift(bench, await lift(bench, hold, "bob"), "carol")).lifted_at
 
@@ -339,11 +339,11 @@ async def test_whoever_touches_a_press_that_was_lifted_presses_again_and_who_cop
     place.unlink()
     place.write_bytes(text)
     os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))
-    await hold_if_pressed(bench.walk, tmp_path, None)
+    await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     assert bench.authority.holds.find((EVERYTHING,), bench.clock.now()) is None
 
     os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    await hold_if_pressed(bench.walk, tmp_path, None)
+    await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     again = bench.authority.holds.find((EVERYTHING,), bench.clock.now())
     assert again is not None
     assert again.reason == "it deletes mail"
@@ -363,5 +363,5 @@ async def test_a_press_that_an_earlier_release_held_is_the_same_one_until_it_is_
     assert (await lift(bench, await lift(bench, hold, "bob"), "carol")).lifted_at
     written_ns = (hold.at + later_ms) * 1_000_000
     os.utime(tmp_path / FILE, ns=(written_ns, written_ns))
-    await hold_if_pressed(bench.walk, tmp_path, None)
+    await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     assert (bench.authority.holds.find((EVERYTHING,), bench.clock.now()) is not None) is holds

@@ -27,6 +27,7 @@ from answerable.wiring import stops
 from answerable.wiring.stops import following_panic, hold_if_pressed
 from tests.worlds.gateway import until
 from tests.worlds.hold import bench_to_hold, lift
+from tests.worlds.parts import to_hold
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-32")]
 TURNS = 50
@@ -71,7 +72,9 @@ async def following(bench: Bench, directory: Path, looks: list[int]) -> AsyncIte
         return bench.authority.holds.find((EVERYTHING,), bench.clock.now()) is not None
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(following_panic, bench.walk, directory, None, rest_seconds=math.inf))
+        tasks.start_soon(
+            partial(following_panic, *to_hold(bench.walk), directory, None, rest_seconds=math.inf)
+        )
         await until(lambda: looks, seconds=60)
         assert not held()
         yield held
@@ -130,7 +133,7 @@ async def test_a_press_that_a_look_would_not_see_holds_all_the_same(tmp_path, lo
     bench = await bench_to_hold(clock=ManualClock(SystemClock().now()))
     keep_ready(tmp_path, SystemEntropy())
     linked_again(tmp_path)
-    await hold_if_pressed(bench.walk, tmp_path, None)
+    await hold_if_pressed(*to_hold(bench.walk), tmp_path, None)
     [hold] = bench.authority.holds.all()
     await lift(bench, await lift(bench, hold, "bob"), "carol")
     (tmp_path / FILE).unlink()
@@ -228,6 +231,36 @@ async def test_a_file_that_is_dated_while_its_hold_is_placed_has_one_hold(tmp_pa
         with making(tmp_path) as file:
             await until(held, seconds=60)
             await looked_at(looks)
+        await looked_at(looks)
+    assert len(rules_of(bench)) == 1
+
+
+@linux
+async def test_a_touch_that_is_held_up_has_one_hold_where_several_processes_share_the_directory(
+    tmp_path, looks, told, monkeypatch
+):
+    bench = await bench_to_hold(clock=ManualClock(SystemClock().now()))
+    asked = list[int]()
+
+    async def one_after_the_other(*parts: Any) -> Any:
+        """The second process finds the hold of the first, and the file is dated before it looks any further."""
+        asked.append(1)
+        is_second = len(asked) == 2
+        if is_second:
+            await until(held, seconds=60)
+        placed = await trigger_emergency_stop(*parts)
+        if is_second:
+            os.utime(file)
+        return placed
+
+    monkeypatch.setattr(stops, "trigger_emergency_stop", one_after_the_other)
+    async with following(bench, tmp_path, looks), following(bench, tmp_path, looks) as held:
+        await until(lambda: len(looks) == 2, seconds=60)
+        with making(tmp_path) as file:
+            await until(lambda: len(asked) == 2, seconds=60)
+            await looked_at(looks)
+            await looked_at(looks)
+        await looked_at(looks)
         await looked_at(looks)
     assert len(rules_of(bench)) == 1
 

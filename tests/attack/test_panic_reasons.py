@@ -13,6 +13,7 @@ from answerable.core.containment.press import ID_BYTES, READY, pressed_text
 from answerable.wiring.stops import hold_if_pressed
 from tests.probes.full_disk import fill, small_disk
 from tests.worlds.hold import bench_to_hold
+from tests.worlds.parts import to_hold
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("STOP-13")]
 ENTROPY = SystemEntropy()
@@ -27,7 +28,7 @@ async def test_on_a_disk_without_a_byte_a_press_keeps_its_reason_and_its_hold_ha
         found = pressed(disk)
         assert found.reason == reason
         bench = await bench_to_hold()
-        await hold_if_pressed(bench.walk, disk, None)
+        await hold_if_pressed(*to_hold(bench.walk), disk, None)
         assert [one.reason for one in bench.authority.holds.all()] == [reason]
         # Nothing is ready any more.
         assert press(disk, reason=reason, entropy=ENTROPY) == "written empty"

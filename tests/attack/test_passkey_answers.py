@@ -15,7 +15,8 @@ from answerable.core.approval.words import Words, words_of
 from answerable.core.containment.hold import HoldTarget
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import Malformed, Refused, Unverified
-from answerable.flows.approval.answer_approval import answer_by_passkey, open_to_answer
+from answerable.flows.approval.answer_approval import answer_by_passkey
+from answerable.flows.approval.open_approval import open_to_answer
 from answerable.flows.people.remove_passkey import remove_passkey
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.state.walk_limits import WalkLimits

@@ -57,7 +57,7 @@ async def test_a_stream_ends_with_what_its_caller_stands_on_and_that_of_another_
     monkeypatch.setattr(following, "STREAMS_SECONDS", 0.05)
     lives, really = 45, SystemClock.now
     async with noticing(tmp_path, "2026-07-28") as world, anyio.create_task_group() as tasks:
-        tasks.start_soon(following.ending_streams, world.walk)
+        tasks.start_soon(following.ending_streams, world.walk.planning, world.walk.live.streams)
         world.mandate(*ALL, seconds=lives if end == "mandate expired" else 600)
         world.mandate(*ALL, agent="rover", identity="m-2")
         async with (

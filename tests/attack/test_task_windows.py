@@ -142,7 +142,7 @@ async def test_a_task_that_goes_on_after_a_start_of_the_broker_is_told_to_call_a
         with pytest.raises(Unavailable) as ended:
             await perform_leased(desk, late, "get", ARGUMENTS)
         assert (ended.value.code, ended.value.effect) == ("lease.ended", "none")
-        assert "another call gets another lease" in ended.value.message
+        assert "another call gets another one" in ended.value.message
         assert len(target.done) == 1
         await perform_leased(desk, warrant(3, window="task", now=world.clock.now()), "get", ARGUMENTS)
     assert len(target.done) == 2

@@ -26,7 +26,7 @@ from answerable.wiring import telemetry
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import parse_settings
 from tests.worlds.figures import ready
-from tests.worlds.parts import to_oversee
+from tests.worlds.parts import to_measure, to_oversee
 
 pytestmark = pytest.mark.anyio
 
@@ -183,7 +183,7 @@ async def test_however_often_it_is_asked_it_counts_no_faster(monkeypatch):
         return await report_statistics(*given, **more)
 
     monkeypatch.setattr(telemetry, "report_statistics", counted)
-    metrics = telemetry.MetricsText(bench.walk)
+    metrics = telemetry.MetricsText(*to_measure(bench.walk))
     await asyncio.gather(*(metrics.text() for _ in range(100)))
     assert asked == 1
     bench.clock.advance(telemetry.KEPT_SECONDS)
@@ -369,7 +369,9 @@ def sending(directory, endpoint, header=None):
 async def test_a_header_that_is_none_is_refused_before_anything_is_sent(tmp_path, header):
     bench = await ready()
     with pytest.raises(Malformed) as told:
-        await telemetry.sending_metrics(bench.walk, sending(tmp_path, "http://127.0.0.1:9/", header))
+        await telemetry.sending_metrics(
+            *to_measure(bench.walk), sending(tmp_path, "http://127.0.0.1:9/", header)
+        )
     assert told.value.code == "telemetry.header"
 
 
@@ -379,7 +381,9 @@ async def test_a_collector_that_fails_is_told_of_once_and_gets_everything_when_i
     collector = Collector(b"HTTP/1.1 503 Not now\r\ncontent-length: 0\r\n\r\n")
     caplog.set_level(logging.WARNING)
     async with listening(collector) as endpoint, anyio.create_task_group() as tasks:
-        tasks.start_soon(telemetry.sending_metrics, bench.walk, sending(tmp_path, endpoint, b"x-team: one\n"))
+        tasks.start_soon(
+            telemetry.sending_metrics, *to_measure(bench.walk), sending(tmp_path, endpoint, b"x-team: one\n")
+        )
         with anyio.fail_after(20):
             await collector.hears(5)
             await bench.act()

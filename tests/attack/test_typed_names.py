@@ -10,7 +10,8 @@ import pytest
 from answerable.core.approval.typed_name import name_to_type
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import Refused
-from answerable.flows.approval.answer_approval import answer_approval, open_to_answer
+from answerable.flows.approval.answer_approval import answer_approval
+from answerable.flows.approval.open_approval import open_to_answer
 from answerable.flows.approval.typed_names import name_wanted
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.typed_tries import TRIES_MAX, TRIES_MILLIS

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.approval.view_challenges import PER_OPENING_MAX
-from answerable.flows.approval.answer_approval import answer_approval, open_to_answer
+from answerable.flows.approval.answer_approval import answer_approval
 from answerable.flows.approval.answer_as_workflow import open_to_workflow
+from answerable.flows.approval.open_approval import open_to_answer
 from answerable.sdk.signing import signed_answer
 from answerable.testing.samples import AUDIENCE, signing_key
 from tests.worlds.workflow import CHECK, waiting

@@ -16,7 +16,8 @@ from answerable.core.approval.view_challenges import PER_OPENING_MAX
 from answerable.core.canonical import parse
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unverified
-from answerable.flows.approval.answer_approval import answer_approval, open_to_answer
+from answerable.flows.approval.answer_approval import answer_approval
+from answerable.flows.approval.open_approval import open_to_answer
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import POLICIES, Bench, bench_documents, nonce_for, with_spending
 from answerable.testing.samples import AUDIENCE, signing_key

@@ -86,7 +86,13 @@ async def test_what_settings_and_registry_say_reaches_people_on_every_channel(tm
                     )
                 ).state == "taken"
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(kept_reaching, product.walk)
+                    tasks.start_soon(
+                        kept_reaching,
+                        product.walk.recorder,
+                        product.walk.authority,
+                        product.walk.asking,
+                        product.walk.live.link,
+                    )
                     product.walk.asking.channel.notify(NOTICE)
                     await until(lambda: len(box.mails) == 2 and slack.posted and hook.events, seconds=120)
                     tasks.cancel_scope.cancel()
@@ -137,7 +143,9 @@ async def test_what_is_wrong_with_a_secret_is_said_at_the_start_without_it(tmp_p
     settings = load_settings(tmp_path)
     async with assembled(settings) as product:
         with pytest.raises((Malformed, Unavailable)) as told:
-            await kept_reaching(product.walk)
+            await kept_reaching(
+                product.walk.recorder, product.walk.authority, product.walk.asking, product.walk.live.link
+            )
     assert told.value.code == code
     assert "s3cr3t" not in told.value.message
 
@@ -197,5 +205,7 @@ async def test_a_key_that_others_may_read_is_not_used_and_keeps_nobody_from_stop
         assert product.walk.asking.reach is not None
         assert product.walk.asking.reach.push is None
         with pytest.raises(Unavailable) as told:
-            await kept_reaching(product.walk)
+            await kept_reaching(
+                product.walk.recorder, product.walk.authority, product.walk.asking, product.walk.live.link
+            )
     assert told.value.code == "key.unreadable"

@@ -302,7 +302,7 @@ async def approve_by_passkey(of: Sourced) -> None:
     of.amount = 6_000
     waiting = (await of.bench.refund(of.amount)).approval
     assert waiting is not None
-    from answerable.flows.approval.answer_approval import open_to_answer
+    from answerable.flows.approval.open_approval import open_to_answer
 
     nonce, shown, _ = open_to_answer(*to_open(of.walk), waiting.id, to="bob")
     assert (await tapped(of.bench, shown, device, nonce)).state == "approved"

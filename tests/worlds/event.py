@@ -45,7 +45,8 @@ def event_key() -> EventKey:
 def desk_on(bench: Bench, **changes: Any) -> EventState:
     """Over memory and real sockets: agents `scout` and `rover` may receive, and there is a webhook `ops`."""
     given: dict[str, Any] = {
-        "walk": bench.walk,
+        "recorder": bench.walk.recorder,
+        "authority": bench.walk.authority,
         "register": fresh(SqliteEventRegister),
         "post": HttpEventPost(answer_seconds_max=5.0),
         "issuer": lambda: ISSUER,

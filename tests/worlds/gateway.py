@@ -44,7 +44,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.core.mandate.token import signed
 from answerable.core.tlog.note import VerifierKey
-from answerable.flows.approval.answer_approval import still_waits, was_asked_by
+from answerable.flows.approval.open_approval import still_waits, was_asked_by
 from answerable.flows.containment.refuse_held import open_stream, refuse_held
 from answerable.flows.counters.door_desk import DoorDesk
 from answerable.flows.registry.apply_registry import policy_text

@@ -17,7 +17,8 @@ from answerable.core.approval.challenge import challenge
 from answerable.core.approval.typed_name import name_to_type
 from answerable.core.approval.words import words_of
 from answerable.core.identity.names.principal import PrincipalId
-from answerable.flows.approval.answer_approval import answer_approval, answer_by_passkey, open_to_answer
+from answerable.flows.approval.answer_approval import answer_approval, answer_by_passkey
+from answerable.flows.approval.open_approval import open_to_answer
 from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import Bench, bench_documents

@@ -99,6 +99,11 @@ def to_simulate(walk: Walk) -> tuple[Any, Any, Any, Any, Any]:
     return walk.recorder, walk.authority, walk.policies, walk.drills, walk.limits
 
 
+def to_measure(walk: Walk) -> tuple[Any, Any, Any]:
+    """To send or print metrics."""
+    return walk.recorder, walk.authority, walk.deciding
+
+
 def to_oversee(walk: Walk) -> tuple[Any, Any, Any, Any]:
     """To report on oversight."""
     return walk.recorder, walk.authority.registry, walk.asking.figures, walk.policies

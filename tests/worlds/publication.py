@@ -15,8 +15,8 @@ from answerable.core.registry.policy_sets.policy_record import Proposal
 from answerable.core.registry.policy_sets.publication import Terms, documents_digest, policy_documents
 from answerable.errors import AnswerableError
 from answerable.flows.policy.publish_policy import propose_policy, publish_policy, rollback_policy
-from answerable.flows.registry.apply_registry import Applied
 from answerable.flows.registry.keep_policies import kept_set
+from answerable.flows.registry.record_change import Applied
 from answerable.sdk.signing import signed_step
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.samples import AUDIENCE, document, signing_key

@@ -44,7 +44,8 @@ from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.builders import nonce_for
 from answerable.testing.samples import OWNERSHIP, document, signing_key
-from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
+from answerable.wiring.assemble import Product, assembled, authorities_of
+from answerable.wiring.running import kept_running
 from answerable.wiring.settings import load_settings
 from tests.probes.small_disk import on_a_small_disk
 from tests.worlds.event_key import with_event_key

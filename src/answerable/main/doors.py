@@ -32,7 +32,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.apps.enrolment.services import PREFIX, EnrolmentServices
     from answerable.apps.mcp_gateway.gateway import Gateway
     from answerable.apps.mcp_gateway.services import GatewayLimits, GatewayServices
-    from answerable.flows.approval.answer_approval import approval_page, still_waits, was_asked_by
+    from answerable.flows.approval.open_approval import approval_page, still_waits, was_asked_by
     from answerable.flows.containment.refuse_held import open_stream, refuse_held
     from answerable.flows.walk.forward_action import forward_action
     from answerable.flows.walk.list_capabilities import list_capabilities
@@ -227,7 +227,7 @@ def metrics_door(product: Product) -> Any:
     from answerable.apps.metrics.application import MetricsServices, metrics_app
     from answerable.wiring.telemetry import MetricsText
 
-    metrics = MetricsText(product.walk)
+    metrics = MetricsText(product.walk.recorder, product.walk.authority, product.walk.deciding)
     return metrics_app(MetricsServices(text=metrics.text, content_type=metrics.content_type))
 
 
@@ -250,7 +250,7 @@ def console_door(settings: Settings, product: Product, origin: str, stopping: Ca
         walk=product.walk,
         origin=origin,
         workloads=product.workloads,
-        providers=providers_of(settings, product.walk),
+        providers=providers_of(settings, product.walk.clock),
         stopping=stopping,
         refused=product.doors.at("console"),
         limits=limits,

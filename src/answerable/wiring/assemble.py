@@ -38,8 +38,6 @@ from answerable.flows.recovery.settle_open_intents import (
     settle_open_intents,
 )
 from answerable.flows.registry.apply_registry import policy_text
-from answerable.flows.registry.check_documents import check_call_seconds
-from answerable.flows.revocation.end_leases import follow_leases
 from answerable.flows.revocation.place_hold import resume_holds
 from answerable.flows.revocation.revoke_authority import record_revocations, take_away_from_agents
 from answerable.flows.state.duty_desk import OnCallState
@@ -51,34 +49,24 @@ from answerable.flows.workloads.change_authorities import AuthorityChanges
 from answerable.flows.workloads.watch_clock import end_what_had_lapsed
 from answerable.wiring import witness_view
 from answerable.wiring.accounts import agents_beside
-from answerable.wiring.announcing import event_desk, kept_announcing
+from answerable.wiring.announcing import event_desk
 from answerable.wiring.catching_up import brought_up, mended_trust_domain
 from answerable.wiring.console import passkey_desk
-from answerable.wiring.counts import counting_figures, reading_histories
 from answerable.wiring.drills import drill_desk, give_ground
-from answerable.wiring.following import (
-    ending_streams,
-    following_documents,
-    following_questions,
-    following_registers,
-    following_registry,
-    relisting,
-)
-from answerable.wiring.identity import kept_identity, noted_at_last, opened_identity, verifier_of
+from answerable.wiring.identity import noted_at_last, opened_identity, verifier_of
 from answerable.wiring.identity_lock import alone
 from answerable.wiring.leases import lease_side, warrant_signer
 from answerable.wiring.loop_share import LoopShare
 from answerable.wiring.own_ledger import opened_ledger
-from answerable.wiring.policies import following_shadow, policy_desk
+from answerable.wiring.policies import policy_desk
 from answerable.wiring.proofs import opened_replay_store
-from answerable.wiring.reaching import kept_reaching, reach_desk
-from answerable.wiring.settling import counted_at_last, settling, telling_refused, when_there_is_room
+from answerable.wiring.reaching import reach_desk
+from answerable.wiring.settling import counted_at_last, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
-from answerable.wiring.stops import following_stops, hold_if_pressed, ready_for_a_full_disk, recover_rules
+from answerable.wiring.stops import hold_if_pressed, ready_for_a_full_disk, recover_rules
 from answerable.wiring.subject_keys import opened_subject_keys
-from answerable.wiring.telemetry import sending_metrics
-from answerable.wiring.tokens import forgetting_tokens, token_desk
+from answerable.wiring.tokens import token_desk
 from answerable.wiring.walk import Walk
 from answerable.wiring.witnesses import cosigning
 
@@ -250,7 +238,7 @@ async def assembled(
                 events=event_desk(settings, store, tokens), published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings), beside=partial(agents_beside, verifier, registry),
                 heads=_heads(settings, entropy, clock, witness),
-                shard_door=shard_door(settings, own, walk),
+                shard_door=shard_door(settings, own, walk.recorder, walk.planning, walk.deciding, walk.live),
                 identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
                 share=LoopShare(share=settings.gateway.loop_share_percent / 100),
                 doors=_doors(walk, identity, verifier.known),
@@ -270,9 +258,9 @@ def _doors(walk: Walk, identity: Identity, known: KnownCallers) -> DoorDesk:
 
 
 async def _closed(identity: Identity, walk: Walk, settings: Settings, kept: KeptRegisters) -> None:
-    await counted_at_last(walk)
+    await counted_at_last(walk.recorder, walk.authority, walk.deciding)
     await kept.confirm()
-    await noted_at_last(identity, walk, settings)
+    await noted_at_last(identity, walk.recorder, settings)
 
 
 async def _recovered(
@@ -280,7 +268,7 @@ async def _recovered(
 ) -> tuple[Workloads, AuthorityChanges]:
     """Recover: find and end what an earlier process left open. Runs at every start, not only after a crash."""
     unreadable = await anyio.to_thread.run_sync(store.unreadable.looked_up)
-    await ready_for_a_full_disk(walk, store)
+    await ready_for_a_full_disk(walk.recorder, walk.authority.registry, store)
     workloads = identity.workloads(walk, settings)
     changes = AuthorityChanges(walk.recorder, identity.desk, alone=partial(alone, settings))
     # Unreadable rows count as lost, however old they are, and so do rows that others overwrote: then recount from the
@@ -313,8 +301,10 @@ async def _recovered(
             len(recalled.nameless),
             ", ".join(map(str, recalled.nameless[:NAMELESS_SAID_MAX])),
         )
-    await hold_if_pressed(walk, settings.data, workloads)
-    recover_rules(walk)
+    await hold_if_pressed(
+        walk.recorder, walk.authority, walk.live, walk.counters.cuts, settings.data, workloads
+    )
+    recover_rules(walk.recorder, walk.authority, walk.counters, walk.limits)
     await take_away_from_agents(walk.authority, walk.live)
     with when_there_is_room():
         await end_what_had_lapsed(workloads)
@@ -327,46 +317,6 @@ async def _recovered(
         )
         await resume_holds(walk.recorder, walk.authority, workloads, overdue_only=bool(settings.ledger.shard))
     return workloads, changes
-
-
-async def kept_running(product: Product, settings: Settings) -> None:
-    """Run the background work until cancelled: upstreams, checkpoints, their cosignatures, settling.
-
-    Raises when the log fails: the process must end then, and a restart verifies what is on disk.
-    """
-    # The settings may have changed since these documents were applied.
-    check_call_seconds(product.walk.authority.registry.current, upstream_ms_max=settings.walk.upstream_ms_max)
-    product.upstream.apply(product.walk.authority.registry.current.servers.values())
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(product.upstream.run)
-        tasks.start_soon(following_registry, product.walk, product.upstream)
-        tasks.start_soon(relisting, product.upstream)
-        tasks.start_soon(ending_streams, product.walk)
-        tasks.start_soon(partial(product.ledger.seal_every, settings.ledger.seal_seconds))
-        tasks.start_soon(product.cosigning.gather_always)
-        tasks.start_soon(forgetting_tokens, product.tokens)
-        tasks.start_soon(kept_announcing, product.events)
-        tasks.start_soon(kept_reaching, product.walk)
-        tasks.start_soon(following_shadow, product.walk)
-        tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
-        tasks.start_soon(
-            follow_leases,
-            product.walk.recorder,
-            product.walk.authority,
-            product.walk.live.leases,
-            product.walk.policies,
-        )
-        tasks.start_soon(following_questions, product.walk)
-        tasks.start_soon(counting_figures, product.walk)
-        tasks.start_soon(sending_metrics, product.walk, settings)
-        tasks.start_soon(telling_refused, product.walk)
-        tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
-        tasks.start_soon(product.kept.confirm_always, settings.settle.every_seconds)
-        tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
-        if product.heads is not None:
-            tasks.start_soon(following_registers, product.walk, product.registers.refresh)
-            tasks.start_soon(following_documents, product.walk)
-            tasks.start_soon(reading_histories, product.walk)
 
 
 def _upstream(settings: Settings, clock: SystemClock, origin: str, entropy: SystemEntropy) -> McpUpstream:

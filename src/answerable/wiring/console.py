@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.adapters.uvicorn_front import Listeners
+    from answerable.ports.clock import Clock
     from answerable.wiring.setting_tree import Settings
-    from answerable.wiring.walk import Walk
 
 _CERTIFICATE: Final = re.compile(
     rb"-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\r\n]+-----END CERTIFICATE-----"
@@ -60,13 +60,13 @@ def passkey_desk(settings: Settings, store: SqliteStore) -> PasskeyState | None:
     )
 
 
-def open_console(settings: Settings, walk: Walk) -> ConsoleDoor | None:
+def open_console(settings: Settings, passkeys: PasskeyState | None) -> ConsoleDoor | None:
     """Bind the console's listener. If another program has its port, the console stays off and the rest continues.
 
     Raises Malformed, Unavailable (`front.*`) for a certificate that cannot be used.
     """
     wanted = settings.console
-    if not wanted.enabled or walk.asking.passkeys is None:
+    if not wanted.enabled or passkeys is None:
         return None
     tls = None
     if wanted.tls_certificate:
@@ -81,15 +81,15 @@ def open_console(settings: Settings, walk: Walk) -> ConsoleDoor | None:
         listeners = listen(tcp=(wanted.host, _port(settings)))
     except Unavailable as taken:
         _log.warning("the console is not started, set `console.port`: %s", taken.message)
-        walk.asking.passkeys.origins = ()
+        passkeys.origins = ()
         return None
     port = listeners.tcp_address[1] if listeners.tcp_address is not None else wanted.port
     origin = wanted.origin or f"http://localhost:{port}"
-    walk.asking.passkeys.origins = (origin,)
+    passkeys.origins = (origin,)
     return ConsoleDoor(listeners=listeners, origin=origin, tls=tls)
 
 
-def providers_of(settings: Settings, walk: Walk) -> tuple[OidcCodeFlow, ...]:
+def providers_of(settings: Settings, clock: Clock) -> tuple[OidcCodeFlow, ...]:
     """Return the OpenID providers at which people sign in, each with its own client secret. Raises Malformed
     (`issuer.url`, `settings.oidc_secrets`), and as `secret`."""
     secrets = {
@@ -101,7 +101,7 @@ def providers_of(settings: Settings, walk: Walk) -> tuple[OidcCodeFlow, ...]:
             one.issuer,
             client_id=one.audience,
             client_secret=secrets.get(one.issuer, ""),
-            clock=walk.clock,
+            clock=clock,
             login_seconds_max=one.login_seconds_max,
         )
         for one in person_issuers(settings.identity)

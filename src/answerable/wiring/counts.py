@@ -13,7 +13,11 @@ from answerable.flows.counters.keep_history import keep_history, read_unread_his
 from answerable.flows.recording.rounds import until_round
 
 if TYPE_CHECKING:
-    from answerable.wiring.walk import Walk
+    from answerable.core.decision.history import History
+    from answerable.flows.state.figures_desk import StatisticsState
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
+    from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.mandate_register import MandateRegister
 
 FIGURES_SECONDS: Final = 1.0
 """Interval at which new entries are counted."""
@@ -27,35 +31,39 @@ UNREAD_SECONDS: Final = 0.05
 _log: Final = logging.getLogger(__name__)
 
 
-async def keep_counts(walk: Walk) -> None:
+async def keep_counts(
+    recorder: Recorder, mandates: MandateRegister, counters: Counters, figures: StatisticsState
+) -> None:
     """Store the counts. A register that accepts no writes, on a full disk for example, ends nothing: the next start
     counts again."""
     try:
-        walk.recorder.intents.keep_budgets()
-        await keep_history(walk.recorder.ledger, walk.authority.mandates, walk.counters, walk.clock)
-        await keep_figures(walk.recorder.ledger, walk.asking.figures, walk.clock)
+        recorder.intents.keep_budgets()
+        await keep_history(recorder.ledger, mandates, counters, recorder.clock)
+        await keep_figures(recorder.ledger, figures, recorder.clock)
     except Unavailable as failed:
         _log.warning("used budgets and histories cannot be stored now: %s", failed.message)
 
 
-async def reading_histories(walk: Walk) -> None:
+async def reading_histories(
+    recorder: Recorder, authority: AuthorityRegisters, history: History, limits: WalkLimits
+) -> None:
     """Until cancelled, read the history for trackers that another process put into force: until then their values are
     unknown and refuse actions."""
     while True:
         await anyio.sleep(UNREAD_SECONDS)
         try:
-            await read_unread_history(walk.recorder, walk.authority, walk.counters.history, walk.limits)
+            await read_unread_history(recorder, authority, history, limits)
         except Unavailable as failed:
             _log.warning("entries for new trackers cannot be read now: %s", failed.message)
 
 
-async def counting_figures(walk: Walk) -> None:
+async def counting_figures(recorder: Recorder, figures: StatisticsState) -> None:
     """Until cancelled, count new entries. Only reports depend on it: an unresponsive register ends nothing."""
     while True:
         try:
-            figures = await read_figures(walk.recorder, walk.asking.figures, seconds_max=FIGURES_TURN_SECONDS)
+            found = await read_figures(recorder, figures, seconds_max=FIGURES_TURN_SECONDS)
         except Unavailable as failed:
             _log.warning("figures cannot be counted now: %s", failed.message)
-            figures = None
-        behind = figures is not None and figures.entries < walk.recorder.ledger.size - BEHIND_ENTRIES
+            found = None
+        behind = found is not None and found.entries < recorder.ledger.size - BEHIND_ENTRIES
         await anyio.sleep(BEHIND_SECONDS if behind else until_round(FIGURES_SECONDS))

@@ -23,10 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
+    from answerable.core.decision.history import History
     from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
+    from answerable.flows.state.lease_side import LeaseSide
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
+    from answerable.flows.state.policy_desk import PolicyState
+    from answerable.flows.state.steps import Planning
+    from answerable.flows.state.streams import Stream
+    from answerable.flows.state.walk_limits import WalkLimits
     from answerable.flows.trust_domain.workloads import Workloads
+    from answerable.ports.registry_store import RegistryStore
     from answerable.ports.sightings import Sightings
-    from answerable.wiring.walk import Walk
 
 REGISTRY_SECONDS: Final = 1.0
 """Interval at which servers' changed tools are checked; a changed registry is signalled at once."""
@@ -43,34 +50,40 @@ _log: Final = logging.getLogger(__name__)
 
 
 async def following_registry(
-    walk: Walk, upstream: McpUpstream, *, look_seconds: float = REGISTRY_SECONDS
+    planning: Planning,
+    policies: PolicyState,
+    leases: LeaseSide | None,
+    limits: WalkLimits,
+    upstream: McpUpstream,
+    *,
+    look_seconds: float = REGISTRY_SECONDS,
 ) -> None:
     """Connect servers that are registered while this process runs and disconnect removed ones, without a restart.
 
     Leases that the registry no longer covers end. look_seconds: interval between two checks without a signal.
     """
-    followed = walk.authority.registry.current.digest
+    followed = planning.authority.registry.current.digest
     seen, told = (-1, ""), frozenset[tuple[str, str, str]]()
-    walk.policies.registered.append(bell := Bell())
+    policies.registered.append(bell := Bell())
     while True:
         await bell.heard(seconds_max=until_round(look_seconds))
-        current = walk.authority.registry.current
+        current = planning.authority.registry.current
         if current.digest != followed:
             upstream.apply(current.servers.values())
-            if walk.live.leases is not None:
-                walk.live.leases.owe_all()
+            if leases is not None:
+                leases.owe_all()
             followed = current.digest
         now = (upstream.generation, current.digest)
         if now != seen:
-            seen, told = now, _tell_blocked(walk, told)
+            seen, told = now, _tell_blocked(planning, limits, told)
 
 
-async def ending_streams(walk: Walk) -> None:
+async def ending_streams(planning: Planning, streams: set[Stream]) -> None:
     """Cut event streams soon after their caller's authority has ended, for any reason."""
     while True:
         await anyio.sleep(until_round(STREAMS_SECONDS))
         try:
-            cut_ended(walk.authority, walk.live.streams, walk.verification.stands)
+            cut_ended(planning.authority, streams, planning.verification.stands)
         except AnswerableError as failed:
             _log.warning("ended event streams cannot be checked now: %s", failed.message)
 
@@ -82,12 +95,14 @@ async def relisting(upstream: McpUpstream) -> None:
         await upstream.relist()
 
 
-def _tell_blocked(walk: Walk, told: frozenset[tuple[str, str, str]]) -> frozenset[tuple[str, str, str]]:
+def _tell_blocked(
+    planning: Planning, limits: WalkLimits, told: frozenset[tuple[str, str, str]]
+) -> frozenset[tuple[str, str, str]]:
     """Log each blocked definition once, as long as it stays blocked."""
     blocked: set[tuple[str, str, str]] = set()
-    for server in sorted(walk.authority.registry.current.servers):
+    for server in sorted(planning.authority.registry.current.servers):
         try:
-            states = tool_states(walk.authority, walk.verification, walk.limits, server)
+            states = tool_states(planning.authority, planning.verification, limits, server)
         except AnswerableError:
             continue
         for state in states:
@@ -101,26 +116,34 @@ def _tell_blocked(walk: Walk, told: frozenset[tuple[str, str, str]]) -> frozense
     return frozenset(blocked)
 
 
-async def following_registers(walk: Walk, refresh: Callable[[], bool]) -> None:
+async def following_registers(
+    registry: RegistryStore,
+    history: History,
+    policies: PolicyState,
+    limits: WalkLimits,
+    refresh: Callable[[], bool],
+) -> None:
     """Apply what the processes of other shards write, within a moment: a mandate that they closed, for example."""
     while True:
         await anyio.sleep(REGISTERS_SECONDS)
-        follow_registers(walk.authority.registry, walk.counters.history, walk.policies, walk.limits, refresh)
+        follow_registers(registry, history, policies, limits, refresh)
 
 
-async def following_documents(walk: Walk) -> None:
+async def following_documents(
+    registry: RegistryStore, history: History, policies: PolicyState, limits: WalkLimits
+) -> None:
     """Compile documents with very many policies in the background, apart from actions and other followers."""
     while True:
         await anyio.sleep(REGISTERS_SECONDS)
-        await follow_documents(walk.authority.registry, walk.counters.history, walk.policies, walk.limits)
+        await follow_documents(registry, history, policies, limits)
 
 
-async def following_questions(walk: Walk) -> None:
+async def following_questions(recorder: Recorder, authority: AuthorityRegisters, asking: AskingState) -> None:
     """Route pending approvals to those whose turn it is, and keep them read for viewers."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follow_duties, walk.recorder, walk.authority, walk.asking)
+        tasks.start_soon(follow_duties, recorder, authority, asking)
         tasks.start_soon(
-            follow_waiting, walk.recorder.ledger, walk.authority.approvals, walk.asking.under_way, walk.clock
+            follow_waiting, recorder.ledger, authority.approvals, asking.under_way, recorder.clock
         )
 
 

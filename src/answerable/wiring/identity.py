@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.workload.oidc_shapes import Kind
     from answerable.core.registry.manifests.manifest_token import SignedManifest
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.flows.state.parts import Recorder
     from answerable.flows.state.policy_desk import PolicyState
     from answerable.flows.workloads.change_authorities import AuthorityChanges
     from answerable.ports.authority_keys import AuthorityKeys
@@ -312,12 +313,12 @@ async def _suspending_dormant(identity: Identity, workloads: Workloads, settings
     )
 
 
-async def noted_at_last(identity: Identity, walk: Walk, settings: Settings) -> None:
+async def noted_at_last(identity: Identity, recorder: Recorder, settings: Settings) -> None:
     """Before this process ends, note its last uses of agents, so that other shards need not wait for its return."""
     if not settings.ledger.shard or not settings.identity.dormant_days:
         return
     try:
-        await note_last_uses(walk.recorder, identity.uses, days=settings.identity.dormant_days)
+        await note_last_uses(recorder, identity.uses, days=settings.identity.dormant_days)
     except AnswerableError as error:
         _log.warning("the use of agents cannot be stored before the next start: %s", error.message)
 

@@ -17,9 +17,12 @@ from answerable.flows.state.policy_desk import PolicyState
 
 if TYPE_CHECKING:
     from answerable.adapters.sqlite import SqliteStore
+    from answerable.flows.state.drill_desk import DrillState
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.decision_point import DecisionPoint, PolicyCompiler
+    from answerable.ports.registry_store import RegistryStore
     from answerable.wiring.setting_tree import Settings
-    from answerable.wiring.walk import Walk
 
 SHADOW_SECONDS: Final = 1.0
 """Interval at which the shadow set evaluates new decisions."""
@@ -43,11 +46,11 @@ def policy_desk(
     )
 
 
-def say_who_publishes(walk: Walk) -> None:
+def say_who_publishes(registry: RegistryStore, policies: PolicyState) -> None:
     """Warn if the publishers' group has no members: then nobody can publish, which is more often a mistake than
     intended."""
-    group = walk.policies.publishers
-    if group and not any(group in one.groups for one in walk.authority.registry.current.principals.values()):
+    group = policies.publishers
+    if group and not any(group in one.groups for one in registry.current.principals.values()):
         _log.warning(
             "group %s, whose members publish policy sets (`policy.publishers`), has no registered member: no policy "
             "set can be put into force",
@@ -55,15 +58,21 @@ def say_who_publishes(walk: Walk) -> None:
         )
 
 
-async def following_shadow(walk: Walk) -> None:
+async def following_shadow(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    policies: PolicyState,
+    drills: DrillState,
+    limits: WalkLimits,
+) -> None:
     """Evaluate new decisions with the shadow set, while there is one. A failure ends nothing."""
     turn = 0
     while True:
         turn = (turn + 1) % SHADOW_TURNS
         try:
             # A shadow set of this process is in memory.
-            more = (walk.policies.seen is not None or turn == 0) and await follow_shadow(
-                walk.recorder, walk.authority, walk.policies, walk.drills, walk.limits
+            more = (policies.seen is not None or turn == 0) and await follow_shadow(
+                recorder, authority, policies, drills, limits
             )
         except AnswerableError as failed:
             _log.warning("the shadow policy set cannot be evaluated now: %s", failed.message)

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from answerable.adapters.smtp import SmtpServer
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.registry.documents.contacts import Contacts
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, Recorder
     from answerable.ports.message_channel import MessageChannel
     from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.shard_link import ShardLink
     from answerable.wiring.setting_tree import Settings
-    from answerable.wiring.walk import Walk
 
 PUSH_ALGORITHM: Final = "ecdsa-p256-sha256"
 ANSWER_SECONDS_SPARE: Final = 0.9
@@ -57,14 +58,16 @@ def reach_desk(
     )
 
 
-async def kept_reaching(walk: Walk) -> None:
+async def kept_reaching(
+    recorder: Recorder, authority: AuthorityRegisters, asking: AskingState, link: ShardLink | None
+) -> None:
     """Notify people until cancelled. Does nothing if no route is configured.
 
     Raises at once: Unavailable (`secret.*`), Malformed (`secret.*`, `webhook.secret`, `event_post.authorities`).
     """
-    if walk.asking.reach is not None:
-        walk.asking.reach.open_channels()
-    await reach_always(walk.recorder.ledger, walk.authority, walk.asking, walk.live.link, walk.entropy)
+    if asking.reach is not None:
+        asking.reach.open_channels()
+    await reach_always(recorder.ledger, authority, asking, link, recorder.entropy)
 
 
 def _open_channels(

@@ -24,7 +24,7 @@ from answerable.adapters.uvicorn_front import (
 from answerable.errors import AnswerableError, Unavailable
 from answerable.errors.codes.services import FRONT_NOT_BOUND
 from answerable.flows.revocation.cut_held import end_listening
-from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
+from answerable.wiring.assemble import Product, assembled, authorities_of
 from answerable.wiring.console import open_console, serve_console
 from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.identity import require_open
@@ -32,6 +32,7 @@ from answerable.wiring.identity_doors import by_path, let_svids_in, listen_for_w
 from answerable.wiring.kept_process import KeptProcess, stop_on_signal
 from answerable.wiring.leases import kept_broker
 from answerable.wiring.policies import say_who_publishes
+from answerable.wiring.running import kept_running
 from answerable.wiring.settings import secret
 from answerable.wiring.shard_links import serve_link
 from answerable.wiring.start_room import room_told, told_of_room
@@ -158,7 +159,7 @@ async def _serve_product(
         )
         async with told_of_room(settings, opening) as product:
             require_open(product.identity)
-            say_who_publishes(product.walk)
+            say_who_publishes(product.walk.authority.registry, product.walk.policies)
             await _serve(product, settings, doors, (sockets, control_sockets), tls, started)
     finally:
         sockets.close()
@@ -210,7 +211,9 @@ async def _serve(
                 doors_open.start_soon(
                     serve_metrics, doors.metrics(product), settings, stop, answering[-1].set
                 )
-            console = open_console(settings, product.walk) if doors.console is not None else None
+            console = (
+                open_console(settings, product.walk.asking.passkeys) if doors.console is not None else None
+            )
             if doors.console is not None and console is not None:
                 answering.append(anyio.Event())
                 app = doors.console(product, console.origin, stop.is_set)

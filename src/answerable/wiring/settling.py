@@ -24,8 +24,10 @@ from answerable.wiring.counts import keep_counts
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, LiveAccess, Recorder
+    from answerable.flows.state.steps import Deciding, Planning
     from answerable.flows.trust_domain.workloads import Workloads
-    from answerable.wiring.walk import Walk
+    from answerable.ports.registry_store import RegistryStore
 
 
 REFUSED_SECONDS: Final = 1.0
@@ -33,13 +35,20 @@ REFUSED_SECONDS: Final = 1.0
 _log: Final = logging.getLogger(__name__)
 
 
-async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> None:
+async def settling(
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    live: LiveAccess,
+    workloads: Workloads | None,
+    seconds: float,
+) -> None:
     """Run all rounds periodically, forever. Unavailable registers or keys end nothing; a failed log does."""
     rounds: tuple[Callable[[], Awaitable[object]], ...] = (
-        partial(settle_open_intents, walk.recorder, walk.authority, walk.counters, walk.limits),
-        partial(record_revocations, walk.recorder, walk.authority, walk.live),
-        partial(resume_holds, walk.recorder, walk.authority, workloads),
-        partial(record_counted_refusals, walk.recorder, walk.asking.passkeys, walk.counters.quota),
+        partial(settle_open_intents, recorder, planning.authority, deciding.counters, deciding.asking.limits),
+        partial(record_revocations, recorder, planning.authority, live),
+        partial(resume_holds, recorder, planning.authority, workloads),
+        partial(record_counted_refusals, recorder, deciding.asking.passkeys, deciding.counters.quota),
     )
     while True:
         await anyio.sleep(until_round(seconds))
@@ -53,26 +62,26 @@ async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> N
                 _log.warning(
                     "due entries cannot be written; next attempt in %g s: %s", seconds, failed.message
                 )
-        await keep_canaries(walk)
-        await keep_counts(walk)
+        await keep_canaries(recorder, planning, deciding, live)
+        await keep_counts(recorder, planning.authority.mandates, deciding.counters, deciding.asking.figures)
 
 
-async def counted_at_last(walk: Walk) -> None:
+async def counted_at_last(recorder: Recorder, authority: AuthorityRegisters, deciding: Deciding) -> None:
     """Before this process ends, record what was only counted so far."""
     with when_there_is_room():
-        await record_counted_refusals(walk.recorder, walk.asking.passkeys, walk.counters.quota)
-        await record_door_refusals(walk.recorder, walk.authority.registry, walk.counters, closing=True)
-    await keep_counts(walk)
+        await record_counted_refusals(recorder, deciding.asking.passkeys, deciding.counters.quota)
+        await record_door_refusals(recorder, authority.registry, deciding.counters, closing=True)
+    await keep_counts(recorder, authority.mandates, deciding.counters, deciding.asking.figures)
 
 
-async def telling_refused(walk: Walk) -> None:
+async def telling_refused(recorder: Recorder, registry: RegistryStore, counters: Counters) -> None:
     """Record refusals at the endpoints in the ledger and the server's log, once a second, forever. Nothing depends on
     it: failed writes are repeated."""
     failing = ""
     while True:
         await anyio.sleep(until_round(REFUSED_SECONDS))
         try:
-            await record_door_refusals(walk.recorder, walk.authority.registry, walk.counters)
+            await record_door_refusals(recorder, registry, counters)
             failing = ""
         except Unavailable as failed:
             if failed.code != failing:
@@ -80,12 +89,12 @@ async def telling_refused(walk: Walk) -> None:
             failing = failed.code
 
 
-async def keep_canaries(walk: Walk) -> None:
+async def keep_canaries(recorder: Recorder, planning: Planning, deciding: Deciding, live: LiveAccess) -> None:
     """Run one round of attention checks. No action depends on them: failures, or a full log, are retried in the next
     round."""
     try:
-        await tell_ended_canaries(walk.recorder, walk.authority, walk.asking)
-        await send_attention_check(walk.recorder, walk.planning, walk.deciding, walk.live)
+        await tell_ended_canaries(recorder, planning.authority, deciding.asking)
+        await send_attention_check(recorder, planning, deciding, live)
     except Unavailable as failed:
         _log.warning("test questions cannot be asked or recorded now: %s", failed.message)
 

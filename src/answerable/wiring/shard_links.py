@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     import anyio
     from anyio.abc import TaskStatus
 
+    from answerable.flows.state.parts import LiveAccess, Recorder
+    from answerable.flows.state.steps import Deciding, Planning
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
-    from answerable.wiring.walk import Walk
 
 DIRECTORY: Final = "links"
 """Directory of the sockets, below the data directory."""
@@ -41,7 +42,14 @@ def shard_link(settings: Settings, own: LogIdentity) -> SocketShardLink | None:
     )
 
 
-def shard_door(settings: Settings, own: LogIdentity, walk: Walk) -> SocketShardDoor | None:
+def shard_door(
+    settings: Settings,
+    own: LogIdentity,
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    live: LiveAccess,
+) -> SocketShardDoor | None:
     """Return the listener for actions from other shards; None without shards.
 
     An action received here is governed here or refused, and never handed on again.
@@ -52,9 +60,9 @@ def shard_door(settings: Settings, own: LogIdentity, walk: Walk) -> SocketShardD
         settings.data / DIRECTORY,
         shard=settings.ledger.shard,
         origin=own.origin,
-        govern=partial(govern_action, walk.recorder, walk.planning, walk.deciding, walk.live),
-        trace=partial(effects_under, walk.recorder, walk.authority),
-        contain=partial(told_part, walk.recorder, walk.authority, walk.live.scans, walk.limits),
+        govern=partial(govern_action, recorder, planning, deciding, live),
+        trace=partial(effects_under, recorder, planning.authority),
+        contain=partial(told_part, recorder, planning.authority, live.scans, deciding.asking.limits),
         limits=_limits(settings),
     )
 

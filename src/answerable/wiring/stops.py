@@ -38,10 +38,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.adapters.sqlite import SqliteStore
+    from answerable.core.containment.hold import HoldId
     from answerable.core.containment.press import Press
+    from answerable.flows.state.parts import AuthorityRegisters, Counters, LiveAccess, Recorder
+    from answerable.flows.state.walk_limits import WalkLimits
     from answerable.flows.trust_domain.workloads import Workloads
     from answerable.ports.hold_register import HoldRegister
-    from answerable.wiring.walk import Walk
+    from answerable.ports.registry_store import RegistryStore
 
 LOOK_SECONDS: Final = 0.05
 """Interval of checks of the panic file where the system does not signal changes, and while it is present."""
@@ -70,80 +73,100 @@ def press(directory: Path, *, reason: str) -> Pressed:
     return Pressed(how=how, now=panic_file.pressed(directory), is_again=before is not None)
 
 
-async def hold_if_pressed(walk: Walk, directory: Path, workloads: Workloads | None) -> None:
+async def hold_if_pressed(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    cuts: dict[HoldId, int],
+    directory: Path,
+    workloads: Workloads | None,
+) -> None:
     """Hold everything if the panic button was pressed, before any listener opens. Raises Unavailable: then no listener
     opens."""
     found = panic_file.pressed(directory)
     if found is not None:
-        await _held(walk, found, workloads)
+        await _held(recorder, authority, live, cuts, found, workloads)
     panic_file.keep_ready(directory, SystemEntropy())
 
 
-def recover_rules(walk: Walk) -> None:
+def recover_rules(
+    recorder: Recorder, authority: AuthorityRegisters, counters: Counters, limits: WalkLimits
+) -> None:
     """Place the holds of stop rules that were passed when the process ended, before any listener opens and once the
     registers know all holds.
 
     Raises Unavailable, and Broken (`ledger.*`).
     """
-    held = restore_rules(walk.recorder, walk.authority, walk.counters, walk.limits)
+    held = restore_rules(recorder, authority, counters, limits)
     if held:
         _log.warning(
             "%d limits of stop rules had been passed without a hold: the holds were placed now", held
         )
 
 
-async def ready_for_a_full_disk(walk: Walk, store: SqliteStore) -> None:
+async def ready_for_a_full_disk(recorder: Recorder, registry: RegistryStore, store: SqliteStore) -> None:
     """Prepare for a full disk before any listener opens: check whether the registers can be written, and create the
     keys with which the log names people or rules that stop something."""
     await anyio.to_thread.run_sync(store.look_for_room)
     with suppress(Unavailable):
-        sealing_for(walk.recorder, LOG_SUBJECT)
-        pseudonym_of(walk.recorder, f"uid:{os.geteuid()}")
-    await anyio.to_thread.run_sync(name_rules, walk.recorder, walk.authority.registry.current)
+        sealing_for(recorder, LOG_SUBJECT)
+        pseudonym_of(recorder, f"uid:{os.geteuid()}")
+    await anyio.to_thread.run_sync(name_rules, recorder, registry.current)
 
 
-async def following_stops(walk: Walk, directory: Path, workloads: Workloads | None) -> None:
+async def following_stops(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    counters: Counters,
+    limits: WalkLimits,
+    directory: Path,
+    workloads: Workloads | None,
+) -> None:
     """Run all followers forever. Raises as `following_panic`."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(
-            follow_holds, walk.recorder.open_intents, walk.authority, walk.live, walk.counters.cuts
-        )
-        tasks.start_soon(follow_rules, walk.recorder, walk.authority, walk.live, walk.counters, workloads)
-        tasks.start_soon(following_panic, walk, directory, workloads)
+        tasks.start_soon(follow_holds, recorder.open_intents, authority, live, counters.cuts)
+        tasks.start_soon(follow_rules, recorder, authority, live, counters, workloads)
+        tasks.start_soon(following_panic, recorder, authority, live, counters.cuts, directory, workloads)
         tasks.start_soon(
             partial(
                 follow_reports,
-                walk.recorder,
-                walk.authority,
-                walk.live,
-                walk.counters.cuts,
-                walk.limits,
+                recorder,
+                authority,
+                live,
+                counters.cuts,
+                limits,
                 workloads=workloads,
             )
         )
         tasks.start_soon(
             partial(
                 follow_room,
-                walk.authority.room,
+                authority.room,
                 held=lambda hold: carry_out(
-                    walk.recorder,
-                    walk.authority,
-                    walk.live,
-                    walk.counters.cuts,
+                    recorder,
+                    authority,
+                    live,
+                    counters.cuts,
                     hold,
                     (),
                     workloads=workloads,
                 ),
-                revoked=lambda what: revoked_wholly(
-                    walk.recorder, walk.authority, walk.live, what, workloads
-                ),
-                closed=partial(closed_wholly, walk.authority, walk.live),
+                revoked=lambda what: revoked_wholly(recorder, authority, live, what, workloads),
+                closed=partial(closed_wholly, authority, live),
             )
         )
 
 
 async def following_panic(
-    walk: Walk, directory: Path, workloads: Workloads | None, *, rest_seconds: float = REST_SECONDS
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    cuts: dict[HoldId, int],
+    directory: Path,
+    workloads: Workloads | None,
+    *,
+    rest_seconds: float = REST_SECONDS,
 ) -> None:
     """Watch for presses, forever. rest_seconds: interval between two checks without a signal. What is still done to a
     file by whoever creates it is the press that is held; after a lift it holds again.
@@ -159,13 +182,23 @@ async def following_panic(
             look = watch.look(partial(panic_file.pressed, directory))
             found, is_placed = look.found, False
             if found is not None and found.id != seen:
-                if held is None or not (look.is_finishing and await _is_in_force(walk.authority.holds, held)):
+                if held is None or not (look.is_finishing and await _is_in_force(authority.holds, held)):
                     held = found = await _settled(directory, found)
-                    is_placed = await _held(walk, found, workloads)
+                    # Another process may have been first, and the file may be dated since.
+                    is_placed = await _held(
+                        recorder, authority, live, cuts, found, workloads
+                    ) or await _is_in_force(authority.holds, found)
                 seen = found.id
             if look.is_made and not is_placed:
                 # It may be gone again, or have the name of a press of old.
-                await _held(walk, panic_file.made(directory, now=walk.clock.now()), workloads)
+                await _held(
+                    recorder,
+                    authority,
+                    live,
+                    cuts,
+                    panic_file.made(directory, now=recorder.clock.now()),
+                    workloads,
+                )
             rests = is_told and found is None
             await watch.news(seconds_max=until_round(rest_seconds) if rests else LOOK_SECONDS)
 
@@ -185,17 +218,22 @@ async def _settled(directory: Path, found: Press) -> Press:
     return panic_file.pressed(directory) or found
 
 
-async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> bool:
+async def _held(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    live: LiveAccess,
+    cuts: dict[HoldId, int],
+    found: Press,
+    workloads: Workloads | None,
+) -> bool:
     """Hold everything for this press; return whether it had no hold before. Raises Unavailable (`panic.not_held`)."""
     try:
-        placed = await trigger_emergency_stop(
-            walk.recorder, walk.authority, walk.live, walk.counters.cuts, found, workloads
-        )
+        placed = await trigger_emergency_stop(recorder, authority, live, cuts, found, workloads)
     except AnswerableError as failed:
         # The hold must be of this press: another hold on everything may be lifted before people have looked at this
         # one.
         if not any(
-            one.source == "panic" and found.is_held_by(one.rule, one.at) for one in walk.authority.holds.all()
+            one.source == "panic" and found.is_held_by(one.rule, one.at) for one in authority.holds.all()
         ):
             raise PANIC_NOT_HELD(
                 f"`{FILE}` exists, and the hold on everything cannot be placed: {failed.message}"

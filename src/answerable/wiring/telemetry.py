@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from answerable.core.ledger.describe_statistics import StatisticsView
+    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.flows.state.steps import Deciding
     from answerable.wiring.setting_tree import Settings
-    from answerable.wiring.walk import Walk
 
 LOOPBACK: Final = "127.0.0.1"
 READ_SECONDS_MAX: Final = 0.2
@@ -39,11 +40,11 @@ _log: Final = logging.getLogger(__name__)
 class MetricsText:
     """The metrics of this process as text, generated at most once in KEPT_SECONDS."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, recorder: Recorder, authority: AuthorityRegisters, deciding: Deciding) -> None:
         from answerable.adapters.prometheus import CONTENT_TYPE
 
         self.content_type = CONTENT_TYPE
-        self._walk = walk
+        self._recorder, self._authority, self._deciding = recorder, authority, deciding
         self._made = anyio.Lock()
         self._text = b""
         self._until = float("-inf")
@@ -53,17 +54,17 @@ class MetricsText:
         from answerable.adapters.prometheus import exposition
 
         async with self._made:
-            now = self._walk.clock.monotonic()
+            now = self._recorder.clock.monotonic()
             if now >= self._until:
                 found = await report_statistics(
-                    self._walk.recorder,
-                    self._walk.authority.registry,
-                    self._walk.asking.figures,
-                    self._walk.policies,
+                    self._recorder,
+                    self._authority.registry,
+                    self._deciding.asking.figures,
+                    self._deciding.policies,
                     others=False,
                     seconds_max=READ_SECONDS_MAX,
                 )
-                self._text = exposition(await _families(self._walk, found))
+                self._text = exposition(await _families(self._authority, self._deciding, found))
                 self._until = now + KEPT_SECONDS
             return self._text
 
@@ -79,7 +80,9 @@ async def serve_metrics(app: Any, settings: Settings, stop: anyio.Event, up: Cal
     )
 
 
-async def sending_metrics(walk: Walk, settings: Settings) -> None:
+async def sending_metrics(
+    recorder: Recorder, authority: AuthorityRegisters, deciding: Deciding, settings: Settings
+) -> None:
     """Until cancelled, send metrics to the configured collector; returns at once without one.
 
     A collector that does not accept them is logged when the failures begin and when they end.
@@ -89,10 +92,10 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
         return
     from answerable.adapters.otlp import OtlpExporter, request_of
 
-    begun = walk.clock.now()
+    begun = recorder.clock.now()
     resource = {
         "service.name": "answerable",
-        "service.instance.id": walk.recorder.ledger.origin,
+        "service.instance.id": recorder.ledger.origin,
         "service.version": __version__,
     }
     failing = ""
@@ -101,16 +104,16 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
             await anyio.sleep(settings.telemetry.otlp_seconds)
             try:
                 found = await report_statistics(
-                    walk.recorder,
-                    walk.authority.registry,
-                    walk.asking.figures,
-                    walk.policies,
+                    recorder,
+                    authority.registry,
+                    deciding.asking.figures,
+                    deciding.policies,
                     others=False,
                     seconds_max=READ_SECONDS_MAX,
                 )
                 await exporter.send(
                     request_of(
-                        await _families(walk, found),
+                        await _families(authority, deciding, found),
                         resource=resource,
                         begun_ns=begun * 1_000_000,
                         now_ns=found.at * 1_000_000,
@@ -126,15 +129,15 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
             failing = ""
 
 
-async def _families(walk: Walk, found: StatisticsView) -> list[Metric]:
+async def _families(authority: AuthorityRegisters, deciding: Deciding, found: StatisticsView) -> list[Metric]:
     """Return all metrics. Raises Unavailable."""
     from answerable.adapters.prometheus import channel_families, door_families, families_of
 
-    channels = channel_families(await channel_states(walk.asking.reach, walk.clock))
+    channels = channel_families(await channel_states(deciding.asking.reach, authority.clock))
     return [
-        *families_of(found, counted_reviews(walk.authority.approvals, walk.limits, walk.clock)),
+        *families_of(found, counted_reviews(authority.approvals, deciding.asking.limits, authority.clock)),
         *channels,
-        *door_families(walk.counters.door_refusals.totals),
+        *door_families(deciding.counters.door_refusals.totals),
     ]
 
 

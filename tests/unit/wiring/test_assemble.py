@@ -17,7 +17,7 @@ from answerable.wiring.assemble import assembled
 from answerable.wiring.settings import load_settings
 from answerable.wiring.settling import settling
 from tests.worlds.gateway import until
-from tests.worlds.parts import to_apply
+from tests.worlds.parts import to_apply, to_govern
 
 if TYPE_CHECKING:
     from answerable.testing.fault_injection import Fault
@@ -50,7 +50,7 @@ async def beside_a_log_that_is(fault: Fault) -> Bench:
         raw, Trouble(lambda _n, method: next(left, None) if "submit" in method else None)
     )
     with move_on_after(1):
-        await settling(bench.walk, None, 0.005)
+        await settling(*to_govern(bench.walk), None, 0.005)
     return bench
 
 
@@ -72,7 +72,7 @@ async def test_a_register_that_takes_nothing_ends_nothing_and_the_count_is_kept_
     mandates, origin = bench.authority.mandates, bench.recorder.ledger.origin
     bench.authority.mandates = FullRegister(mandates, times=2)
     async with create_task_group() as tasks:
-        tasks.start_soon(settling, bench.walk, None, 0.005)
+        tasks.start_soon(settling, *to_govern(bench.walk), None, 0.005)
         await until(lambda: mandates.kept_used(origin), seconds=20)
         tasks.cancel_scope.cancel()
     assert mandates.kept_used(origin) == {"m-1": {"calls": 1}}

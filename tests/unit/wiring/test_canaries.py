@@ -11,6 +11,7 @@ from answerable.errors import Unavailable
 from answerable.wiring.settings import parse_settings
 from answerable.wiring.settling import keep_canaries
 from tests.worlds.canary import TESTED, bench_with_tests
+from tests.worlds.parts import to_govern
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OVERSIGHT-07")]
 
@@ -19,14 +20,14 @@ async def test_rounds_ask_canaries_and_tell_those_that_are_over():
     bench = await bench_with_tests(TESTED)
     for _ in range(40):
         bench.clock.advance(300)
-        await keep_canaries(bench.walk)
+        await keep_canaries(*to_govern(bench.walk))
     asked = [
         one for one in bench.authority.approvals.all(pending_only=False, now=0) if one.canary is not None
     ]
     # Of a hundred a day some fourteen in these hours, by the chance of the bench.
     assert 5 <= len(asked) <= 25
     bench.clock.advance(bench.walk.limits.approval_ttl_ms / 1000 + 5 * 3600)
-    await keep_canaries(bench.walk)
+    await keep_canaries(*to_govern(bench.walk))
     assert {one["approval"] for one in bench.entries(Tag.CANARY_TOLD)} == {one.id for one in asked}
 
 
@@ -38,10 +39,10 @@ async def test_a_register_that_does_not_answer_ends_nothing_and_is_said(caplog, 
 
     monkeypatch.setattr(bench.authority.approvals, "all", broken)
     with caplog.at_level(logging.WARNING):
-        await keep_canaries(bench.walk)
+        await keep_canaries(*to_govern(bench.walk))
     assert "test questions cannot be asked or recorded now: the disk is gone" in caplog.text
     monkeypatch.undo()
-    await keep_canaries(bench.walk)
+    await keep_canaries(*to_govern(bench.walk))
     assert bench.asking.canaries.waiting == set()
 
 

@@ -51,7 +51,7 @@ def test_a_port_that_is_taken_keeps_the_console_shut_and_nothing_else(tmp_path, 
         wanted = settings(tmp_path, port=taken.getsockname()[1])
         walk = walk_with(tmp_path, wanted)
         with caplog.at_level(logging.WARNING):
-            assert open_console(wanted, walk) is None
+            assert open_console(wanted, walk.asking.passkeys) is None
     assert "console.port" in caplog.text
     assert walk.asking.passkeys.origins == ()
 
@@ -64,7 +64,7 @@ def test_the_origin_is_where_it_listens_unless_another_one_is_set(tmp_path):
     ):
         wanted = settings(tmp_path, **console)
         walk = walk_with(tmp_path, wanted)
-        door = open_console(wanted, walk)
+        door = open_console(wanted, walk.asking.passkeys)
         assert door is not None
         door.listeners.close()
         assert (door.origin, walk.asking.passkeys.origins, door.tls) == (origin, (origin,), None)
@@ -74,7 +74,7 @@ def test_where_the_gateway_takes_any_port_the_console_does_too(tmp_path):
     wanted = settings(tmp_path, gateway_port=0)
     walk = walk_with(tmp_path, wanted)
     assert walk.asking.passkeys.origins == ()
-    doors = [open_console(wanted, walk) for _ in range(2)]
+    doors = [open_console(wanted, walk.asking.passkeys) for _ in range(2)]
     origins = {door.origin for door in doors if door is not None}
     for door in doors:
         assert door is not None

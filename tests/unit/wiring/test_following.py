@@ -58,7 +58,17 @@ async def test_a_definition_that_is_not_let_through_is_told_once_as_long_as_it_s
 
     with caplog.at_level(logging.WARNING):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(partial(following_registry, bench.walk, upstream, look_seconds=0.05))
+            tasks.start_soon(
+                partial(
+                    following_registry,
+                    bench.walk.planning,
+                    bench.walk.policies,
+                    bench.walk.live.leases,
+                    bench.walk.limits,
+                    upstream,
+                    look_seconds=0.05,
+                )
+            )
             first = await told(0)
             assert ["get_case" in first[0], "refund" in first[1]] == [True, True]
             assert await told(1) == []
@@ -75,7 +85,17 @@ async def test_documents_that_another_process_applied_are_followed_without_a_loo
     await bench.registered()
     upstream = Connected()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(following_registry, bench.walk, upstream, look_seconds=math.inf))
+        tasks.start_soon(
+            partial(
+                following_registry,
+                bench.walk.planning,
+                bench.walk.policies,
+                bench.walk.live.leases,
+                bench.walk.limits,
+                upstream,
+                look_seconds=math.inf,
+            )
+        )
         await anyio.sleep(0.01)
         assert upstream.applied == []
         with closing(elsewhere(bench.store)) as store:
@@ -98,7 +118,17 @@ async def test_documents_that_were_applied_here_are_followed_without_a_look():
     bench = await Bench().registered()
     upstream = Connected()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(following_registry, bench.walk, upstream, look_seconds=math.inf))
+        tasks.start_soon(
+            partial(
+                following_registry,
+                bench.walk.planning,
+                bench.walk.policies,
+                bench.walk.live.leases,
+                bench.walk.limits,
+                upstream,
+                look_seconds=math.inf,
+            )
+        )
         await anyio.sleep(0.01)
         await bench.registered([*bench_documents(), another_server()])
         await until(lambda: upstream.applied)

@@ -11,6 +11,7 @@ from answerable.errors import Unavailable
 from answerable.testing.builders import Bench
 from answerable.wiring import settling as settled
 from tests.worlds.gateway import until
+from tests.worlds.parts import to_govern
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +46,7 @@ async def test_what_cannot_be_had_now_ends_no_server_and_keeps_nothing_else_from
 ) -> None:
     done = failing(monkeypatch, code, port)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(settled.settling, Bench().walk, None, 0.01)
+        tasks.start_soon(settled.settling, *to_govern(Bench().walk), None, 0.01)
         await until(lambda: done[:4] == ["holds", "counted"] * 2, seconds=20)
         tasks.cancel_scope.cancel()
 
@@ -54,4 +55,4 @@ async def test_what_cannot_be_had_now_ends_no_server_and_keeps_nothing_else_from
 async def test_a_log_that_failed_ends_it(monkeypatch: Any) -> None:
     failing(monkeypatch, "ledger.poisoned", "ledger")
     with pytest.raises(Unavailable, match="cannot be written"), anyio.fail_after(20):
-        await settled.settling(Bench().walk, None, 0.01)
+        await settled.settling(*to_govern(Bench().walk), None, 0.01)

@@ -49,7 +49,16 @@ async def test_what_a_rule_counted_outlives_the_process_and_what_it_tripped_is_p
         await refused(product)
         assert [hold.what.name for hold in product.walk.authority.tripped.tripped.values()] == ["scout"]
         async with create_task_group() as tasks:
-            tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
+            tasks.start_soon(
+                following_stops,
+                product.walk.recorder,
+                product.walk.authority,
+                product.walk.live,
+                product.walk.counters,
+                product.walk.limits,
+                settings.data,
+                product.workloads,
+            )
             await until(lambda: bool(fired(product)), seconds=20)
             tasks.cancel_scope.cancel()
         assert product.walk.authority.tripped.tripped == {}

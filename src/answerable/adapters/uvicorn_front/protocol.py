@@ -123,7 +123,16 @@ class ChannelProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
+        answered, idle = self.cycle, self.timeout_keep_alive_task
+        if idle is not None:
+            # What comes of a body after its answer is no request: it does not prolong the connection.
+            self.timeout_keep_alive_task = None
         super().data_received(data)
+        if idle is not None:
+            if self._head_open or self.cycle is not answered:
+                idle.cancel()
+            else:
+                self.timeout_keep_alive_task = idle
         if not self._head_open:
             self._stop_head_timer()
             return

@@ -29,8 +29,9 @@ from answerable.errors import shown
 from answerable.errors.codes.approval import APPROVAL_RENDERING
 from answerable.errors.codes.people import PASSKEY_UNKNOWN
 from answerable.errors.codes.services import CONSOLE_GONE, REQUEST_BODY, REQUEST_QUERY
-from answerable.flows.approval.answer_approval import answer_by_passkey, approval_here, open_to_answer
+from answerable.flows.approval.answer_approval import answer_by_passkey
 from answerable.flows.approval.notify_on_call import route_of, routes_of
+from answerable.flows.approval.open_approval import approval_here, open_to_answer
 from answerable.flows.approval.record_view import note_looks
 from answerable.flows.approval.typed_names import check_typed, name_wanted
 from answerable.flows.escalation.propose_narrower import asked_as_proposed, narrowable_of, proposed_action

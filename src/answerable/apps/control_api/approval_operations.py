@@ -20,7 +20,8 @@ from answerable.core.canonical import encode
 from answerable.errors import shown
 from answerable.errors.codes.approval import APPROVAL_UNKNOWN
 from answerable.errors.codes.services import REQUEST_QUERY
-from answerable.flows.approval.answer_approval import answer_approval, open_to_answer
+from answerable.flows.approval.answer_approval import answer_approval
+from answerable.flows.approval.open_approval import open_to_answer
 from answerable.flows.approval.owed_reviews import reviews
 from answerable.flows.approval.review_emergency_access import review_emergency_access
 from answerable.flows.approval.typed_names import name_wanted

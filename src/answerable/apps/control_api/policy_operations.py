@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.call import Call
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.policy_sets.policy_record import KeptSets, Proposal
-    from answerable.flows.registry.apply_registry import Applied
+    from answerable.flows.registry.record_change import Applied
 
 ATTACHED_CHARS_MAX: Final = 262_144
 

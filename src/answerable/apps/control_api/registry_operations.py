@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.preview_mapping import PreviewMapping
     from answerable.core.registry.parsing.active import Inactive
     from answerable.core.registry.parsing.parse import Registered
-    from answerable.flows.registry.apply_registry import Applied
+    from answerable.flows.registry.record_change import Applied
 
     _Noun: TypeAlias = tuple[Registered, tuple[str, ...]]
     """What a document declares, with the reasons why it is not active."""

@@ -52,7 +52,7 @@ LEASE_CROWD = RefusedCode("lease.crowd", "more than … leases are open at this 
 LEASE_ENDED_REFUSED = RefusedCode("lease.ended", "the lease has expired")
 LEASE_ENDED = UnavailableCode(
     LEASE_ENDED_REFUSED.id,
-    "lease … has ended: nothing was done, and another call gets another lease",
+    "lease … has ended: another call gets another one",
     port="credential_issuer",
 )
 LEASE_GONE = RefusedCode("lease.gone", "the credential is not the one that was issued")

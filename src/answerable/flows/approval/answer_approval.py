@@ -21,30 +21,26 @@ from answerable.core.ledger.subject import principal_subject
 from answerable.errors import shown
 from answerable.errors.codes.approval import (
     APPROVAL_CHANGED_MEANWHILE,
-    APPROVAL_NONCE,
-    APPROVAL_NOT_PENDING,
-    APPROVAL_OTHER_SHARD,
     APPROVAL_OWN_AGENT,
     APPROVAL_OWN_MANDATE,
-    APPROVAL_UNKNOWN,
 )
 from answerable.errors.codes.mandate import MANDATE_CLOSED
 from answerable.errors.codes.people import PASSKEY_OTHER
 from answerable.flows.approval.answering_pace import check_look, counted
 from answerable.flows.approval.notify_attention_check import notify_attention_check
+from answerable.flows.approval.open_approval import approval_here, approval_page, take_nonce
 from answerable.flows.approval.owed_reviews import tell_broken
 from answerable.flows.approval.record_view import opened_at
 from answerable.flows.approval.typed_names import check_typed
 from answerable.flows.counters.count_history import count_answered
 from answerable.flows.counters.watch_denials import count_no
-from answerable.flows.escalation.approval_nonces import give_nonce, used_nonce
 from answerable.flows.escalation.propose_narrower import with_proposal
 from answerable.flows.people.sign_in import check_passkey
 from answerable.flows.recording.name_keys import key_on_record
 from answerable.flows.recording.record_entry import key_of, pseudonym_of, sealing_for
 from answerable.flows.revocation.deny_waiting import names_of_approval
 from answerable.flows.validity.deputy_validity import agent_owners, in_place_of
-from answerable.flows.validity.mandate_validity import schedule_owner, shard_elsewhere
+from answerable.flows.validity.mandate_validity import schedule_owner
 from answerable.flows.validity.person_validity import desk_of
 from answerable.flows.validity.refuse_revoked import signer_fault, signing_key_of
 from answerable.flows.validity.workflow_validity import check_counts_once
@@ -54,25 +50,25 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.token import Verdict
     from answerable.core.approval.words import Words
-    from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
     from answerable.core.identity.people.passkey import PasskeyAssertion
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.flows.state.parts import AskingState, AuthorityRegisters, Counters, InProgress, Recorder
-    from answerable.flows.state.passkey_desk import PasskeyState
-    from answerable.ports.approval_register import ApprovalRegister
-    from answerable.ports.challenge_register import OpeningRegister
-    from answerable.ports.clock import Clock
-    from answerable.ports.entropy import Entropy
     from answerable.ports.ledger import Ledger
-    from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
 
 
 async def answer_approval(
-    recorder: Recorder, authority: AuthorityRegisters, asking: AskingState, counters: Counters,
-    approval_id: str, token: str, *, typed: str = "",
-) -> Approval:  # fmt: skip
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    counters: Counters,
+    approval_id: str,
+    token: str,
+    *,
+    typed: str = "",
+) -> Approval:
     """Verify and record an answer that a person signed with a key file. Return the approval after the answer.
 
     typed: the name that the person typed, where `name_wanted` requires one.
@@ -95,10 +91,22 @@ async def answer_approval(
 
 
 async def answer_by_passkey(
-    recorder: Recorder, authority: AuthorityRegisters, asking: AskingState, counters: Counters,
-    approval_id: str, *, person: PrincipalId, verdict: Verdict, comment: str, nonce: bytes,
-    assertion: PasskeyAssertion, reason: str = "", narrower: str = "", typed: str = "", session: str = "",
-) -> Approval:  # fmt: skip
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    counters: Counters,
+    approval_id: str,
+    *,
+    person: PrincipalId,
+    verdict: Verdict,
+    comment: str,
+    nonce: bytes,
+    assertion: PasskeyAssertion,
+    reason: str = "",
+    narrower: str = "",
+    typed: str = "",
+    session: str = "",
+) -> Approval:
     """Verify and record an answer that a person signed with a passkey in the console. Return the approval after the
     answer.
 
@@ -109,9 +117,18 @@ async def answer_by_passkey(
     """
     words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
     answer = partial(
-        _by_passkey, recorder.ledger, authority, asking, person=person, verdict=verdict, words=words,
-        nonce=nonce, assertion=assertion, typed=typed, session=session,
-    )  # fmt: skip
+        _by_passkey,
+        recorder.ledger,
+        authority,
+        asking,
+        person=person,
+        verdict=verdict,
+        words=words,
+        nonce=nonce,
+        assertion=assertion,
+        typed=typed,
+        session=session,
+    )
     return await one_at_a_time(recorder, authority, asking, counters, approval_id, answer)
 
 
@@ -179,9 +196,15 @@ def check_swapped(*, is_swapped: bool) -> None:
 
 
 def _by_key(
-    ledger: Ledger, registry: RegistryStore, asking: AskingState, approval: Approval, now: UnixMillis, *,
-    token: str, typed: str,
-) -> tuple[Answer, str, str]:  # fmt: skip
+    ledger: Ledger,
+    registry: RegistryStore,
+    asking: AskingState,
+    approval: Approval,
+    now: UnixMillis,
+    *,
+    token: str,
+    typed: str,
+) -> tuple[Answer, str, str]:
     people = registry.current.principals
     signed = verify_answer(
         token,
@@ -198,23 +221,46 @@ def _by_key(
     check_strength(asking.limits, approval, passkey=None, page=approval_page(asking.passkeys, approval.id))
     check_look(asking.limits, approval, verdict=signed.verdict, opened_at=opened, now=now)
     answer = Answer(
-        by=signed.by, groups=people[signed.by].groups, verdict=signed.verdict, comment=signed.words.comment,
-        reason=signed.words.reason, narrower=signed.words.narrower, at=now, token=token, opened_at=opened,
-    )  # fmt: skip
+        by=signed.by,
+        groups=people[signed.by].groups,
+        verdict=signed.verdict,
+        comment=signed.words.comment,
+        reason=signed.words.reason,
+        narrower=signed.words.narrower,
+        at=now,
+        token=token,
+        opened_at=opened,
+    )
     thumbprint = signing_key_of(token)
     signer = next(one.jwk for one in people[signed.by].keys if one.thumbprint == thumbprint)
     return answer, thumbprint, signer
 
 
 def _by_passkey(
-    ledger: Ledger, authority: AuthorityRegisters, asking: AskingState, approval: Approval, now: UnixMillis,
-    *, person: PrincipalId, verdict: Verdict, words: Words, nonce: bytes, assertion: PasskeyAssertion,
-    typed: str, session: str,
-) -> tuple[Answer, str, str]:  # fmt: skip
+    ledger: Ledger,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    approval: Approval,
+    now: UnixMillis,
+    *,
+    person: PrincipalId,
+    verdict: Verdict,
+    words: Words,
+    nonce: bytes,
+    assertion: PasskeyAssertion,
+    typed: str,
+    session: str,
+) -> tuple[Answer, str, str]:
     check_typed(
-        authority.registry, asking.under_way, approval, person=person, verdict=verdict, typed=typed, now=now,
+        authority.registry,
+        asking.under_way,
+        approval,
+        person=person,
+        verdict=verdict,
+        typed=typed,
+        now=now,
         session=session,
-    )  # fmt: skip
+    )
     given = take_nonce(asking.openings, approval.id, nonce, now, by=person)
     signed = challenge(
         nonce=nonce,
@@ -230,70 +276,43 @@ def _by_passkey(
     opened = opened_at(asking.openings, approval, person, given, now)
     check_look(asking.limits, approval, verdict=verdict, opened_at=opened, now=now)
     answer = Answer(
-        by=person, groups=authority.registry.current.principals[person].groups, verdict=verdict,
-        comment=words.comment, reason=words.reason, narrower=words.narrower, at=now,
+        by=person,
+        groups=authority.registry.current.principals[person].groups,
+        verdict=verdict,
+        comment=words.comment,
+        reason=words.reason,
+        narrower=words.narrower,
+        at=now,
         token=kept_answer(
-            approval, by=person, nonce=nonce, verdict=verdict, words=words, audience=ledger.origin, at=now,
-            passkey=passkey, origins=desk_of(asking.passkeys).origins, assertion=assertion,
+            approval,
+            by=person,
+            nonce=nonce,
+            verdict=verdict,
+            words=words,
+            audience=ledger.origin,
+            at=now,
+            passkey=passkey,
+            origins=desk_of(asking.passkeys).origins,
+            assertion=assertion,
         ),
         credential=passkey.name,
         opened_at=opened,
-    )  # fmt: skip
+    )
     return answer, passkey.key, ""
 
 
-def open_to_answer(
-    ledger: Ledger, authority: AuthorityRegisters, openings: OpeningRegister, entropy: Entropy,
-    approval_id: str, *, to: str = "",
-) -> tuple[bytes, Approval, UnixMillis]:  # fmt: skip
-    """Return a nonce for one answer, the approval, and when the nonce expires, Unix milliseconds. to: who opens the
-    approval.
-
-    Raises Refused (`approval.unknown`, `approval.other_shard`, `approval.not_pending`), Unavailable.
-    """
-    now = authority.clock.now()
-    approval = approval_here(ledger, authority, ApprovalId(approval_id))
-    state = approval.state_at(now)
-    if state != "pending":
-        raise APPROVAL_NOT_PENDING(
-            f"approval {shown(approval_id)} is {state}, so it can no longer be answered"
-        )
-    nonce, ends = give_nonce(openings, authority.clock, entropy, approval.id, to=to)
-    return nonce, approval, ends
-
-
-def approval_page(passkeys: PasskeyState | None, approval_id: str) -> str:
-    """Return the console URL at which people answer this approval; empty where there is no console."""
-    origins = passkeys.origins if passkeys is not None else ()
-    return f"{origins[0]}/approvals/{approval_id}" if origins else ""
-
-
-def still_waits(approvals: ApprovalRegister, clock: Clock, approval_id: str) -> bool:
-    """Whether people still have to answer. Also true for an approval that this process does not know."""
-    approval = approvals.find(ApprovalId(approval_id))
-    return approval is None or approval.state_at(clock.now()) == "pending"
-
-
-def was_asked_by(approvals: ApprovalRegister, agent: AgentId, approval_id: str) -> bool:
-    """Whether this approval exists and this agent requested it. Raises Unavailable."""
-    approval = approvals.find(ApprovalId(approval_id))
-    return approval is not None and approval.agent == agent
-
-
-def approval_here(ledger: Ledger, authority: AuthorityRegisters, approval_id: ApprovalId) -> Approval:
-    """Return an approval that is answered in this process's shard. Raises Refused (`approval.unknown`,
-    `approval.other_shard`)."""
-    approval = authority.approvals.find(approval_id)
-    if approval is None:
-        raise APPROVAL_UNKNOWN(f"there is no approval {shown(approval_id)}")
-    _require_own_shard(ledger, authority.mandates, approval)
-    return approval
-
-
 async def answer_on_record(
-    recorder: Recorder, authority: AuthorityRegisters, asking: AskingState, counters: Counters,
-    approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis,
-) -> OnRecord | Approval:  # fmt: skip
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    counters: Counters,
+    approval: Approval,
+    answer: Answer,
+    *,
+    key: str,
+    signer: str,
+    now: UnixMillis,
+) -> OnRecord | Approval:
     """Check an answer to an approval that the caller holds with `being_answered`, and record it in the ledger. For an
     attention check, return the ended approval: nothing more is to be done. Raises as `answer_approval`."""
     # 0. Record whose key signed, unless the ledger has that already. All other checks follow this await. A crash here
@@ -353,23 +372,6 @@ async def answer_on_record(
     return OnRecord(was=approval, after=after, index=receipt.index, left=left)
 
 
-def take_nonce(
-    openings: OpeningRegister, about: str, nonce: bytes, now: UnixMillis, *, by: str
-) -> UnixMillis:
-    """Use up a nonce and return when it was given, Unix milliseconds. about: the subject that it was given for. by: who
-    answers with it.
-
-    Raises Unverified (`approval.nonce`), Unavailable.
-    """
-    given = used_nonce(openings, about, nonce, now, by=by)
-    if given is None:
-        raise APPROVAL_NONCE(
-            "the nonce of the answer is not valid: it was issued for another approval or person, "
-            "has expired or was used before; open the approval again"
-        )
-    return given
-
-
 def _refuse_stopped(authority: AuthorityRegisters, approval: Approval, answer: Answer, key: str) -> None:
     """Refuse any verdict but a no if its signer is revoked or held, or the action is held or its mandate closed. A no
     is always possible. Raises Refused (`revoked.*`, `held.*`, `mandate.closed`)."""
@@ -384,15 +386,3 @@ def _refuse_stopped(authority: AuthorityRegisters, approval: Approval, answer: A
         raise hold.refusal()
     if authority.mandates.state(approval.mandate) == "closed":
         raise MANDATE_CLOSED("the mandate of this action is closed: the action can no longer run under it")
-
-
-def _require_own_shard(ledger: Ledger, mandates: MandateRegister, approval: Approval) -> None:
-    """Refuse an approval whose mandate lives in another shard. Question, answer and action must be in the mandate's
-    log; an answer recorded in another log would be lost to it."""
-    mandate = mandates.find(approval.mandate)
-    shard = shard_elsewhere(mandate, ledger.origin) if mandate is not None else None
-    if shard is not None:
-        raise APPROVAL_OTHER_SHARD(
-            f"approval {shown(approval.id)} waits in shard {shown(shard)}, this is shard "
-            f"{shown(ledger.origin)}: answer it there"
-        )

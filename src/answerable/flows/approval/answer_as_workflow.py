@@ -17,7 +17,8 @@ from answerable.core.approval.workflows import is_asked
 from answerable.core.identity.names.principal import PrincipalId, workflow_id
 from answerable.errors import shown
 from answerable.errors.codes.approval import APPROVAL_UNKNOWN, BREAK_GLASS_NOT_ALLOWED
-from answerable.flows.approval.answer_approval import one_at_a_time, open_to_answer, take_nonce
+from answerable.flows.approval.answer_approval import one_at_a_time
+from answerable.flows.approval.open_approval import open_to_answer, take_nonce
 from answerable.flows.validity.refuse_revoked import signing_key_of
 from answerable.flows.validity.workflow_validity import counted_already, standing_workflow, why_not
 

@@ -24,8 +24,9 @@ from answerable.errors.codes.approval import (
     CLICK_NOT_HERE,
     CLICK_PERSON,
 )
-from answerable.flows.approval.answer_approval import approval_here, approval_page, one_at_a_time
+from answerable.flows.approval.answer_approval import one_at_a_time
 from answerable.flows.approval.answering_pace import check_look
+from answerable.flows.approval.open_approval import approval_here, approval_page
 from answerable.flows.approval.record_view import seen_at
 from answerable.flows.validity.chat_answer_validity import account_of, why_no_click
 from answerable.flows.validity.refuse_revoked import signer_fault

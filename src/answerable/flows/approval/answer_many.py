@@ -21,24 +21,26 @@ from answerable.core.approval.batch import batch_challenge, batch_of
 from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, verify_batch, words_in
 from answerable.errors import AnswerableError, Unavailable, shown
 from answerable.errors.codes.approval import (
-    APPROVAL_BATCH,
-    APPROVAL_BATCH_OFF,
-    APPROVAL_NONCE,
     APPROVAL_NONE_ALIKE,
     APPROVAL_NOT_TOGETHER,
-    APPROVAL_UNKNOWN,
 )
 from answerable.errors.codes.people import PASSKEY_OTHER
 from answerable.flows.approval.answer_approval import (
     OnRecord,
     answer_on_record,
-    approval_here,
     being_answered,
     check_swapped,
 )
 from answerable.flows.approval.answering_pace import LOST_RACE, check_look, claim_yes, let_go_yes
+from answerable.flows.approval.open_approval import (
+    approval_here,
+    check_batch,
+    opening_of,
+    signed_list,
+    take_batch_nonce,
+)
 from answerable.flows.approval.record_view import opened_at
-from answerable.flows.escalation.approval_nonces import give_nonce, used_nonce
+from answerable.flows.escalation.approval_nonces import give_nonce
 from answerable.flows.people.sign_in import check_passkey
 from answerable.flows.validity.group_waiting import groups_waiting
 from answerable.flows.validity.person_validity import desk_of
@@ -56,7 +58,6 @@ if TYPE_CHECKING:
     from answerable.flows.state.parts import AskingState, AuthorityRegisters, Counters, InProgress, Recorder
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.approval_register import ApprovalRegister
-    from answerable.ports.challenge_register import OpeningRegister
     from answerable.ports.entropy import Entropy
     from answerable.ports.ledger import Ledger
     from answerable.ports.registry_store import RegistryStore
@@ -90,16 +91,22 @@ class AnsweredMany:
 
 
 def open_many(
-    ledger: Ledger, authority: AuthorityRegisters, asking: AskingState, entropy: Entropy,
-    seen: dict[str, str], verdict: Verdict, *, to: str = "",
-) -> OpenedMany:  # fmt: skip
+    ledger: Ledger,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    entropy: Entropy,
+    seen: dict[str, str],
+    verdict: Verdict,
+    *,
+    to: str = "",
+) -> OpenedMany:
     """Return a nonce for one answer to those of `seen` that may be answered together. seen: by approval id, the
     rendering hash in hex that the person saw. to: who opens the list.
 
     Raises Malformed (`approval.batch`), Refused (`approval.batch_off`, `approval.none_alike`, `approval.not_together`,
     `approval.other_shard`), Unavailable.
     """
-    _check(asking.limits, len(seen), verdict)
+    check_batch(asking.limits, len(seen), verdict)
     fitting, left_out = _fitting(authority, asking.under_way, asking.limits, [*seen], verdict)
     for approval in [*fitting]:
         if approval.card.hex != seen[approval.id]:
@@ -116,12 +123,6 @@ def open_many(
     return OpenedMany(nonce=nonce, batch=batch, approvals=tuple(fitting), ends=ends, left_out=left_out)
 
 
-def opening_of(batch: Batch) -> ApprovalId:
-    """Return the key under which nonces for this exact list are stored. It contains a space, so it cannot equal an
-    approval id."""
-    return ApprovalId(f"many {batch.root.hex()}")
-
-
 async def answer_many(
     recorder: Recorder,
     authority: AuthorityRegisters,
@@ -136,7 +137,7 @@ async def answer_many(
     `approval.malformed`), Refused (`approval.batch_off`, `approval.unknown`, `approval.not_together`,
     `approval.too_fast`), and Unavailable where not one answer could be recorded: then none counts.
     """
-    batch, now = _list_of(authority.approvals, asking.limits, ids, "approve"), recorder.clock.now()
+    batch, now = signed_list(authority.approvals, asking.limits, ids, "approve"), recorder.clock.now()
     people = authority.registry.current.principals
     claims, nonce = verify_batch(
         token,
@@ -145,7 +146,7 @@ async def answer_many(
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    given = _take_nonce(asking.openings, batch, nonce, now, by=claims.iss)
+    given = take_batch_nonce(asking.openings, batch, nonce, now, by=claims.iss)
     words = words_in(claims)
     person = next(one for name, one in people.items() if name == claims.iss)
     thumbprint = signing_key_of(token)
@@ -171,17 +172,25 @@ async def answer_many(
 
 
 async def answer_many_by_passkey(
-    recorder: Recorder, authority: AuthorityRegisters, asking: AskingState, counters: Counters,
-    ids: Sequence[str], *, person: PrincipalId, verdict: Verdict, words: Words, nonce: bytes,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    counters: Counters,
+    ids: Sequence[str],
+    *,
+    person: PrincipalId,
+    verdict: Verdict,
+    words: Words,
+    nonce: bytes,
     assertion: PasskeyAssertion,
-) -> AnsweredMany:  # fmt: skip
+) -> AnsweredMany:
     """Verify an answer to exactly this list that a person signed with a passkey in the console, and record it for each
     approval. words: the signed words.
 
     Raises as `answer_many`, and Unverified (`passkey.*`), Refused (`passkey.off`, `person.*`).
     """
-    batch, now = _list_of(authority.approvals, asking.limits, ids, verdict), recorder.clock.now()
-    given = _take_nonce(asking.openings, batch, nonce, now, by=person)
+    batch, now = signed_list(authority.approvals, asking.limits, ids, verdict), recorder.clock.now()
+    given = take_batch_nonce(asking.openings, batch, nonce, now, by=person)
     signed = batch_challenge(nonce=nonce, root=batch.root, size=batch.size, verdict=verdict, words=words)
     passkey = check_passkey(authority, asking.passkeys, assertion, challenge=signed)
     if passkey.person != person:
@@ -193,23 +202,45 @@ async def answer_many_by_passkey(
         opened = opened_at(asking.openings, approval, person, given, at, listed=True)
         check_look(asking.limits, approval, verdict=verdict, opened_at=opened, now=now)
         kept = kept_by_passkey(
-            batch, index, by=person, nonce=nonce, verdict=verdict, words=words,
-            audience=recorder.ledger.origin, at=now, passkey=passkey, origins=origins, assertion=assertion,
-        )  # fmt: skip
+            batch,
+            index,
+            by=person,
+            nonce=nonce,
+            verdict=verdict,
+            words=words,
+            audience=recorder.ledger.origin,
+            at=now,
+            passkey=passkey,
+            origins=origins,
+            assertion=assertion,
+        )
         answer = Answer(
-            by=person, groups=groups, verdict=verdict, comment=words.comment, reason=words.reason, at=at,
-            token=kept, credential=passkey.name, opened_at=opened,
-        )  # fmt: skip
+            by=person,
+            groups=groups,
+            verdict=verdict,
+            comment=words.comment,
+            reason=words.reason,
+            at=at,
+            token=kept,
+            credential=passkey.name,
+            opened_at=opened,
+        )
         return answer, passkey.key, ""
 
     return await _answered(recorder, authority, asking, counters, batch, verdict, read, by=person)
 
 
 async def _answered(
-    recorder: Recorder, authority: AuthorityRegisters, asking: AskingState, counters: Counters, batch: Batch,
-    verdict: Verdict, read: Callable[[int, Approval, UnixMillis], tuple[Answer, str, str]], *,
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    asking: AskingState,
+    counters: Counters,
+    batch: Batch,
+    verdict: Verdict,
+    read: Callable[[int, Approval, UnixMillis], tuple[Answer, str, str]],
+    *,
     by: PrincipalId,
-) -> AnsweredMany:  # fmt: skip
+) -> AnsweredMany:
     """Answer each approval that may still be answered together: record all answers first, then let them count at once.
     A failure for one approval is reported for that approval alone."""
     fitting, left_out = _fitting(
@@ -365,36 +396,3 @@ def _tier(registry: RegistryStore, approval: Approval) -> int:
     """Return the higher of the tier that was displayed and the tier now; the highest tier for an unknown capability."""
     capability = registry.current.capabilities.get(approval.capability)
     return max(tier_shown(approval), capability.tier if capability is not None else CRITICAL)
-
-
-def _list_of(approvals: ApprovalRegister, limits: WalkLimits, ids: Sequence[str], verdict: Verdict) -> Batch:
-    """Return the list that was signed, with the cards as displayed. It includes approvals that have ended since."""
-    _check(limits, len(ids), verdict)
-    found = [approvals.find(ApprovalId(name)) for name in ids]
-    unknown = next((name for name, one in zip(ids, found, strict=True) if one is None), None)
-    if unknown is not None:
-        raise APPROVAL_UNKNOWN(f"there is no approval {shown(unknown)}")
-    return batch_of(one for one in found if one is not None)
-
-
-def _check(limits: WalkLimits, count: int, verdict: Verdict) -> None:
-    if verdict not in ("approve", "deny"):
-        # Break-glass access is for one action, which one person then answers for.
-        raise APPROVAL_BATCH("the answer to a group of approvals must be `approve` or `deny`")
-    most = limits.batch_items_max
-    if not most:
-        raise APPROVAL_BATCH_OFF()
-    if not 1 <= count <= most:
-        raise APPROVAL_BATCH(f"expected 1 to {most} approvals in one answer, got {count}")
-
-
-def _take_nonce(
-    openings: OpeningRegister, batch: Batch, nonce: bytes, now: UnixMillis, *, by: str
-) -> UnixMillis:
-    given = used_nonce(openings, opening_of(batch), nonce, now, by=by)
-    if given is None:
-        raise APPROVAL_NONCE(
-            "the nonce of the answer is not valid: it was issued for another group or person, "
-            "has expired or was used before; open the group again"
-        )
-    return given

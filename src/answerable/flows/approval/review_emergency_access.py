@@ -24,7 +24,7 @@ from answerable.errors.codes.approval import (
     REVIEW_OWN,
 )
 from answerable.errors.codes.people import PASSKEY_OTHER
-from answerable.flows.approval.answer_approval import approval_page, take_nonce
+from answerable.flows.approval.open_approval import approval_page, take_nonce
 from answerable.flows.approval.owed_reviews import answering_groups
 from answerable.flows.escalation.approval_nonces import give_nonce
 from answerable.flows.people.sign_in import check_passkey

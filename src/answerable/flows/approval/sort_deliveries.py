@@ -9,7 +9,7 @@ from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.delivery import REQUESTER, Delivery, missed, put_together
 from answerable.core.approval.message import asked_message, digest_message, ended_message, message_in
 from answerable.errors import AnswerableError
-from answerable.flows.approval.answer_approval import approval_page
+from answerable.flows.approval.open_approval import approval_page
 from answerable.flows.validity.mandate_validity import shard_elsewhere
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from answerable.core.approval.message import trial_message
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import shown
 from answerable.errors.codes.approval import CHANNEL_RECEIVER, CHANNEL_UNKNOWN
-from answerable.flows.approval.answer_approval import approval_page
 from answerable.flows.approval.notify_people import try_to_send
+from answerable.flows.approval.open_approval import approval_page
 from answerable.flows.approval.plan_notifications import address_of
 from answerable.flows.events.event_desk import in_register
 

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 def lease_ended(name: LeaseName) -> Unavailable:
     """Return the error of an action whose lease has ended before it: the gateway did not know of that yet."""
-    return LEASE_ENDED(
-        f"lease {shown(name)} has ended: nothing was done, and another call gets another lease"
-    )
+    return LEASE_ENDED(f"lease {shown(name)} has ended: another call gets another one")
 
 
 @dataclass(slots=True, kw_only=True)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.records_keys import KeyFile
     from answerable.core.registry.policy_sets.publication import PublicationStep, SignedStep
-    from answerable.flows.registry.apply_registry import Applied, RegistryChange
+    from answerable.flows.registry.record_change import Applied, RegistryChange
     from answerable.flows.state.drill_desk import Applying, DrillState
     from answerable.flows.state.parts import AskingState, AuthorityRegisters, InProgress, Recorder
     from answerable.flows.state.policy_desk import PolicyState

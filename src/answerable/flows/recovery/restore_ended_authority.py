@@ -134,10 +134,8 @@ async def restore_ended_authority(
     ends = await _ended_again(workloads, ended) + await _removed_again(workloads, authorities, removed)
     ends += await _lost_ends(workloads, ended, keys)
     ends += await _ended_under(workloads, revoked, held.placed)
-    return Recalled(
-        ends=ends, revocations=again, tokens=restored, nameless=tuple(sorted([*nameless, *held.nameless])),
-        holds=holds,
-    )  # fmt: skip
+    unnamed = tuple(sorted([*nameless, *held.nameless]))
+    return Recalled(ends=ends, revocations=again, tokens=restored, nameless=unnamed, holds=holds)
 
 
 class _Given(NamedTuple):

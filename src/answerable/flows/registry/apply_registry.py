@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from anyio import to_thread
 
 from answerable.core.canonical import encode, parse
-from answerable.core.containment.drill import document_of
 from answerable.core.ledger import records_statements
-from answerable.core.ledger.subject import LOG_SUBJECT, operator_subject, principal_subject
 from answerable.core.registry.documents.documents import PRINCIPAL, WORKFLOW
-from answerable.core.registry.documents.parts_form import form_of_parts
 from answerable.core.registry.documents.standing import with_standing
-from answerable.core.registry.parsing.active import Inactive, faults_of, faults_of_new, inactive, snapshot_of
+from answerable.core.registry.parsing.active import faults_of, faults_of_new, inactive, snapshot_of
 from answerable.core.registry.parsing.in_force import POLICY_SET
 from answerable.core.registry.parsing.parse import document_key
-from answerable.core.registry.policy_sets.policy_statement import read_statement
-from answerable.core.registry.policy_sets.publication import documents_digest, policy_documents
+from answerable.core.registry.policy_sets.publication import policy_documents
 from answerable.errors import Unavailable, shown
 from answerable.errors.codes.ledger import REGISTER_CHANGED_MEANWHILE
 from answerable.errors.codes.policy import POLICY_PROTECTS_NOTHING, PUBLICATION_TWO_PEOPLE
 from answerable.errors.codes.registry import REGISTRY_FAULTS
 from answerable.flows.counters.keep_history import reading_back
 from answerable.flows.escalation.end_invalid_deputies import end_invalid_deputies
-from answerable.flows.recording.name_keys import first_named, name_changed, signers_changed
-from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.registry.check_documents import check_call_seconds, check_reserved
 from answerable.flows.registry.keep_policies import keep_policies
+from answerable.flows.registry.record_change import Applied, Change, RegistryChange, record_change
 from answerable.flows.registry.require_drills import undrilled_in
-from answerable.flows.registry.seal_documents import changes_of_people, changes_of_things
 from answerable.flows.revocation.revoke_authority import take_away_from_agents, take_away_from_retired
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.containment.drill import Undrilled
-    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.records_statements import Published
     from answerable.core.registry.policy_sets.policy_fault import SetFault
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
@@ -59,42 +50,6 @@ INLINE_DOCUMENTS_MAX = 500
 """Documents in force and given, for the same reason."""
 _IN_GROUPS: Final = (PRINCIPAL, WORKFLOW)
 """Kinds of documents that belong to groups."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A change of one document. `key`: `kind/name`."""
-
-    key: str
-    how: Literal["added", "changed", "removed"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
-    """What changed, or would change.
-
-    `before`, `after`: registry digests. `inactive`: documents that are registered but not in force. `undrilled`:
-    documents raised to a higher tier without the drills for it, if the settings allow that. `void`: policies, in any
-    set, that do not do what their authors mean.
-    """
-
-    changes: tuple[Change, ...]
-    inactive: tuple[Inactive, ...]
-    before: str
-    after: str
-    undrilled: tuple[Undrilled, ...] = ()
-    void: tuple[SetFault, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryChange:
-    """A change that is checked as a whole and compiled, ready to put into force."""
-
-    applied: Applied
-    documents: dict[str, bytes]
-    snapshot: RegistrySnapshot
-    policies: str
-    decision_point: DecisionPoint
 
 
 async def apply_registry(
@@ -178,7 +133,7 @@ async def put_into_force(
             await reading.read()
             # 2. Record the change before it takes effect. After a crash here the next start puts it into force.
             now = recorder.clock.now()
-            left = await _record(
+            left = await record_change(
                 recorder,
                 authority.registry,
                 applying.policies,
@@ -233,9 +188,16 @@ def tell_followers(policies: PolicyState) -> None:
 
 
 async def planned_aside(
-    registry: RegistryStore, policies: PolicyState, drills: DrillState, limits: WalkLimits,
-    clock: Clock, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = (),
-) -> RegistryChange:  # fmt: skip
+    registry: RegistryStore,
+    policies: PolicyState,
+    drills: DrillState,
+    limits: WalkLimits,
+    clock: Clock,
+    documents: Sequence[JSONValue],
+    *,
+    prune: bool = False,
+    without: Collection[str] = (),
+) -> RegistryChange:
     """As `planned`, in a thread if it takes long (thousands of policies or documents), so that actions go on."""
     plan = partial(
         planned, registry, policies, drills, limits, clock, documents, prune=prune, without=without
@@ -255,9 +217,16 @@ def _policy_chars(document: JSONValue) -> int:
 
 
 def planned(
-    registry: RegistryStore, policies: PolicyState, drills: DrillState, limits: WalkLimits,
-    clock: Clock, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = (),
-) -> RegistryChange:  # fmt: skip
+    registry: RegistryStore,
+    policies: PolicyState,
+    drills: DrillState,
+    limits: WalkLimits,
+    clock: Clock,
+    documents: Sequence[JSONValue],
+    *,
+    prune: bool = False,
+    without: Collection[str] = (),
+) -> RegistryChange:
     """Check everything that applying would check. `without`: keys to remove.
 
     Raises Malformed, Refused (`agent.retired`, `drill.missing`, `registry.reserved_name`), and Unavailable.
@@ -338,49 +307,6 @@ def _given(document: JSONValue, old: dict[str, bytes]) -> bytes:
 def policy_text(snapshot: RegistrySnapshot) -> str:
     """Return all registered policy sets as one text, sorted by name; ids are unique across all of them."""
     return "\n".join(snapshot.policy_sets[name].policies for name in sorted(snapshot.policy_sets))
-
-
-async def _record(
-    recorder: Recorder, registry: RegistryStore, policies: PolicyState, plan: RegistryChange, *, by: str,
-    because: str, published: Published, now: UnixMillis,
-) -> BaseException | None:  # fmt: skip
-    """Record the change in the ledger. Return the cancellation if the caller left."""
-    people = await signers_changed(recorder, registry, plan.snapshot)
-    subject = principal_subject(by) if published.step else operator_subject(by)
-    sealing, pseudonym = sealing_for(recorder, subject), pseudonym_of(recorder, by)
-    changed = {one.key: plan.documents.get(one.key) for one in plan.applied.changes}
-    first = first_named(people, others=len(plan.applied.undrilled))
-    entry = records_statements.registry_change(
-        at=now, sealing=sealing, by=by, pseudonym=pseudonym, before=plan.applied.before,
-        after=plan.applied.after, own=sealing_for(recorder, LOG_SUBJECT), changes=changes_of_things(changed),
-        of_people=await changes_of_people(recorder, changed), because=because,
-        policy_set=policies.decision_point.policy_set,
-        workflows=[name.removeprefix(WORKFLOW) for name in sorted(changed) if name.startswith(WORKFLOW)],
-        undrilled=[document_of(one.what) for one in plan.applied.undrilled], people=first,
-        people_more=len(people) - len(first),
-    )  # fmt: skip
-    receipt, left = await record_entry(recorder, entry)
-    named = await name_changed(
-        recorder, people, len(first), receipt, at=now, sealing=sealing, registry=plan.applied.after
-    )
-    left = left or named
-    if plan.decision_point.policy_set != policies.decision_point.policy_set:
-        entry = records_statements.policy_change(
-            at=now,
-            sealing=sealing,
-            by=by,
-            pseudonym=pseudonym,
-            before=policies.decision_point.policy_set,
-            after=plan.decision_point.policy_set,
-            policies=plan.policies,
-            documents=documents_digest(policy_documents(plan.documents)),
-            declared=form_of_parts(plan.snapshot.parts),
-            schema_digest=read_statement(plan.decision_point.policy_statement).schema_digest,
-            published=published,
-        )
-        _, left_later = await record_entry(recorder, entry)
-        return left or left_later
-    return left
 
 
 def _changes(old: dict[str, bytes], new: dict[str, bytes]) -> tuple[Change, ...]:

@@ -227,9 +227,15 @@ def _is_on(desk: TokenState, scope: str, server: str) -> bool:
 
 
 async def _issued(
-    desk: TokenState, client: TokenClient, wanted: Exchange, parent: Parent, authority: Authority,
-    confirmation: Confirmation, now: UnixMillis, epoch: Present,
-) -> Granted:  # fmt: skip
+    desk: TokenState,
+    client: TokenClient,
+    wanted: Exchange,
+    parent: Parent,
+    authority: Authority,
+    confirmation: Confirmation,
+    now: UnixMillis,
+    epoch: Present,
+) -> Granted:
     """Issue the token: names, ledger, register, then the token. A crash leaves a record but no token."""
     mandate, key = parent.mandate, desk.keys[0]
     jti = desk.recorder.entropy.bytes(JTI_BYTES).hex()
@@ -249,6 +255,8 @@ async def _issued(
     if expires_at <= now:
         raise DELEGATION_EXPIRED_REFUSED()
     agreed = parent.consent and await cite_consent(desk.recorder, parent.consent, parent.hops[-1], mandate)
+    origin = desk.recorder.ledger.origin
+    consented = _consented(parent.consent, agreed, origin) if parent.consent and agreed else {}
     place = desk.place()
     issuer = desk.issuer()
     single = is_action and tier >= SINGLE_USE_TIER
@@ -261,20 +269,13 @@ async def _issued(
         issued_at=now,
         expires_at=expires_at,
         depth_limit=parent.depth_limit,
-        more={
-            **_more(client, parent, authority, issuer, place, single),
-            **(
-                _consented(parent.consent, agreed, desk.recorder.ledger.origin)
-                if parent.consent and agreed
-                else {}
-            ),
-        },
+        more={**_more(client, parent, authority, issuer, place, single), **consented},
     )
     above = tuple(hop.token for hop in parent.hops)
     if above:
         token = issue_hop(above, terms, issuer=issuer, key=key, depth_max=desk.limits.depth_max)
     else:
-        digest = authority_hash(mandate, audience=desk.recorder.ledger.origin)
+        digest = authority_hash(mandate, audience=origin)
         mission = Mission(id=mandate.id, authority_hash=digest)
         token = issue_root(terms, issuer=issuer, principal=mandate.principal, mission=mission, key=key)
     text = SEPARATOR.join((*above, token))
@@ -356,7 +357,9 @@ def _record(
         {RevocationTarget("hop", hop.consent.hash)} if hop.consent is not None else set[RevocationTarget]()
     )
     for one in reversed(parent.hops):
-        if _is_ours(desk, one):
+        found = desk.tokens.find(one.jti)
+        # Its `jti` alone proves nothing: the signer chooses it.
+        if found is not None and found.par_hash == one.hash:
             above = one.jti
             break
         through.update(names_in_hop(one))
@@ -384,12 +387,6 @@ def _check_stands(desk: TokenState, mandate: Mandate, chain: Chain, epoch: Prese
     except Refused:
         desk.tokens.end([RevocationTarget("token", chain.leaf.jti)])
         raise
-
-
-def _is_ours(desk: TokenState, hop: Hop) -> bool:
-    """Whether this service issued this hop. Its `jti` alone proves nothing: the signer chooses it."""
-    found = desk.tokens.find(hop.jti)
-    return found is not None and found.par_hash == hop.hash
 
 
 def status_uri(issuer: str, number: int) -> str:

@@ -29,7 +29,7 @@ from answerable.core.identity.proof.http_signature import (
     request_from_http,
     signature_base,
 )
-from answerable.core.identity.proof.replay import ConnectionSequences, ReplayMemory
+from answerable.core.identity.proof.replay import ConnectionSequences, UsedNonces
 from answerable.core.identity.proof.session import (
     EPHEMERAL_BYTES,
     SESSION_TARGET,
@@ -120,11 +120,8 @@ class ProvedHead(msgspec.Struct, kw_only=True, gc=False):
 
 
 class CallerVerifier:
-    """Verifies callers. Synchronous, without I/O, thread-safe. Sessions, nonces and the epoch live as long as the
-    object.
-
-    The epoch names this replay memory. Every signature carries it, so that a message accepted before a restart, or by
-    another process, cannot be replayed to this one, whatever any clock says. A refusal states the epoch (`challenge`).
+    """Verifies callers. Synchronous, without I/O, thread-safe. Sessions and nonces live as long as the object. Each
+    signature carries the epoch of the nonces (`UsedNonces`), which a refusal states (`challenge`).
     """
 
     def __init__(
@@ -152,10 +149,18 @@ class CallerVerifier:
         self._limits = limits
         self._authorities = frozenset(name.encode("ascii") for name in limits.authorities)
         self._lock = Lock()
-        self._memories: dict[AgentId, ReplayMemory] = {}
+        self._nonces = UsedNonces(
+            new_epoch=entropy.token,
+            nonces_max=limits.nonces_per_agent_max,
+            retention_seconds=2 * limits.skew_seconds_max + 1,
+        )
         self._sessions = ProofSessions(self.known.directory(), per_agent_max=limits.sessions_per_agent_max)
         self._connections = ConnectionSequences(connections_max=limits.connections_max)
-        self.epoch: Final = entropy.token()
+
+    @property
+    def epoch(self) -> str:
+        """The epoch that signatures must name now."""
+        return self._nonces.epoch
 
     def challenge(self, step: str) -> str:
         """Return the WWW-Authenticate value of every 401: what a client needs to try again."""
@@ -280,7 +285,7 @@ class CallerVerifier:
         if key.algorithm != signature.algorithm:
             raise PROOF_KEY("`alg` of the signature is not that of the key")
         if signature.epoch != self.epoch:
-            raise PROOF_EPOCH("the signature was made for another epoch of this server: use the current one")
+            raise PROOF_EPOCH()
         self._check_time(signature)
         self._check_head(message)
         key.verify(signature_base(message, signature.parameters), signature.value)
@@ -297,15 +302,15 @@ class CallerVerifier:
         )
 
     def _take_nonce(self, agent: AgentId, signature: Signature) -> int:
-        with self._lock:
-            memory = self._memories.get(agent)
-            if memory is None:
-                memory = self._memories[agent] = ReplayMemory(
-                    nonces_max=self._limits.nonces_per_agent_max,
-                    retention_seconds=2 * self._limits.skew_seconds_max + 1,
-                )
-            accepted = memory.accept(signature.nonce, created=signature.created, at=self._clock.monotonic())
-            sequence = memory.accepted
+        accepted, sequence = self._nonces.take(
+            agent,
+            signature.nonce,
+            epoch=signature.epoch,
+            created=signature.created,
+            at=self._clock.monotonic(),
+        )
+        if accepted == "epoch":
+            raise PROOF_EPOCH()
         if accepted == "full":
             raise PROOF_QUOTA("too many signed messages in a short time: open a session")
         if accepted != "new":
@@ -362,7 +367,7 @@ class CallerVerifier:
         if message.authority not in self._authorities:
             raise PROOF_AUTHORITY("the signature was made for another server")
         if len(message.content_digest) != _DIGEST_FIELD_BYTES:
-            raise PROOF_DIGEST("Content-Digest does not match the body")
+            raise PROOF_DIGEST()
 
     def _used_up(self, head: ProvedHead) -> int:
         try:
@@ -372,7 +377,7 @@ class CallerVerifier:
 
     def _over(self, head: ProvedHead, digest: bytes) -> VerifiedCaller:
         if head.signature is not None and head.request.content_digest != digest_field(digest):
-            raise _of_key(PROOF_DIGEST("Content-Digest does not match the body"), head.key)
+            raise _of_key(PROOF_DIGEST(), head.key)
         # Last, so that a forged message uses nothing up.
         sequence = self._used_up(head)
         return VerifiedCaller(

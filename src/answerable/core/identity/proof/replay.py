@@ -9,7 +9,10 @@ Laws:
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Acceptance = Literal["new", "seen", "forgotten", "full"]
 
@@ -60,6 +63,45 @@ class ReplayMemory:
         ]:
             self._count -= len(self._seconds.pop(created)[0])
             self._floor = max(self._floor, created)
+
+
+class UsedNonces:
+    """The nonces of all agents, under one epoch, which every signature names. The caller holds a lock.
+
+    Another epoch begins with an empty memory. So nothing that was accepted under an earlier one passes, whatever any
+    clock says. One begins where a nonce is refused as `forgotten`: its time fits the clock, which therefore was set
+    back, and nobody could sign until the time that it had shown.
+
+    new_epoch: returns one that never was. nonces_max, retention_seconds: of each agent, as in ReplayMemory.
+    """
+
+    __slots__ = ("_memories", "_new_epoch", "_nonces_max", "_retention_seconds", "epoch")
+
+    def __init__(self, *, new_epoch: Callable[[], str], nonces_max: int, retention_seconds: int) -> None:
+        self._new_epoch: Final = new_epoch
+        self._nonces_max: Final = nonces_max
+        self._retention_seconds: Final = retention_seconds
+        self._memories: dict[str, ReplayMemory] = {}
+        self.epoch = new_epoch()
+
+    def take(
+        self, agent: str, nonce: str, *, epoch: str, created: int, at: float
+    ) -> tuple[Acceptance | Literal["epoch"], int]:
+        """Check and remember a nonce whose time fits the clock. Return what came of it, `epoch` for a nonce of another
+        epoch, and the number of this agent's accepted nonces. Parameters as in ReplayMemory."""
+        if epoch != self.epoch:
+            return "epoch", 0
+        memory = self._memories.get(agent)
+        if memory is None:
+            memory = self._memories[agent] = ReplayMemory(
+                nonces_max=self._nonces_max, retention_seconds=self._retention_seconds
+            )
+        accepted = memory.accept(nonce, created=created, at=at)
+        if accepted != "forgotten":
+            return accepted, memory.accepted
+        self._memories.clear()
+        self.epoch = self._new_epoch()
+        return "epoch", 0
 
 
 class ConnectionSequences:
