@@ -8,7 +8,14 @@ from dataclasses import replace
 import pytest
 
 from answerable.core.approval.assurance_level import check_strength
-from answerable.core.approval.chat_click import ChatAccount, click_fault, click_in, is_click, kept_click
+from answerable.core.approval.chat_click import (
+    ChatAccount,
+    click_fault,
+    click_in,
+    is_click,
+    kept_click,
+    object_takes_clicks,
+)
 from answerable.core.approval.message import asked_message
 from answerable.core.approval.whole_message import BADGES_MAX, LINES_MAX, whole_lines, with_offer
 from answerable.core.canonical import encode, freeze
@@ -132,3 +139,17 @@ def test_a_card_that_is_no_json_has_no_buttons():
         bytes = b"{"
 
     assert whole_lines(replace(ONE, card=Broken())) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "takes"),
+    [
+        ({}, True),
+        ({"by_click": False}, False),
+        ({"effects": {"tier": 3}}, False),
+        ({"requirements": []}, False),
+    ],
+)
+def test_an_object_of_a_low_tier_that_one_person_answers_takes_a_click_if_it_says_so(changed, takes):
+    value = {"by_click": True, "effects": {"tier": 2}, "requirements": [["approvers", 1]]}
+    assert object_takes_clicks({**value, **changed}) is takes
