@@ -30,6 +30,7 @@ class House:
 
     def __init__(self) -> None:
         self._imports = Imports()
+        self._says: dict[str, str] = {}
         self._modules = {
             name: path for name, path in self._imports.modules.items() if name.partition(".")[0] == PACKAGE
         }
@@ -75,8 +76,10 @@ class House:
 
     def says(self, module: str) -> str:
         """The first sentence of its docstring."""
-        text = ast.get_docstring(ast.parse(self._imports.read(module))) or ""
-        return " ".join(text.partition("\n\n")[0].split())
+        if module not in self._says:
+            text = ast.get_docstring(ast.parse(self._imports.read(module))) or ""
+            self._says[module] = " ".join(text.partition("\n\n")[0].split())
+        return self._says[module]
 
     def purpose(self, room: str) -> str:
         """The first sentence of its docstring."""

@@ -124,7 +124,7 @@ def main() -> None:
     door = socket.socket(fileno=int(sys.argv[1]))
     resource.setrlimit(resource.RLIMIT_DATA, (DATA_BYTES_MAX, DATA_BYTES_MAX))
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.path[0] = os.getcwd()
+    sys.path[:1] = [os.getcwd(), os.path.join(os.getcwd(), "tools")]
     for name in LIBRARIES:
         with suppress(ImportError):
             importlib.import_module(name)
@@ -145,7 +145,7 @@ def main() -> None:
 def _run_tests(options: Sequence[str], channel: int) -> None:
     status = 1
     try:
-        status = int(pytest.main(["-q", "-p", "tools.in_turn", "--in-turn", str(channel), *options]))
+        status = int(pytest.main(["-q", "-p", "in_turn", "--in-turn", str(channel), *options]))
     finally:
         os._exit(status)
 

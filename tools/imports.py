@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +33,7 @@ class Imports:
     def names(self, module: str) -> frozenset[str]:
         """What this module imports or names in a text: modules, and names in modules."""
         if module not in self._names:
-            self._names[module] = frozenset(_named(ast.parse(self.read(module))))
+            self._names[module] = _names(self.read(module))
         return self._names[module]
 
     def imported(self, module: str) -> list[str]:
@@ -40,6 +41,7 @@ class Imports:
         if module not in self._edges:
             names = {*self.names(module), module}
             whole = {part for name in names for part in _prefixes(name)}
+            whole |= {f"tools.{name}" for name in names}  # which tests import by their own names
             self._edges[module] = sorted(whole & self.modules.keys() - {module})
         return self._edges[module]
 
@@ -54,13 +56,19 @@ class Imports:
         return found
 
 
+@cache
+def _names(octets: bytes) -> frozenset[str]:
+    """Whoever asks in this process, a module is parsed once."""
+    return frozenset(named(ast.parse(octets)))
+
+
 def _prefixes(name: str) -> Iterator[str]:
     while name:
         yield name
         name = name.rpartition(".")[0]
 
 
-def _named(tree: ast.AST) -> Iterator[str]:
+def named(tree: ast.AST) -> Iterator[str]:
     """What is imported when this runs, and modules that a text names."""
     left: list[ast.AST] = [tree]
     while left:

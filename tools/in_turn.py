@@ -2,6 +2,10 @@
 
 Several plain processes share one list, so that none is idle while another still has files; each file is collected once,
 by whoever runs it. What happens is told as JSON lines on the same socket.
+
+Several files that are handed at once run in a process that is forked for them, which tells what each of them ran
+(`what_ran.py`). Nothing that a test file before them kept is there, so that what they need runs; what one of them runs
+counts for those after it, too.
 """
 
 from __future__ import annotations
@@ -9,19 +13,29 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import socket
+import sys
 import time
+import traceback
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
+from _pytest.runner import pytest_sessionfinish as end_fixtures
+
+import what_ran
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from pathlib import Path
 
 SOCKET_OPTION = "--in-turn"
+DONE = 64
+"""How a forked process ends that told all: no test ends one like this."""
+ENDED_WELL = (0, 1, 5)
+"""What run_tests.py takes for the end of a run."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,22 +70,67 @@ class InTurn:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Until no file is left."""
-        while path := self._next():
-            begun, used = time.monotonic(), _cpu_seconds()
-            with _without_collections():
-                items = session.perform_collect([path])
-            for item, following in pairwise([*items, session]):
-                # All that pytest asks of what follows is what it stands on: of a session, the session.
-                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-                if session.shouldfail:
-                    raise session.Failed(session.shouldfail)
-            self._tell(done=path, seconds=time.monotonic() - begun, cpu=_cpu_seconds() - used)
+        if functions := what_ran.functions():
+            self._tell(before=functions)
+        while handed := self._next():
+            if isinstance(handed, str):
+                self._run(session, handed)
+            else:
+                self._run_forked(session, handed)
         return True
 
-    def _next(self) -> str | None:
+    def _run(self, session: pytest.Session, path: str, **more: Callable[[], object]) -> None:
+        """more: what is told of the file when it has run."""
+        begun, used = time.monotonic(), _cpu_seconds()
+        with _without_collections():
+            items = session.perform_collect([path])
+        for item, following in pairwise([*items, session]):
+            # All that pytest asks of what follows is what it stands on: of a session, the session.
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+        told = {name: tell() for name, tell in more.items()}
+        self._tell(done=path, seconds=time.monotonic() - begun, cpu=_cpu_seconds() - used, **told)
+
+    def _run_forked(self, session: pytest.Session, paths: Sequence[str]) -> None:
+        """Ends this process as that one ended, unless it told all."""
+        from tests.probes import warm_starts
+
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            try:
+                warm_starts.start_cold()
+                what_ran.anew()
+                for path in paths:
+                    self._run(
+                        session,
+                        path,
+                        functions=what_ran.functions,
+                        opened=what_ran.opened,
+                        started=what_ran.started,
+                    )
+                end_fixtures(session)
+                os._exit(DONE)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(pytest.ExitCode.INTERNAL_ERROR)
+        try:
+            _, status = os.waitpid(child, 0)
+        except BaseException:
+            os.kill(child, signal.SIGINT)
+            raise
+        code = os.waitstatus_to_exitcode(status)
+        if code < 0:
+            signal.signal(-code, signal.SIG_DFL)
+            os.kill(os.getpid(), -code)
+        if code != DONE:
+            os._exit(pytest.ExitCode.INTERNAL_ERROR if code in ENDED_WELL else code)
+
+    def _next(self) -> str | list[str] | None:
         self._tell(ask=True)
-        path: str | None = json.loads(self._channel.readline() or "null")
-        return path
+        handed: str | list[str] | None = json.loads(self._channel.readline() or "null")
+        return handed
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """For who has to say where a process ended."""

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
+from batches import SECONDS_FILE
 from imports import ROOT, Imports
 from mutants import Mutant
-from run_tests import SECONDS_FILE
 
 NEVER = ("tests/tidy/", "tests/docs/", "tests/browser/")
 """Tests of how the code is written, of documents, and of what needs a browser."""

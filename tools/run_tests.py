@@ -1,8 +1,9 @@
 """Runs the tests in several plain pytest processes that share one list of files: `run_tests.py [PATH]... [-- OPTIONS]`.
 
 Each process takes the next file when it is done with one (`in_turn.py`), so no core is idle to the end. Files that took
-longest come first. Failures are shown when they happen; at the end what failed, what was skipped and why, what was left
-out, and where the time went.
+longest come first; with `--changed`, those of which it is worth knowing what they run, a few of a folder at a time in a
+process of their own. Failures are shown when they happen; at the end what failed, what was skipped and why, what was
+left out, and where the time went.
 """
 
 from __future__ import annotations
@@ -26,26 +27,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from batches import Batch, batches, keep_seconds, test_files
 from memory_disk import memory_disk
 from run_folder import VARIABLE, run_folder
-from unchanged import Unchanged
+from test_worker import NOTING
+from unchanged import Ran, Unchanged
 
 ROOT = Path(__file__).resolve().parent.parent
-SECONDS_FILE = ROOT / ".dev/cache/test-seconds.json"
-FIRST = (
-    "system",
-    "interop",
-    "conformance",
-    "browser",
-    "contracts",
-    "docs",
-    "simulation",
-    "seams",
-    "attack",
-    "tidy",
-)
-"""Folders whose files take longest, for files that never ran here."""
-UNKNOWN_SECONDS = 1_000.0
 TOLD_EVERY_SECONDS = 30.0
 END_SECONDS = 30.0
 WORKERS = 6
@@ -55,6 +43,7 @@ MANY_FILES = 20
 """So many, and workers are forked from one that has read what they need. Below, each reads what little it needs."""
 READ_BEFORE = ("hypothesis.stateful", "hypothesis.strategies", "pytest")
 """Besides the product."""
+NOTED = "what_ran:begin"
 SPOILT_LINES = 60
 COSTLIEST = 40
 """So many files are named by what they took: a third of what all take."""
@@ -62,25 +51,34 @@ COSTLIEST = 40
 
 @dataclass
 class Worker:
-    """A pytest process. handed: its files so far. last: the test that it began last. log: what it prints."""
+    """A pytest process. handed: its files so far. left: those that are for it. last: the test that it began last. log:
+    what it prints."""
 
     process: subprocess.Popen[bytes]
     channel: socket.socket
     log: IO[bytes]
     read: bytes = b""
     handed: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
     last: str = ""
 
-    def hand(self, file: str | None) -> None:
-        """The file that it asks for; None where there is none."""
-        self.handed += [file] if file else []
-        self.channel.sendall(json.dumps(file).encode() + b"\n")
+    def hand(self, waiting: list[Batch]) -> None:
+        """What it asks for, of these; None where there is none."""
+        found: str | tuple[str, ...] | None = None
+        if not self.left and waiting:
+            batch = waiting.pop(0)
+            found = batch.files if batch.noted else None
+            (self.handed if batch.noted else self.left).extend(batch.files)
+        if self.left:
+            found = self.left.pop(0)
+            self.handed.append(found)
+        self.channel.sendall(json.dumps(found).encode() + b"\n")
 
     @property
     def not_begun(self) -> list[str]:
         """Files that it has and of which it began no test after this one's."""
         file = self.last.partition("::")[0]
-        return self.handed[self.handed.index(file) + 1 :] if file in self.handed else []
+        return (self.handed[self.handed.index(file) + 1 :] if file in self.handed else []) + self.left
 
     def lines(self) -> list[dict[str, Any]] | None:
         """What it told since; None at its end."""
@@ -96,7 +94,8 @@ class Worker:
 
 @dataclass
 class Told:
-    """What the tests came to. failed: test and text. seconds, cpu: by file, the latter of its processes too."""
+    """What the tests came to. failed: test and text. seconds, cpu: by file, the latter of its processes too. ran: what
+    those did that were noted; before: functions that ran when modules were read."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[str, str]] = field(default_factory=list)
@@ -105,6 +104,8 @@ class Told:
     seconds: dict[str, float] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)
     unclean: set[str] = field(default_factory=set)
+    ran: dict[str, Ran] = field(default_factory=dict)
+    before: set[tuple[str, str]] = field(default_factory=set)
 
     def take(self, line: dict[str, Any]) -> None:
         """A line of a worker that asks for nothing."""
@@ -116,6 +117,10 @@ class Told:
         elif "done" in line:
             self.seconds[line["done"]] = line["seconds"]
             self.cpu[line["done"]] = line["cpu"]
+            if "functions" in line:
+                self.ran[line["done"]] = Ran(line["functions"], line["opened"], line["started"])
+        elif "before" in line:
+            self.before.update(map(tuple, line["before"]))
         else:
             self._test(line)
 
@@ -138,24 +143,8 @@ class Told:
         print(f"\nFAILED {test}\n{text}\n", flush=True)
 
 
-def test_files(paths: Sequence[str]) -> list[str]:
-    """The files of these folders, what takes longest first."""
-    found = {
-        str(file.resolve().relative_to(ROOT))
-        for path in map(Path, paths)
-        for file in ([path] if path.is_file() else path.rglob("test_*.py"))
-    }
-    known = json.loads(SECONDS_FILE.read_text()) if SECONDS_FILE.exists() else {}
-    return sorted(found, key=lambda file: (-known.get(file, _guess(file)), file))
-
-
-def _guess(file: str) -> float:
-    folder = Path(file).parts[1]
-    return UNKNOWN_SECONDS / (1 + FIRST.index(folder)) if folder in FIRST else 0.1
-
-
 def started(options: Sequence[str]) -> Worker:
-    """A worker that asks for its first file."""
+    """A worker that asks for its first file. options: of pytest, or NOTING before them."""
     ours, theirs = socket.socketpair()
     log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the worker lives
     with theirs:
@@ -169,29 +158,32 @@ def started(options: Sequence[str]) -> Worker:
     return Worker(process, ours, log)
 
 
-def run(files: Sequence[str], options: Sequence[str], *, workers: int) -> Told:
+def run(left: list[Batch], options: Sequence[str], *, workers: int) -> Told:
     """All of them; ended with us, however we end, and so are the servers that they share."""
+    files = sum(len(one.files) for one in left)
+    noted = [NOTED] if any(one.noted for one in left) else []
+    options = [NOTING, *options] if noted else options
     with memory_disk(), run_folder() as shared:
         os.environ[VARIABLE] = str(shared)
-        with _one_reads() if len(files) >= MANY_FILES else nullcontext():
-            return _run(files, options, workers)
+        with _one_reads(noted) if files >= MANY_FILES else nullcontext():
+            return _run(left, options, workers)
 
 
 @contextmanager
-def _one_reads() -> Iterator[None]:
+def _one_reads(noted: Sequence[str]) -> Iterator[None]:
     """Meanwhile workers are forked from one process that has read the product and pytest."""
     sys.path.append(str(ROOT))
     from tests.probes import warm_starts
 
     warm_starts.install()
-    warm_starts.begin(*READ_BEFORE)
+    warm_starts.begin(*noted, *READ_BEFORE)
     yield
     warm_starts.end(os.getpid())
 
 
-def _run(files: Sequence[str], options: Sequence[str], workers: int) -> Told:
-    told, left, begun = Told(), list(files), time.monotonic()
-    running = [started(options) for _ in range(min(workers, len(files)))]
+def _run(left: list[Batch], options: Sequence[str], workers: int) -> Told:
+    told, begun, files = Told(), time.monotonic(), sum(len(one.files) for one in left)
+    running = [started(options) for _ in range(min(workers, len(left)))]
     waiting = selectors.DefaultSelector()
     for first in running:
         waiting.register(first.channel, selectors.EVENT_READ, first)
@@ -202,26 +194,26 @@ def _run(files: Sequence[str], options: Sequence[str], workers: int) -> Told:
                 worker: Worker = key.data
                 if (lines := worker.lines()) is None:
                     waiting.unregister(worker.channel)
-                    if not _ended_well(worker, told) and worker.not_begun:
-                        left += worker.not_begun
+                    if not _ended_well(worker, told) and (worker.not_begun or left):
+                        left += [Batch((one,)) for one in worker.not_begun]
                         running.append(started(options))
                         waiting.register(running[-1].channel, selectors.EVENT_READ, running[-1])
                 for line in lines or ():
                     if "ask" in line:
-                        worker.hand(left.pop(0) if left else None)
+                        worker.hand(left)
                     elif "begun" in line:
                         worker.last = line["begun"]
                     else:
                         told.take(line)
             if time.monotonic() >= due:
                 due += TOLD_EVERY_SECONDS
-                print(
-                    f"  {_clock(begun)} {len(left)} of {len(files)} files left, {_counted(told)}", flush=True
-                )
+                waits = sum(len(one.files) for one in left)
+                print(f"  {_clock(begun)} {waits} of {files} files left, {_counted(told)}", flush=True)
     finally:
         _end(running)
-    for file in left:
-        told.fail(file, "no process was left to run it")
+    for batch in left:
+        for file in batch.files:
+            told.fail(file, "no process was left to run it")
     return told
 
 
@@ -296,14 +288,6 @@ def _minutes(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
-def keep_seconds(told: Told) -> None:
-    """For the order of the next run."""
-    known = json.loads(SECONDS_FILE.read_text()) if SECONDS_FILE.exists() else {}
-    known |= {file: round(seconds, 2) for file, seconds in told.seconds.items()}
-    SECONDS_FILE.parent.mkdir(parents=True, exist_ok=True)
-    SECONDS_FILE.write_text(json.dumps({file: s for file, s in known.items() if (ROOT / file).exists()}))
-
-
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     # Whoever starts us beside something else has it ignored, and so would all that tests start.
@@ -320,13 +304,17 @@ def main() -> int:
     begun, files = time.monotonic(), test_files(wanted.paths)
     unchanged = Unchanged(options)
     left = unchanged.left(files) if wanted.changed else files
-    told = run(left, options, workers=wanted.workers)
+    noted = unchanged.is_noted if wanted.changed else lambda _: False
+    told = run(batches(left, noted), options, workers=wanted.workers)
+    for file, ran in told.ran.items():
+        if unstated := unchanged.unstated(file, ran):
+            told.fail(file, f"opens {', '.join(unstated)}: say so in FILES_READ, see tools/unchanged.py")
     report(told, begun, options)
     if len(left) < len(files):
         print(f"{len(files) - len(left)} files are as they were when all of them passed")
-    keep_seconds(told)
+    keep_seconds(told.seconds)
     if wanted.changed:
-        unchanged.keep(set(left) - told.unclean, told.unclean)
+        unchanged.keep(told.seconds.keys() - told.unclean, told.unclean, told.ran, told.before)
     return 1 if told.failed else 0
 
 

@@ -1,4 +1,7 @@
-"""A pytest process of `run_tests.py`: its standard input is the socket on which it is handed files (`in_turn.py`)."""
+"""A pytest process of `run_tests.py`: its standard input is the socket on which it is handed files (`in_turn.py`).
+
+`test_worker.py [--noting] OPTIONS`: with the first, what they run is noted (`what_ran.py`), what they read among it.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,13 @@ import runpy
 import sys
 from pathlib import Path
 
+import what_ran
+
 ROOT = Path(__file__).resolve().parent.parent
 READ_BEFORE = "Module already imported so cannot be rewritten"
 """The libraries of a forked process are: nobody needs to see values in their assertions."""
+
+NOTING = "--noting"
 
 
 def main() -> None:
@@ -20,14 +27,18 @@ def main() -> None:
     sys.path[0] = str(ROOT)
     from tests.probes import warm_starts
 
+    if sys.argv[1:2] == [NOTING]:
+        del sys.argv[1]
+        what_ran.begin()
     warm_starts.fork_from_here()
+    sys.path.insert(1, str(ROOT / "tools"))
     ours = [
         "-q",
         "--no-header",
         "-W",
         f"ignore:{READ_BEFORE}",
         "-p",
-        "tools.in_turn",
+        "in_turn",
         "--in-turn",
         str(channel),
     ]

@@ -1,24 +1,46 @@
-"""Which test files need not run again here: those that passed with all that they import as it is now.
+"""Which test files need not run again here: those that passed whole with all that they can depend on as it is now.
 
-A file counts as unchanged while every module that its imports reach, whatever lies under `src` that is no Python, what
-all tests share, the lock and the Python are byte for byte what they were when it last passed whole. A test that reads
-other files of the checkout names `__file__` somewhere, and always runs. `.ci/run` never asks.
+That is what they import, and what that imports: of the product, the surface of each module and the bodies of the
+functions that ran (`parts.py`, `what_ran.py`), when it was read or later; of tests and tools, every byte. Beside it the
+Python, the lock, whatever lies under `src` that is no Python, and what pytest reads for every test. Every byte of the
+product's modules counts for a file that starts a program, draws what it tries, sees line numbers or reads a module's
+text; and before Python 3.12.
+
+A module of tests that names `__file__` reads other files of the checkout. It says which by a constant, such as
+`FILES_READ = ("tools/*.py",)`, and whoever imports it fails when it opens any other; whoever imports one that does not
+say always runs. `.ci/run` never asks.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-from imports import Imports
+from parts import KnownParts
 
 ROOT = Path(__file__).resolve().parent.parent
-STATE = ROOT / ".dev/cache/passed.json"
+STATE = ROOT / ".dev/cache/unchanged.json"
+PARTS = ROOT / ".dev/cache/parts.json"
 SHARED = ("requirements.lock", "pyproject.toml", "tests/conftest.py")
+READ_FOR_ALL = ("tests.conftest", "tools.in_turn", "tools.unchanged")
+CHANCE = "hypothesis"
+Names = Mapping[str, Collection[str]]
+"""Functions, by module."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a file did. functions: None where nobody knows. opened: as `what_ran.opened` says it."""
+
+    functions: Iterable[tuple[str, str]] | None
+    opened: Iterable[str]
+    started: bool
 
 
 class Unchanged:
@@ -26,44 +48,180 @@ class Unchanged:
 
     def __init__(self, given: Iterable[str]) -> None:
         self._given = " ".join(given)
-        self._passed: dict[str, str] = json.loads(STATE.read_text()) if STATE.exists() else {}
-        self._digests: dict[str, str] = {}
-        self._imports = Imports()
+        self._passed: dict[str, dict[str, Names | str | None]] = (
+            json.loads(STATE.read_text()) if STATE.exists() else {}
+        )
+        self._imports = KnownParts(PARTS)
+        self._known: dict[str, frozenset[str]] = {}
+        self._shared = self._of_every_test()
 
     def left(self, files: Iterable[str]) -> list[str]:
         """Those of the files that have to run."""
-        for file in files:
-            self._digests[file] = self._digest(file)
-        return [
-            file for file, digest in self._digests.items() if not digest or self._passed.get(file) != digest
-        ]
+        return [file for file in files if not self._is_as_it_was(file)]
 
-    def keep(self, clean: Iterable[str], unclean: Iterable[str]) -> None:
-        """For the next run. clean: files of which every test passed."""
+    def is_noted(self, file: str) -> bool:
+        """Whether it is worth knowing what this file does when it runs."""
+        if self._always(file) or self._is_drawn(file):
+            return False
+        record = self._passed.get(file)
+        in_vain = record is not None and record["in_vain"] == self._imports.octets_digest(_module(file))
+        return not in_vain or bool(self._reads(file))
+
+    def unstated(self, file: str, ran: Ran) -> list[str]:
+        """What the file opened that nothing of it says that it reads."""
+        known = {f"{path.relative_to(ROOT)}{'/' if path.is_dir() else ''}" for path in self._read_for(file)}
+        return [one for one in ran.opened if one not in known]
+
+    def keep(
+        self,
+        clean: Iterable[str],
+        unclean: Iterable[str],
+        ran: Mapping[str, Ran],
+        before: Iterable[tuple[str, str]],
+    ) -> None:
+        """For the next run. clean: files of which every test passed. ran: what those that were noted did. before:
+        functions that ran when modules were read."""
         for file in unclean:
             self._passed.pop(file, None)
-        self._passed.update({file: self._digests[file] for file in clean if self._digests.get(file)})
+        at_reading: dict[str, set[str]] = {}
+        for module, name in before:
+            at_reading.setdefault(module, set()).add(name)
+        for file in clean:
+            if not self._always(file):
+                functions = self._functions(file, ran.get(file), at_reading)
+                is_noted_in_vain = file in ran and functions is None
+                self._passed[file] = {
+                    "digest": self._digest(file, functions),
+                    "ran": functions,
+                    "in_vain": self._imports.octets_digest(_module(file)) if is_noted_in_vain else "",
+                }
         STATE.parent.mkdir(parents=True, exist_ok=True)
         STATE.write_text(json.dumps(self._passed))
+        self._imports.keep()
 
-    @cached_property
-    def _shared(self) -> bytes:
-        """Digest of what belongs to every test."""
+    def _is_as_it_was(self, file: str) -> bool:
+        record = self._passed.get(file)
+        if self._always(file) or record is None:
+            return False
+        functions = record["ran"]
+        return record["digest"] == self._digest(file, functions if isinstance(functions, dict) else None)
+
+    def _functions(self, file: str, ran: Ran | None, at_reading: Mapping[str, set[str]]) -> Names | None:
+        """Those whose bodies matter; None where all of all modules does."""
+        if ran is None or ran.functions is None or ran.started:
+            return None
+        if any(one.startswith("src/") and one.endswith(".py") for one in ran.opened):
+            return None
+        found = {one: set(at_reading[one]) for one in self._reached(file) if one in at_reading}
+        for module, name in ran.functions:
+            found.setdefault(module, set()).add(name)
+        if found.keys() - self._imports.modules.keys():
+            return None
+        for module, names in found.items():
+            parts = self._imports.parts(module)
+            # The body of a class, and what is written in place, such as a lambda, is part of the surface.
+            names -= {
+                one
+                for one in names
+                if one.rpartition(".")[2].startswith("<") or parts.functions.get(one) == ""
+            }
+            if names - parts.functions.keys() or names.intersection(parts.placed):
+                return None
+        return {module: sorted(names) for module, names in sorted(found.items()) if names}
+
+    def _of_every_test(self) -> bytes:
         digest = sha256(f"{sys.version} {self._given}".encode())
-        others = [
-            one for one in (ROOT / "src").rglob("*") if one.is_file() and one.suffix not in (".py", ".pyc")
-        ]
-        for path in [*(ROOT / one for one in SHARED), *sorted(others)]:
+        for path in [*(ROOT / one for one in SHARED), *self._beside_modules]:
             digest.update(path.read_bytes())
+        for one in READ_FOR_ALL:
+            for module in sorted(self._imports.reached(one)) if one in self._imports.modules else ():
+                digest.update(self._imports.octets_digest(module).encode())
         return digest.digest()
 
-    def _digest(self, file: str) -> str:
-        """Of all that this file runs; empty where that cannot be told from its imports."""
-        reached = self._imports.reached(".".join(Path(file).with_suffix("").parts))
+    @cached_property
+    def _beside_modules(self) -> list[Path]:
+        """What lies under `src` that is no Python."""
+        found = (ROOT / "src").rglob("*")
+        return sorted(one for one in found if one.is_file() and one.suffix not in (".py", ".pyc"))
+
+    def _reached(self, file: str) -> frozenset[str]:
+        if file not in self._known:
+            self._known[file] = frozenset(self._imports.reached(_module(file)))
+        return self._known[file]
+
+    def _is_drawn(self, file: str) -> bool:
+        """Whether it tries what nobody chose."""
+        tests = (one for one in self._reached(file) if not _ours(one))
+        return any(
+            name.partition(".")[0] == CHANCE for one in tests for name in self._imports.parts(one).names
+        )
+
+    def _always(self, file: str) -> bool:
+        """Whether nobody knows what it reads."""
+        return any(
+            b"__file__" in self._imports.read(one) and one not in self._stated
+            for one in self._reached(file)
+            if one.startswith("tests.")
+        )
+
+    def _reads(self, file: str) -> dict[Path, str]:
+        """What its modules say that they read, folders among it, each with a digest."""
+        found = [self._stated[one] for one in self._reached(file) if one in self._stated]
+        return {path: digest for one in found for path, digest in one.items()}
+
+    @cached_property
+    def _stated(self) -> dict[str, dict[Path, str]]:
+        """By module of tests, what it says that it reads."""
+        stated: dict[str, dict[Path, str]] = {}
+        for module in self._imports.modules:
+            if module.startswith("tests.") and b"\nFILES_READ = " in (octets := self._imports.read(module)):
+                for one in ast.parse(octets).body:
+                    if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "FILES_READ":
+                        patterns = ast.literal_eval(one.value)
+                        stated[module] = {
+                            path: "" if path.is_dir() else sha256(path.read_bytes()).hexdigest()
+                            for pattern in patterns
+                            for path in _found(pattern)
+                        }
+        return stated
+
+    def _read_for(self, file: str) -> Iterator[Path]:
+        """All that counts for it."""
+        yield from (self._imports.modules[one] for one in self._reached(file))
+        yield from (ROOT / one for one in SHARED)
+        yield from self._beside_modules
+        yield from self._reads(file)
+
+    def _digest(self, file: str, functions: Names | None) -> str:
+        """Of all that this file runs. functions: those whose bodies matter."""
         digest = sha256(self._shared)
-        for one in sorted(reached):
-            octets = self._imports.read(one)
-            if one.startswith("tests.") and b"__file__" in octets:
-                return ""
-            digest.update(one.encode() + b"\0" + sha256(octets).digest())
+        for one in sorted(self._reached(file) | (functions or {}).keys()):
+            if one not in self._imports.modules:
+                digest.update(f"{one} is gone".encode())
+                continue
+            if functions is None or not _ours(one):
+                digest.update(f"{one} {self._imports.octets_digest(one)}".encode())
+                continue
+            parts = self._imports.parts(one)
+            bodies = " ".join(parts.functions.get(name, "gone") for name in functions.get(one, ()))
+            digest.update(f"{one} {parts.surface} {bodies}".encode())
+        for path, octets in sorted(self._reads(file).items()):
+            digest.update(f"{path.relative_to(ROOT)} {octets}".encode())
         return digest.hexdigest()
+
+
+def _found(pattern: str) -> Iterator[Path]:
+    """What a pattern names, and the folder that has to be listed for that."""
+    before, star, _ = pattern.partition("*")
+    if star:
+        yield ROOT / before.rpartition("/")[0]
+    yield from (path for path in ROOT.glob(pattern) if "__pycache__" not in path.parts)
+
+
+def _module(file: str) -> str:
+    return ".".join(Path(file).with_suffix("").parts)
+
+
+def _ours(module: str) -> bool:
+    """Whether it is of the product."""
+    return module.partition(".")[0] == "answerable"

@@ -117,6 +117,15 @@ async def test_each_field_is_told_as_well_as_it_was_known_then_and_no_better() -
     assert not {"environment", "tier"} & told.keys()
 
 
+async def test_actions_under_a_manifest_that_another_log_registered_are_found_by_its_digest_alone() -> None:
+    bench, (_, newer, _) = await story()
+    entries = [one for one in bench.recorder.ledger.replay() if one.tag != Tag.MANIFEST_REGISTERED]
+    told = found(bench, entries, manifest=newer)
+    assert (told.manifests, [one.manifest for one in told.actions]) == ((), [newer])
+    with pytest.raises(Refused, match="no manifest in the ledger"):
+        found(bench, entries, model=NEWER.model_name)
+
+
 async def test_an_entry_from_before_fields_were_told_is_not_told_as_measured() -> None:
     bench, (first, *_) = await story()
     entries: list[StoredEntry] = []

@@ -1,9 +1,9 @@
 """A Python that has read the product already, and forks a process from what it read whenever it is asked.
 
 Run by `tests/probes/warm_starts.py`, never by hand: `python -P tests/probes/warm_python.py DOOR LISTENER MODULE…`, two
-sockets and what to read besides the product. A forked process is one of its own in every way but that it did not read
-its modules from disk: its parent is who asked, its words, three streams, environment, directory, session and exit code
-are as if it had been started from nothing. One that itself starts programs of ours has a child that forks for it.
+sockets and what to read before the product, `MODULE:FUNCTION` to be called. A forked process is one of its own, but did
+not read its modules from disk: its parent is who asked, its words, three streams, environment, directory, session and
+exit code are as if it had been started from nothing. One that itself starts programs has a child that forks for it.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ STARTING = {"up", "run"}
 SENT_TO_GROUPS = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
 )  # fmt: skip
-BESIDE_THE_PRODUCT = (
-    "mcp.client.client",
-    "mcp.server.mcpserver",
-    "uvicorn.protocols.http.httptools_impl",
-    "uvloop",
-)
+BESIDE = "mcp.client.client mcp.server.mcpserver uvicorn.protocols.http.httptools_impl uvloop".split()
 
 
 def read_modules(more: Iterable[str]) -> None:
     """Everything that the product may import when it runs, and more. Nothing of it does anything at import time."""
+    sys.path.append(str(Path(__file__).parents[2] / "tools"))
+    for name in more:
+        found = pkgutil.resolve_name(name)
+        if ":" in name:
+            found()
     import answerable
 
     rooms = pkgutil.walk_packages(answerable.__path__, "answerable.")
     names = [one.name for one in rooms if ".testing" not in one.name and not one.name.endswith("__main__")]
-    for name in (*names, *BESIDE_THE_PRODUCT, *more):
+    for name in (*names, *BESIDE):
         importlib.import_module(name)
     # A fork has only the thread that forks: with others, a lock may be held for ever.
     assert len(os.listdir("/proc/self/task")) == 1, "a module started a thread when it was imported"

@@ -68,6 +68,13 @@ def ask(door: socket.socket) -> None:
     _start_by(Warm)
 
 
+def start_cold() -> None:
+    """In a forked process: what forks for its parent makes children of that."""
+    _door.clear()
+    _forking.clear()
+    _start_by(Cold)
+
+
 def _start_by(kind: type[subprocess.Popen[Any]]) -> None:
     """Have whoever starts a process in this one use this class."""
     vars(subprocess)["Popen"] = kind

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 import code_rooms
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.tidy.tree import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import PurePath
 
@@ -83,3 +84,17 @@ def test_a_world_of_one_test_is_found_and_one_of_two_is_none():
         "tests/program.py",
         "tests/world.py",
     ]
+
+
+@pytest.mark.requirement("FAST-11")
+def test_nobody_runs_the_demo_as_it_is_to_its_end_but_for_all() -> None:
+    texts = {module.path: module.text for module in modules("tests") if is_test(module.path)}
+    del texts["tests/tidy/test_helpers_of_tests.py"]
+    calls = [
+        (path, call)
+        for path, text in texts.items()
+        for call in re.findall(r"\brun_demo\((.*?)\)$", text, re.MULTILINE)
+    ]
+    whole = "tests/system/test_demo.py"
+    assert [one for one in calls if "examples=examples" not in one[1]] == [(whole, "folder")]
+    assert "letters.txt" in texts[whole].split("run_demo(folder)")[0][-300:]

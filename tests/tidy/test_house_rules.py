@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-
 import pytest
-from importlinter import cli as import_linter
 
 import doc_links
 from tests.tidy import faults, rules, timing
-from tests.tidy.tree import ROOT, modules, texts
+from tests.tidy.tree import modules, texts
 
 SOURCE = ("src",)
 OURS = ("src", "tools", "examples", "benchmarks")
@@ -19,25 +15,6 @@ EVERYTHING = (*OURS, "tests")
 
 def none(found: list[str]) -> None:
     assert not found, "\n".join(["", *found])
-
-
-@pytest.fixture
-def loggers() -> Iterator[None]:
-    """import-linter configures logging for the whole process, and with that turns off every logger that there was.
-
-    Tests that come later in this process would find nothing logged.
-    """
-    known = [one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger)]
-    disabled = [one.disabled for one in known]
-    yield
-    for one, before in zip(known, disabled, strict=True):
-        one.disabled = before
-
-
-@pytest.mark.usefixtures("loggers")
-def test_import_contracts_hold(capsys):
-    status = import_linter.lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
-    assert status == import_linter.EXIT_STATUS_SUCCESS, capsys.readouterr().out
 
 
 def test_names_say_something():

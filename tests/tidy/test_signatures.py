@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-SOURCES = Path(__file__).resolve().parents[2] / "src/answerable"
+from tests.tidy.tree import ROOT, FunctionNode, modules
+from tests.tidy.tree import functions as functions_of
+
+SOURCES = ROOT / "src/answerable"
 PARTS = {
     "flows/state/parts.py": ("Recorder", "AuthorityRegisters", "AskingState", "LiveAccess", "Counters"),
     "flows/state/worlds.py": ("Verification",),
@@ -24,18 +27,15 @@ STEPS = {
 }
 """Structs of what one step uses: at most four members each."""
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-
-def functions() -> Iterator[tuple[Path, Function]]:
+def functions() -> Iterator[tuple[Path, FunctionNode]]:
     """Every function with its module."""
-    for path in sorted(SOURCES.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, Function):
-                yield path.relative_to(SOURCES), node
+    for module in modules("src"):
+        for node in functions_of(module):
+            yield (ROOT / module.path).relative_to(SOURCES), node
 
 
-def given(function: Function) -> list[set[str]]:
+def given(function: FunctionNode) -> list[set[str]]:
     """The names in the annotation of each parameter."""
     arguments = function.args
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]

@@ -13,6 +13,8 @@ import node_packages
 import set_up
 import verifiers
 
+FILES_READ = ("environments/**/*",)
+
 
 @pytest.fixture
 def missing(monkeypatch, tmp_path):

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from answerable import __version__
 from tests.probes import warm_starts
+from tests.tidy.planting import planted, ran
 from tests.tidy.tree import ROOT
 
 PROBE = [sys.executable, str(ROOT / "tests/tidy/process_probe.py"), "7", "é", ""]
@@ -191,3 +193,29 @@ def test_what_is_started_in_a_special_way_is_started_from_nothing(monkeypatch: p
     for line in ([sys.executable, "-c", "0"], [sys.executable, "-I", *PROBE[1:]], ["true"]):
         told(warm_starts.Warm, line)
     assert asked == []
+
+
+@pytest.mark.requirement("FAST-14")
+def test_many_test_files_are_run_by_processes_that_read_nothing_themselves() -> None:
+    ends = "import os\n\ndef test_bad(): os._exit(7)\n"
+    reading = """
+import os, subprocess, sys
+from tests.probes import warm_starts
+
+warm_starts.install()
+
+def test_forked():
+    assert "answerable.main" in sys.modules
+    forking = warm_starts._forking
+    line = [sys.executable, "-m", "answerable.main", "--version"]
+    assert subprocess.run(line, capture_output=True, text=True, check=True).stdout == "0.1.0\\n"
+    assert warm_starts._forking is forking and len(forking) == 1, "what was forked off this process forks"
+    open("PLACE/begun", "a").write(f"{os.getpid()} {forking[0]} ")
+""".replace("0.1.0", __version__)
+    with planted() as place:
+        reading = reading.replace("PLACE", str(place))
+        status, told = ran(place, ends=ends, **{f"t{number:02}": reading for number in range(20)})
+        processes = {int(one) for one in (place / "begun").read_text().split()}
+    assert (status, "1 failed, 20 passed" in told) == (1, True), told
+    assert "ended with 7" in told
+    assert not [one for one in processes if Path(f"/proc/{one}").exists()]

@@ -9,6 +9,7 @@ import pytest
 
 from wire_words import STORED, _members, wire_words
 
+FILES_READ = ("src/answerable/**/*", "tests/vectors/answerable/wire_words.json")
 pytestmark = pytest.mark.requirement("HOUSE-04")
 
 

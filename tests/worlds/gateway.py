@@ -71,8 +71,12 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parents[1]
 EXAMPLES = HERE.parent / "examples" / "servers"
-HOSTILE = HERE / "system" / "hostile_upstream.py"
-NOTICING = HERE / "system" / "noticing_upstream.py"
+HOSTILE, NOTICING = (HERE / "system" / f"{kind}_upstream.py" for kind in ("hostile", "noticing"))
+FILES_READ = (
+    "examples/servers/*.py",
+    "tests/system/hostile_upstream.py",
+    "tests/system/noticing_upstream.py",
+)
 AGENTS = ("scout", "rover")
 
 PERMIT = '@id("on-task") @reason("for the task at hand") permit(principal, action, resource);\n'

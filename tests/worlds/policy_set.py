@@ -13,6 +13,7 @@ from answerable.core.canonical import JSONValue
 from answerable.errors import Malformed
 from answerable.wiring.policy_directory import CheckedSet, check_set, schema_for
 
+FILES_READ = ("tests/policy_sets/**/*",)
 CORPUS = Path(__file__).parents[1] / "policy_sets"
 REGISTRY = CORPUS / "registry"
 SOUND = sorted(path for path in (CORPUS / "sound").iterdir() if path.is_dir())

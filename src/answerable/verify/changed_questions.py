@@ -166,7 +166,7 @@ def _of_fact(
         yield _with_member(path[-1], now, literal), f"{_OTHER} {literal}"
 
 
-_RANKS: Final = {"arguments": 2, "destination": 3, "now": 4, "windows": 4, "budget": 5, "task": 5}
+_RANKS: Final = {"arguments": 2, "destination": 3, "now": 4, "budget": 5, "task": 5}
 _SAID: Final = {
     "arguments": "with argument {name} at {value}",
     "agent": "by an agent whose {name} is {value}",

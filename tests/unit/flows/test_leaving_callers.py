@@ -19,10 +19,12 @@ from answerable.flows.policy.publish_policy import waiting_proposals
 from answerable.flows.recording.record_entry import record_entry
 from answerable.flows.recovery.settle_open_intents import record_counted_refusals, settle_open_intents
 from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.walk.hide_tokens import INLINE_BYTES_MAX
 from answerable.testing.builders import POLICIES, Bench, bench_documents, ledger_key
 from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.testing.invariants import Promises, broken_laws
 from answerable.testing.samples import signing_key
+from tests.worlds.obligation import SECRET, answers, bench_with, everything, obliging
 from tests.worlds.parts import to_settle
 from tests.worlds.publication import propose
 from tests.worlds.walk import cited
@@ -276,3 +278,19 @@ async def test_a_record_that_is_refused_for_good_is_not_waited_for():
     bench = await slow_bench(lambda method: "full" if method == "ledger.submit" else None)
     with pytest.raises(Unavailable):
         await record_entry(bench.recorder, None)
+
+
+@pytest.mark.requirement("WALK-07", "OBL-06")
+async def test_a_long_answer_is_recorded_as_obliged_though_its_caller_leaves_while_it_comes():
+    bench = await bench_with(obliging("redact:/email"))
+    answers(bench, {"structuredContent": {"email": SECRET, "text": "x" * INLINE_BYTES_MAX}})
+    scope = CancelScope()
+
+    async def leaves(_: Effect) -> None:
+        scope.cancel()
+
+    bench.upstream.after = leaves
+    with scope:
+        await bench.act()
+    assert [one["status"] for one in bench.entries(Tag.OUTCOME, Tag.INDETERMINATE)] == ["succeeded"]
+    assert SECRET not in everything(bench)

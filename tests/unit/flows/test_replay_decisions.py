@@ -107,6 +107,8 @@ async def test_a_stretch_in_the_middle_is_asked_of_what_stands_before_it():
     assert (found.start, found.end) == (middle, bench.recorder.ledger.size)
     bounded = await replay_decisions(bench.recorder, AskedAgain(), start=middle, stop=middle + 4)
     assert (bounded.end, sum(bounded.counts.values()) <= 4) == (middle + 4, True)
+    nothing = await replay_decisions(bench.recorder, AskedAgain(), start=middle, stop=middle)
+    assert (nothing.end, nothing.counts) == (middle, {})
     beyond = await replay_decisions(bench.recorder, AskedAgain(), start=bench.recorder.ledger.size + 5)
     assert not beyond.counts
 

@@ -30,7 +30,7 @@ def show_actions(terminal: Terminal, found: list[ActionUnder]) -> int | None:
         terminal.json(found)
         return None
     for one in found:
-        terminal.line(f"{one.at}  #{one.index}  {one.text}", "bold")
+        terminal.heading(f"{one.at}  #{one.index}  {one.text}")
         ended = one.outcome.replace("_", " ") or "no recorded end"
         drifted = "; the agent differed from its manifest" if one.drifted else ""
         terminal.line(f"    {ended}; manifest {one.manifest}{drifted}")

@@ -163,20 +163,19 @@ def _check_alike(approvals: list[Approval]) -> None:
 def _show(shell: Shell, group: ApprovalGroupShown, alike: list[Approval]) -> None:
     terminal = shell.terminal
     if group.odd:
-        terminal.line(
-            f"{group.odd_count} of {group.odd_count + group.alike_count} differ from the others:",
-            "bold",
+        terminal.heading(
+            f"{group.odd_count} of {group.odd_count + group.alike_count} differ from the others:"
         )
         for one in group.odd:
             card = json.loads(one.approval.card)
-            terminal.line(f"  {one.approval.id}  {card.get('sentence', '')}", "bold")
+            terminal.heading(f"  {one.approval.id}  {card.get('sentence', '')}")
             for why in one.because:
                 terminal.line(f"    {why}")
         terminal.line("  answer each by itself: answerable approval show ID")
         terminal.line("")
     if alike:
         card = json.loads(alike[0].card.bytes)
-        terminal.line(f"one of the {group.alike_count} others:", "bold")
+        terminal.heading(f"one of the {group.alike_count} others:")
         terminal.line(f"  {card['sentence']}")
         terminal.record([(f"  {label}", text) for label, text in (*card["lines"], *card["arguments"])])
         terminal.line("")

@@ -334,8 +334,8 @@ def _card(answer: ApprovalShown) -> dict[str, Any]:
 
 def _show(shell: Shell, approval: ApprovalShown, card: dict[str, Any], *, whole: bool) -> None:
     terminal = shell.terminal
-    terminal.line("exactly this will run:", "bold")
-    terminal.line(f"  {card['sentence']}", "bold")
+    terminal.heading("exactly this will run:")
+    terminal.heading(f"  {card['sentence']}")
     terminal.line(f"  {' · '.join(card['badges'])}")
     prepared = card.get("prepared", [])
     for title, pairs in (

@@ -152,7 +152,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
         return None
     said = {"deny": "denied", "defer": "deferred", "allow": "allowed"}
     for one in found:
-        shell.terminal.line(f"entry {one.index}: {said.get(one.effect, one.effect)}", "bold")
+        shell.terminal.heading(f"entry {one.index}: {said.get(one.effect, one.effect)}")
         for reason in one.reasons:
             shell.terminal.line(f"  because of {reason}")
         for number, change in enumerate(one.changes):
@@ -199,7 +199,7 @@ def _possible(shell: Shell, *, action: str, resource: str, agent: str = "", at: 
     for one in found.agents:
         if one.effect == "deny" and not agent:
             continue
-        shell.terminal.line(f"{one.agent}: {one.effect}, by {', '.join(one.by)}", "bold")
+        shell.terminal.heading(f"{one.agent}: {one.effect}, by {', '.join(one.by)}")
         for way in (one, *(one.also or ())):
             if way is not one:
                 shell.terminal.line(f"or: {way.effect}, by {', '.join(way.by)}")

@@ -125,8 +125,8 @@ def _show(shell: Shell, approval: Approval, broken: AnswerGiven) -> None:
     import json
 
     card = json.loads(approval.card)
-    shell.terminal.line("this was let run without its approval:", "bold")
-    shell.terminal.line(f"  {card['sentence']}", "bold")
+    shell.terminal.heading("this was let run without its approval:")
+    shell.terminal.heading(f"  {card['sentence']}")
     shell.terminal.record(
         [
             ("approval", approval.id),

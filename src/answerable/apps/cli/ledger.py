@@ -171,7 +171,7 @@ def show(shell: Shell, index: Index, reveal: Reveal = False) -> int | None:
         ]
     )
     for name, value in (("leaf", entry.leaf), ("payload", entry.payload)):
-        shell.terminal.line(name, "bold")
+        shell.terminal.heading(name)
         for line in json.dumps(value, indent=2, ensure_ascii=False).splitlines():
             shell.terminal.line(f"  {line}")
     return None

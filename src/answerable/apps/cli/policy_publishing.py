@@ -354,7 +354,7 @@ def _show(shell: Shell, found: ShownProposal) -> None:
         {key: encode(one) for key, one in documents.items()} for documents in (found.present, found.documents)
     )
     for change in changes(old, new):
-        shell.terminal.line(f"{change.kind} {change.key}", "bold")
+        shell.terminal.heading(f"{change.kind} {change.key}")
         for line in change.lines:
             shell.terminal.line(f"    {line}")
 

@@ -94,7 +94,7 @@ def _saved(rules: list[dict[str, Any]], directory: Path) -> list[str]:
 
 def _show(shell: Shell, one: dict[str, Any]) -> None:
     terminal = shell.terminal
-    terminal.line(f"{one['rule']}: {one['agent']} and {one['capability']}", "bold")
+    terminal.heading(f"{one['rule']}: {one['agent']} and {one['capability']}")
     if one["document"] is None:
         terminal.line(f"  not suggested: {one['why_not']}")
         return

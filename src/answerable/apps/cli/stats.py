@@ -173,7 +173,7 @@ def _warnings(now: Stats) -> Iterable[str]:
 
 
 def _show_against(shell: Shell, before: Stats, now: Stats, rows: list[dict[str, Any]]) -> None:
-    shell.terminal.line(f"against {before.at}, since {before.since or 'the first entry'}", "bold")
+    shell.terminal.heading(f"against {before.at}, since {before.since or 'the first entry'}")
     if before.policy_set == now.policy_set:
         shell.terminal.say("both have the same policy set")
     else:

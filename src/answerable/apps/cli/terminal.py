@@ -136,6 +136,10 @@ class Terminal:
         """Print one result line. Non-printable characters, line breaks included, are escaped."""
         self._print(safe(text), style)
 
+    def heading(self, text: str) -> None:
+        """Print a result line that further lines belong to; bold on a terminal."""
+        self.line(text, "bold")
+
     def text(self, text: str) -> None:
         """Print a result of many lines; non-printable characters within a line are written as their code."""
         with printing():

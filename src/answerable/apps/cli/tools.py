@@ -194,7 +194,7 @@ def _show(shell: Shell, found: ToolShown) -> None:
     from answerable.core.registry.tools.tool_change import tool_changes, tool_lines
 
     terminal, told = shell.terminal, found.tool
-    terminal.line(f"tool {told.name} of server {told.server}", "bold")
+    terminal.heading(f"tool {told.name} of server {told.server}")
     if found.text is None:
         terminal.warn("the server does not offer it now")
         return

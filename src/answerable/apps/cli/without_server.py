@@ -126,7 +126,7 @@ def show_story(terminal: Terminal, name: str, lines: Sequence[TimelineLine]) -> 
     if not lines:
         raise TIMELINE_UNKNOWN(f"the ledger has no entry about {shown(name)}")
     for line in lines:
-        terminal.line(f"{line.at}  #{line.index}  {line.text}", "bold")
+        terminal.heading(f"{line.at}  #{line.index}  {line.text}")
         for detail in line.details:
             terminal.line(f"    {detail}")
     return None
@@ -170,7 +170,7 @@ def show_replayed(terminal: Terminal, evidence: bytes, erased: frozenset[int] = 
         terminal.json({"decisions": [one.as_value() for one in found], "grade": grade(report)})
     else:
         for one in found:
-            terminal.line(f"entry {one.index}: {one.verdict}", "bold")
+            terminal.heading(f"entry {one.index}: {one.verdict}")
             terminal.line(f"  {one.text}")
             if one.unchecked:
                 terminal.line(f"  not replayed, because it is not revealed: {', '.join(one.unchecked)}")

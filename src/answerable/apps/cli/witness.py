@@ -47,7 +47,7 @@ def show(shell: Shell) -> int | None:
     else:
         shell.terminal.record([("key", list(keys) or ["none yet"])])
         for one in logs:
-            shell.terminal.line(one.origin, "bold")
+            shell.terminal.heading(one.origin)
             shell.terminal.record(_as_pairs(one))
         if not logs:
             shell.terminal.say("it cosigns no log yet")

@@ -64,11 +64,12 @@ class Gate:
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Run as the SDK's middleware. Raises MCPError and nothing else but cancellation."""
-        arrival = None if ctx.request is None else ctx.request.scope.get(SCOPE_KEY)
-        if not isinstance(arrival, Arrival):
-            return await _translated(self._answered(ctx, call_next), ctx.method, ctx.protocol_version, None)
-        arrival.reached.append(ctx.method)
-        answering = self._noting(self._answered(ctx, call_next), arrival)
+        found = None if ctx.request is None else ctx.request.scope.get(SCOPE_KEY)
+        arrival = found if isinstance(found, Arrival) else None
+        answering = self._answered(ctx, call_next)
+        if arrival is not None:
+            arrival.reached.append(ctx.method)
+            answering = self._noting(answering, arrival)
         return await _translated(answering, ctx.method, ctx.protocol_version, arrival)
 
     async def answer(self, arrival: Arrival, method: str, version: str) -> HandlerResult:

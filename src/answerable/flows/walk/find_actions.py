@@ -89,15 +89,16 @@ def find_actions(
             case Tag.OUTCOME | Tag.INDETERMINATE:
                 leaf = leaf_of(stored)
                 ended[str(leaf.get("action"))] = str(leaf.get("status"))
-    fitting = {digest for digest, made in manifests.items() if wanted.fits(digest, made)}
+    # An intent may name a manifest that another log has registered.
+    named = {*manifests, *(str(leaf["manifest"]) for _, leaf, _ in intents)}
+    fitting = {digest for digest in named if wanted.fits(digest, manifests.get(digest))}
     actions = tuple(
         _action(stored, leaf, known, manifests.get(str(leaf["manifest"])), ended, find_key)
         for stored, leaf, known in intents
         if str(leaf["manifest"]) in fitting
-        or wanted.fits(str(leaf["manifest"]), manifests.get(str(leaf["manifest"])))
     )
     unread = sum(1 for digest, made in manifests.items() if made is None and digest not in fitting)
-    if not fitting and not actions:
+    if not fitting:
         more = f"; {unread} other manifests cannot be read here" if unread else ""
         raise TIMELINE_MANIFEST_UNKNOWN(f"no manifest in the ledger has {wanted.told()}{more}")
     return FoundActions(

@@ -112,6 +112,14 @@ def test_colour_on_a_terminal_only_and_never_with_no_color(on_a_terminal) -> Non
     assert "\x1b[3" not in on_a_terminal(TABLE.format(""), NO_COLOR="1")
 
 
+def test_a_heading_stands_out_on_a_terminal_and_is_a_plain_line_elsewhere(
+    on_a_terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "\x1b[1mleaf\x1b[0m" in on_a_terminal("Terminal().heading('leaf')")
+    Terminal().heading("leaf")
+    assert capsys.readouterr().out == "leaf\n"
+
+
 @pytest.mark.parametrize(
     ("answer", "taken"), [(b"y\n", True), (b"Yes\n", True), (b"\n", False), (b"no\n", False)]
 )

@@ -152,9 +152,21 @@ def test_an_end_without_a_result_is_said_in_words(status, word):
     assert result["isError"] is True
     assert "why" in result["content"][0]["text"]
     assert word in result["content"][0]["text"]
-    assert result["structuredContent"]["state"] == status
-    with pytest.raises(MCPError, match="why"):
+    text = result["content"][0]["text"]
+    state = {
+        "state": status,
+        "detail": "why",
+        "actionId": "a",
+        "message": text,
+        "reasons": ["why"],
+        "retry": status == "not_started",
+        "approvalUrl": None,
+        "effect": "none" if status == "not_started" else "unknown",
+    }
+    assert result["structuredContent"] == state
+    with pytest.raises(MCPError, match="why") as error:
         answered(answer, method="resources/read", version=OLD)
+    assert error.value.data == {**state, "answerable/action": "a"}
 
 
 def test_nothing_that_passes_may_be_kept_for_others():

@@ -109,6 +109,13 @@ def test_what_there_is_no_room_for_is_counted():
     assert cut.endswith("… (700 more characters)")
 
 
+def test_labels_and_texts_together_fill_the_room_of_a_card_and_no_more():
+    line = ("says", "x" * 300)
+    *kept, left = bounded([line] * LINES_MAX)
+    assert kept == [line] * (SHOWN_CHARS_MAX // len("".join(line)))
+    assert left == ("left out", f"{LINES_MAX - len(kept)} more lines, for which there is no room")
+
+
 JSON: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),

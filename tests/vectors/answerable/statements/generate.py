@@ -19,6 +19,7 @@ from answerable.errors.codes.identity import STATEMENT_MALFORMED
 from answerable.testing.samples import signing_key
 from tests.vectors.answerable.statements.kinds import KINDS, Kind, header_of
 
+FILES_READ = ("tests/vectors/answerable/statements/statements.json",)
 FILE = Path(__file__).with_name("statements.json")
 
 OTHER_TYPES: tuple[Any, ...] = ("", "x", 7, -1, 5.0, True, None, [], ["x"], {})

@@ -1,0 +1,260 @@
+"""What `./dev check` leaves out: test files that passed, and can have no other result."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import pytest
+
+import imports
+import unchanged
+from tests.tidy.planting import ROOT
+from unchanged import Unchanged
+
+TOOLS = (
+    "batches imports in_turn memory_disk parts run_folder run_tests test_worker unchanged what_ran".split()
+)
+PROBES = "warm_children warm_python warm_starts".split()
+OPTIONS = ("-p", "no:cacheprovider", "-p", "answerable.early")
+"""The last is read before any test file is."""
+NOTES = hasattr(sys, "monitoring")
+"""Whether this Python can tell which functions ran."""
+PART = '''
+"""Words."""
+import functools
+from answerable import early
+
+VALUE = 1
+
+def ran(given=1):  # a remark
+    def inside(): return VALUE + given
+    return [inside() for _ in range(2)]
+
+def idle(given=1): return given
+
+def at_reading(): return 2
+
+READ = at_reading()
+KEPT = early.KEPT
+LAST = (lambda: 3)()
+
+class Thing:
+    size = 1
+    def __init__(self): self.kept = self.made()
+    def made(self): return 1
+    @property
+    def unused(self): return 1
+    async def slow(self): return 1
+    def many(self): yield 1
+
+@functools.cache
+def once(): return behind()
+
+def behind(): return 4
+
+def where(): return VALUE.tb_lineno if VALUE > 1 else None
+'''
+EARLY = "def note(): return 1\n\ndef other(): return 1\n\nKEPT = note()\n"
+TESTS = {
+    "imports": "from answerable import part\n\ndef test_it(): assert part.READ == 2\n",
+    "calls": "from answerable.part import ran\n\ndef test_it(): assert ran() == [2, 2]\n",
+    "makes": """
+from answerable import part
+
+def test_it():
+    assert part.Thing().kept and next(part.Thing().many())
+    part.Thing().slow().close()
+""",
+    "thread": """
+import threading
+from answerable.part import ran
+
+def test_it():
+    (thread := threading.Thread(target=ran)).start()
+    thread.join()
+""",
+    "once": "from answerable.part import once\n\ndef test_it(): assert once() == 4\n",
+    "once_and_again": "from answerable.part import once\n\ndef test_it(): assert once() == 4\n",
+    "programs": """
+import subprocess
+import answerable.part
+
+def test_it(): subprocess.run(["true"], check=True)
+""",
+    "forks": """
+import os
+from answerable import part
+
+def test_it():
+    if not (child := os.fork()):
+        os._exit(part.idle(0))
+    assert os.waitpid(child, 0)[1] == 0
+""",
+    "lines": "from answerable import part\n\ndef test_it(): assert part.where() is None\n",
+    "source": """
+import inspect
+from answerable import part
+
+def test_it(): assert inspect.getsource(part.ran)
+""",
+    "draws": "import hypothesis\nimport answerable.part\n\ndef test_it(): pass\n",
+    "file": "from answerable import part\n\ndef test_it(): assert open(__file__)\n",
+    "reads": """
+from pathlib import Path
+FILES_READ = ("words/*.txt",)
+
+def test_it(): assert (Path(__file__).parents[2] / "words/a.txt").read_text()
+""",
+    "reads_more": """
+import os
+from pathlib import Path
+FILES_READ = ("words/*.txt",)
+
+def test_it(): assert (Path(__file__).parents[2] / "more.txt").read_text() and os.listdir("tests")
+""",
+    "nothing": "def test_it(): pass\n",
+    "ends": "import os\n\ndef test_it(): os._exit(0)\n",
+}
+ALWAYS = {"file", "reads_more", "ends"}
+"""One that says nothing of what it reads, and those that fail."""
+EVERY_BYTE = {"programs", "forks", "lines", "source", "draws"}
+Left = Callable[..., set[str]]
+PLACES = {"answerable": "src", "tests": ".", "tools": "."}
+IMPORT = TESTS.keys() - {"reads", "reads_more", "nothing", "ends", "file"}
+
+
+def path_of(name: str) -> str:
+    """Each in a folder of its own, and so in a process of its own, but for those that share one."""
+    return f"tests/{name.partition('_and_')[0]}/test_{name}.py"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A checkout in small, whose tests have run, and what was told."""
+    place = tmp_path_factory.mktemp("checkout")
+    copied = [*(f"tools/{one}.py" for one in TOOLS), *(f"tests/probes/{one}.py" for one in PROBES)]
+    for name in copied:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, place / name)
+    written = {
+        "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["src", "tools", "."]\n'
+        'addopts = ["--import-mode=importlib"]\n',
+        "requirements.lock": "",
+        "tests/conftest.py": "",
+        "src/answerable/__init__.py": "",
+        "src/answerable/early.py": EARLY,
+        "src/answerable/part.py": PART,
+        "src/answerable/other.py": "",
+        "src/answerable/words.txt": "a",
+        "words/a.txt": "a",
+        "more.txt": "a",
+        **{path_of(name): text for name, text in TESTS.items()},
+    }
+    for name, text in written.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text)
+    command = [sys.executable, "tools/run_tests.py", "--changed", "--workers", "1", "tests", "--", *OPTIONS]
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(place / "src")}
+    done = subprocess.run(command, cwd=place, env=alone, capture_output=True, text=True, check=False)
+    return place, done.stdout + done.stderr
+
+
+@pytest.fixture
+def left(checkout: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Left:
+    """What has to run again when this text is in a file in place of that."""
+    place, _ = checkout
+    monkeypatch.setattr(unchanged, "ROOT", place)
+    for name in ("STATE", "PARTS"):
+        monkeypatch.setattr(unchanged, name, place / getattr(unchanged, name).relative_to(ROOT))
+    monkeypatch.setattr(imports, "ROOTS", {name: place / root for name, root in PLACES.items()})
+
+    def changed(file: str, old: str, new: str, *options: str) -> set[str]:
+        before = (place / file).read_text()
+        assert old in before
+        (place / file).write_text(before.replace(old, new, 1))
+        try:
+            found = Unchanged(options or OPTIONS).left([path_of(name) for name in TESTS])
+        finally:
+            (place / file).write_text(before)
+        return {name for name in TESTS if path_of(name) in found} - ALWAYS
+
+    return changed
+
+
+pytestmark = pytest.mark.requirement("FAST-15")
+PART_FILE = "src/answerable/part.py"
+
+
+def expected(names: Collection[str]) -> set[str]:
+    return {*names, *EVERY_BYTE} if NOTES else {*IMPORT}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "names"),
+    [
+        ("def idle(given=1): return given", "def idle(given=1): return 2", []),
+        ("# a remark", "# another", []),
+        ("VALUE + given", "given + VALUE", ["calls", "thread"]),
+        ("self.made()", "self.made() or 0", ["makes"]),
+        ("def made(self): return 1", "def made(self): return 2", ["makes"]),
+        ("def unused(self): return 1", "def unused(self): return 2", []),
+        ("def slow(self): return 1", "def slow(self): return 2", []),
+        ("def many(self): yield 1", "def many(self): yield 2", ["makes"]),
+        ("return 4", "return 5", ["once", "once_and_again"]),
+    ],
+)
+def test_a_changed_body_is_for_those_that_ran_it(left: Left, old: str, new: str, names: list[str]) -> None:
+    assert left(PART_FILE, old, new) == expected(names)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("idle(given=1)", "idle(given=2)"),
+        ("async def slow(self): return 1", "def slow(self): return 1"),
+        ("def many(self): yield 1", "def many(self): return 1"),
+        ("size = 1", "size = 2"),
+        ("VALUE = 1", "VALUE = 2"),
+        ("    @property\n", ""),
+        ("lambda: 3", "lambda: 4"),
+        ('"""Words."""', '"""Other words."""'),
+        ("def at_reading(): return 2", "def at_reading(): return 3"),
+        ("def idle", "def added(): return 1\n\ndef idle"),
+    ],
+)
+def test_what_is_read_with_a_module_is_for_all_that_import_it(left: Left, old: str, new: str) -> None:
+    assert left(PART_FILE, old, new) == IMPORT
+
+
+def test_what_ran_when_a_module_was_read_is_for_all_that_import_it(left: Left) -> None:
+    assert left("src/answerable/early.py", "note(): return 1", "note(): return 2") == IMPORT
+    assert left("src/answerable/early.py", "other(): return 1", "other(): return 2") == expected([])
+
+
+def test_other_things_that_a_test_depends_on(left: Left) -> None:
+    assert left(PART_FILE, "", "") == set()
+    assert left(PART_FILE, "", "", "--other") == TESTS.keys() - ALWAYS
+    for file in ("src/answerable/words.txt", "requirements.lock", "tests/conftest.py", "tools/unchanged.py"):
+        assert left(file, "", "\n") == TESTS.keys() - ALWAYS, file
+    assert left("src/answerable/other.py", "", "VALUE = 2\n") == set()
+    assert left("tests/calls/test_calls.py", "[2, 2]", "[2, 3]") == {"calls"}
+    assert left("words/a.txt", "a", "b") == {"reads"}
+
+
+def test_who_opens_more_than_it_says_fails(checkout: tuple[Path, str]) -> None:
+    place, told = checkout
+    assert "FAILED tests/reads_more/test_reads_more.py\nopens more.txt, tests/: say so in FILES_READ" in told
+    assert told.count("say so in FILES_READ") == 1
+    assert path_of("reads_more") not in json.loads((place / ".dev/cache/unchanged.json").read_text())
+
+
+def test_who_ends_its_process_fails_and_the_others_run(checkout: tuple[Path, str]) -> None:
+    _, told = checkout
+    assert "its process ended with 3 here" in told
+    assert f"2 failed, {len(TESTS) - 1} passed" in told
