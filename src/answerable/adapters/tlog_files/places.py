@@ -60,8 +60,8 @@ def segment_of(places: Sequence[Place], index: int) -> int:
 
 
 def require_named(place: Place) -> None:
-    """Check that the segment is the one that its file is named after. Opening reads no sealed segments, so whoever reads
-    one asks. Raises Broken (`ledger.corrupt`); OSError passes through."""
+    """Check that the segment is the one that its file is named after. Opening reads no sealed segments, so whoever
+    reads one asks. Raises Broken (`ledger.corrupt`); OSError passes through."""
     try:
         header = SegmentHeader.parse(read_plain(place.path, SEGMENT_HEADER_BYTES))
     except (Malformed, Unverified) as error:
