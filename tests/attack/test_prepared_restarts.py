@@ -110,8 +110,11 @@ class TroubledPrepared:
     def waiting(self, agent: AgentId, now: UnixMillis) -> int:
         return self.trouble.call("prepared.waiting", lambda: self.inner.waiting(agent, now))
 
-    def give_back(self, prepared: Prepared, *, by: str) -> None:
-        self.trouble.call("prepared.give_back", lambda: self.inner.give_back(prepared, by=by))
+    def give_back(self, identity: str, *, by: str) -> None:
+        self.trouble.call("prepared.give_back", lambda: self.inner.give_back(identity, by=by))
+
+    def keep_use(self, identity: str) -> None:
+        self.inner.keep_use(identity)
 
     def use(self, identity: str, *, by: str, now: UnixMillis) -> bool:
         return self.trouble.call("prepared.use", lambda: self.inner.use(identity, by=by, now=now))
@@ -160,7 +163,7 @@ async def test_when_it_cannot_be_kept_the_agent_is_told_so_and_nothing_waits():
     assert register.waiting(AgentId("scout"), bench.clock.now()) == 0
 
 
-async def test_without_room_in_the_ledger_nothing_runs_and_it_is_prepared_again():
+async def test_without_room_in_the_ledger_nothing_runs_and_what_was_prepared_still_waits():
     bench, upstream = await prepared_bench()
     await execute(bench, await prepared(bench))
     upstream.results = [structured({**BATCH, "batch_id": "PB-2"})]
@@ -173,8 +176,8 @@ async def test_without_room_in_the_ledger_nothing_runs_and_it_is_prepared_again(
     finally:
         bench.recorder.ledger = whole
     assert len(executed(upstream)) == 1
+    assert (await execute(bench, named)).outcome.status == "succeeded"
     await refused(bench, named, "prepared.used")
-    assert (await execute(bench, await prepared(bench))).outcome.status == "succeeded"
 
 
 async def test_held_between_preparing_and_executing_it_does_not_run():

@@ -8,15 +8,20 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from answerable.adapters.sqlite import SqliteProjections, SqliteStore
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.ledger.commit import Committed, Conflict
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
+from answerable.flows.recovery.project_ledger import Log, catch_up
+from answerable.flows.recovery.recall_prepared import RecalledPrepared
+from answerable.testing.clock import START, ManualClock
 from answerable.testing.contracts.approval_register import LATER
 from answerable.testing.contracts.intent_log import (
     A1,
@@ -93,9 +98,10 @@ class Crowded(TroubledLedger):
         self._meanwhile = meanwhile
         self._has_room = False
 
-    def require_room(self, entry):
+    def submit(self, entry):
         if not self._has_room:
             raise Unavailable("no room", code="ledger.busy", port="ledger")
+        return super().submit(entry)
 
     async def room(self, entry):
         await asyncio.sleep(0)
@@ -172,37 +178,76 @@ KILLED = """
 import asyncio, os, sys
 from dataclasses import replace
 from pathlib import Path
+from msgspec import structs
+from answerable.adapters.sqlite.uses_behind import UsesBehind
+from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.tags import Tag
+from answerable.testing.clock import START
 from answerable.testing.contracts.approval_register import approved
 from answerable.testing.contracts.intent_log import commit_request, ready
 from answerable.testing.contracts.prepared_register import sample_prepared
 from answerable.testing.samples import approval
 from tests.worlds.intent_log import opened_in
 
+carrying = UsesBehind.write
+if sys.argv[2] == "never":
+    UsesBehind.follow = lambda self: None
+    UsesBehind.write = lambda self: self._transaction()
+
 async def main():
     under, parts = opened_in(Path(sys.argv[1]))
     ready(under)
     yes = approved(approval())
     for number in range(10_000):
-        name = f"b-{number}"
+        name, prepared = f"b-{number}", sample_prepared(number + 1)
         waiting = approval(name, amount=number)
         under.approvals.add(replace(waiting, state="approved", answers=yes.answers))
-        under.prepared.add(sample_prepared(number + 1), waiting_max=99_999)
-        request = commit_request(number, calls=10_000, approval=name, prepared=sample_prepared(number + 1).id)
-        found = await under.intents.commit(request)
+        under.prepared.add(prepared, waiting_max=99_999)
+        made = await under.ledger.append(sealed_entry(Tag.REFUSAL, at=START, members={"action": prepared.id}))
+        request = commit_request(number, calls=10_000, approval=name, prepared=prepared.id)
+
+        def intent(run, call, request=request, made=made):
+            about = {"entry": made.index, "leaf": made.leaf_hash.hex()}
+            members = {"action": request.action, "approval": request.approval, "call": call,
+                       "mandate": request.mandate, "prepared": request.prepared, "prepared_ref": about,
+                       "reserved": {**request.reserved.amounts}}
+            return sealed_entry(Tag.INTENT, at=START, members=members, run=run)
+
+        found = await under.intents.commit(structs.replace(request, make=intent))
+        if number % 5 == 4:
+            others, UsesBehind.write = UsesBehind.write, carrying
+            under.intents.keep_budgets()
+            UsesBehind.write = others
         os.write(1, f"{number} {found.receipt.index}\\n".encode())
 
 asyncio.run(main())
 """
 
 
+async def caught_up(folder: Path) -> None:
+    """What a start does to the registers in this folder before they are read, and right after."""
+    under, parts = opened_in(folder, seed="starts")
+    log = Log(under.ledger.origin, under.ledger.replay)
+    with closing(SqliteStore.open(folder / "registers.db")) as store:
+        catch_up(SqliteProjections(store, folder / "registers.db"), [log], lambda _: None)
+    recalled = RecalledPrepared(ledger=under.ledger, prepared=under.prepared, clock=ManualClock(START))
+    for stored in under.ledger.replay(under.mandates.used_up_to(under.ledger.origin)):
+        if stored.tag == Tag.INTENT:
+            recalled.note(stored)
+    await recalled.restored()
+    await under.close()
+    assert parts.prepared is not None
+
+
 @pytest.mark.requirement("HOUSE-71")
+@pytest.mark.parametrize("rows", ["follow", "never"])
 @pytest.mark.parametrize("acknowledged", [1, 7, 23])
 def test_killed_in_the_middle_every_intent_has_what_it_states_and_at_most_one_use_has_no_intent(
-    tmp_path, acknowledged: int
+    tmp_path, acknowledged: int, rows: str
 ):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), *sys.path))}
     child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, env=environment
+        [sys.executable, "-c", KILLED, str(tmp_path), rows], stdout=subprocess.PIPE, env=environment
     )
     assert child.stdout is not None
     lines = [child.stdout.readline() for _ in range(acknowledged)]
@@ -213,6 +258,7 @@ def test_killed_in_the_middle_every_intent_has_what_it_states_and_at_most_one_us
     assert len(told) >= acknowledged
 
     async def case() -> None:
+        await caught_up(tmp_path)
         under, parts = opened_in(tmp_path, seed="again")
         leaves = {one.index: leaf_of(one) for one in under.ledger.replay() if one.tag == Tag.INTENT}
         for number, index in told.items():

@@ -24,6 +24,7 @@ from answerable.core.mandate.mandate import MandateId, account_of
 from answerable.core.registry.parsing.active import stored_form
 from answerable.core.registry.parsing.in_force import in_force
 from answerable.errors import Malformed, Unavailable
+from answerable.ports.approval_register import ApprovalRegister
 from answerable.testing.contracts.approval_register import (
     LATER,
     DurableApprovalRegisterContract,
@@ -48,6 +49,11 @@ class TestSqliteMandateRegister(DurableMandateRegisterContract):
 class TestSqliteApprovalRegister(DurableApprovalRegisterContract):
     def opened(self, tmp_path: Path) -> SqliteApprovalRegister:
         return SqliteApprovalRegister(store_in(tmp_path))
+
+    def stored(self, register: ApprovalRegister) -> None:
+        assert isinstance(register, SqliteApprovalRegister)
+        with register._store.uses.write():
+            pass
 
 
 @pytest.mark.requirement("STORE-01")
@@ -236,12 +242,17 @@ def test_a_mandate_that_could_not_be_read_back_is_not_stored(tmp_path):
 
 
 @pytest.mark.requirement("STORE-03")
-def test_two_processes_use_one_approval_once(tmp_path):
-    first, second = (SqliteApprovalRegister(store_in(tmp_path)) for _ in range(2))
+def test_what_another_process_used_and_stored_is_not_used_again(tmp_path):
+    here, there = store_in(tmp_path), store_in(tmp_path)
+    first, second = SqliteApprovalRegister(here), SqliteApprovalRegister(there)
     waiting = approval()
     first.add(waiting)
     first.replace(approved(waiting), was=waiting)
+    assert there.refresh()
     assert second.use(waiting.id, LATER)
+    with there.uses.write():
+        pass
+    assert here.refresh()
     assert not first.use(waiting.id, LATER)
 
 

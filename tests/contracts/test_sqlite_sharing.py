@@ -62,6 +62,8 @@ def test_approvals_of_both_processes_stand_in_order_and_change_in_both(tmp_path:
         assert [one.id for one in everything] == [f"a-{number}" for number in reversed(range(6))]
         assert everything == list(theirs.all(pending_only=False, now=NOW))
     assert theirs.use(first.id, NOW)
+    with there.uses.write():
+        pass
     found = ours.find(first.id)
     assert found is not None
     assert found.state == "approved"

@@ -97,6 +97,18 @@ def test_a_click_is_offered_only_where_one_answer_decides_what_may_be_in_a_chat(
         assert (settings[tier], looks[tier]) == (CHAT, 0)
 
 
+def test_a_low_tier_that_one_of_a_group_answers_takes_a_click_where_the_object_and_the_settings_say_so():
+    members: dict[str, JSONValue] = {
+        "by_click": True,
+        "effects": {"environment": "x", "kind": "pay", "sensitivity": "internal", "tier": 2},
+        "requirements": [["approvers", 1]],
+    }
+    one = shown_as(members, requirements=(Requirement(group="approvers", count=1),))
+    assert click_fault(WalkLimits(signatures=(CHAT,) * 4), one, tier=2) == ""
+    assert object_takes_clicks(members)
+    assert not object_takes_clicks({**members, "by_click": False})
+
+
 @given(
     value=st.fixed_dictionaries(
         {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 from collections.abc import AsyncIterator
@@ -98,6 +99,34 @@ async def test_an_approval_that_was_used_is_used_and_a_closed_mandate_closed_ove
     await home.stop(signal.SIGTERM)
     await home.start()
     assert BEHIND not in home.said, "it is known up to where the registers are true"
+
+
+LATE = """\
+from answerable.adapters.sqlite.uses_behind import UsesBehind
+UsesBehind.follow = lambda self: None
+UsesBehind.write = lambda self: self._transaction()
+"""
+
+
+@pytest.mark.requirement("HOUSE-71")
+async def test_killed_before_the_row_of_a_use_is_stored_it_is_used_from_the_start_on(
+    home: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "sitecustomize.py").write_text(LATE)
+    path = os.pathsep.join((str(tmp_path), home.environment["PYTHONPATH"]))
+    with monkeypatch.context() as patched:
+        patched.setattr(home, "more", {"PYTHONPATH": path})
+        await home.start()
+        await home.serving()
+        assert "note_id" in await noted(home, "once")
+        await home.stop(signal.SIGKILL)
+    states = [row for (table, _), row in rows(home).items() if table == "approvals"]
+    assert [row for row in states if "approved" in row], "the row is behind"
+    await home.start()
+    assert BEHIND in home.said
+    await home.serving()
+    assert "note_id" not in await noted(home, "once")
+    assert notes(home) == ["once"]
 
 
 @pytest.mark.requirement("PROJECT-03")

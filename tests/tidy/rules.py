@@ -101,6 +101,7 @@ ONLY_MAKERS = {
 # What only a commit may call, by port and method, and where that is.
 TAKES = frozenset(
     {
+        ("approvals", "give_back"),
         ("approvals", "use"),
         ("mandates", "give_back"),
         ("mandates", "reserve"),

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 class ApprovalRegister(Protocol):
-    """Promises: `add`, `replace`, `replace_many` and `use` are on stable storage when they return and survive a
-    restart; `use` succeeds at most once for an approval, also among racing callers; `matching` and `denied` are
-    synchronous and do no I/O; neither finds a canary, and `use` uses none.
+    """Promises: `add`, `replace` and `replace_many` are on stable storage when they return and survive a restart; `use`
+    succeeds at most once for an approval, also among racing callers of the one process that uses the approvals of a
+    mandate; `matching`, `denied` and `use` are synchronous and do no I/O; none finds a canary. A use is in the ledger,
+    as an intent: its row follows, and a restart makes it again from there.
 
     Raises only Unavailable (`register.*`) and, from `add`, Malformed (`approval.duplicate`).
     """
@@ -47,7 +48,18 @@ class ApprovalRegister(Protocol):
         ...
 
     def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
-        """Change the state from approved to used. False when the approval is not in state approved (any more)."""
+        """Change the state from approved to used. False when the approval is not in state approved (any more), or is
+        being replaced."""
+        ...
+
+    def give_back(self, approval: ApprovalId) -> None:
+        """Undo the use of an approval by an intent that gets no place, in the turn of the use. It stays used where its
+        row is stored already."""
+        ...
+
+    def keep_use(self, approval: ApprovalId) -> None:
+        """Store the row of a use whose intent has its place. Does not wait and never raises: what cannot be stored
+        now follows later."""
         ...
 
     def all(self, *, pending_only: bool, now: UnixMillis) -> Iterable[Approval]:

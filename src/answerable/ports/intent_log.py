@@ -19,8 +19,8 @@ class IntentLog(Protocol):
     stable storage. Between the last check and the place of the intent in the log no other task runs.
 
     A Conflict with a receipt is an intent that stands in the log: the caller ends it as `not_started`. Where the log
-    has failed since it gave an intent its place, or the process ended, an approval or a prepared object may stay used
-    by an action that never starts; nothing is used twice.
+    has failed since it gave an intent its place, an approval or a prepared object may stay used by an action that never
+    starts; nothing is used twice, in this process or the next one, which takes the uses from the log.
 
     Entries about one mandate are numbered and chained in a run, without a gap. Raises only Unavailable, and whatever
     `make` raises; never a cancellation, which is returned as `left` once the entry is durable.

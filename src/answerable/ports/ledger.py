@@ -67,10 +67,6 @@ class Ledger(Protocol):
         """Assign an index to `entry` at once. Raises Unavailable as `append` does, `ledger.busy` instead of waiting."""
         ...
 
-    def require_room(self, entry: Entry) -> None:
-        """Check that `submit` would accept `entry` now. Reserves nothing. Raises Unavailable as `submit` does."""
-        ...
-
     async def room(self, entry: Entry) -> None:
         """Wait, as `append` does, until `submit` may accept `entry`. Reserves nothing. Raises Unavailable."""
         ...

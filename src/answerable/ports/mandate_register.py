@@ -63,8 +63,9 @@ class MandateRegister(Protocol):
         ...
 
     def keep_used(self, origin: str, used: Mapping[str, Amounts], entries: int) -> None:
-        """Store durably the used amounts of these accounts, counted from the log `origin` below entry `entries`.
-        Accounts not named keep their counts."""
+        """Store durably the used amounts of these accounts, counted from the log `origin` below entry `entries`, and
+        with them the uses of approvals and prepared objects whose rows are behind. Accounts not named keep their
+        counts."""
         ...
 
     def kept_used(self, origin: str) -> Mapping[str, Amounts]:

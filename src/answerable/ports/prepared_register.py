@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 
 class PreparedRegister(Protocol):
-    """Promises: what `add`, `use` and `give_back` did is on stable storage when they return; an object is used at most
-    once, also among racing callers in any process; the content of a used object is deleted, and its use stays known
-    until KEPT_MS after it expired. All calls may read.
+    """Promises: what `add` did is on stable storage when it returns; an object is used at most once, also among racing
+    callers of the one process that uses what was prepared under a mandate; the content of a used object is deleted, and
+    its use stays known until KEPT_MS after it expired. All calls may read. A use is in the ledger, as an intent: its
+    row follows, and a restart makes it again from there.
 
     Raises only Unavailable (`register.*`) and, from `add`, Malformed (`prepared.duplicate`) for a stored id.
     """
@@ -37,9 +38,14 @@ class PreparedRegister(Protocol):
         """Return how many of this agent's objects can still be executed."""
         ...
 
-    def give_back(self, prepared: Prepared, *, by: str) -> None:
-        """Undo the use of this object, as it was before, by the action `by`, which does not start. Does nothing where
-        that action did not use it."""
+    def give_back(self, identity: str, *, by: str) -> None:
+        """Undo the use of an object by the action `by`, whose intent gets no place, in the turn of the use. Does
+        nothing where that action did not use it; it stays used where its row is stored already."""
+        ...
+
+    def keep_use(self, identity: str) -> None:
+        """Store the row of a use whose intent has its place. Does not wait and never raises: what cannot be stored
+        now follows later."""
         ...
 
     def use(self, identity: str, *, by: str, now: UnixMillis) -> bool:

@@ -157,13 +157,6 @@ class TroubledLedger:
         await asyncio.sleep(0)
         await self._ledger.room(entry)
 
-    def require_room(self, entry: Entry) -> None:
-        if self.trouble.dead:
-            raise Crash
-        if self.poisoned:
-            raise LEDGER_POISONED("the log is poisoned")
-        self._ledger.require_room(entry)
-
     def submit(self, entry: Entry) -> Submitted:
         fault = self.trouble.next("ledger.submit")
         if self.poisoned:
@@ -284,6 +277,12 @@ class TroubledApprovals:
 
     def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
         return self._trouble.call("approvals.use", lambda: self._register.use(approval, now))
+
+    def give_back(self, approval: ApprovalId) -> None:
+        self._register.give_back(approval)
+
+    def keep_use(self, approval: ApprovalId) -> None:
+        self._register.keep_use(approval)
 
     def all(self, *, pending_only: bool, now: UnixMillis) -> Iterable[Approval]:
         return self._register.all(pending_only=pending_only, now=now)

@@ -77,11 +77,6 @@ class FaultyLedger:
         submitted = self._ledger.submit(entry)
         return FaultySubmitted(submitted.receipt, submitted, fails=self._poisoned)
 
-    def require_room(self, entry: Entry) -> None:
-        if self._poisoned:
-            raise LEDGER_POISONED("the log was poisoned on purpose")
-        self._ledger.require_room(entry)
-
     async def room(self, entry: Entry) -> None:
         """Wait as the wrapped ledger does."""
         await self._ledger.room(entry)

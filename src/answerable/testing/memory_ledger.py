@@ -85,10 +85,10 @@ class MemoryLedger:
 
     def submit(self, entry: Entry) -> MemorySubmitted:
         """Store `entry`; the receipt comes after other tasks have run, as with a real log."""
-        self.require_room(entry)
+        self._require_room(entry)
         return MemorySubmitted(receipt=self._store(entry))
 
-    def require_room(self, entry: Entry) -> None:
+    def _require_room(self, entry: Entry) -> None:
         self._require_open()
         limit = self._entries_max if entry.tag in OWED else self._entries_max - self._reserve_entries
         if len(self._entries) >= limit:

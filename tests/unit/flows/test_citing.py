@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from msgspec import structs
 
 from answerable.core.canonical import parse
 from answerable.core.ledger.answer import Answer
@@ -16,12 +17,15 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
 from answerable.flows.entries import cite_statement
 from answerable.flows.registry.apply_registry import policy_text
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import POLICIES, Bench, bench_documents, memory_ledger
 from answerable.testing.clock import ManualClock
 from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.verify.citations import Citations
 from answerable.verify.leaf_rules import Fault as LeafFault
 from answerable.verify.leaf_rules import read_leaf
+from tests.unit.flows.test_known_lineages import HandedOn
+from tests.worlds.parts import to_govern
 from tests.worlds.walk import cited, stored_of, striking
 
 if TYPE_CHECKING:
@@ -111,6 +115,20 @@ async def test_each_statement_is_written_once_for_all_actions_and_again_after_re
     await again.act()
     assert kinds(again)[5:] == ["policy_set", "tool", "mandate"]
     assert not misreferred(again)
+
+
+async def test_an_action_that_was_handed_on_refers_to_the_entries_of_its_hops_which_are_written_once():
+    bench = await Bench().registered()
+    handed_on = HandedOn(bench)
+    for _ in range(2):
+        action, caller = bench.request("get_case", {"case": "4711"}, mandate="", agent="rover")
+        action = structs.replace(action, delegation=handed_on.chain)
+        caller = structs.replace(caller, proof="dpop", key=caller.binding, binding="")
+        await govern_action(*to_govern(bench.walk), action, caller)
+    cited = {one["hop"]: one["index"] for one in bench.entries(Tag.CITED) if one["kind"] == "hop"}
+    hops = [[(hop["id"], hop["entry"]) for hop in one["hops"]] for one in bench.entries(Tag.INTENT)]
+    assert [*cited] == ["hop-scout", "hop-rover"]
+    assert hops == [[*cited.items()]] * 2
 
 
 async def test_of_sixty_four_first_callers_at_once_each_statement_is_written_by_one():

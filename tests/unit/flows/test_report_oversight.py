@@ -118,6 +118,19 @@ def test_what_is_void_is_asked_anew_and_neither_waits_nor_is_unanswered():
         assert (rule.asked, rule.void, rule.waiting, rule.unanswered) == (1, 1, 0, 0)
 
 
+def test_a_test_that_was_told_is_in_the_figures_of_tests_and_in_no_other():
+    read = Oversight()
+    for number, ended in enumerate(("caught", "let_through", "unseen")):
+        asked = {"approval": f"a-{number}", "tier": 2, "decision": {"by": ["big"]}, "expires": 9**15}
+        read.fold(entry(2 * number, Tag.APPROVAL_ASKED, **asked))
+        told = {"approval": f"a-{number}", "ended": ended, "person": "" if ended == "unseen" else "p"}
+        read.fold(entry(2 * number + 1, Tag.CANARY_TOLD, **told))
+    figures = oversight_figures(read, since=0, now=9)
+    assert (figures.tests, figures.caught, figures.unseen) == (3, 1, 1)
+    for cell in (figures.approvers["p"], figures.rules["big"]):
+        assert (cell.tests, cell.caught, cell.answered, cell.asked) == (2, 1, 0, 0)
+
+
 @pytest.mark.requirement("OVERSIGHT-01")
 def test_workflows_are_told_apart_from_people_and_a_broken_glass_is_nobodys_answer():
     read = Oversight()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace as changed
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +16,7 @@ from answerable.errors import shown
 from answerable.errors.codes.approval import APPROVAL_DUPLICATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.approval.approval import Approval, ApprovalId
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import MandateId
 
 _WHAT: Final = "approval"
+_TABLE: Final = "approvals"
 _Place = tuple[str, str, bytes]
 # Each write takes the next change number, by which other processes find the row.
 _ADD: Final = (
@@ -32,15 +35,15 @@ _REPLACE: Final = (
     "UPDATE approvals SET state = ?, expires_at = ?, body = ?, change = (SELECT max(change) + 1 FROM approvals) "
     "WHERE id = ? AND state = ? AND body = ? RETURNING change"
 )
-_USE: Final = (
+_USED: Final = (
     "UPDATE approvals SET state = 'used', change = (SELECT max(change) + 1 FROM approvals) "
-    "WHERE id = ? AND state = 'approved' AND expires_at > ?"
+    "WHERE id = ? AND state <> 'used'"
 )
 
 
 class SqliteApprovalRegister:
     """Port ApprovalRegister. Changes compare with the file, not with the mirror, so that racing processes are decided
-    by the file.
+    by the file. Uses are decided by the mirror, and their rows follow: one process uses the approvals of a mandate.
 
     An approval whose row cannot be read does not exist for callers: it cannot be answered, and nothing runs by it.
     """
@@ -53,6 +56,8 @@ class SqliteApprovalRegister:
         # In the order of all approvals; None if it must be computed.
         self._pending: dict[str, Approval] | None = None
         self._read = self._read_change = 0
+        # Being replaced by another thread: whoever uses one now comes too late.
+        self._replacing: Counter[str] = Counter()
         # Guards the mirror: one thread may deny while another adds.
         self._changing = threading.Lock()
         store.mirror(self._reload)
@@ -96,41 +101,59 @@ class SqliteApprovalRegister:
     def replace_many(self, changes: Sequence[tuple[Approval, Approval]]) -> tuple[bool, ...]:
         """Replace approvals in one transaction."""
         bodies = [(body_of(approval), body_of(was)) for approval, was in changes]
-        with self._store.write() as connection:
-            numbers = [
-                connection.execute(
-                    _REPLACE, (approval.state, approval.expires_at, body, was.id, was.state, body_was)
-                ).fetchone()
-                if approval.id == was.id
-                else None
-                for (approval, was), (body, body_was) in zip(changes, bodies, strict=True)
-            ]
-        taken = [whole(number[0]) for number in numbers if number is not None]
-        with self._changing:
-            for (approval, _), number in zip(changes, numbers, strict=True):
-                if number is not None:
-                    self._put(approval)
-            if taken and taken[0] == self._read_change + 1:
-                # No other process wrote meanwhile, so nothing needs to be reloaded: thousands may be denied at once.
-                self._read_change = taken[-1]
+        with self._contested([was.id for _, was in changes]):
+            with self._store.uses.write() as connection:
+                numbers = [
+                    connection.execute(
+                        _REPLACE, (approval.state, approval.expires_at, body, was.id, was.state, body_was)
+                    ).fetchone()
+                    if approval.id == was.id
+                    else None
+                    for (approval, was), (body, body_was) in zip(changes, bodies, strict=True)
+                ]
+            taken = [whole(number[0]) for number in numbers if number is not None]
+            with self._changing:
+                for (approval, _), number in zip(changes, numbers, strict=True):
+                    if number is not None:
+                        self._put(approval)
+                if taken and taken[0] == self._read_change + 1:
+                    # No other process wrote meanwhile, so nothing is reloaded: thousands may be denied at once.
+                    self._read_change = taken[-1]
         for (approval, was), number in zip(changes, numbers, strict=True):
             if number is None and approval.id == was.id:
                 self._keep_as_it_is(was.id)
         return tuple(number is not None for number in numbers)
 
+    @contextmanager
+    def _contested(self, names: Sequence[str]) -> Iterator[None]:
+        """Let nobody use these until the block ends. What was used before is in the file when the block writes."""
+        with self._changing:
+            self._replacing.update(names)
+        try:
+            yield
+        finally:
+            with self._changing:
+                self._replacing -= Counter(names)
+
     def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
-        if (known := self._approvals.get(approval)) is not None and known.canary is not None:
-            return False
-        if self._store.unreadable.has(_WHAT, approval):
-            return False
-        with self._store.write() as connection:
-            used = connection.execute(
-                _USE,
-                (approval, now),
-            ).rowcount
-        if used == 1 and (found := self._approvals.get(approval)) is not None:
-            self._keep(changed(found, state="used"))
-        return used == 1
+        with self._changing:
+            found = self._approvals.get(approval)
+            if found is None or found.canary is not None or found.state_at(now) != "approved":
+                return False
+            if approval in self._replacing or self._store.unreadable.has(_WHAT, approval):
+                return False
+            self._put(changed(found, state="used"))
+            self._store.uses.claim((_TABLE, approval), _USED, (approval,))
+        return True
+
+    def give_back(self, approval: ApprovalId) -> None:
+        with self._changing:
+            found = self._approvals.get(approval)
+            if found is not None and self._store.uses.release((_TABLE, approval)):
+                self._put(changed(found, state="approved"))
+
+    def keep_use(self, approval: ApprovalId) -> None:
+        self._store.uses.follow()
 
     def all(self, *, pending_only: bool, now: UnixMillis) -> Iterable[Approval]:
         """List the approvals, including what other processes have written so far."""
@@ -154,7 +177,12 @@ class SqliteApprovalRegister:
                     self._drop(name)
 
     def _made(self, name: str, row: tuple[object, ...]) -> Approval | None:
-        return self._store.unreadable.made(_WHAT, name, lambda: from_body(octets(row[1]), state=text(row[0])))
+        made = self._store.unreadable.made(_WHAT, name, lambda: from_body(octets(row[1]), state=text(row[0])))
+        known = self._approvals.get(name)
+        if made is not None and known is not None and known.state == "used":
+            # Its row may still be behind.
+            return changed(made, state="used")
+        return made
 
     def _drop(self, name: str) -> None:
         self._approvals.pop(name, None)

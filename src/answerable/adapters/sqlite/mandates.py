@@ -91,7 +91,8 @@ class SqliteMandateRegister:
             self._spending.restore(account, amounts)
 
     def keep_used(self, origin: str, used: Mapping[str, Amounts], entries: int) -> None:
-        with self._store.write() as connection:
+        # The next start looks for uses in the entries behind these alone.
+        with self._store.uses.write() as connection:
             connection.executemany(
                 "INSERT INTO budgets_used (origin, account, budget, amount) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (origin, account, budget) DO UPDATE SET amount = excluded.amount",

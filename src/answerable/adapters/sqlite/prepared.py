@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import given, octets, text, whole
-from answerable.core.action.prepared import KEPT_MS
+from answerable.adapters.sqlite.columns import given, octets, text
+from answerable.core.action.prepared import KEPT_MS, NO_CONTENT
 from answerable.core.action.prepared_form import prepared_body, prepared_in
 from answerable.errors.codes.action import PREPARED_DUPLICATE, PREPARED_MALFORMED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.action.prepared import Prepared
     from answerable.core.identity.names.principal import AgentId, UnixMillis
 
 _WHAT: Final = "prepared object"
+_TABLE: Final = "prepared"
 _COLUMNS: Final = "id, body, content, used_by"
 _WAITS: Final = "agent = ? AND used_by = '' AND expires_at > ?"
+_USED: Final = "UPDATE prepared SET used_by = ?, content = x'' WHERE id = ? AND used_by = ''"
 
 
 class SqlitePreparedRegister:
-    """Port PreparedRegister. The file decides, so that all processes agree."""
+    """Port PreparedRegister. Uses are decided in memory, and their rows follow: one process uses what was prepared
+    under a mandate. Reads wait for no write."""
 
     def __init__(self, store: SqliteStore) -> None:
-        self._store = store
+        """Raises Unavailable (`register.unavailable`)."""
+        self._store, self._reader = store, store.reader()
+        self._using = threading.Lock()
 
     def add(self, prepared: Prepared, *, waiting_max: int) -> bool:
-        with self._store.write() as connection:
+        with self._store.uses.write() as connection:
             connection.execute("DELETE FROM prepared WHERE expires_at < ?", (prepared.made_at - KEPT_MS,))
             waiting = connection.execute(
                 f"SELECT count(*) FROM prepared WHERE {_WAITS}",  # noqa: S608
@@ -52,39 +59,49 @@ class SqlitePreparedRegister:
         return True
 
     def get(self, identity: str) -> Prepared | None:
-        rows = self._store.rows(f"SELECT {_COLUMNS} FROM prepared WHERE id = ?", (identity,))  # noqa: S608
+        used = self._store.uses.claimed(_TABLE)
+        rows = self._reader.rows(f"SELECT {_COLUMNS} FROM prepared WHERE id = ?", (identity,))  # noqa: S608
         if not rows:
             return None
         made = self._store.unreadable.made(_WHAT, identity, lambda: _prepared(rows[0]))
-        return given(_WHAT, identity, made)
+        return _as_used(given(_WHAT, identity, made), used)
 
     def named(self, agent: AgentId, digest: str) -> Sequence[Prepared]:
-        rows = self._store.rows(
+        used = self._store.uses.claimed(_TABLE)
+        rows = self._reader.rows(
             f"SELECT {_COLUMNS} FROM prepared WHERE agent = ? AND digest = ? ORDER BY number DESC",  # noqa: S608
             (agent, digest),
         )
-        return [*self._store.unreadable.each(_WHAT, rows, _prepared)]
+        return [_as_used(one, used) for one in self._store.unreadable.each(_WHAT, rows, _prepared)]
 
     def waiting(self, agent: AgentId, now: UnixMillis) -> int:
-        rows = self._store.rows(f"SELECT count(*) FROM prepared WHERE {_WAITS}", (agent, now))  # noqa: S608
-        return whole(rows[0][0])
+        used = self._store.uses.claimed(_TABLE)
+        rows = self._reader.rows(f"SELECT id FROM prepared WHERE {_WAITS}", (agent, now))  # noqa: S608
+        return sum(row[0] not in used for row in rows)
 
     def use(self, identity: str, *, by: str, now: UnixMillis) -> bool:
-        """Use a prepared object. One statement checks and marks it."""
-        with self._store.write() as connection:
-            row = connection.execute(
-                "UPDATE prepared SET used_by = ?, content = x'' WHERE id = ? AND used_by = '' AND expires_at > ? "
-                "RETURNING id",
-                (by, identity, now),
-            ).fetchone()
-        return row is not None
+        with self._using:
+            if identity in self._store.uses.claimed(_TABLE):
+                return False
+            query = "SELECT 1 FROM prepared WHERE id = ? AND used_by = '' AND expires_at > ?"
+            if not self._reader.rows(query, (identity, now)):
+                return False
+            self._store.uses.claim((_TABLE, identity), _USED, (by, identity), by=by)
+        return True
 
-    def give_back(self, prepared: Prepared, *, by: str) -> None:
-        with self._store.write() as connection:
-            connection.execute(
-                "UPDATE prepared SET used_by = '', content = ? WHERE id = ? AND used_by = ?",
-                (prepared.content.text.encode(), prepared.id, by),
-            )
+    def give_back(self, identity: str, *, by: str) -> None:
+        with self._using:
+            if self._store.uses.claimed(_TABLE).get(identity) == by:
+                self._store.uses.release((_TABLE, identity))
+
+    def keep_use(self, identity: str) -> None:
+        self._store.uses.follow()
+
+
+def _as_used(prepared: Prepared, used: Mapping[str, str]) -> Prepared:
+    """Return the object as its row will be."""
+    by = used.get(prepared.id, "")
+    return replace(prepared, used_by=by, content=NO_CONTENT) if by else prepared
 
 
 def _prepared(row: tuple[object, ...]) -> Prepared:

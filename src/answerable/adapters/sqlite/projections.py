@@ -89,7 +89,7 @@ class SqliteProjections:
         return Flushed(rows=rows, left_out=tuple(batch.left_out))
 
     def confirm(self, told: Sequence[Told], reached: Mapping[str, Position]) -> bool:
-        with self._store.write() as connection:
+        with self._store.uses.write() as connection:
             batch = _Batch(connection, told)
             if batch.changed or batch.left_out:
                 return False

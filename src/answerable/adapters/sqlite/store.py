@@ -20,6 +20,7 @@ from answerable.adapters.sqlite.reader import BUSY_MILLIS_MAX, SqliteReader, fau
 from answerable.adapters.sqlite.room import Room
 from answerable.adapters.sqlite.shared_epoch import SharedEpoch
 from answerable.adapters.sqlite.unreadable import UnreadableRows, fetched
+from answerable.adapters.sqlite.uses_behind import UsesBehind
 from answerable.errors import Unavailable
 from answerable.errors.codes.ledger import REGISTER_FOREIGN, REGISTER_SCHEMA_NEWER, REGISTER_UNAVAILABLE
 from answerable.ports.worlds import ANYTHING
@@ -45,7 +46,7 @@ class SqliteStore:
     """An open database. Created by `open`; shared by the registers of one process, thread-safe.
 
     unreadable: rows that a register left out. room: whether the file can be written. changes: changes of authority that
-    this process has seen.
+    this process has seen. uses: those whose rows are behind.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class SqliteStore:
         self.unreadable = UnreadableRows()
         self.room = Room(path)
         self.changes = ChangeLog()
+        self.uses = UsesBehind(lambda: self.write())
         self._seen = 0
         self._unread_since: float | None = None
         # Set only for the registers, and once their schema exists.
@@ -107,6 +109,7 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the file; later writes raise Unavailable. Idempotent."""
+        self.uses.close()
         with self._lock, faults("cannot close the register file"):
             for reader in self._readers:
                 reader.close()

@@ -136,12 +136,12 @@ class GroupCommit:
 
     def submit(self, entry: Entry) -> GroupSubmitted:
         """Assign `entry` its index at once. Raises Unavailable as `append` does, `ledger.busy` instead of waiting."""
-        length = self.require_room(entry)
+        length = self._require_room(entry)
         if not self._pieces and self._in_flight is None:
             self._schedule()
         return GroupSubmitted(self, self._enqueued(entry, length))
 
-    def require_room(self, entry: Entry) -> int:
+    def _require_room(self, entry: Entry) -> int:
         """Return the length of the frame of `entry`. Raises Unavailable as `submit` does."""
         length = FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment)
         lacks_room = self._queued_bytes + length > self._room_new or len(self._pieces) >= self._pieces_max

@@ -136,9 +136,6 @@ class TlogFilesLedger:
         """Assign `entry` its index and start to write it."""
         return self._commit.submit(entry)
 
-    def require_room(self, entry: Entry) -> None:
-        self._commit.require_room(entry)
-
     async def room(self, entry: Entry) -> None:
         """Wait, as `append` does, until `submit` can accept `entry`. Raises Unavailable as in the port."""
         await self._commit.room(entry)

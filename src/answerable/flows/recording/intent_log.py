@@ -1,13 +1,12 @@
 """Commit intents in one process: budgets in memory, uses in its registers, and intents in its ledger.
 
 Laws: what an action takes is checked and taken, and its intent gets its place in the log, before any other task runs.
-Where the log has no room yet, the budgets are taken before the wait, and the uses after it. A use is stored before the
-intent that states it gets its place, so that after a crash nothing is used twice.
+Where the log has no room yet, the budgets are taken before the wait, and the uses after it. The intent is the use: its
+row follows, and a start takes from the ledger whatever the registers lack before anything is answered.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
     from answerable.core.mandate.budget import Amounts, Reserved
     from answerable.flows.state.parts import AuthorityRegisters, Recorder
     from answerable.flows.state.worlds import Verification
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.ledger import Ledger, Submitted
+    from answerable.ports.prepared_register import PreparedRegister
 
 
 class EmbeddedIntentLog:
@@ -68,7 +70,7 @@ class EmbeddedIntentLog:
                 made,
                 waits=request.counts.waits,
                 then=counted,
-                take=uses.take if uses is not None else None,
+                submit=uses.submit if uses is not None else None,
             )
         except _EndedError as ended:
             self._give_back(request)
@@ -80,6 +82,9 @@ class EmbeddedIntentLog:
         except AnswerableError:
             self._give_back(request)
             raise
+        finally:
+            if is_placed and uses is not None:
+                uses.keep()
         return Committed(receipt=receipt, call=call, left=left)
 
     async def finish(
@@ -118,16 +123,14 @@ class EmbeddedIntentLog:
         patient: bool = True,
         waits: Callable[[], None] | None = None,
         then: Callable[[Receipt], None] | None = None,
-        take: Callable[[Entry], None] | None = None,
+        submit: Callable[[Entry], Submitted] | None = None,
     ) -> tuple[Receipt, BaseException | None]:
-        """take: takes what the entry states, right before it gets its place; it may raise, as the log may."""
+        """submit: gives the entry its place, in place of the log."""
         recorder, runs = self._recorder(), self._runs
         place = runs.place(mandate)
         try:
             entry = make(place)
-            if take is not None:
-                take(entry)
-            submitted = recorder.ledger.submit(entry)
+            submitted = (submit or recorder.ledger.submit)(entry)
         except Unavailable as busy:
             if busy.code != "ledger.busy" or not patient:
                 raise
@@ -148,7 +151,7 @@ class EmbeddedIntentLog:
             placed = runs.place(mandate)
             return make(placed)
 
-        submitted, left = await placed_entry(recorder, again, patient=True, take=take)
+        submitted, left = await placed_entry(recorder, again, patient=True, submit=submit)
         runs.taken(mandate, placed, submitted.receipt.leaf_hash)
         if then is not None:
             then(submitted.receipt)
@@ -168,7 +171,7 @@ class EmbeddedIntentLog:
     def _uses(self, request: CommitRequest) -> _Uses:
         verification = self._verifies()
         assert verification is not None  # noqa: S101 - as above
-        return _Uses(self._recorder(), self._authority, verification, request)
+        return _Uses(self._recorder().ledger, self._authority.approvals, verification.prepared, request)
 
     def _give_back(self, request: CommitRequest) -> None:
         """Undo a commit that has no intent: return its reservation, and remove it from the counts."""
@@ -188,51 +191,49 @@ class _EndedError(Exception):
 class _Uses:
     """The approval and the prepared object of one action: both are used up, once, or neither."""
 
-    __slots__ = ("_authority", "_recorder", "_request", "_taken", "_verification")
+    __slots__ = ("_approvals", "_ledger", "_prepared", "_request")
 
     def __init__(
         self,
-        recorder: Recorder,
-        authority: AuthorityRegisters,
-        verification: Verification,
+        ledger: Ledger,
+        approvals: ApprovalRegister,
+        prepared: PreparedRegister | None,
         request: CommitRequest,
     ) -> None:
-        self._recorder, self._authority, self._verification = recorder, authority, verification
-        self._request, self._taken = request, False
+        self._ledger, self._approvals, self._prepared, self._request = ledger, approvals, prepared, request
 
-    def take(self, entry: Entry) -> None:
-        """Use both up if the log has room for the intent now. Raises _EndedError, and Unavailable.
-
-        Where the log had no room after all, this is called again, and what was taken stays taken.
-        """
-        if self._taken:
-            return
-        self._recorder.ledger.require_room(entry)
-        if self._request.prepared:
-            self._use_prepared()
-        else:
-            self._use_approval()
-        self._taken = True
-
-    def _use_prepared(self) -> None:
-        """Use up the prepared object, and then the approval, if there is one. In the other order, two racing callers
-        could each take one, and both would fail."""
-        register, request = self._verification.prepared, self._request
-        if register is None:
-            raise _EndedError("prepared.used")
-        kept = register.get(request.prepared)
-        if kept is None or not register.use(request.prepared, by=request.action, now=request.at):
-            raise _EndedError("prepared.used")
-        if not request.approval:
-            return
+    def submit(self, entry: Entry) -> Submitted:
+        """Use both up and give the intent its place. Raises _EndedError, and as `Ledger.submit`; then both wait as
+        before."""
+        self._take()
         try:
-            self._use_approval()
-        except (AnswerableError, _EndedError):
-            # What cannot be given back stays used: nothing runs by it.
-            with suppress(Unavailable):
-                register.give_back(kept, by=request.action)
+            return self._ledger.submit(entry)
+        except AnswerableError:
+            if self._request.approval:
+                self._approvals.give_back(ApprovalId(self._request.approval))
+            self._give_back_prepared()
             raise
 
-    def _use_approval(self) -> None:
-        if not self._authority.approvals.use(ApprovalId(self._request.approval), self._request.at):
-            raise _EndedError("approval.used")
+    def keep(self) -> None:
+        """Have the registers store the uses, as the intent that states them has its place."""
+        if self._request.prepared and self._prepared is not None:
+            self._prepared.keep_use(self._request.prepared)
+        if self._request.approval:
+            self._approvals.keep_use(ApprovalId(self._request.approval))
+
+    def _take(self) -> None:
+        register, request = self._prepared, self._request
+        if request.prepared and (
+            register is None or not register.use(request.prepared, by=request.action, now=request.at)
+        ):
+            raise _EndedError("prepared.used")
+        try:
+            if request.approval and not self._approvals.use(ApprovalId(request.approval), request.at):
+                raise _EndedError("approval.used")
+        except (AnswerableError, _EndedError):
+            self._give_back_prepared()
+            raise
+
+    def _give_back_prepared(self) -> None:
+        if self._request.prepared and self._prepared is not None:
+            self._prepared.give_back(self._request.prepared, by=self._request.action)

@@ -80,20 +80,18 @@ async def placed_entry(
     *,
     patient: bool,
     waits: Callable[[], None] | None = None,
-    take: Callable[[Entry], None] | None = None,
+    submit: Callable[[Entry], Submitted] | None = None,
 ) -> tuple[Submitted, BaseException | None]:
     """Get a place in the log. Return it, and the cancellation if the caller left. Raises Unavailable.
 
-    take: called with each entry right before it gets its place; it may raise, as the log may. The cancel shield is
-    built only if needed: it costs more than the record.
+    submit: gives an entry its place, in place of the log. The cancel shield is built only if needed: it costs more than
+    the record.
     """
     left: BaseException | None = None
     while True:
         entry = make()
         try:
-            if take is not None:
-                take(entry)
-            return recorder.ledger.submit(entry), left
+            return (submit or recorder.ledger.submit)(entry), left
         except Unavailable as busy:
             if busy.code != "ledger.busy" or not patient:
                 raise

@@ -47,4 +47,5 @@ class RecalledPrepared:
         if register is None:
             return
         for prepared, action in self.used.items():
-            await written(partial(register.use, prepared, by=action, now=self.clock.now()))
+            if await written(partial(register.use, prepared, by=action, now=self.clock.now())):
+                register.keep_use(prepared)

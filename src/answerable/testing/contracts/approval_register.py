@@ -156,6 +156,30 @@ class ApprovalRegisterContract:
         place = (waiting.agent, waiting.mandate, waiting.action.digest)
         claim(register.matching(*place, LATER) is None, "a used one matches nothing")
 
+    def test_what_an_intent_without_a_place_used_can_be_used_again(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        waiting = approval()
+        register.add(waiting)
+        register.replace(approved(waiting), was=waiting)
+        register.give_back(waiting.id)
+        claim(register.use(waiting.id, LATER), "it is used")
+        register.give_back(waiting.id)
+        claim(register.find(waiting.id) == approved(waiting), "then it waits as before")
+        claim(register.use(waiting.id, LATER), "and can be used")
+
+    def test_what_is_used_cannot_be_replaced_as_if_it_were_not(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        waiting = approval()
+        register.add(waiting)
+        yes = approved(waiting)
+        register.replace(yes, was=waiting)
+        claim(register.use(waiting.id, LATER), "it is used")
+        claim(not register.replace(replace(yes, state="denied"), was=yes), "a denial came too late")
+        used = register.find(waiting.id)
+        claim(used is not None and used.state == "used", "it stays used")
+        if used is not None:
+            claim(register.replace(replace(used, reasons=("r",)), was=used), "what knows of the use is taken")
+
     def test_racing_users_use_an_approval_once(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
         waiting = approval()
@@ -189,6 +213,9 @@ class ApprovalRegisterContract:
 class DurableApprovalRegisterContract(ApprovalRegisterContract):
     """Contract cases for registers that persist their state."""
 
+    def stored(self, register: ApprovalRegister) -> None:
+        """Wait until the rows of what was used are stored; there is nothing to wait for where they are at once."""
+
     def test_approvals_answers_and_uses_survive_a_restart(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
         waiting = approval()
@@ -198,6 +225,7 @@ class DurableApprovalRegisterContract(ApprovalRegisterContract):
         third = approval("a-3", amount=2)
         register.replace(approved(third), was=third)
         register.use(third.id, LATER)
+        register.keep_use(third.id)
         fifth, sixth = (approval(f"a-{number}", amount=number) for number in (6, 7))
         for one in (fifth, sixth):
             register.add(one)
@@ -207,6 +235,7 @@ class DurableApprovalRegisterContract(ApprovalRegisterContract):
         canary = AttentionCheck(nonce=bytes(range(32)), wrong="recipient", argument="to")
         test = replace(approval("a-5", amount=4), canary=canary)
         register.add(test)
+        self.stored(register)
         again = self.opened(tmp_path)
         claim(again.find(test.id) == test, "that it is a test is kept whole")
         claim(
