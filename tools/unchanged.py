@@ -135,7 +135,9 @@ class Unchanged:
             digest.update(path.read_bytes())
         for one in READ_FOR_ALL:
             for module in sorted(self._imports.reached(one)) if one in self._imports.modules else ():
-                digest.update(self._imports.octets_digest(module).encode())
+                # Of the product, what it runs is noted, and is for whoever imports the same.
+                if not _ours(module):
+                    digest.update(self._imports.octets_digest(module).encode())
         return digest.digest()
 
     @cached_property

@@ -65,6 +65,29 @@ def test_opening_reads_nothing_that_is_sealed_but_its_own_segment(tmp_path: Path
 
 
 @pytest.mark.requirement("LEDGER-11")
+def test_no_entry_is_read_from_a_segment_that_stands_in_the_place_of_another(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with small_log(tmp_path / "log", TINY) as ledger:
+            await grown(ledger, 300)
+            ledger.seal()
+        _, one, other, *_ = sorted((tmp_path / "log/wal").glob("*.wal"))
+        here, there = one.read_bytes(), other.read_bytes()
+        one.write_bytes(there)
+        other.write_bytes(here)
+        first = directory.first_index(one)
+        async with small_log(tmp_path / "log", TINY) as ledger:
+            assert ledger.entry(first - 1).index == first - 1
+            for index in (first, directory.first_index(other)):
+                with pytest.raises(Broken, match="is named after another one") as told:
+                    ledger.entry(index)
+                assert told.value.code == "ledger.corrupt"
+            with pytest.raises(Broken, match="is named after another one"):
+                list(ledger.replay())
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-11")
 def test_only_what_follows_the_sealed_place_is_taken_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

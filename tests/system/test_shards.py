@@ -98,6 +98,13 @@ def test_a_mandate_is_used_through_any_process_and_stopped_from_any(house: House
         until(lambda: "not known" not in str(b.call(mandate)), "b to know of it")
         meta = b.call(mandate)["result"]["_meta"]
         assert meta["answerable/log"].endswith("/a")
+        told = {
+            name: json.loads(house.command(name, "mandate", "show", mandate, "--json").stdout)
+            for name in "ab"
+        }
+        assert told["a"]["counted_in"] == ""
+        assert told["b"]["counted_in"].endswith("/a")
+        assert "?/" in house.command("b", "mandate", "list").stdout, "b counts no use of it, and says so"
         here = leaves(PublishedFiles(house.data / "ledger/shards/b"))
         assert not [leaf for leaf in here if leaf["tag"] == 2]
         house.command("b", "mandate", "close", mandate, "--yes")

@@ -146,7 +146,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["src", "tools", "."]\n'
         'addopts = ["--import-mode=importlib"]\n',
         "requirements.lock": "",
-        "tests/conftest.py": "",
+        "tests/conftest.py": "LATER = 'answerable.part'\n",
         "src/answerable/__init__.py": "",
         "src/answerable/early.py": EARLY,
         "src/answerable/part.py": PART,

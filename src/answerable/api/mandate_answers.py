@@ -49,7 +49,8 @@ class BudgetUse(Part, frozen=True, kw_only=True):
 
 
 class Mandate(Component, frozen=True, kw_only=True):
-    """A mandate. because: why it stands so."""
+    """A mandate. because: why it stands so. counted_in: the log of another shard, which alone knows the use of its
+    budgets; empty for this one."""
 
     id: str
     principal: str
@@ -60,6 +61,7 @@ class Mandate(Component, frozen=True, kw_only=True):
     purpose: str
     state: Annotated[str, words("open", "held", "fallen", "closed", "revoked", "expired", "not_yet", "spent")]
     because: str
+    counted_in: str
     calls_used: Count
     calls_max: Count
     budgets: dict[str, BudgetUse]

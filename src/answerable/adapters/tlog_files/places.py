@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from answerable.adapters.tlog_files.reading import passed_frames
-from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES
+from answerable.adapters.tlog_files.reading import corrupt, passed_frames
+from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES, SegmentHeader
+from answerable.errors import Malformed, Unverified
 from answerable.errors.codes.ledger import LEDGER_CORRUPT
+from answerable.plain_file import read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +59,18 @@ def segment_of(places: Sequence[Place], index: int) -> int:
     return max(0, bisect_right(places, index, key=lambda place: place.first_index) - 1)
 
 
+def require_named(place: Place) -> None:
+    """Check that the segment is the one that its file is named after. Opening reads no sealed segments, so whoever
+    reads one asks. Raises Broken (`ledger.corrupt`); OSError passes through."""
+    try:
+        header = SegmentHeader.parse(read_plain(place.path, SEGMENT_HEADER_BYTES))
+    except (Malformed, Unverified) as error:
+        raise corrupt(place.path, 0, error.message, index=place.first_index) from None
+    if header.first_index != place.first_index:
+        fault = f"the segment starts at entry {header.first_index}, and its file is named after another one"
+        raise corrupt(place.path, 16, fault, index=place.first_index)
+
+
 def offset_of(place: Place, index: int) -> int:
     """Return the offset of an entry, which this segment must contain. Each header is read once and its offset stored.
 
@@ -69,6 +83,7 @@ def offset_of(place: Place, index: int) -> int:
     with place.looking:
         position = bisect_right(place.marks, index, key=lambda mark: mark[0])
         if position == 0:
+            require_named(place)
             place.marks.insert(0, (place.first_index, array("Q", (SEGMENT_HEADER_BYTES,))))
         begin, offsets = place.marks[max(position - 1, 0)]
         missing = index - begin - len(offsets) + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.adapters.tlog_files.opening import port_errors
-from answerable.adapters.tlog_files.places import offset_of, segment_of
+from answerable.adapters.tlog_files.places import offset_of, require_named, segment_of
 from answerable.adapters.tlog_files.reading import corrupt, stored_frames
 from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES
 from answerable.core.ledger.entry import StoredEntry
@@ -43,6 +43,8 @@ class Replay:
                     yield _stored(index, frame)
                     index += 1
                 number, offset = number + 1, SEGMENT_HEADER_BYTES
+                if index < extent.size:
+                    require_named(places[number])
 
     def entry(self, index: int, extent: Extent) -> StoredEntry:
         """Return one entry. Raises Malformed (`ledger.no_entry`) for an entry beyond the extent."""
@@ -56,6 +58,7 @@ class Replay:
     def at(self, intent: OpenIntent) -> StoredEntry:
         """Return the intent at the position that a head recorded. Raises Broken (`ledger.corrupt`) if there is none."""
         place = self._places[segment_of(self._places, intent.segment)]
+        require_named(place)
         for _, frame in stored_frames(place.path, intent.offset, 1):
             found = _stored(intent.entry, frame)
             if found.tag == Tag.INTENT:

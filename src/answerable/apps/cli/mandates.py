@@ -194,7 +194,7 @@ def list_mandates(shell: Shell, state: State = None) -> int | None:
                 one.state,
                 one.agent,
                 one.principal,
-                f"{one.calls_used}/{one.calls_max}",
+                f"{'?' if one.counted_in else one.calls_used}/{one.calls_max}",
                 one.expires_at,
                 _cut(one.purpose),
             )
@@ -290,8 +290,9 @@ def _show(shell: Shell, mandate: Mandate) -> None:
             ("application", mandate.application),
             ("use case", mandate.use_case),
             ("purpose", mandate.purpose),
-            ("calls", f"{mandate.calls_used} of {mandate.calls_max}"),
-            *((name, f"{one.used} of {one.limit}") for name, one in sorted(mandate.budgets.items())),
+            ("counted in", mandate.counted_in),
+            ("calls", _used(mandate, mandate.calls_used, mandate.calls_max)),
+            *((name, _used(mandate, one.used, one.limit)) for name, one in sorted(mandate.budgets.items())),
             ("from", mandate.not_before),
             ("until", mandate.expires_at),
             ("intent", mandate.intent_hash),
@@ -303,3 +304,8 @@ def _show(shell: Shell, mandate: Mandate) -> None:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _SHORT_PURPOSE_CHARS else f"{text[:_SHORT_PURPOSE_CHARS]}…"
+
+
+def _used(mandate: Mandate, used: int, limit: int) -> str:
+    """Return how much of a budget is used, as far as this process knows it."""
+    return f"{'?' if mandate.counted_in else used} of {limit}"

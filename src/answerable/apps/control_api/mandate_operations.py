@@ -30,7 +30,7 @@ from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.flows.tokens.trace_mandate import MANDATE_STATES, mandate_state, mandates_in
-from answerable.flows.validity.mandate_validity import known_session, schedule_owner
+from answerable.flows.validity.mandate_validity import known_session, schedule_owner, shard_elsewhere
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Call
@@ -203,6 +203,7 @@ def _mandate(call: Call, mandate: Mandate) -> answers.Mandate:
         purpose=mandate.purpose,
         state=state,
         because=because,
+        counted_in=shard_elsewhere(mandate, call.walk.recorder.ledger.origin) or "",
         calls_used=call.walk.authority.mandates.calls_used(mandate.id),
         calls_max=mandate.calls_max,
         budgets=_budgets(call, mandate),
