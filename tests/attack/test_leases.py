@@ -15,6 +15,7 @@ from answerable.core.lease.name import lease_name, octets_of
 from answerable.core.lease.use import Used
 from answerable.errors import AnswerableError, Broken, Refused, Unavailable
 from answerable.errors.codes.ledger import REGISTER_UNAVAILABLE
+from answerable.flows.leases import settle_leases
 from answerable.flows.leases.lease_desk import DeskTarget, LeaseLimits
 from answerable.flows.leases.perform_leased import perform_leased
 from answerable.flows.leases.revoke_lease import end_lease, end_within
@@ -246,6 +247,23 @@ async def test_a_task_that_goes_on_has_its_lease_renewed_and_no_further_than_ord
         await until(lambda: not (len(desk.open)))
         assert await target.live() == ()
         assert world.register.get(lease.name).end == "expired"
+
+
+@pytest.mark.requirement("LEASE-08")
+async def test_a_clock_that_is_set_ahead_ends_the_leases_whose_time_is_up(monkeypatch):
+    world, target = a_world()
+    monkeypatch.setattr(settle_leases, "CLOCK_SECONDS", 0.01)
+    async with world.broker() as desk:
+        _, short = await perform_leased(
+            desk, warrant(1, window="task", now=world.clock.now()), "get", ARGUMENTS
+        )
+        _, long = await perform_leased(
+            desk, warrant(2, window="task", now=world.clock.now(), ttl_ms=7_200_000), "get", ARGUMENTS
+        )
+        world.clock.jump(3600)
+        await until(lambda: short.name not in desk.open)
+        assert (await target.live(), long.name in desk.open) == ((long.name,), True)
+        assert world.register.get(short.name).why == settle_leases.TIME_IS_UP
 
 
 @pytest.mark.requirement("LEASE-08")

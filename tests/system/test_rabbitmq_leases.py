@@ -114,6 +114,23 @@ async def test_what_reached_no_queue_or_was_refused_is_an_error_and_the_session_
 
 
 @pytest.mark.requirement("RABBIT-04")
+@pytest.mark.parametrize("name", ["a|b", "a*", "a(b", "a\n"])
+async def test_a_name_that_the_protocol_does_not_allow_is_refused_before_anything_is_sent(
+    server, credential, name
+):
+    async with RabbitTarget(at(server)).connected(credential) as session:
+        for tool, arguments in (
+            ("get", {"queue": name, "mode": "look"}),
+            ("publish", message("x", exchange=name)),
+        ):
+            with pytest.raises(Refused) as refused:
+                await session.perform(tool, arguments, tag="t", seconds_max=10)
+            assert refused.value.code == "target.arguments"
+        done = await session.perform("publish", message("x"), tag="t", seconds_max=10)
+        assert not done.result["isError"], "the connection is as it was"
+
+
+@pytest.mark.requirement("RABBIT-04")
 async def test_messages_are_cut_at_their_bound(server, credential):
     await call(server, credential, "publish", message("ä" * 4000))
     got = await got_by(server, credential, TAKE, bytes_max=4095)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from aiormq.exceptions import AMQPConnectionError, ChannelClosed, DeliveryError
 from pamqp.commands import Basic
+from pamqp.constants import DOMAIN_REGEX
 
 from answerable.adapters.rabbitmq_users.server import FAILURES, closed, was_refused
 from answerable.core.lease.credential import Performed
@@ -33,6 +34,7 @@ PERSISTENT: Final = 2
 PROPERTIES: Final = ("content_type", "correlation_id", "message_type")
 """Message properties that arguments may set. The sender and the action are set by the broker."""
 TAKE: Final = ("take", "look")
+NAMES: Final = frozenset(("exchange", "queue"))
 
 
 class RabbitTarget:
@@ -168,6 +170,12 @@ def _checked(tool: str, arguments: Mapping[str, JSONValue]) -> dict[str, str]:
         ).decode()
         for name, given in arguments.items()
     }
+    for name in NAMES & texts.keys():
+        # The client looks at a name when it sends it, and then closes the connection.
+        if not DOMAIN_REGEX[f"{name}-name"].fullmatch(texts[name]):
+            raise TARGET_ARGUMENTS(
+                f"`{name}` is no name that AMQP 0-9-1 allows: letters, digits, blanks and `-_.:@#,/`"
+            )
     if tool == "publish" and not texts["exchange"]:
         raise TARGET_ARGUMENTS(
             "`exchange` is empty: no lease may use the default exchange, which reaches every queue"

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 FORGET_SECONDS: Final = 600.0
 FORGOTTEN_AT_ONCE: Final = 5_000
 WAIT_SECONDS_MAX: Final = 3_600.0
+CLOCK_SECONDS: Final = 10.0
+"""How soon a clock that was set ahead is noticed."""
+CLOCK_STEP_MS: Final = 1_000
+"""Less than this a clock is moved all the time."""
 STARTED_ANEW: Final = "the broker was started anew"
+TIME_IS_UP: Final = "its time ran out"
 
 _log: Final = logging.getLogger(__name__)
 
@@ -53,6 +58,7 @@ async def keep_settling(desk: BrokerState) -> None:
     """End due leases until cancelled."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_keep_forgetting, desk)
+        tasks.start_soon(_follow_clock, desk)
         while True:
             now = desk.clock.monotonic()
             while desk.due and desk.due[0][0] <= now:
@@ -72,9 +78,27 @@ def _end_if_due(desk: BrokerState, name: LeaseName) -> None:
         begin(desk, [name], why=lease.why)
     elif now >= lease.expires_at or not lease.renewed_at:
         # A clock that was set back meanwhile does not extend the lease.
-        begin(desk, [name], why="its time ran out")
+        begin(desk, [name], why=TIME_IS_UP)
     else:
         schedule(desk, lease.expires_at, name)
+
+
+async def _follow_clock(desk: BrokerState) -> None:
+    """End the leases whose time ran out at once, because the clock was set ahead or the machine slept."""
+    before = _clock_ahead(desk)
+    while True:
+        await anyio.sleep(CLOCK_SECONDS)
+        ahead = _clock_ahead(desk)
+        if ahead - before > CLOCK_STEP_MS:
+            now = desk.clock.now()
+            over = [one.name for one in desk.open.all() if one.state != "unrevoked" and now >= one.expires_at]
+            begin(desk, over, why=TIME_IS_UP)
+        before = ahead
+
+
+def _clock_ahead(desk: BrokerState) -> float:
+    """Return by how many milliseconds the clock is ahead of one that only counts."""
+    return desk.clock.now() - desk.clock.monotonic() * 1000
 
 
 async def find_strays(desk: BrokerState) -> tuple[list[Stray], dict[str, str]]:
