@@ -12,6 +12,7 @@ from anyio import to_thread
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.leases.revoke_lease import begin, schedule
+from answerable.flows.recording.rounds import until_round
 from answerable.flows.state.target_calls import calling
 from answerable.ports.credential_issuer import PORT as ISSUER
 
@@ -87,7 +88,7 @@ async def _follow_clock(desk: BrokerState) -> None:
     """End the leases whose time ran out at once, because the clock was set ahead or the machine slept."""
     before = _clock_ahead(desk)
     while True:
-        await anyio.sleep(CLOCK_SECONDS)
+        await anyio.sleep(until_round(CLOCK_SECONDS))
         ahead = _clock_ahead(desk)
         if ahead - before > CLOCK_STEP_MS:
             now = desk.clock.now()
