@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 
 import anyio
@@ -241,11 +242,11 @@ async def test_of_two_processes_one_tells_and_nobody_hears_it_twice(tmp_path):
         await asked(reach, amount)
     async with anyio.create_task_group() as tasks:
         for desk in (reach.desk, other):
+            bench, asking = reach.bench, copy(reach.bench.asking)
+            asking.reach = desk
+            given = (bench.recorder.ledger, bench.authority, asking, bench.live.link, bench.walk.entropy)
             for _ in range(3):
-                tasks.start_soon(
-                    notify_people, reach.bench.recorder.ledger, reach.bench.authority, reach.bench.asking,
-                    reach.bench.live.link, reach.bench.walk.entropy, desk, "email",
-                )  # fmt: skip
+                tasks.start_soon(notify_people, *given, "email")
     await reach.tell()
     assert len(reach.channel.told) == len(set(reach.channel.told)) == 12
 
