@@ -189,7 +189,6 @@ def test_a_thousand_callers_at_two_processes_spend_one_budget_to_the_last_unit_a
         "upstream.unknown",
     }, told
     assert told["cut off"] > 0, "somebody was cut off by the kill, or nothing was tried"
-    assert told["shard.lost"] > 0, "and somebody whose action had been sent on"
     entries = leaves(PublishedFiles(house.data / "ledger/shards/a"))
     used = rows_used(entries)
     assert ROWS - ROWS_EACH < used <= ROWS, "the budget is spent as far as it goes"
