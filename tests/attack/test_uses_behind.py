@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -222,3 +223,19 @@ def test_what_is_being_stored_is_not_given_back(tmp_path: Path) -> None:
     assert found is not None
     assert found.state == "used"
     assert rows(register._store) == [("approval", "used")]
+
+
+@pytest.mark.requirement("HOUSE-74")
+def test_where_no_thread_is_to_be_had_nothing_fails_and_the_rows_are_stored_later(monkeypatch, tmp_path):
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    store = SqliteStore.open(tmp_path / "registers.db")
+    store.uses.claim(("approvals", "a"), "SELECT ?", ("a",))
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        store.uses.follow()
+    assert store.uses.claimed("approvals") == {"a": ""}
+    store.uses.follow()
+    store.close()
+    assert store.uses.claimed("approvals") == {}

@@ -69,8 +69,11 @@ class UsesBehind:
             self._is_due = bool(self._claims)
             if not self._is_due or self._writer is not None:
                 return
-            self._writer = threading.Thread(target=self._follow, name="uses", daemon=True)
-            self._writer.start()
+            writer = threading.Thread(target=self._follow, name="uses", daemon=True)
+            # Where no thread is to be had, the next use or write takes these rows along, or the next start.
+            with suppress(RuntimeError):
+                writer.start()
+                self._writer = writer
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
