@@ -36,7 +36,8 @@ def issuer_sources(settings: Settings) -> list[IssuerSource]:
     """Return where the keys of each issuer are asked for. Raises Malformed (`issuer.url`)."""
     from answerable.adapters.oidc import issuer_source
 
-    issuers = [one.issuer for one in (*issuer_terms(settings), *person_issuers(settings.identity))]
+    issuers = [one.issuer for one in issuer_terms(settings)]
+    issuers += [one.issuer for one in person_issuers(settings.identity)]
     return [issuer_source(issuer) for issuer in dict.fromkeys(issuers)]
 
 

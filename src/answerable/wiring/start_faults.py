@@ -47,8 +47,8 @@ def _faults(settings: Settings) -> Iterator[SettingFault]:
             check(settings)
         except AnswerableError as fault:
             yield SettingFault(line=0, key=key, message=fault.message)
-    for fault in filter(None, (stdio_fault(settings), broker_fault(settings))):
-        yield SettingFault(line=0, key="", message=fault)
+    for said in filter(None, (stdio_fault(settings), broker_fault(settings))):
+        yield SettingFault(line=0, key="", message=said)
 
 
 def _socket_group(settings: Settings) -> None:
