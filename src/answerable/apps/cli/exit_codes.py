@@ -14,6 +14,7 @@ from answerable.errors.codes.services import (
     CLI_PROJECT,
     CLI_REPLAY,
     CLI_REVOKE,
+    CLI_SEARCH,
     CLI_SET,
     CLI_SINCE,
     CLI_TIER,
@@ -39,7 +40,7 @@ UNMET: Final = 6
 _MISUSED: Final = frozenset(
     one.id
     for one in (
-        CLI_AGAINST, CLI_ATTESTATION, CLI_NOT_UTF8, CLI_PROJECT, CLI_REPLAY, CLI_REVOKE, CLI_SET, CLI_SINCE,
+        CLI_AGAINST, CLI_ATTESTATION, CLI_NOT_UTF8, CLI_PROJECT, CLI_REPLAY, CLI_REVOKE, CLI_SEARCH, CLI_SET, CLI_SINCE,
         CLI_TIER, CLI_TIME, CLI_TIMELINE,
     )
 )  # fmt: skip
