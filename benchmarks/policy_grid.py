@@ -24,7 +24,7 @@ import policy_rules as rules
 from answerable.adapters.cedar import CedarDecisionPoint, published
 from answerable.adapters.cedar.schema import entities_of
 from answerable.core.action.request import VerifiedRequest
-from answerable.core.decision.policy_context import capability_facts, whole_context
+from answerable.core.decision.policy_context import shared_context, whole_context
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.registry.documents.documents import Agent
 from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
@@ -120,11 +120,10 @@ def cedar_request() -> dict[str, Any]:
         "action": f'Action::"{capability.name}"',
         "resource": f'{capability.resource.type}::"{CASE}"',
         "context": whole_context(
+            shared_context(verified, rules.AGENT, rules.REGISTRY.parts),
             verified,
             facts,
-            agent=rules.AGENT,
             arguments={"case_id": CASE},
-            capability=capability_facts(capability),
             parts=rules.REGISTRY.parts,
         ),
     }

@@ -8,9 +8,11 @@ the source of each part (`docs/reference/wire/ledger.md`): intents repeat neithe
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
+
+from answerable.core.decision.policy_context import moving_members
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.policy_context import Context
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.documents import Agent
+    from answerable.core.registry.documents.policy_parts import PolicyParts
 
 QUESTION_VERSION: Final = 3
 UNMAPPABLE: Final = "arguments.unmappable"
@@ -43,40 +46,94 @@ changed. Where a rule denied, `risk` may be absent without meaning its default."
 
 _TIER_UNSAID: Final = 3
 """Of an agent whose document states none. Part of the format, too."""
+_ALWAYS_SAID: Final = frozenset({"arguments", "now", "proof", "task"})
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-def question_of(
-    verified: VerifiedRequest, facts: Facts, context: Context, *, agent: Agent, rule: str = ""
-) -> bytes:
-    """Return the question as JSON text on one line.
+class QuestionForm:
+    """The questions of all actions of one caller with one capability under one mandate: what they share is encoded
+    once."""
 
-    rule: code of the rule that denied before any policy was evaluated; empty where policies were. The member `mapping`
-    states how the capability maps arguments, each as name, type, whether required, and pointer; it is present where
-    some are named by pointer, or one did not fit, because then the action alone does not determine the mapped
-    arguments.
-    """
-    capability = verified.resolved.capability
-    asked: dict[str, object] = {
-        "action": {"id": capability.name, "kind": capability.kind},
-        "context": _said(context, agent, capability.kind),
-        "principal": {"environment": agent.environment, "id": agent.name, "use_case": agent.use_case},
-        "registry": facts.registry_digest,
-        "resource": {"id": verified.resource_id, "type": capability.resource.type},
-        "v": QUESTION_VERSION,
-    }
-    if facts.approval is not None:
-        asked["approval"] = _approval(facts.approval)
-    if facts.hold is not None:
-        asked["hold"] = {"id": facts.hold.id, "kind": facts.hold.kind}
-    if facts.mandate_state != "open":
-        asked["mandate_state"] = facts.mandate_state
-    mapping = _mapping(capability, rule)
-    if mapping:
-        asked["mapping"] = mapping
-    if rule:
-        asked["rule"] = rule
-    return _ENCODER.encode(asked)
+    __slots__ = (
+        "_action",
+        "_capability",
+        "_context",
+        "_mapping",
+        "_moving",
+        "_principal",
+        "_task",
+        "_unsaid",
+    )
+
+    def __init__(self, shared: Context, capability: Capability, agent: Agent, parts: PolicyParts) -> None:
+        """shared: as `shared_context` returned it."""
+        task: Any = shared["task"]
+        encode = _ENCODER.encode
+        self._capability = capability
+        self._unsaid = unsaid_of(agent.environment, capability.kind, agent.use_case, agent.ownership.owner)
+        moving = moving_members(capability, parts)
+        self._moving = sorted(moving - _ALWAYS_SAID)
+        # The order is part of the format: by name, and the risk last.
+        members = (*sorted({*shared, *moving} - {"risk"}), "risk")
+        self._context: dict[str, object] = dict.fromkeys(members)
+        for member, told in shared.items():
+            said = _unlike(told, self._unsaid.get(member))
+            if said is None or (member == "chain" and told == own_chain(str(agent.name), task["principal"])):
+                del self._context[member]
+            else:
+                self._context[member] = msgspec.Raw(encode(said))
+        self._task: Any = _unlike(task, self._unsaid["task"])
+        self._action = msgspec.Raw(encode({"id": capability.name, "kind": capability.kind}))
+        self._principal = msgspec.Raw(
+            encode({"environment": agent.environment, "id": agent.name, "use_case": agent.use_case})
+        )
+        pointed = any(one.pointer for one in capability.arguments)
+        self._mapping = _mapping(capability) if pointed else None
+
+    def filled(self, verified: VerifiedRequest, facts: Facts, context: Context, *, rule: str = "") -> bytes:
+        """Return the question as JSON text on one line.
+
+        rule: code of the rule that denied before any policy was evaluated; empty where policies were. The member
+        `mapping` states how the capability maps arguments, each as name, type, whether required, and pointer; it is
+        present where some are named by pointer, or one did not fit, because then the action alone does not determine
+        the mapped arguments.
+        """
+        said = {
+            **self._context,
+            "arguments": context["arguments"],
+            "now": facts.at,
+            "proof": context["proof"],
+            "task": {**self._task, "calls_used": facts.mandate_calls_used},
+        }
+        for member in self._moving:
+            unlike = _unlike(context.get(member), self._unsaid.get(member))
+            if unlike is None:
+                del said[member]
+            else:
+                said[member] = unlike
+        if facts.budget == own_calls(verified.mandate.calls_max, facts.mandate_calls_used):
+            del said["budget"]
+        asked: dict[str, object] = {
+            "action": self._action,
+            "context": said,
+            "principal": self._principal,
+            "registry": facts.registry_digest,
+            "resource": {"id": verified.resource_id, "type": self._capability.resource.type},
+            "v": QUESTION_VERSION,
+        }
+        if facts.approval is not None:
+            asked["approval"] = _approval(facts.approval)
+        if facts.hold is not None:
+            asked["hold"] = {"id": facts.hold.id, "kind": facts.hold.kind}
+        if facts.mandate_state != "open":
+            asked["mandate_state"] = facts.mandate_state
+        if self._mapping:
+            asked["mapping"] = self._mapping
+        elif rule == UNMAPPABLE:
+            asked["mapping"] = _mapping(self._capability)
+        if rule:
+            asked["rule"] = rule
+        return _ENCODER.encode(asked)
 
 
 def own_chain(agent: str, person: object) -> dict[str, object]:
@@ -106,29 +163,17 @@ def own_calls(calls_max: int, calls_used: int) -> dict[str, int]:
     return {"calls_left": rest, "left_percent": rest * 100 // calls_max if calls_max else 0}
 
 
-def _said(context: Context, agent: Agent, kind: str) -> Context:
-    """Return the context without the members that have the defaults of this version."""
-    said = {**context}
-    unsaid_here = unsaid_of(agent.environment, kind, agent.use_case, agent.ownership.owner)
-    for member, unsaid in unsaid_here.items():
-        told: Any = context.get(member)
-        if told == unsaid:
-            del said[member]
-        elif told and unsaid:
-            said[member] = {
-                name: value for name, value in told.items() if name not in unsaid or value != unsaid[name]
-            }
-    task: Any = context["task"]
-    if context["chain"] == own_chain(str(agent.name), task["principal"]):
-        del said["chain"]
-    if context["budget"] == own_calls(task["calls_max"], task["calls_used"]):
-        del said["budget"]
-    return said
+def _unlike(told: Any, unsaid: Mapping[str, object] | None) -> object | None:
+    """Return what is said of a member of the context: without names that have the defaults of this version; None where
+    the whole member has."""
+    if told == unsaid:
+        return None
+    if told and unsaid:
+        return {name: value for name, value in told.items() if name not in unsaid or value != unsaid[name]}
+    return cast("object", told)
 
 
-def _mapping(capability: Capability, rule: str) -> list[tuple[str, str, bool, str]]:
-    if rule != UNMAPPABLE and not any(one.pointer for one in capability.arguments):
-        return []
+def _mapping(capability: Capability) -> list[tuple[str, str, bool, str]]:
     return [(one.name, one.type, one.required, one.pointer) for one in capability.arguments]
 
 
