@@ -44,6 +44,21 @@ _SORTED: Final = msgspec.json.Encoder(order="sorted")
 _ANY_ORDER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
 
+
+class _FloatFoundError(Exception):
+    """A text has a number with a fraction or an exponent."""
+
+
+def _refused_float(_: str) -> float:
+    raise _FloatFoundError
+
+
+_WITHOUT_FLOATS: Final = msgspec.json.Decoder(float_hook=_refused_float)
+_ALL_BUT_STRUCTURE: Final = bytes(one for one in range(256) if one not in b"{[:")
+_ANY_DIGIT_AS_0: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_BEYOND_INTEGER: Final = b"0" * len(str(2**53 - 1))
+"""As many digits as the shortest integer that may be out of bounds."""
+
 # Below this, msgspec and RFC 8785 sort names alike: code points and UTF-16 units part at the surrogates.
 _FIRST_SURROGATE: Final = "\ud800"
 _INFINITY: Final = float("inf")
@@ -112,6 +127,18 @@ def freeze(value: JSONValue) -> FrozenJSON:
     return FrozenJSON(bytes=canonical, digest=sha256(canonical).digest())
 
 
+def freeze_parsed(value: JSONValue) -> FrozenJSON:
+    """As `freeze`, for a value made of values that `parse` returned, and of text: they are not checked again."""
+    try:
+        canonical = _SORTED.encode(value)
+        if canonical.isascii() or not _beyond_bmp(canonical):
+            _WITHOUT_FLOATS.decode(canonical)
+            return FrozenJSON(bytes=canonical, digest=sha256(canonical).digest())
+    except (_FloatFoundError, UnicodeEncodeError):
+        pass
+    return freeze(value)
+
+
 def encode(value: JSONValue) -> bytes:
     """Return the RFC 8785 bytes of a value. Raises Malformed with a code and a JSON pointer to the first fault."""
     if type(value) is str:
@@ -130,12 +157,37 @@ def encode_ledger(value: JSONValue) -> bytes:
 
 def parse(data: bytes, *, limits: Limits = _LIMITS) -> JSONValue:
     """Parse one JSON text strictly (RFC 8259 narrowed by RFC 7493). Raises Malformed: what and where."""
+    if len(data) <= min(limits.size_bytes_max, NODES_MAX):
+        try:
+            value = cast("JSONValue", _WITHOUT_FLOATS.decode(data))
+        except (_FloatFoundError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        else:
+            if _is_surely_valid(data, value, limits.depth_max):
+                return value
     value, _, members = _decoded(data, limits)
     if not _surely_distinct(data, value, members):
         where = _duplicate(data)
         if where is not None:
             raise _fault("member given twice", where, code=codes.JSON_DUPLICATE_MEMBER)
     return value
+
+
+def _is_surely_valid(data: bytes, value: JSONValue, depth_max: int) -> bool:
+    """Whether a text without floats needs no further check, by counting; False means only that counting cannot
+    determine it.
+
+    A text is nested no deeper than it has opening brackets, and its integers are in bounds if no run of digits is as
+    long as the bound.
+    """
+    structure = data.translate(None, _ALL_BUT_STRUCTURE)
+    colons = structure.count(b":")
+    return (
+        len(structure) - colons <= depth_max
+        and _BEYOND_INTEGER not in data.translate(_ANY_DIGIT_AS_0)
+        and b"\\u003" not in data
+        and _ANY_ORDER.encode(value).count(b":") == colons
+    )
 
 
 def _decoded(data: bytes, limits: Limits) -> tuple[JSONValue, int, int]:
