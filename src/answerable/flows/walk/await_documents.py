@@ -16,7 +16,6 @@ from answerable.flows.state.stop_rules import Bell
 if TYPE_CHECKING:
     from answerable.flows.state.policy_desk import PolicyState
     from answerable.ports.registry_store import RegistryStore
-    from answerable.ports.worlds import Worlds
 
 WAIT_SECONDS_MAX: Final = 10.0
 
@@ -33,14 +32,11 @@ def require_none_coming(registry: RegistryStore) -> None:
         raise REGISTRY_COMING()
 
 
-async def await_documents(worlds: Worlds, registry: RegistryStore, policies: PolicyState) -> None:
+async def await_documents(registry: RegistryStore, policies: PolicyState) -> None:
     """Wait up to `WAIT_SECONDS_MAX` seconds until the follower of the registers has put pending documents into force.
 
-    Raises Unavailable: `register.*` if the register cannot be read, `registry.coming` after the time limit.
+    Raises Unavailable (`registry.coming`) after the time limit.
     """
-    worlds.epoch()
-    if not are_coming(registry):
-        return
     bell, loop = Bell(), asyncio.get_running_loop()
     ends = loop.time() + WAIT_SECONDS_MAX
     policies.registered.append(bell)

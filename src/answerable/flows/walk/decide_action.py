@@ -82,6 +82,8 @@ def duties_in_force(decision: Decision) -> Duties:
 
     Raises Refused (`obligation.unknown`, `obligation.conflict`).
     """
+    if not decision.obligations and decision.wider is None:
+        return NO_DUTIES
     obligations = decision.all_obligations
     if not obligations:
         return NO_DUTIES

@@ -28,6 +28,7 @@ from answerable.core.ledger.warrant import Warrant
 from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.registry.documents.budget_name import WALL_MS
 from answerable.errors import Broken, Refused, Unavailable
+from answerable.errors.codes.registry import REGISTRY_COMING
 from answerable.flows.counters.count_history import history_of
 from answerable.flows.counters.watch_rules import watched
 from answerable.flows.entries.cite_statement import cite_statements, found_references
@@ -87,12 +88,19 @@ async def govern_action(
     limits = asking.limits
     try:
         while True:
-            await await_documents(planning.verification.worlds, authority.registry, deciding.policies)
-            plan = find_plan(planning, counters.quota, recorder.ledger, limits, request, caller)
-            asked = verified = verify(planning, limits, plan, request, caller)
-            if await admit_receivers(authority, asked.mandate, asked.hops):
+            try:
+                plan = find_plan(planning, counters.quota, recorder.ledger, limits, request, caller)
+            except Unavailable as fault:
+                if fault.code != REGISTRY_COMING.id:
+                    raise
+                await await_documents(authority.registry, deciding.policies)
                 continue
-            if await pin_first_seen(recorder, planning, asking.under_way, limits, asked):
+            asked = verified = verify(planning, limits, plan, request, caller)
+            if asked.hops and await admit_receivers(authority, asked.mandate, asked.hops):
+                continue
+            if limits.pin_tools_at_first_sight and await pin_first_seen(
+                recorder, planning, asking.under_way, limits, asked
+            ):
                 continue
             # 3 gather, 4 decide: from here on, `verified` is the action as policy narrowed it.
             accounts = plan.accounts
@@ -100,7 +108,9 @@ async def govern_action(
             verified, facts, decision = decide_action(recorder, planning, deciding, asked, gather)
             if decision.effect == "deny":
                 break
-            if (stale := stale_approval(authority.approvals, facts, verified, decision)) is not None:
+            if facts.approval is not None and (
+                (stale := stale_approval(authority.approvals, facts, verified, decision)) is not None
+            ):
                 await void(recorder, authority.approvals, asking.under_way, *stale)
                 continue
             amounts = spend_on(authority.registry, limits, verified, accounts)
