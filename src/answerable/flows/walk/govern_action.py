@@ -28,7 +28,6 @@ from answerable.core.ledger.warrant import Warrant
 from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.registry.documents.budget_name import WALL_MS
 from answerable.errors import Broken, Refused, Unavailable
-from answerable.errors.codes.registry import REGISTRY_COMING
 from answerable.flows.counters.count_history import history_of
 from answerable.flows.counters.watch_rules import watched
 from answerable.flows.entries.cite_statement import cite_statements, found_references
@@ -61,7 +60,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.budget import Account, Amounts
     from answerable.flows.entries.refuse_action import No
-    from answerable.flows.state.parts import AuthorityRegisters, LiveAccess, OpenIntent, Recorder
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, LiveAccess, OpenIntent, Recorder
     from answerable.flows.state.steps import Deciding, Planning
     from answerable.ports.upstream import Progress
 
@@ -85,21 +84,17 @@ async def govern_action(
     # 2 verify, again after each wait: a failure has no effect; the refusal of a verified principal is recorded.
     verified, amounts, references = None, ONE_CALL, None
     authority, counters, asking = planning.authority, deciding.counters, deciding.asking
-    limits = asking.limits
+    limits, refusal = asking.limits, partial(_refused, recorder, planning, deciding, request, caller)
     try:
         while True:
             try:
                 plan = find_plan(planning, counters.quota, recorder.ledger, limits, request, caller)
             except Unavailable as fault:
-                if fault.code != REGISTRY_COMING.id:
-                    raise
-                await await_documents(authority.registry, deciding.policies)
+                await await_documents(fault, authority.registry, deciding.policies)
                 continue
             asked = verified = verify(planning, limits, plan, request, caller)
-            if asked.hops and await admit_receivers(authority, asked.mandate, asked.hops):
-                continue
-            if limits.pin_tools_at_first_sight and await pin_first_seen(
-                recorder, planning, asking.under_way, limits, asked
+            if (asked.hops or limits.pin_tools_at_first_sight) and await _waited(
+                recorder, planning, asking, asked
             ):
                 continue
             # 3 gather, 4 decide: from here on, `verified` is the action as policy narrowed it.
@@ -108,9 +103,7 @@ async def govern_action(
             verified, facts, decision = decide_action(recorder, planning, deciding, asked, gather)
             if decision.effect == "deny":
                 break
-            if facts.approval is not None and (
-                (stale := stale_approval(authority.approvals, facts, verified, decision)) is not None
-            ):
+            if (stale := stale_approval(authority.approvals, facts, verified, decision)) is not None:
                 await void(recorder, authority.approvals, asking.under_way, *stale)
                 continue
             amounts = spend_on(authority.registry, limits, verified, accounts)
@@ -124,9 +117,7 @@ async def govern_action(
                 recorder, authority, counters, deciding.policies, verified, decision.policy_set
             )
     except Refused as refused:
-        raise await _refused(
-            recorder, planning, deciding, request, caller, no_from(refused, verified)
-        ) from None
+        raise await refusal(no_from(refused, verified)) from None
     if decision.effect == "deny":
         raise await _denied(recorder, planning, deciding, verified, decision, at=facts.at)
     # 5 defer: a durable approval record waits for people; a repeated request finds the same record.
@@ -142,14 +133,22 @@ async def govern_action(
             recorder, authority, counters, live.leases, limits, grounds, references, accounts, amounts
         )
     except Refused as refused:
-        raise await _refused(
-            recorder, planning, deciding, request, caller, no_from(refused, verified)
-        ) from None
+        raise await refusal(no_from(refused, verified)) from None
     # 7 act, 8 release, 9 log outcome, 10 answer
     answer = await _carried_out(
         recorder, planning, deciding, live, grounds, warrant, opened, amounts, progress, left=left
     )
     return with_narrowing(answer, asked, verified)
+
+
+async def _waited(
+    recorder: Recorder, planning: Planning, asking: AskingState, asked: VerifiedRequest
+) -> bool:
+    """Count each receiver of the chain, and pin a tool seen first. Return whether this waited, so that the request must
+    be verified again. Raises as `admit_receivers` and `pin_first_seen`."""
+    if await admit_receivers(planning.authority, asked.mandate, asked.hops):
+        return True
+    return await pin_first_seen(recorder, planning, asking.under_way, asking.limits, asked)
 
 
 async def _carried_out(
