@@ -12,7 +12,7 @@ from answerable.adapters.cedar.publishing import published
 from answerable.adapters.cedar.slices import SLICES_MAX, KeptAnswers, Slices
 from answerable.core.decision.argument_values import Unmappable, mapped_arguments
 from answerable.core.decision.decision import Decision, Reason, weigh
-from answerable.core.decision.policy_context import shared_context, whole_context
+from answerable.core.decision.policy_context import moving_context, shared_context
 from answerable.core.decision.question import QuestionForm
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.caveat import Attempt
@@ -175,7 +175,7 @@ class CedarDecisionPoint:
         if outside is None and not self._trackers <= facts.history.keys():
             unknown = "what happened before is not known, and the policy set counts it"
             outside = Reason(source=FACTS_UNKNOWN_DECISION.id, text=unknown)
-        context = whole_context(
+        context = moving_context(
             shared.context, verified, facts, arguments=arguments, parts=self._parts, scored=outside is None
         )
         if outside is not None:

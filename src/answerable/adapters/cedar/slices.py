@@ -179,12 +179,14 @@ class ContextView:
         """Return the beginning of the text of each context that shares these members, as `shared_context` says."""
         return _ENCODER.encode(_seen(self._shared, shared))[:-1]
 
-    def text(self, shared_text: bytes, whole: Context) -> bytes:
-        """Return the context as JSON text. shared_text: its beginning."""
-        moving = _ENCODER.encode(_seen(self._moving, whole))
-        if len(moving) == 2 or len(shared_text) == 1:
-            return shared_text + moving[1:]
-        return b"%b,%b" % (shared_text, moving[1:])
+    def text(self, shared_text: bytes, moving: Context) -> bytes:
+        """Return the context as JSON text. shared_text: its beginning. moving: as `moving_context` returned it."""
+        if not self._moving:
+            return shared_text + b"}"
+        seen = _ENCODER.encode(_seen(self._moving, moving))
+        if len(seen) == 2 or len(shared_text) == 1:
+            return shared_text + seen[1:]
+        return b"%b,%b" % (shared_text, seen[1:])
 
 
 def _seen(wanted: list[_Seen], context: Context) -> Context:

@@ -167,7 +167,7 @@ def shared_context(verified: VerifiedRequest, agent: Agent, parts: PolicyParts) 
     return shared
 
 
-def whole_context(
+def moving_context(
     shared: Context,
     verified: VerifiedRequest,
     facts: Facts,
@@ -176,14 +176,13 @@ def whole_context(
     parts: PolicyParts,
     scored: bool = True,
 ) -> Context:
-    """Return every member with its values. shared: as `shared_context` returned it. scored: whether to add the risk,
-    which needs all facts.
+    """Return the members of `moving_members`, with their values. shared: as `shared_context` returned it. scored:
+    whether to add the risk, which needs all facts.
 
     Raises LookupError when a risk factor uses a fact that was not gathered.
     """
     task: Any = shared["task"]
-    context = {
-        **shared,
+    context: Context = {
         "arguments": arguments,
         "budget": {**facts.budget},
         "history": {**facts.history},
@@ -195,10 +194,8 @@ def whole_context(
         context["destination"] = destination_facts(verified, parts)
     if parts.windows:
         context["windows"] = windows_at(parts.windows, facts.at)
-    if not scored:
-        context.pop("risk", None)
-    elif parts.risk:
-        context["risk"] = risk_of(parts.risk, context)
+    if scored and parts.risk:
+        context["risk"] = risk_of(parts.risk, {**shared, **context})
     return context
 
 

@@ -12,7 +12,7 @@ from answerable.adapters.cedar.publishing import published
 from answerable.adapters.cedar.slices import ContextView, KeptAnswers, Slices
 from answerable.core.decision.argument_values import mapped_arguments
 from answerable.core.decision.decision import Evaluation
-from answerable.core.decision.policy_context import Context, shared_context, whole_context
+from answerable.core.decision.policy_context import Context, moving_context, shared_context
 from answerable.core.identity.names.principal import AgentId
 from tests.worlds.policy import AGENTS, CAPABILITIES, NOW, REGISTRY, Trial
 
@@ -31,7 +31,7 @@ def whole() -> Context:
     verified = PAY.verified()
     mapped = mapped_arguments(CAPABILITIES[PAY.capability].arguments, verified.request.arguments)
     assert isinstance(mapped, dict)
-    return whole_context(shared(), verified, PAY.facts(), arguments=mapped, parts=REGISTRY.parts)
+    return shared() | moving_context(shared(), verified, PAY.facts(), arguments=mapped, parts=REGISTRY.parts)
 
 
 def context(*paths: tuple[str, ...], everything: bool = False) -> object:

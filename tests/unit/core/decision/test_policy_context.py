@@ -6,9 +6,9 @@ from answerable.core.decision.argument_values import SET_MEMBERS_MAX, Unmappable
 from answerable.core.decision.policy_context import (
     context_type,
     members_of,
+    moving_context,
     moving_members,
     shared_context,
-    whole_context,
 )
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.registry.documents.capability import ArgumentMapping
@@ -127,8 +127,9 @@ def test_values_have_exactly_the_members_of_the_type():
     assert isinstance(attributes, dict)
     verified = trial.verified()
     shared = shared_context(verified, AGENTS[AgentId(trial.agent)], REGISTRY.parts)
-    context = whole_context(shared, verified, trial.facts(), arguments={"case": "1"}, parts=REGISTRY.parts)
-    assert shared.keys() == context.keys() - moving_members(capability, REGISTRY.parts) | {"task"}
+    moving = moving_context(shared, verified, trial.facts(), arguments={"case": "1"}, parts=REGISTRY.parts)
+    assert set(moving) == moving_members(capability, REGISTRY.parts)
+    context = shared | moving
     assert set(attributes) == set(context) == set(members_of(capability, REGISTRY.parts))
     for member, inner in attributes.items():
         assert isinstance(inner, dict)
