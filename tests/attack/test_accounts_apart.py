@@ -143,9 +143,7 @@ async def test_under_an_account_that_cannot_be_had_no_server_is_started(user):
         async with house(Path(name), SETTINGS + f'[upstreams]\nuser = "{user}"\n') as home:
             with hostile(home) as (documents, told):
                 await home.start()
-                await until(
-                    lambda: "no server is started under it" in home.said, "its word about the account"
-                )
+                await until(lambda: "nothing is started under it" in home.said, "its word about the account")
                 await asyncio.to_thread(home.apply, documents)
                 found = json.loads(home.finished("doctor", "--json").stdout)
                 assert [one["state"] for one in found if one["name"] == "servers over stdio"] == ["fault"]

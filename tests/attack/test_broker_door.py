@@ -9,9 +9,11 @@ import pytest
 from answerable.adapters.broker_http import HttpLeaseBroker, client
 from answerable.client.transport import READ_SECONDS_MAX
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.lease.wire import EFFECT_DATA, NAMES_MAX
+from answerable.core.lease.wire import EFFECT_DATA, NAMES_MAX, RETRY_DATA
 from answerable.errors import Unavailable
+from answerable.errors.codes.leases import LEASE_CROWD, LEASE_SCOPE, TARGET_ARGUMENTS, TARGET_UNREACHABLE
 from answerable.flows.leases.perform_leased import perform_leased
+from answerable.testing.memory_target import MemorySession
 from answerable.testing.samples import signing_key
 from tests.worlds.broker_door import KEY, a_door
 from tests.worlds.lease import LOG, quiet, warrant
@@ -49,6 +51,31 @@ async def test_a_call_without_exactly_its_warrant_does_nothing(tmp_path):
         assert door.target.done == []
         assert await door.target.live() == ()
         assert door.world.register.last_change() == 0
+
+
+@pytest.mark.requirement("BROKER-12")
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (TARGET_ARGUMENTS("there is no tool `drop`"), False),
+        (LEASE_SCOPE("the server does not grant it"), False),
+        (LEASE_CROWD("more than 9 leases are open at this target"), True),
+        (TARGET_UNREACHABLE("it does not answer"), None),
+    ],
+)
+async def test_a_refusal_says_whether_the_same_call_would_be_refused_again(
+    tmp_path, monkeypatch, error, again
+):
+    async def refuse(*_args, **_options):
+        raise error
+
+    monkeypatch.setattr(MemorySession, "perform", refuse)
+    async with a_door(tmp_path) as door:
+        token = warrant(now=door.world.clock.now()).signed(KEY)
+        told = (await door.call(token=token))["error"]["data"]
+        assert (told[EFFECT_DATA], told.get(RETRY_DATA)) == ("none", again)
+        # Each call has a warrant of its own: a spent one is no word about the next.
+        assert (await door.call(token=token))["error"]["data"].get(RETRY_DATA) is not False
 
 
 async def test_a_process_of_another_user_is_told_nothing(tmp_path):

@@ -72,6 +72,7 @@ def test_names_of_members_and_limits_are_those_of_the_code():
     assert use.checked_use(DONE["_meta"][wire.DONE_META]["used"]) is not None
     assert f"at most {use.RECORDED_MAX} together" in PAGE
     assert f"`{wire.EFFECT_DATA}`" in PAGE
+    assert f"`{wire.RETRY_DATA}`" in PAGE
     for number in (
         wire.BODY_BYTES_MAX,
         wire.NAMES_MAX,

@@ -43,11 +43,15 @@ def world() -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def seed() -> Iterator[World]:
-    """A ledger with some entries under a cosigned checkpoint, and `before`, a copy of it from before they came."""
+    """A ledger with some entries under a cosigned checkpoint, and `before`, a copy of it, of the registers and of what
+    the witness remembers from before they came."""
     with short_world() as world:
         with up(world) as server:
             server.answers()
         shutil.copytree(world.data / "ledger", world.root / "before")
+        shutil.copytree(world.data / "witness", world.root / "before-witness")
+        for registers in world.data.glob("answerable.db*"):
+            shutil.copy2(registers, world.root)
         with up(world) as server:
             server.answers()
             command(world, "apply", "-f", str(world.registry))
@@ -95,6 +99,56 @@ def test_a_ledger_that_went_back_does_not_start_and_nothing_is_written_to_it(gro
         assert left == kept
     else:
         assert not (world.data / "ledger").exists()
+
+
+def _older(world: World) -> None:
+    """An older copy of the ledger and of the registers is brought back."""
+    shutil.rmtree(world.data / "ledger")
+    shutil.copytree(world.root / "before", world.data / "ledger")
+    for registers in world.data.glob("answerable.db*"):
+        registers.unlink()
+    for registers in world.root.glob("answerable.db*"):
+        shutil.copy2(registers, world.data)
+
+
+@pytest.mark.requirement("WITNESS-18")
+@pytest.mark.parametrize("lost", ["what it remembers", "its key, too", "its newest state alone"])
+def test_a_witness_that_lost_what_it_knew_is_told_before_the_start_and_accepted_by_a_command_only(
+    grown: World, lost: str
+) -> None:
+    """What is restored without the witness's directory may be an older copy, whose holds are gone."""
+    world = grown
+    if lost == "its newest state alone":
+        shutil.rmtree(world.data / "witness")
+        shutil.copytree(world.root / "before-witness", world.data / "witness")
+    else:
+        _older(world)
+        shutil.rmtree(world.data / ("witness/logs" if lost == "what it remembers" else "witness"))
+    size = cosigned_size(world)
+    kept = {path: path.read_bytes() for path in (world.data / "ledger").rglob("*") if path.is_file()}
+    for arguments in (["up"], ["ledger", "status"]):
+        told = command(world, *arguments, code=1).stderr
+        assert f"of size {size} with the cosignature of" in told
+        assert "answerable witness accept-ledger" in told
+    assert {path: path.read_bytes() for path in (world.data / "ledger").rglob("*") if path.is_file()} == kept
+    assert "--yes" in command(world, "witness", "accept-ledger", code=1).stderr
+    assert f"remembers size {size}" in command(world, "witness", "accept-ledger", "--yes").stderr
+    with up(world) as server:
+        until(lambda: "ledger  " in server.said(), "the server")
+        until(lambda: server.witness()["state"] == "ok", "a cosignature")
+        assert "another witness uses" in command(world, "witness", "accept-ledger", "--yes", code=1).stderr
+    with up(world) as server:
+        until(lambda: "ledger  " in server.said(), "another start")
+
+
+@pytest.mark.requirement("WITNESS-18")
+def test_what_a_witness_still_remembers_counts_when_a_ledger_is_accepted(grown: World) -> None:
+    newest = cosigned_size(grown)
+    _older(grown)
+    told = command(grown, "witness", "accept-ledger", "--yes", code=1).stderr
+    assert f"cosigned size {newest}" in told
+    shutil.rmtree(grown.data / "ledger")
+    assert "no checkpoint" in command(grown, "witness", "accept-ledger", "--yes", code=1).stderr
 
 
 @pytest.mark.requirement("WITNESS-14")

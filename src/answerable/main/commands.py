@@ -167,8 +167,10 @@ def up(
 
 
 def _say_accounts(shell: Shell, settings: Settings, product: Product) -> None:
-    from answerable.wiring.accounts import stdio_fault, stdio_note
+    from answerable.wiring.accounts import broker_fault, stdio_fault, stdio_note
 
+    if fault := broker_fault(settings):
+        shell.terminal.warn(f"broker    {fault}")
     if fault := stdio_fault(settings):
         shell.terminal.warn(f"servers   {fault}")
     elif any(one.command for one in product.walk.authority.registry.current.servers.values()) and (

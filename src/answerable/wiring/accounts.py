@@ -6,9 +6,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from answerable.adapters.mcp_upstream.account import TOOLS, tools_account
+from answerable.adapters.mcp_upstream.account import TOOLS, account_of, tools_account
 from answerable.core.registry.snapshot.directory import registered_under
 from answerable.errors import Unavailable
+from answerable.wiring.leases import broker_user
 
 if TYPE_CHECKING:
     from answerable.flows.tokens.verify_caller import CallerVerifier
@@ -22,6 +23,17 @@ def stdio_fault(settings: Settings) -> str:
         tools_account(settings.upstreams.user)
     except Unavailable as fault:
         return f"`upstreams.user`: {fault.message}"
+    return ""
+
+
+def broker_fault(settings: Settings) -> str:
+    """Return why no broker can be started under `broker.user`; empty if it can, and where none is started here."""
+    if not settings.broker.enabled:
+        return ""
+    try:
+        account_of(broker_user(settings))
+    except Unavailable as fault:
+        return f"`broker.user`: {fault.message}"
     return ""
 
 

@@ -113,7 +113,7 @@ def opened_broker(settings: Settings, ready: ReadyTargets) -> Iterator[Broker]:
             ),
             writer=writer,
             keys=_Keys(settings.broker.warrant_keys).now,
-            uids=_uids(settings),
+            uids=answered_users(settings),
             kinds={one.name: one.kind.name for one in found},
         )
     finally:
@@ -300,7 +300,7 @@ def _limits(settings: Settings) -> LeaseLimits:
     )
 
 
-def _uids(settings: Settings) -> frozenset[int]:
+def answered_users(settings: Settings) -> frozenset[int]:
     """Return the users whose processes are answered. Raises Unavailable (`broker.user`)."""
     found = {0, os.getuid()}
     for name in settings.broker.gateway_users:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.adapters.oidc import OidcCodeFlow
 from answerable.adapters.sqlite import SqlitePasskeyRegister
-from answerable.adapters.uvicorn_front import FrontLimits, TLSMaterial, listen, serve, tls_context
+from answerable.adapters.uvicorn_front import FrontLimits, listen, serve
 from answerable.errors import Unavailable
 from answerable.errors.codes.services import CONSOLE_ROOTS
 from answerable.flows.state.passkey_desk import PasskeyState
@@ -17,6 +17,7 @@ from answerable.wiring.console_settings import PORT_DEFAULT, name_of_origin
 from answerable.wiring.identity_settings import person_issuers
 from answerable.wiring.provider_settings import provider_secrets
 from answerable.wiring.settings import secret
+from answerable.wiring.tls_material import console_tls
 
 if TYPE_CHECKING:
     import ssl
@@ -55,7 +56,7 @@ def passkey_desk(settings: Settings, store: SqliteStore) -> PasskeyState | None:
         register=SqlitePasskeyRegister(store),
         rp_id=name_of_origin(wanted.origin) or "localhost",
         origins=(origin,) if origin else (),
-        roots=_roots(settings),
+        roots=attestation_roots(settings),
         groups=wanted.groups,
     )
 
@@ -68,15 +69,7 @@ def open_console(settings: Settings, passkeys: PasskeyState | None) -> ConsoleDo
     wanted = settings.console
     if not wanted.enabled or passkeys is None:
         return None
-    tls = None
-    if wanted.tls_certificate:
-        tls = tls_context(
-            TLSMaterial(
-                certificate=secret(wanted.tls_certificate, data=settings.data),
-                key=secret(wanted.tls_key, data=settings.data),
-                client_ca=b"",
-            )
-        )
+    tls = console_tls(settings)
     try:
         listeners = listen(tcp=(wanted.host, _port(settings)))
     except Unavailable as taken:
@@ -93,7 +86,7 @@ def providers_of(settings: Settings, clock: Clock) -> tuple[OidcCodeFlow, ...]:
     """Return the OpenID providers at which people sign in, each with its own client secret. Raises Malformed
     (`issuer.url`, `settings.oidc_secrets`), and as `secret`."""
     secrets = {
-        issuer: secret(one, data=settings.data).decode().strip()
+        issuer: secret(one, data=settings.data).decode("utf-8", "replace").strip()
         for issuer, one in provider_secrets(settings).items()
     }
     return tuple(
@@ -131,7 +124,8 @@ def _port(settings: Settings) -> int:
     return 0 if at_default and settings.gateway.port == 0 else settings.console.port
 
 
-def _roots(settings: Settings) -> tuple[bytes, ...]:
+def attestation_roots(settings: Settings) -> tuple[bytes, ...]:
+    """Return the certificates that vouch for keys of people. Raises Malformed (`console.roots`), and as `secret`."""
     if not settings.console.attestation_roots:
         return ()
     found = tuple(_CERTIFICATE.findall(secret(settings.console.attestation_roots, data=settings.data)))

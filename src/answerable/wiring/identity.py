@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
@@ -29,11 +29,7 @@ from answerable.adapters.sqlite import (
 from answerable.core.identity.names.spiffe_id import trust_domain
 from answerable.core.identity.svid.authority import TrustLimits
 from answerable.core.identity.svid.federation import federation_sources
-from answerable.core.identity.workload.oidc_claims import LIFETIME_SECONDS_MAX, IssuerTerms
-from answerable.core.identity.workload.oidc_shapes import LIFETIME_SECONDS_MAX as LONGEST_SHAPED
 from answerable.core.identity.workload.sidecars import sidecars_in
-from answerable.core.identity.workload.ssh_host import ssh_trust
-from answerable.core.identity.workload.x509_pop import authorities_in
 from answerable.core.registry.manifests.manifest_token import standing_fault
 from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
 from answerable.errors import AnswerableError, Unavailable
@@ -44,7 +40,7 @@ from answerable.flows.state.stop_rules import Bell
 from answerable.flows.state.verify_person import PersonVerifier
 from answerable.flows.tokens.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
-from answerable.flows.trust_domain.attest_workload import NO_SSH, AttestationTerms, Attestor
+from answerable.flows.trust_domain.attest_workload import AttestationTerms, Attestor
 from answerable.flows.trust_domain.issue_svid import SvidIssuer
 from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
 from answerable.flows.trust_domain.tell_watchers import Watchers
@@ -53,6 +49,12 @@ from answerable.flows.workloads.follow_bundles import BundleFollowing
 from answerable.flows.workloads.follow_manifests import follow_manifests
 from answerable.flows.workloads.suspend_dormant import NOTE_SECONDS, follow_dormancy
 from answerable.flows.workloads.watch_clock import watch_clock
+from answerable.wiring.attestation_settings import (
+    issuer_sources,
+    issuer_terms,
+    known_hosts,
+    x509_authorities,
+)
 from answerable.wiring.following import keeping_sightings
 from answerable.wiring.identity_lock import alone
 from answerable.wiring.identity_settings import person_issuers
@@ -65,7 +67,6 @@ if TYPE_CHECKING:
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.identity.names.principal import AgentId
     from answerable.core.identity.svid.federation import FederationSource
-    from answerable.core.identity.workload.oidc_shapes import Kind
     from answerable.core.registry.manifests.manifest_token import SignedManifest
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.parts import Recorder
@@ -167,7 +168,7 @@ async def opened_identity(
     Raises Unavailable (`authority_keys.*`: its keys are missing or exposed, `register.*`), Malformed (`federation.*`,
     `ssh.*`, `issuer.url` and other faults of settings).
     """
-    from answerable.adapters.oidc import HttpIssuerKeys, issuer_source
+    from answerable.adapters.oidc import HttpIssuerKeys
 
     wanted = settings.identity
     register, elsewhere = SqliteAuthorityRegister(store), Watchers()
@@ -191,15 +192,12 @@ async def opened_identity(
     except Unavailable as fault:
         # A command without a server may remove the faulty authority; a server does not start.
         shut = fault
-    issuers, of_people = [*_issuers(settings)], person_issuers(wanted)
-    asked = dict.fromkeys([one.issuer for one in issuers] + [one.issuer for one in of_people])
-    async with HttpIssuerKeys([issuer_source(issuer) for issuer in asked], clock=clock) as keys:
+    of_people = person_issuers(wanted)
+    async with HttpIssuerKeys(issuer_sources(settings), clock=clock) as keys:
         terms = AttestationTerms(
-            issuers=tuple(issuers),
-            authorities=authorities_in(secret(wanted.x509_pop_ca, data=settings.data))
-            if wanted.x509_pop_ca
-            else (),
-            ssh=ssh_trust(secret(wanted.ssh_ca, data=settings.data).decode()) if wanted.ssh_ca else NO_SSH,
+            issuers=tuple(issuer_terms(settings)),
+            authorities=x509_authorities(settings),
+            ssh=known_hosts(settings),
         )
         yield Identity(
             desk=desk,
@@ -359,14 +357,6 @@ def _keys(settings: Settings) -> AuthorityKeys:
 
     pin = secret(wanted.pkcs11_pin, data=settings.data).decode().strip()
     return Pkcs11AuthorityKeys.open(module=Path(wanted.pkcs11_module), token=wanted.pkcs11_token, pin=pin)
-
-
-def _issuers(settings: Settings) -> Iterator[IssuerTerms]:
-    for one in settings.identity.oidc_issuers:
-        url, audience, *kind = one.split()
-        named = cast("Kind", kind[0] if kind else "oidc")
-        longest = LONGEST_SHAPED.get(named, LIFETIME_SECONDS_MAX)
-        yield IssuerTerms(issuer=url, audience=audience, kind=named, lifetime_seconds_max=longest)
 
 
 def _endpoints(settings: Settings, desk: TrustDomainState, clock: Clock) -> Iterator[BundleEndpoint]:

@@ -135,6 +135,11 @@ def _unwritable(path: Path, error: OSError) -> Unavailable:
     return KEY_UNWRITABLE(f"`{path.name}` cannot be written: {(error.strerror or 'unknown fault').lower()}")
 
 
+def broker_user(settings: Settings) -> str:
+    """Return the account that a broker started here runs under; empty for this process's own."""
+    return settings.broker.user if os.getuid() == 0 else ""
+
+
 async def kept_broker(settings: Settings, command: tuple[str, ...]) -> None:
     """Keep the broker running beside this server once there is a target. command: starts it."""
     broker = settings.broker
@@ -144,7 +149,5 @@ async def kept_broker(settings: Settings, command: tuple[str, ...]) -> None:
         _log.warning("no broker is started: %s", fault)
     while not await to_thread.run_sync(has_targets, broker.targets):  # noqa: ASYNC110 - a file has no event
         await anyio.sleep(until_round(LOOK_SECONDS))
-    process = KeptProcess(
-        name="broker", command=command, socket=broker.socket, user=broker.user if os.getuid() == 0 else ""
-    )
+    process = KeptProcess(name="broker", command=command, socket=broker.socket, user=broker_user(settings))
     await process.run()

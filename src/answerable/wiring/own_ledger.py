@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.adapters.system import SystemClock, SystemEntropy
-    from answerable.wiring.setting_tree import Settings
+    from answerable.wiring.setting_tree import LedgerSettings, Settings
     from answerable.wiring.shards import LogIdentity
 
 LOCK_RETRY_SECONDS: Final = 0.05
@@ -46,16 +46,21 @@ def _opened_ledger(
         key=own.log_key,
         sign=own.key.sign,
         clock=clock,
-        settings=TlogFilesSettings(
-            segment_bytes=settings.ledger.segment_bytes,
-            queue_bytes_max=settings.ledger.queue_bytes_max,
-            queue_entries_max=settings.ledger.queue_entries_max,
-            append_wait_seconds_max=settings.ledger.append_wait_seconds_max,
-            allocation_retry_seconds=settings.ledger.allocation_retry_seconds,
-            seal_unsealed_bytes=settings.ledger.seal_unsealed_bytes,
-            unsealed_bytes_max=settings.ledger.unsealed_bytes_max,
-        ),
+        settings=log_limits(settings.ledger),
         second=second_key(settings, own.origin, entropy),
+    )
+
+
+def log_limits(wanted: LedgerSettings) -> TlogFilesSettings:
+    """Return the limits of the log. Raises Malformed (`settings.ledger`) where they do not fit together."""
+    return TlogFilesSettings(
+        segment_bytes=wanted.segment_bytes,
+        queue_bytes_max=wanted.queue_bytes_max,
+        queue_entries_max=wanted.queue_entries_max,
+        append_wait_seconds_max=wanted.append_wait_seconds_max,
+        allocation_retry_seconds=wanted.allocation_retry_seconds,
+        seal_unsealed_bytes=wanted.seal_unsealed_bytes,
+        unsealed_bytes_max=wanted.unsealed_bytes_max,
     )
 
 

@@ -76,14 +76,13 @@ def _open_channels(
     wanted, named = settings.channels, {route.channel for route in desk.routes}
     if not named:
         return
+    post, given = _post(settings)
     # Here, when a server starts to notify people: most servers have one kind of channel, and many have none.
     from answerable.adapters.message_webhook import MessageWebhook
     from answerable.adapters.slack import SlackChannel
     from answerable.adapters.smtp import SmtpChannel
     from answerable.adapters.web_push import WebPushChannel
 
-    given = secret(wanted.authorities, data=settings.data) if wanted.authorities else b""
-    post = HttpEventPost(answer_seconds_max=wanted.try_seconds_max * ANSWER_SECONDS_SPARE, authorities=given)
     channels: dict[str, MessageChannel] = {}
     addresses: dict[str, Callable[[str], tuple[str, ...]]] = {}
     if EMAIL in named:
@@ -108,6 +107,28 @@ def _open_channels(
             channels[WEBHOOK + hook.name] = MessageWebhook(post, url=hook.url, secret=signs, source=source)
             addresses[WEBHOOK + hook.name] = lambda _name: ()
     desk.channels, desk.addresses = channels, addresses
+
+
+def require_channels(settings: Settings) -> None:
+    """Check what the channels in use are opened with. Raises as `kept_reaching` does at once."""
+    wanted = settings.channels
+    named = {route.channel for route in routes_in(wanted)}
+    if not named:
+        return
+    _, given = _post(settings)
+    if EMAIL in named:
+        _mail_server(settings, given)
+    for hook in hooks_in(wanted):
+        if WEBHOOK + hook.name in named:
+            _hook_secret(settings, hook.name, hook.secret)
+
+
+def _post(settings: Settings) -> tuple[HttpEventPost, bytes]:
+    """Return what posts messages, and the authorities that it trusts, in PEM."""
+    wanted = settings.channels
+    given = secret(wanted.authorities, data=settings.data) if wanted.authorities else b""
+    seconds = wanted.try_seconds_max * ANSWER_SECONDS_SPARE
+    return HttpEventPost(answer_seconds_max=seconds, authorities=given), given
 
 
 def _push_side(settings: Settings, store: SqliteStore) -> PushSide | None:

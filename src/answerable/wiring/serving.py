@@ -13,13 +13,11 @@ from answerable.adapters.uvicorn_front import (
     KEPT,
     FrontLimits,
     Listeners,
-    TLSMaterial,
     listen,
     raise_limit,
     run,
     serve,
     set_collector_apart,
-    tls_context,
 )
 from answerable.errors import AnswerableError, Unavailable
 from answerable.errors.codes.services import FRONT_NOT_BOUND
@@ -33,10 +31,10 @@ from answerable.wiring.kept_process import KeptProcess, stop_on_signal
 from answerable.wiring.leases import kept_broker
 from answerable.wiring.policies import say_who_publishes
 from answerable.wiring.running import kept_running
-from answerable.wiring.settings import secret
 from answerable.wiring.shard_links import serve_link
 from answerable.wiring.start_room import room_told, told_of_room
 from answerable.wiring.telemetry import serve_metrics
+from answerable.wiring.tls_material import gateway_tls
 from answerable.wiring.witness_settings import LOCAL
 from answerable.wiring.witness_view import add_watched_log
 
@@ -135,7 +133,7 @@ async def _serve_product(
     with room_told(settings):
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     _take_open_files(settings.front.connections_max)
-    tls = _tls(settings)
+    tls = gateway_tls(settings)
     control_sockets = listen(uds=settings.control.socket)
     try:
         gateway = settings.gateway
@@ -294,15 +292,3 @@ async def _last_round(product: Product, settings: Settings) -> None:
         if product.heads is not None:
             await product.heads.last_round()
         await product.cosigning.gather()
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    gateway = settings.gateway
-    if not gateway.tls_certificate:
-        return None
-    material = TLSMaterial(
-        certificate=secret(gateway.tls_certificate, data=settings.data),
-        key=secret(gateway.tls_key, data=settings.data),
-        client_ca=secret(gateway.tls_client_ca, data=settings.data) if gateway.tls_client_ca else b"",
-    )
-    return tls_context(material)

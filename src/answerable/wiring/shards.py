@@ -63,11 +63,12 @@ def own_log(settings: Settings, entropy: Entropy) -> LogIdentity:
     kind and was not rolled back.
 
     Its key is created at the first start. Raises Malformed (`ledger.sharded`, `ledger.unsharded`), Broken
-    (`ledger.rolled_back`), Unavailable (`key.*`), and Unavailable or Broken where the log of logs cannot be read.
+    (`ledger.rolled_back`, `witness.state_lost`), Unavailable (`key.*`), and Unavailable or Broken where the log of logs
+    cannot be read.
     """
     _require_one_kind(settings)
     own = _own_identity(settings, entropy)
-    require_known_history(settings, (own.log_key,), directory=settings.ledger.place)
+    require_known_history(own_witnesses(settings), (own.log_key,), directory=settings.ledger.place)
     if settings.ledger.shard:
         require_led_on(
             own.origin,

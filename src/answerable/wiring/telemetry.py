@@ -99,7 +99,7 @@ async def sending_metrics(
         "service.version": __version__,
     }
     failing = ""
-    async with OtlpExporter(endpoint=endpoint, header=_header(settings)) as exporter:
+    async with OtlpExporter(endpoint=endpoint, header=exporter_header(settings)) as exporter:
         while True:
             await anyio.sleep(settings.telemetry.otlp_seconds)
             try:
@@ -141,7 +141,7 @@ async def _families(authority: AuthorityRegisters, deciding: Deciding, found: St
     ]
 
 
-def _header(settings: Settings) -> tuple[str, str] | None:
+def exporter_header(settings: Settings) -> tuple[str, str] | None:
     """Return the exporter's header. Raises Malformed (`telemetry.header`), and as `secret`."""
     if not settings.telemetry.otlp_header:
         return None

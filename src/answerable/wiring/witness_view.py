@@ -1,4 +1,5 @@
-"""Read the local witness's files for display, and the policy for verifiers, whether or not anything runs."""
+"""Read the local witness's files for display, and the policy for verifiers, whether or not anything runs; have it watch
+a log, or begin anew with one."""
 
 from __future__ import annotations
 
@@ -6,21 +7,27 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from answerable.adapters.tlog_files import PublishedFiles
 from answerable.adapters.witness_files import FilesWitnessRegister, published_keys
-from answerable.core.tlog.checkpoint import Checkpoint
+from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
 from answerable.core.tlog.cosignature import verified_cosignatures
 from answerable.core.tlog.note import LOG_KINDS, Note, VerifierKey
 from answerable.core.tlog.policy import Group, Log, Policy, Witness
+from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.errors import Broken, Malformed, Unavailable, Unverified, shown
 from answerable.errors.codes.ledger import LEDGER_UNREADABLE
 from answerable.errors.codes.tlog import NOTE_KEY_TYPE
+from answerable.flows.ledger.cosign_checkpoint import cosign_checkpoint
+from answerable.flows.ledger.gather_cosignatures import rolled_back
 from answerable.plain_file import read_plain
-from answerable.wiring.local_witness import watch_log
+from answerable.wiring.local_witness import opened_desk, watch_log
+from answerable.wiring.shards import published_shards
 from answerable.wiring.witness_settings import LOCAL, remote_witness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from answerable.flows.ledger.cosign_checkpoint import CosigningState
     from answerable.ports.witness_register import Evidence, EvidenceKind
     from answerable.wiring.setting_tree import Settings
 
@@ -120,6 +127,42 @@ def add_watched_log(settings: Settings, vkey: str, *, another: bool = False) -> 
     if key.kind not in LOG_KINDS:
         raise NOTE_KEY_TYPE(f"the key of {shown(key.name)} is of type {key.kind}, which cannot sign a log")
     return watch_log(FilesWitnessRegister.reading(settings.local_witness.directory), key, another=another)
+
+
+def accept_ledger(settings: Settings) -> tuple[Checkpoint, ...]:
+    """Have the local witness cosign and remember this ledger as it is on disk, where it remembers less than it had
+    cosigned. Return the checkpoints.
+
+    What it does remember still counts. Raises Broken (`ledger.rolled_back`) for a ledger with fewer entries than that,
+    Unverified, steps `consistency.*`, for one with another history, Unavailable (`ledger.unreadable`) where there is no
+    ledger, and as `opened_desk`, which no other process may hold.
+    """
+    chosen = settings.ledger
+    logs = [PublishedFiles(chosen.heads if chosen.shard else chosen.directory)]
+    if chosen.shard and settings.witnesses.shards:
+        logs += published_shards(settings)
+    with opened_desk(settings) as desk:
+        accepted = [one for log in logs if (one := _accepted(desk, log)) is not None]
+    if not accepted:
+        raise LEDGER_UNREADABLE(f"there is no checkpoint in {shown(str(chosen.directory))}", port="ledger")
+    return tuple(accepted)
+
+
+def _accepted(desk: CosigningState, log: PublishedFiles) -> Checkpoint | None:
+    key, note = log.key(), log.checkpoint()
+    if key is None or note is None:
+        return None
+    watch_log(desk.register, key)
+    newest = verified_checkpoint(note, origin=key.name, log_keys=(key,))
+    known = desk.register.log(key.name)
+    size = 0
+    if known is not None and known.newest is not None:
+        size = Checkpoint.parse(Note.parse(known.newest).text).size
+    if size > newest.size:
+        raise rolled_back(LOCAL, own=newest.size, theirs=size)
+    proof = log.consistency_proof(size, newest) if 0 < size < newest.size else ()
+    cosign_checkpoint(desk, AddCheckpoint(old_size=size, proof=proof, checkpoint=note).encoded())
+    return newest
 
 
 def policy_text(settings: Settings) -> str:

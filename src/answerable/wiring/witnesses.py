@@ -11,7 +11,8 @@ from answerable.adapters.witness_files import FilesWitnessRegister, published_ke
 from answerable.adapters.witness_http import HttpWitness
 from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
 from answerable.core.tlog.note import NOTE_BYTES_MAX, Note
-from answerable.errors import AnswerableError
+from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.errors.codes.tlog import WITNESS_STATE_LOST
 from answerable.flows.ledger.gather_cosignatures import Cosigning, CosigningLimits, contradiction, rolled_back
 from answerable.plain_file import read_plain
 from answerable.wiring.witness_settings import LOCAL, remote_witness
@@ -78,20 +79,24 @@ def require_known_history(
     """Compare the log in a directory, or in that of the settings, with the local witness's record of it, before
     anything is written to either.
 
-    Raises Broken (`ledger.rolled_back`). Accepts silently if the witness's directory cannot be read, or holds nothing
-    signed by this log's key: then the running witness itself is asked.
+    Raises Broken: `ledger.rolled_back`, and `witness.state_lost` if the witness cosigned more of this log than it
+    remembers, so that it could not tell a rollback. Accepts silently if the witness's directory cannot be read, or
+    holds something that this log's key did not sign: then the running witness itself is asked.
     """
-    origin = log_keys[0].name
-    # Read the witness first: a log that another process is writing is then never behind what its witness knew before.
+    origin, place = log_keys[0].name, directory or settings.ledger.directory
+    # The witness remembers before the log publishes the cosignature, and a log that another process is writing is
+    # never behind what its witness knew before: so they are read in this order.
+    cosigned = _note_on_disk(place / "cosigned", log_keys)
     try:
         known = FilesWitnessRegister.reading(settings.local_witness.directory).log(origin)
-        if known is None or known.newest is None:
-            return
-        theirs = verified_checkpoint(known.newest, origin=origin, log_keys=log_keys)
-        own = _newest_on_disk(directory or settings.ledger.directory)
+        noted = known.newest if known is not None else None
+        theirs = verified_checkpoint(noted, origin=origin, log_keys=log_keys) if noted is not None else None
+        own = _newest_on_disk(place)
     except (AnswerableError, OSError):
         return
-    if theirs.size == 0:
+    if cosigned is not None and settings.witnesses.local:
+        _require_remembered(settings, cosigned, theirs.size if theirs is not None else 0)
+    if theirs is None or theirs.size == 0:
         return
     if own is None:
         raise rolled_back(LOCAL, own=0, theirs=theirs.size)
@@ -100,6 +105,43 @@ def require_known_history(
         if found is not None:
             raise found
     # An older checkpoint needs a consistency proof, which only an open log can make: the first round asks for it.
+
+
+def _require_remembered(settings: Settings, cosigned: Note, remembered: int) -> None:
+    """Check that the local witness remembers what it cosigned. Its key may be lost as well, and be another now: of a
+    log that it does not know at all, each cosignature counts that is not of a witness in the settings.
+
+    Raises Broken (`witness.state_lost`).
+    """
+    checkpoint = Checkpoint.parse(cosigned.text)
+    if remembered >= checkpoint.size:
+        return
+    others = {
+        (key.name, key.key_id) for key in (remote_witness(one).key for one in settings.witnesses.remote)
+    }
+    lines = {(one.name, one.key_id) for one in cosigned.signatures if one.name != checkpoint.origin} - others
+    if remembered:
+        try:
+            lines &= {(key.name, key.key_id) for key in published_keys(settings.local_witness.directory)}
+        except Unavailable:
+            return
+    if lines:
+        raise WITNESS_STATE_LOST(
+            f"the ledger has a checkpoint of size {checkpoint.size} with the cosignature of {shown(min(lines)[0])}, "
+            f"and the witness of this machine remembers {f'size {remembered}' if remembered else 'nothing'}: it cannot "
+            f"tell whether this ledger is an older copy; bring back {shown(str(settings.local_witness.directory))}, or "
+            "accept the ledger as it is with `answerable witness accept-ledger`"
+        )
+
+
+def _note_on_disk(path: Path, log_keys: Sequence[VerifierKey]) -> Note | None:
+    """Return a checkpoint that the log signed; None where there is none that can be read: opening the log tells."""
+    try:
+        encoded = read_plain(path, NOTE_BYTES_MAX + 1)
+        verified_checkpoint(encoded, origin=log_keys[0].name, log_keys=log_keys)
+        return Note.parse(encoded)
+    except (AnswerableError, OSError):
+        return None
 
 
 def _newest_on_disk(directory: Path) -> Checkpoint | None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.witness_files import publish_keys
+from answerable.core.tlog.cosignature import cosignature
+from answerable.core.tlog.note import Note
 from answerable.core.tlog.policy import parse_policy, verified_checkpoint_under
 from answerable.errors import Broken, Malformed, Unavailable, Unverified
 from answerable.flows.ledger.cosign_checkpoint import cosign_checkpoint
@@ -62,6 +64,55 @@ def test_what_takes_a_proof_or_an_opened_log_to_judge_is_left_to_later(tmp_path:
     remembered(tmp_path, 8)
     on_disk(tmp_path, note)
     require_known_history(settings(tmp_path), [TRUE.key])
+
+
+def cosigned_on_disk(data: Path, size: int, *, seed: int = 9, name: str = "") -> None:
+    """The ledger has a checkpoint that a witness cosigned."""
+    (signer,) = cosigners(seed=seed, **({"name": name} if name else {}))
+    line = cosignature(TRUE.text(size), key=signer.key, timestamp=1_700_000_000, sign=signer.sign)
+    note = Note.parse(TRUE.note(size))
+    (data / "ledger").mkdir(parents=True, exist_ok=True)
+    (data / "ledger/cosigned").write_bytes(
+        Note(text=note.text, signatures=(*note.signatures, line)).encoded()
+    )
+
+
+@pytest.mark.requirement("WITNESS-18")
+@pytest.mark.parametrize(
+    ("knows", "seed", "words"),
+    [(None, 9, "nothing"), (None, 5, "nothing"), (0, 9, "nothing"), (0, 5, "nothing"), (3, 9, "size 3")],
+)
+def test_a_witness_that_remembers_less_than_it_cosigned_is_told(
+    tmp_path: Path, knows: int | None, seed: int, words: str
+) -> None:
+    if knows is not None:
+        remembered(tmp_path, knows)
+    on_disk(tmp_path, TRUE.note(8))
+    cosigned_on_disk(tmp_path, 8, seed=seed)
+    with pytest.raises(Broken, match=f"size 8 .* remembers {words}: .* accept-ledger") as told:
+        require_known_history(settings(tmp_path), [TRUE.key])
+    assert told.value.code == "witness.state_lost"
+    require_known_history(settings(tmp_path, "[witnesses]\nlocal = false\n"), [TRUE.key])
+
+
+@pytest.mark.requirement("WITNESS-18")
+@pytest.mark.parametrize("case", ["as much", "another witness", "one that was configured", "damaged"])
+def test_cosignatures_that_the_local_witness_need_not_remember_stop_nothing(
+    tmp_path: Path, case: str
+) -> None:
+    remembered(tmp_path, {"as much": 8, "one that was configured": 3}.get(case, 0))
+    on_disk(tmp_path, TRUE.note(8))
+    text = ""
+    if case == "another witness":
+        (other,) = cosigners(seed=5, name="witness.example/w2")
+        text = f'[witnesses]\nremote = ["{other.key.formatted()} https://{other.key.name}"]\n'
+    if case in ("another witness", "one that was configured"):
+        cosigned_on_disk(tmp_path, 8, seed=5, name="witness.example/w2")
+    else:
+        cosigned_on_disk(tmp_path, 8)
+    if case == "damaged":
+        (tmp_path / "ledger/cosigned").write_bytes(b"noise")
+    require_known_history(settings(tmp_path, text), [TRUE.key])
 
 
 @pytest.mark.parametrize("state", ["no witness", "nothing cosigned", "another log", "forged", "damaged"])

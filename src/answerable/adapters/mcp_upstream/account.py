@@ -47,7 +47,7 @@ def account_of(user: str) -> pwd.struct_passwd | None:
         if os.geteuid() in (0, found.pw_uid):
             return found if os.geteuid() != found.pw_uid else None
         said = "is not this process's own, and only a process started by root can use it"
-    raise UPSTREAM_USER(f"account {shown(user)} {said}: no server is started under it")
+    raise UPSTREAM_USER(f"account {shown(user)} {said}: nothing is started under it")
 
 
 def tools_account(user: str) -> pwd.struct_passwd | None:

@@ -12,7 +12,7 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.action.token_shapes import hidden_in
 from answerable.core.canonical import encode
 from answerable.core.lease.use import checked_use
-from answerable.core.lease.wire import DONE_META, EFFECT_DATA
+from answerable.core.lease.wire import DONE_META, EFFECT_DATA, RETRY_DATA
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.action import ACTION_METHOD
 
@@ -131,7 +131,11 @@ def outcome_of_broker(error: MCPError) -> Outcome:
     """Return the outcome of a broker's error, which states whether anything was started."""
     data = error.data if isinstance(error.data, dict) else {}
     if data.get(EFFECT_DATA) == "none":
-        return structs.replace(not_started(error.message), code=str(data.get("code", "")))
+        return structs.replace(
+            not_started(error.message),
+            code=str(data.get("code", "")),
+            retry=data.get(RETRY_DATA) is not False,
+        )
     if data.get(EFFECT_DATA) == "unknown":
         return unclear(error.message)
     return outcome_of_error(error)

@@ -31,6 +31,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     session: dict[str, str] | None
     used: bytes | None
     prepared: bytes | None = None
+    retry: bool = True
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,6 +120,7 @@ def answer_bytes(answer: Answer) -> bytes:
                 session=outcome.session,
                 used=None if outcome.used is None else encode(outcome.used),
                 prepared=None if outcome.prepared is None else encode(outcome.prepared),
+                retry=outcome.retry,
             ),
             intent=_entry(answer.intent, signed=answer.receipt is None),
             receipt=_entry(answer.receipt, signed=True),
@@ -166,6 +168,7 @@ def answer_in(answered: Answered, log: str) -> Answer:
             session=outcome.session,
             used=None if outcome.used is None else _result(outcome.used),
             prepared=None if outcome.prepared is None else _result(outcome.prepared),
+            retry=outcome.retry,
         ),
         intent=_receipt(answered.intent),
         receipt=_receipt(answered.receipt),

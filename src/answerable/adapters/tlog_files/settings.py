@@ -49,8 +49,9 @@ class TlogFilesSettings:
             raise SETTINGS_LEDGER(f"reserve_bytes is {self.reserve}, expected less than half a segment")
         if not 0 < self.seal_unsealed_bytes <= self.unsealed_bytes_max - self.reserve:
             raise SETTINGS_LEDGER(
-                f"seal_unsealed_bytes is {self.seal_unsealed_bytes}, expected at most unsealed_bytes_max "
-                f"({self.unsealed_bytes_max}) without the reserve"
+                f"unsealed_bytes_max is {self.unsealed_bytes_max}, expected at least "
+                f"{self.seal_unsealed_bytes + self.reserve}: seal_unsealed_bytes ({self.seal_unsealed_bytes}) and "
+                f"{self.reserve} bytes reserved for what must be recorded when there is no more room"
             )
         counts = (self.queue_bytes_max, self.queue_entries_max, self.seal_slice_entries)
         seconds = (self.append_wait_seconds_max, self.inline_sync_seconds_max, self.allocation_retry_seconds)

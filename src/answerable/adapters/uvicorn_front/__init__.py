@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from answerable.adapters.uvicorn_front.descriptors import KEPT, raise_limit
-from answerable.adapters.uvicorn_front.listeners import Listeners, listen
+from answerable.adapters.uvicorn_front.listeners import (
+    Listeners,
+    group_let_in,
+    listen,
+    require_folder,
+    require_host,
+)
 from answerable.adapters.uvicorn_front.loop import run, set_collector_apart
 from answerable.adapters.uvicorn_front.server import FrontLimits, serve
 from answerable.adapters.uvicorn_front.tls import TLSMaterial, add_client_authorities, tls_context
@@ -14,8 +20,11 @@ __all__ = [
     "Listeners",
     "TLSMaterial",
     "add_client_authorities",
+    "group_let_in",
     "listen",
     "raise_limit",
+    "require_folder",
+    "require_host",
     "run",
     "serve",
     "set_collector_apart",

@@ -97,8 +97,22 @@ def _listen_tcp(address: tuple[str, int], setting: str) -> socket.socket:
         raise FRONT_ADDRESS(text) from None
 
 
+def require_host(host: str) -> None:
+    """Check that this machine can listen on an address. Raises Unavailable (`front.address`)."""
+    _listen_tcp((host, 0), "").close()
+
+
+def require_folder(path: Path) -> None:
+    """Check that there is a folder for a Unix socket. Raises Unavailable (`front.address`)."""
+    if not path.parent.is_dir():
+        raise FRONT_ADDRESS(
+            f"cannot listen on the socket {shown(path.name)}: there is no folder {shown(str(path.parent), 300)}"
+        )
+
+
 def _listen_unix(path: Path, mode: int, group: str) -> socket.socket:
-    number = _group_let_in(path.parent, group) if group else None
+    require_folder(path)
+    number = group_let_in(path.parent, group) if group else None
     _clear_away(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | getattr(socket, "SOCK_CLOEXEC", 0))
     try:
@@ -127,15 +141,19 @@ def _not_listening(path: Path, error: OSError) -> Unavailable:
     return FRONT_ADDRESS(text)
 
 
-def _group_let_in(folder: Path, name: str) -> int:
-    """Return the id of a group whose members can reach the folder. Raises Unavailable (`front.socket_group`)."""
+def group_let_in(folder: Path, name: str) -> int:
+    """Return the id of a group whose members can reach the folder; one that does not exist yet is not checked. Raises
+    Unavailable (`front.socket_group`)."""
     try:
         number = int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
     except KeyError:
         raise FRONT_SOCKET_GROUP(
             f"there is no group {shown(name)}, which should own the gateway's socket"
         ) from None
-    found = os.stat(folder)
+    try:
+        found = os.stat(folder)
+    except FileNotFoundError:
+        return number
     through = found.st_mode & stat.S_IXOTH or (found.st_gid == number and found.st_mode & stat.S_IXGRP)
     if not through:
         raise FRONT_SOCKET_GROUP(

@@ -10,10 +10,18 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from answerable.core.lease.use import use_record
-from answerable.core.lease.wire import DONE_META, EFFECT_DATA, WARRANT_META
+from answerable.core.lease.wire import DONE_META, EFFECT_DATA, RETRY_DATA, WARRANT_META
 from answerable.core.ledger.warrant_token import verified_warrant
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
-from answerable.errors.codes.leases import WARRANT_ACTION, WARRANT_AUDIENCE, WARRANT_MISSING
+from answerable.errors.codes.leases import (
+    LEASE_CROWD,
+    LEASE_ENDED,
+    LEASE_GONE,
+    LEASE_TAKEN,
+    WARRANT_ACTION,
+    WARRANT_AUDIENCE,
+    WARRANT_MISSING,
+)
 from answerable.flows.leases.perform_leased import perform_leased
 
 if TYPE_CHECKING:
@@ -27,6 +35,9 @@ if TYPE_CHECKING:
 
 FAILED: Final = mcp_types.INTERNAL_ERROR
 REFUSED: Final = mcp_types.INVALID_PARAMS
+
+_OF_A_LEASE: Final = frozenset(one.id for one in (LEASE_CROWD, LEASE_ENDED, LEASE_GONE, LEASE_TAKEN))
+"""Codes of refusals that the next call, which gets another lease, need not meet."""
 
 _log: Final = logging.getLogger("answerable.broker")
 
@@ -100,7 +111,10 @@ def _told(error: Exception) -> MCPError:
         effect = "unknown"
         _log.exception("a call at the broker failed")
     if isinstance(error, Refused | Unverified | Malformed):
-        return MCPError(REFUSED, error.message, data={EFFECT_DATA: effect, "code": error.code})
+        # Another call gets another warrant.
+        again = isinstance(error, Unverified) or error.code in _OF_A_LEASE
+        data = {EFFECT_DATA: effect, RETRY_DATA: again, "code": error.code}
+        return MCPError(REFUSED, error.message, data=data)
     code = error.code if isinstance(error, AnswerableError) else "broker.failed"
     message = (
         error.message if isinstance(error, AnswerableError) else f"the broker failed: {type(error).__name__}"

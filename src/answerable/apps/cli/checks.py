@@ -101,13 +101,13 @@ def _witness(found: Witness) -> str:
 
 
 def check_config(shell: Shell) -> int | None:
-    """Check the settings file and print every fault.
+    """Check the settings and print every fault: of the file, and of what `up` needs of this machine.
 
-    Each with its line. Exit code 5 when there is one.
+    A fault of the file with its line. Exit code 5 when there is one.
     """
-    from answerable.wiring.settings import faults
+    from answerable.wiring.start_faults import config_faults
 
-    found = faults(shell.data, shell.config)
+    found = config_faults(shell.data, shell.config)
     if shell.terminal.as_json:
         shell.terminal.json({"faults": list(found)})
     else:
@@ -149,13 +149,15 @@ def doctor(shell: Shell) -> int | None:
 
 def _findings(shell: Shell) -> Iterator[Finding]:
     from answerable.wiring.settings import faults
+    from answerable.wiring.start_faults import start_faults
 
     version = ".".join(str(part) for part in sys.version_info[:3])
     yield Finding(name="python", state="ok", says=version)
     problems = faults(shell.data, shell.config)
-    for problem in problems:
+    beyond = () if problems else start_faults(shell.settings())
+    for problem in (*problems, *beyond):
         yield Finding(name="settings", state="fault", says=problem, advice="correct the settings file")
-    if not problems:
+    if not problems and not beyond:
         yield Finding(name="settings", state="ok", says="no fault")
     yield from _target_plugins()
     yield _directory(shell)

@@ -9,6 +9,7 @@ import typer
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.errors import Refused
+from answerable.errors.codes.services import CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
     from answerable.wiring.witness_view import WatchedLog
@@ -29,6 +30,7 @@ def noun() -> typer.Typer:
     )
     command(group, "show", reads=True)(show)
     command(group, "add-log", asks=True)(add_log)
+    command(group, "accept-ledger", asks=True)(accept_ledger)
     command(group, "policy")(policy)
     return group
 
@@ -96,6 +98,26 @@ def add_log(shell: Shell, key: LogKey) -> int | None:
             raise
         added = add_watched_log(settings, key, another=True)
     shell.terminal.say("the log is now cosigned" if added else "the log is already cosigned under this key")
+    return None
+
+
+def accept_ledger(shell: Shell) -> int | None:
+    """Have the witness of this machine accept this ledger as it is, because what it remembered of it is lost.
+
+    For `witness.state_lost`, where no copy of the witness's directory is left. Nothing can tell then whether this
+    ledger is an older copy: compare it with what others know, for example whom they have stopped.
+    """
+    from answerable.wiring.witness_view import accept_ledger as accepted_ledger
+
+    settings = shell.settings()
+    shell.terminal.warn(
+        "if this ledger is an older copy, the holds, revocations and closed mandates that came after it are not in "
+        "force"
+    )
+    if not shell.terminal.confirmed("Accept the ledger as it is?", yes=shell.yes):
+        raise CLI_NOT_CONFIRMED("not confirmed: nothing was changed")
+    for one in accepted_ledger(settings):
+        shell.terminal.say(f"the witness remembers size {one.size} of {one.origin} from now on")
     return None
 
 

@@ -41,9 +41,10 @@ _STATUS: Final[dict[type[AnswerableError], int]] = {
     Refused: 403,
     Unavailable: 503,
 }
+_AGAIN: Final = "; nothing was done, so the call can be repeated safely"
 _ADVICE: Final = {
     "failed": "",
-    "not_started": "; nothing was done, so the call can be repeated safely",
+    "not_started": "; nothing was done, and the same call would be refused again",
     "indeterminate": "; it may have been done, so check before repeating the call",
 }
 
@@ -198,13 +199,14 @@ def _deferred(approval: Approval, narrowed: bytes, *, method: str, version: str,
 
 def _without_result(answer: Answer, outcome: Outcome, *, method: str, version: str) -> dict[str, Any]:
     status = outcome.status
-    text = f"{status.replace('_', ' ')}: {outcome.detail}{_ADVICE.get(status, '')}"
     started = status != "not_started"
+    retry = not started and outcome.retry
+    text = f"{status.replace('_', ' ')}: {outcome.detail}{_AGAIN if retry else _ADVICE.get(status, '')}"
     state: dict[str, JSONValue] = {
         "state": status,
         "detail": outcome.detail,
         "actionId": answer.action_id,
-        **told(text, reasons=(outcome.detail,), effect="unknown" if started else "none", retry=not started),
+        **told(text, reasons=(outcome.detail,), effect="unknown" if started else "none", retry=retry),
     }
     if method == "tools/call":
         return _tool_error(text, state, version, meta=_receipts(answer))

@@ -20,7 +20,8 @@ OutcomeStatus = Literal["succeeded", "failed", "not_started", "indeterminate"]
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How an intent ended. result: the upstream's answer, None without one. detail: one human-readable line, never a
-    secret. code: of a broker that began nothing; empty otherwise.
+    secret. code: of a broker that began nothing; empty otherwise. retry: whether the same action, where it was not
+    started, may end differently.
 
     returned: the reserved amounts that were not used, by budget. overrun: the use beyond the reservation. The action
     walk sets both, never an upstream. session: the server's own name of the session in which the action ran, as
@@ -32,6 +33,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: OutcomeStatus
     detail: str = ""
     code: str = ""
+    retry: bool = True
     result: dict[str, JSONValue] | None = None
     returned: Amounts = NOTHING
     overrun: Amounts = NOTHING

@@ -14,6 +14,8 @@ DONE_META: Final = "answerable/done"
 known `"used": {"scope": digest, "sure": [place …], "unsure": [place …]}`."""
 EFFECT_DATA: Final = "answerable/effect"
 """Member of an error's `data`: `none` when nothing was begun, `unknown` otherwise."""
+RETRY_DATA: Final = "answerable/retry"
+"""Member of an error's `data`: false when the same call would be refused again."""
 
 MCP_PATH: Final = "/mcp/"
 CONTROL_PATH: Final = "/v1/"

@@ -96,6 +96,4 @@ UPSTREAM_SECRET_MISSING = UnavailableCode(
 )
 UPSTREAM_UNKNOWN = UnavailableCode("upstream.unknown", "server … is not connected", port="upstream")
 UPSTREAM_UNKNOWN_REFUSED = RefusedCode(UPSTREAM_UNKNOWN.id, "server … does not offer … right now")
-UPSTREAM_USER = UnavailableCode(
-    "upstream.user", "account … …: no server is started under it", port="upstream"
-)
+UPSTREAM_USER = UnavailableCode("upstream.user", "account … …: nothing is started under it", port="upstream")

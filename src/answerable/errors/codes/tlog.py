@@ -168,6 +168,10 @@ WITNESS_REQUEST_SIZE = MalformedCode("witness.request_size", "request of … byt
 WITNESS_STATE_DAMAGED = BrokenCode(
     "witness.state_damaged", "the keys of the log in … were changed or damaged: …"
 )
+WITNESS_STATE_LOST = BrokenCode(
+    "witness.state_lost",
+    "the ledger has a checkpoint of size … with the cosignature of … and the witness of this machine remembers …",
+)
 WITNESS_UNREACHABLE = UnavailableCode("witness.unreachable", "witness … was not reached: …", port="witness")
 WITNESS_UNWRITABLE = UnavailableCode(
     "witness.unwritable", "the public keys of the witness cannot be written: …", port="witness"

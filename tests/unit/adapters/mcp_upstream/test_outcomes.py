@@ -53,6 +53,15 @@ def test_what_a_broker_says_of_an_action_that_was_not_begun_has_its_code(data, t
     assert (outcome.status, outcome.code) == told
 
 
+@pytest.mark.requirement("BROKER-12")
+@pytest.mark.parametrize(
+    ("told", "retry"), [({}, True), ({"answerable/retry": True}, True), ({"answerable/retry": False}, False)]
+)
+def test_a_call_that_a_broker_would_refuse_again_is_not_one_to_repeat(told, retry):
+    data = {"answerable/effect": "none", "code": "target.arguments", **told}
+    assert outcome_of_broker(MCPError(-32602, "no such tool", data=data)).retry is retry
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [

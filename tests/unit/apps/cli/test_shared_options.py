@@ -9,7 +9,15 @@ from answerable.main.commands import application
 
 DOCUMENTS = {"policy compile", "policy schema", "trust bundle", "witness policy"}
 """What they print is a document of its own."""
-WORDLESS = {"agent up", "broker", "mcp shim", "up", "witness add-log", "witness serve"}
+WORDLESS = {
+    "agent up",
+    "broker",
+    "mcp shim",
+    "up",
+    "witness accept-ledger",
+    "witness add-log",
+    "witness serve",
+}
 """They run until they are stopped, or print no result."""
 ASKING = {
     "": "apply panic revoke",
@@ -23,7 +31,7 @@ ASKING = {
     "policy": "propose publish rollback withdraw",
     "tool": "approve",
     "trust": "remove rotate",
-    "witness": "add-log",
+    "witness": "accept-ledger add-log",
 }
 
 

@@ -169,6 +169,16 @@ def test_an_end_without_a_result_is_said_in_words(status, word):
     assert error.value.data == {**state, "answerable/action": "a"}
 
 
+@pytest.mark.requirement("BROKER-12")
+def test_a_call_that_would_be_refused_again_is_not_one_to_repeat():
+    outcome = Outcome(status="not_started", detail="there is no tool `drop`", retry=False)
+    result = answered(Answer(action_id="a", outcome=outcome), method="tools/call", version=MODERN)
+    (said,) = result["content"]
+    assert "repeated" not in said["text"]
+    assert "would be refused again" in said["text"]
+    assert (result["structuredContent"]["retry"], result["structuredContent"]["effect"]) == (False, "none")
+
+
 def test_nothing_that_passes_may_be_kept_for_others():
     own = {"ttlMs": 60_000, "cacheScope": "public", "contents": []}
     assert shaped(dict(own), method="resources/read", version=MODERN)["cacheScope"] == "private"
