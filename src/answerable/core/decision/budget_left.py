@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.registry.documents.budget_name import CALLS, MONEY, money_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from answerable.core.mandate.budget import Account, Amounts
     from answerable.core.registry.documents.capability import Capability
@@ -19,17 +19,13 @@ _PERCENT: Final = 100
 
 
 def budget_left(
-    accounts: Sequence[Account], used: Callable[[str], Amounts], capability: Capability
+    accounts: Iterable[Account], used: Callable[[str], Amounts], capability: Capability
 ) -> dict[str, int]:
     """Return the members of `context.budget`.
 
     `left_percent`: of the budget with the smallest part left, rounded down. `money_left`: minor units of the currency
     that the capability is declared to move, where it declares one that is limited.
     """
-    if len(accounts) == 1 and len(accounts[0].limits) == 1 and CALLS in accounts[0].limits:
-        limit = accounts[0].limits[CALLS]
-        rest = max(0, limit - used(accounts[0].id).get(CALLS, 0))
-        return {f"{CALLS}_left": rest, "left_percent": rest * _PERCENT // limit if limit else 0}
     amount = capability.spending.amount
     own_money = money_in(amount.currency) if amount is not None and amount.currency else ""
     left: dict[str, int] = {}
