@@ -33,6 +33,8 @@ DAMAGE = {
     "session": lambda plan: (*plan.session, object()),
     "judged": lambda plan: replace(plan.judged, names=plan.judged.names[1:]),
     "accounts": lambda plan: plan.accounts[:0],
+    "prepares": lambda plan: not plan.prepares,
+    "subject": lambda plan: f"{plan.subject} and another",
     "by_clock": lambda plan: not plan.by_clock,
     "scopes": lambda plan: plan.scopes - {"agent/scout"},
 }

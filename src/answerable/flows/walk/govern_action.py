@@ -24,6 +24,7 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.facts import Facts
 from answerable.core.decision.obligation import NO_DUTIES
+from answerable.core.decision.question import own_calls
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.answer import Answer, with_narrowing
 from answerable.core.ledger.warrant import Warrant
@@ -299,9 +300,9 @@ def facts_under(
         raise unwitnessed
     if authority.room is not None and (unwritable := no_room(authority.room)) is not None:
         raise unwritable
-    now = authority.clock.now()
+    now, mandate = authority.clock.now(), verified.mandate
+    used = authority.mandates.calls_used(mandate.id)
     hold = None if judged.free else judged.hold(now)
-    mandate = verified.mandate
     waiting = authority.approvals.matching(
         verified.caller.agent, mandate.id, verified.request.action.digest, now
     )
@@ -312,11 +313,13 @@ def facts_under(
         at=now,
         registry_digest=authority.registry.current.digest,
         mandate_state=authority.mandates.state(mandate.id),
-        mandate_calls_used=authority.mandates.calls_used(mandate.id),
+        mandate_calls_used=used,
         approval=waiting.fact(partial(groups_now, authority, deciding.asking, waiting))
         if waiting is not None and approved
         else None,
-        budget=budget_left(accounts, authority.mandates.used, verified.resolved.capability),
+        budget=own_calls(mandate.calls_max, used)
+        if len(accounts) == 1 and not mandate.budgets
+        else budget_left(accounts, authority.mandates.used, verified.resolved.capability),
         history=history_of(deciding.counters.history, verified, now),
         hold=hold.fact() if hold is not None else None,
     )
