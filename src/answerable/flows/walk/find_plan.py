@@ -177,7 +177,7 @@ def _is_as_anew(
 def _differing(kept: Plan, anew: Plan) -> list[str]:
     """Return the names of the fields in which these plans differ."""
     one, other = ({**structs.asdict(plan), "definition": plan.definition.digest} for plan in (kept, anew))
-    return [name for name in one if name != "epoch" and one[name] != other[name]]
+    return [name for name in one if name not in ("epoch", "forms") and one[name] != other[name]]
 
 
 def _chain_digest(verification: Verification, clock: Clock, request: ActionRequest) -> bytes | None:
