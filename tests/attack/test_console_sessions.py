@@ -262,6 +262,16 @@ async def test_who_uses_up_the_attempts_of_an_address_shuts_out_nobody_who_signe
 
 
 @pytest.mark.requirement("CONSOLE-16")
+async def test_a_user_of_the_machine_uses_up_no_attempts_of_another():
+    limits = ConsoleLimits(attempts_per_minute_max=5)
+    house = await console_house(limits=limits, needs={"user_of": lambda theirs, _ours: theirs[1]})
+    thief = Client(house.app, port=65_533)
+    codes = [(await thief.script("/sign-in/begin", {})).status_code for _ in range(7)]
+    assert codes == [200] * 5 + [429] * 2
+    assert (await Client(house.app, port=1000).sign_in(house.device)).status_code == 200
+
+
+@pytest.mark.requirement("CONSOLE-16")
 async def test_the_cookie_of_a_known_browser_opens_nothing_and_has_a_bound_of_its_own():
     house = await console_house(limits=ConsoleLimits(attempts_per_minute_max=5))
     known = await house.signed_in()

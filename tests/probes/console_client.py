@@ -36,6 +36,7 @@ class Client:
     headers: dict[str, str] = field(default_factory=lambda: {"user-agent": BROWSER})
     address: str = "192.0.2.7"
     known: str = ""
+    port: int = 1
 
     async def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:
         """One request, with exactly the headers that are given beside those of this browser."""
@@ -43,7 +44,7 @@ class Client:
         cookies = {COOKIE: self.cookie, known_browsers.COOKIE: self.known}
         if any(cookies.values()):
             headers["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items() if value)
-        transport = httpx2.ASGITransport(app=self.app, client=(self.address, 1))
+        transport = httpx2.ASGITransport(app=self.app, client=(self.address, self.port))
         async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as http:
             answer = await http.request(method, path, headers=headers, **more)
         for given in answer.headers.get_list("set-cookie"):
@@ -116,21 +117,24 @@ class House:
         self.bench.clock.advance(seconds)
 
 
-async def console_house(*, limits: ConsoleLimits | None = None, providers: Any = (), **desk: Any) -> House:
+async def console_house(
+    *, limits: ConsoleLimits | None = None, providers: Any = (), needs: Any = None, **desk: Any
+) -> House:
     bench = await passkey_bench(**desk)
     device = SoftPasskey(seed="alice")
     await enrolled(bench, "alice", device)
     refused = DoorDesk(**to_refuse(bench.walk), known=KnownCallers(registry=bench.authority.registry)).at(
         "console"
     )
-    needs = ConsoleServices(
+    services = ConsoleServices(
         walk=bench.walk,
         origin=ORIGIN,
         providers=providers,
         limits=limits or ConsoleLimits(),
         refused=refused,
+        **(needs or {}),
     )
-    return House(bench, console_app(needs), device)
+    return House(bench, console_app(services), device)
 
 
 def challenge_of(begun: dict[str, Any]) -> bytes:

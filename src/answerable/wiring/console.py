@@ -7,6 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from answerable.adapters.linux_process import user_of
 from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.oidc import OidcCodeFlow
 from answerable.adapters.sqlite import SqlitePasskeyRegister
@@ -31,6 +32,17 @@ if TYPE_CHECKING:
     from answerable.adapters.uvicorn_front import Listeners
     from answerable.ports.clock import Clock
     from answerable.wiring.setting_tree import Settings
+
+__all__ = [
+    "ConsoleDoor",
+    "attestation_roots",
+    "browsers_secret",
+    "open_console",
+    "passkey_desk",
+    "providers_of",
+    "serve_console",
+    "user_of",
+]
 
 _CERTIFICATE: Final = re.compile(
     rb"-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\r\n]+-----END CERTIFICATE-----"

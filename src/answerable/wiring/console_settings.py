@@ -75,8 +75,8 @@ class ConsoleSettings:
     )
     attempts_per_minute_max: int = number(
         30,
-        "attempts per minute to sign in or enrol, of one address, and apart from it of each browser in which somebody "
-        "signed in within 90 days and of each invitation",
+        "attempts per minute to sign in or enrol: of one address, of one user on this machine, of one browser in which "
+        "somebody signed in within 90 days, and of one invitation",
         unit="tries",
         minimum=1,
         maximum=10_000,

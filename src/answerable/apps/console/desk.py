@@ -117,11 +117,17 @@ class Asked:
         return _seen(session, person, browser_of(self.request))
 
     def note_attempt(self, invitation: bytes = b"") -> None:
-        """Count an attempt to sign in: of the invitation, of the known browser, or of the address. Raises Refused
-        (`console.too_many`)."""
-        known = self.console.known.find(self.request)
-        source = f"browser {known}" if known else browser_of(self.request).address
-        self.console.attempts.note(f"invitation {invitation.hex()}" if invitation else source)
+        """Count an attempt to sign in: of the invitation, of the known browser, or of the address and the user of this
+        machine. Raises Refused (`console.too_many`)."""
+        if invitation:
+            source = f"invitation {invitation.hex()}"
+        elif known := self.console.known.find(self.request):
+            source = f"browser {known}"
+        else:
+            ends = self.request.scope.get("client"), self.request.scope.get("server")
+            user = self.console.needs.user_of(*ends) if all(ends) else None
+            source = f"{browser_of(self.request).address} user {user}"
+        self.console.attempts.note(source)
 
     async def form(self) -> dict[str, str]:
         """Return the fields of a form sent by this session's own pages. Raises Malformed, Refused (`console.csrf`),
