@@ -124,8 +124,8 @@ class Asked:
         elif known := self.console.known.find(self.request):
             source = f"browser {known}"
         else:
-            ends = self.request.scope.get("client"), self.request.scope.get("server")
-            user = self.console.needs.user_of(*ends) if all(ends) else None
+            theirs, ours = self.request.scope.get("client"), self.request.scope.get("server")
+            user = self.console.needs.user_of(theirs, ours) if theirs and ours else None
             source = f"{browser_of(self.request).address} user {user}"
         self.console.attempts.note(source)
 
