@@ -49,7 +49,8 @@ def test_files(paths: Sequence[str]) -> list[str]:
 
 
 def batches(files: Iterable[str], noted: Callable[[str], bool]) -> list[Batch]:
-    """What takes longest first. What is noted comes before the rest, of which nothing is kept in a process then."""
+    """What takes longest first. What is noted comes before the rest, which fewer processes may run, but for the longest
+    of the rest, which would be waited for in the end."""
     known = json.loads(SECONDS_FILE.read_text()) if SECONDS_FILE.exists() else {}
     alone, together, found = [], [], list[Batch]()
     took = {file: known.get(file, _guess(file)) for file in files}
@@ -70,9 +71,12 @@ def batches(files: Iterable[str], noted: Callable[[str], bool]) -> list[Batch]:
         else:
             alone.append(Batch((file,)))
     alone += [Batch(tuple(together))] if together else []
-    return sorted(
-        [*found, *alone], key=lambda one: (not one.noted, -sum(took[file] for file in one.files), one.files)
-    )
+
+    def by_length(one: Batch) -> tuple[float, tuple[str, ...]]:
+        return -sum(took[file] for file in one.files), one.files
+
+    alone.sort(key=by_length)
+    return [*alone[:1], *sorted(found, key=by_length), *alone[1:]]
 
 
 def _guess(file: str) -> float:

@@ -32,8 +32,8 @@ def static_steps() -> list[tuple[str, list[str]]]:
 def test_step() -> tuple[str, list[str]]:
     # What passed and is as it was need not run again, but where what we say of a change is decided.
     changed = [] if "--all" in sys.argv else ["--changed"]
-    # These tests wait for nothing: one for each core of the machine that this is measured on.
-    workers = ["--workers", "2"]
+    # These tests wait little: one more than the machine has cores that this is measured on.
+    workers = ["--workers", "3"]
     options = ["--", "-m", "not slow", "--hypothesis-profile=quick"]
     return "tidy, unit, property", [
         "python",

@@ -52,7 +52,7 @@ COSTLIEST = 40
 @dataclass
 class Worker:
     """A pytest process. handed: its files so far. left: those that are for it. last: the test that it began last. log:
-    what it prints."""
+    what it prints. keeps: whether something may be left in it of a file, which then would need less than it says."""
 
     process: subprocess.Popen[bytes]
     channel: socket.socket
@@ -61,14 +61,17 @@ class Worker:
     handed: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     last: str = ""
+    keeps: bool = False
 
     def hand(self, waiting: list[Batch]) -> None:
-        """What it asks for, of these; None where there is none."""
+        """What it asks for, of these; None where there is none for it."""
         found: str | tuple[str, ...] | None = None
-        if not self.left and waiting:
-            batch = waiting.pop(0)
+        fit = () if self.left else (one for one in waiting if not (one.noted and self.keeps))
+        if batch := next(iter(fit), None):
+            waiting.remove(batch)
             found = batch.files if batch.noted else None
             (self.handed if batch.noted else self.left).extend(batch.files)
+            self.keeps = not batch.noted
         if self.left:
             found = self.left.pop(0)
             self.handed.append(found)
@@ -194,8 +197,9 @@ def _run(left: list[Batch], options: Sequence[str], workers: int) -> Told:
                 worker: Worker = key.data
                 if (lines := worker.lines()) is None:
                     waiting.unregister(worker.channel)
-                    if not _ended_well(worker, told) and (worker.not_begun or left):
-                        left += [Batch((one,)) for one in worker.not_begun]
+                    is_lost = not _ended_well(worker, told)
+                    left += [Batch((one,)) for one in worker.not_begun if is_lost]
+                    if left and (is_lost or not waiting.get_map()):
                         running.append(started(options))
                         waiting.register(running[-1].channel, selectors.EVENT_READ, running[-1])
                 for line in lines or ():
@@ -302,19 +306,19 @@ def main() -> int:
     at = given.index("--") if "--" in given else len(given)
     wanted, options = parser.parse_args(given[:at]), given[at + 1 :]
     begun, files = time.monotonic(), test_files(wanted.paths)
-    unchanged = Unchanged(options)
-    left = unchanged.left(files) if wanted.changed else files
-    noted = unchanged.is_noted if wanted.changed else lambda _: False
+    unchanged = Unchanged(options) if wanted.changed else None
+    left = unchanged.left(files) if unchanged else files
+    noted = unchanged.is_noted if unchanged else lambda _: False
     told = run(batches(left, noted), options, workers=wanted.workers)
-    for file, ran in told.ran.items():
-        if unstated := unchanged.unstated(file, ran):
-            told.fail(file, f"opens {', '.join(unstated)}: say so in FILES_READ, see tools/unchanged.py")
+    if unchanged:
+        for file, ran in told.ran.items():
+            if unstated := unchanged.unstated(file, ran):
+                told.fail(file, f"opens {', '.join(unstated)}: say so in FILES_READ, see tools/unchanged.py")
+        unchanged.keep(told.seconds.keys() - told.unclean, told.unclean, told.ran, told.before)
     report(told, begun, options)
     if len(left) < len(files):
         print(f"{len(files) - len(left)} files are as they were when all of them passed")
     keep_seconds(told.seconds)
-    if wanted.changed:
-        unchanged.keep(told.seconds.keys() - told.unclean, told.unclean, told.ran, told.before)
     return 1 if told.failed else 0
 
 

@@ -1,10 +1,10 @@
 """Which test files need not run again here: those that passed whole with all that they can depend on as it is now.
 
-That is what they import, and what that imports: of the product, the surface of each module and the bodies of the
-functions that ran (`parts.py`, `what_ran.py`), when it was read or later; of tests and tools, every byte. Beside it the
-Python, the lock, whatever lies under `src` that is no Python, and what pytest reads for every test. Every byte of the
-product's modules counts for a file that starts a program, draws what it tries, sees line numbers or reads a module's
-text; and before Python 3.12.
+That is what they import, and what that imports: of the product, the surface of each module and the functions that ran
+(`parts.py`, `what_ran.py`), when it was read or later; of tests and tools, every byte. Beside it the Python, the lock,
+whatever lies under `src` that is no Python, and what pytest reads for every test. The names, parameters and docstrings
+of all functions count for a file that looks at functions. Every byte of the product's modules counts for a file that
+starts a program, draws what it tries, sees line numbers or reads a module's text; and before Python 3.12.
 
 A module of tests that names `__file__` reads other files of the checkout. It says which by a constant, such as
 `FILES_READ = ("tools/*.py",)`, and whoever imports it fails when it opens any other; whoever imports one that does not
@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from parts import KnownParts
+from parts import LOOKERS, LOOKS, KnownParts
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".dev/cache/unchanged.json"
@@ -32,6 +34,8 @@ READ_FOR_ALL = ("tests.conftest", "tools.in_turn", "tools.unchanged")
 CHANCE = "hypothesis"
 Names = Mapping[str, Collection[str]]
 """Functions, by module."""
+LOOKING = re.compile(rf"\b({'|'.join(sorted(LOOKS | LOOKERS - {'dir'}))})\b".encode())
+"""In the text of a module of tests."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,7 @@ class Unchanged:
 
     def __init__(self, given: Iterable[str]) -> None:
         self._given = " ".join(given)
-        self._passed: dict[str, dict[str, Names | str | None]] = (
-            json.loads(STATE.read_text()) if STATE.exists() else {}
-        )
+        self._passed: dict[str, dict[str, Any]] = json.loads(STATE.read_text()) if STATE.exists() else {}
         self._imports = KnownParts(PARTS)
         self._known: dict[str, frozenset[str]] = {}
         self._shared = self._of_every_test()
@@ -90,9 +92,11 @@ class Unchanged:
             if not self._always(file):
                 functions = self._functions(file, ran.get(file), at_reading)
                 is_noted_in_vain = file in ran and functions is None
+                looks = functions is not None and self._looks(file, functions)
                 self._passed[file] = {
-                    "digest": self._digest(file, functions),
+                    "digest": self._digest(file, functions, looks=looks),
                     "ran": functions,
+                    "looks": looks,
                     "in_vain": self._imports.octets_digest(_module(file)) if is_noted_in_vain else "",
                 }
         STATE.parent.mkdir(parents=True, exist_ok=True)
@@ -103,8 +107,7 @@ class Unchanged:
         record = self._passed.get(file)
         if self._always(file) or record is None:
             return False
-        functions = record["ran"]
-        return record["digest"] == self._digest(file, functions if isinstance(functions, dict) else None)
+        return bool(record["digest"] == self._digest(file, record["ran"], looks=record.get("looks", False)))
 
     def _functions(self, file: str, ran: Ran | None, at_reading: Mapping[str, set[str]]) -> Names | None:
         """Those whose bodies matter; None where all of all modules does."""
@@ -119,7 +122,7 @@ class Unchanged:
             return None
         for module, names in found.items():
             parts = self._imports.parts(module)
-            # The body of a class, and what is written in place, such as a lambda, is part of the surface.
+            # The body of a class, and what is written in place, such as a lambda, is part of each surface.
             names -= {
                 one
                 for one in names
@@ -128,6 +131,13 @@ class Unchanged:
             if names - parts.functions.keys() or names.intersection(parts.placed):
                 return None
         return {module: sorted(names) for module, names in sorted(found.items()) if names}
+
+    def _looks(self, file: str, functions: Names) -> bool:
+        """Whether it looks at functions that it need not call."""
+        tests = (one for one in self._reached(file) if not _ours(one))
+        return any(LOOKING.search(self._imports.read(one)) for one in tests) or any(
+            not set(self._imports.parts(one).looking).isdisjoint(names) for one, names in functions.items()
+        )
 
     def _of_every_test(self) -> bytes:
         digest = sha256(f"{sys.version} {self._given}".encode())
@@ -194,8 +204,8 @@ class Unchanged:
         yield from self._beside_modules
         yield from self._reads(file)
 
-    def _digest(self, file: str, functions: Names | None) -> str:
-        """Of all that this file runs. functions: those whose bodies matter."""
+    def _digest(self, file: str, functions: Names | None, *, looks: bool) -> str:
+        """Of all that this file runs. functions: those that matter. looks: whether all do, without their bodies."""
         digest = sha256(self._shared)
         for one in sorted(self._reached(file) | (functions or {}).keys()):
             if one not in self._imports.modules:
@@ -206,7 +216,8 @@ class Unchanged:
                 continue
             parts = self._imports.parts(one)
             bodies = " ".join(parts.functions.get(name, "gone") for name in functions.get(one, ()))
-            digest.update(f"{one} {parts.surface} {bodies}".encode())
+            surface = parts.whole if looks else parts.open
+            digest.update(f"{one} {surface} {bodies}".encode())
         for path, octets in sorted(self._reads(file).items()):
             digest.update(f"{path.relative_to(ROOT)} {octets}".encode())
         return digest.hexdigest()

@@ -43,6 +43,8 @@ async def test_an_invited_person_enrols_signs_out_and_signs_in_again(tmp_path, b
         # Whoever runs the server takes one away: its session ends with it, and the other one goes on.
         laptop = next(one for one in shown.splitlines() if "laptop" in one).split()[0]
         box.home.command("person", "remove-passkey", laptop, "--yes")
+        # The open page says so by itself, and asks for another one meanwhile.
+        await expect(ada.page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()
         await ada.go("/agents")
         await expect(ada.page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()
         await ada.page.get_by_role("button", name="Sign in with a passkey").click()

@@ -29,6 +29,7 @@ PART = '''
 """Words."""
 import functools
 from answerable import early
+from answerable.early import other
 
 VALUE = 1
 
@@ -36,7 +37,7 @@ def ran(given=1):  # a remark
     def inside(): return VALUE + given
     return [inside() for _ in range(2)]
 
-def idle(given=1): return given
+def idle(given=1): return other(given)
 
 def at_reading(): return 2
 
@@ -52,6 +53,7 @@ class Thing:
     def unused(self): return 1
     async def slow(self): return 1
     def many(self): yield 1
+    def sized(self, by=1): return by
 
 @functools.cache
 def once(): return behind()
@@ -59,8 +61,10 @@ def once(): return behind()
 def behind(): return 4
 
 def where(): return VALUE.tb_lineno if VALUE > 1 else None
+
+def told(what): return what.__doc__
 '''
-EARLY = "def note(): return 1\n\ndef other(): return 1\n\nKEPT = note()\n"
+EARLY = "def note(): return 1\n\ndef other(given=0): return 1\n\nKEPT = note()\n"
 TESTS = {
     "imports": "from answerable import part\n\ndef test_it(): assert part.READ == 2\n",
     "calls": "from answerable.part import ran\n\ndef test_it(): assert ran() == [2, 2]\n",
@@ -93,7 +97,7 @@ from answerable import part
 
 def test_it():
     if not (child := os.fork()):
-        os._exit(part.idle(0))
+        os._exit(part.idle(0) - 1)
     assert os.waitpid(child, 0)[1] == 0
 """,
     "lines": "from answerable import part\n\ndef test_it(): assert part.where() is None\n",
@@ -103,6 +107,8 @@ from answerable import part
 
 def test_it(): assert inspect.getsource(part.ran)
 """,
+    "looks": "import inspect\nfrom answerable import part\n\ndef test_it(): assert inspect.signature(part.idle)\n",
+    "has_told": "from answerable import part\n\ndef test_it(): assert part.told(part) == 'Words.'\n",
     "draws": "import hypothesis\nimport answerable.part\n\ndef test_it(): pass\n",
     "file": "from answerable import part\n\ndef test_it(): assert open(__file__)\n",
     "reads": """
@@ -191,6 +197,9 @@ pytestmark = pytest.mark.requirement("FAST-15")
 PART_FILE = "src/answerable/part.py"
 
 
+LOOK = {"looks", "has_told"}
+
+
 def expected(names: Collection[str]) -> set[str]:
     return {*names, *EVERY_BYTE} if NOTES else {*IMPORT}
 
@@ -198,7 +207,7 @@ def expected(names: Collection[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("old", "new", "names"),
     [
-        ("def idle(given=1): return given", "def idle(given=1): return 2", []),
+        ("return other(given)", "return 2", []),
         ("# a remark", "# another", []),
         ("VALUE + given", "given + VALUE", ["calls", "thread"]),
         ("self.made()", "self.made() or 0", ["makes"]),
@@ -207,6 +216,8 @@ def expected(names: Collection[str]) -> set[str]:
         ("def slow(self): return 1", "def slow(self): return 2", []),
         ("def many(self): yield 1", "def many(self): yield 2", ["makes"]),
         ("return 4", "return 5", ["once", "once_and_again"]),
+        ("import other\n", "import note as other\n", []),
+        ("import functools", "import functools, types as kinds", []),
     ],
 )
 def test_a_changed_body_is_for_those_that_ran_it(left: Left, old: str, new: str, names: list[str]) -> None:
@@ -214,9 +225,29 @@ def test_a_changed_body_is_for_those_that_ran_it(left: Left, old: str, new: str,
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "names"),
+    [
+        ("def idle", "def added(): return 1\n\ndef idle", []),
+        ("idle(given=1)", "idle(given=2)", []),
+        ("def idle(given=1):", "def idle(given: int = 1):", []),
+        (
+            "def sized(self, by=1): return by",
+            "def sized(self, by=2):\n        'Words.'\n        return by",
+            [],
+        ),
+        ("ran(given=1)", "ran(given=1, more=2)", ["calls", "thread"]),
+        ("def made(self)", "def made(self, by=1)", ["makes"]),
+    ],
+)
+def test_a_changed_name_or_parameter_is_for_those_too_that_look_at_functions(
+    left: Left, old: str, new: str, names: list[str]
+) -> None:
+    assert left(PART_FILE, old, new) == (expected({*names, *LOOK}) if NOTES else IMPORT)
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("idle(given=1)", "idle(given=2)"),
         ("async def slow(self): return 1", "def slow(self): return 1"),
         ("def many(self): yield 1", "def many(self): return 1"),
         ("size = 1", "size = 2"),
@@ -225,7 +256,14 @@ def test_a_changed_body_is_for_those_that_ran_it(left: Left, old: str, new: str,
         ("lambda: 3", "lambda: 4"),
         ('"""Words."""', '"""Other words."""'),
         ("def at_reading(): return 2", "def at_reading(): return 3"),
-        ("def idle", "def added(): return 1\n\ndef idle"),
+        ("def idle", "def len(): return 1\n\ndef idle"),
+        ("def idle", "def other(): return 1\n\ndef idle"),
+        ("def idle", "def __getattr__(name): return 1\n\ndef idle"),
+        ("def idle", "@functools.cache\ndef idle"),
+        ("def idle", "idle = 1\ndef idle"),
+        ("def sized", "def sizes(self): return 1\n    def sized"),
+        ("def once(): ", "def once(given=1): "),
+        ("import early\n", "import other as early\n"),
     ],
 )
 def test_what_is_read_with_a_module_is_for_all_that_import_it(left: Left, old: str, new: str) -> None:
@@ -234,7 +272,9 @@ def test_what_is_read_with_a_module_is_for_all_that_import_it(left: Left, old: s
 
 def test_what_ran_when_a_module_was_read_is_for_all_that_import_it(left: Left) -> None:
     assert left("src/answerable/early.py", "note(): return 1", "note(): return 2") == IMPORT
-    assert left("src/answerable/early.py", "other(): return 1", "other(): return 2") == expected([])
+    assert left(
+        "src/answerable/early.py", "other(given=0): return 1", "other(given=0): return 2"
+    ) == expected([])
 
 
 def test_other_things_that_a_test_depends_on(left: Left) -> None:

@@ -90,9 +90,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `identity`: of the caller, with what was observed of its tools. `capability`: as registered; `resolved` has it at
     the tier that its server's hints raise it to. `judged`: names the action acts under. `accounts`: where it is
-    counted. `by_clock`: whether a hold on the tool's approver is recorded, so that the tool may be blocked from one
-    moment to the next. `scopes`: of every change that may make it another plan. The other fields are as in
-    `VerifiedRequest`.
+    counted. `prepares`: whether another capability executes what this one prepares. `subject`: the mandate's principal
+    as a data subject, for actions about no other. `by_clock`: whether a hold on the tool's approver is recorded, so
+    that the tool may be blocked from one moment to the next. `scopes`: of every change that may make it another plan.
+    The other fields are as in `VerifiedRequest`.
     """
 
     epoch: Epoch
@@ -105,6 +106,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     session: tuple[Authority, ...]
     judged: Judged
     accounts: tuple[Account, ...]
+    prepares: bool
+    subject: str
     by_clock: bool
     scopes: frozenset[ChangeScope]
 

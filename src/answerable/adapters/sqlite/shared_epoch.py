@@ -58,7 +58,7 @@ class SharedEpoch:
 
     def is_intact(self) -> bool:
         """Whether the file at the path is the mapped one, and not truncated."""
-        return self._is_whole() and self._is_ours()
+        return self._descriptor >= 0 and self._is_ours()
 
     def reopen(self) -> None:
         """Map the file at the path, created if it does not exist. Raises Unavailable (`register.epoch`)."""

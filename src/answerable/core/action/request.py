@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import structs
 
-from answerable.core.action.reserved import refuse_reserved
-from answerable.core.canonical import FrozenJSON, freeze
+from answerable.core.action.reserved import RESERVED_PREFIX, refuse_reserved
+from answerable.core.canonical import FrozenJSON, freeze, freeze_parsed
 from answerable.errors.codes.action import ACTION_NAME_INVALID, ACTION_TARGET_INVALID, ARGUMENTS_NOT_OBJECT
 from answerable.errors.codes.documents import JSON_SURROGATE
 
@@ -76,8 +76,11 @@ def action_request(
     reason: str = "",
     message_digest: bytes,
     delegation: str = "",
+    parsed: bool = False,
 ) -> ActionRequest:
     """Parse (step 1 of the walk): check and freeze.
+
+    parsed: whether `arguments` and `target` are what `canonical.parse` returned, which is not checked again.
 
     Raises Malformed: `action.target_invalid`, `action.name_invalid`, `arguments.not_object`,
     `arguments.reserved_member`, `json.*`.
@@ -94,8 +97,10 @@ def action_request(
         f"{mandate_id}{reason}".encode()
     except UnicodeEncodeError:
         raise JSON_SURROGATE("mandate or reason has a lone surrogate") from None
-    frozen = freeze({"arguments": arguments, "method": method, "server": server, "target": target})
-    refuse_reserved(frozen)
+    named: JSONValue = {"arguments": arguments, "method": method, "server": server, "target": target}
+    frozen = freeze_parsed(named) if parsed else freeze(named)
+    if RESERVED_PREFIX in frozen.bytes:
+        refuse_reserved(frozen)
     return ActionRequest(
         server=server,
         method=method,

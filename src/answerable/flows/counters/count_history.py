@@ -53,7 +53,7 @@ _NONE: Final[Mapping[str, int]] = MappingProxyType({})
 
 def history_of(history: History, verified: VerifiedRequest, now: UnixMillis) -> Mapping[str, int]:
     """Return the value of every tracker for this action. Raises Refused (`facts.unknown`) when a value is unknown."""
-    if not history.trackers:
+    if not history.counters:
         return _NONE
     values = history.values(
         agent=verified.caller.agent,

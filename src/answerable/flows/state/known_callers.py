@@ -140,11 +140,13 @@ class KnownCallers:
             agent = self.directory().by_uid.get(channel.peer.uid)
             if agent is None:
                 self._note(f"unix:uid:{channel.peer.uid}", now, grade="kernel")
-            if agent is None:
                 raise PROOF_CHANNEL(
                     f"not exactly one registered agent has user id {channel.peer.uid}, which this process runs under"
                 )
-            return self._active(agent.name), "unix_peer", self._seen(agent, "unix", "kernel")
+            if agent.name not in self._registry.current.agents:
+                agent = self._active(agent.name)
+            manifest = self._manifest_of(agent.name) if self._manifest_of is not None else ""
+            return agent, "unix_peer", _seen("unix", "kernel", manifest, "")
         if not channel.certificate:
             raise PROOF_MALFORMED(
                 "the request has no proof of possession, neither in the message nor in the connection"
@@ -260,14 +262,19 @@ class KnownCallers:
         manifest = (
             self._manifest_of(agent.name) if agent is not None and self._manifest_of is not None else ""
         )
-        return CallerIdentity(
-            instance=instance,
-            source=source,
-            grade=grade,
-            manifest=manifest,
-            # Nobody measured this caller.
-            manifest_grade="claimed" if manifest else "",
-        )
+        return _seen(source, grade, manifest, instance)
+
+
+@lru_cache(maxsize=4_096)
+def _seen(source: Source, grade: Grade, manifest: str, instance: str) -> CallerIdentity:
+    return CallerIdentity(
+        instance=instance,
+        source=source,
+        grade=grade,
+        manifest=manifest,
+        # Nobody measured this caller.
+        manifest_grade="claimed" if manifest else "",
+    )
 
 
 def instance_stands(

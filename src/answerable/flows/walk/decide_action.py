@@ -82,11 +82,10 @@ def duties_in_force(decision: Decision) -> Duties:
 
     Raises Refused (`obligation.unknown`, `obligation.conflict`).
     """
-    obligations = decision.all_obligations
-    if not obligations:
+    if not decision.obligations and decision.wider is None:
         return NO_DUTIES
     try:
-        return duties_of(obligations)
+        return duties_of(decision.all_obligations)
     except Malformed as fault:
         raise Refused(fault.message, code=fault.code) from None
 

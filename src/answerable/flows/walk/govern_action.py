@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.budget import Account, Amounts
     from answerable.flows.entries.refuse_action import No
-    from answerable.flows.state.parts import AuthorityRegisters, LiveAccess, OpenIntent, Recorder
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, LiveAccess, OpenIntent, Recorder
     from answerable.flows.state.steps import Deciding, Planning
     from answerable.ports.upstream import Progress
 
@@ -84,15 +84,18 @@ async def govern_action(
     # 2 verify, again after each wait: a failure has no effect; the refusal of a verified principal is recorded.
     verified, amounts, references = None, ONE_CALL, None
     authority, counters, asking = planning.authority, deciding.counters, deciding.asking
-    limits = asking.limits
+    limits, refusal = asking.limits, partial(_refused, recorder, planning, deciding, request, caller)
     try:
         while True:
-            await await_documents(planning.verification.worlds, authority.registry, deciding.policies)
-            plan = find_plan(planning, counters.quota, recorder.ledger, limits, request, caller)
-            asked = verified = verify(planning, limits, plan, request, caller)
-            if await admit_receivers(authority, asked.mandate, asked.hops):
+            try:
+                plan = find_plan(planning, counters.quota, recorder.ledger, limits, request, caller)
+            except Unavailable as fault:
+                await await_documents(fault, authority.registry, deciding.policies)
                 continue
-            if await pin_first_seen(recorder, planning, asking.under_way, limits, asked):
+            asked = verified = verify(planning, limits, plan, request, caller)
+            if (asked.hops or limits.pin_tools_at_first_sight) and await _waited(
+                recorder, planning, asking, asked
+            ):
                 continue
             # 3 gather, 4 decide: from here on, `verified` is the action as policy narrowed it.
             accounts = plan.accounts
@@ -114,9 +117,7 @@ async def govern_action(
                 recorder, authority, counters, deciding.policies, verified, decision.policy_set
             )
     except Refused as refused:
-        raise await _refused(
-            recorder, planning, deciding, request, caller, no_from(refused, verified)
-        ) from None
+        raise await refusal(no_from(refused, verified)) from None
     if decision.effect == "deny":
         raise await _denied(recorder, planning, deciding, verified, decision, at=facts.at)
     # 5 defer: a durable approval record waits for people; a repeated request finds the same record.
@@ -132,14 +133,22 @@ async def govern_action(
             recorder, authority, counters, live.leases, limits, grounds, references, accounts, amounts
         )
     except Refused as refused:
-        raise await _refused(
-            recorder, planning, deciding, request, caller, no_from(refused, verified)
-        ) from None
+        raise await refusal(no_from(refused, verified)) from None
     # 7 act, 8 release, 9 log outcome, 10 answer
     answer = await _carried_out(
         recorder, planning, deciding, live, grounds, warrant, opened, amounts, progress, left=left
     )
     return with_narrowing(answer, asked, verified)
+
+
+async def _waited(
+    recorder: Recorder, planning: Planning, asking: AskingState, asked: VerifiedRequest
+) -> bool:
+    """Count each receiver of the chain, and pin a tool seen first. Return whether this waited, so that the request must
+    be verified again. Raises as `admit_receivers` and `pin_first_seen`."""
+    if await admit_receivers(planning.authority, asked.mandate, asked.hops):
+        return True
+    return await pin_first_seen(recorder, planning, asking.under_way, asking.limits, asked)
 
 
 async def _carried_out(
