@@ -46,7 +46,7 @@ def room_told(settings: Settings) -> Iterator[None]:
         raise _with_advice(failed, place) from None
 
 
-def make_data_directory(settings: Settings) -> None:
+def make_product_directory(settings: Settings) -> None:
     """Create the data directory if it does not exist. Raises Unavailable (`start.directory`), and OSError for a full
     disk."""
     try:

@@ -13,7 +13,7 @@ import pytest
 
 from answerable.errors import Unavailable
 from answerable.wiring.settings import load_settings
-from answerable.wiring.start_room import make_data_directory, room_told
+from answerable.wiring.start_room import make_product_directory, room_told
 
 pytestmark = pytest.mark.requirement("FULLDISK-14")
 
@@ -41,7 +41,7 @@ def test_a_place_where_no_folder_can_be_made_is_told_with_how_to_name_another(tm
     with pytest.raises(
         Unavailable, match="cannot be made: not a directory; name another with --data"
     ) as told:
-        make_data_directory(replace(load_settings(tmp_path), data=tmp_path / "file" / "data"))
+        make_product_directory(replace(load_settings(tmp_path), data=tmp_path / "file" / "data"))
     assert told.value.code == "start.directory"
 
 
