@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, NewType, Protocol
 
 import msgspec
 
+from answerable.core.ledger.records_actions import IntentForms
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -93,7 +95,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     counted. `prepares`: whether another capability executes what this one prepares. `subject`: the mandate's principal
     as a data subject, for actions about no other. `by_clock`: whether a hold on the tool's approver is recorded, so
     that the tool may be blocked from one moment to the next. `scopes`: of every change that may make it another plan.
-    The other fields are as in `VerifiedRequest`.
+    `forms`: made of the plan, for the intents under it. The other fields are as in `VerifiedRequest`.
     """
 
     epoch: Epoch
@@ -110,6 +112,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     subject: str
     by_clock: bool
     scopes: frozenset[ChangeScope]
+    forms: IntentForms = msgspec.field(default_factory=IntentForms)
 
     def outlives(self, changed: frozenset[ChangeScope] | None) -> bool:
         """Whether it is the same plan after changes of these scopes; None stands for any."""

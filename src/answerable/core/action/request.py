@@ -7,7 +7,7 @@ caller's is shared with it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from msgspec import structs
@@ -59,11 +59,8 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def arguments(self) -> dict[str, JSONValue]:
         """The frozen arguments, as a fresh copy at each access: changing the copy has no effect."""
-        thawed = self.action.thaw()
-        assert isinstance(thawed, dict)  # noqa: S101 - `action_request` freezes a dict
-        own = thawed["arguments"]
-        assert isinstance(own, dict)  # noqa: S101 - `action_request` checks before it freezes
-        return own
+        thawed: Any = self.action.thaw()
+        return cast("dict[str, JSONValue]", thawed["arguments"])
 
 
 def action_request(
@@ -87,9 +84,9 @@ def action_request(
     """
     if not target or len(target) > TARGET_CHARS_MAX:
         raise ACTION_TARGET_INVALID(f"target must have 1 to {TARGET_CHARS_MAX} characters")
-    for what, name in (("server", server), ("method", method)):
-        if not name or len(name) > NAME_CHARS_MAX:
-            raise ACTION_NAME_INVALID(f"the name of a {what} must have 1 to {NAME_CHARS_MAX} characters")
+    if not (0 < len(server) <= NAME_CHARS_MAX and 0 < len(method) <= NAME_CHARS_MAX):
+        what = "method" if 0 < len(server) <= NAME_CHARS_MAX else "server"
+        raise ACTION_NAME_INVALID(f"the name of a {what} must have 1 to {NAME_CHARS_MAX} characters")
     if not isinstance(arguments, dict):
         raise ARGUMENTS_NOT_OBJECT()
     try:

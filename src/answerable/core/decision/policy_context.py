@@ -133,13 +133,14 @@ def _records(capability: Capability, parts: PolicyParts) -> dict[str, dict[str, 
     }
 
 
+ALWAYS_MOVING: Final = frozenset({"arguments", "budget", "history", "now", "proof", "task"})
 TASK_MOVING: Final = frozenset({"calls_used"})
 """Names in `context.task` that each action changes."""
 
 
 def moving_members(capability: Capability, parts: PolicyParts) -> frozenset[str]:
     """Return the members that may differ between two actions with a capability, of one caller under one mandate."""
-    moving = {"arguments", "budget", "history", "now", "proof", "task"}
+    moving = {*ALWAYS_MOVING}
     if capability.destination.type:
         moving.add("destination")
     if parts.windows:

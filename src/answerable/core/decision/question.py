@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from answerable.core.decision.policy_context import moving_members
+from answerable.core.decision.policy_context import ALWAYS_MOVING, moving_members
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,17 @@ class QuestionForm:
     """The questions of all actions of one caller with one capability under one mandate, as bytes with holes: what they
     share is encoded once. Members of the context stand in the order of their names, and the risk last."""
 
-    __slots__ = ("_capability", "_end", "_extra", "_head", "_holes", "_middle", "_task", "_unsaid")
+    __slots__ = (
+        "_capability",
+        "_end",
+        "_extra",
+        "_head",
+        "_middle",
+        "_moving",
+        "_resource",
+        "_task",
+        "_unsaid",
+    )
 
     def __init__(self, shared: Context, capability: Capability, agent: Agent, parts: PolicyParts) -> None:
         """shared: as `shared_context` returned it."""
@@ -67,18 +77,15 @@ class QuestionForm:
         self._middle = _member("capability", _unlike(shared["capability"], self._unsaid["capability"]))
         if chain != own_chain(str(agent.name), task["principal"]):
             self._middle += _member("chain", chain)
-        moving = moving_members(capability, parts)
-        self._holes: dict[str, bytes | None] = {
-            member: None
-            if member in moving
-            else _member(member, _unlike(shared[member], self._unsaid[member]))
-            for member in ("destination", "windows", "risk")
-        }
+        self._moving = moving_members(capability, parts)
+        self._middle += self._said("destination", shared)
+        fixed_end = self._said("windows", shared) + self._said("risk", shared)
         said: Any = _unlike(task, self._unsaid["task"])
         later = {name: told for name, told in said.items() if name not in ("calls_max", "calls_used")}
         self._task = b'{"calls_max":%d,"calls_used":' % task["calls_max"], b",%b" % _encode(later)[1:]
         principal = {"environment": agent.environment, "id": agent.name, "use_case": agent.use_case}
-        self._end = b'},"principal":%b,"registry":' % _encode(principal)
+        self._end = b'%b},"principal":%b,"registry":' % (fixed_end, _encode(principal))
+        self._resource = b',"type":%b},"v":%d' % (_encode(capability.resource.type), QUESTION_VERSION)
         pointed = any(one.pointer for one in capability.arguments)
         self._extra: dict[str, object] = {"mapping": _mapping(capability)} if pointed else {}
 
@@ -96,10 +103,11 @@ class QuestionForm:
             budget = _member("budget", {**facts.budget})
         if facts.history:
             history = _member("history", {**facts.history})
-        destination, windows, risk = [
-            _member(name, _unlike(context.get(name), self._unsaid[name])) if hole is None else hole
-            for name, hole in self._holes.items()
-        ]
+        destination = windows = risk = b""
+        if len(self._moving) > len(ALWAYS_MOVING):
+            destination, windows, risk = (
+                self._said(name, context) for name in ("destination", "windows", "risk")
+            )
         moment = b',"now":%d,"proof":"%b","task":%b%d%b' % (
             facts.at,
             verified.caller.proof.encode(),
@@ -107,7 +115,6 @@ class QuestionForm:
             used,
             rest,
         )
-        resource = _encode({"id": verified.resource_id, "type": self._capability.resource.type})
         extra = self._extra
         if rule or facts.approval is not None or facts.hold is not None or facts.mandate_state != "open":
             extra = self._with(facts, rule)
@@ -124,10 +131,16 @@ class QuestionForm:
                 risk,
                 self._end,
                 _encode(facts.registry_digest),
-                b',"resource":%b,"v":%d' % (resource, QUESTION_VERSION),
+                b',"resource":{"id":',
+                _encode(verified.resource_id),
+                self._resource,
                 b",%b" % _encode(extra)[1:] if extra else b"}",
             )
         )
+
+    def _said(self, name: str, context: Context) -> bytes:
+        """Return a member of the context that may be left out; nothing where it is not in this one, or the usual."""
+        return _member(name, _unlike(context.get(name), self._unsaid[name]))
 
     def _with(self, facts: Facts, rule: str) -> dict[str, object]:
         """Return what is said beside the context and the names: present only where it is not what is usual."""
@@ -167,8 +180,8 @@ def unsaid_of(environment: str, kind: str, use_case: str, owner: str) -> Mapping
 
 
 def own_calls(calls_max: int, calls_used: int) -> dict[str, int]:
-    """Return the default of an omitted `budget`: that of a mandate which limits calls alone. Parameters as in
-    `task`."""
+    """Return what is left of a mandate that limits calls alone, which is the default of an omitted `budget`. Parameters
+    as in `task`."""
     rest = max(0, calls_max - calls_used)
     return {"calls_left": rest, "left_percent": rest * 100 // calls_max if calls_max else 0}
 

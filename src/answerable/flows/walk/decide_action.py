@@ -43,21 +43,28 @@ def decide_action(
     clock = recorder.clock
     began = clock.monotonic()
     try:
-        return _decided(recorder, planning, deciding, asked, gather)
+        facts = gather(recorder, planning.authority, deciding, asked)
+        decision = deciding.policies.decision_point.decide(asked, facts)
+        if decision.effect == "deny":
+            return asked, facts, decision
+        check_tokens(asked)
+        if not decision.obligations:
+            return asked, facts, decision
+        return _obliged(recorder, planning, deciding, asked, facts, decision, gather)
     finally:
         deciding.asking.figures.latency.observe(clock.monotonic() - began)
 
 
-def _decided(
-    recorder: Recorder, planning: Planning, deciding: Deciding, asked: VerifiedRequest, gather: Gather
+def _obliged(
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    asked: VerifiedRequest,
+    facts: Facts,
+    decision: Decision,
+    gather: Gather,
 ) -> tuple[VerifiedRequest, Facts, Decision]:
-    facts = gather(recorder, planning.authority, deciding, asked)
-    decision = deciding.policies.decision_point.decide(asked, facts)
-    if decision.effect == "deny":
-        return asked, facts, decision
-    check_tokens(asked)
-    if not decision.obligations:
-        return asked, facts, decision
+    """Narrow the action as its obligations say and decide it again. Raises as `decide_action`."""
     verified = asked
     narrower = _narrowed(recorder, planning, deciding, asked, duties_in_force(decision))
     if narrower is not None:

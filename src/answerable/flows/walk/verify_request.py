@@ -54,7 +54,8 @@ def verify(
     Raises Refused: `arguments.invalid`, `resource.unknown`, `destination.unknown`, `destination.invalid`, and
     `prepared.*` as `with_prepared` says; Unavailable.
     """
-    caller = _as_seen(caller, plan)
+    if caller.identity is not plan.identity:
+        caller = _as_seen(caller, plan)
     if plan.capability.executes is None and not plan.prepares:
         return _fitting(plan, request, caller, None)
     request, prepared = with_prepared(
@@ -88,7 +89,7 @@ def verify_again(
 
 def _as_seen(caller: VerifiedCaller, plan: Plan) -> VerifiedCaller:
     """Return the caller with the plan's identity, which includes what the gateway observed of its tools."""
-    if caller.identity is plan.identity or caller.identity == plan.identity:
+    if caller.identity == plan.identity:
         return caller
     return structs.replace(caller, identity=plan.identity)
 
@@ -102,7 +103,14 @@ def _fitting(
         raise ARGUMENTS_INVALID(
             f"arguments do not match the tool's schema: {'; '.join(violations[:3])}", reasons=violations[:8]
         )
-    arguments = named_arguments(resolved.capability.arguments, arguments)
+    capability, subject = resolved.capability, plan.subject
+    arguments = named_arguments(capability.arguments, arguments)
+    resource = arguments.get(capability.resource.argument) if not resolved.variables else None
+    if type(resource) is not str or not resource or not capability.resource.argument:
+        resource = _resource_id(arguments, resolved)
+    # An argument may have any name, even the empty one, which means no mapping.
+    if capability.subject.argument:
+        subject = _subject(arguments, resolved) or subject
     return VerifiedRequest(
         request=request,
         caller=caller,
@@ -110,10 +118,10 @@ def _fitting(
         mandate=lineage.mandate,
         principals=plan.principals,
         arguments=arguments,
-        resource_id=_resource_id(arguments, resolved),
-        subject=_subject(arguments, resolved) or plan.subject,
+        resource_id=resource,
+        subject=subject,
         definition=plan.definition,
-        destinations=_destinations(arguments, resolved) if resolved.capability.destination.type else (),
+        destinations=_destinations(arguments, resolved) if capability.destination.type else (),
         hops=lineage.hops,
         session=plan.session,
         prepared=prepared,
@@ -121,10 +129,9 @@ def _fitting(
 
 
 def _subject(arguments: dict[str, JSONValue], resolved: Resolved) -> str:
-    """Return the data subject that the capability maps; empty where it maps none."""
+    """Return the data subject that the capability maps; empty where the argument names none."""
     mapping = resolved.capability.subject
-    # An argument may have any name, even the empty one, which means no mapping.
-    name = _id_in(mapping.argument, arguments, resolved) if mapping.argument else ""
+    name = _id_in(mapping.argument, arguments, resolved)
     return named_subject(mapping.type, name) if name else ""
 
 
