@@ -20,7 +20,7 @@ import everything
 import policy_rules
 
 from answerable.adapters.cedar import CedarDecisionPoint, compiled, published
-from answerable.adapters.cedar.kept_answers import KeptAnswers
+from answerable.adapters.cedar.slices import KeptAnswers
 from answerable.adapters.local_keys import open_or_create_key
 from answerable.adapters.mcp_upstream.closed_schema import compile_closed
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
@@ -378,6 +378,7 @@ async def one_action(course: Course, sent: Sent) -> None:
         reason=cast("dict[str, str]", call["_meta"])["answerable/reason"],
         message_digest=caller.message_digest,
         delegation=message.chain,
+        parsed=True,
     )
     await govern_action(
         course.walk.recorder, course.walk.planning, course.walk.deciding, course.walk.live, request, caller

@@ -12,7 +12,7 @@ from answerable.core.action.request import VerifiedRequest, action_request
 from answerable.core.canonical import encode
 from answerable.core.decision.decision import Decision
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.ledger import records
+from answerable.core.ledger import records_actions
 from answerable.core.ledger.entry import Entry, Receipt
 from answerable.core.ledger.runs import Run
 from answerable.core.mandate.budget import ONE_CALL, Reserved
@@ -52,7 +52,7 @@ async def prepared(made: Course) -> Prepared:
 
     def intent(action_id: str, run: Run) -> Entry:
         now = walk.clock.now()
-        return records.intent(
+        return records_actions.intent(
             verified,
             decision,
             at=now,
@@ -70,10 +70,10 @@ async def prepared(made: Course) -> Prepared:
             approval_id="",
             reserved=reserved,
             hops=[],
-        )
+        )[0]
 
     def outcome(action_id: str, receipt: Receipt, run: Run) -> Entry:
-        return records.outcome(
+        return records_actions.outcome(
             done,
             at=walk.clock.now(),
             sealing=sealing,

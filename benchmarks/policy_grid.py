@@ -24,7 +24,7 @@ import policy_rules as rules
 from answerable.adapters.cedar import CedarDecisionPoint, published
 from answerable.adapters.cedar.schema import entities_of
 from answerable.core.action.request import VerifiedRequest
-from answerable.core.decision.policy_context import capability_facts, whole_context
+from answerable.core.decision.policy_context import moving_context, shared_context
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.registry.documents.documents import Agent
 from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
@@ -115,18 +115,13 @@ def cedar_request() -> dict[str, Any]:
     """The measured request with its whole context, as any policy engine may be asked it."""
     verified, facts = rules.verified_request(CASE), rules.facts_now()
     capability = rules.CAPABILITY
+    shared = shared_context(verified, rules.AGENT, rules.REGISTRY.parts)
     return {
         "principal": f'Agent::"{rules.AGENT.name}"',
         "action": f'Action::"{capability.name}"',
         "resource": f'{capability.resource.type}::"{CASE}"',
-        "context": whole_context(
-            verified,
-            facts,
-            agent=rules.AGENT,
-            arguments={"case_id": CASE},
-            capability=capability_facts(capability),
-            parts=rules.REGISTRY.parts,
-        ),
+        "context": shared
+        | moving_context(shared, verified, facts, arguments={"case_id": CASE}, parts=rules.REGISTRY.parts),
     }
 
 

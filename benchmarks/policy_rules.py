@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from answerable.adapters.cedar import CedarDecisionPoint, published
-from answerable.adapters.cedar.kept_answers import KeptAnswers
+from answerable.adapters.cedar.slices import KeptAnswers
 from answerable.core.action.request import VerifiedRequest, action_request
 from answerable.core.action.tool_definition import ToolDefinition
 from answerable.core.decision.facts import Facts

@@ -187,7 +187,7 @@ def kept_plan(**given: object):
     fields = dict.fromkeys(
         (
             "identity", "capability", "resolved", "delegation_lineage", "definition", "principals", "session",
-            "judged", "accounts", "by_clock",
+            "judged", "accounts", "prepares", "subject", "by_clock",
         )
     )  # fmt: skip
     return Plan(**fields, **given)

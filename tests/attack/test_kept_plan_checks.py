@@ -33,6 +33,8 @@ DAMAGE = {
     "session": lambda plan: (*plan.session, object()),
     "judged": lambda plan: replace(plan.judged, names=plan.judged.names[1:]),
     "accounts": lambda plan: plan.accounts[:0],
+    "prepares": lambda plan: not plan.prepares,
+    "subject": lambda plan: f"{plan.subject} and another",
     "by_clock": lambda plan: not plan.by_clock,
     "scopes": lambda plan: plan.scopes - {"agent/scout"},
 }
@@ -55,7 +57,7 @@ def spoil(of: Sourced, field: str) -> None:
 
 
 def test_each_part_of_a_plan_is_compared():
-    assert set(DAMAGE) == {*Plan.__struct_fields__} - {"epoch"}
+    assert set(DAMAGE) == {*Plan.__struct_fields__} - {"epoch", "forms"}
 
 
 @pytest.mark.parametrize("field", sorted(DAMAGE))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from answerable.adapters.sqlite import SqliteToolPinRegister
+from answerable.core.decision.obligation import NO_DUTIES, Duties
 from answerable.flows.walk import govern_action
 from answerable.flows.walk.pin_tools import approve_tool
 from answerable.ports.worlds import ChangeScope
@@ -26,13 +27,14 @@ async def test_an_approval_that_is_gone_while_the_intent_is_written_stops_the_ac
     await bench.issue()
     await approve_tool(*to_approve(bench.walk), approval(described()), by="operator")
 
-    def withdrawn(*_: Any) -> None:
+    def withdrawn(*_: Any) -> Duties:
         walk = bench.walk
         walk.verification.pins = fresh(SqliteToolPinRegister)
         # A register in a file of its own tells nobody.
         walk.verification.worlds.change(frozenset({ChangeScope("tool/crm/get_case")}))
+        return NO_DUTIES
 
-    monkeypatch.setattr(govern_action, "tell_groups", withdrawn)
+    monkeypatch.setattr(govern_action, "duties_in_force", withdrawn)
     outcome = (await bench.act()).outcome
     assert outcome is not None
     assert (outcome.status, "is not approved yet" in outcome.detail) == ("not_started", True)

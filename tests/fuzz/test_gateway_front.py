@@ -18,6 +18,7 @@ from answerable.apps.mcp_gateway.services import GatewayServices
 from answerable.core.action.outcome import Outcome
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.canonical import encode
+from answerable.core.identity.proof.channel import EXCHANGE_EXTENSION
 from answerable.core.identity.proof.http_signature import SignedRequest, sign_request
 from answerable.core.ledger.answer import Answer
 from answerable.flows.tokens.proof_limits import ProofLimits
@@ -98,6 +99,19 @@ class Nothing:
         return
 
 
+class AllBySend:
+    """A server that offers nothing beside ASGI."""
+
+    def arrived(self):
+        return None
+
+    def when_left(self, tell):
+        return
+
+    def answer(self, status, fields, body):
+        return False
+
+
 def needs() -> tuple[GatewayServices, CallerVerifier]:
     store = fresh(SqliteRegistryStore)
     store.put({f"{one['kind']}/{one['metadata']['name']}": encode(one) for one in registry_documents()})
@@ -148,6 +162,7 @@ async def answer_to(
     scope = {
         "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
         "headers": headers, "http_version": "1.1", "scheme": "http", "server": ("localhost", 80), "client": ("c", 1),
+        "extensions": {EXCHANGE_EXTENSION: AllBySend()},
     }  # fmt: skip
     sent: list[dict[str, Any]] = []
     left = anyio.Event()

@@ -10,7 +10,16 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.core.canonical import DEPTH_MAX, INTEGER_MAX, JSONValue, encode, encode_ledger, freeze, parse
+from answerable.core.canonical import (
+    DEPTH_MAX,
+    INTEGER_MAX,
+    JSONValue,
+    encode,
+    encode_ledger,
+    freeze,
+    freeze_parsed,
+    parse,
+)
 from answerable.errors import Malformed
 
 # Characters where encoders part ways: escapes, colons, both sides of the surrogates, beyond the BMP.
@@ -94,6 +103,13 @@ def test_thawing_gives_the_value_back_and_freezes_to_the_same(value: JSONValue) 
     frozen = freeze(value)
     assert typed(frozen.thaw()) == typed(as_read(value))
     assert freeze(frozen.thaw()) == frozen
+
+
+@pytest.mark.requirement("JSON-04")
+@given(VALUES)
+def test_what_was_parsed_is_frozen_as_anything_else(value: JSONValue) -> None:
+    read = parse(json.dumps(value).encode())
+    assert freeze_parsed({"b": read, "a": "x"}) == freeze({"a": "x", "b": value})
 
 
 def spelled(name: str, escape: bool) -> str:

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from answerable.adapters.cedar import CedarDecisionPoint, published
-from answerable.adapters.cedar.kept_answers import KeptAnswers
+from answerable.adapters.cedar.slices import KeptAnswers
+from answerable.core.identity.workload.evidence import CallerIdentity
 from tests.property.test_decision_laws import policy_sets, text, trials
 from tests.property.test_policy_differential import composed_sets
 from tests.worlds.policy import REGISTRY
@@ -22,3 +24,18 @@ def test_kept_answers_are_those_that_the_policies_give_when_they_are_asked(own, 
     for trial in data.draw(st.lists(st.sampled_from(some), min_size=2, max_size=12)):
         verified, facts = trial.verified(), trial.facts()
         assert keeping.decide(verified, facts) == asking.decide(verified, facts)
+
+
+@pytest.mark.requirement("HOUSE-14")
+@given(own=policy_sets() | composed_sets(), some=st.lists(trials(), min_size=2, max_size=8), rest=st.data())
+def test_what_actions_share_is_found_once_and_changes_no_decision(own, some, rest):
+    policy_set = published(text(own), REGISTRY)
+    busy, mandates = CedarDecisionPoint(policy_set), {}
+    for trial in some:
+        verified, facts = trial.verified(), trial.facts()
+        verified = structs.replace(verified, mandate=mandates.setdefault(trial.agent, verified.mandate))
+        if rest.draw(st.booleans()):
+            identity = CallerIdentity(source="unix", grade="kernel", drifted=rest.draw(st.booleans()))
+            caller = structs.replace(verified.caller, identity=identity)
+            verified = structs.replace(verified, caller=caller)
+        assert busy.decide(verified, facts) == CedarDecisionPoint(policy_set).decide(verified, facts)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
@@ -21,7 +22,7 @@ from answerable.core.mandate.caveat import (
     from_wire,
     to_wire,
 )
-from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms, shortfall
+from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms, covers_any, shortfall
 from answerable.core.mandate.preview import preview
 from answerable.core.mandate.template import filled
 from answerable.core.mandate.token import MANDATE, claims_of, signed, terms_of, verify_mandate
@@ -114,6 +115,18 @@ def test_adding_a_caveat_never_widens(
 def test_what_is_covered_is_covered_by_one_grant_alone(terms: MandateTerms, attempt: Attempt) -> None:
     alone = [covers(replace(terms, grants=(grant,)), attempt) for grant in terms.grants]
     assert covers(terms, attempt) is any(alone)
+
+
+@pytest.mark.requirement("MANDATE-03")
+@given(TERMS, ATTEMPTS, ATTEMPTS)
+def test_a_mandate_said_to_cover_any_action_of_a_capability_covers_each(
+    terms: MandateTerms, one: Attempt, other: Attempt
+) -> None:
+    like_one = structs.replace(one, resource_id=other.resource_id, arguments=other.arguments)
+    mandate = signed(terms, "not looked at here")
+    assert not covers_any(mandate, one) or covers(terms, like_one)
+    bare = replace(terms, caveats=(), grants=tuple(replace(grant, caveats=()) for grant in terms.grants))
+    assert covers_any(signed(bare, "nor here"), one) is covers(bare, one)
 
 
 @pytest.mark.requirement("MANDATE-04")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.ledger import records
+from answerable.core.ledger import records_actions
 from answerable.core.ledger.disclosure import opened_fields
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.subject_key import key_id_of, sections_of
@@ -64,7 +64,7 @@ def ended_again(bench: Bench, answer: Answer) -> None:
     """Put the end of an action into the log once more, as the product never does."""
     assert answer.intent is not None
     assert answer.outcome is not None
-    entry = records.outcome(
+    entry = records_actions.outcome(
         answer.outcome,
         at=bench.clock.now(),
         sealing=sealing_of_entry(bench.recorder, answer.intent.index),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64
 from typing import Final
 
 _CHARS_OF_32: Final = 43
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 def to_base64url(octets: bytes) -> str:
     """Encode as in RFC 4648 section 5, without padding."""
-    return urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
+    return b2a_base64(octets, newline=False).translate(_URL_SAFE).rstrip(b"=").decode("ascii")
 
 
 def from_base64url_32(text: str) -> bytes | None:

@@ -14,9 +14,7 @@ only: no tuples, no subclasses.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, TypeAlias, cast
@@ -24,7 +22,8 @@ from typing import Final, TypeAlias, cast
 import msgspec
 import rfc8785
 
-from answerable.errors import Malformed, MalformedCode, shown
+from answerable.core import json_faults
+from answerable.core.json_faults import duplicate, fault, first_fault, nodes, syntax_fault
 from answerable.errors.codes import documents as codes
 
 JSONValue: TypeAlias = "dict[str, JSONValue] | list[JSONValue] | str | int | float | bool | None"
@@ -33,9 +32,9 @@ Octets: TypeAlias = bytes
 
 DEPTH_MAX: Final = 64
 """Nesting depth of containers; a scalar has depth 0, `[]` has depth 1."""
-INTEGER_MAX: Final = 2**53 - 1
+INTEGER_MAX: Final = json_faults.INTEGER_MAX
 """Largest integer that every JSON reader represents exactly (RFC 7493, section 2.2)."""
-NODES_MAX: Final = 1_000_000
+NODES_MAX: Final = json_faults.NODES_MAX
 """Members and items in one value. Bounds the traversal of lists that contain one another many times."""
 PARSE_BYTES_MAX: Final = 1_048_576
 """Size of one JSON text unless the caller sets another limit."""
@@ -44,12 +43,24 @@ _SORTED: Final = msgspec.json.Encoder(order="sorted")
 _ANY_ORDER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
 
+
+class _FloatFoundError(Exception):
+    """A text has a number with a fraction or an exponent."""
+
+
+def _refused_float(_: str) -> float:
+    raise _FloatFoundError
+
+
+_WITHOUT_FLOATS: Final = msgspec.json.Decoder(float_hook=_refused_float)
+_ALL_BUT_STRUCTURE: Final = bytes(one for one in range(256) if one not in b"{[:")
+_ANY_DIGIT_AS_0: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_BEYOND_INTEGER: Final = b"0" * len(str(2**53 - 1))
+"""As many digits as the shortest integer that may be out of bounds."""
+
 # Below this, msgspec and RFC 8785 sort names alike: code points and UTF-16 units part at the surrogates.
 _FIRST_SURROGATE: Final = "\ud800"
 _INFINITY: Final = float("inf")
-_NAME_CHARS_SHOWN: Final = 40
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-_OFFSET: Final = re.compile(r"\s*\(byte (\d+)\)")
 
 # What `_survey` reports about floats, as bits.
 _FLOATS: Final = 1
@@ -112,6 +123,18 @@ def freeze(value: JSONValue) -> FrozenJSON:
     return FrozenJSON(bytes=canonical, digest=sha256(canonical).digest())
 
 
+def freeze_parsed(value: JSONValue) -> FrozenJSON:
+    """As `freeze`, for a value made of values that `parse` returned, and of text: they are not checked again."""
+    try:
+        canonical = _SORTED.encode(value)
+        if canonical.isascii() or not _beyond_bmp(canonical):
+            _WITHOUT_FLOATS.decode(canonical)
+            return FrozenJSON(bytes=canonical, digest=sha256(canonical).digest())
+    except (_FloatFoundError, UnicodeEncodeError):
+        pass
+    return freeze(value)
+
+
 def encode(value: JSONValue) -> bytes:
     """Return the RFC 8785 bytes of a value. Raises Malformed with a code and a JSON pointer to the first fault."""
     if type(value) is str:
@@ -123,19 +146,44 @@ def encode_ledger(value: JSONValue) -> bytes:
     """Encode, but refuse floats altogether: ledger records contain none. Raises Malformed `json.float`."""
     floats = _survey(value, DEPTH_MAX)[0]
     if floats:
-        where = next(place for place, _, node in _nodes(value) if type(node) is float)
-        raise _fault("a ledger record holds no floats, got one", where, code=codes.JSON_FLOAT)
+        where = next(place for place, _, node in nodes(value) if type(node) is float)
+        raise fault("a ledger record holds no floats, got one", where, code=codes.JSON_FLOAT)
     return _encoded(value, floats)
 
 
 def parse(data: bytes, *, limits: Limits = _LIMITS) -> JSONValue:
     """Parse one JSON text strictly (RFC 8259 narrowed by RFC 7493). Raises Malformed: what and where."""
+    if len(data) <= min(limits.size_bytes_max, NODES_MAX):
+        try:
+            value = cast("JSONValue", _WITHOUT_FLOATS.decode(data))
+        except (_FloatFoundError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        else:
+            if _is_surely_valid(data, value, limits.depth_max):
+                return value
     value, _, members = _decoded(data, limits)
     if not _surely_distinct(data, value, members):
-        where = _duplicate(data)
+        where = duplicate(data)
         if where is not None:
-            raise _fault("member given twice", where, code=codes.JSON_DUPLICATE_MEMBER)
+            raise fault("member given twice", where, code=codes.JSON_DUPLICATE_MEMBER)
     return value
+
+
+def _is_surely_valid(data: bytes, value: JSONValue, depth_max: int) -> bool:
+    """Whether a text without floats needs no further check, by counting; False means only that counting cannot
+    determine it.
+
+    A text is nested no deeper than it has opening brackets, and its integers are in bounds if no run of digits is as
+    long as the bound.
+    """
+    structure = data.translate(None, _ALL_BUT_STRUCTURE)
+    colons = structure.count(b":")
+    return (
+        len(structure) - colons <= depth_max
+        and _BEYOND_INTEGER not in data.translate(_ANY_DIGIT_AS_0)
+        and b"\\u003" not in data
+        and _ANY_ORDER.encode(value).count(b":") == colons
+    )
 
 
 def _decoded(data: bytes, limits: Limits) -> tuple[JSONValue, int, int]:
@@ -146,7 +194,7 @@ def _decoded(data: bytes, limits: Limits) -> tuple[JSONValue, int, int]:
     try:
         value = cast("JSONValue", _DECODER.decode(data))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _syntax_fault(data, error) from None
+        raise syntax_fault(data, error) from None
     except RecursionError:
         raise codes.JSON_DEPTH(f"json nested deeper than {limits.depth_max} levels") from None
     return value, *_survey(value, limits.depth_max)
@@ -157,7 +205,7 @@ def _survey(value: JSONValue, depth_max: int) -> tuple[int, int]:
 
     This is the check on the hot path. It works level by level, so that the depth is the number of rounds, and tests
     exact types, so that no subclass can present different content here and to the encoder. Text is left to the encoder,
-    which refuses lone surrogates. This function only detects faults; `_first_fault` describes them.
+    which refuses lone surrogates. This function only detects faults; `json_faults` describes them.
     """
     floats = members = items = 0
     level: list[dict[object, object] | list[object]] = [[value]]
@@ -169,32 +217,32 @@ def _survey(value: JSONValue, depth_max: int) -> tuple[int, int]:
                 members += len(container)
                 for name in container:
                     if type(name) is not str:
-                        raise _first_fault(value, depth_max)
+                        raise first_fault(value, depth_max)
                 inside = container.values()
             else:
                 items += len(container)
                 inside = container
             if members + items > NODES_MAX:
-                raise _first_fault(value, depth_max)
+                raise first_fault(value, depth_max)
             for node in inside:
                 if type(node) is str:
                     continue
                 if type(node) is int:
                     if not -INTEGER_MAX <= node <= INTEGER_MAX:
-                        raise _first_fault(value, depth_max)
+                        raise first_fault(value, depth_max)
                 elif type(node) is dict or type(node) is list:
                     below.append(node)
                 elif type(node) is float:
                     found = _float_bits(node)
                     if not found:
-                        raise _first_fault(value, depth_max)
+                        raise first_fault(value, depth_max)
                     floats |= found
                 elif node is not None and node is not True and node is not False:
-                    raise _first_fault(value, depth_max)
+                    raise first_fault(value, depth_max)
         if not below:
             return floats, members
         level = below
-    raise _first_fault(value, depth_max)
+    raise first_fault(value, depth_max)
 
 
 def _float_bits(number: float) -> int:
@@ -221,7 +269,7 @@ def _encoded(value: JSONValue, floats: int) -> bytes:
         return rfc8785.dumps(value)
     except (UnicodeEncodeError, rfc8785.CanonicalizationError):
         # Of everything checked, only a lone surrogate can still be at fault.
-        raise _first_fault(value, DEPTH_MAX) from None
+        raise first_fault(value, DEPTH_MAX) from None
 
 
 def _beyond_bmp(utf8: bytes) -> bool:
@@ -256,141 +304,3 @@ def _surely_distinct(data: bytes, value: JSONValue, members: int) -> bool:
     if colons == members:
         return True
     return b"\\u003" not in data and _ANY_ORDER.encode(value).count(b":") == colons
-
-
-class _Pairs(list[tuple[str, object]]):
-    """The members of one object as written, duplicates included."""
-
-
-# A place in a value: the place of the container and the name or index in it. Converted to a pointer only for the one
-# place at fault, because a hostile text can hold half a million places, each with a pointer of kilobytes.
-_Place: TypeAlias = "tuple[_Place, object] | None"
-
-
-def _duplicate(data: bytes) -> _Place:
-    """The place of a member name given twice in a valid text, or None."""
-    open_nodes: list[tuple[_Place, object]] = [(None, json.loads(data.decode(), object_pairs_hook=_Pairs))]
-    while open_nodes:
-        place, node = open_nodes.pop()
-        if isinstance(node, _Pairs):
-            seen: set[str] = set()
-            for name, member in node:
-                if name in seen:
-                    return place, name
-                seen.add(name)
-                if isinstance(member, list):
-                    open_nodes.append(((place, name), member))
-        elif isinstance(node, list):
-            open_nodes.extend(((place, i), item) for i, item in enumerate(node) if isinstance(item, list))
-    return None
-
-
-def _nodes(value: object) -> Iterator[tuple[_Place, int, object]]:
-    """Yield place, depth and node of everything in a value, level by level; end early past `NODES_MAX`."""
-    yield None, 0, value
-    count, depth = 1, 0
-    level: list[tuple[_Place, object]] = [(None, value)]
-    while level:
-        below: list[tuple[_Place, object]] = []
-        depth += 1
-        for place, node in level:
-            inside: Iterable[tuple[object, object]] = ()
-            if type(node) is dict:
-                count += len(node)
-                inside = node.items()
-            elif type(node) is list:
-                count += len(node)
-                inside = enumerate(node)
-            if count > NODES_MAX:
-                return
-            for name, member in inside:
-                here = (place, name)
-                yield here, depth, member
-                if type(member) is dict or type(member) is list:
-                    below.append((here, member))
-        level = below
-
-
-def _first_fault(value: object, depth_max: int) -> Malformed:
-    """Describe the first fault of a value that `_survey` or an encoder refused."""
-    for place, depth, node in _nodes(value):
-        if type(node) is dict or type(node) is list:
-            if depth >= depth_max:
-                return _fault(f"nested deeper than {depth_max} levels", place, code=codes.JSON_DEPTH)
-            for name in node if type(node) is dict else ():
-                if type(name) is not str:
-                    kind = shown(type(name).__name__)
-                    return _fault(
-                        f"member name of type {kind}, expected text", place, code=codes.JSON_NAME_TYPE
-                    )
-                if _has_surrogate(name):
-                    return _fault("lone surrogate in a member name", place, code=codes.JSON_SURROGATE)
-        elif type(node) is str:
-            if _has_surrogate(node):
-                return _fault("lone surrogate in text", place, code=codes.JSON_SURROGATE)
-        elif type(node) is int:
-            if abs(node) > INTEGER_MAX:
-                return _fault("integer beyond 2**53 - 1", place, code=codes.JSON_INTEGER_RANGE)
-        elif type(node) is float:
-            if not _float_bits(node):
-                if node.is_integer():
-                    return _fault("integral number beyond 2**53 - 1", place, code=codes.JSON_INTEGER_RANGE)
-                return _fault("number is not finite", place, code=codes.JSON_NOT_FINITE)
-        elif node is not None and type(node) is not bool:
-            return _fault(f"{shown(type(node).__name__)} is not a json type", place, code=codes.JSON_TYPE)
-    return codes.JSON_NODES(f"json value of more than {NODES_MAX} nodes")
-
-
-def _has_surrogate(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def _fault(what: str, place: _Place, *, code: MalformedCode) -> Malformed:
-    names: list[str] = []
-    while place is not None:
-        place, name = place
-        text = str(name) if isinstance(name, str | int) else type(name).__name__
-        names.append(text[:_NAME_CHARS_SHOWN].replace("~", "~0").replace("/", "~1"))
-    pointer = "".join(f"/{name}" for name in reversed(names))
-    return code(f"{what}: at {shown(pointer) if pointer else 'the top'}")
-
-
-def _syntax_fault(data: bytes, error: Exception) -> Malformed:
-    """Describe the fault of a text that did not parse. Runs only on faulty input."""
-    if data.startswith(_BYTE_ORDER_MARK):
-        return codes.JSON_BYTE_ORDER_MARK()
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as fault:
-        return codes.JSON_UTF8(f"json text is not utf-8: at byte {fault.start}")
-    told = str(error)
-    found = _OFFSET.search(told)
-    detail = _OFFSET.sub("", told).removeprefix("JSON is malformed: ").lower()
-    where = f": at byte {found[1]}" if found else ""
-    if detail.startswith("integer value out of range"):
-        return codes.JSON_INTEGER_RANGE("integer beyond 2**53 - 1")
-    if detail.startswith("number out of range"):
-        return codes.JSON_NUMBER_RANGE()
-    if "trailing characters" in detail:
-        return codes.JSON_TRAILING(f"something follows the json value{where}")
-    if found and data.startswith((b"NaN", b"Infinity"), int(found[1])):
-        return codes.JSON_NOT_FINITE(f"number is not finite{where}")
-    if _escapes_lone_surrogate(text):
-        return codes.JSON_SURROGATE(f"lone surrogate in text{where}")
-    return codes.JSON_SYNTAX(f"not json: {detail}{where}")
-
-
-def _escapes_lone_surrogate(text: str) -> bool:
-    """Whether a refused text is valid except for a lone surrogate, which the standard parser accepts."""
-    try:
-        return any(
-            _has_surrogate(node if isinstance(node, str) else "".join(node))
-            for _, _, node in _nodes(json.loads(text))
-            if isinstance(node, str | dict)
-        )
-    except (ValueError, RecursionError):
-        return False

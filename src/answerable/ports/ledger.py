@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
 
     from answerable.core.ledger.entry import Entry, Receipt, StoredEntry
 
@@ -26,7 +26,7 @@ class Submitted(Protocol):
         """The entry's index; guaranteed only once `durable` has returned."""
         ...
 
-    async def durable(self) -> Receipt:
+    def durable(self) -> Awaitable[Receipt]:
         """Wait until the entry is on stable storage. Cancelling the wait does not withdraw the entry, and the wait may
         be repeated. Raises Unavailable as `Ledger.append` does."""
         ...

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, NewType, Protocol
 
 import msgspec
 
+from answerable.core.ledger.records_actions import IntentForms
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -90,9 +92,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `identity`: of the caller, with what was observed of its tools. `capability`: as registered; `resolved` has it at
     the tier that its server's hints raise it to. `judged`: names the action acts under. `accounts`: where it is
-    counted. `by_clock`: whether a hold on the tool's approver is recorded, so that the tool may be blocked from one
-    moment to the next. `scopes`: of every change that may make it another plan. The other fields are as in
-    `VerifiedRequest`.
+    counted. `prepares`: whether another capability executes what this one prepares. `subject`: the mandate's principal
+    as a data subject, for actions about no other. `by_clock`: whether a hold on the tool's approver is recorded, so
+    that the tool may be blocked from one moment to the next. `scopes`: of every change that may make it another plan.
+    `forms`: made of the plan, for the intents under it. The other fields are as in `VerifiedRequest`.
     """
 
     epoch: Epoch
@@ -105,8 +108,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     session: tuple[Authority, ...]
     judged: Judged
     accounts: tuple[Account, ...]
+    prepares: bool
+    subject: str
     by_clock: bool
     scopes: frozenset[ChangeScope]
+    forms: IntentForms = msgspec.field(default_factory=IntentForms)
 
     def outlives(self, changed: frozenset[ChangeScope] | None) -> bool:
         """Whether it is the same plan after changes of these scopes; None stands for any."""

@@ -260,19 +260,17 @@ class Pace:
         per_second: float,
         *,
         now: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
     ) -> None:
         self._per_second = per_second
         self._now = now
-        self._sleep = sleep
         self._free_at: dict[str, float] = {}
 
-    async def take(self, source: str, amount: float) -> None:
-        """Wait until the source may take this amount, in the order of calls."""
+    def take(self, source: str, amount: float) -> float:
+        """Take this amount, and return for how long its source has to wait: in the order of calls, not above 0 where it
+        need not."""
         now = self._now()
         if source not in self._free_at and len(self._free_at) >= SOURCES_MAX:
             self._free_at = {name: at for name, at in self._free_at.items() if at > now}
         free_at = max(self._free_at.get(source, now), now)
         self._free_at[source] = free_at + amount / self._per_second
-        if (ahead := free_at - now - 1.0) > 0:
-            await self._sleep(ahead)
+        return free_at - now - 1.0

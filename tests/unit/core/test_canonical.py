@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import rfc8785
 
-from answerable.core import canonical
+from answerable.core import canonical, json_faults
 from answerable.core.canonical import (
     DEPTH_MAX,
     INTEGER_MAX,
@@ -146,7 +146,8 @@ def test_a_list_that_holds_itself_is_refused() -> None:
 
 
 def test_lists_that_share_lists_cannot_make_the_walk_explode(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canonical, "NODES_MAX", 1_000)
+    for module in (canonical, json_faults):
+        monkeypatch.setattr(module, "NODES_MAX", 1_000)
     bomb: list[Any] = ["x"]
     for _ in range(50):
         bomb = [bomb, bomb]
@@ -155,7 +156,7 @@ def test_lists_that_share_lists_cannot_make_the_walk_explode(monkeypatch: pytest
 
 
 def test_the_walk_that_names_faults_visits_everything() -> None:
-    visited = [(depth, node) for _, depth, node in canonical._nodes({"a": [1, {"b": None}]})]
+    visited = [(depth, node) for _, depth, node in json_faults.nodes({"a": [1, {"b": None}]})]
     assert visited == [
         (0, {"a": [1, {"b": None}]}),
         (1, [1, {"b": None}]),
@@ -163,7 +164,7 @@ def test_the_walk_that_names_faults_visits_everything() -> None:
         (2, {"b": None}),
         (3, None),
     ]
-    assert list(canonical._nodes(7)) == [(None, 0, 7)]
+    assert list(json_faults.nodes(7)) == [(None, 0, 7)]
     assert "`/5`" in refusal(encode, [1.5, 2, "x", None, True, {1}]).message
 
 

@@ -3,22 +3,21 @@ lift."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.cedar.engine import fastest_engine
-from answerable.adapters.cedar.kept_answers import KeptAnswers
 from answerable.adapters.cedar.publishing import published
-from answerable.adapters.cedar.slices import SLICES_MAX, Slices
+from answerable.adapters.cedar.slices import SLICES_MAX, KeptAnswers, Slices
 from answerable.core.decision.argument_values import Unmappable, mapped_arguments
 from answerable.core.decision.decision import Decision, Reason, weigh
-from answerable.core.decision.policy_context import capability_facts, whole_context
-from answerable.core.decision.question import question_of
+from answerable.core.decision.policy_context import moving_context, shared_context
+from answerable.core.decision.question import QuestionForm
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.caveat import Attempt
 from answerable.core.mandate.delegation_lineage import hops_shortfall
-from answerable.core.mandate.mandate import shortfall
+from answerable.core.mandate.mandate import covers_any, ended, shortfall
 from answerable.core.mandate.session_claims import session_shortfall
 from answerable.errors import shown
 from answerable.errors.codes.action import ARGUMENTS_UNMAPPABLE
@@ -27,10 +26,52 @@ from answerable.errors.codes.policy import FACTS_UNKNOWN_DECISION, POLICY_ERROR,
 if TYPE_CHECKING:
     from answerable.adapters.cedar.engine import Engine
     from answerable.adapters.cedar.publishing import CedarPolicySet
+    from answerable.adapters.cedar.slices import Slice
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.facts import Facts, HoldFact
+    from answerable.core.decision.policy_context import Context
+    from answerable.core.identity.workload.evidence import CallerIdentity
+    from answerable.core.mandate.authority import Authority
+    from answerable.core.mandate.delegation_chain import Hop
+    from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.documents import Agent
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+
+
+SHARED_MAX: Final = 4_096
+"""Callers, capabilities and mandates of which is cached what their actions share."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Shared:
+    """What all actions of one caller with one capability under one mandate share.
+
+    covered: whether the mandate covers each of them until it ends. last: the slice used last,
+    and the beginning of its contexts; replaced as a whole, since other threads may decide, too.
+    """
+
+    capability: Capability
+    mandate: Mandate
+    hops: tuple[Hop, ...]
+    session: tuple[Authority, ...]
+    identity: CallerIdentity
+    agent: Agent
+    context: Context
+    question: QuestionForm
+    covered: bool
+    last: tuple[Slice, bytes] | None = None
+
+    def holds_for(self, verified: VerifiedRequest) -> bool:
+        """Whether the action is another one of them."""
+        identity = verified.caller.identity
+        return (
+            self.capability is verified.resolved.capability
+            and self.mandate is verified.mandate
+            and self.hops is verified.hops
+            and self.session is verified.session
+            and (self.identity is identity or self.identity == identity)
+        )
 
 
 class CedarDecisionPoint:
@@ -48,8 +89,8 @@ class CedarDecisionPoint:
         "_idle",
         "_may_list",
         "_parts",
-        "_riskier",
         "_set",
+        "_shared",
         "_slices",
         "_trackers",
     )
@@ -68,7 +109,7 @@ class CedarDecisionPoint:
         self._capabilities = policy_set.registry.capabilities
         self._idle = policy_set.registry.idle
         self._parts = policy_set.registry.parts
-        self._riskier: dict[str, Capability] = {}
+        self._shared: dict[tuple[str, str, str], _Shared] = {}
         self._trackers = {tracker.name for tracker in self._parts.trackers}
         self._slices = Slices(
             policy_set,
@@ -116,11 +157,12 @@ class CedarDecisionPoint:
         return self._may_list(agent, capability)
 
     def _decided(self, verified: VerifiedRequest, facts: Facts) -> Decision:
-        capability = verified.resolved.capability
-        outside = _outside(verified, facts) if facts.hold is None else _held(facts.hold)
-        agent = self._agents.get(verified.caller.agent)
-        known = self._capabilities.get(capability.name)
-        if agent is None or not (known is capability or self._is_known(capability, known)):
+        capability, caller = verified.resolved.capability, verified.caller
+        shared = self._shared.get((caller.agent, capability.name, verified.mandate.id))
+        if shared is None or not shared.holds_for(verified):
+            shared = self._shared_by(verified)
+        outside = _held(facts.hold) if facts.hold is not None else _outside(verified, facts, shared)
+        if shared is None:
             # The policies were validated against a different agent or capability than the acting one.
             differs = "the policy set was published for another registry"
             return self._denied(
@@ -133,38 +175,51 @@ class CedarDecisionPoint:
         if outside is None and not self._trackers <= facts.history.keys():
             unknown = "what happened before is not known, and the policy set counts it"
             outside = Reason(source=FACTS_UNKNOWN_DECISION.id, text=unknown)
-        context = whole_context(
-            verified,
-            facts,
-            agent=agent,
-            arguments=arguments,
-            capability=capability_facts(capability),
-            parts=self._parts,
-            scored=outside is None,
+        context = moving_context(
+            shared.context, verified, facts, arguments=arguments, parts=self._parts, scored=outside is None
         )
         if outside is not None:
-            question = question_of(verified, facts, context, agent=agent, rule=outside.source)
+            question = shared.question.filled(verified, facts, context, rule=outside.source)
             return self._denied(outside, question=question, held=facts.hold)
-        found = self._slices.find(agent, capability, verified.resource_id)
-        asked = found.request(verified.resource_id, context)
-        first, without = self._slices.ask(found, asked)
+        found = self._slices.find(shared.agent, capability, verified.resource_id)
+        last = shared.last
+        if last is None or last[0] is not found:
+            last = shared.last = found, found.view.shared_text(shared.context)
+        first, without = self._slices.ask(found, verified.resource_id, found.view.text(last[1], context))
         return weigh(
             first,
             notes=self._set.notes,
             without=without,
             approval=facts.approval,
             policy_set=self._digest,
-            question=question_of(verified, facts, context, agent=agent),
+            question=shared.question.filled(verified, facts, context),
         )
 
-    def _is_known(self, capability: Capability, known: Capability | None) -> bool:
-        """Whether it is the capability that the set was validated with, at the same or a raised tier. The result is
-        cached for each raised capability."""
-        if self._riskier.get(capability.name) is not capability:
-            if not _is_or_riskier(capability, known):
-                return False
-            self._riskier[capability.name] = capability
-        return True
+    def _shared_by(self, verified: VerifiedRequest) -> _Shared | None:
+        """Find anew what actions like this one share, and cache it; None if the policies were not validated with this
+        agent and capability."""
+        capability = verified.resolved.capability
+        agent = self._agents.get(verified.caller.agent)
+        if agent is None or not _is_or_riskier(capability, self._capabilities.get(capability.name)):
+            return None
+        context = shared_context(verified, agent, self._parts)
+        shared = _Shared(
+            capability=capability,
+            mandate=verified.mandate,
+            hops=verified.hops,
+            session=verified.session,
+            identity=verified.caller.identity,
+            agent=agent,
+            context=context,
+            question=QuestionForm(context, capability, agent, self._parts),
+            covered=not verified.session
+            and not verified.hops
+            and covers_any(verified.mandate, _attempt(verified)),
+        )
+        if len(self._shared) >= SHARED_MAX:
+            self._shared.clear()
+        self._shared[verified.caller.agent, capability.name, verified.mandate.id] = shared
+        return shared
 
     def _denied(self, reason: Reason, *, question: bytes = b"", held: HoldFact | None = None) -> Decision:
         return Decision(
@@ -195,7 +250,7 @@ class CedarDecisionPoint:
 def _is_or_riskier(capability: Capability, known: Capability | None) -> bool:
     """Whether it is the capability that the set was validated with, at the same tier or at one that a server's hints
     raised."""
-    return (
+    return capability is known or (
         known is not None and capability.tier >= known.tier and replace(capability, tier=known.tier) == known
     )
 
@@ -204,10 +259,24 @@ def _held(hold: HoldFact) -> Reason:
     return Reason(source=hold.rule, text=hold.text)
 
 
-def _outside(verified: VerifiedRequest, facts: Facts) -> Reason | None:
+def _outside(verified: VerifiedRequest, facts: Facts, shared: _Shared | None) -> Reason | None:
     """Return why the mandate, its login session or a hop does not cover the action; None if all of them do."""
+    mandate, used, now = verified.mandate, facts.mandate_calls_used, facts.at
+    if shared is not None and shared.covered:
+        short = ended(mandate, state=facts.mandate_state, calls_used=used, now=now)
+    else:
+        attempt = _attempt(verified)
+        short = shortfall(mandate, attempt=attempt, state=facts.mandate_state, calls_used=used, now=now)
+        if short is None and verified.session:
+            short = session_shortfall(verified.session, attempt)
+        if short is None and verified.hops:
+            short = hops_shortfall(verified.hops, attempt)
+    return None if short is None else Reason(source=short.code, text=short.text)
+
+
+def _attempt(verified: VerifiedRequest) -> Attempt:
     capability = verified.resolved.capability
-    attempt = Attempt(
+    return Attempt(
         capability=capability.name,
         environment=capability.environment,
         resource_type=capability.resource.type,
@@ -219,18 +288,6 @@ def _outside(verified: VerifiedRequest, facts: Facts) -> Reason | None:
         destination_type=capability.destination.type,
         destinations=verified.destinations,
     )
-    short = shortfall(
-        verified.mandate,
-        attempt=attempt,
-        state=facts.mandate_state,
-        calls_used=facts.mandate_calls_used,
-        now=facts.at,
-    )
-    if short is None and verified.session:
-        short = session_shortfall(verified.session, attempt)
-    if short is None and verified.hops:
-        short = hops_shortfall(verified.hops, attempt)
-    return None if short is None else Reason(source=short.code, text=short.text)
 
 
 def compiled(policies: str, snapshot: RegistrySnapshot) -> CedarDecisionPoint:

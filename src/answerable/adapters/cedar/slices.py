@@ -6,23 +6,34 @@ costs the same for 50 policies and for 10,000.
 In a slice, a forbid that may be lifted is stored as a permit. Cedar names every permit that applies, so a single answer
 tells both which of these forbids apply and whether the other policies would allow. A second call would cost as much as
 the first.
+
+Answers are cached, too: the call is a third of a decision's time, and agents repeat requests. Laws: the cache key
+covers everything that the policies of the slice can read, so a cached answer equals a fresh one; no answer is cached if
+the policies read what every action changes; the cache ends with its policy set. Keys are digests: the cache holds no
+arguments of actions, and every entry has the same size.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Final, TypeAlias
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
 from answerable.adapters.cedar.heads import HeadIndex
-from answerable.adapters.cedar.kept_answers import digest_of, is_steady
 from answerable.adapters.cedar.mentions import Mentions, flat_name
 from answerable.adapters.cedar.publishing import engine_form, engine_policies, specialised
 from answerable.adapters.cedar.schema import ACTION, AGENT, entities_of
 from answerable.core.decision.decision import Evaluation
-from answerable.core.decision.policy_context import capability_facts, members_of
+from answerable.core.decision.policy_context import (
+    TASK_MOVING,
+    capability_facts,
+    members_of,
+    moving_members,
+)
 from answerable.core.identity.names.principal import AgentId
 
 if TYPE_CHECKING:
@@ -31,7 +42,6 @@ if TYPE_CHECKING:
     import cedarpy
 
     from answerable.adapters.cedar.engine import CedarRequest, Engine, Evaluate
-    from answerable.adapters.cedar.kept_answers import AnswerKey, KeptAnswers
     from answerable.adapters.cedar.publishing import CedarPolicySet, Policy
     from answerable.core.decision.policy_context import Context
     from answerable.core.registry.documents.capability import Capability
@@ -42,11 +52,19 @@ SLICES_MAX: Final = 4_096
 REDUCED_MAX: Final = 1_024
 """Slices without the forbids that an approval may lift."""
 
+ANSWERS_MAX: Final = 16_384
+_EACH_ACTION_CHANGES: Final = ("budget", "history", "now")
+
 _ENCODER: Final = msgspec.json.Encoder()
 
 
 Without: TypeAlias = "Callable[[tuple[str, ...]], Evaluation]"
 """Returns the answer with these policies left out."""
+AnswerKey: TypeAlias = "tuple[Slice, bytes]"
+"""A slice, compared by identity, and the digest of what differs between two of its requests."""
+_Seen: TypeAlias = "tuple[str, str, str | tuple[str, ...] | None]"
+"""An attribute of the request, the member of the context that it is taken from, and the name or names in that member;
+None for the member itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,18 +87,59 @@ class Slice:
     steady: bool
     on_resource: bool
 
-    def request(self, resource_id: str, whole: Context) -> CedarRequest:
-        """Return the engine's request for one action."""
+    def request(self, resource_id: str, context: bytes) -> CedarRequest:
+        """Return the engine's request for one action. context: JSON text, as the view returned it."""
         return {
             "principal": self.principal,
             "action": self.action,
             "resource": {"type": self.capability.resource.type, "id": resource_id},
-            "context": self.view.text(whole),
+            "context": context.decode(),
         }
 
-    def answer_key(self, request: CedarRequest) -> AnswerKey | None:
-        """Return the cache key of the request's answer; None if it must not be cached."""
-        return (self, digest_of(request, on_resource=self.on_resource)) if self.steady else None
+
+class KeptAnswers:
+    """Least-recently-used cache of the answers of one policy set. asked: answers computed by the engine. kept: answers
+    served from the cache."""
+
+    __slots__ = ("_answers", "_most", "asked", "kept")
+
+    def __init__(self, most: int = ANSWERS_MAX) -> None:
+        self._answers: OrderedDict[AnswerKey, Evaluation] = OrderedDict()
+        self._most = most
+        self.asked = self.kept = 0
+
+    def answer(self, found: Slice, resource_id: str, context: bytes) -> Evaluation:
+        """Return the slice's cached answer for this resource and context, or ask the engine and cache what it says.
+        Exceptions are passed on and not cached."""
+        if not (self._most and found.steady):
+            self.asked += 1
+            return found.evaluate(found.request(resource_id, context))
+        differs = sha256(context)
+        if found.on_resource:
+            # Resources named in heads already select the slice. JSON text contains no NUL byte.
+            differs.update(b"\0")
+            differs.update(resource_id.encode("utf-8", "surrogatepass"))
+        key: AnswerKey = (found, differs.digest())
+        known = self._answers.get(key)
+        if known is not None:
+            self.kept += 1
+            self._answers.move_to_end(key)
+            return known
+        self.asked += 1
+        given = self._answers[key] = found.evaluate(found.request(resource_id, context))
+        if len(self._answers) > self._most:
+            self._answers.popitem(last=False)
+        return given
+
+
+def is_steady(mentions: Mentions) -> bool:
+    """Whether answers of policies with these mentions may be cached: they read neither time nor counters."""
+    used = mentions.inside("task")
+    return not (
+        used is None
+        or "calls_used" in used
+        or any(mentions.inside(member) != frozenset() for member in _EACH_ACTION_CHANGES)
+    )
 
 
 class ContextView:
@@ -90,41 +149,57 @@ class ContextView:
     `flat_name`.
     """
 
-    __slots__ = ("_constant", "_parts", "_whole", "flat")
+    __slots__ = ("_moving", "_shared", "flat")
 
     def __init__(
         self, mentions: Mentions, capability: Capability, declared: PolicyParts, *, flat: bool = True
     ) -> None:
-        self._constant: dict[str, object] = {}
-        self._whole: list[str] = []
-        self._parts: list[tuple[str, tuple[tuple[str, str], ...]]] = []
-        facts = capability_facts(capability)
+        self._shared: list[_Seen] = []
+        self._moving: list[_Seen] = []
+        moving, flattened = moving_members(capability, declared), set()
         for member, names in members_of(capability, declared).items():
             inside = mentions.inside(member)
             wanted = names if inside is None else tuple(name for name in names if name in inside)
             if inside is not None and not inside:
                 continue
+            where = self._moving if member in moving else self._shared
             if member == "capability":
-                said = {name: facts[name] for name in wanted}
-                self._constant[member] = msgspec.Raw(_ENCODER.encode(said))
+                where.append((member, member, wanted))
             elif inside is None or not flat:
-                self._whole.append(member)
+                where.append((member, member, None))
             else:
-                self._parts.append((member, tuple((name, flat_name(member, name)) for name in wanted)))
-        self.flat = frozenset(member for member, _ in self._parts)
+                flattened.add(member)
+                for name in wanted:
+                    moves = member in moving and (member != "task" or name in TASK_MOVING)
+                    where = self._moving if moves else self._shared
+                    where.append((flat_name(member, name), member, name))
+        self.flat = frozenset(flattened)
 
-    def text(self, whole: Context) -> str:
-        """Return the context as JSON text."""
-        context = self._constant.copy()
-        for member in self._whole:
-            context[member] = whole[member]
-        for member, wanted in self._parts:
-            known = whole[member]
-            assert isinstance(known, dict)  # noqa: S101 - a member with names inside is a record
-            for name, flat in wanted:
-                if name in known:
-                    context[flat] = known[name]
-        return _ENCODER.encode(context).decode()
+    def shared_text(self, shared: Context) -> bytes:
+        """Return the beginning of the text of each context that shares these members, as `shared_context` says."""
+        return _ENCODER.encode(_seen(self._shared, shared))[:-1]
+
+    def text(self, shared_text: bytes, moving: Context) -> bytes:
+        """Return the context as JSON text. shared_text: its beginning. moving: as `moving_context` returned it."""
+        if not self._moving:
+            return shared_text + b"}"
+        seen = _ENCODER.encode(_seen(self._moving, moving))
+        if len(seen) == 2 or len(shared_text) == 1:
+            return shared_text + seen[1:]
+        return b"%b,%b" % (shared_text, seen[1:])
+
+
+def _seen(wanted: list[_Seen], context: Context) -> Context:
+    seen: Context = {}
+    for said, member, name in wanted:
+        known: Any = context[member]
+        if name is None:
+            seen[said] = known
+        elif not isinstance(name, str):
+            seen[said] = {one: known[one] for one in name}
+        elif name in known:
+            seen[said] = known[name]
+    return seen
 
 
 class Slices:
@@ -151,31 +226,35 @@ class Slices:
         one = resource_id if named and resource_id in named else None
         return self._found(agent.name, capability.name, capability.tier, one)
 
-    def ask(self, found: Slice, request: CedarRequest) -> tuple[Evaluation, Without]:
-        """Return the answer of the slice's policies, and a function that answers with some policies left out."""
-        given = self._answers.answer(found.answer_key(request), found.evaluate, request)
+    def ask(self, found: Slice, resource_id: str, context: bytes) -> tuple[Evaluation, Without]:
+        """Return the answer of the slice's policies, and a function that answers with some policies left out.
+
+        context: JSON text, as the view of the slice returned it."""
+        given = self._answers.answer(found, resource_id, context)
+        without = partial(self._without, found, resource_id, context)
         if not found.turned or given.errors or not given.determining:
-            return given, partial(self._without, found, request)
+            return given, without
         if not given.allowed:
-            return self._all_that_forbid(found, request, given), partial(self._without, found, request)
+            return self._all_that_forbid(found, without, given), without
         held = tuple(one for one in given.determining if one in found.turned)
         if not held:
-            return given, partial(self._without, found, request)
+            return given, without
         permits = tuple(one for one in given.determining if one not in found.turned)
         rest = Evaluation(allowed=bool(permits), determining=permits)
         return Evaluation(allowed=False, determining=held), lambda _: rest
 
-    def _all_that_forbid(self, found: Slice, request: CedarRequest, given: Evaluation) -> Evaluation:
+    def _all_that_forbid(self, found: Slice, without: Without, given: Evaluation) -> Evaluation:
         """For a final denial, add the liftable forbids that also apply: Cedar does not name them beside the others."""
-        others = self._without(found, request, given.determining)
+        others = without(given.determining)
         if others.errors:
             return others
         held = (one for one in others.determining if one in found.turned)
         return Evaluation(allowed=False, determining=tuple(sorted((*given.determining, *held))))
 
-    def _without(self, found: Slice, request: CedarRequest, ids: tuple[str, ...]) -> Evaluation:
+    def _without(self, found: Slice, resource_id: str, context: bytes, ids: tuple[str, ...]) -> Evaluation:
         capability = found.capability
-        return self._reduced(found.agent.name, capability.name, capability.tier, found.policies, ids)(request)
+        reduced = self._reduced(found.agent.name, capability.name, capability.tier, found.policies, ids)
+        return reduced(found.request(resource_id, context))
 
     def heads_matching(self, agent: Agent, capability: Capability) -> tuple[int, ...]:
         """Return the numbers of the policies that could match for some resource of the capability's type."""

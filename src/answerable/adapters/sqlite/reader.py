@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.adapters.sqlite.room import Room
+    from answerable.errors import Unavailable
 
 BUSY_MILLIS_MAX: Final = 5000
 """How long a write waits for another process's write before it fails."""
+
+
+_READING: Final = "cannot read the register file"
 
 
 class SqliteReader:
@@ -35,12 +39,15 @@ class SqliteReader:
     def version(self) -> int:
         """Return a number that changes with every commit by any other connection. Raises Unavailable
         (`register.unavailable`)."""
-        with self._lock, faults("cannot read the register file"):
-            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        try:
+            with self._lock:
+                return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error as error:
+            raise _unavailable(_READING, error) from None
 
     def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """Return all rows of a query. Raises Unavailable (`register.unavailable`)."""
-        with self._lock, faults("cannot read the register file"):
+        with self._lock, faults(_READING):
             return fetched(self._connection, query, values)
 
     def close(self) -> None:
@@ -57,7 +64,11 @@ def faults(what: str, room: Room | None = None) -> Iterator[None]:
     except sqlite3.Error as error:
         if room is not None:
             room.failed(error, reason(error))
-        raise REGISTER_UNAVAILABLE(f"{what}: {reason(error)}") from None
+        raise _unavailable(what, error) from None
+
+
+def _unavailable(what: str, error: sqlite3.Error) -> Unavailable:
+    return REGISTER_UNAVAILABLE(f"{what}: {reason(error)}")
 
 
 def reason(error: sqlite3.Error) -> str:

@@ -26,12 +26,18 @@ _ALL: Final = "SELECT key, body FROM documents ORDER BY key"
 
 
 class SqliteRegistryStore:
-    """Port RegistryStore."""
+    """Port RegistryStore. `current`, `index` and `coming` are read several times for each action, and so are plain
+    attributes."""
+
+    current: RegistrySnapshot
+    index: CapabilityIndex
+    coming: Coming | None
 
     def __init__(self, store: SqliteStore) -> None:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
         self._store = store
         self._known = DocumentsInForce()
+        self._show()
         store.mirror(self._reload, register="documents")
         damaged = [one.name for one in store.unreadable.all() if one.what == _WHAT]
         if damaged:
@@ -42,20 +48,7 @@ class SqliteRegistryStore:
         stored = self._known.coming
         if stored is not None:
             with read("registry", "documents"):
-                self._known.take_over(stored, in_force(stored.documents))
-
-    @property
-    def current(self) -> RegistrySnapshot:
-        return self._known.present.snapshot
-
-    @property
-    def index(self) -> CapabilityIndex:
-        return self._known.present.index
-
-    @property
-    def coming(self) -> Coming | None:
-        """The documents that are stored but not in force yet, as last read by `refresh` or an epoch check."""
-        return self._known.coming
+                self.take_over(stored, in_force(stored.documents))
 
     def documents(self) -> dict[str, bytes]:
         return dict(self._known.present.documents)
@@ -80,9 +73,13 @@ class SqliteRegistryStore:
                 [one for one in made.documents.items() if stored.get(one[0]) != one[1]],
             )
         self._known.put(made)
+        self._show()
 
     def take_over(self, coming: Coming, made: InForce) -> bool:
-        return self._known.take_over(coming, made)
+        try:
+            return self._known.take_over(coming, made)
+        finally:
+            self._show()
 
     def _reload(self) -> None:
         rows = self._store.rows(_ALL)
@@ -90,6 +87,11 @@ class SqliteRegistryStore:
         # An unreadable document may contain a prohibition, so keep the documents in force.
         if len(stored) == len(rows):
             self._known.see(stored)
+            self._show()
+
+    def _show(self) -> None:
+        known = self._known
+        self.coming, self.index, self.current = known.coming, known.present.index, known.present.snapshot
 
     def _readable(self, rows: Sequence[Row]) -> dict[str, bytes]:
         present, damaged = self._known.present.documents, self._store.unreadable

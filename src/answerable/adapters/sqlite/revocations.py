@@ -68,7 +68,7 @@ class SqliteRevocationRegister:
 
     def epoch(self) -> int:
         # The clock first: after `check_at`, the number must not be read before its file is known to be intact.
-        if self._monotonic() >= self._check_at or self._shared.word != self._seen:
+        if self._monotonic() >= self._check_at or self._shared.cell[0] != self._seen:
             self._catch_up()
         return self._epoch
 

@@ -34,14 +34,15 @@ class SharedEpoch:
         self._turn = threading.Lock()
         self._descriptor = -1
         self._place = (0, 0)
-        self._word = _still(0)
+        self.cell = _still(0)
+        """Holds the counter alone, and is replaced when another file is mapped. Read it as `word` does."""
         self._closed = False
         self._open()
 
     @property
     def word(self) -> int:
         """The counter's value. Call `is_intact` at intervals: reading a truncated file would crash the process."""
-        return self._word[0]
+        return self.cell[0]
 
     def bump(self) -> None:
         """Change the counter, for every process that maps it.
@@ -58,7 +59,7 @@ class SharedEpoch:
 
     def is_intact(self) -> bool:
         """Whether the file at the path is the mapped one, and not truncated."""
-        return self._is_whole() and self._is_ours()
+        return self._descriptor >= 0 and self._is_ours()
 
     def reopen(self) -> None:
         """Map the file at the path, created if it does not exist. Raises Unavailable (`register.epoch`)."""
@@ -102,14 +103,14 @@ class SharedEpoch:
         self._let_go()
         self._descriptor = descriptor
         # One aligned word, read and written atomically.
-        self._word = memoryview(mapped).cast("Q")
+        self.cell = memoryview(mapped).cast("Q")
         self._place = (status.st_dev, status.st_ino)
 
     def _let_go(self) -> None:
         if self._descriptor < 0:
             return
         # Another thread may be reading: the mapping is freed when its last reference is dropped.
-        self._word = _still(self._word[0] if self._is_whole() else 0)
+        self.cell = _still(self.cell[0] if self._is_whole() else 0)
         os.close(self._descriptor)
         self._descriptor = -1
 
@@ -117,7 +118,7 @@ class SharedEpoch:
         # Concurrent increments by two processes must not result in the same number.
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         try:
-            self._word[0] = (self._word[0] + 1) & _MASK
+            self.cell[0] = (self.cell[0] + 1) & _MASK
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 

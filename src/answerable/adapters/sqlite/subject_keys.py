@@ -87,7 +87,8 @@ class SqliteSubjectKeys:
         with self._lock:
             found = self._by_subject.get(subject)
             if found is not None:
-                return _kept(self._by_subject, subject, found)
+                self._by_subject.move_to_end(subject)
+                return found
             name = hmac.digest(self._naming, subject.encode("utf-8", "surrogatepass"), "sha256")
             return _kept(self._by_subject, subject, self._read("subject", name) or self._made(name))
 

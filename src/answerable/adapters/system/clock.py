@@ -16,6 +16,5 @@ class SystemClock:
         """Return the wall time, Unix milliseconds."""
         return UnixMillis(time.time_ns() // 1_000_000)
 
-    def monotonic(self) -> float:
-        """Return seconds since an arbitrary start, never decreasing."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
+    """Seconds since an arbitrary start, never decreasing."""

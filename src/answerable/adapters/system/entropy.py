@@ -18,9 +18,8 @@ class SystemEntropy:
 
     __slots__ = ()
 
-    def bytes(self, count: int) -> bytes:
-        """Return `count` random bytes."""
-        return os.urandom(count)
+    # Each action needs them three times: no call in between.
+    bytes = staticmethod(os.urandom)
 
     def token(self) -> str:
         """Return a new name of 128 random bits, 26 characters of Crockford base 32 in lower case; takes 1 µs."""

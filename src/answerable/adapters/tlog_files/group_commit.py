@@ -16,7 +16,9 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+import msgspec
 
 from answerable.adapters.tlog_files.places import Extent
 from answerable.core.ledger.batch_head import BatchHead, batch_head_key
@@ -24,12 +26,10 @@ from answerable.core.ledger.codec import (
     FRAME_HEADER_BYTES,
     SEGMENT_HEADER_BYTES,
     STORED_LEAF_BYTES_MAX,
-    chained,
-    frame_header,
+    linked_frame,
 )
 from answerable.core.ledger.entry import Receipt
 from answerable.core.ledger.tags import OWED
-from answerable.core.tlog.merkle import leaf_hash
 from answerable.errors import Unavailable, UnavailableCode
 from answerable.errors.codes.ledger import (
     LEDGER_BUSY,
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry
     from answerable.errors import Effect
 
+    Waiting: TypeAlias = "list[tuple[Future[Receipt], Receipt]]"
+    """Who waits for an entry, each with a future of its own and the receipt that it completes with."""
 
 _PIECES_PER_ENTRY: Final = 3
 GATHER_TURNS_MAX: Final = 8
@@ -61,26 +63,23 @@ class _Batch(NamedTuple):
 
     stretch: Stretch
     content: bytes
-    waiting: list[Future[None]]
+    waiting: Waiting
     head: BatchHead
     size: int
     chain: bytes
     total: int
 
 
-class GroupSubmitted:
+class GroupSubmitted(msgspec.Struct, frozen=True, gc=False):
     """Implements ports.ledger.Submitted."""
 
-    __slots__ = ("_commit", "receipt")
+    commit: GroupCommit
+    receipt: Receipt
 
-    def __init__(self, commit: GroupCommit, receipt: Receipt) -> None:
-        self._commit = commit
-        self.receipt = receipt
-
-    async def durable(self) -> Receipt:
-        """Wait until the entry is durable. Each call has its own future, so cancelling one affects no other."""
-        await self._commit.durable_at(self.receipt.index)
-        return self.receipt
+    def durable(self) -> Future[Receipt]:
+        """Return a future that completes when the entry is durable. Each call has its own, so cancelling one affects no
+        other."""
+        return self.commit.durable(self.receipt)
 
 
 class GroupCommit:
@@ -103,7 +102,7 @@ class GroupCommit:
         self._first, self._first_chain = self._next, self._chain
         self._head = BatchHead(self._head_key, self._sign)
         self._pieces: list[bytes] = []
-        self._waiting: list[Future[None]] = []
+        self._waiting: Waiting = []
         self._queued_bytes = 0
         self._gathered = self._turns = 0
         # Whether the last batch had more than one entry: a single caller is never delayed for others.
@@ -116,6 +115,7 @@ class GroupCommit:
         self._unwritten_from = 0
         # Bytes left for the batch; negative once nothing is accepted any more.
         self._room_new = self._room_owed = 0
+        self._reserve = settings.reserve
         self._pieces_max = _PIECES_PER_ENTRY * settings.queue_entries_max
         self._room_waiters: list[Future[None]] = []
 
@@ -126,40 +126,31 @@ class GroupCommit:
             await self.room(entry)
         if not self._pieces and self._in_flight is None:
             self._schedule()
-        receipt = self._enqueued(entry, length)
-        # The entry has just joined the gathered batch, so the other cases of `durable_at` cannot apply.
-        loop = self._loop or asyncio.get_running_loop()
-        durable: Future[None] = loop.create_future()
-        self._waiting.append(durable)
-        await durable
-        return receipt
+        return await self.durable(self._enqueued(entry, length))
 
     def submit(self, entry: Entry) -> GroupSubmitted:
         """Assign `entry` its index at once. Raises Unavailable as `append` does, `ledger.busy` instead of waiting."""
-        length = self._require_room(entry)
-        if not self._pieces and self._in_flight is None:
+        pieces = self._pieces
+        length = FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment)
+        lacks_room = self._queued_bytes + length > self._room_new or len(pieces) >= self._pieces_max
+        if lacks_room and not self._has_room(entry, length):
+            raise LEDGER_BUSY("the log is busy: try again")
+        if not pieces and self._in_flight is None:
             self._schedule()
         return GroupSubmitted(self, self._enqueued(entry, length))
 
-    def _require_room(self, entry: Entry) -> int:
-        """Return the length of the frame of `entry`. Raises Unavailable as `submit` does."""
-        length = FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment)
-        lacks_room = self._queued_bytes + length > self._room_new or len(self._pieces) >= self._pieces_max
-        if lacks_room and not self._has_room(entry, length):
-            raise LEDGER_BUSY("the log is busy: try again")
-        return length
-
-    def durable_at(self, index: int) -> Future[None]:
+    def durable(self, receipt: Receipt) -> Future[Receipt]:
         """Return a new future that completes when an accepted entry is durable, or fails if the entry is lost."""
+        index = receipt.index
         # get_running_loop costs a system call before Python 3.12; the batch has already called it.
         loop = self._loop if self._loop is not None and self._pieces else asyncio.get_running_loop()
-        durable: Future[None] = loop.create_future()
+        durable: Future[Receipt] = loop.create_future()
         if index >= self._first and self._pieces:
-            self._waiting.append(durable)
+            self._waiting.append((durable, receipt))
         elif index < self.extent.size:
-            durable.set_result(None)
+            durable.set_result(receipt)
         elif self._in_flight is not None and index < self._in_flight.size:
-            self._in_flight.waiting.append(durable)
+            self._in_flight.waiting.append((durable, receipt))
         else:
             durable.set_exception(self._lost(index))
         return durable
@@ -213,7 +204,7 @@ class GroupCommit:
             code, message = self.refusal
             raise code(message)
 
-    def poison(self, error: BaseException, lost: list[Future[None]]) -> None:
+    def poison(self, error: BaseException, lost: Waiting) -> None:
         """Stop this log until it is reopened: the disk's content is unknown. lost: callers of the failed write."""
         number = error.errno if isinstance(error, OSError) else None
         cause = os.strerror(number).lower() if number else "internal fault"
@@ -223,9 +214,9 @@ class GroupCommit:
         self._pieces = []
         code = self._segments.code_of(error)
         self._refuse(code, message)
-        fates: tuple[tuple[Effect, list[Future[None]]], ...] = (("unknown", lost), ("none", never_written))
+        fates: tuple[tuple[Effect, Waiting], ...] = (("unknown", lost), ("none", never_written))
         for effect, waiting in fates:
-            for durable in waiting:
+            for durable, _ in waiting:
                 if not durable.done():
                     durable.set_exception(code(message, effect=effect))
 
@@ -246,13 +237,12 @@ class GroupCommit:
         leaf, attachment = entry.leaf, entry.attachment
         if not 0 < len(leaf) <= STORED_LEAF_BYTES_MAX:
             raise LEDGER_LEAF_TOO_LARGE(f"a leaf of {len(leaf)} bytes cannot be stored")
-        hashed = leaf_hash(leaf)
-        if not self._pieces:
-            self._first, self._first_chain = self._next, self._chain
+        pieces, index = self._pieces, self._next
+        if not pieces:
+            self._first, self._first_chain = index, self._chain
             self._head = BatchHead(self._head_key, self._sign)
-        index = self._next
-        self._chain = chain = chained(self._chain, hashed)
-        self._pieces += (frame_header(leaf, attachment, chain=chain, batch=self._first), leaf, attachment)
+        hashed, self._chain, header = linked_frame(leaf, attachment, chain=self._chain, batch=self._first)
+        pieces += (header, leaf, attachment)
         self._queued_bytes += length
         self._next = index + 1
         return Receipt(index=index, leaf_hash=hashed, head=self._head)
@@ -289,7 +279,7 @@ class GroupCommit:
         """Write the batch. Also called after a batch was written in the thread."""
         if not self._pieces:
             return
-        lost: list[Future[None]] = []
+        lost: Waiting = []
         try:
             batch = self._taken()
             lost = batch.waiting
@@ -326,10 +316,10 @@ class GroupCommit:
         places[-1].mark(stretch.first_index, stretch.offset)
         batch.head.fixed(origin=self._origin, size=batch.size, chain=batch.chain, at=self._now())
         self.pace.took(seconds)
-        for durable in batch.waiting:
+        for durable, receipt in batch.waiting:
             # A caller that was cancelled meanwhile has completed only its own future.
             if not durable.done():
-                durable.set_result(None)
+                durable.set_result(receipt)
         self._wake_room_waiters()
         if self.much_is_unsealed:
             self.seal_due()
@@ -384,7 +374,7 @@ class GroupCommit:
         if self.refusal is None:
             settings, (for_new, for_owed) = self._settings, self._segments.room()
             unsealed = settings.unsealed_bytes_max - (self._planned - self._sealed)
-            self._room_new = min(for_new, settings.queue_bytes_max, unsealed - settings.reserve)
+            self._room_new = min(for_new, settings.queue_bytes_max, unsealed - self._reserve)
             self._room_owed = min(for_owed, settings.queue_bytes_max, unsealed)
 
     def _room_changed(self) -> None:

@@ -49,7 +49,9 @@ SEALED_AT_OPENING_BYTES_MAX: Final = 4 * 1_048_576
 class TlogFilesLedger:
     """An open log. Created by `open`, ended by `close`; `async with` closes it. Used in the event loop's thread only.
 
-    recovered: what was cut at opening, if anything. Implements ports.ledger.Ledger.
+    recovered: what was cut at opening, if anything. submit: assigns an entry its index and starts to write it.
+
+    Implements ports.ledger.Ledger.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class TlogFilesLedger:
         self._opened = opening.stored.open
         self._places = opening.segments.places
         self._commit = GroupCommit(opening, signer, settings)
+        # Every action submits twice: no call in between.
+        self.submit: Callable[[Entry], GroupSubmitted] = self._commit.submit
         self._publisher = Publisher(directory, opening.tiles, signer.keys, opening.stored)
         self._replay = Replay(self._places)
         self._leaves = CheckedLeaves(opening.tiles)
@@ -131,10 +135,6 @@ class TlogFilesLedger:
     def append(self, entry: Entry) -> Coroutine[Any, Any, Receipt]:
         """Make `entry` durable and return its receipt."""
         return self._commit.append(entry)
-
-    def submit(self, entry: Entry) -> GroupSubmitted:
-        """Assign `entry` its index and start to write it."""
-        return self._commit.submit(entry)
 
     async def room(self, entry: Entry) -> None:
         """Wait, as `append` does, until `submit` can accept `entry`. Raises Unavailable as in the port."""

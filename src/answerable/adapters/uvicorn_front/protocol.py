@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from answerable.adapters.uvicorn_front.descriptors import KEPT, has_place
-from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
+from answerable.adapters.uvicorn_front.exchange import HttpExchange
+from answerable.core.identity.proof.channel import (
+    CHANNEL_EXTENSION,
+    EXCHANGE_EXTENSION,
+    Channel,
+    PeerCredentials,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,7 +44,7 @@ _connections = itertools.count(1)
 
 
 class ChannelProtocol(HttpToolsProtocol):
-    """Puts a `Channel` into `scope["extensions"]["answerable.peer"]` of every request.
+    """Puts a `Channel` and an `HttpExchange` into `scope["extensions"]` of every request.
 
     Fields after the body (trailers) are dropped: an application that has checked the fields must not see other fields
     later.
@@ -67,6 +73,7 @@ class ChannelProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
+        self._exchange: HttpExchange | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
@@ -104,6 +111,8 @@ class ChannelProtocol(HttpToolsProtocol):
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
+        if self._exchange is not None:
+            self._exchange.left()
 
     def shutdown(self) -> None:
         """Called when the server stops: whole requests are answered, and what has not arrived whole is not waited for.
@@ -119,8 +128,14 @@ class ChannelProtocol(HttpToolsProtocol):
         super().shutdown()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._running = cycle
+        self._running, self._exchange = cycle, HttpExchange(cycle)
+        cast("dict[str, object]", cycle.scope["extensions"])[EXCHANGE_EXTENSION] = self._exchange
         super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        if self._exchange is not None:
+            self._exchange.end()
+        super().on_response_complete()
 
     def data_received(self, data: bytes) -> None:
         answered, idle = self.cycle, self.timeout_keep_alive_task
@@ -158,8 +173,12 @@ class ChannelProtocol(HttpToolsProtocol):
         self.scope["extensions"] = cast("dict[str, dict[object, object]]", {CHANNEL_EXTENSION: channel})
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        # As uvicorn does it, which has no state beside these: a request has a dozen fields.
         if self._head_open:
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._head_open = False

@@ -3,8 +3,10 @@ bytes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from answerable.core.mandate.delegation_transport_terms import MEMBER, MEMBER_CHARS_MAX
 from answerable.errors.codes.mandate import DELEGATION_MALFORMED
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.apps.mcp_gateway.admission import Aside
+    from answerable.apps.mcp_gateway.exchange import Exchange
     from answerable.apps.mcp_gateway.sessions import Session
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.proof.caller import VerifiedCaller
@@ -24,14 +27,16 @@ SCOPE_KEY: Final = "answerable.arrival"
 
 @dataclass(slots=True)
 class Read:
-    """What is known of a message so far. agent: the authenticated sender."""
+    """What is known of a message so far. agent: the authenticated sender. exchange: of its HTTP request. is_plain:
+    whether its answer needs none of the fields that the front adds."""
 
+    exchange: Exchange
+    is_plain: bool
     id: JSONValue = None
     agent: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """A received message. message: parsed strictly from the bytes that the proof covers; empty for GET and DELETE.
 
     mandate_id, chain: from the fields `Answerable-Mandate` and `Answerable-Delegation`, which the proof covers.
@@ -46,8 +51,8 @@ class Arrival:
     chain: str = ""
     session: Session | None = None
     aside: Aside | None = None
-    reached: list[str] = field(default_factory=list)
-    scope: Mapping[str, Any] = field(default_factory=dict)
+    reached: list[str] = []
+    scope: Mapping[str, Any] = {}
 
     @property
     def params(self) -> dict[str, JSONValue]:

@@ -7,21 +7,20 @@ and then passes the same bytes to the SDK, where the SDK is used at all.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from mcp_types import INTERNAL_ERROR, INVALID_REQUEST
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from msgspec import structs
 
 from answerable.apps.mcp_gateway import translate
 from answerable.apps.mcp_gateway.admission import DRAINED_BYTES_MAX, Admission
 from answerable.apps.mcp_gateway.arrival import SCOPE_KEY, Arrival, Read
+from answerable.apps.mcp_gateway.exchange import exchange_of
 from answerable.apps.mcp_gateway.message import StoppedError, check_kind, parsed_message
 from answerable.apps.mcp_gateway.plain import plain_answer, plain_version
 from answerable.apps.mcp_gateway.wire import (
@@ -29,20 +28,21 @@ from answerable.apps.mcp_gateway.wire import (
     announced_bytes,
     answer_bytes,
     answer_json,
+    answer_quickly,
     check_host,
     replayed,
     rpc_error,
     single_headers,
 )
 from answerable.core.action.told import told
-from answerable.core.identity.proof.door_refusal import sender_of
+from answerable.core.identity.proof.door_refusal import channel_of, sender_of
 from answerable.core.identity.proof.session import SESSION_TARGET
 from answerable.errors import AnswerableError, Malformed, Refused, Unverified, shown
 from answerable.errors.codes.services import GATEWAY_OTHER_MESSAGE, HTTP_TARGET
 from answerable.wiring.loop_share import source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable
 
     from starlette.types import Message, Receive, Scope, Send
 
@@ -78,17 +78,17 @@ class Front:
         self._tally = tally
         self._door = door
         self._admission = Admission(limits)
-        self._watching: set[asyncio.Task[None]] = set()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; a failure affects this request only."""
         started = False
-        given = self._prover.answer_fields(scope["headers"])
-        read = Read()
+        headers = scope["headers"]
+        added = (*self._prover.answer_fields(headers), *_closing(headers))
+        read = Read(exchange=exchange_of(scope), is_plain=not added)
 
         async def watched(message: Message) -> None:
             nonlocal started
-            if not started and (added := (*given, *_closing(scope["headers"]))):
+            if not started and added:
                 # Add each field once: a refusal may already have set its nonce, and clients treat two as none (RFC
                 # 9449, section 8.2).
                 headers = list(message.get("headers", ()))
@@ -125,18 +125,22 @@ class Front:
         if method not in _METHODS:
             raise StoppedError(405, INVALID_REQUEST, "only POST, GET and DELETE are served", "http.method")
         # A message whose head does not verify fails whatever its body is, so its body is not awaited.
-        head = self._prover.head_of(method, _target(scope), scope["headers"], sender_of(scope).channel)
+        head = self._prover.head_of(method, _target(scope), scope["headers"], channel_of(scope))
         fault = self._needs.standing(head)
+        agent = str(head.agent)
         try:
-            async with self._admission.request(str(head.agent)):
+            self._admission.enter(agent)
+            try:
                 admitted = self._admitted(scope, receive, send, read, headers, head, fault)
-                await self._needs.share.run(f"agent {head.agent}", admitted, stands=fault is None)
+                await self._needs.share.run(f"agent {agent}", admitted, stands=fault is None)
+            finally:
+                self._admission.leave(agent)
         except (AnswerableError, StoppedError, TooLargeError) as error:
             if not read.agent and not isinstance(error, Unverified):
                 # Use up the proof first: for a copied head this raises, so that a copy causes no refusal under its
                 # sender's name.
                 head.use_up()
-                read.agent = str(head.agent)
+                read.agent = agent
             raise
 
     async def _admitted(
@@ -151,12 +155,14 @@ class Front:
     ) -> None:
         """Read and parse an authenticated agent's message, and pass it on within the agent's limits."""
         value: dict[str, JSONValue] = {}
-        async with self._admission.body(receive, headers, str(head.agent), fault) as body:
+        agent = str(head.agent)
+        body = await self._admission.body(read.exchange, receive, headers, agent, fault)
+        try:
             if head.request.target == SESSION_TARGET:
                 try:
                     opened = self._prover.opened_by(head, body.content)
                 except Malformed:
-                    read.agent = str(head.agent)
+                    read.agent = agent
                     raise
                 await answer_bytes(send, 200, opened.answer)
                 return
@@ -172,6 +178,8 @@ class Front:
                 parse = partial(parsed_message, body.content, self._limits)
                 value = await body.aside(parse) if body.aside is not None else parse()
                 read.id = value.get("id")
+        finally:
+            body.is_parsed()
         door = await self._door(path[1])
         if door is None:
             self._needs.unregistered(caller, path[1])
@@ -187,7 +195,7 @@ class Front:
             aside=body.aside,
             scope=scope,
         )
-        await self._passed(scope, headers, replayed(body.content, receive), send, door, arrival)
+        await self._passed(scope, headers, replayed(body.content, receive), send, read, door, arrival)
 
     async def _passed(
         self,
@@ -195,6 +203,7 @@ class Front:
         headers: dict[bytes, bytes],
         receive: Receive,
         send: Send,
+        read: Read,
         door: Door,
         arrival: Arrival,
     ) -> None:
@@ -208,9 +217,10 @@ class Front:
         if version is not None and version not in _HANDSHAKE:
             plain = plain_version(headers, scope["headers"], value)
             if plain is not None:
-                with self._while_present(receive):
+                with anyio.CancelScope() as present:
+                    read.exchange.when_left(present.cancel)
                     status, answer = await plain_answer(door.gate, arrival, plain)
-                    await answer_json(send, status, answer)
+                    await answer_quickly(read.exchange if read.is_plain else None, send, status, answer)
             elif _wants_stream(value):
                 noting = self._noting(send, arrival)
                 await door.serve({**scope, SCOPE_KEY: arrival}, receive, noting, quick=False)
@@ -221,7 +231,8 @@ class Front:
                     return body
 
                 # In this mode the SDK itself does not notice that the caller left.
-                with self._while_present(receive):
+                with anyio.CancelScope() as present:
+                    read.exchange.when_left(present.cancel)
                     noting = self._noting(send, arrival)
                     await door.serve({**scope, SCOPE_KEY: arrival}, once, noting, quick=True)
             return
@@ -260,7 +271,7 @@ class Front:
         session = door.sessions.find(named.decode("latin-1"), agent)
         if session is None:
             raise StoppedError(404, INVALID_REQUEST, "Session not found", "session.unknown")
-        bound = replace(arrival, session=session)
+        bound = structs.replace(arrival, session=session)
         session.requests += 1
         try:
             await door.serve({**scope, SCOPE_KEY: bound}, receive, send, quick=False)
@@ -280,27 +291,6 @@ class Front:
             await send(message)
 
         return noting
-
-    @contextmanager
-    def _while_present(self, receive: Receive) -> Iterator[None]:
-        """Cancel the block when the caller leaves. A task group would cost several times as much."""
-        inside = True
-
-        async def watch() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            # After an answer the server sends the same event, to end this task.
-            if inside:
-                present.cancel()
-
-        watching = asyncio.get_running_loop().create_task(watch())
-        self._watching.add(watching)
-        watching.add_done_callback(self._watching.discard)
-        with anyio.CancelScope() as present:
-            try:
-                yield
-            finally:
-                inside = False
 
     async def _refuse(self, send: Send, error: AnswerableError, read: Read, scope: Scope) -> None:
         code, message, extra = translate.error_of(error)

@@ -96,6 +96,7 @@ def _action(arrival: Arrival, server: str, method: str, target: str, arguments: 
         reason=reason if isinstance(reason, str) else "",
         message_digest=arrival.caller.message_digest,
         delegation=arrival.delegation,
+        parsed=True,
     )
 
 

@@ -7,13 +7,13 @@ caller's is shared with it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from msgspec import structs
 
-from answerable.core.action.reserved import refuse_reserved
-from answerable.core.canonical import FrozenJSON, freeze
+from answerable.core.action.reserved import RESERVED_PREFIX, refuse_reserved
+from answerable.core.canonical import FrozenJSON, freeze, freeze_parsed
 from answerable.errors.codes.action import ACTION_NAME_INVALID, ACTION_TARGET_INVALID, ARGUMENTS_NOT_OBJECT
 from answerable.errors.codes.documents import JSON_SURROGATE
 
@@ -59,11 +59,8 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def arguments(self) -> dict[str, JSONValue]:
         """The frozen arguments, as a fresh copy at each access: changing the copy has no effect."""
-        thawed = self.action.thaw()
-        assert isinstance(thawed, dict)  # noqa: S101 - `action_request` freezes a dict
-        own = thawed["arguments"]
-        assert isinstance(own, dict)  # noqa: S101 - `action_request` checks before it freezes
-        return own
+        thawed: Any = self.action.thaw()
+        return cast("dict[str, JSONValue]", thawed["arguments"])
 
 
 def action_request(
@@ -76,17 +73,20 @@ def action_request(
     reason: str = "",
     message_digest: bytes,
     delegation: str = "",
+    parsed: bool = False,
 ) -> ActionRequest:
     """Parse (step 1 of the walk): check and freeze.
+
+    parsed: whether `arguments` and `target` are what `canonical.parse` returned, which is not checked again.
 
     Raises Malformed: `action.target_invalid`, `action.name_invalid`, `arguments.not_object`,
     `arguments.reserved_member`, `json.*`.
     """
     if not target or len(target) > TARGET_CHARS_MAX:
         raise ACTION_TARGET_INVALID(f"target must have 1 to {TARGET_CHARS_MAX} characters")
-    for what, name in (("server", server), ("method", method)):
-        if not name or len(name) > NAME_CHARS_MAX:
-            raise ACTION_NAME_INVALID(f"the name of a {what} must have 1 to {NAME_CHARS_MAX} characters")
+    if not (0 < len(server) <= NAME_CHARS_MAX and 0 < len(method) <= NAME_CHARS_MAX):
+        what = "method" if 0 < len(server) <= NAME_CHARS_MAX else "server"
+        raise ACTION_NAME_INVALID(f"the name of a {what} must have 1 to {NAME_CHARS_MAX} characters")
     if not isinstance(arguments, dict):
         raise ARGUMENTS_NOT_OBJECT()
     try:
@@ -94,8 +94,10 @@ def action_request(
         f"{mandate_id}{reason}".encode()
     except UnicodeEncodeError:
         raise JSON_SURROGATE("mandate or reason has a lone surrogate") from None
-    frozen = freeze({"arguments": arguments, "method": method, "server": server, "target": target})
-    refuse_reserved(frozen)
+    named: JSONValue = {"arguments": arguments, "method": method, "server": server, "target": target}
+    frozen = freeze_parsed(named) if parsed else freeze(named)
+    if RESERVED_PREFIX in frozen.bytes:
+        refuse_reserved(frozen)
     return ActionRequest(
         server=server,
         method=method,

@@ -10,6 +10,8 @@ from answerable.errors.codes.action import ARGUMENTS_RESERVED_MEMBER
 if TYPE_CHECKING:
     from answerable.core.canonical import FrozenJSON, JSONValue
 
+RESERVED_PREFIX: Final = b'"__e'
+"""In the text of every value with a reserved member."""
 RESERVED_MEMBERS: Final = frozenset({"__entity", "__extn", "__expr"})
 
 
@@ -19,8 +21,6 @@ def refuse_reserved(frozen: FrozenJSON) -> None:
 
     Raises Malformed (`arguments.reserved_member`).
     """
-    if b'"__e' not in frozen.bytes:
-        return
     pending: list[JSONValue] = [frozen.thaw()]
     while pending:
         value = pending.pop()

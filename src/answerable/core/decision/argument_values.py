@@ -71,6 +71,9 @@ def mapped_arguments(
             if mapping.required:
                 return _unmappable(mapping, "nothing")
             continue
+        if type(value) is str and mapping.type == "string":
+            mapped[mapping.name] = value
+            continue
         shape = _SHAPES[mapping.type](value)
         if shape is None:
             return _unmappable(mapping, _kind(value))

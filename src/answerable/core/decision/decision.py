@@ -150,6 +150,14 @@ def weigh(
 
     question: the evaluated question, stored with the decision.
     """
+    if first.allowed and not first.errors:
+        return Decision(
+            effect="allow",
+            reasons=_reasons(first.determining, notes),
+            determined_by=first.determining,
+            policy_set=policy_set,
+            question=question,
+        )
     made = _weighed(first, notes=notes, without=without, approval=approval, policy_set=policy_set)
     return msgspec.structs.replace(made, question=question) if question else made
 
@@ -171,13 +179,6 @@ def _weighed(
             ),
             ("policy.error",),
             policy_set,
-        )
-    if first.allowed:
-        return Decision(
-            effect="allow",
-            reasons=_reasons(first.determining, notes),
-            determined_by=first.determining,
-            policy_set=policy_set,
         )
     if not first.determining:
         return _denied((_NOTHING,), (DEFAULT_DENY,), policy_set)
@@ -251,10 +252,12 @@ def _lifts(approval: ApprovalFact, note: PolicyNote) -> bool:
 
 def _reasons(ids: tuple[str, ...], notes: Mapping[str, PolicyNote]) -> tuple[Reason, ...]:
     return tuple(
-        Reason(source=i, text=notes[i].reason, internal=notes[i].internal)
-        if i in notes
-        else Reason(source=i, text=f"policy {i}")
-        for i in ids
+        [
+            Reason(source=i, text=notes[i].reason, internal=notes[i].internal)
+            if i in notes
+            else Reason(source=i, text=f"policy {i}")
+            for i in ids
+        ]
     )
 
 

@@ -20,7 +20,7 @@ against; declarations of the policy sets appear under their declared names, and 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from answerable.core.decision.argument_values import ARGUMENT_TYPES, BOOLEAN, LONG, STRING, STRINGS
 from answerable.core.decision.destination_class import classed
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.argument_values import PolicyValue
     from answerable.core.decision.facts import Facts
     from answerable.core.identity.workload.evidence import CallerIdentity
+    from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.documents import Agent
     from answerable.core.registry.documents.policy_parts import PolicyParts
@@ -132,36 +133,70 @@ def _records(capability: Capability, parts: PolicyParts) -> dict[str, dict[str, 
     }
 
 
-def whole_context(
+ALWAYS_MOVING: Final = frozenset({"arguments", "budget", "history", "now", "proof", "task"})
+TASK_MOVING: Final = frozenset({"calls_used"})
+"""Names in `context.task` that each action changes."""
+
+
+def moving_members(capability: Capability, parts: PolicyParts) -> frozenset[str]:
+    """Return the members that may differ between two actions with a capability, of one caller under one mandate."""
+    moving = {*ALWAYS_MOVING}
+    if capability.destination.type:
+        moving.add("destination")
+    if parts.windows:
+        moving.add("windows")
+    if parts.risk:
+        moving.add("risk")
+    return frozenset(moving)
+
+
+def shared_context(verified: VerifiedRequest, agent: Agent, parts: PolicyParts) -> Context:
+    """Return what the contexts of all actions of this caller with this capability under this mandate share: every
+    member but `moving_members`, and `task` without a valid `calls_used`."""
+    shared: Context = {
+        "agent": agent_facts(verified.caller.identity, agent),
+        "capability": capability_facts(verified.resolved.capability),
+        "chain": chain_facts(verified),
+        "task": task_facts(verified.mandate),
+    }
+    if not verified.resolved.capability.destination.type:
+        shared["destination"] = destination_facts(verified, parts)
+    if not parts.windows:
+        shared["windows"] = {}
+    if not parts.risk:
+        shared["risk"] = risk_of((), {})
+    return shared
+
+
+def moving_context(
+    shared: Context,
     verified: VerifiedRequest,
     facts: Facts,
     *,
-    agent: Agent,
     arguments: dict[str, PolicyValue],
-    capability: dict[str, JSONValue],
     parts: PolicyParts,
     scored: bool = True,
 ) -> Context:
-    """Return every member with its values. capability: result of `capability_facts`. scored: whether to add the risk,
-    which needs all facts.
+    """Return the members of `moving_members`, with their values. shared: as `shared_context` returned it. scored:
+    whether to add the risk, which needs all facts.
 
     Raises LookupError when a risk factor uses a fact that was not gathered.
     """
+    task: Any = shared["task"]
     context: Context = {
-        "agent": agent_facts(verified.caller.identity, agent),
         "arguments": arguments,
         "budget": {**facts.budget},
-        "capability": capability,
-        "chain": chain_facts(verified),
-        "destination": destination_facts(verified, parts),
         "history": {**facts.history},
         "now": facts.at,
         "proof": verified.caller.proof,
-        "task": task_facts(verified, facts),
-        "windows": windows_at(parts.windows, facts.at) if parts.windows else {},
+        "task": {**task, "calls_used": facts.mandate_calls_used},
     }
-    if scored:
-        context["risk"] = risk_of(parts.risk, context)
+    if "destination" not in shared:
+        context["destination"] = destination_facts(verified, parts)
+    if parts.windows:
+        context["windows"] = windows_at(parts.windows, facts.at)
+    if scored and parts.risk:
+        context["risk"] = risk_of(parts.risk, {**shared, **context})
     return context
 
 
@@ -178,12 +213,11 @@ def capability_facts(capability: Capability) -> dict[str, JSONValue]:
     }
 
 
-def task_facts(verified: VerifiedRequest, facts: Facts) -> dict[str, JSONValue]:
-    """Return the members of `context.task`."""
-    mandate = verified.mandate
+def task_facts(mandate: Mandate) -> dict[str, JSONValue]:
+    """Return the members of `context.task`, with no call used."""
     return {
         "calls_max": mandate.calls_max,
-        "calls_used": facts.mandate_calls_used,
+        "calls_used": 0,
         "expires_at": mandate.expires_at,
         "mandate": mandate.id,
         "principal": mandate.principal,

@@ -26,22 +26,19 @@ if TYPE_CHECKING:
 
 def decided_fields(verified: VerifiedRequest, decision: Decision) -> list[Field]:
     """Build the fields for the frozen action, and the decision about it."""
-    request = verified.request
+    request, wider = verified.request, decision.wider
     digest_only = _digest_only(decision)
-    fields = [
-        content_field("request", request.action.bytes, digest_only=digest_only),
-        *claimed_fields(request, verified.caller),
-        *internal_fields(decision.all_reasons),
-    ]
+    fields = claimed_fields(request, verified.caller)
+    fields.insert(0, content_field(b"request", request.action.bytes, digest_only=digest_only))
+    fields += internal_fields(decision.reasons if wider is None else decision.all_reasons)
     if verified.prepared is not None:
         fields.append((b"prepared", encode(verified.prepared.link())))
     if decision.obligations:
         fields.append((b"obligations", encode([*decision.obligations])))
     if decision.question:
-        fields.append(content_field("question", decision.question, digest_only=digest_only))
+        fields.append(content_field(b"question", decision.question, digest_only=digest_only))
     if request.asked is not None:
-        fields.append(content_field("asked", request.asked.bytes, digest_only=digest_only))
-    wider = decision.wider
+        fields.append(content_field(b"asked", request.asked.bytes, digest_only=digest_only))
     if wider is not None:
         told: JSONValue = {
             "by": [*wider.determined_by],
@@ -51,7 +48,7 @@ def decided_fields(verified: VerifiedRequest, decision: Decision) -> list[Field]
         }
         fields.append((b"asked_decision", encode(told)))
         if wider.question:
-            fields.append(content_field("asked_question", wider.question, digest_only=digest_only))
+            fields.append(content_field(b"asked_question", wider.question, digest_only=digest_only))
     return fields
 
 
@@ -70,8 +67,8 @@ def shown_fields(decision: Decision, approval: Approval) -> list[Field]:
     hashes in their answers are recomputed, and why they are asked."""
     digest_only = _digest_only(decision)
     return [
-        content_field("object", approval.shown.bytes, digest_only=digest_only),
-        content_field("card", approval.card.bytes, digest_only=digest_only),
+        content_field(b"object", approval.shown.bytes, digest_only=digest_only),
+        content_field(b"card", approval.card.bytes, digest_only=digest_only),
         (b"reasons", encode([*approval.reasons])),
         (b"under", encode(_under(approval))),
     ]
@@ -118,16 +115,18 @@ def internal_fields(reasons: tuple[Reason, ...]) -> list[Field]:
     return [(b"internal", encode(told))] if told else []
 
 
-def content_field(name: str, content: bytes, *, digest_only: bool) -> Field:
+def content_field(name: bytes, content: bytes, *, digest_only: bool) -> Field:
     """Return JSON bytes under a name, or their SHA-256 under the name of its digest."""
     if digest_only:
-        return f"{name}_digest".encode(), encode(sha256(content).hexdigest())
-    return name.encode(), content
+        return name + b"_digest", encode(sha256(content).hexdigest())
+    return name, content
 
 
 def _digest_only(decision: Decision) -> bool:
     """Obligations that are not understood never reach this function: such actions are not performed and not asked
     about."""
+    if not decision.obligations and decision.wider is None:
+        return False
     return duties_of(decision.all_obligations).log == "digest"
 
 

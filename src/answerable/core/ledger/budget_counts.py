@@ -45,8 +45,9 @@ class BudgetCounts:
 
     def took(self, reserved: Reserved, index: int) -> None:
         """Count an intent that got this index in the log. Call in the order of the indexes."""
-        self._spending.take(reserved.accounts, reserved.amounts)
-        self._changed.update(reserved.accounts)
+        accounts = reserved.accounts
+        self._spending.take(accounts, reserved.amounts)
+        self._changed.update(accounts)
         self.entries = index + 1
 
     def ended(self, reserved: Reserved, returned: Amounts, overrun: Amounts, index: int) -> None:

@@ -165,6 +165,15 @@ def frame_header(leaf: bytes, attachment: bytes, *, chain: bytes, batch: int) ->
     return _MARK + _CRC.pack(crc32(rest)) + rest
 
 
+def linked_frame(leaf: bytes, attachment: bytes, *, chain: bytes, batch: int) -> tuple[bytes, bytes, bytes]:
+    """Return the leaf hash of an entry, the chain value after it, and its frame header, in one call, since each action
+    writes two. chain: value before the entry. Equals `leaf_hash`, `chained` and `frame_header`."""
+    leaf_hash = sha256(b"\x00" + leaf).digest()
+    chain = sha256(chain + leaf_hash).digest()
+    rest = _FRAME_REST.pack(len(leaf), len(attachment), 0, crc32(attachment, crc32(leaf)), batch, chain)
+    return leaf_hash, chain, _MARK + crc32(rest).to_bytes(4) + rest
+
+
 def decode_frame(segment: bytes, offset: int) -> Frame | None:
     """Decode the frame at `offset`, or return None at the end: zeros, or nothing.
 

@@ -27,6 +27,7 @@ DISCLOSURE_SALT_BYTES: Final = 18
 FIELDS_MAX: Final = 64
 """Maximum per entry on reading."""
 
+_KEYS_END: Final = DATA_KEY_BYTES + NONCE_BYTES
 _SALT_CHARS: Final = 24
 _DIGEST_CHARS: Final = 43
 _NAME_AT: Final = _SALT_CHARS + 5
@@ -64,27 +65,26 @@ class Disclosure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 def sealed_fields(fields: Sequence[Field], sealing: Sealing) -> tuple[list[str], bytes]:
     """Return the digests for the leaf's `_sd`, sorted, and the attachment."""
-    keys_end = DATA_KEY_BYTES + NONCE_BYTES
-    chance = sealing.random(keys_end + DISCLOSURE_SALT_BYTES * len(fields))
+    chance = sealing.random(_KEYS_END + DISCLOSURE_SALT_BYTES * len(fields))
     # All salts, and further down all digests, are encoded in one call: this is most of the cost of a record.
-    salts = _base64url(chance[keys_end:])
+    salts = b2a_base64(chance[_KEYS_END:], newline=False).translate(_URL_SAFE)
     lines: list[bytes] = []
-    hashed: list[bytes] = []
+    hashed = b""
     at = 0
     for name, value in fields:
         array = b'["%b","%b",%b]' % (salts[at : at + _SALT_CHARS], name, value)
         at += _SALT_CHARS
         lines.append(array)
-        hashed.append(sha256(_base64url(array).rstrip(b"=")).digest())
-    # A zero byte after each digest gives it 44 characters of its own; the last character is padding and is dropped.
-    hashed.append(b"")
-    text = _base64url(b"\0".join(hashed)).decode()
-    digests = sorted(
-        text[i : i + _DIGEST_CHARS] for i in range(0, len(fields) * (_DIGEST_CHARS + 1), _DIGEST_CHARS + 1)
-    )
+        # Base64 of JSON hardly has either character: to search for one costs a tenth of translating all.
+        coded = b2a_base64(array, newline=False).replace(b"+", b"-").replace(b"/", b"_")
+        # A zero byte after each digest gives it 44 characters of its own, of which the last is dropped.
+        hashed += sha256(coded.rstrip(b"=")).digest() + b"\0"
+    text = b2a_base64(hashed, newline=False).translate(_URL_SAFE).decode()
+    digests = [text[i : i + _DIGEST_CHARS] for i in range(0, len(text), _DIGEST_CHARS + 1)]
+    digests.sort()
     lines.append(b"")
     attachment = sealing.key.sealed(
-        b"\n".join(lines), data_key=chance[:DATA_KEY_BYTES], nonce=chance[DATA_KEY_BYTES:keys_end]
+        b"\n".join(lines), data_key=chance[:DATA_KEY_BYTES], nonce=chance[DATA_KEY_BYTES:_KEYS_END]
     )
     return digests, attachment
 

@@ -46,6 +46,15 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaul
     log: str = ""
 
 
+class References(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """References to the statements that an intent depends on in this log."""
+
+    mandate: Reference
+    policy_set: Reference
+    tool: Reference
+    hops: tuple[Reference, ...] = ()
+
+
 USUAL_METHOD: Final = "tools/call"
 """An intent with this very object as `method` has no such member: the encoder compares defaults by identity."""
 

@@ -1,5 +1,5 @@
-"""Build the ledger entries about actions, approvals and mandates. Leaves hold metadata; texts by people and results of
-systems are sealed fields.
+"""Build the ledger entries about refused and deferred actions, and about mandates. Leaves hold metadata; texts by
+people and results of systems are sealed fields.
 
 `principal`, `person`, `by` and `digest` are pseudonyms in every leaf; the names are fields. No field has the name of a
 member of its leaf, because SD-JWT libraries would refuse it (RFC 9901, section 7.1).
@@ -16,177 +16,43 @@ from answerable.core.ledger.action_fields import (
     claimed_fields,
     decided_fields,
     internal_fields,
-    is_told_in_question,
     shown_fields,
     task_fields,
 )
 from answerable.core.ledger.decided import (
     SOURCES_MAX,
-    decision_leaf,
     decision_members,
     narrowed_kinds,
     sources,
 )
-from answerable.core.ledger.disclosure import sealed_fields
-from answerable.core.ledger.entry import LEAF_VERSION, entry_of, sealed_entry
+from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.leaves import (
-    USUAL_METHOD,
-    HopLeaf,
-    IntentLeaf,
-    OutcomeLeaf,
-    ProofLeaf,
     Reference,
-    encoded_leaf,
-    evidence_leaf,
     identity_members,
-    own_reference,
     proof_members,
 )
 from answerable.core.ledger.mandate_fields import answering_fields, mandate_fields
 from answerable.core.ledger.records_keys import key_file_fields, key_file_members
 from answerable.core.ledger.records_revocation import denied_members
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.budget import ONE_CALL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.core.action.outcome import Outcome
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.decision import Decision, Reason
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.identity.proof.caller import VerifiedCaller
-    from answerable.core.ledger.disclosure import Field, Sealing
-    from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.ledger.disclosure import Sealing
+    from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.records_keys import KeyFile
     from answerable.core.ledger.runs import Run
-    from answerable.core.mandate.budget import Reserved
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
 
-DETAIL_CHARS_MAX: Final = 500
 REFUSED_ACTION_BYTES_MAX: Final = 8192
-
-
-def intent(
-    verified: VerifiedRequest,
-    decision: Decision,
-    *,
-    at: UnixMillis,
-    sealing: Sealing,
-    run: Run,
-    principal: str,
-    mandate_ref: Reference,
-    policy_ref: Reference,
-    tool_ref: Reference,
-    action_id: str,
-    idempotency_key: str,
-    lease_name: str,
-    lease_target: str = "",
-    deadline: UnixMillis,
-    call: int,
-    approval_id: str,
-    reserved: Reserved,
-    hops: list[HopLeaf],
-) -> Entry:
-    """Build the intent, which must be durable before the effect, with decision, purpose and claimed reason. principal:
-    pseudonym. References are to earlier entries. The task is in the question, or in fields of its own where that is not
-    sealed as it is."""
-    request, mandate, caller = verified.request, verified.mandate, verified.caller
-    fields = [*decided_fields(verified, decision), *answering_fields(verified)]
-    if not is_told_in_question(decision):
-        fields += task_fields(mandate)
-    digests, attachment = sealed_fields(fields, sealing)
-    leaf = IntentLeaf(
-        sd=digests,
-        accounts=[*reserved.accounts[1:]] or None,
-        action=action_id,
-        agent=caller.agent,
-        approval=approval_id,
-        at=at,
-        call=call,
-        capability=verified.resolved.capability.name,
-        deadline=deadline,
-        decision=decision_leaf(decision),
-        digest=action_pseudonym(request, sealing),
-        evidence=evidence_leaf(caller.identity),
-        hops=hops,
-        instance=caller.identity.instance,
-        key="" if idempotency_key == action_id else idempotency_key,
-        lease=lease_name,
-        lease_target=lease_target,
-        mandate=mandate.id,
-        mandate_ref=own_reference(mandate_ref),
-        manifest=caller.identity.manifest,
-        manifest_fields=dict(caller.identity.manifest_fields) or None,
-        manifest_grade=caller.identity.manifest_grade,
-        method=USUAL_METHOD if request.method == USUAL_METHOD else request.method,
-        narrowed=narrowed_kinds(decision),
-        payload=sha256(attachment).hexdigest(),
-        policy_ref=own_reference(policy_ref),
-        preview_of=request.preview_of,
-        prepared_ref=None
-        if verified.prepared is None
-        else Reference(entry=verified.prepared.entry, leaf=verified.prepared.leaf),
-        principal=principal,
-        proof=ProofLeaf(binding=caller.binding, kind=caller.proof, sequence=caller.sequence),
-        # An intent without amounts reserved one call of the mandate.
-        reserved=None if reserved.amounts is ONE_CALL else {**reserved.amounts},
-        run=run,
-        server=request.server,
-        tag=int(Tag.INTENT),
-        tier=verified.resolved.capability.tier,
-        tool_ref=own_reference(tool_ref),
-        use_case=mandate.use_case,
-        v=LEAF_VERSION,
-    )
-    return entry_of(Tag.INTENT, encoded_leaf(leaf), attachment)
-
-
-def outcome(
-    outcome: Outcome,
-    *,
-    at: UnixMillis,
-    sealing: Sealing,
-    run: Run | None,
-    action_id: str,
-    intent: Receipt,
-    result: bytes,
-    result_digest: str,
-) -> Entry:
-    """Build the outcome of an intent. result: the answer's bytes, or empty when there is none or it is too long.
-
-    result_digest: SHA-256 of the whole answer, hex, where `result` is not all of it; else empty.
-    """
-    tag = Tag.INDETERMINATE if outcome.status == "indeterminate" else Tag.OUTCOME
-    # The text of an upstream may contain anything, lone surrogates included, and is recorded nevertheless.
-    detail = outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode()
-    fields: list[Field] = [(b"detail", encode(detail))] if detail else []
-    fields += [(b"used", encode(outcome.used))] if outcome.used is not None else []
-    fields += [(b"prepared", encode(outcome.prepared))] if outcome.prepared is not None else []
-    fields += [(b"result", result)] if result else []
-    if result_digest:
-        fields.append((b"result_digest", b'"%b"' % result_digest.encode()))
-    # Always write one field: an outcome without a field that can be decrypted is read as one whose fields were erased.
-    fields = fields or [(b"detail", b'""')]
-    digests, attachment = sealed_fields(fields, sealing)
-    leaf = OutcomeLeaf(
-        sd=digests,
-        action=action_id,
-        at=at,
-        intent=intent.index,
-        overrun={**outcome.overrun} if outcome.overrun else None,
-        payload=sha256(attachment).hexdigest(),
-        returned={**outcome.returned} if outcome.returned else None,
-        run=run,
-        session=dict(sorted(outcome.session.items())) if outcome.session else None,
-        status=outcome.status,
-        tag=int(tag),
-        v=LEAF_VERSION,
-    )
-    return entry_of(tag, encoded_leaf(leaf), attachment)
 
 
 def refusal(

@@ -161,14 +161,17 @@ class Spending:
                 return None
         lack = self.lack(accounts, amounts)
         if lack is None:
-            for account in accounts:
-                self._add(account.id, amounts)
+            self.take([account.id for account in accounts], amounts)
         return lack
 
     def take(self, accounts: Iterable[str], amounts: Amounts) -> None:
         """Count what has already been spent, regardless of the limits; a counter stops at 2^53 - 1."""
         for account in accounts:
-            self._add(account, amounts)
+            used = self._used.get(account)
+            if used is None:
+                used = self._used[account] = {}
+            for name, amount in amounts.items():
+                used[name] = min(AMOUNT_MAX, used.get(name, 0) + amount)
 
     def give_back(self, accounts: Iterable[str], amounts: Amounts) -> None:
         """Subtract amounts that were not used; a counter never falls below 0."""
@@ -183,10 +186,3 @@ class Spending:
         used = self._used.setdefault(account, {})
         for name, amount in amounts.items():
             used[name] = max(amount, used.get(name, 0))
-
-    def _add(self, account: str, amounts: Amounts) -> None:
-        used = self._used.get(account)
-        if used is None:
-            used = self._used[account] = {}
-        for name, amount in amounts.items():
-            used[name] = min(AMOUNT_MAX, used.get(name, 0) + amount)

@@ -191,6 +191,8 @@ Caveat: TypeAlias = (
     | SystemIn
 )
 CaveatWire: TypeAlias = "list[JSONValue]"
+ABOUT_CAPABILITY: Final = (EnvironmentIs, SensitivityAtMost, KindIn, SystemIn)
+"""Caveats that hold for every action of a capability, or for none."""
 
 
 def to_wire(caveat: Caveat) -> CaveatWire:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NewType
 
 from answerable.core.mandate.budget import Account, checked_limits
+from answerable.core.mandate.caveat import ABOUT_CAPABILITY
 from answerable.core.mandate.delegability import NOT_DELEGABLE
 from answerable.core.registry.documents.budget_name import CALLS
 from answerable.errors.codes.mandate import (
@@ -119,6 +120,17 @@ def shortfall(
         if (why := caveat.failure(attempt)) is not None:
             return Shortfall(code=MANDATE_CAVEAT.id, text=f"the mandate {why}")
     return _grants_shortfall(mandate, attempt)
+
+
+def covers_any(mandate: Mandate, attempt: Attempt) -> bool:
+    """Whether the mandate covers every attempt with this one's capability while it has not ended, whatever resource,
+    arguments and destinations the attempt has."""
+    covering = [grant for grant in mandate.grants if grant.capability == attempt.capability]
+    return _are_met(mandate.caveats, attempt) and any(_are_met(grant.caveats, attempt) for grant in covering)
+
+
+def _are_met(caveats: tuple[Caveat, ...], attempt: Attempt) -> bool:
+    return all(isinstance(caveat, ABOUT_CAPABILITY) and caveat.failure(attempt) is None for caveat in caveats)
 
 
 def ended(mandate: Mandate, *, state: MandateState, calls_used: int, now: UnixMillis) -> Shortfall | None:

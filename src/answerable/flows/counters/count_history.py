@@ -20,8 +20,8 @@ from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.registry.documents.pointing import named_arguments
 from answerable.errors import Malformed, Unavailable
 from answerable.errors.codes.policy import FACTS_UNKNOWN
-from answerable.flows.counters.trigger_rules import begin, count, withdraw
-from answerable.flows.counters.watch_rules import started
+from answerable.flows.counters.trigger_rules import begin, count, rules_now, withdraw
+from answerable.flows.counters.watch_rules import signal_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,7 @@ _NONE: Final[Mapping[str, int]] = MappingProxyType({})
 
 def history_of(history: History, verified: VerifiedRequest, now: UnixMillis) -> Mapping[str, int]:
     """Return the value of every tracker for this action. Raises Refused (`facts.unknown`) when a value is unknown."""
-    if not history.trackers:
+    if not history.counters:
         return _NONE
     values = history.values(
         agent=verified.caller.agent,
@@ -66,82 +66,62 @@ def history_of(history: History, verified: VerifiedRequest, now: UnixMillis) -> 
     return values
 
 
-class Starting:
-    """One action that starts. It counts from its place in the log on, and already while it waits for a place."""
+class Starting(msgspec.Struct, kw_only=True):
+    """One action that starts. It counts from its place in the log on, and already while it waits for a place.
 
-    __slots__ = (
-        "_at",
-        "_authority",
-        "_begun",
-        "_counters",
-        "_for_rules",
-        "_happening",
-        "_recorder",
-        "_verified",
-    )
+    begun, for_rules: its events while it waits. happening: its signal for stop rules; None where there are no rules.
+    """
 
-    def __init__(
-        self,
-        recorder: Recorder,
-        authority: AuthorityRegisters,
-        counters: Counters,
-        verified: VerifiedRequest,
-        *,
-        at: UnixMillis,
-    ) -> None:
-        self._recorder, self._authority, self._counters, self._verified, self._at = (
-            recorder,
-            authority,
-            counters,
-            verified,
-            at,
-        )
-        self._begun: Event | None = None
-        self._for_rules: list[Event] = []
-        self._happening: StopRuleSignal | None = None
+    recorder: Recorder
+    authority: AuthorityRegisters
+    counters: Counters
+    verified: VerifiedRequest
+    at: UnixMillis
+    begun: Event | None = None
+    for_rules: list[Event] = []
+    happening: StopRuleSignal | None = None
 
     def prepare(self) -> None:
         """Prepare the signal for stop rules before anything is written, because it may be unavailable. Raises
         Unavailable."""
-        self._happening = started(
-            self._recorder, self._authority.registry, self._counters.stop_rules, self._verified, at=self._at
-        )
+        registry, stop_rules = self.authority.registry, self.counters.stop_rules
+        if rules_now(registry, stop_rules):
+            self.happening = signal_of(self.recorder, registry, stop_rules, self.verified, self.at)
 
     def waits(self) -> None:
         """Count the action, which has no place yet. Nothing else has run since the decision."""
-        if self._counters.history.is_counting:
-            self._begun = self._event()
-            self._counters.history.begin(self._begun)
-        if self._happening is not None:
-            self._for_rules = begin(self._authority, self._counters, self._recorder.entropy, self._happening)
+        if self.counters.history.is_counting:
+            self.begun = self._event()
+            self.counters.history.begin(self.begun)
+        if self.happening is not None:
+            self.for_rules = begin(self.authority, self.counters, self.recorder.entropy, self.happening)
 
     def placed(self, index: int) -> None:
         """Count the action at the place of its intent in the log."""
-        history = self._counters.history
-        if self._begun is None and history.is_counting:
-            history.placed(self._event(), index)
-        else:
-            history.placed(self._begun, index)
-        withdraw(self._counters.stop_rules, self._for_rules)
-        if self._happening is not None:
-            count(self._authority, self._counters, self._recorder.entropy, self._happening, index=index)
+        history, event = self.counters.history, self.begun
+        if event is None and history.is_counting:
+            event = self._event()
+        history.placed(event, index)
+        if self.happening is not None:
+            withdraw(self.counters.stop_rules, self.for_rules)
+            count(self.authority, self.counters, self.recorder.entropy, self.happening, index=index)
 
     def withdraw(self) -> None:
         """Remove the action from the counts: no intent is recorded for it."""
-        if self._begun is not None:
-            self._counters.history.withdraw(self._begun)
-        withdraw(self._counters.stop_rules, self._for_rules)
+        if self.begun is not None:
+            self.counters.history.withdraw(self.begun)
+        withdraw(self.counters.stop_rules, self.for_rules)
 
     def _event(self) -> Event:
-        return _attempt("started", self._verified, self._at)
+        return _attempt("started", self.verified, self.at)
 
 
 def count_ended(
     history: History, of: VerifiedRequest | Event | None, outcome: Outcome, *, at: UnixMillis, index: int
 ) -> None:
     """Count the end of an intent at its place in the log. of: the action or the `started` event of the intent."""
-    event, kind = None, _ENDS.get(outcome.status)
-    if of is not None and kind is not None and history.is_counting:
+    event = None
+    if history.is_counting and of is not None and (kind := _ENDS.get(outcome.status)) is not None:
         event = (
             msgspec.structs.replace(of, event=kind, at=at)
             if isinstance(of, Event)

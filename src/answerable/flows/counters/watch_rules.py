@@ -57,22 +57,10 @@ def watched(
     # No rule evaluates an action that is held already.
     if not rules_now(authority.registry, stop_rules) or facts.hold is not None:
         return facts
-    attempt = _attempt(recorder, authority.registry, stop_rules, verified, facts.at, every_name=True)
+    attempt = signal_of(recorder, authority.registry, stop_rules, verified, facts.at, every_name=True)
     if look(authority, deciding.counters, recorder.entropy, attempt, attempt=True):
         return again(recorder, authority, deciding, verified)
     return facts
-
-
-def started(
-    recorder: Recorder,
-    registry: RegistryStore,
-    stop_rules: StopRules,
-    verified: VerifiedRequest,
-    *,
-    at: UnixMillis,
-) -> StopRuleSignal | None:
-    """Return the stop-rule signal that an intent will be; None where there are no rules. Raises Unavailable."""
-    return _attempt(recorder, registry, stop_rules, verified, at) if rules_now(registry, stop_rules) else None
 
 
 class Denying:
@@ -159,7 +147,7 @@ def count_overrun(
             authority,
             counters,
             recorder.entropy,
-            _attempt(recorder, authority.registry, counters.stop_rules, verified, at, kind="overrun"),
+            signal_of(recorder, authority.registry, counters.stop_rules, verified, at, kind="overrun"),
             index=index,
         )
 
@@ -181,7 +169,7 @@ def givers_of(hops: Sequence[Hop]) -> tuple[str, ...]:
     return tuple(hop.agent for hop in reversed(hops[:-1]))
 
 
-def _attempt(
+def signal_of(
     recorder: Recorder,
     registry: RegistryStore,
     stop_rules: StopRules,

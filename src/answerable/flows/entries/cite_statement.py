@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.core.ledger import records_statements
-from answerable.core.ledger.leaves import Reference
+from answerable.core.ledger.leaves import Reference, References
 from answerable.core.ledger.records_delegation import CONSENT_KIND, KIND, cited_consent, cited_hop
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.errors import Unavailable
@@ -30,15 +30,6 @@ if TYPE_CHECKING:
 
 CITED_MAX = 50_000
 """References kept in memory; past that, the oldest is dropped and looked up in the register again."""
-
-
-class References(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """References to the statements that an intent depends on in this log."""
-
-    mandate: Reference
-    policy_set: Reference
-    tool: Reference
-    hops: tuple[Reference, ...] = ()
 
 
 def found_references(

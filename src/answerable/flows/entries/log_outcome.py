@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.core.canonical import encode
-from answerable.core.ledger import records
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.ledger import records_actions
 from answerable.core.mandate.budget import NOTHING
 from answerable.errors import Unavailable
 from answerable.flows.counters.count_history import count_ended, started_by
@@ -18,6 +19,8 @@ from answerable.flows.counters.watch_rules import count_overrun
 from answerable.flows.recording.record_entry import sealing_of_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.canonical import JSONValue
@@ -25,43 +28,13 @@ if TYPE_CHECKING:
     from answerable.core.decision.obligation import Kept
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
-    from answerable.core.ledger.warrant import Warrant
     from answerable.flows.state.parts import AuthorityRegisters, Counters, OpenIntent, Recorder
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.clock import Clock
 
+_ENCODER: Final = msgspec.json.Encoder()
 RESULT_BYTES_MAX: Final = 4 * 1024 * 1024
 """Longest answer stored in full for an obligation; a longer one is truncated like any other."""
-
-
-async def log_outcome(
-    recorder: Recorder,
-    authority: AuthorityRegisters,
-    counters: Counters,
-    limits: WalkLimits,
-    warrant: Warrant,
-    outcome: Outcome,
-    opened: OpenIntent | None = None,
-) -> Receipt | None:
-    """Record how the warrant's intent ended, even if the caller leaves.
-
-    Return None when settling has already recorded the end as indeterminate, and this outcome knows no more. Raises
-    Unavailable with effect `unknown`, because the action may have been performed. The intent then stays open and
-    settling ends it, with this outcome if nothing of it was written.
-    """
-    try:
-        return await end_intent(
-            recorder,
-            authority,
-            counters,
-            limits,
-            intent=warrant.intent,
-            action_id=warrant.action_id,
-            outcome=outcome,
-            opened=opened,
-        )
-    except Unavailable as failed:
-        raise Unavailable(failed.message, code=failed.code, port=failed.port, effect="unknown") from failed
 
 
 async def end_intent(
@@ -100,7 +73,8 @@ async def end_intent(
         # Settlement ends an intent of this process, whose action may still tell how it ended.
         recorder.unclear.add(intent.index)
     whole = result_bytes(outcome.result)
-    kept = _kept(whole, of.log if of is not None else "", limits.recorded_result_bytes_max)
+    log, limit = of.log if of is not None else "", limits.recorded_result_bytes_max
+    kept = whole if not log and len(whole) <= limit else _kept(whole, log, limit)
     cut = hashlib.sha256(whole).hexdigest() if kept is not whole else ""
     try:
         try:
@@ -131,7 +105,7 @@ def _still_open(clock: Clock, taken: OpenIntent, outcome: Outcome, failed: Unava
     return msgspec.structs.replace(taken, known=outcome, due_at=clock.now())
 
 
-async def _recorded(
+def _recorded(
     recorder: Recorder,
     authority: AuthorityRegisters,
     counters: Counters,
@@ -142,7 +116,7 @@ async def _recorded(
     result: bytes,
     digest: str,
     patient: bool,
-) -> tuple[Receipt, BaseException | None]:
+) -> Awaitable[tuple[Receipt, BaseException | None]]:
     """Record the end of an intent, in the mandate's run if this process began it. For another process's intent, only
     its key can be found again."""
     sealing = opened.sealing if opened is not None else None
@@ -151,12 +125,12 @@ async def _recorded(
     of: VerifiedRequest | Event | None = opened.verified if opened is not None else None
     if of is None and counters.history.is_counting:
         of = started_by(recorder, authority.registry, intent.index)
-    at = recorder.clock.now()
+    at = UnixMillis(0)
 
     def entry(run: Run | None) -> Entry:
         nonlocal at
         at = recorder.clock.now()
-        return records.outcome(
+        return records_actions.outcome(
             outcome,
             at=at,
             sealing=sealing,
@@ -174,7 +148,7 @@ async def _recorded(
         if outcome.overrun and opened is not None and opened.verified is not None:
             count_overrun(recorder, authority, counters, opened.verified, at=at, index=placed.index)
 
-    return await recorder.intents.finish(
+    return recorder.intents.finish(
         opened.mandate if opened is not None else "",
         entry,
         reserved=opened.reserved if opened is not None else None,
@@ -191,7 +165,7 @@ def result_bytes(result: dict[str, JSONValue] | None) -> bytes:
     if result is None:
         return b""
     try:
-        return msgspec.json.encode(result)
+        return _ENCODER.encode(result)
     except (msgspec.MsgspecError, OverflowError, ValueError, TypeError, RecursionError):
         return _lenient(result)
 

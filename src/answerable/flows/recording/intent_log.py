@@ -7,7 +7,8 @@ row follows, and a start takes from the ledger whatever the registers lack befor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import ref
 
 from anyio import get_cancelled_exc_class
@@ -19,10 +20,10 @@ from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.budget import Lack
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.recording.keep_budgets import keep_budgets, restore_budgets
-from answerable.flows.recording.record_entry import durable_entry, placed_entry
+from answerable.flows.recording.record_entry import durable_entry, placed_entry, record_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from answerable.core.ledger.commit import CommitRequest, Ended
     from answerable.core.ledger.entry import Entry, Receipt
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.ledger import Ledger, Submitted
     from answerable.ports.prepared_register import PreparedRegister
+
+    Submit: TypeAlias = Callable[[Entry], Submitted]
 
 
 class EmbeddedIntentLog:
@@ -45,8 +48,8 @@ class EmbeddedIntentLog:
         self._counts = BudgetCounts()
 
     async def commit(self, request: CommitRequest) -> Committed | Conflict:
-        mandates, reserved = self._authority.mandates, request.reserved
-        call = mandates.reserve(request.accounts, reserved.amounts)
+        mandate, reserved, counts = request.mandate, request.reserved, request.counts
+        call = self._authority.mandates.reserve(request.accounts, reserved.amounts)
         if call is None:
             return Conflict(why="mandate.closed")
         if isinstance(call, Lack):
@@ -55,23 +58,24 @@ class EmbeddedIntentLog:
         def made(run: Run) -> Entry:
             return request.make(run, call)
 
-        is_placed = False
-
-        def counted(placed: Receipt) -> None:
-            nonlocal is_placed
-            is_placed = True
-            self._counts.took(reserved, placed.index)
-            request.counts.placed(placed.index)
-
         uses = self._uses(request) if request.approval or request.prepared else None
+        submit = uses.submit if uses is not None else None
+        left, is_placed = None, False
         try:
-            receipt, left = await self.record(
-                request.mandate,
-                made,
-                waits=request.counts.waits,
-                then=counted,
-                submit=uses.submit if uses is not None else None,
-            )
+            submitted = self._placed(mandate, made, submit, patient=True)
+            if submitted is None:
+                counts.waits()
+                submitted, left = await self._placed_later(mandate, made, submit)
+            is_placed = True
+            index = submitted.receipt.index
+            self._counts.took(reserved, index)
+            counts.placed(index)
+            try:
+                receipt = await submitted.durable()
+            except get_cancelled_exc_class() as gone:
+                left = gone
+            if left is not None:
+                receipt, left = await durable_entry(submitted, left)
         except _EndedError as ended:
             self._give_back(request)
             return Conflict(why=ended.what)
@@ -87,7 +91,7 @@ class EmbeddedIntentLog:
                 uses.keep()
         return Committed(receipt=receipt, call=call, left=left)
 
-    async def finish(
+    def finish(
         self,
         mandate: str,
         make: Callable[[Run | None], Entry],
@@ -97,23 +101,14 @@ class EmbeddedIntentLog:
         overrun: Amounts,
         patient: bool,
         placed: Callable[[Receipt], None],
-    ) -> tuple[Receipt, BaseException | None]:
+    ) -> Coroutine[Any, Any, tuple[Receipt, BaseException | None]]:
         """Record an end. What is returned counts from its place in the log on, so that later actions can spend it."""
-
-        def counted(receipt: Receipt) -> None:
-            if reserved is not None and (returned or overrun):
-                mandates = self._authority.mandates
-                mandates.give_back(reserved.accounts, returned)
-                mandates.take_more(reserved.accounts, overrun)
-                self._counts.ended(reserved, returned, overrun, receipt.index)
-            placed(receipt)
-
+        then = placed
+        if reserved is not None and (returned or overrun):
+            then = partial(self._count_end, reserved, returned, overrun, placed)
         if mandate:
-            return await self.record(mandate, make, patient=patient, then=counted)
-        entry = make(None)
-        submitted, left = await placed_entry(self._recorder(), lambda: entry, patient=patient)
-        counted(submitted.receipt)
-        return await durable_entry(submitted, left)
+            return self.record(mandate, make, patient=patient, then=then)
+        return record_entry(self._recorder(), make(None), patient=patient, then=then)
 
     async def record(
         self,
@@ -123,39 +118,52 @@ class EmbeddedIntentLog:
         patient: bool = True,
         waits: Callable[[], None] | None = None,
         then: Callable[[Receipt], None] | None = None,
-        submit: Callable[[Entry], Submitted] | None = None,
     ) -> tuple[Receipt, BaseException | None]:
-        """submit: gives the entry its place, in place of the log."""
-        recorder, runs = self._recorder(), self._runs
-        place = runs.place(mandate)
-        try:
-            entry = make(place)
-            submitted = (submit or recorder.ledger.submit)(entry)
-        except Unavailable as busy:
-            if busy.code != "ledger.busy" or not patient:
-                raise
+        submitted, left = self._placed(mandate, make, None, patient=patient), None
+        if submitted is None:
             if waits is not None:
                 waits()
-        else:
-            runs.taken(mandate, place, submitted.receipt.leaf_hash)
-            if then is not None:
-                then(submitted.receipt)
+            submitted, left = await self._placed_later(mandate, make, None)
+        if then is not None:
+            then(submitted.receipt)
+        if left is None:
             try:
                 return await submitted.durable(), None
             except get_cancelled_exc_class() as gone:
-                return await durable_entry(submitted, gone)
-        placed = place
+                left = gone
+        return await durable_entry(submitted, left)
+
+    def _placed(
+        self, mandate: str, make: Callable[[Run], Entry], submit: Submit | None, *, patient: bool
+    ) -> Submitted | None:
+        """Give the next entry of a mandate's run its place in the log; None if it has to wait for room. submit: gives
+        the entry its place, in place of the log. Raises Unavailable."""
+        runs = self._runs
+        place = runs.place(mandate)
+        try:
+            submitted = (submit or self._recorder().ledger.submit)(make(place))
+        except Unavailable as busy:
+            if busy.code != "ledger.busy" or not patient:
+                raise
+            return None
+        runs.taken(mandate, place, submitted.receipt.leaf_hash)
+        return submitted
+
+    async def _placed_later(
+        self, mandate: str, make: Callable[[Run], Entry], submit: Submit | None
+    ) -> tuple[Submitted, BaseException | None]:
+        """As `_placed`, once the log has room. Return also the cancellation if the caller left meanwhile."""
+        runs = self._runs
+        placed = runs.place(mandate)
 
         def again() -> Entry:
             nonlocal placed
             placed = runs.place(mandate)
             return make(placed)
 
-        submitted, left = await placed_entry(recorder, again, patient=True, submit=submit)
+        submitted, left = await placed_entry(self._recorder(), again, patient=True, submit=submit)
         runs.taken(mandate, placed, submitted.receipt.leaf_hash)
-        if then is not None:
-            then(submitted.receipt)
-        return await durable_entry(submitted, left)
+        return submitted, left
 
     def keep_budgets(self) -> None:
         keep_budgets(self._recorder().ledger, self._authority.mandates, self._counts)
@@ -172,6 +180,20 @@ class EmbeddedIntentLog:
         verification = self._verifies()
         assert verification is not None  # noqa: S101 - as above
         return _Uses(self._recorder().ledger, self._authority.approvals, verification.prepared, request)
+
+    def _count_end(
+        self,
+        reserved: Reserved,
+        returned: Amounts,
+        overrun: Amounts,
+        placed: Callable[[Receipt], None],
+        receipt: Receipt,
+    ) -> None:
+        """Count what an action returned, and what it used beyond its reservation."""
+        self._authority.mandates.give_back(reserved.accounts, returned)
+        self._authority.mandates.take_more(reserved.accounts, overrun)
+        self._counts.ended(reserved, returned, overrun, receipt.index)
+        placed(receipt)
 
     def _give_back(self, request: CommitRequest) -> None:
         """Undo a commit that has no intent: return its reservation, and remove it from the counts."""

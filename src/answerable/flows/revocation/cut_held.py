@@ -6,50 +6,18 @@ reported the end. A stream that is cut sends nothing more.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from answerable.core.action.outcome import Outcome
 from answerable.core.containment.reach import reach_of, server_reach
-from answerable.errors.codes.leases import LEASE_ENDED
 from answerable.flows.validity.refuse_revoked import agent_names, caller_names, task_names
 
 if TYPE_CHECKING:
     import anyio
 
     from answerable.core.containment.hold import Hold, HoldId, HoldTarget
-    from answerable.core.ledger.warrant import Warrant
     from answerable.core.mandate.revocation import RevocationTarget
     from answerable.flows.state.parts import AuthorityRegisters, LiveAccess, OpenIntent
     from answerable.flows.state.streams import Stream
-    from answerable.ports.upstream import Progress, Upstream
-
-
-async def perform_warrant(
-    live: LiveAccess, upstream: Upstream, warrant: Warrant, progress: Progress | None
-) -> Outcome:
-    """Perform a warrant as `Upstream.perform` does, and raise as it does. A call that a hold cut returns an outcome
-    that says so. A lease that has ended serves no further action."""
-    calls, index, task = live.calls, warrant.intent.index, asyncio.current_task()
-    assert task is not None  # noqa: S101 - a coroutine runs in one
-    calls[index] = task
-    live.opened.ring()
-    try:
-        outcome = await upstream.perform(warrant, progress=progress)
-    except asyncio.CancelledError:
-        hold = live.cut.get(index)
-        # Any other cancellation is of the whole task, which must continue to be cancelled.
-        if hold is None or task.uncancel() > 0:
-            raise
-        said = f"the call was cut: {hold.said()}"
-        return Outcome(status="indeterminate" if warrant.redeemed else "not_started", detail=said)
-    finally:
-        del calls[index]
-        live.cut.pop(index, None)
-    if outcome.code == LEASE_ENDED.id and live.leases is not None and warrant.brokered is not None:
-        # The broker tells of the end later, above all after a start of its own.
-        live.leases.forget(warrant.brokered.terms.name)
-    return outcome
 
 
 def cut_held(

@@ -140,14 +140,20 @@ class KnownCallers:
             agent = self.directory().by_uid.get(channel.peer.uid)
             if agent is None:
                 self._note(f"unix:uid:{channel.peer.uid}", now, grade="kernel")
-            return self._known(agent), "unix_peer", self._seen(agent, "unix", "kernel")
+                raise PROOF_CHANNEL(
+                    f"not exactly one registered agent has user id {channel.peer.uid}, which this process runs under"
+                )
+            if agent.name not in self._registry.current.agents:
+                agent = self._active(agent.name)
+            manifest = self._manifest_of(agent.name) if self._manifest_of is not None else ""
+            return agent, "unix_peer", _seen("unix", "kernel", manifest, "")
         if not channel.certificate:
             raise PROOF_MALFORMED(
                 "the request has no proof of possession, neither in the message nor in the connection"
             )
         agent = self.directory().by_certificate.get(channel.certificate)
         if agent is not None:
-            return self._known(agent), "mtls", self._seen(agent, "mtls", "gateway")
+            return self._active(agent.name), "mtls", self._seen(agent, "mtls", "gateway")
         return self._by_svid(channel, now)
 
     def _by_svid(self, channel: Channel, now: UnixMillis) -> tuple[Agent, ProofKind, CallerIdentity]:
@@ -231,11 +237,6 @@ class KnownCallers:
             raise AGENT_INACTIVE_UNVERIFIED(f"agent {shown(name)} is not active")
         return agent
 
-    def _known(self, agent: Agent | None) -> Agent:
-        if agent is None:
-            raise PROOF_CHANNEL("not exactly one registered agent has the certificate of this connection")
-        return self._active(agent.name)
-
     def _identity_of(self, instance: Instance) -> CallerIdentity:
         """Return an instance's identity, with a digest only while in force; a sub-agent inherits its parent's drift."""
         standing = self._manifest_of(instance.agent) if self._manifest_of is not None else None
@@ -261,14 +262,19 @@ class KnownCallers:
         manifest = (
             self._manifest_of(agent.name) if agent is not None and self._manifest_of is not None else ""
         )
-        return CallerIdentity(
-            instance=instance,
-            source=source,
-            grade=grade,
-            manifest=manifest,
-            # Nobody measured this caller.
-            manifest_grade="claimed" if manifest else "",
-        )
+        return _seen(source, grade, manifest, instance)
+
+
+@lru_cache(maxsize=4_096)
+def _seen(source: Source, grade: Grade, manifest: str, instance: str) -> CallerIdentity:
+    return CallerIdentity(
+        instance=instance,
+        source=source,
+        grade=grade,
+        manifest=manifest,
+        # Nobody measured this caller.
+        manifest_grade="claimed" if manifest else "",
+    )
 
 
 def instance_stands(

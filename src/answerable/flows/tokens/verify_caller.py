@@ -92,7 +92,7 @@ class ProvedHead(msgspec.Struct, kw_only=True, gc=False):
     `signature`: of the message itself; None if the connection identifies the sender.
     """
 
-    verifier: CallerVerifier
+    clock: Clock
     request: SignedRequest
     agent: AgentId
     proof: ProofKind
@@ -109,14 +109,35 @@ class ProvedHead(msgspec.Struct, kw_only=True, gc=False):
 
         Raises Unverified: step `digest` if the proof is over another body, `replay`, `quota`.
         """
-        return self.verifier._over(self, digest)
+        try:
+            if self.signature is not None and self.request.content_digest != digest_field(digest):
+                raise PROOF_DIGEST()
+            # Last, so that a forged message uses nothing up.
+            sequence = self.take()
+        except Unverified as error:
+            raise _of_key(error, self.key) from None
+        return VerifiedCaller(
+            agent=self.agent,
+            proof=self.proof,
+            binding=self.binding,
+            sequence=sequence,
+            message_digest=digest,
+            at=self.clock.now(),
+            identity=self.identity,
+            key=self.key,
+            certificate=self.certificate,
+            process=self.process,
+        )
 
     def use_up(self) -> None:
         """Use up the proof of a message that is refused unread.
 
         Raises Unverified: step `replay` if the message is a copy, `quota`.
         """
-        self.verifier._used_up(self)
+        try:
+            self.take()
+        except Unverified as error:
+            raise _of_key(error, self.key) from None
 
 
 class CallerVerifier:
@@ -190,26 +211,25 @@ class CallerVerifier:
 
     def prove(self, message: SignedRequest, channel: Channel | None = None) -> ProvedHead:
         """Return who sent this message, checking everything but digest and first use. Raises Unverified."""
-        head = self._proved(message, channel)
+        keyid = ""
+        try:
+            if message.signature_input:
+                signature = parse_signature(message)
+                if signature.epoch:
+                    keyid = signature.keyid
+                    head = self._prove_signature(message, signature)
+                else:
+                    head = self._prove_mac(message, signature)
+            elif channel is None:
+                raise PROOF_MALFORMED("the message carries no proof of possession")
+            else:
+                head = self._prove_channel(message, channel)
+        except Unverified as error:
+            raise _of_key(error, keyid) from None
         peer = channel.peer if channel is not None else None
         if peer is not None and peer.uid == self._account and head.agent not in self.beside:
             self.beside |= {head.agent}
         return head
-
-    def _proved(self, message: SignedRequest, channel: Channel | None) -> ProvedHead:
-        keyid = ""
-        try:
-            if not message.signature_input:
-                if channel is not None:
-                    return self._prove_channel(message, channel)
-                raise PROOF_MALFORMED("the message carries no proof of possession")
-            signature = parse_signature(message)
-            if not signature.epoch:
-                return self._prove_mac(message, signature)
-            keyid = signature.keyid
-            return self._prove_signature(message, signature)
-        except Unverified as error:
-            raise _of_key(error, keyid) from None
 
     def _prove_channel(self, message: SignedRequest, channel: Channel) -> ProvedHead:
         agent, proof, identity = self.known.by_channel(channel, self._clock.now())
@@ -219,14 +239,14 @@ class CallerVerifier:
         else:
             bound = f"{proof}:{channel.certificate}"
         return ProvedHead(
-            verifier=self,
+            clock=self._clock,
             request=message,
             agent=agent.name,
             proof=proof,
             binding=f"{bound},connection={channel.connection}",
             identity=identity,
-            certificate=channel.certificate_thumbprint,
-            process=channel.process,
+            certificate=channel.certificate_thumbprint if peer is None else "",
+            process=channel.process if peer is not None else "",
             take=partial(self._take_message, channel),
         )
 
@@ -290,7 +310,7 @@ class CallerVerifier:
         self._check_head(message)
         key.verify(signature_base(message, signature.parameters), signature.value)
         return ProvedHead(
-            verifier=self,
+            clock=self._clock,
             request=message,
             agent=agent.name,
             proof="signature",
@@ -329,7 +349,7 @@ class CallerVerifier:
         if not session.key.accepts(signature_base(message, signature.parameters), signature.value):
             raise PROOF_SIGNATURE("the MAC does not match session and message")
         return ProvedHead(
-            verifier=self,
+            clock=self._clock,
             request=message,
             agent=session.agent,
             proof="session_mac",
@@ -368,30 +388,6 @@ class CallerVerifier:
             raise PROOF_AUTHORITY("the signature was made for another server")
         if len(message.content_digest) != _DIGEST_FIELD_BYTES:
             raise PROOF_DIGEST()
-
-    def _used_up(self, head: ProvedHead) -> int:
-        try:
-            return head.take()
-        except Unverified as error:
-            raise _of_key(error, head.key) from None
-
-    def _over(self, head: ProvedHead, digest: bytes) -> VerifiedCaller:
-        if head.signature is not None and head.request.content_digest != digest_field(digest):
-            raise _of_key(PROOF_DIGEST(), head.key)
-        # Last, so that a forged message uses nothing up.
-        sequence = self._used_up(head)
-        return VerifiedCaller(
-            agent=head.agent,
-            proof=head.proof,
-            binding=head.binding,
-            sequence=sequence,
-            message_digest=digest,
-            at=self._clock.now(),
-            identity=head.identity,
-            key=head.key,
-            certificate=head.certificate,
-            process=head.process,
-        )
 
 
 def _of_key(error: Unverified, key: str) -> Unverified:

@@ -162,8 +162,7 @@ _TOKEN_FIELDS = frozenset({dpop_terms.AUTHORIZATION_FIELD, dpop_terms.PROOF_FIEL
 
 
 def _shows_token(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    return any(
-        name == dpop_terms.PROOF_FIELD
-        or (name == dpop_terms.AUTHORIZATION_FIELD and value[: len(_DPOP)].lower() == _DPOP)
-        for name, value in headers
-    )
+    for name, value in headers:
+        if name in _TOKEN_FIELDS and (name == dpop_terms.PROOF_FIELD or value[: len(_DPOP)].lower() == _DPOP):
+            return True
+    return False

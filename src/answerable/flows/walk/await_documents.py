@@ -14,9 +14,9 @@ from answerable.errors.codes.registry import REGISTRY_COMING
 from answerable.flows.state.stop_rules import Bell
 
 if TYPE_CHECKING:
+    from answerable.errors import Unavailable
     from answerable.flows.state.policy_desk import PolicyState
     from answerable.ports.registry_store import RegistryStore
-    from answerable.ports.worlds import Worlds
 
 WAIT_SECONDS_MAX: Final = 10.0
 
@@ -33,14 +33,14 @@ def require_none_coming(registry: RegistryStore) -> None:
         raise REGISTRY_COMING()
 
 
-async def await_documents(worlds: Worlds, registry: RegistryStore, policies: PolicyState) -> None:
-    """Wait up to `WAIT_SECONDS_MAX` seconds until the follower of the registers has put pending documents into force.
+async def await_documents(fault: Unavailable, registry: RegistryStore, policies: PolicyState) -> None:
+    """After `registry.coming`, and no other fault, wait up to `WAIT_SECONDS_MAX` seconds until the follower of the
+    registers has put pending documents into force.
 
-    Raises Unavailable: `register.*` if the register cannot be read, `registry.coming` after the time limit.
+    Raises the fault if it is another one, and Unavailable (`registry.coming`) after the time limit.
     """
-    worlds.epoch()
-    if not are_coming(registry):
-        return
+    if fault.code != REGISTRY_COMING.id:
+        raise fault
     bell, loop = Bell(), asyncio.get_running_loop()
     ends = loop.time() + WAIT_SECONDS_MAX
     policies.registered.append(bell)

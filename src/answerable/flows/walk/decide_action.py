@@ -43,21 +43,28 @@ def decide_action(
     clock = recorder.clock
     began = clock.monotonic()
     try:
-        return _decided(recorder, planning, deciding, asked, gather)
+        facts = gather(recorder, planning.authority, deciding, asked)
+        decision = deciding.policies.decision_point.decide(asked, facts)
+        if decision.effect == "deny":
+            return asked, facts, decision
+        check_tokens(asked)
+        if not decision.obligations:
+            return asked, facts, decision
+        return _obliged(recorder, planning, deciding, asked, facts, decision, gather)
     finally:
         deciding.asking.figures.latency.observe(clock.monotonic() - began)
 
 
-def _decided(
-    recorder: Recorder, planning: Planning, deciding: Deciding, asked: VerifiedRequest, gather: Gather
+def _obliged(
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    asked: VerifiedRequest,
+    facts: Facts,
+    decision: Decision,
+    gather: Gather,
 ) -> tuple[VerifiedRequest, Facts, Decision]:
-    facts = gather(recorder, planning.authority, deciding, asked)
-    decision = deciding.policies.decision_point.decide(asked, facts)
-    if decision.effect == "deny":
-        return asked, facts, decision
-    check_tokens(asked)
-    if not decision.obligations:
-        return asked, facts, decision
+    """Narrow the action as its obligations say and decide it again. Raises as `decide_action`."""
     verified = asked
     narrower = _narrowed(recorder, planning, deciding, asked, duties_in_force(decision))
     if narrower is not None:
@@ -82,11 +89,10 @@ def duties_in_force(decision: Decision) -> Duties:
 
     Raises Refused (`obligation.unknown`, `obligation.conflict`).
     """
-    obligations = decision.all_obligations
-    if not obligations:
+    if not decision.obligations and decision.wider is None:
         return NO_DUTIES
     try:
-        return duties_of(obligations)
+        return duties_of(decision.all_obligations)
     except Malformed as fault:
         raise Refused(fault.message, code=fault.code) from None
 

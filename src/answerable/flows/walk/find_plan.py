@@ -65,15 +65,37 @@ def find_plan(
     )
     # Read the epoch before anything the plan is made of: any later change then belongs to another epoch.
     world = verification.worlds.current()
-    require_none_coming(registry)
-    key = _key_of(verification, clock, request, caller)
+    if registry.coming is not None:
+        require_none_coming(registry)
+    chain = _chain_digest(verification, clock, request) if request.delegation else b""
+    key: PlanKey | None = None
+    if chain is not None:
+        # Names and proof of the caller, and what it asks for.
+        key = (
+            request.mandate_id,
+            chain,
+            request.server,
+            request.method,
+            request.target,
+            caller.agent,
+            caller.key,
+            caller.certificate,
+            caller.process,
+            caller.identity,
+        )
     known = (
         verification.plans.find(key, world.epoch, verification.worlds.changed) if key is not None else None
     )
     if known is not None:
-        _check_by_clock(quota, verification, clock, known, caller)
+        if quota.is_flooding(caller.agent, caller.at):
+            check_quota(quota, caller.agent, caller.at, known.delegation_lineage.mandate.id)
+        if known.delegation_lineage.hops:
+            _check_age(verification, clock, known)
         # The server may have announced meanwhile that its tool list is outdated.
-        if listed_definition(verification.upstream, known.capability).digest == known.definition.digest:
+        definition = verification.upstream.definition(known.capability)
+        if definition is None:
+            definition = listed_definition(verification.upstream, known.capability)
+        if definition is known.definition or definition.digest == known.definition.digest:
             if not verification.plans.is_check_due() or _is_as_anew(
                 ledger, verification, limits, clock, known, request, caller
             ):
@@ -155,40 +177,20 @@ def _is_as_anew(
 def _differing(kept: Plan, anew: Plan) -> list[str]:
     """Return the names of the fields in which these plans differ."""
     one, other = ({**structs.asdict(plan), "definition": plan.definition.digest} for plan in (kept, anew))
-    return [name for name in one if name != "epoch" and one[name] != other[name]]
+    return [name for name in one if name not in ("epoch", "forms") and one[name] != other[name]]
 
 
-def _key_of(
-    verification: Verification, clock: Clock, request: ActionRequest, caller: VerifiedCaller
-) -> PlanKey | None:
-    """Return the cache key; None for a chain that does not verify, because refusals are not cached."""
-    chain = b""
-    if request.delegation:
-        try:
-            # The last hop names all hops above it by hash, so its digest identifies the whole chain.
-            chain = verified_claim(verification, request.delegation, clock.now()).leaf.digest
-        except Refused:
-            return None
-    return (
-        request.mandate_id,
-        chain,
-        request.server,
-        request.method,
-        request.target,
-        caller.agent,
-        caller.key,
-        caller.certificate,
-        caller.process,
-        caller.identity,
-    )
+def _chain_digest(verification: Verification, clock: Clock, request: ActionRequest) -> bytes | None:
+    """Return the part of the cache key for a chain; None for a chain that does not verify, because refusals are not
+    cached."""
+    try:
+        # The last hop names all hops above it by hash, so its digest identifies the whole chain.
+        return verified_claim(verification, request.delegation, clock.now()).leaf.digest
+    except Refused:
+        return None
 
 
-def _check_by_clock(
-    quota: RefusalQuota, verification: Verification, clock: Clock, plan: Plan, caller: VerifiedCaller
-) -> None:
-    mandate, hops = plan.delegation_lineage.mandate, plan.delegation_lineage.hops
-    check_quota(quota, caller.agent, caller.at, mandate.id)
-    if hops:
-        # Check the registered tier and the tier raised by hints: settings may allow the lower tier less time.
-        for tier in (plan.capability.tier, plan.resolved.capability.tier):
-            check_age(hops, tier=tier, limits=verification.acting, now=clock.now())
+def _check_age(verification: Verification, clock: Clock, plan: Plan) -> None:
+    # Check the registered tier and the tier raised by hints: settings may allow the lower tier less time.
+    for tier in (plan.capability.tier, plan.resolved.capability.tier):
+        check_age(plan.delegation_lineage.hops, tier=tier, limits=verification.acting, now=clock.now())

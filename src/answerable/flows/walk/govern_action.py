@@ -12,6 +12,7 @@ Each step takes the result of the step before, so that the steps cannot run in a
 
 from __future__ import annotations
 
+from asyncio import current_task
 from dataclasses import replace
 from functools import partial
 from math import ceil
@@ -22,30 +23,33 @@ from anyio import get_cancelled_exc_class
 from answerable.core.action.outcome import Outcome
 from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.facts import Facts
+from answerable.core.decision.obligation import NO_DUTIES
+from answerable.core.decision.question import own_calls
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.answer import Answer, with_narrowing
 from answerable.core.ledger.warrant import Warrant
 from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.registry.documents.budget_name import WALL_MS
 from answerable.errors import Broken, Refused, Unavailable
+from answerable.errors.codes.leases import LEASE_ENDED
 from answerable.flows.counters.count_history import history_of
 from answerable.flows.counters.watch_rules import watched
 from answerable.flows.entries.cite_statement import cite_statements, found_references
+from answerable.flows.entries.log_outcome import end_intent
 from answerable.flows.entries.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.escalation.check_card import stale_approval, void, void_denied
 from answerable.flows.escalation.request_approval import request_approval
-from answerable.flows.revocation.cut_held import perform_warrant
 from answerable.flows.revocation.end_without_room import no_room
 from answerable.flows.validity.answers_standing import groups_now
 from answerable.flows.validity.refuse_revoked import judged_now
 from answerable.flows.validity.verify_lineage import admit_receivers
 from answerable.flows.walk.await_documents import await_documents
 from answerable.flows.walk.commit_intent import commit_intent
-from answerable.flows.walk.decide_action import decide_action
+from answerable.flows.walk.decide_action import decide_action, duties_in_force
 from answerable.flows.walk.find_plan import find_plan, handed_on
 from answerable.flows.walk.hide_tokens import hidden_progress
 from answerable.flows.walk.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
-from answerable.flows.walk.keep_prepared import log_prepared
+from answerable.flows.walk.keep_prepared import kept, with_digest
 from answerable.flows.walk.last_look import Grounds, why_not_start
 from answerable.flows.walk.pin_tools import pin_first_seen
 from answerable.flows.walk.preview_effect import Governing, preview_effect
@@ -60,7 +64,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.budget import Account, Amounts
     from answerable.flows.entries.refuse_action import No
-    from answerable.flows.state.parts import AuthorityRegisters, LiveAccess, OpenIntent, Recorder
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, LiveAccess, OpenIntent, Recorder
     from answerable.flows.state.steps import Deciding, Planning
     from answerable.ports.upstream import Progress
 
@@ -84,15 +88,18 @@ async def govern_action(
     # 2 verify, again after each wait: a failure has no effect; the refusal of a verified principal is recorded.
     verified, amounts, references = None, ONE_CALL, None
     authority, counters, asking = planning.authority, deciding.counters, deciding.asking
-    limits = asking.limits
+    limits, refusal = asking.limits, partial(_refused, recorder, planning, deciding, request, caller)
     try:
         while True:
-            await await_documents(planning.verification.worlds, authority.registry, deciding.policies)
-            plan = find_plan(planning, counters.quota, recorder.ledger, limits, request, caller)
-            asked = verified = verify(planning, limits, plan, request, caller)
-            if await admit_receivers(authority, asked.mandate, asked.hops):
+            try:
+                plan = find_plan(planning, counters.quota, recorder.ledger, limits, request, caller)
+            except Unavailable as fault:
+                await await_documents(fault, authority.registry, deciding.policies)
                 continue
-            if await pin_first_seen(recorder, planning, asking.under_way, limits, asked):
+            asked = verified = verify(planning, limits, plan, request, caller)
+            if (asked.hops or limits.pin_tools_at_first_sight) and await _waited(
+                recorder, planning, asking, asked
+            ):
                 continue
             # 3 gather, 4 decide: from here on, `verified` is the action as policy narrowed it.
             accounts = plan.accounts
@@ -107,16 +114,14 @@ async def govern_action(
             if decision.effect == "defer":
                 require_left(authority.mandates, accounts, amounts)
                 break
-            if (references := found_references(recorder.cited, verified, decision.policy_set)) is not None:
+            policies = decision.policy_set
+            references = plan.forms.cited(policies) or found_references(recorder.cited, verified, policies)
+            if references is not None:
                 break
             # The log lacks a statement that the intent will cite. Writing it takes time, so decide again.
-            await cite_statements(
-                recorder, authority, counters, deciding.policies, verified, decision.policy_set
-            )
+            await cite_statements(recorder, authority, counters, deciding.policies, verified, policies)
     except Refused as refused:
-        raise await _refused(
-            recorder, planning, deciding, request, caller, no_from(refused, verified)
-        ) from None
+        raise await refusal(no_from(refused, verified)) from None
     if decision.effect == "deny":
         raise await _denied(recorder, planning, deciding, verified, decision, at=facts.at)
     # 5 defer: a durable approval record waits for people; a repeated request finds the same record.
@@ -129,17 +134,25 @@ async def govern_action(
     grounds = Grounds(plan=plan, caller=caller, verified=verified, facts=facts, decision=decision)
     try:
         warrant, opened, left = await commit_intent(
-            recorder, authority, counters, live.leases, limits, grounds, references, accounts, amounts
+            recorder, authority, counters, live.leases, limits, grounds, references, amounts
         )
     except Refused as refused:
-        raise await _refused(
-            recorder, planning, deciding, request, caller, no_from(refused, verified)
-        ) from None
+        raise await refusal(no_from(refused, verified)) from None
     # 7 act, 8 release, 9 log outcome, 10 answer
     answer = await _carried_out(
         recorder, planning, deciding, live, grounds, warrant, opened, amounts, progress, left=left
     )
-    return with_narrowing(answer, asked, verified)
+    return answer if asked is verified else with_narrowing(answer, asked, verified)
+
+
+async def _waited(
+    recorder: Recorder, planning: Planning, asking: AskingState, asked: VerifiedRequest
+) -> bool:
+    """Count each receiver of the chain, and pin a tool seen first. Return whether this waited, so that the request must
+    be verified again. Raises as `admit_receivers` and `pin_first_seen`."""
+    if await admit_receivers(planning.authority, asked.mandate, asked.hops):
+        return True
+    return await pin_first_seen(recorder, planning, asking.under_way, asking.limits, asked)
 
 
 async def _carried_out(
@@ -172,22 +185,28 @@ async def _carried_out(
         elapsed_ms = ceil((clock.monotonic() - began) * 1000) if WALL_MS in amounts else 0
         outcome = with_rest(outcome, opened.reserved, verified, elapsed_ms=elapsed_ms)
     answered, outcome = outcome, await show_outcome(verified, decision, outcome, told)
+    authority, limits, register = planning.authority, deciding.asking.limits, planning.verification.prepared
     try:
-        outcome, receipt = await log_prepared(
+        if grounds.plan.prepares and register is not None and answered.status == "succeeded":
+            executing = authority.registry.index.executing(verified.resolved.capability.name)
+            outcome = with_digest(executing, register, limits, clock, verified, answered, outcome)
+        receipt = await end_intent(
             recorder,
-            planning,
+            authority,
             deciding.counters,
-            deciding.asking.limits,
-            verified,
-            warrant,
-            answered,
-            outcome,
-            opened,
+            limits,
+            intent=warrant.intent,
+            action_id=warrant.action_id,
+            outcome=outcome,
+            opened=opened,
         )
     except Unavailable as failed:
-        if broken_off is None:
-            raise
-        raise broken_off from failed
+        if broken_off is not None:
+            raise broken_off from failed
+        # The action may have been performed. Its intent stays open, and settling ends it.
+        raise Unavailable(failed.message, code=failed.code, port=failed.port, effect="unknown") from failed
+    if outcome.prepared is not None and register is not None:
+        outcome = kept(register, limits, clock, verified, answered, outcome, warrant.action_id, receipt)
     if broken_off is not None:
         raise broken_off
     # 10 answer
@@ -281,9 +300,9 @@ def facts_under(
         raise unwitnessed
     if authority.room is not None and (unwritable := no_room(authority.room)) is not None:
         raise unwritable
-    now = authority.clock.now()
+    now, mandate = authority.clock.now(), verified.mandate
+    used = authority.mandates.calls_used(mandate.id)
     hold = None if judged.free else judged.hold(now)
-    mandate = verified.mandate
     waiting = authority.approvals.matching(
         verified.caller.agent, mandate.id, verified.request.action.digest, now
     )
@@ -294,11 +313,13 @@ def facts_under(
         at=now,
         registry_digest=authority.registry.current.digest,
         mandate_state=authority.mandates.state(mandate.id),
-        mandate_calls_used=authority.mandates.calls_used(mandate.id),
+        mandate_calls_used=used,
         approval=waiting.fact(partial(groups_now, authority, deciding.asking, waiting))
         if waiting is not None and approved
         else None,
-        budget=budget_left(accounts, authority.mandates.used, verified.resolved.capability),
+        budget=own_calls(mandate.calls_max, used)
+        if len(accounts) == 1 and not mandate.budgets
+        else budget_left(accounts, authority.mandates.used, verified.resolved.capability),
         history=history_of(deciding.counters.history, verified, now),
         hold=hold.fact() if hold is not None else None,
     )
@@ -318,16 +339,21 @@ async def act(
     """Step 7: perform the action. Returns the outcome, and what to raise to the caller once the outcome is on disk.
 
     `left`: set if the caller has already left. Obligations that come before the effect are fulfilled first: groups are
-    notified and witnesses have cosigned. After an upstream failure or a cancelled call, the outcome is `indeterminate`
-    if the warrant has been redeemed, otherwise `not_started`.
+    notified and witnesses have cosigned. After an upstream failure, a call that a hold cut or a cancelled one, the
+    outcome is `indeterminate` if the warrant has been redeemed, otherwise `not_started`. A lease that has ended serves
+    no further action.
     """
     if left is not None:
         return Outcome(status="not_started", detail="the caller left before the start"), left
-    decision = grounds.decision
-    tell_groups(deciding.asking.channel, recorder.clock, grounds.verified, decision, warrant)
-    unseen, raised = await await_witnesses(recorder.witness, recorder.clock, decision, warrant)
-    if unseen is not None:
-        return unseen, raised
+    duties = duties_in_force(grounds.decision)
+    if duties is not NO_DUTIES:
+        tell_groups(deciding.asking.channel, recorder.clock, grounds.verified, duties.notify, warrant)
+        if duties.witnessed:
+            unseen, raised = await await_witnesses(recorder.witness, recorder.clock, warrant)
+            if unseen is not None:
+                return unseen, raised
+        if progress is not None and duties.about_answer:
+            progress = heard(progress)
     try:
         # No await between this check and the start.
         stopped = why_not_start(recorder.ledger, planning, deciding, grounds)
@@ -339,14 +365,28 @@ async def act(
     if stopped:
         return Outcome(status="not_started", detail=stopped), None
     broken_off: BaseException | None = None
+    index, task = warrant.intent.index, current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
+    live.calls[index] = task
+    live.opened.ring()
     try:
-        return await perform_warrant(
-            live, planning.verification.upstream, warrant, heard(decision, progress)
-        ), None
+        outcome = await planning.verification.upstream.perform(warrant, progress=progress)
+        if outcome.code == LEASE_ENDED.id and live.leases is not None and warrant.brokered is not None:
+            # The broker tells of the end later, above all after a start of its own.
+            live.leases.forget(warrant.brokered.terms.name)
+        return outcome, None
     except Refused as late:
         detail = late.message
     except get_cancelled_exc_class() as gone:
-        broken_off, detail = gone, "the caller left before the end"
+        hold = live.cut.get(index)
+        # Any other cancellation is of the whole task.
+        if hold is not None and task.uncancel() <= 0:
+            detail = f"the call was cut: {hold.said()}"
+        else:
+            broken_off, detail = gone, "the caller left before the end"
     except Exception as failed:
         broken_off, detail = failed, f"the way to the upstream broke: {type(failed).__name__}"
+    finally:
+        del live.calls[index]
+        live.cut.pop(index, None)
     return Outcome(status="indeterminate" if warrant.redeemed else "not_started", detail=detail), broken_off

@@ -41,7 +41,7 @@ def check_tokens(verified: VerifiedRequest) -> None:
     if expected:
         arguments = {name: value for name, value in request.arguments.items() if name not in expected}
         content = encode({"arguments": arguments, "target": request.target})
-    findings = found_in(content) or (found_in(encode(request.reason)) if request.reason else ())
+    findings = found_in(content) or found_in(request.reason.encode())
     if findings:
         raise ARGUMENTS_TOKEN(
             f"the arguments hold what looks like a credential ({described(findings)}): leave it out, tools get theirs "

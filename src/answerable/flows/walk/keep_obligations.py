@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.to_thread
@@ -17,6 +17,7 @@ from anyio import get_cancelled_exc_class
 
 from answerable.core.action.outcome import Outcome
 from answerable.core.approval.notice import Notice
+from answerable.core.decision.obligation import NO_DUTIES
 from answerable.core.decision.shown_answer import shown_answer
 from answerable.errors import AnswerableError, Broken
 from answerable.flows.entries.log_outcome import result_bytes
@@ -24,6 +25,8 @@ from answerable.flows.walk.decide_action import duties_in_force
 from answerable.flows.walk.hide_tokens import INLINE_BYTES_MAX, hide_tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.obligation import Duties
@@ -42,10 +45,14 @@ _QUOTED: Final = re.compile(r"`[^`]*`?")
 
 
 def tell_groups(
-    channel: ApprovalChannel, clock: Clock, verified: VerifiedRequest, decision: Decision, warrant: Warrant
+    channel: ApprovalChannel,
+    clock: Clock,
+    verified: VerifiedRequest,
+    groups: tuple[str, ...],
+    warrant: Warrant,
 ) -> None:
     """Notify the groups that policy names. The intent already states the duty, so a failing channel changes nothing."""
-    for group in duties_in_force(decision).notify:
+    for group in groups:
         notice = Notice(
             group=group,
             agent=verified.caller.agent,
@@ -60,15 +67,13 @@ def tell_groups(
 
 
 async def await_witnesses(
-    witness: IntentWitness | None, clock: Clock, decision: Decision, warrant: Warrant
+    witness: IntentWitness | None, clock: Clock, warrant: Warrant
 ) -> tuple[Outcome | None, BaseException | None]:
-    """Wait until witnesses have cosigned the intent, if policy requires it.
+    """Wait until witnesses have cosigned the intent, as policy requires it.
 
     Returns (None, None) if the intent may be performed; otherwise the outcome without a start, and what to raise to the
     caller.
     """
-    if not duties_in_force(decision).witnessed:
-        return None, None
     said = "no quorum of witnesses has cosigned the intent in time"
     left_ms = warrant.deadline - clock.now() - WITNESS_SPARE_MS
     raised: BaseException | None = None
@@ -85,10 +90,8 @@ async def await_witnesses(
     return Outcome(status="not_started", detail=said), raised
 
 
-def heard(decision: Decision, progress: Progress | None) -> Progress | None:
-    """Wrap `progress` so that it drops the upstream's words if an obligation restricts the answer."""
-    if progress is None or not duties_in_force(decision).about_answer:
-        return progress
+def heard(progress: Progress) -> Progress:
+    """Wrap `progress` so that it drops the upstream's words, for an obligation that restricts the answer."""
 
     async def wordless(done: float, total: float | None, _text: str | None) -> None:
         await progress(done, total, None)
@@ -96,14 +99,22 @@ def heard(decision: Decision, progress: Progress | None) -> Progress | None:
     return wordless
 
 
-async def show_outcome(
+def show_outcome(
     verified: VerifiedRequest, decision: Decision, outcome: Outcome, told: HiddenProgress | None
-) -> Outcome:
+) -> Coroutine[Any, Any, Outcome]:
     """Return the outcome that the agent gets and the ledger stores: obligations applied first, then credentials hidden.
 
     `told`: the wrapper that hid credentials in progress messages.
     """
     duties = duties_in_force(decision)
+    if duties is NO_DUTIES and not verified.resolved.capability.credential_answers:
+        return hide_tokens(outcome, told)
+    return _under_duties(verified, duties, outcome, told)
+
+
+async def _under_duties(
+    verified: VerifiedRequest, duties: Duties, outcome: Outcome, told: HiddenProgress | None
+) -> Outcome:
     if duties.about_answer:
         outcome = await _shown(verified, duties, outcome)
     elif duties.log == "digest":

@@ -16,67 +16,25 @@ from answerable.core.action.prepared import PREFIX, Prepared, PreparedText, prep
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import Malformed, Unavailable
 from answerable.errors.codes.action import PREPARED_ALTERED
-from answerable.flows.entries.log_outcome import log_outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import Receipt
-    from answerable.core.ledger.warrant import Warrant
-    from answerable.flows.state.parts import Counters, OpenIntent, Recorder
-    from answerable.flows.state.steps import Planning
+    from answerable.core.registry.documents.capability import Capability
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.clock import Clock
     from answerable.ports.prepared_register import PreparedRegister
-    from answerable.ports.registry_store import RegistryStore
 
 ALTERED: Final = PREPARED_ALTERED()
 
 
-async def log_prepared(
-    recorder: Recorder,
-    planning: Planning,
-    counters: Counters,
-    limits: WalkLimits,
-    verified: VerifiedRequest,
-    warrant: Warrant,
-    answered: Outcome,
-    told: Outcome,
-    opened: OpenIntent | None,
-) -> tuple[Outcome, Receipt | None]:
-    """Step 9 of the walk: write the outcome, with the prepared object around it. Equals `log_outcome` if nothing is
-    prepared.
-
-    `answered`: the outcome as the tool gave it. `told`: the outcome as the agent will get it. Raises as `log_outcome`.
-    """
-    told = _with_digest(
-        planning.authority.registry,
-        planning.verification.prepared,
-        limits,
-        recorder.clock,
-        verified,
-        answered,
-        told,
-    )
-    receipt = await log_outcome(recorder, planning.authority, counters, limits, warrant, told, opened)
-    if told.prepared is not None:
-        told = _kept(
-            planning.verification.prepared,
-            limits,
-            recorder.clock,
-            verified,
-            answered,
-            told,
-            action=warrant.action_id,
-            receipt=receipt,
-        )
-    return told, receipt
-
-
-def _with_digest(
-    registry: RegistryStore,
-    prepared: PreparedRegister | None,
+def with_digest(
+    executing: Sequence[Capability],
+    prepared: PreparedRegister,
     limits: WalkLimits,
     clock: Clock,
     verified: VerifiedRequest,
@@ -85,11 +43,8 @@ def _with_digest(
 ) -> Outcome:
     """Step 1: return the outcome with the digest of the prepared object, or with the reason why nothing is stored.
 
-    Returns it unchanged if the capability prepares nothing or the action did not succeed.
+    `executing`: the capabilities that execute what this one prepares.
     """
-    executing = registry.index.executing(verified.resolved.capability.name)
-    if not executing or answered.status != "succeeded" or prepared is None:
-        return told
     if verified.request.preview_of:
         # The gateway asked for this answer to make an approval card; no agent gets it.
         return told
@@ -116,14 +71,13 @@ def _with_digest(
     return msgspec.structs.replace(told, prepared=said)
 
 
-def _kept(
-    prepared_register: PreparedRegister | None,
+def kept(
+    prepared_register: PreparedRegister,
     limits: WalkLimits,
     clock: Clock,
     verified: VerifiedRequest,
     answered: Outcome,
     told: Outcome,
-    *,
     action: str,
     receipt: Receipt | None,
 ) -> Outcome:
@@ -133,7 +87,7 @@ def _kept(
     still waits, is not stored twice.
     """
     said = told.prepared
-    if said is None or not said["kept"] or prepared_register is None:
+    if said is None or not said["kept"]:
         return told
     if receipt is None:
         return _not_kept(told, "prepared.unsettled", "the ledger has it as not known how this ended")

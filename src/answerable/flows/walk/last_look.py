@@ -62,8 +62,8 @@ def why_not_start(ledger: Ledger, planning: Planning, deciding: Deciding, ground
     """
     plan, verified = grounds.plan, grounds.verified
     verification, authority = planning.verification, planning.authority
-    changed = _is_changed(verification.worlds, grounds)
-    if are_coming(authority.registry):
+    changed = verification.worlds.epoch() != plan.epoch and _is_changed(verification.worlds, grounds)
+    if authority.registry.coming is not None and are_coming(authority.registry):
         return "another process applied documents that are not in force here yet"
     ended = _ended(
         authority.mandates,
@@ -80,13 +80,11 @@ def why_not_start(ledger: Ledger, planning: Planning, deciding: Deciding, ground
 
 
 def _is_changed(worlds: Worlds, grounds: Grounds) -> bool:
-    """Whether anything that the action was decided on may have changed since its plan. Raises Unavailable.
+    """Whether anything that the action was decided on may have changed in the epochs since its plan.
 
     Whoever approved the action, or prepared what it executes, acted under names that its plan does not have.
     """
     plan = grounds.plan
-    if worlds.epoch() == plan.epoch:
-        return False
     if grounds.facts.approval is not None or grounds.verified.prepared is not None:
         return True
     return not plan.outlives(worlds.changed(plan.epoch))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from msgspec import structs
 
 from answerable.core.identity.names.principal import PrincipalId
+from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.session_claims import session_of
 from answerable.core.mandate.token_life import check_age
 from answerable.errors import Malformed, Refused, shown
@@ -98,6 +99,8 @@ def plan_of(world: World, request: ActionRequest, caller: VerifiedCaller, terms:
         session=session,
         judged=judged,
         accounts=task_accounts(mandate, session, hops, resolved.capability.tier),
+        prepares=bool(world.registry.index.executing(capability.name)),
+        subject=principal_subject(mandate.principal),
         by_clock=bool(approver and world.holds.standing(approver)),
         scopes=_scopes(judged, approver, capability),
     )

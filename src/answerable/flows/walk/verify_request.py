@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from answerable.core.action.request import VerifiedRequest
-from answerable.core.ledger.subject import named_subject, principal_subject
+from answerable.core.ledger.subject import named_subject
 from answerable.core.registry.documents.destination import destinations_of
 from answerable.core.registry.documents.pointing import named_arguments
 from answerable.errors import Malformed, Refused, shown
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.proof.caller import VerifiedCaller
-    from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.snapshot.resolve import Resolved
     from answerable.flows.state.steps import Planning
     from answerable.flows.state.walk_limits import WalkLimits
@@ -55,8 +54,10 @@ def verify(
     Raises Refused: `arguments.invalid`, `resource.unknown`, `destination.unknown`, `destination.invalid`, and
     `prepared.*` as `with_prepared` says; Unavailable.
     """
-    caller = _as_seen(caller, plan)
-    # From here on use only the frozen request; the caller's own object may change.
+    if caller.identity is not plan.identity:
+        caller = _as_seen(caller, plan)
+    if plan.capability.executes is None and not plan.prepares:
+        return _fitting(plan, request, caller, None)
     request, prepared = with_prepared(
         planning.authority.registry,
         planning.verification,
@@ -102,7 +103,14 @@ def _fitting(
         raise ARGUMENTS_INVALID(
             f"arguments do not match the tool's schema: {'; '.join(violations[:3])}", reasons=violations[:8]
         )
-    arguments = named_arguments(resolved.capability.arguments, arguments)
+    capability, subject = resolved.capability, plan.subject
+    arguments = named_arguments(capability.arguments, arguments)
+    resource = arguments.get(capability.resource.argument) if not resolved.variables else None
+    if type(resource) is not str or not resource or not capability.resource.argument:
+        resource = _resource_id(arguments, resolved)
+    # An argument may have any name, even the empty one, which means no mapping.
+    if capability.subject.argument:
+        subject = _subject(arguments, resolved) or subject
     return VerifiedRequest(
         request=request,
         caller=caller,
@@ -110,22 +118,21 @@ def _fitting(
         mandate=lineage.mandate,
         principals=plan.principals,
         arguments=arguments,
-        resource_id=_resource_id(arguments, resolved),
-        subject=_subject(arguments, resolved, lineage.mandate),
+        resource_id=resource,
+        subject=subject,
         definition=plan.definition,
-        destinations=_destinations(arguments, resolved),
+        destinations=_destinations(arguments, resolved) if capability.destination.type else (),
         hops=lineage.hops,
         session=plan.session,
         prepared=prepared,
     )
 
 
-def _subject(arguments: dict[str, JSONValue], resolved: Resolved, mandate: Mandate) -> str:
-    """Return the data subject: the one the capability maps, or else the mandate's principal."""
+def _subject(arguments: dict[str, JSONValue], resolved: Resolved) -> str:
+    """Return the data subject that the capability maps; empty where the argument names none."""
     mapping = resolved.capability.subject
-    # An argument may have any name, even the empty one, which means no mapping.
-    name = _id_in(mapping.argument, arguments, resolved) if mapping.argument else ""
-    return named_subject(mapping.type, name) if name else principal_subject(mandate.principal)
+    name = _id_in(mapping.argument, arguments, resolved)
+    return named_subject(mapping.type, name) if name else ""
 
 
 def _resource_id(arguments: dict[str, JSONValue], resolved: Resolved) -> str:
@@ -142,18 +149,17 @@ def _resource_id(arguments: dict[str, JSONValue], resolved: Resolved) -> str:
 
 def _destinations(arguments: dict[str, JSONValue], resolved: Resolved) -> tuple[str, ...]:
     """Return the destinations. Refuse an ambiguous one: the upstream might take it for another place."""
-    mapping = resolved.capability.destination
-    if not mapping.type:
-        return ()
     try:
-        return destinations_of(mapping, arguments, dict(resolved.variables))
+        return destinations_of(resolved.capability.destination, arguments, dict(resolved.variables))
     except Malformed as fault:
         raise Refused(fault.message, code=fault.code) from None
 
 
 def _id_in(argument: str, arguments: dict[str, JSONValue], resolved: Resolved) -> str:
     """Return the id that an argument or a target variable holds; empty if it holds none."""
-    value = dict(resolved.variables).get(argument, arguments.get(argument))
+    value = arguments.get(argument)
+    if resolved.variables:
+        value = dict(resolved.variables).get(argument, value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) else ""

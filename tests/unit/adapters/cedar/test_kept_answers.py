@@ -7,8 +7,8 @@ import pytest
 
 from answerable.adapters.cedar.decision_point import CedarDecisionPoint
 from answerable.adapters.cedar.engine import CedarRequest, Evaluate, raw_engine
-from answerable.adapters.cedar.kept_answers import KeptAnswers
 from answerable.adapters.cedar.publishing import published
+from answerable.adapters.cedar.slices import KeptAnswers
 from answerable.core.identity.names.principal import UnixMillis
 from tests.worlds.policy import NOW, REGISTRY, Trial
 

@@ -7,13 +7,12 @@ import cedarpy
 import pytest
 
 from answerable.adapters.cedar.engine import CedarRequest, Evaluate, raw_engine
-from answerable.adapters.cedar.kept_answers import KeptAnswers
 from answerable.adapters.cedar.mentions import Mentions
 from answerable.adapters.cedar.publishing import published
-from answerable.adapters.cedar.slices import ContextView, Slices
+from answerable.adapters.cedar.slices import ContextView, KeptAnswers, Slices
 from answerable.core.decision.argument_values import mapped_arguments
 from answerable.core.decision.decision import Evaluation
-from answerable.core.decision.policy_context import Context, capability_facts, whole_context
+from answerable.core.decision.policy_context import Context, moving_context, shared_context
 from answerable.core.identity.names.principal import AgentId
 from tests.worlds.policy import AGENTS, CAPABILITIES, NOW, REGISTRY, Trial
 
@@ -24,24 +23,21 @@ PAY = Trial(
 )
 
 
+def shared() -> Context:
+    return shared_context(PAY.verified(), AGENT, REGISTRY.parts)
+
+
 def whole() -> Context:
-    capability = CAPABILITIES[PAY.capability]
     verified = PAY.verified()
-    mapped = mapped_arguments(capability.arguments, verified.request.arguments)
+    mapped = mapped_arguments(CAPABILITIES[PAY.capability].arguments, verified.request.arguments)
     assert isinstance(mapped, dict)
-    return whole_context(
-        verified,
-        PAY.facts(),
-        agent=AGENT,
-        arguments=mapped,
-        capability=capability_facts(capability),
-        parts=REGISTRY.parts,
-    )
+    return shared() | moving_context(shared(), verified, PAY.facts(), arguments=mapped, parts=REGISTRY.parts)
 
 
 def context(*paths: tuple[str, ...], everything: bool = False) -> object:
     mentions = Mentions(everything=everything, paths=frozenset(paths))
-    return json.loads(ContextView(mentions, CAPABILITIES[PAY.capability], REGISTRY.parts).text(whole()))
+    view = ContextView(mentions, CAPABILITIES[PAY.capability], REGISTRY.parts)
+    return json.loads(view.text(view.shared_text(shared()), whole()))
 
 
 @pytest.mark.parametrize(
@@ -115,8 +111,8 @@ def test_one_question_to_cedar_says_which_forbids_hold_and_what_is_left_without_
 
     own = Slices(published(LIFTED, REGISTRY), engine=counting, slicing=True, answers=KeptAnswers(most=0))
     found = own.find(AGENT, READ, "2")
-    request = found.request("2", whole() | {"task": {"calls_used": used}})
-    given, without = own.ask(found, request)
+    seen = found.view.text(found.view.shared_text(shared()), whole() | {"task": {"calls_used": used}})
+    given, without = own.ask(found, "2", seen)
     assert given == first
     if rest is not None:
         assert without(given.determining) == Evaluation(allowed=True, determining=rest)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from answerable.core.action.token_shapes import described, found_in, hidden_in
+from answerable.core.action.token_shapes import _SHAPES, described, found_in, hidden_in
 
 PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIB\n+/=\n-----END EC PRIVATE KEY-----\n"
 CREDENTIALS = {
@@ -98,3 +98,8 @@ def test_json_stays_json_and_nothing_is_found_twice(parts, between):
     shown, _ = hidden_in(whole)
     assert isinstance(json.loads(shown)["text"], str)
     assert hidden_in(shown)[0] == shown
+
+
+@given(st.sampled_from(_SHAPES).flatmap(lambda shape: st.from_regex(shape.pattern, fullmatch=True)))
+def test_whatever_a_shape_matches_is_found(text):
+    assert found_in(text)

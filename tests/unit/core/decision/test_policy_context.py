@@ -4,10 +4,11 @@ import pytest
 
 from answerable.core.decision.argument_values import SET_MEMBERS_MAX, Unmappable, mapped_arguments
 from answerable.core.decision.policy_context import (
-    capability_facts,
     context_type,
     members_of,
-    whole_context,
+    moving_context,
+    moving_members,
+    shared_context,
 )
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.registry.documents.capability import ArgumentMapping
@@ -125,14 +126,10 @@ def test_values_have_exactly_the_members_of_the_type():
     attributes = context_type(capability, REGISTRY.parts)["attributes"]
     assert isinstance(attributes, dict)
     verified = trial.verified()
-    context = whole_context(
-        verified,
-        trial.facts(),
-        agent=AGENTS[AgentId(trial.agent)],
-        arguments={"case": "1"},
-        capability=capability_facts(capability),
-        parts=REGISTRY.parts,
-    )
+    shared = shared_context(verified, AGENTS[AgentId(trial.agent)], REGISTRY.parts)
+    moving = moving_context(shared, verified, trial.facts(), arguments={"case": "1"}, parts=REGISTRY.parts)
+    assert set(moving) == moving_members(capability, REGISTRY.parts)
+    context = shared | moving
     assert set(attributes) == set(context) == set(members_of(capability, REGISTRY.parts))
     for member, inner in attributes.items():
         assert isinstance(inner, dict)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answerable.core.canonical import INTEGER_MAX, encode_ledger, parse
+from answerable.core.ledger.codec import chained, frame_header, linked_frame
 from answerable.core.ledger.leaves import (
     USUAL_METHOD,
     DecisionLeaf,
@@ -19,6 +20,7 @@ from answerable.core.ledger.leaves import (
     encoded_leaf,
 )
 from answerable.core.ledger.runs import Run
+from answerable.core.tlog.merkle import leaf_hash
 
 pytestmark = pytest.mark.requirement("WALK-02")
 
@@ -89,3 +91,10 @@ def test_that_an_instance_has_drifted_is_a_member_only_where_it_has(drifted):
     assert msgspec.json.decode(msgspec.json.encode(leaf)) == (
         {"drifted": True, **members} if drifted else members
     )
+
+
+@given(st.binary(min_size=1), st.binary(), st.binary(min_size=32, max_size=32), _NUMBER)
+def test_a_frame_is_linked_as_its_parts_say(leaf, attachment, chain, batch):
+    after = chained(chain, leaf_hash(leaf))
+    header = frame_header(leaf, attachment, chain=after, batch=batch)
+    assert linked_frame(leaf, attachment, chain=chain, batch=batch) == (leaf_hash(leaf), after, header)

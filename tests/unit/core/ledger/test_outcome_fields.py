@@ -9,7 +9,7 @@ import pytest
 
 from answerable.core.action.outcome import Outcome
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.ledger import records
+from answerable.core.ledger import records_actions
 from answerable.core.ledger.disclosure import Sealing, opened_fields
 from answerable.core.ledger.entry import Receipt
 from answerable.core.ledger.subject_key import SubjectKey
@@ -27,7 +27,7 @@ from answerable.core.ledger.subject_key import SubjectKey
 )
 def test_an_outcome_seals_an_empty_detail_only_where_it_has_nothing_else_to_seal(detail, result, sealed):
     key = SubjectKey(id=bytes(16), secret=bytes(32))
-    entry = records.outcome(
+    entry = records_actions.outcome(
         Outcome(status="succeeded", detail=detail),
         at=UnixMillis(1),
         sealing=Sealing(key=key, random=os.urandom),

@@ -18,7 +18,7 @@ from answerable.core.decision.decision import Decision, Reason
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis, checked_name
 from answerable.core.identity.proof.caller import VerifiedCaller
-from answerable.core.ledger import records, records_approvals, records_statements
+from answerable.core.ledger import records, records_actions, records_approvals, records_statements
 from answerable.core.ledger.disclosure import Sealing
 from answerable.core.ledger.entry import LEAF_BYTES_MAX, Entry, Receipt
 from answerable.core.ledger.leaves import HOP_ID_CHARS_MAX, HOPS_MAX, HopLeaf, Reference
@@ -158,7 +158,7 @@ HOPS = [HopLeaf(agent="a" * 63, entry=INTEGER_MAX, id="i" * HOP_ID_CHARS_MAX, le
 
 
 def intent(decision: Decision = DECISION) -> Entry:
-    return records.intent(
+    return records_actions.intent(
         VERIFIED,
         structs.replace(decision, effect="allow"),
         at=AT,
@@ -176,11 +176,11 @@ def intent(decision: Decision = DECISION) -> Entry:
         reserved=RESERVED,
         approval_id=TOKEN,
         hops=HOPS,
-    )
+    )[0]
 
 
 def outcome(status: str = "not_started", *, run: Run | None = RUN) -> Entry:
-    return records.outcome(
+    return records_actions.outcome(
         Outcome(status=status, detail="the detail " + "\U0001f512" * 600),
         at=AT,
         sealing=SEALING,
@@ -341,7 +341,7 @@ def test_an_action_is_sealed_byte_for_byte_and_named_in_the_leaf_by_its_pseudony
 
 
 def test_an_outcome_without_result_or_of_an_intent_of_another_opening_says_so_by_silence():
-    bare = records.outcome(
+    bare = records_actions.outcome(
         Outcome(status="succeeded"),
         at=AT,
         sealing=SEALING,
@@ -355,7 +355,7 @@ def test_an_outcome_without_result_or_of_an_intent_of_another_opening_says_so_by
     assert "run" not in leaf_of(bare)
     assert leaf_of(outcome())["run"] == {"id": RUN.id, "prev": RUN.prev, "seq": RUN.seq}
     assert leaf_of(outcome("indeterminate"))["tag"] == Tag.INDETERMINATE
-    assert len(fields_of(outcome())["detail"]) < 4 * records.DETAIL_CHARS_MAX + 3
+    assert len(fields_of(outcome())["detail"]) < 4 * records_actions.DETAIL_CHARS_MAX + 3
 
 
 def test_a_refusal_outside_any_mandate_or_capability_does_not_say_in_its_leaf_what_was_merely_claimed():

@@ -7,10 +7,14 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
+import msgspec
+
 from answerable.core.base64url import to_base64url
 
 CHANNEL_EXTENSION: Final = "answerable.peer"
 """Where the HTTP front stores the `Channel` of a request: `scope["extensions"][CHANNEL_EXTENSION]`."""
+EXCHANGE_EXTENSION: Final = "answerable.exchange"
+"""Where it stores what it offers for this request beside ASGI: see `apps.mcp_gateway.exchange`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +31,7 @@ class PeerCredentials:
     started: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
+class Channel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message on one connection; the server's HTTP front makes it for each request.
 
     connection: number of the connection in this process, ascending. sequence: number of the message on the connection,

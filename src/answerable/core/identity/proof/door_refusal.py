@@ -62,12 +62,17 @@ class Sender:
         return f"{self.address} port {self.port}" + (f" certificate {shown_by}" if shown_by else "")
 
 
+def channel_of(scope: Mapping[str, Any]) -> Channel | None:
+    """Return what the connection of an HTTP request proves, from its ASGI scope."""
+    channel = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
+    return channel if isinstance(channel, Channel) else None
+
+
 def sender_of(scope: Mapping[str, Any]) -> Sender:
     """Return the sender of an HTTP request, from its ASGI scope."""
-    channel = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
     client = scope.get("client")
     return Sender(
-        channel=channel if isinstance(channel, Channel) else None,
+        channel=channel_of(scope),
         address=str(client[0]) if client else "",
         port=int(client[1] or 0) if client else 0,
         headers=scope.get("headers", ()),
