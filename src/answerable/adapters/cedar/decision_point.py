@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 
-SHARED_MAX: Final = 4_096
+SHARED_MAX: Final = 1_024
 """Callers, capabilities and mandates of which is cached what their actions share."""
 
 

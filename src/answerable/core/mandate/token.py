@@ -11,6 +11,7 @@ signer.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 MANDATE_TYP: Final = "answerable-mandate+jwt"
 ID_TOKEN_CHARS_MAX: Final = 16_384
+AUDIENCES_KEPT_MAX: Final = 1_024
 _CLAIMS_LIMITS: Final = Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
 _ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 
@@ -186,6 +188,7 @@ def verify_mandate(
     return signed(terms, token)
 
 
+@lru_cache(maxsize=AUDIENCES_KEPT_MAX)
 def audience_of(token: str) -> str:
     """Return the deployment that a mandate is for. The caller must have verified the token on receipt.
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.keys.compact_jws import read_compact
+from answerable.core.identity.keys.compact_jws import kid_of
 from answerable.core.identity.names.principal import PrincipalId, schedule_of
 from answerable.core.identity.people.oidc_person import person_in
 from answerable.core.mandate.scheduled import scheduled_terms
 from answerable.core.mandate.session_claims import session_of
 from answerable.core.mandate.token import audience_of, claims_of
 from answerable.errors import Malformed, Refused, shown
-from answerable.errors.codes.identity import STATEMENT_MALFORMED
 from answerable.errors.codes.mandate import (
     MANDATE_AGENT_INACTIVE,
     MANDATE_APPLICATION,
@@ -219,8 +218,5 @@ def fallen(authority: AuthorityRegisters, mandate: Mandate) -> Refused | None:
 
 def is_signed_by(token: str, keys: tuple[PublicKey, ...]) -> bool:
     """Whether a statement, verified when it was accepted, names one of these keys as its signing key."""
-    try:
-        kid = read_compact(token, malformed=STATEMENT_MALFORMED).header.get("kid")
-    except Malformed:
-        return False
+    kid = kid_of(token)
     return any(key.thumbprint == kid for key in keys)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from answerable.core.containment.hold import HoldTarget
 from answerable.core.containment.reach import Judged, reach_of
-from answerable.core.identity.keys.compact_jws import read_compact
+from answerable.core.identity.keys.compact_jws import kid_of
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.revocation import (
     RevocationTarget,
@@ -21,8 +21,6 @@ from answerable.core.mandate.revocation import (
     owner_names,
     vendor_names,
 )
-from answerable.errors import Malformed
-from answerable.errors.codes.identity import STATEMENT_MALFORMED
 from answerable.flows.validity.mandate_validity import schedule_owner
 
 if TYPE_CHECKING:
@@ -308,7 +306,4 @@ def capability_names(current: RegistrySnapshot, capability: Capability) -> Itera
 
 def signing_key_of(token: str) -> str:
     """Return the thumbprint of the key that a statement, verified when it was accepted, names; empty for none."""
-    try:
-        return read_compact(token, malformed=STATEMENT_MALFORMED).header.get("kid", "")
-    except Malformed:
-        return ""
+    return kid_of(token)

@@ -173,12 +173,10 @@ def _own_mandate(
     if not mandate_id:
         raise MANDATE_MISSING()
     mandate = authority.mandates.find(MandateId(mandate_id))
-    # Same wording for both cases, so that an agent cannot probe for other agents' mandates.
-    unknown = f"mandate {shown(mandate_id)} is not known, and the request has no delegation chain"
-    if mandate is None:
-        raise MANDATE_UNKNOWN(unknown)
-    if mandate.agent != caller.agent:
-        raise MANDATE_OTHER_AGENT(unknown)
+    if mandate is None or mandate.agent != caller.agent:
+        # Same wording for both cases, so that an agent cannot probe for other agents' mandates.
+        code = MANDATE_UNKNOWN if mandate is None else MANDATE_OTHER_AGENT
+        raise code(f"mandate {shown(mandate_id)} is not known, and the request has no delegation chain")
     still_stands(mandate, authority.registry.current, origin=origin)
     return mandate
 

@@ -42,7 +42,6 @@ from answerable.flows.escalation.request_approval import request_approval
 from answerable.flows.revocation.end_without_room import no_room
 from answerable.flows.validity.answers_standing import groups_now
 from answerable.flows.validity.refuse_revoked import judged_now
-from answerable.flows.validity.verify_lineage import admit_receivers
 from answerable.flows.walk.await_documents import await_documents
 from answerable.flows.walk.commit_intent import commit_intent
 from answerable.flows.walk.decide_action import decide_action, duties_in_force
@@ -51,7 +50,7 @@ from answerable.flows.walk.hide_tokens import hidden_progress
 from answerable.flows.walk.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
 from answerable.flows.walk.keep_prepared import kept, with_digest
 from answerable.flows.walk.last_look import Grounds, why_not_start
-from answerable.flows.walk.pin_tools import pin_first_seen
+from answerable.flows.walk.pin_tools import admit_first
 from answerable.flows.walk.preview_effect import Governing, preview_effect
 from answerable.flows.walk.spend_budget import accounts_of, require_left, spend_on, with_rest
 from answerable.flows.walk.verify_request import verify
@@ -64,7 +63,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.budget import Account, Amounts
     from answerable.flows.entries.refuse_action import No
-    from answerable.flows.state.parts import AskingState, AuthorityRegisters, LiveAccess, OpenIntent, Recorder
+    from answerable.flows.state.parts import AuthorityRegisters, LiveAccess, OpenIntent, Recorder
     from answerable.flows.state.steps import Deciding, Planning
     from answerable.ports.upstream import Progress
 
@@ -97,20 +96,21 @@ async def govern_action(
                 await await_documents(fault, authority.registry, deciding.policies)
                 continue
             asked = verified = verify(planning, limits, plan, request, caller)
-            if (asked.hops or limits.pin_tools_at_first_sight) and await _waited(
+            if (asked.hops or limits.pin_tools_at_first_sight) and await admit_first(
                 recorder, planning, asking, asked
             ):
                 continue
             # 3 gather, 4 decide: from here on, `verified` is the action as policy narrowed it.
             accounts = plan.accounts
-            gather = partial(watched, partial(facts_under, plan.judged, accounts), gather_facts)
+            gather = partial(_watched_facts, plan.judged, accounts)
             verified, facts, decision = decide_action(recorder, planning, deciding, asked, gather)
             if decision.effect == "deny":
                 break
-            if (stale := stale_approval(authority.approvals, facts, verified, decision)) is not None:
+            if facts.approval and (stale := stale_approval(authority.approvals, facts, verified, decision)):
                 await void(recorder, authority.approvals, asking.under_way, *stale)
                 continue
-            amounts = spend_on(authority.registry, limits, verified, accounts)
+            plain = len(accounts) == 1 and not verified.mandate.budgets
+            amounts = ONE_CALL if plain else spend_on(authority.registry, limits, verified, accounts)
             if decision.effect == "defer":
                 require_left(authority.mandates, accounts, amounts)
                 break
@@ -145,16 +145,6 @@ async def govern_action(
     return answer if asked is verified else with_narrowing(answer, asked, verified)
 
 
-async def _waited(
-    recorder: Recorder, planning: Planning, asking: AskingState, asked: VerifiedRequest
-) -> bool:
-    """Count each receiver of the chain, and pin a tool seen first. Return whether this waited, so that the request must
-    be verified again. Raises as `admit_receivers` and `pin_first_seen`."""
-    if await admit_receivers(planning.authority, asked.mandate, asked.hops):
-        return True
-    return await pin_first_seen(recorder, planning, asking.under_way, asking.limits, asked)
-
-
 async def _carried_out(
     recorder: Recorder,
     planning: Planning,
@@ -175,7 +165,7 @@ async def _carried_out(
     verified, decision, clock = grounds.verified, grounds.decision, recorder.clock
     # 7 act: a crash between this line and step 9 leaves an open intent, which settlement ends as indeterminate.
     began = clock.monotonic() if WALL_MS in amounts else 0.0
-    told = hidden_progress(verified, progress)
+    told = hidden_progress(verified, progress) if progress is not None else None
     outcome, broken_off = await act(
         recorder, planning, deciding, live, grounds, warrant, told or progress, left=left
     )
@@ -276,6 +266,22 @@ def gather_facts(
 ) -> Facts:
     """Step 3 without a current plan. Raises as `facts_under`, and Unavailable if revocations cannot be read."""
     judged, accounts = judged_now(authority, verified), accounts_of(verified)
+    return facts_under(judged, accounts, recorder, authority, deciding, verified)
+
+
+def _watched_facts(
+    judged: Judged,
+    accounts: tuple[Account, ...],
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    deciding: Deciding,
+    verified: VerifiedRequest,
+) -> Facts:
+    """Step 3, after every stop rule in force has evaluated the attempt. Raises as `facts_under` and `watched`."""
+    stop_rules = deciding.counters.stop_rules
+    if stop_rules.rules or stop_rules.snapshot is not authority.registry.current:
+        gather = partial(facts_under, judged, accounts)
+        return watched(gather, gather_facts, recorder, authority, deciding, verified)
     return facts_under(judged, accounts, recorder, authority, deciding, verified)
 
 

@@ -39,6 +39,7 @@ from answerable.errors.codes.registry import (
 from answerable.flows.recording.name_keys import key_file
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.validity.refuse_revoked import signer_fault
+from answerable.flows.validity.verify_lineage import admit_receivers
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.tools.tool_approval import ToolApproval
     from answerable.core.registry.tools.tool_fit import ToolFits
-    from answerable.flows.state.parts import AuthorityRegisters, InProgress, Recorder
+    from answerable.flows.state.parts import AskingState, AuthorityRegisters, InProgress, Recorder
     from answerable.flows.state.steps import Planning
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.flows.state.worlds import Verification
@@ -95,6 +96,16 @@ def pin_fault(
         return None
     fault = _unlike_pinned(authority, pins, capability, definition.digest, pinning)
     return fault if fault is not None else _misdescribed(fits, capability, definition)
+
+
+async def admit_first(
+    recorder: Recorder, planning: Planning, asking: AskingState, verified: VerifiedRequest
+) -> bool:
+    """Count each receiver of the request's chain, and pin a tool seen first. Return whether this waited, so that
+    the request must be verified again. Raises as `admit_receivers` and `pin_first_seen`."""
+    if await admit_receivers(planning.authority, verified.mandate, verified.hops):
+        return True
+    return await pin_first_seen(recorder, planning, asking.under_way, asking.limits, verified)
 
 
 async def pin_first_seen(

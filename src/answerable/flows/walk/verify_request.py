@@ -104,7 +104,10 @@ def _fitting(
             f"arguments do not match the tool's schema: {'; '.join(violations[:3])}", reasons=violations[:8]
         )
     capability, subject = resolved.capability, plan.subject
-    arguments = named_arguments(capability.arguments, arguments)
+    for mapping in capability.arguments:
+        if mapping.pointer:
+            arguments = named_arguments(capability.arguments, arguments)
+            break
     resource = arguments.get(capability.resource.argument) if not resolved.variables else None
     if type(resource) is not str or not resource or not capability.resource.argument:
         resource = _resource_id(arguments, resolved)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from joserfc import jws as jose
@@ -22,7 +23,7 @@ from answerable.core.base64url import to_base64url
 from answerable.core.canonical import Limits, encode, parse
 from answerable.core.identity.keys.keys import SigningKey, verifying_key
 from answerable.errors import Malformed, shown
-from answerable.errors.codes.identity import STATEMENT_SIZE
+from answerable.errors.codes.identity import STATEMENT_MALFORMED, STATEMENT_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -36,6 +37,8 @@ HEADER_BYTES_MAX: Final = 512
 JWE_PARTS: Final = 5
 """Number of parts of an encrypted token in compact form (RFC 7516, section 3.1)."""
 PAYLOAD_DEPTH_MAX: Final = 8
+KIDS_KEPT_MAX: Final = 1_024
+"""Statements whose key is cached: a mandate is asked for it each time that a plan is made under it."""
 
 JOSE_NAMES: Final[Mapping[Algorithm, str]] = {"ed25519": "Ed25519", "ecdsa-p256-sha256": "ES256"}
 """JOSE `alg` of each algorithm: RFC 9864, section 2.2, and RFC 7518, section 3.4."""
@@ -115,6 +118,16 @@ def read_compact(token: str, *, malformed: MalformedCode) -> CompactJWS:
         # A member that is not text (`crit`, `b64`, `jwk`, `x5c`) would change how the token is processed.
         raise malformed("token header has a member that is not text")
     return CompactJWS(header=texts, payload=payload, token=token)
+
+
+@lru_cache(maxsize=KIDS_KEPT_MAX)
+def kid_of(token: str) -> str:
+    """Return the thumbprint of the key that a statement, verified when it was accepted, names; empty for none, and for
+    what is no token."""
+    try:
+        return read_compact(token, malformed=STATEMENT_MALFORMED).header.get("kid", "")
+    except Malformed:
+        return ""
 
 
 def check_compact(
