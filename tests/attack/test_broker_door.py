@@ -140,7 +140,8 @@ async def test_what_the_gateway_asks_is_answered_as_the_port_says(tmp_path):
         unheard = warrant(77, now=UnixMillis(0)).lease.name
         assert await asks.recall(LOG, [(unheard, "one")]) == 1
         await quiet(door.desk)
-        assert door.world.register.get(unheard).state == "ended"
+        gone = door.world.register.get(unheard)
+        assert (gone.state, gone.end) == ("ended", "revoked"), "when its time was up is not known"
         with pytest.raises(Unavailable) as many:
             await asks.end([("mandate", str(one)) for one in range(NAMES_MAX + 1)], why="x", wait_seconds=0)
         assert many.value.code == "broker.failed"

@@ -83,11 +83,15 @@ async def test_the_session_cookie_stays_with_this_host_and_out_of_scripts():
     house = await console_house()
     client = Client(house.app)
     answer = await client.sign_in(house.device)
-    [given] = answer.headers.get_list("set-cookie")
-    name, *attributes = [part.strip().lower() for part in given.split(";")]
-    assert name.startswith("__host-answerable=")
-    assert {"secure", "httponly", "samesite=strict", "path=/"} <= set(attributes)
-    assert not any(one.startswith("domain") for one in attributes)
+    for given, name in zip(
+        answer.headers.get_list("set-cookie"),
+        ("__Host-answerable=", "__Host-answerable-browser="),
+        strict=True,
+    ):
+        assert given.startswith(name)
+        attributes = {part.strip().lower() for part in given.split(";")[1:]}
+        assert {"secure", "httponly", "samesite=strict", "path=/"} <= attributes
+        assert not any(one.startswith("domain") for one in attributes)
     assert client.cookie not in (await client.page("/passkeys")).text
 
 
@@ -237,6 +241,63 @@ async def test_guesses_from_one_address_are_bounded_and_others_still_come_in():
     assert (await honest.sign_in(house.device)).status_code == 200
     house.wait(60)
     assert (await guesser.script("/sign-in/begin", {})).status_code == 200
+
+
+@pytest.mark.requirement("CONSOLE-16")
+async def test_who_uses_up_the_attempts_of_an_address_shuts_out_nobody_who_signed_in_there_before():
+    """Any process of the machine has the address of all its people; so has whoever comes by their proxy."""
+    house = await console_house(limits=ConsoleLimits(attempts_per_minute_max=5))
+    known = await house.signed_in()
+    invited = Client(house.app)
+    bench = house.bench
+    invitation = await invite_person(bench.recorder, bench.authority, bench.asking.passkeys, "bob", by=ADMIN)
+    thief = Client(house.app)
+    for _ in range(9):
+        await thief.script("/sign-in/begin", {})
+    assert (await thief.script("/sign-in/begin", {})).status_code == 429
+    for _ in range(3):
+        assert (await known.sign_in(house.device)).status_code == 200
+    begun = await invited.script("/enrol/begin", {"code": invitation.code})
+    assert begun.status_code == 200, "nor does it shut out whom an invitation lets in"
+
+
+@pytest.mark.requirement("CONSOLE-16")
+async def test_a_user_of_the_machine_uses_up_no_attempts_of_another():
+    limits = ConsoleLimits(attempts_per_minute_max=5)
+    house = await console_house(limits=limits, needs={"user_of": lambda theirs, _ours: theirs[1]})
+    thief = Client(house.app, port=65_533)
+    codes = [(await thief.script("/sign-in/begin", {})).status_code for _ in range(7)]
+    assert codes == [200] * 5 + [429] * 2
+    assert (await Client(house.app, port=1000).sign_in(house.device)).status_code == 200
+
+
+@pytest.mark.requirement("CONSOLE-16")
+async def test_the_cookie_of_a_known_browser_opens_nothing_and_has_a_bound_of_its_own():
+    house = await console_house(limits=ConsoleLimits(attempts_per_minute_max=5))
+    known = await house.signed_in()
+    name, since, mac = known.known.split(".")
+    thief = Client(house.app, known=known.known)
+    assert (await thief.page("/passkeys")).status_code == 303
+    codes = [(await thief.script("/sign-in/begin", {})).status_code for _ in range(6)]
+    assert codes == [200] * 5 + [429], "of this browser alone"
+    stranger = Client(house.app)
+    while (await stranger.script("/sign-in/begin", {})).status_code == 200:
+        pass
+    later = str(int(since) + 1)
+    for forged in (
+        f"{name}.{later}.{mac}",
+        f"{'A' * 43}.{since}.{mac}",
+        f"{name}.{since}.",
+        f"{name}.9e9.{mac}",
+        "x",
+    ):
+        stranger.known = forged
+        assert (await stranger.script("/sign-in/begin", {})).status_code == 429, forged
+    house.wait(90 * 86_400)
+    stranger.known = ""
+    while (await stranger.script("/sign-in/begin", {})).status_code == 200:
+        pass
+    assert (await known.script("/sign-in/begin", {})).status_code == 429, "it is forgotten after 90 days"
 
 
 @pytest.mark.requirement("CONSOLE-06")

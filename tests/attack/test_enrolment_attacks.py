@@ -113,6 +113,7 @@ async def test_a_process_is_named_by_its_connection_and_by_nothing_that_it_says(
         # Over TCP there is no kernel's word at all.
         status, problem = await world.post("enrol", signed_body(await challenge_of(world), fresh_key()))
         assert (status, problem["code"]) == (401, "attestation.channel")
+        assert "`--gateway unix:PATH`" in problem["detail"]
         await over_unix(world, "enrol", signed_body(await challenge_of(world, uds=True), fresh_key()))
         (live,) = world.workloads.instances.live()
         assert live.process.split(":")[1] == str(os.getpid())

@@ -127,7 +127,7 @@ async def test_what_another_process_answered_at_that_moment_is_named_and_the_oth
     after = await answer_all(bench, waiting)
     assert len(after.answered) == COUNT - 1
     assert list(after.left_out) == [waiting[2].id]
-    assert "another person" in after.left_out[waiting[2].id]
+    assert "another answer" in after.left_out[waiting[2].id]
     bench.authority.approvals = plain
     assert states(bench, [waiting[2]]) == ["denied"]
     assert (await pay_again(bench, 2)).outcome is None

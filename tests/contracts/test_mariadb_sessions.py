@@ -80,6 +80,19 @@ async def test_reading_changes_nothing_and_reads_nothing_beside(bench, server, s
     assert (await server.run("SELECT COUNT(*) FROM shop.customers"))[0][0] == 50
 
 
+@pytest.mark.requirement("MARIADB-03")
+@pytest.mark.parametrize(
+    ("sql", "parameters", "count"),
+    [("SELECT 1", ["x"], 1), ("SELECT '?'", ["x"], 1), ("SELECT ?", [], 0), ("SELECT ?", ["a", "b"], 2)],
+)
+async def test_values_without_a_place_in_the_statement_are_told_as_such(bench, sql, parameters, count):
+    async with session(bench, order(of=READING)) as opened:
+        done = await opened.perform("query", {"sql": sql, "parameters": parameters}, tag=TAG, seconds_max=30)
+        (said,) = done.result["content"]
+        assert f"another number of `?` than `parameters` has values, {count}" in said["text"]
+        assert rows(await ask(opened, "query", "SELECT '?'")) == [["?"]], "and without values it runs"
+
+
 @pytest.mark.requirement("MARIADB-05")
 async def test_the_session_key_is_the_one_of_the_servers_log_and_no_two_actions_share_it(bench, server):
     credential = await bench.issuer.issue(order(of=READING))

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from answerable.apps.console import ConsoleLimits, ConsoleServices, console_app
+from answerable.apps.console import ConsoleLimits, ConsoleServices, console_app, known_browsers
 from answerable.apps.console.sessions import COOKIE
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import JSONValue
@@ -27,25 +27,31 @@ ANSWER_SECONDS_MAX = 60
 
 @dataclass
 class Client:
-    """One browser. cookie: of its session, kept by hand, as a jar would keep a secure one back from plain HTTP."""
+    """One browser. cookie: of its session. known: by which it is recognised. Both are kept by hand, as a jar would keep
+    secure ones back from plain HTTP."""
 
     app: Any
     cookie: str = ""
     csrf: str = ""
     headers: dict[str, str] = field(default_factory=lambda: {"user-agent": BROWSER})
     address: str = "192.0.2.7"
+    known: str = ""
+    port: int = 1
 
     async def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:
         """One request, with exactly the headers that are given beside those of this browser."""
         headers = {**self.headers, **more.pop("headers", {})}
-        if self.cookie:
-            headers["cookie"] = f"{COOKIE}={self.cookie}"
-        transport = httpx2.ASGITransport(app=self.app, client=(self.address, 1))
+        cookies = {COOKIE: self.cookie, known_browsers.COOKIE: self.known}
+        if any(cookies.values()):
+            headers["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items() if value)
+        transport = httpx2.ASGITransport(app=self.app, client=(self.address, self.port))
         async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as http:
             answer = await http.request(method, path, headers=headers, **more)
         for given in answer.headers.get_list("set-cookie"):
             if found := re.match(rf"{COOKIE}=([A-Za-z0-9_-]*)", given):
                 self.cookie = found[1]
+            if found := re.match(rf"{known_browsers.COOKIE}=([^;]*)", given):
+                self.known = found[1]
         if found := re.search(r'name="csrf" content="([^"]+)"', answer.text):
             self.csrf = found[1]
         return answer
@@ -111,21 +117,24 @@ class House:
         self.bench.clock.advance(seconds)
 
 
-async def console_house(*, limits: ConsoleLimits | None = None, providers: Any = (), **desk: Any) -> House:
+async def console_house(
+    *, limits: ConsoleLimits | None = None, providers: Any = (), needs: Any = None, **desk: Any
+) -> House:
     bench = await passkey_bench(**desk)
     device = SoftPasskey(seed="alice")
     await enrolled(bench, "alice", device)
     refused = DoorDesk(**to_refuse(bench.walk), known=KnownCallers(registry=bench.authority.registry)).at(
         "console"
     )
-    needs = ConsoleServices(
+    services = ConsoleServices(
         walk=bench.walk,
         origin=ORIGIN,
         providers=providers,
         limits=limits or ConsoleLimits(),
         refused=refused,
+        **(needs or {}),
     )
-    return House(bench, console_app(needs), device)
+    return House(bench, console_app(services), device)
 
 
 def challenge_of(begun: dict[str, Any]) -> bytes:

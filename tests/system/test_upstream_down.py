@@ -55,6 +55,19 @@ def test_doctor_finds_a_server_that_is_down():
     assert "`upstream-logs`" in found.advice
 
 
+@pytest.mark.requirement("CLI-11")
+@pytest.mark.parametrize(
+    ("transport", "where"), [("http", "that of the server"), ("broker", "`broker.targets`")]
+)
+def test_a_server_that_is_no_program_of_ours_is_not_looked_for_among_their_logs(transport, where):
+    found = _server(
+        filled(registry_answers.Server, name="host", transport=transport, target="host", state="down")
+    )
+    assert found.state == "fault"
+    assert where in found.advice
+    assert "upstream-logs" not in found.advice
+
+
 @pytest.mark.requirement("NEIGHBOUR-22")
 async def test_calls_and_lists_that_come_before_the_first_list_was_read_wait_for_it(tmp_path):
     patient = UpstreamSettings(connect_wait_seconds=60)

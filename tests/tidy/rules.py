@@ -16,6 +16,7 @@ NAMES_OF_OTHERS = frozenset(
         "src/answerable/core/identity/proof/http_signature.py: signature_base",  # RFC 9421, section 2.5
         "src/answerable/adapters/uvicorn_front/protocol.py: data_received",  # asyncio.Protocol
         "src/answerable/apps/workload_api/connection.py: data_received",  # asyncio.Protocol
+        "src/answerable/adapters/mcp_upstream/stdio_pipes.py: pipe_data_received",  # asyncio.SubprocessProtocol
         "src/answerable/adapters/bundle_http/svid_handshake.py: do_handshake",  # ssl.SSLObject
         "benchmarks/peers/load_client.py: data_received",  # asyncio.Protocol
     }

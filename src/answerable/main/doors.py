@@ -235,7 +235,7 @@ def console_door(settings: Settings, product: Product, origin: str, stopping: Ca
     """Return the console over one product. origin: under which browsers open it. stopping: whether the server is
     shutting down."""
     from answerable.apps.console import ConsoleLimits, ConsoleServices, console_app
-    from answerable.wiring.console import providers_of
+    from answerable.wiring.console import browsers_secret, providers_of, user_of
 
     wanted = settings.console
     limits = ConsoleLimits(
@@ -253,6 +253,8 @@ def console_door(settings: Settings, product: Product, origin: str, stopping: Ca
         providers=providers_of(settings, product.walk.clock),
         stopping=stopping,
         refused=product.doors.at("console"),
+        browsers_secret=browsers_secret(settings),
+        user_of=user_of,
         limits=limits,
     )
     return _with_clicks(settings, product, origin, console_app(needs))

@@ -17,12 +17,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from answerable.connection_fault import connection_fault
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain, spiffe_id, trust_domain
 from answerable.core.identity.workload.enrolment import enrolment_proof
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
 from answerable.errors.codes.workloads import ENROLMENT_ANSWER, ENROLMENT_UNREACHABLE
+from answerable.sdk.gateway_address import unreached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -186,7 +186,7 @@ class EnrolmentClient:
             finally:
                 await response.aclose()
         except httpx2.HTTPError as fault:
-            raise ENROLMENT_UNREACHABLE(f"the server cannot be reached ({connection_fault(fault)})") from None
+            raise ENROLMENT_UNREACHABLE(f"the server cannot be reached ({unreached(fault)})") from None
         try:
             value = parse(text)
         except Malformed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import ssl
 from typing import Final
@@ -9,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from answerable.connection_fault import connection_fault
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.services import SHIM_GATEWAY
 from answerable.errors.codes.tokens import CLIENT_TLS
@@ -45,6 +48,14 @@ def open_client(
     verify = tls if tls is not None else True
     client = httpx2.AsyncClient(auth=auth, timeout=timeout, trust_env=False, verify=verify)
     return client, gateway.rstrip("/")
+
+
+def unreached(fault: BaseException) -> str:
+    """Return why a gateway cannot be reached, and what to do where its socket does not let this account in."""
+    said = connection_fault(fault)
+    if said != os.strerror(errno.EACCES).lower():
+        return said
+    return f"{said}: its socket lets in its own account, and the members of the group `gateway.socket_group`"
 
 
 def _require_port(gateway: str) -> None:

@@ -64,6 +64,7 @@ from answerable.wiring.reaching import reach_desk
 from answerable.wiring.settling import counted_at_last, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
+from answerable.wiring.start_room import make_product_directory
 from answerable.wiring.stops import hold_if_pressed, ready_for_a_full_disk, recover_rules
 from answerable.wiring.subject_keys import opened_subject_keys
 from answerable.wiring.tokens import token_desk
@@ -178,7 +179,7 @@ async def assembled(
     Unavailable when the directory is held longer, Broken when its log is corrupt or behind what witnesses know,
     Malformed for contradictory settings.
     """
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_product_directory(settings)
     clock, entropy = SystemClock(), SystemEntropy()
     own = own_log(settings, entropy)
     ledger = await opened_ledger(settings, own, clock, entropy, wait_seconds_max=wait_seconds_max)

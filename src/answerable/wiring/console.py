@@ -7,8 +7,11 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from answerable.adapters.linux_process import user_of
+from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.oidc import OidcCodeFlow
 from answerable.adapters.sqlite import SqlitePasskeyRegister
+from answerable.adapters.system import SystemEntropy
 from answerable.adapters.uvicorn_front import FrontLimits, listen, serve
 from answerable.errors import Unavailable
 from answerable.errors.codes.services import CONSOLE_ROOTS
@@ -30,9 +33,21 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
     from answerable.wiring.setting_tree import Settings
 
+__all__ = [
+    "ConsoleDoor",
+    "attestation_roots",
+    "browsers_secret",
+    "open_console",
+    "passkey_desk",
+    "providers_of",
+    "serve_console",
+    "user_of",
+]
+
 _CERTIFICATE: Final = re.compile(
     rb"-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\r\n]+-----END CERTIFICATE-----"
 )
+SECRET_BYTES: Final = 32
 _log: Final = logging.getLogger(__name__)
 
 
@@ -59,6 +74,17 @@ def passkey_desk(settings: Settings, store: SqliteStore) -> PasskeyState | None:
         roots=attestation_roots(settings),
         groups=wanted.groups,
     )
+
+
+def browsers_secret(settings: Settings) -> bytes:
+    """Return the secret by which browsers are recognised in which people signed in. Empty, with a warning, where it
+    cannot be kept: then no restart recognises them."""
+    try:
+        place = settings.data / "keys" / "console-browsers.key"
+        return open_or_create_secret(place, count=SECRET_BYTES, entropy=SystemEntropy())
+    except Unavailable as fault:
+        _log.warning("browsers are not recognised after a restart: %s", fault.message)
+        return b""
 
 
 def open_console(settings: Settings, passkeys: PasskeyState | None) -> ConsoleDoor | None:

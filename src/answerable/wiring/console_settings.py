@@ -74,7 +74,12 @@ class ConsoleSettings:
         maximum=100_000,
     )
     attempts_per_minute_max: int = number(
-        30, "attempts per minute of one address to sign in or enrol", unit="tries", minimum=1, maximum=10_000
+        30,
+        "attempts per minute to sign in or enrol: of one address, of one user on this machine, of one browser in which "
+        "somebody signed in within 90 days, and of one invitation",
+        unit="tries",
+        minimum=1,
+        maximum=10_000,
     )
     streams_per_session_max: int = number(
         4, "live pages of one session", unit="streams", minimum=1, maximum=100

@@ -32,7 +32,7 @@ from answerable.wiring.leases import kept_broker
 from answerable.wiring.policies import say_who_publishes
 from answerable.wiring.running import kept_running
 from answerable.wiring.shard_links import serve_link
-from answerable.wiring.start_room import room_told, told_of_room
+from answerable.wiring.start_room import make_product_directory, room_told, told_of_room
 from answerable.wiring.telemetry import serve_metrics
 from answerable.wiring.tls_material import gateway_tls
 from answerable.wiring.witness_settings import LOCAL
@@ -131,7 +131,7 @@ async def _serve_product(
     settings: Settings, doors: Doors, started: Callable[[Product, Listeners], Coroutine[Any, Any, None]]
 ) -> None:
     with room_told(settings):
-        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_product_directory(settings)
     _take_open_files(settings.front.connections_max)
     tls = gateway_tls(settings)
     control_sockets = listen(uds=settings.control.socket)

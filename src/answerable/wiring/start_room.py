@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from answerable.errors import Unavailable, shown
-from answerable.errors.codes.services import START_NO_ROOM
+from answerable.errors.codes.services import START_DIRECTORY, START_NO_ROOM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -44,6 +44,20 @@ def room_told(settings: Settings) -> Iterator[None]:
         if place is None:
             raise
         raise _with_advice(failed, place) from None
+
+
+def make_product_directory(settings: Settings) -> None:
+    """Create the data directory if it does not exist. Raises Unavailable (`start.directory`), and OSError for a full
+    disk."""
+    try:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise
+        raise START_DIRECTORY(
+            f"the data directory {shown(settings.data, 300)} cannot be made: "
+            f"{(error.strerror or 'unknown fault').lower()}; name another with --data or `ANSWERABLE_DATA`"
+        ) from None
 
 
 @asynccontextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from answerable.adapters.uvicorn_front import TLSMaterial, tls_context
+from answerable.errors import Unavailable
+from answerable.errors.codes.leases import SECRET_UNREADABLE
 from answerable.wiring.settings import secret
 
 if TYPE_CHECKING:
@@ -15,23 +17,31 @@ if TYPE_CHECKING:
 
 def gateway_tls(settings: Settings) -> ssl.SSLContext | None:
     """Return the gateway's TLS; None if it has none. Raises Unavailable (`front.tls`), and as `secret`."""
-    wanted = settings.gateway
-    return _tls(settings, wanted.tls_certificate, wanted.tls_key, wanted.tls_client_ca)
+    return _tls(settings, "gateway", settings.gateway.tls_client_ca)
 
 
 def console_tls(settings: Settings) -> ssl.SSLContext | None:
     """Return the console's TLS; None if it has none. Raises as `gateway_tls`."""
-    return _tls(settings, settings.console.tls_certificate, settings.console.tls_key)
+    return _tls(settings, "console")
 
 
-def _tls(settings: Settings, certificate: str, key: str, client_ca: str = "") -> ssl.SSLContext | None:
-    if not certificate:
+def _tls(
+    settings: Settings, section: Literal["gateway", "console"], client_ca: str = ""
+) -> ssl.SSLContext | None:
+    wanted = settings.gateway if section == "gateway" else settings.console
+    if not wanted.tls_certificate:
         return None
-    data = settings.data
+
+    def read(name: str, reference: str) -> bytes:
+        try:
+            return secret(reference, data=settings.data)
+        except Unavailable as fault:
+            raise SECRET_UNREADABLE(f"`{section}.{name}`: {fault.message}") from None
+
     return tls_context(
         TLSMaterial(
-            certificate=secret(certificate, data=data),
-            key=secret(key, data=data),
-            client_ca=secret(client_ca, data=data) if client_ca else b"",
+            certificate=read("tls_certificate", wanted.tls_certificate),
+            key=read("tls_key", wanted.tls_key),
+            client_ca=read("tls_client_ca", client_ca) if client_ca else b"",
         )
     )

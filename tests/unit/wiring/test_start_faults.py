@@ -14,10 +14,10 @@ CASES = {
     ),
     "gateway.socket_group: there is no group `nobody-has-it`": '[gateway]\nsocket_group = "nobody-has-it"\n',
     "gateway.socket_group: group `12345` cannot reach": '[gateway]\nsocket_group = "12345"\n',
-    "gateway.tls_certificate: certificate, key": (
+    "gateway.tls_certificate: the TLS certificate or its key cannot be used": (
         '[gateway]\ntls_certificate = "file:answerable.toml"\ntls_key = "file:answerable.toml"\n'
     ),
-    "console.tls_certificate: certificate, key": (
+    "console.tls_certificate: the TLS certificate or its key cannot be used": (
         '[console]\ntls_certificate = "file:answerable.toml"\ntls_key = "file:answerable.toml"\n'
         'origin = "https://console.example"\n'
     ),

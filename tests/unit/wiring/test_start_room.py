@@ -6,13 +6,14 @@ import errno
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from answerable.errors import Unavailable
 from answerable.wiring.settings import load_settings
-from answerable.wiring.start_room import room_told
+from answerable.wiring.start_room import make_product_directory, room_told
 
 pytestmark = pytest.mark.requirement("FULLDISK-14")
 
@@ -32,6 +33,16 @@ def test_where_no_folder_can_be_made_the_room_left_on_its_disk_is_told(tmp_path:
     assert left is not None
     # Others write to this disk, too.
     assert abs(int(left[1]) - shutil.disk_usage(tmp_path).free) < 2**30
+
+
+@pytest.mark.requirement("CLI-11")
+def test_a_place_where_no_folder_can_be_made_is_told_with_how_to_name_another(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(
+        Unavailable, match="cannot be made: not a directory; name another with --data"
+    ) as told:
+        make_product_directory(replace(load_settings(tmp_path), data=tmp_path / "file" / "data"))
+    assert told.value.code == "start.directory"
 
 
 def test_a_full_segment_is_told_with_its_disk_whatever_is_left_there(tmp_path: Path) -> None:

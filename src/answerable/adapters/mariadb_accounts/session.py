@@ -58,6 +58,8 @@ READING: Final = frozenset({"select", "values", "with", "show", "explain", "desc
 CHANGING: Final = frozenset({"insert", "update", "delete", "replace"})
 _FULL: Final = 1226
 """The account has as many sessions as it may have."""
+_OTHER_COUNT: Final = 1210
+"""The values of EXECUTE are more or fewer than the placeholders of its statement."""
 _KILLED: Final = 1927
 """The connection was killed, as a revocation of the lease does."""
 
@@ -133,6 +135,11 @@ class MariadbSession:
             is_done = bool(number)
             if not number or number == _KILLED:
                 raise self._lost("the session ended before the answer", failure, effect="unknown") from None
+            if number == _OTHER_COUNT:
+                return self._failed(
+                    f"the statement has another number of `?` than `parameters` has values, {len(parameters)} "
+                    f"({number})"
+                )
             return self._failed(f"{words_of(failure)} ({number})")
         finally:
             self.close()

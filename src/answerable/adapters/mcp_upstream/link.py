@@ -289,7 +289,7 @@ class Link:
         """Log that the server is down, once per reason, because connecting is retried indefinitely."""
         if self.fault and self.fault != self._told:
             self._told = self.fault
-            where = f"; what it wrote is in {self.log.path}" if not self.server.url and self.log.path else ""
+            where = f"; what it wrote is in {self.log.path}" if self.server.command and self.log.path else ""
             _log.warning(
                 "server %s is down: %s%s", self.server.name, shown(self.fault, FAULT_CHARS_MAX), where
             )

@@ -10,6 +10,7 @@ from answerable.adapters.mcp_upstream.live import NotSentError, TimedOutError
 
 if TYPE_CHECKING:
     from asyncio import Future
+    from collections.abc import Callable
 
     from answerable.core.canonical import JSONValue
 
@@ -25,8 +26,8 @@ class StdioDirect:
         self._waiting: dict[int, Future[object]] = {}
         self._next = FIRST_ID
         self._lines: list[bytes] = []
-        self._wanted: Future[None] | None = None
-        self._closed = False
+        self._write: Callable[[bytes], object] | None = None
+        self._is_due = self._is_held = self._closed = False
 
     def speaking(self, version: str) -> StdioDirect:
         """Set the protocol revision that the session negotiated, and return self."""
@@ -57,16 +58,30 @@ class StdioDirect:
     def put(self, line: bytes) -> None:
         """Queue a line to the server, without its line end. All lines of one loop iteration are sent together."""
         self._lines += (line, _LINE_END)
-        if self._wanted is not None and not self._wanted.done():
-            self._wanted.set_result(None)
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._send)
 
-    async def lines(self) -> bytes:
-        """Return the lines queued since the last call; wait for the first if there are none."""
-        while not self._lines:
-            self._wanted = asyncio.get_running_loop().create_future()
-            await self._wanted
-        lines, self._lines = self._lines, []
-        return b"".join(lines)
+    def write_with(self, write: Callable[[bytes], object] | None) -> None:
+        """Set what writes to the server; None where nothing can be written any more."""
+        self._write = write
+
+    def hold(self) -> None:
+        """Write nothing more until `go_on`."""
+        self._is_held = True
+
+    def go_on(self) -> None:
+        """Write what has waited, and all that comes."""
+        self._is_held = False
+        self._send()
+
+    def _send(self) -> None:
+        self._is_due = False
+        if self._lines and not self._is_held:
+            text = b"".join(self._lines)
+            self._lines.clear()
+            if self._write is not None:
+                self._write(text)
 
     def took(self, line: bytes) -> bool:
         """Whether a line of the server was the answer to a direct request, including one that no longer waits."""

@@ -6,6 +6,7 @@ both, and reports when the process has ended.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -23,6 +24,7 @@ from answerable.adapters.mcp_upstream.account import names_of, tools_account, un
 from answerable.adapters.mcp_upstream.direct import is_unasked
 from answerable.adapters.mcp_upstream.following import TOOLS_CHANGED
 from answerable.adapters.mcp_upstream.marks import ERROR_CODE, marked
+from answerable.adapters.mcp_upstream.stdio_pipes import STDIN, Pipes
 from answerable.adapters.mcp_upstream.unasked import UNASKED_BYTES_MAX, UnaskedPace
 from answerable.errors import shown
 from answerable.errors.codes.action import UPSTREAM_SECRET_MISSING
@@ -30,7 +32,6 @@ from answerable.errors.codes.action import UPSTREAM_SECRET_MISSING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from anyio.abc import Process
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp.client._transport import TransportStreams
 
@@ -39,14 +40,12 @@ if TYPE_CHECKING:
     from answerable.adapters.mcp_upstream.stdio_direct import StdioDirect
     from answerable.core.registry.documents.documents import Server
 
-CHUNK_BYTES: Final = 65_536
 GARBAGE_LINES_MAX: Final = 1_000
 """Consecutive lines that are no JSON-RPC, after which the process is not considered an MCP server and is stopped."""
 SECRET_BYTES_MAX: Final = 65_536
 
 _UNASKED: Final = (mcp_types.JSONRPCRequest, mcp_types.JSONRPCNotification)
 _TOOLS_CHANGED: Final = TOOLS_CHANGED.encode()
-_LOG_PAUSE_SECONDS: Final = 0.01
 _EXIT_POLL_SECONDS: Final = 0.01
 _ID_BYTES_READ: Final = 200
 _ANSWERED_ID: Final = re.compile(rb'^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*([0-9]{1,15})\s*,')
@@ -77,8 +76,17 @@ async def stdio_transport(
         **names_of(account),
         **{k: _resolved(v) for k, v in server.env},
     }
-    process = await anyio.open_process(
-        under(account, [server.command, *server.args]),
+    reading = _Reading(lines, announced)
+    process, pipes = await asyncio.get_running_loop().subprocess_exec(
+        lambda: Pipes(
+            split=_Lines(settings.message_bytes_max).feed,
+            takes=reading.takes,
+            requests=lines,
+            log=log,
+            gone=gone,
+            write_seconds_max=settings.write_seconds_max,
+        ),
+        *under(account, [server.command, *server.args]),
         env=environment,
         cwd=server.cwd or None,
         start_new_session=True,
@@ -86,10 +94,8 @@ async def stdio_transport(
     to_session, from_process = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_process, from_session = anyio.create_memory_object_stream[SessionMessage](0)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_read, process, to_session, lines, settings.message_bytes_max, gone, announced)
+        tasks.start_soon(reading.pass_on, pipes, to_session, gone)
         tasks.start_soon(_pass_on, from_session, lines)
-        tasks.start_soon(_write, process, lines, settings.write_seconds_max, gone)
-        tasks.start_soon(_keep_log, process, log)
         try:
             yield from_process, to_process
         finally:
@@ -113,45 +119,59 @@ def _resolved(value: str) -> str:
     return value
 
 
-async def _read(
-    process: Process,
-    to_session: MemoryObjectSendStream[SessionMessage | Exception],
-    direct: StdioDirect,
-    bytes_max: int,
-    gone: Callable[[], None],
-    announced: Callable[[], None],
-) -> None:
-    assert process.stdout is not None  # noqa: S101 - opened with pipes
-    lines = _Lines(bytes_max)
-    pace = UnaskedPace()
-    garbage = 0
-    try:
-        async with to_session:
-            while garbage < GARBAGE_LINES_MAX:
-                for line in lines.feed(await process.stdout.receive(CHUNK_BYTES)):
+class _Reading:
+    """Handles the lines of one process: answers to direct requests at once, everything else in the session's time."""
+
+    def __init__(self, direct: StdioDirect, announced: Callable[[], None]) -> None:
+        self._direct = direct
+        self._announced = announced
+        self._pace = UnaskedPace()
+        self._garbage = 0
+
+    def takes(self, line: bytes | mcp_types.JSONRPCError) -> bool:
+        """Whether the line was the answer to a direct request. Long lines are looked at by `pass_on`."""
+        if not isinstance(line, bytes) or len(line) > UNASKED_BYTES_MAX or _TOOLS_CHANGED in line:
+            return False
+        is_ours = self._direct.took(line)
+        if is_ours:
+            self._garbage = 0
+        return is_ours
+
+    async def pass_on(
+        self,
+        pipes: Pipes[bytes | mcp_types.JSONRPCError],
+        to_session: MemoryObjectSendStream[SessionMessage | Exception],
+        gone: Callable[[], None],
+    ) -> None:
+        """Handle all lines that were not taken at once, until the output ends."""
+        direct = self._direct
+        try:
+            async with to_session:
+                while self._garbage < GARBAGE_LINES_MAX:
+                    line = await pipes.next()
                     if isinstance(line, bytes) and len(line) > UNASKED_BYTES_MAX and is_unasked(line):
-                        garbage += 1
-                        await pace.take(1, len(line))
+                        self._garbage += 1
+                        await self._pace.take(1, len(line))
                         continue
                     if isinstance(line, bytes) and _TOOLS_CHANGED in line:
                         # The session processes this line only some loop iterations later, but calls that arrive until
                         # then must know of it.
-                        announced()
+                        self._announced()
                     if isinstance(line, bytes) and direct.took(line):
-                        garbage = 0
+                        self._garbage = 0
                         continue
                     message = _message(line)
-                    garbage = garbage + 1 if message is None else 0
+                    self._garbage = self._garbage + 1 if message is None else 0
                     if message is not None and not _took(direct, message):
                         if isinstance(message, _UNASKED):
-                            await pace.take(1, len(line) if isinstance(line, bytes) else 0)
+                            await self._pace.take(1, len(line) if isinstance(line, bytes) else 0)
                         await to_session.send(SessionMessage(message))
-    except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
-        pass
-    finally:
-        # Order matters: a caller that sees the lost connection and retries must not find the same connection again.
-        gone()
-        direct.close(MCPError(mcp_types.CONNECTION_CLOSED, "Connection closed"))
+        except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
+            pass
+        finally:
+            # Order matters: a caller that sees the lost connection and retries must not find the same connection again.
+            gone()
+            direct.close(MCPError(mcp_types.CONNECTION_CLOSED, "Connection closed"))
 
 
 def _took(direct: StdioDirect, message: mcp_types.JSONRPCMessage) -> bool:
@@ -222,35 +242,12 @@ async def _pass_on(from_session: MemoryObjectReceiveStream[SessionMessage], line
             lines.put(message.message.model_dump_json(by_alias=True, exclude_unset=True).encode())
 
 
-async def _write(process: Process, lines: StdioDirect, seconds_max: float, gone: Callable[[], None]) -> None:
-    assert process.stdin is not None  # noqa: S101 - opened with pipes
-    try:
-        while True:
-            text = await lines.lines()
-            # A process that does not read would block the calls of all agents, so the connection is given up.
-            with anyio.fail_after(seconds_max):
-                await process.stdin.send(text)
-    except (anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
-        pass
-    finally:
-        gone()
-
-
-async def _keep_log(process: Process, log: StderrLog) -> None:
-    assert process.stderr is not None  # noqa: S101 - opened with pipes
-    with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
-        while True:
-            log.write(await process.stderr.receive(CHUNK_BYTES))
-            # Throttled: a process that floods its standard error has to wait for us.
-            await anyio.sleep(_LOG_PAUSE_SECONDS)
-
-
-async def _stop(process: Process, seconds_max: float) -> None:
+async def _stop(process: asyncio.SubprocessTransport, seconds_max: float) -> None:
     """Close its input, then send SIGTERM, then SIGKILL to its whole process group (MCP 2025-11-25, lifecycle,
     shutdown)."""
-    with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        if process.stdin is not None:
-            await process.stdin.aclose()
+    stdin = process.get_pipe_transport(STDIN)
+    if stdin is not None:
+        stdin.close()
     for number in (signal.SIGTERM, signal.SIGKILL):
         if await _exited(process, seconds_max):
             break
@@ -258,21 +255,17 @@ async def _stop(process: Process, seconds_max: float) -> None:
     await _exited(process, seconds_max)
     # Child processes may outlive it.
     _signal_group(process, signal.SIGKILL)
-    with (
-        anyio.move_on_after(seconds_max),
-        suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError),
-    ):
-        await process.aclose()
+    process.close()
 
 
-async def _exited(process: Process, seconds_max: float) -> bool:
-    # Not `wait`: asyncio's also waits for pipes that a child of the process may hold open.
+async def _exited(process: asyncio.SubprocessTransport, seconds_max: float) -> bool:
+    # Not the protocol's `connection_lost`: it also waits for pipes that a child of the process may hold open.
     with anyio.move_on_after(seconds_max):
-        while process.returncode is None:  # noqa: ASYNC110 - nothing but the process itself could set an event
+        while process.get_returncode() is None:  # noqa: ASYNC110 - nothing but the process itself could set an event
             await anyio.sleep(_EXIT_POLL_SECONDS)
-    return process.returncode is not None
+    return process.get_returncode() is not None
 
 
-def _signal_group(process: Process, number: signal.Signals) -> None:
+def _signal_group(process: asyncio.SubprocessTransport, number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+        os.killpg(process.get_pid(), number)

@@ -43,13 +43,20 @@ def tls_context(material: TLSMaterial) -> ssl.SSLContext:
         with _as_file(material.certificate) as certificate, _as_file(material.key) as key:
             # A password prompt on the terminal would hang the start: an encrypted key is refused instead.
             context.load_cert_chain(certificate, key, password=b"")
+    except (OSError, ValueError) as error:
+        raise FRONT_TLS(f"the TLS certificate or its key cannot be used: {_why(error)}") from None
+    try:
         if material.client_ca:
             context.load_verify_locations(cadata=material.client_ca.decode("ascii"))
             context.verify_mode = ssl.CERT_REQUIRED
     except (OSError, ValueError) as error:
-        what = getattr(error, "reason", None) or type(error).__name__
-        raise FRONT_TLS(f"certificate, key or client authorities: {what}") from None
+        raise FRONT_TLS(f"the TLS client authorities cannot be used: {_why(error)}") from None
     return context
+
+
+def _why(error: Exception) -> str:
+    """Return why OpenSSL does not take PEM; where it says nothing, there is none of the kind."""
+    return str(getattr(error, "reason", None) or "no such PEM in it").replace("_", " ").lower()
 
 
 def add_client_authorities(context: ssl.SSLContext, authorities: Iterable[bytes]) -> None:
@@ -62,8 +69,7 @@ def add_client_authorities(context: ssl.SSLContext, authorities: Iterable[bytes]
         if added := b"".join(authorities):
             context.load_verify_locations(cadata=added)
     except (OSError, ValueError) as error:
-        what = getattr(error, "reason", None) or type(error).__name__
-        raise FRONT_TLS(f"client authorities: {what}") from None
+        raise FRONT_TLS(f"client authorities: {_why(error)}") from None
     if context.verify_mode == ssl.CERT_NONE:
         context.verify_mode = ssl.CERT_OPTIONAL
 

@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 _OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 """Mode bits that other users must not have on the data folder. Pass-through (x) is allowed: it leads to the sockets
 inside."""
+_DOWN: Final = {
+    "stdio": "see the log of `answerable up`, and its own output in `upstream-logs` in the data directory",
+    "http": "see the log of `answerable up`, and that of the server",
+    "broker": "see the log of `answerable up`, and whether `answerable lease targets` has it: its file is in "
+    "`broker.targets`",
+}
+"""What to do about a server that is down, by how it is reached."""
 ATTEMPTS_FAULT: Final = 8
 """Failed tries of a delivery in a row, some four minutes, after which its receiver is at fault."""
 
@@ -339,11 +346,6 @@ def _server(server: Server) -> Finding:
         advice = "install it, or set its full path in the document"
         return Finding(name=name, state="fault", says=f"there is no program {program}", advice=advice)
     if server.state == "down":
-        advice = "see the log of `answerable up`, and its own output in `upstream-logs` in the data directory"
-        return Finding(
-            name=name,
-            state="fault",
-            says="down: it is restarted or reconnected repeatedly",
-            advice=advice,
-        )
+        says = "down: it is restarted or reconnected repeatedly"
+        return Finding(name=name, state="fault", says=says, advice=_DOWN[server.transport])
     return Finding(name=name, state="ok", says=server.state)

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from answerable.api.lease_answers import Lease
 
 Name = Annotated[
-    str, typer.Argument(help="Name of a lease, or of a target for all of its leases.", metavar="NAME")
+    str,
+    typer.Argument(
+        help="Name of a lease or of its account (`ans_...`), or of a target for all of its leases.",
+        metavar="NAME",
+    ),
 ]
 
 _EMPTY: Final = {

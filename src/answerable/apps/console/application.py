@@ -27,6 +27,7 @@ from answerable.apps.console import (
 )
 from answerable.apps.console.desk import Asked, Console, endpoint
 from answerable.apps.console.guard import Attempts
+from answerable.apps.console.known_browsers import KnownBrowsers
 from answerable.apps.console.pages import asset_answer
 from answerable.apps.console.sessions import Sessions
 from answerable.errors import shown
@@ -92,6 +93,7 @@ def console_app(needs: ConsoleServices) -> Starlette:
         needs=needs,
         sessions=Sessions(needs.walk.authority, needs.walk.asking, needs.walk.entropy, needs.limits),
         attempts=Attempts(needs.walk.clock, needs.limits.attempts_per_minute_max),
+        known=KnownBrowsers(needs.browsers_secret, needs.walk.clock, needs.walk.entropy),
     )
     providers = provider_pages.ProviderDesk()
     pages = {**PAGES, "/asking-less": asking_less_pages.AskingLess().page}

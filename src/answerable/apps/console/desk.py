@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from answerable.apps.console.browser import Browser
+    from answerable.apps.console.known_browsers import KnownBrowsers
     from answerable.apps.console.services import ConsoleServices
     from answerable.apps.console.sessions import Session
     from answerable.core.canonical import JSONValue
@@ -56,6 +57,7 @@ class Console:
     needs: ConsoleServices
     sessions: Sessions
     attempts: Attempts
+    known: KnownBrowsers
 
     @property
     def walk(self) -> Walk:
@@ -113,6 +115,19 @@ class Asked:
         """Return the session as seen in this request. Raises Unverified (`console.signed_out`)."""
         session, person = self.who
         return _seen(session, person, browser_of(self.request))
+
+    def note_attempt(self, invitation: bytes = b"") -> None:
+        """Count an attempt to sign in: of the invitation, of the known browser, or of the address and the user of this
+        machine. Raises Refused (`console.too_many`)."""
+        if invitation:
+            source = f"invitation {invitation.hex()}"
+        elif known := self.console.known.find(self.request):
+            source = f"browser {known}"
+        else:
+            theirs, ours = self.request.scope.get("client"), self.request.scope.get("server")
+            user = self.console.needs.user_of(theirs, ours) if theirs and ours else None
+            source = f"{browser_of(self.request).address} user {user}"
+        self.console.attempts.note(source)
 
     async def form(self) -> dict[str, str]:
         """Return the fields of a form sent by this session's own pages. Raises Malformed, Refused (`console.csrf`),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.ports.clock import Clock
 
-ADDRESSES_MAX: Final = 10_000
+SOURCES_MAX: Final = 10_000
 FIELDS_MAX: Final = 20
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 _SAME: Final = frozenset({"same-origin"})
@@ -137,22 +137,22 @@ def next_page(wanted: str) -> str:
 
 
 class Attempts:
-    """Count the sign-in attempts of each address in the last minute. Behind a proxy all clients share one address."""
+    """Count the sign-in attempts of each source in the last minute."""
 
     def __init__(self, clock: Clock, per_minute_max: int) -> None:
         self._clock = clock
         self._max = per_minute_max
         self._tries: OrderedDict[str, list[float]] = OrderedDict()
 
-    def note(self, address: str) -> None:
+    def note(self, source: str) -> None:
         """Count one attempt. Raises Refused (`console.too_many`)."""
         now = self._clock.monotonic()
-        recent = [at for at in self._tries.pop(address, []) if now - at < 60]
+        recent = [at for at in self._tries.pop(source, []) if now - at < 60]
         if len(recent) >= self._max:
-            self._tries[address] = recent
+            self._tries[source] = recent
             raise CONSOLE_TOO_MANY()
-        self._tries[address] = [*recent, now]
-        while len(self._tries) > ADDRESSES_MAX:
+        self._tries[source] = [*recent, now]
+        while len(self._tries) > SOURCES_MAX:
             self._tries.popitem(last=False)
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import RedirectResponse
 
-from answerable.apps.console.browser import browser_of
 from answerable.apps.console.desk import set_cookie
 from answerable.apps.console.guard import HEADERS, next_page
 from answerable.apps.console.sign_in_pages import open_session
@@ -70,7 +69,7 @@ class ProviderDesk:
         provider = next((one for one in asked.console.needs.providers if one.issuer == found), None)
         if provider is None:
             raise CONSOLE_GONE(f"sign-in at {shown(found)} is not configured")
-        asked.console.attempts.note(browser_of(asked.request).address)
+        asked.note_attempt()
         now, random = asked.walk.clock.monotonic(), asked.walk.entropy.bytes
         self._begun = {state: one for state, one in self._begun.items() if now < one.until}
         if len(self._begun) >= BEGUN_MAX:

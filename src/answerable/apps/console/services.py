@@ -60,7 +60,9 @@ class ConsoleServices:
 
     origin: the exact origin under which browsers open the console. workloads: set if there are instances to end.
     providers: OpenID providers for sign-in. stopping: whether the server is shutting down. refused: called for every
-    refused request that has no session.
+    refused request that has no session. browsers_secret: by which browsers in which people signed in are recognised;
+    empty for one of this process alone. user_of: returns the user of this machine at the other end of a connection, by
+    both addresses; None for others.
     """
 
     walk: Walk
@@ -69,4 +71,6 @@ class ConsoleServices:
     providers: tuple[CodeFlow, ...] = ()
     stopping: Callable[[], bool] = lambda: False
     refused: TellRefused = untold
+    browsers_secret: bytes = b""
+    user_of: Callable[[tuple[str, int], tuple[str, int]], int | None] = lambda _theirs, _ours: None
     limits: ConsoleLimits = field(default_factory=ConsoleLimits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.apps.console import known_browsers
 from answerable.apps.console.browser import browser_of
 from answerable.apps.console.ceremonies import creation_options, request_options
 from answerable.apps.console.desk import answer_json, see_other, set_cookie
@@ -14,7 +15,12 @@ from answerable.core.identity.people.passkey_registration import registration_in
 from answerable.errors import Unverified
 from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.people.confirm_person import begin_confirmation, finish_confirmation
-from answerable.flows.people.enrol_passkey import begin_enrolment, begin_own_enrolment, finish_enrolment
+from answerable.flows.people.enrol_passkey import (
+    begin_enrolment,
+    begin_own_enrolment,
+    finish_enrolment,
+    good_invitation,
+)
 from answerable.flows.people.sign_in import SignedIn, begin_sign_in, finish_sign_in
 from answerable.flows.validity.person_validity import desk_of
 
@@ -38,7 +44,7 @@ async def sign_in_page(asked: Asked) -> Response:
 
 async def begin(asked: Asked) -> Response:
     """Return a sign-in challenge for any passkey."""
-    _note_try(asked)
+    asked.note_attempt()
     await asked.members(signed_in=False)
     begun = begin_sign_in(
         asked.walk.asking.passkeys,
@@ -56,8 +62,8 @@ async def begin(asked: Asked) -> Response:
 
 async def finish(asked: Asked) -> Response:
     """Open a session for the person whose passkey answered the challenge."""
-    _note_try(asked)
     body = await asked.members(signed_in=False)
+    _note_unbegun(asked, body)
     who = finish_sign_in(
         asked.walk.authority,
         asked.walk.asking.passkeys,
@@ -125,13 +131,14 @@ async def begin_enrolling(asked: Asked) -> Response:
             session=session.name,
         )
     else:
-        _note_try(asked)
         body = await asked.members(signed_in=False)
+        code = _text(body, "code")
+        asked.note_attempt(good_invitation(asked.walk.clock, asked.walk.asking.passkeys, code))
         begun = begin_enrolment(
             asked.walk.authority,
             asked.walk.asking.passkeys,
             asked.walk.entropy,
-            _text(body, "code"),
+            code,
             browser=browser_of(asked.request).mark,
         )
     person = asked.walk.authority.registry.current.principals[begun.person]
@@ -141,9 +148,9 @@ async def begin_enrolling(asked: Asked) -> Response:
 
 async def finish_enrolling(asked: Asked) -> Response:
     """Register the passkey and sign its person in."""
-    _note_try(asked)
     own = _is_of_session(asked)
     body = await asked.members(signed_in=own)
+    _note_unbegun(asked, body)
     passkey = await finish_enrolment(
         asked.walk.recorder,
         asked.walk.authority,
@@ -176,6 +183,8 @@ def open_session(asked: Asked, response: Response, who: SignedIn, *, shown_secon
     sessions.end(asked.request.cookies.get(COOKIE, ""))
     secret = sessions.open(who, browser=browser_of(asked.request), shown_seconds_ago=shown_seconds_ago)
     set_cookie(response, COOKIE, secret, seconds=asked.console.needs.limits.session_seconds)
+    known = asked.console.known.cookie_for(asked.request)
+    set_cookie(response, known_browsers.COOKIE, known, seconds=known_browsers.KNOWN_SECONDS)
 
 
 def _is_of_session(asked: Asked) -> bool:
@@ -183,8 +192,10 @@ def _is_of_session(asked: Asked) -> bool:
     return asked.session is not None and "x-csrf-token" in asked.request.headers
 
 
-def _note_try(asked: Asked) -> None:
-    asked.console.attempts.note(browser_of(asked.request).address)
+def _note_unbegun(asked: Asked, body: dict[str, JSONValue]) -> None:
+    """Count an answer to nothing that was asked. The others were counted when they began, and each counts once."""
+    if _text(body, "ceremony") not in desk_of(asked.walk.asking.passkeys).ceremonies:
+        asked.note_attempt()
 
 
 def _text(body: dict[str, JSONValue], name: str) -> str:

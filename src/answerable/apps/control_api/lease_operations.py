@@ -9,6 +9,7 @@ from answerable.api.members import Page
 from answerable.apps.control_api.call import instant, page_of
 from answerable.apps.control_api.operation import Operation, operation
 from answerable.apps.control_api.schemas import TEXT, choice
+from answerable.core.lease.name import lease_of
 from answerable.core.lease.wire import LEASE_LISTS, lease_list
 from answerable.errors import shown
 from answerable.errors.codes.leases import LEASE_UNKNOWN
@@ -52,8 +53,9 @@ async def list_leases(call: Call) -> Page[answers.Lease]:
     body=answers.LeaseEndRequest,
 )
 async def end_lease(call: Call) -> answers.LeasesEnded:
-    """End the lease with this name, or all leases at the target with this name."""
-    name = call.members("name").text("name", chars_max=NAME_CHARS_MAX)
+    """End the lease with this name or of the account with this name, or all leases at the target with this name."""
+    asked = call.members("name").text("name", chars_max=NAME_CHARS_MAX)
+    name = lease_of(asked) or asked
     ended = await broker_of(call.walk.live.leases).asks.end(
         [("credential", name)], why="somebody ended it", wait_seconds=END_WAIT_SECONDS
     )

@@ -3,7 +3,7 @@
 | branch        | tools/call                        | other methods | HTTP, at the front |
 |---------------|-----------------------------------|---------------|--------------------|
 | Malformed     | error −32602                      | the same      | 400                |
-| Unverified    | error −32010, with the step only  | the same      | 401                |
+| Unverified    | error −32010, of the step only    | the same      | 401                |
 | Refused       | `isError` result with the reasons | error −32001  | 403                |
 | Unavailable   | error −32603, with `retry`        | the same      | 503                |
 | Broken        | error −32603, nothing more        | the same      | 500                |
@@ -48,6 +48,12 @@ _ADVICE: Final = {
     "indeterminate": "; it may have been done, so check before repeating the call",
 }
 
+_OF_STEPS: Final = {
+    "channel": "not exactly one agent is registered for the user or the certificate of this connection",
+    "replay": "this very message came before, or its number is too old: sign a new one for each call",
+}
+"""What the caller can do about a failed step, where that is the same whoever asks."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -63,6 +69,8 @@ def error_of(error: AnswerableError) -> tuple[int, str, dict[str, JSONValue]]:
             return INVALID_PARAMS, error.message, _members_of(error, error.message)
         case Unverified():
             text = f"the proof of possession failed at step `{error.step}`"
+            if error.step in _OF_STEPS:
+                text += f": {_OF_STEPS[error.step]}"
             if error.key and error.key in error.message:
                 # The message has only the sender's own thumbprint and advice: nothing that the sender did not know.
                 text += f": {error.message}"

@@ -34,7 +34,7 @@ from answerable.apps.mcp_shim.lines import (
 from answerable.connection_fault import connection_fault
 from answerable.core.identity.names.principal import checked_name
 from answerable.errors import AnswerableError
-from answerable.sdk.gateway_address import SHIM_AGENT, open_client
+from answerable.sdk.gateway_address import SHIM_AGENT, open_client, unreached
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -164,7 +164,7 @@ class _Relay:
                 await self._open_again(used)
                 await send(self._client, self._url, line, message, self._session, write)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as fault:
-            text = f"the gateway cannot be reached ({connection_fault(fault)}); nothing was done"
+            text = f"the gateway cannot be reached ({unreached(fault)}); nothing was done"
             await write(error_line(request_id, INTERNAL_ERROR, text, effect="none", retry=True))
         except SessionGoneError:
             text = "the gateway's session has ended; nothing was done"

@@ -17,16 +17,21 @@ def lease_told(
 ) -> tuple[str, tuple[str, ...]]:
     """Describe the state of a credential: used, revoked, or not revoked and why."""
     state, end = leaf.get("state"), leaf.get("end")
+    # After the loss of its register the broker has only the names of leases, from the ledger.
+    is_recalled = not leaf.get("capability") and not leaf.get("agent")
     stands = {
-        "named": "is being issued",
+        "named": "is being ended" if is_recalled else "is being issued",
         "issued": "is live",
         "unrevoked": "COULD NOT BE REVOKED and is tried again",
         "ended": {"not_issued": "was never issued", "expired": "ran out"}.get(str(end), "was revoked"),
     }.get(str(state), plain(state))
     account = f" (account {plain(leaf.get('account'))})" if leaf.get("account") else ""
+    whose = f"for {plain(leaf.get('capability'))} by {plain(leaf.get('agent'))}"
+    if is_recalled:
+        whose = "of which the broker knows the name alone, after the loss of its register"
     text = (
-        f"The credential of lease {plain(leaf.get('lease'))}{account} at {plain(leaf.get('target'))}, for "
-        f"{plain(leaf.get('capability'))} by {plain(leaf.get('agent'))}, {stands}."
+        f"The credential of lease {plain(leaf.get('lease'))}{account} at {plain(leaf.get('target'))}, {whose}, "
+        f"{stands}."
     )
     details = []
     if leaf.get("uses"):

@@ -111,8 +111,8 @@ class Lease:
         """Return the ended lease, of which nothing works except what `revoked` says. Ending again changes nothing."""
         if self.state == "ended":
             return self
-        end: LeaseEnd = "expired" if at >= self.expires_at else "revoked"
-        # Whether a recalled lease was issued is unknown: it has no scope.
+        # Of a recalled lease, which has no scope, it is unknown whether it was issued and when its time was up.
+        end: LeaseEnd = "expired" if self.scope and at >= self.expires_at else "revoked"
         was_issued = self.state != "named" or bool(revoked.sessions_cut) or not self.scope
         return replace(
             self,

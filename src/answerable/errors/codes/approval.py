@@ -31,7 +31,7 @@ APPROVAL_BUSY = UnavailableCode(
 APPROVAL_CANARY = MalformedCode("approval.canary", "a canary has a nonce of … bytes")
 APPROVAL_CHALLENGE = MalformedCode("approval.challenge", "nonce and root of a challenge have 32 bytes each")
 APPROVAL_CHANGED_MEANWHILE = RefusedCode(
-    "approval.changed_meanwhile", "approval … is being answered by another person: reload it and try again"
+    "approval.changed_meanwhile", "approval … is being answered at this moment: reload it and try again"
 )
 APPROVAL_DENIED = RefusedCode(
     "approval.denied",

@@ -233,6 +233,11 @@ SIDECAR_TASK_NAME = MalformedCode(
 SIDECAR_TASKS = RefusedCode("sidecar.tasks", "a handle has at most … tasks: delete one")
 SIDECAR_UNREADABLE = UnavailableCode("sidecar.unreadable", "… cannot be read: …", port="file")
 
+START_DIRECTORY = UnavailableCode(
+    "start.directory",
+    "the data directory … cannot be made: …; name another with --data or `ANSWERABLE_DATA`",
+    port="files",
+)
 START_NO_ROOM = UnavailableCode("start.no_room", "… cannot be made: …", port="files")
 
 TELEMETRY_ANSWER = UnavailableCode(

@@ -19,7 +19,8 @@ ATTESTATION_CHANGED = RefusedCode(
 )
 ATTESTATION_CHANNEL = UnverifiedCode(
     "attestation.channel",
-    "only the kernel's word about a Unix socket's other end attests a process",
+    "only the kernel's word about a Unix socket's other end attests a process: name the gateway's socket, with "
+    "`--gateway unix:PATH`",
     step="enrolment",
 )
 ATTESTATION_EVERY_USER = FindingCode(

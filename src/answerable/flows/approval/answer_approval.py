@@ -180,7 +180,7 @@ def being_answered(under_way: InProgress, approval_id: str) -> Iterator[None]:
     if approval_id in answering:
         # Two answers checked against the same state would both be recorded, and only one would count.
         raise APPROVAL_CHANGED_MEANWHILE(
-            f"approval {shown(approval_id)} is being answered by another person: reload it and try again"
+            f"approval {shown(approval_id)} is being answered at this moment: reload it and try again"
         )
     answering.add(approval_id)
     try:
@@ -192,7 +192,7 @@ def being_answered(under_way: InProgress, approval_id: str) -> Iterator[None]:
 def check_swapped(*, is_swapped: bool) -> None:
     """Refuse an answer if another answer replaced the approval first. Raises Refused (`approval.changed_meanwhile`)."""
     if not is_swapped:
-        raise APPROVAL_CHANGED_MEANWHILE("another person answered at the same moment: reload and try again")
+        raise APPROVAL_CHANGED_MEANWHILE("another answer came at the same moment: reload and try again")
 
 
 def _by_key(

@@ -64,7 +64,7 @@ async def notify_attention_check(
     after = replace(approval, state="void", answers=answers, canary=ended)
     if not authority.approvals.replace(after, was=approval):
         raise APPROVAL_CHANGED_MEANWHILE(
-            "this approval was ended by another person at the same moment: reload it and try again"
+            "this approval was ended by another answer at the same moment: reload it and try again"
         )
     if canaries.waiting is not None:
         canaries.waiting.discard(approval.id)

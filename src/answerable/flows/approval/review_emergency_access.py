@@ -196,7 +196,7 @@ async def _recorded(
     if name in reviewing:
         # Two reviews checked against the same state would both be recorded, and only one would count.
         raise APPROVAL_CHANGED_MEANWHILE(
-            f"approval {shown(name)} is being reviewed by another person: reload it and try again"
+            f"approval {shown(name)} is being reviewed at this moment: reload it and try again"
         )
     reviewing.add(name)
     try:
@@ -257,6 +257,5 @@ def _again(approvals: ApprovalRegister, approval: Approval, review: Review) -> A
         if approvals.replace(after, was=found):
             return after
     raise APPROVAL_CHANGED_MEANWHILE(
-        f"approval {shown(approval.id)} was changed by another "
-        "person at the same moment: reload it and try again"
+        f"approval {shown(approval.id)} was changed by another answer at the same moment: reload it and try again"
     )

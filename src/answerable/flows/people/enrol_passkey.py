@@ -24,6 +24,18 @@ if TYPE_CHECKING:
     from answerable.ports.entropy import Entropy
 
 
+def good_invitation(clock: Clock, passkeys: PasskeyState | None, code: str) -> bytes:
+    """Return the digest of a code that invites somebody now; empty for any other. Changes and counts nothing. Raises
+    Refused (`passkey.off`), Unavailable."""
+    desk = desk_of(passkeys)
+    try:
+        digest = invitation_digest(code)
+    except AnswerableError:
+        return b""
+    found = desk.register.invitation(digest)
+    return digest if found is not None and found.is_good(clock.now()) else b""
+
+
 def begin_enrolment(
     authority: AuthorityRegisters, passkeys: PasskeyState | None, entropy: Entropy, code: str, *, browser: str
 ) -> Ceremony:

@@ -140,8 +140,11 @@ class KnownCallers:
             agent = self.directory().by_uid.get(channel.peer.uid)
             if agent is None:
                 self._note(f"unix:uid:{channel.peer.uid}", now, grade="kernel")
-            if agent is None or agent.name not in self._registry.current.agents:
-                agent = self._known(agent)
+                raise PROOF_CHANNEL(
+                    f"not exactly one registered agent has user id {channel.peer.uid}, which this process runs under"
+                )
+            if agent.name not in self._registry.current.agents:
+                agent = self._active(agent.name)
             manifest = self._manifest_of(agent.name) if self._manifest_of is not None else ""
             return agent, "unix_peer", _seen("unix", "kernel", manifest, "")
         if not channel.certificate:
@@ -150,7 +153,7 @@ class KnownCallers:
             )
         agent = self.directory().by_certificate.get(channel.certificate)
         if agent is not None:
-            return self._known(agent), "mtls", self._seen(agent, "mtls", "gateway")
+            return self._active(agent.name), "mtls", self._seen(agent, "mtls", "gateway")
         return self._by_svid(channel, now)
 
     def _by_svid(self, channel: Channel, now: UnixMillis) -> tuple[Agent, ProofKind, CallerIdentity]:
@@ -233,11 +236,6 @@ class KnownCallers:
             # The same code as in the walk, so that every listener gives the same one.
             raise AGENT_INACTIVE_UNVERIFIED(f"agent {shown(name)} is not active")
         return agent
-
-    def _known(self, agent: Agent | None) -> Agent:
-        if agent is None:
-            raise PROOF_CHANNEL("not exactly one registered agent has the certificate of this connection")
-        return self._active(agent.name)
 
     def _identity_of(self, instance: Instance) -> CallerIdentity:
         """Return an instance's identity, with a digest only while in force; a sub-agent inherits its parent's drift."""

@@ -97,13 +97,16 @@ async def asked(direct: StdioDirect, into: list[Any], seconds: float = 5.0) -> N
 
 
 async def test_answers_reach_whom_they_belong_to_in_any_order_and_requests_of_one_turn_go_out_together():
-    direct = StdioDirect().speaking(MODERN)
+    direct, written = StdioDirect().speaking(MODERN), list[bytes]()
+    direct.write_with(written.append)
     got: list[list[Any]] = [[], [], []]
     async with anyio.create_task_group() as tasks:
         for into in got:
             tasks.start_soon(asked, direct, into)
-        await anyio.lowlevel.checkpoint()
-        sent = [json.loads(line)["id"] for line in (await direct.lines()).splitlines()]
+        while not written:
+            await anyio.lowlevel.checkpoint()
+        (text,) = written
+        sent = [json.loads(line)["id"] for line in text.splitlines()]
         assert sent == [FIRST_ID, FIRST_ID + 1, FIRST_ID + 2]
         for number in (sent[2], str(sent[0]), sent[1]):
             assert direct.took(answer(number, {**RESULT, "structuredContent": {"n": str(number)}}))
@@ -118,13 +121,15 @@ async def test_messages_of_the_session_are_left_to_it():
 
 
 async def test_whoever_leaves_or_waits_too_long_tells_the_server_and_a_late_answer_goes_nowhere():
-    direct = StdioDirect().speaking(MODERN)
+    direct, written = StdioDirect().speaking(MODERN), list[bytes]()
+    direct.write_with(written.append)
     got: list[Any] = []
     await asked(direct, got, seconds=0.01)
     assert isinstance(got[0], TimedOutError)
     with anyio.move_on_after(0.01):
         await direct.ask("tools/call", {"name": "a"}, seconds=5.0)
-    lines = [json.loads(line) for line in (await direct.lines()).splitlines()]
+    await anyio.lowlevel.checkpoint()
+    lines = [json.loads(line) for line in b"".join(written).splitlines()]
     assert [line["method"] for line in lines] == ["tools/call", "notifications/cancelled"] * 2
     assert [line["params"]["requestId"] for line in lines[1::2]] == [FIRST_ID, FIRST_ID + 1]
     assert direct.took(answer(FIRST_ID))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -77,23 +76,23 @@ async def test_what_a_server_says_unasked_is_dropped_unread_where_it_is_long_and
     answer = b'{"jsonrpc":"2.0","id":1,"result":{"method":"x","text":"' + b"x" * UNASKED_BYTES_MAX + b'"}}'
     short = b'{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}'
     announced: list[None] = []
-    process = SimpleNamespace(stdout=Output([notification, request, answer, short]))
     to_session, session = anyio.create_memory_object_stream[Any](0)
-    await stdio_transport._read(
-        process, to_session, StdioDirect(), 10**7, lambda: None, lambda: announced.append(None)
-    )
+    reading = stdio_transport._Reading(StdioDirect(), lambda: announced.append(None))
+    lines = [notification, request, answer, short]
+    assert [reading.takes(line) for line in lines] == [False] * 4
+    await reading.pass_on(Output(lines), to_session, lambda: None)
     session.close()
     assert read == [answer, short]
     assert len(announced) == 1
 
 
 class Output:
-    """Standard output of a process: lines, and then its end."""
+    """The pipes of a process: lines that wait, and then the end."""
 
     def __init__(self, lines: list[bytes]) -> None:
         self._lines = lines
 
-    async def receive(self, _: int) -> bytes:
+    async def next(self) -> bytes:
         if not self._lines:
             raise anyio.EndOfStream
-        return self._lines.pop(0) + b"\n"
+        return self._lines.pop(0)

@@ -44,6 +44,16 @@ def test_strangers_learn_the_step_and_no_more():
     assert "secret" not in str(error_of(Broken("the secret invariant", code="warrant.spent")))
 
 
+@pytest.mark.parametrize(
+    ("step", "does"), [("channel", "registered for the user"), ("replay", "sign a new one for each call")]
+)
+def test_a_failed_step_that_asks_for_the_same_of_everybody_says_what_to_do(step, does):
+    _, message, extra = error_of(Unverified("rover has user id 7", code=f"proof.{step}", step=step))
+    assert does in message
+    assert message == extra["message"]
+    assert "rover" not in message
+
+
 @pytest.mark.requirement("WORDS-08")
 def test_a_refused_tool_call_is_a_result_a_model_can_read_and_its_text_names_the_code():
     result = raised(REFUSED, method="tools/call", version=MODERN)
