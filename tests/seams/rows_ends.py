@@ -205,7 +205,7 @@ class Stories(Feature):
     holds = Answers({"of the action": "intent outcome", "of the mandate": "True", "of the agent": "True"})
     tags = frozenset({Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.GENESIS, Tag.ERASED, Tag.KEY_CHANGE})
     tables = names("history history_kept subject_keys")
-    nouns = names("timeline why could can stats")
+    nouns = names("timeline attribute why could can stats")
 
     def begin(self, life: Life, kept: Kept) -> None:
         kept["mandate"] = life.mandate()
