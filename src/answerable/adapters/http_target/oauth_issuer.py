@@ -25,7 +25,14 @@ from answerable.adapters.http_target.scope import http_scope, scope_faults
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.errors import AnswerableError, Malformed, Unavailable, shown
-from answerable.errors.codes.leases import LEASE_RENEWAL, LEASE_SCOPE, LEASE_TAKEN, LEASE_TARGET, LEASE_UNTOLD
+from answerable.errors.codes.leases import (
+    LEASE_DENIED,
+    LEASE_RENEWAL,
+    LEASE_SCOPE,
+    LEASE_TAKEN,
+    LEASE_TARGET,
+    LEASE_UNTOLD,
+)
 from answerable.targets.standing_secret import Injection
 
 if TYPE_CHECKING:
@@ -44,6 +51,8 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
 
 SCOPE_ERRORS: Final = frozenset({"invalid_scope", "invalid_target", "invalid_authorization_details"})
+_TRANSIENT: Final = frozenset({408, 425, 429})
+"""Of the statuses from 400 to 499, those after which the same request may be granted."""
 DIED: Final = "its token: it went with the process that was killed, nobody has it, and the server ends it"
 LOST: Final = "a token that the server may have made and nobody received"
 OFFLINE: Final = "its token: the resource does not ask the authorization server, and takes it until it ends"
@@ -254,7 +263,10 @@ def _refusal(status: int, body: bytes) -> AnswerableError:
     if code in SCOPE_ERRORS:
         return LEASE_SCOPE(f"the authorization server does not grant the scope of the lease: {shown(code)}")
     # Whatever the server did internally, no token was delivered.
-    return _unavailable(f"the server gave none: status {status}" + (f", {shown(code)}" if code else ""))
+    said = f"status {status}" + (f", {shown(code)}" if code else "")
+    if 400 <= status < 500 and status not in _TRANSIENT:
+        return LEASE_DENIED(f"the authorization server refuses a token: {said}")
+    return _unavailable(f"the server gave none: {said}")
 
 
 def _unavailable(why: str, *, effect_unknown: bool = False) -> Unavailable:

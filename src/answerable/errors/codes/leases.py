@@ -49,6 +49,7 @@ LEASE_BOUNDARY = RefusedCode(
     "lower may use it; this one has tier …",
 )
 LEASE_CROWD = RefusedCode("lease.crowd", "more than … leases are open at this target")
+LEASE_DENIED = RefusedCode("lease.denied", "the authorization server refuses a token: …")
 LEASE_ENDED_REFUSED = RefusedCode("lease.ended", "the lease has expired")
 LEASE_ENDED = UnavailableCode(
     LEASE_ENDED_REFUSED.id,

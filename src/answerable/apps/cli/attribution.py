@@ -1,0 +1,349 @@
+"""`answerable attribute`: tell of each line of a target's own log which recorded step wrote it, or that none did."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import CHECK_FAILED
+from answerable.apps.cli.terminal import printing, safe
+from answerable.errors import shown
+from answerable.errors.codes.attribution import ATTRIBUTE_FORM, ATTRIBUTE_OUTPUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.apps.cli.terminal import Terminal
+    from answerable.core.attribution.answer import Answer, Attributed
+    from answerable.core.attribution.log_line import LogLine
+    from answerable.core.attribution.phantom import Unseen
+    from answerable.core.attribution.step import Step
+    from answerable.core.attribution.step_index import StepIndex
+    from answerable.flows.forensics.attribute_log import Attribution, ReadFile
+
+
+class Kind(StrEnum):
+    POSTGRES = "postgres"
+    SSHD = "sshd"
+
+
+Files = Annotated[list[Path], typer.Argument(help="Files of one log, oldest first.", metavar="FILE...")]
+OfKind = Annotated[Kind, typer.Option("--kind", help="Whose log it is.", show_default=False)]
+LedgerCopy = Annotated[
+    Path,
+    typer.Option("--ledger", help="Ledger directory, or a copy of one.", show_default=False, metavar="DIR"),
+]
+Complete = Annotated[
+    str,
+    typer.Option(
+        "--complete",
+        help="When the ledger was sealed, as RFC 3339: up to then it has everything. Default: time of its last entry.",
+        show_default=False,
+        metavar="TIME",
+    ),
+]
+Prefix = Annotated[
+    str,
+    typer.Option(
+        "--prefix",
+        help="PostgreSQL's `log_line_prefix`, for a log on standard error.",
+        show_default=False,
+        metavar="TEXT",
+    ),
+]
+Accounts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--account",
+        help="An account that only the broker is to use; may be given several times. Accounts of leases always are.",
+        show_default=False,
+        metavar="NAME",
+    ),
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        help="Whose log it is, as the broker calls it; default: the targets of the steps that have lines.",
+        show_default=False,
+        metavar="NAME",
+    ),
+]
+Zone = Annotated[
+    str,
+    typer.Option(
+        "--zone", help="Time zone of times that name none: +01:00.", show_default=False, metavar="OFFSET"
+    ),
+]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print every line that has an answer, as CSV.")]
+
+COLUMNS: Final = (
+    "file", "line", "time", "account", "verdict", "grade", "action", "entry", "agent", "chain", "person", "mandate",
+    "capability", "decided_by", "approval", "candidates", "claimed", "why",
+)  # fmt: skip
+SHOWN_MAX: Final = 200
+_FORMULA: Final = frozenset("=+-@")
+_WORDS: Final = {
+    "ours": "of one recorded step",
+    "shared": "of one of several steps",
+    "bypass": "a governed account, used past the broker",
+    "forged": "a label of ours that the session does not bear out",
+    "later": "after the end of this ledger",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb `attribute`."""
+    command(
+        app,
+        "attribute",
+        reads=True,
+        panel="What happened",
+        example="attribute postgresql.json --kind postgres --ledger copy",
+    )(attribute)
+
+
+def attribute(
+    shell: Shell,
+    files: Files,
+    kind: OfKind,
+    ledger: LedgerCopy,
+    complete: Complete = "",
+    prefix: Prefix = "",
+    account: Accounts = None,
+    target: Targets = None,
+    zone: Zone = "",
+    csv: AsCsv = False,
+) -> int | None:
+    """Find the recorded step behind each line of a target's own log.
+
+    A line is *ours* with a grade: A its account is of one step, B the server's own session key, C a label that the
+    broker set. *shared*: of one of several steps (grade D, never proof). *bypass*: a governed account used past the
+    broker. *forged*: a label of ours that the session does not bear out. *phantom*: a recorded step of which the log
+    does not say anything. Exit code 5 if there is a bypass, forged or phantom line, or one that a client's text made
+    ambiguous. Lines of other accounts are counted only.
+    """
+    from answerable.apps.cli.without_server import milliseconds
+    from answerable.flows.forensics.attribute_log import Attribution, attribute_file
+    from answerable.wiring.target_logs import LogFiles, recorded_steps
+
+    terminal = shell.terminal
+    if csv and terminal.as_json:
+        raise ATTRIBUTE_OUTPUT()
+    logs = LogFiles(kind.value, prefix=prefix, zone=zone)
+    steps = recorded_steps(ledger, complete_until=milliseconds(complete) if complete else 0)
+    found = Attribution()
+    if csv:
+        _print_row(COLUMNS)
+    for path in files:
+        each = _row_printer(path) if csv else None
+        with logs.opened(path) as lines:
+            file = attribute_file(found, str(path), lines, steps, frozenset(account or ()), each)
+        _check_form(file, kind, prefix)
+    unseen = found.unseen(steps, target or ())
+    if csv:
+        for step in unseen.phantoms:
+            _print_row(_phantom_row(step))
+    elif terminal.as_json:
+        terminal.json(_as_value(found, unseen, steps))
+    else:
+        _tell(terminal, found, unseen, steps)
+    _warn(terminal, found)
+    return CHECK_FAILED if found.odd or unseen.phantoms else None
+
+
+def _check_form(file: ReadFile, kind: Kind, prefix: str) -> None:
+    """Raises Malformed (`attribute.form`) where not one line could be read: nothing can be said by silence."""
+    if file.lines and sum(file.unread.values()) == file.lines:
+        hint = (
+            "give the server's `log_line_prefix` with --prefix"
+            if kind == "postgres"
+            else "give another --kind"
+        )
+        hint = "this is not the server's `log_line_prefix`" if prefix else hint
+        raise ATTRIBUTE_FORM(f"no line of {shown(file.name)} is of a log of kind {kind}: {hint}")
+
+
+def _warn(terminal: Terminal, found: Attribution) -> None:
+    for file in found.files:
+        for why, count in sorted(file.unread.items()):
+            terminal.warn(f"{file.name}: {count} lines not read: {why}")
+        if file.lines and not file.first:
+            terminal.warn(f"{file.name}: no line has a time that is understood, so no phantom can be told")
+    later = sum(count for (verdict, _), count in found.counts.items() if verdict == "later")
+    if later:
+        terminal.warn(
+            f"{later} lines are newer than the ledger is known to be complete, and nothing is said of them: run "
+            "`answerable ledger seal`, and give the time of that with --complete"
+        )
+    if found.dropped:
+        terminal.warn(
+            f"{found.dropped} more lines need a person: only the first {len(found.kept)} are listed"
+        )
+
+
+# --- lines for people ------------------------------------------------------------------------------------
+
+
+def _tell(terminal: Terminal, found: Attribution, unseen: Unseen, steps: StepIndex) -> None:
+    from answerable.flows.forensics.attribute_log import told_steps
+
+    terminal.record(_summary(found, unseen, steps))
+    listed = [one for one in found.kept if one[1].answer.verdict != "later"]
+    for name, one in listed[:SHOWN_MAX]:
+        terminal.heading(f"{one.answer.verdict}  {name}:{one.line.number}  {_time(one.line.at)}  {_who(one)}")
+        terminal.line(f"    {one.answer.why}{_graded(one.answer)}")
+        for step in (one.answer.step, *one.answer.candidates):
+            if step is not None:
+                terminal.line(f"    {_step_told(step)}")
+    if len(listed) > SHOWN_MAX:
+        terminal.warn(f"{len(listed) - SHOWN_MAX} more such lines: --csv lists all")
+    for step in unseen.phantoms[:SHOWN_MAX]:
+        terminal.heading(f"phantom  {_time(step.started)}  account {step.account}")
+        terminal.line("    recorded as succeeded, and the log covers its time without a line of it")
+        terminal.line(f"    {_step_told(step)}")
+    ours = told_steps(found, steps)
+    for step, count in ours[:SHOWN_MAX]:
+        terminal.heading(f"{count} lines of action {step.action}")
+        terminal.line(f"    {_step_told(step)}")
+    if len(ours) > SHOWN_MAX:
+        terminal.warn(f"{len(ours) - SHOWN_MAX} more steps have lines: --csv lists all")
+
+
+def _summary(found: Attribution, unseen: Unseen, steps: StepIndex) -> list[tuple[str, object]]:
+    lines: list[tuple[str, object]] = [
+        (
+            "read",
+            [
+                f"{one.name}: {one.lines} lines, from {_time(one.first)} to {_time(one.last)}"
+                for one in found.files
+            ],
+        ),
+        ("ledger", f"{len(steps)} steps at targets, complete up to {_time(steps.complete_until)}"),
+    ]
+    for verdict, words in _WORDS.items():
+        by_grade = {grade: count for (one, grade), count in found.counts.items() if one == verdict}
+        graded = ", ".join(f"{count} grade {grade}" for grade, count in sorted(by_grade.items()) if grade)
+        count = sum(by_grade.values())
+        if count or verdict in ("ours", "bypass", "forged"):
+            lines.append((verdict, f"{count}: {words}" + (f" ({graded})" if graded else "")))
+    uncovered = f"; of {unseen.uncovered} more the log does not cover the time" if unseen.uncovered else ""
+    lines.append(("phantom", f"{len(unseen.phantoms)}: steps that the log does not say{uncovered}"))
+    lines.append(("others", f"{sum(one.others for one in found.files)}: counted only"))
+    return lines
+
+
+def _who(one: Attributed) -> str:
+    return f"account {one.line.account or '(none)'}" + (f", login {one.line.login}" if one.line.login else "")
+
+
+def _graded(answer: Answer) -> str:
+    return f" (grade {answer.grade}{', an inference' if answer.grade == 'D' else ''})" if answer.grade else ""
+
+
+def _step_told(step: Step) -> str:
+    chain = f", through {' > '.join(step.chain)}" if step.chain else ""
+    approval = f", approval {step.approval}" if step.approval else ""
+    return (
+        f"entry {step.entry}, action {step.action}: agent {step.agent}{chain}, {step.capability} at {step.target} "
+        f"for person {step.person}, mandate {step.mandate} ({step.use_case}), allowed by "
+        f"{', '.join(step.decided_by) or 'no rule'}{approval}, {step.status or 'no recorded end'}"
+    )
+
+
+def _time(at: int) -> str:
+    from datetime import UTC, datetime
+
+    if not at:
+        return "(no time)"
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# --- lines for programs ----------------------------------------------------------------------------------
+
+
+def _as_value(found: Attribution, unseen: Unseen, steps: StepIndex) -> dict[str, object]:
+    from answerable.flows.forensics.attribute_log import told_steps
+
+    return {
+        "complete_until": steps.complete_until,
+        "counts": [
+            {"verdict": verdict, "grade": grade, "lines": count}
+            for (verdict, grade), count in sorted(found.counts.items())
+        ],
+        "files": [
+            {
+                "name": one.name,
+                "lines": one.lines,
+                "others": one.others,
+                "first": one.first,
+                "last": one.last,
+                "unread": dict(one.unread),
+            }
+            for one in found.files
+        ],
+        "lines": [{"file": name, "line": one.line, "answer": one.answer} for name, one in found.kept],
+        "dropped": found.dropped,
+        "steps": [{"step": step, "lines": count} for step, count in told_steps(found, steps)],
+        "phantoms": unseen.phantoms,
+        "uncovered": unseen.uncovered,
+    }
+
+
+def _row_printer(path: Path) -> Callable[[LogLine, Answer], None]:
+    name = str(path)
+
+    def print_answer(line: LogLine, answer: Answer) -> None:
+        _print_row(
+            (
+                name,
+                line.number,
+                _time(line.at) if line.at else "",
+                line.account,
+                answer.verdict,
+                answer.grade,
+                *_step_cells(answer.step),
+                " ".join(one.action for one in answer.candidates),
+                answer.claimed,
+                answer.why,
+            )
+        )
+
+    return print_answer
+
+
+def _phantom_row(step: Step) -> tuple[object, ...]:
+    why = "recorded as succeeded, and the log covers its time without a line of it"
+    return ("", "", _time(step.started), step.account, "phantom", "", *_step_cells(step), "", "", why)
+
+
+def _step_cells(step: Step | None) -> tuple[object, ...]:
+    if step is None:
+        return ("",) * 9
+    return (
+        step.action,
+        step.entry,
+        step.agent,
+        " > ".join(step.chain),
+        step.person,
+        step.mandate,
+        step.capability,
+        " ".join(step.decided_by),
+        step.approval,
+    )
+
+
+def _print_row(cells: tuple[object, ...]) -> None:
+    """Print one row. A cell that a table program would take for a formula gets an apostrophe before it."""
+    row = []
+    for cell in cells:
+        text = safe(cell)
+        text = f"'{text}" if text[:1] in _FORMULA else text
+        row.append('"' + text.replace('"', '""') + '"' if any(c in text for c in ',";') else text)
+    with printing():
+        sys.stdout.write(",".join(row) + "\r\n")

@@ -1,0 +1,175 @@
+"""Decide which recorded step wrote a line of a target's log.
+
+Laws: a line is given to a step only by what its server says of it, or is told as candidates; a label alone never gives
+a line to a step whose session is recorded; nothing is said against a line after the end of the record, and one
+without a time is not after it; a line without a governed account and without a label of ours has no answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.attribution.answer import CANDIDATES_MAX, Answer, Grade
+from answerable.core.attribution.step import SKEW_MS
+from answerable.core.lease.name import ACCOUNT_PREFIX, NAME_CHARS, lease_of
+from answerable.errors import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.attribution.log_line import LogLine
+    from answerable.core.attribution.step import Step, StepLookup
+
+_ACTION_CHARS: Final = 32
+_LABEL_CHARS: Final = frozenset((_ACTION_CHARS, NAME_CHARS, NAME_CHARS + len(ACCOUNT_PREFIX)))
+
+
+def attribute_line(line: LogLine, steps: StepLookup, governed: frozenset[str]) -> Answer | None:
+    """Return the answer about a line; None for one that has nothing to do with governed accounts.
+
+    governed: accounts that nobody but the broker is to use, beside those of the record.
+    """
+    lease = lease_of(line.account) if line.account.startswith(ACCOUNT_PREFIX) else None
+    is_governed = (
+        lease is not None
+        or line.account in governed
+        or (bool(line.login) and line.login in governed)
+        or bool(steps.by_account(line.account))
+    )
+    if is_governed or not line.account:
+        found = _of_session(line, steps)
+        if found:
+            return _borne_out(line, found, steps)
+        if not is_governed:
+            return None
+        return _of_own_account(line, lease, steps) if lease else _of_shared_account(line, steps)
+    claimed = _claimed(line.label, steps)
+    if not claimed:
+        return None
+    why = f"label {claimed} is ours, and account {shown(line.account, 64)} is none that a step used"
+    return Answer(verdict="forged", claimed=claimed, why=why)
+
+
+def _of_session(line: LogLine, steps: StepLookup) -> Sequence[Step]:
+    """Return the steps whose recorded session this is, with no name that contradicts it."""
+    if not line.keys:
+        return ()
+    name, value = line.keys[0]
+    return [
+        one
+        for one in steps.by_session(name, value)
+        if line.account in ("", one.account) and one.agrees(line.keys)
+    ]
+
+
+def _borne_out(line: LogLine, found: Sequence[Step], steps: StepLookup) -> Answer:
+    """Answer for a line in a session of ours; of several steps in one, the label chooses."""
+    name, value = line.keys[0]
+    labelled = [one for one in found if line.label == one.action]
+    if not labelled:
+        labelled = [one for one in found if one.spans(line.at)] or [*found]
+    if len(labelled) > 1:
+        return _among(labelled, f"session {value} was of {len(labelled)} steps at this time")
+    (step,) = labelled
+    claimed = _claimed(line.label, steps)
+    if claimed and claimed not in (step.action, step.lease):
+        why = f"label {claimed} is of another step: session {value} is of action {step.action}"
+        return Answer(verdict="forged", grade="B", step=step, claimed=claimed, why=why)
+    return Answer(verdict="ours", grade="B", step=step, why=f"{name} {value} is recorded with the action")
+
+
+def _of_own_account(line: LogLine, lease: str, steps: StepLookup) -> Answer:
+    """Answer for a line on an account that was made for a lease, in a session that no step is recorded with."""
+    used = steps.by_lease(lease)
+    if not used:
+        if _is_later(line, steps):
+            return _later(steps)
+        return Answer(
+            verdict="bypass", why="the account has the form of ours, and no step is recorded with its lease"
+        )
+    if _is_later(line, steps) and max(one.life_until or one.until for one in used) > steps.complete_until:
+        return _later(steps)
+    possible = [one for one in used if one.spans(line.at) and not _has_other_session(one, line)]
+    if possible:
+        return _only(line, possible, "A" if len(used) == 1 else "D", "the account was made for this action")
+    if line.is_full and any(one.spans(line.at) for one in used):
+        full = [one for one in used if one.spans(line.at)]
+        return _only(line, full, "A" if len(used) == 1 else "D", "a login of the broker found no room")
+    if line.keys and any(one.spans(line.at) for one in used):
+        why = f"the broker did not open session {shown(line.keys[0][1], 80)}: its own is recorded"
+    elif line.at and _is_alive(line.at, used):
+        if not line.keys:
+            return _only(line, [*used], "D", "the account was made for the task of this action")
+        why = f"no step opened session {shown(line.keys[0][1], 80)} of this account"
+    else:
+        why = "the account was used outside the time of every step that had it"
+    return Answer(verdict="bypass", why=why)
+
+
+def _of_shared_account(line: LogLine, steps: StepLookup) -> Answer:
+    """Answer for a line on a governed account that is not of one lease."""
+    if _is_later(line, steps):
+        return _later(steps)
+    claimed = _claimed(line.label, steps)
+    step = steps.by_action(claimed) if claimed else None
+    own = steps.by_account(line.account)
+    if claimed and step is None:
+        labelled = [one for one in steps.by_lease(claimed) if one in own]
+        step = labelled[0] if len(labelled) == 1 else None
+    if claimed and (step is None or step not in own or not step.spans(line.at)):
+        why = f"label {claimed} is of no step that used this account at this time"
+        return Answer(verdict="forged", claimed=claimed, why=why)
+    if step is not None and _has_other_session(step, line):
+        why = f"label {claimed} is of a step that had another session"
+        return Answer(verdict="forged", claimed=claimed, why=why)
+    if step is not None:
+        return Answer(verdict="ours", grade="C", step=step, why="the label is of a step on this account")
+    possible = [one for one in own if one.spans(line.at) and not _has_other_session(one, line)]
+    if possible:
+        return _among(possible, f"{len(possible)} steps used the account at this time")
+    return Answer(verdict="bypass", why="a governed account, and no step used it at this time")
+
+
+def _only(line: LogLine, possible: Sequence[Step], grade: Grade, why: str) -> Answer:
+    """Answer ours where one step is proved, by the account or its label, and candidates otherwise."""
+    if len(possible) == 1 and grade == "A":
+        return Answer(verdict="ours", grade=grade, step=possible[0], why=why)
+    labelled = [one for one in possible if line.label == one.action]
+    if labelled:
+        why = "the label is of a step with this account"
+        return Answer(verdict="ours", grade="C", step=labelled[0], why=why)
+    return _among(possible, f"the account was made for a task, and {len(possible)} of its steps may be meant")
+
+
+def _among(possible: Sequence[Step], why: str) -> Answer:
+    return Answer(verdict="shared", grade="D", candidates=tuple(possible[:CANDIDATES_MAX]), why=why)
+
+
+def _has_other_session(step: Step, line: LogLine) -> bool:
+    """Whether a recorded session of the step is not that of the line."""
+    return bool(line.keys) and line.keys[0][0] in step.session
+
+
+def _is_alive(at: int, used: Sequence[Step]) -> bool:
+    first = min(one.started for one in used) - SKEW_MS
+    return first <= at <= max(one.life_until or one.until for one in used) + SKEW_MS
+
+
+def _claimed(label: str, steps: StepLookup) -> str:
+    """Return the step or lease that a label names; empty for a label that is not of ours."""
+    if len(label) not in _LABEL_CHARS:
+        return ""
+    if len(label) == _ACTION_CHARS:
+        return label if steps.by_action(label) is not None else ""
+    lease = lease_of(label)
+    if lease is not None:
+        return lease
+    return label if steps.by_lease(label) else ""
+
+
+def _is_later(line: LogLine, steps: StepLookup) -> bool:
+    return line.at + SKEW_MS > steps.complete_until
+
+
+def _later(steps: StepLookup) -> Answer:
+    return Answer(verdict="later", why="the record ends before this line")

@@ -1,0 +1,78 @@
+"""A step: one recorded action at a target, with all by which a line of that target's log is recognised as its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SKEW_MS: Final = 5_000
+"""How far the target's clock may be from ours."""
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """entry: of the intent. chain: the agents from whom the mandate came, root first. person: pseudonym of the
+    principal. decided_by: rules that allowed it. approval: its id; empty where none was needed. account: at the target.
+    started, ended: Unix milliseconds; ended is 0 where no outcome is recorded. life_until: when the account's lease
+    ended or ends; 0 where unknown. status: of the outcome; empty where none. session: the target's own names of the
+    session, as recorded with the outcome."""
+
+    entry: int
+    action: str
+    agent: str
+    chain: tuple[str, ...]
+    person: str
+    mandate: str
+    use_case: str
+    capability: str
+    decided_by: tuple[str, ...]
+    policy_set: str
+    approval: str
+    lease: str
+    target: str
+    account: str
+    started: int
+    deadline: int
+    ended: int = 0
+    life_until: int = 0
+    status: str = ""
+    session: dict[str, str] = {}
+
+    @property
+    def until(self) -> int:
+        """The last instant at which it may have acted."""
+        return self.ended or self.deadline
+
+    def spans(self, at: int) -> bool:
+        """Whether a line of this time may be of it, for any allowed difference of the clocks. A line without a time may
+        be."""
+        return not at or self.started - SKEW_MS <= at <= self.until + SKEW_MS
+
+    def agrees(self, keys: Sequence[tuple[str, str]]) -> bool:
+        """Whether no key of a line contradicts a recorded one, and the first is recorded."""
+        return keys[0][0] in self.session and all(
+            self.session.get(name, value) == value for name, value in keys
+        )
+
+
+class StepLookup(Protocol):
+    """Finds recorded steps. Every answer is in the order of the ledger. complete_until: time of the last entry that the
+    record holds, in Unix milliseconds: a step that began later may be missing."""
+
+    @property
+    def complete_until(self) -> int: ...
+
+    def by_action(self, action: str) -> Step | None:
+        """Return the step of this action id."""
+
+    def by_lease(self, lease: str) -> Sequence[Step]:
+        """Return the steps that used the lease of this name."""
+
+    def by_session(self, name: str, value: str) -> Sequence[Step]:
+        """Return the steps whose outcome names this session of the target."""
+
+    def by_account(self, account: str) -> Sequence[Step]:
+        """Return the steps that used this account; empty for one that is not known to be governed."""

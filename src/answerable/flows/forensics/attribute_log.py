@@ -1,0 +1,124 @@
+"""Attribute every line of a target's log, count the answers, and find what the log does not say.
+
+Promise: memory is bounded by the steps of the record and by what is kept of lines that need a person; lines that have
+nothing to do with governed accounts are counted, and nothing of them is kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.attribution.answer import ODD, Attributed
+from answerable.core.attribution.attribute_line import attribute_line
+from answerable.core.attribution.log_line import UnreadLine
+from answerable.core.attribution.phantom import Unseen, unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from answerable.core.attribution.answer import Answer
+    from answerable.core.attribution.log_line import LogLine
+    from answerable.core.attribution.step import Step
+    from answerable.core.attribution.step_index import StepIndex
+
+KEPT_MAX: Final = 10_000
+"""Lines that need a person which are kept; all others are counted."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ReadFile:
+    """How far one file of the log goes. first, last: Unix milliseconds, 0 where no line has a time. unread: numbers of
+    lines by why they could not be read. others: lines that have nothing to do with governed accounts."""
+
+    name: str
+    lines: int = 0
+    others: int = 0
+    first: int = 0
+    last: int = 0
+    unread: Counter[str] = field(default_factory=Counter)
+
+    def note(self, at: int) -> None:
+        if at:
+            self.first = min(self.first or at, at)
+            self.last = max(self.last, at)
+
+
+@dataclass(slots=True, kw_only=True)
+class Attribution:
+    """What is known of a log so far. counts: by verdict and grade. steps: lines by the entry of the step. kept: lines
+    that need a person, with the file's name; dropped: how many more there were."""
+
+    files: list[ReadFile] = field(default_factory=list)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    steps: Counter[int] = field(default_factory=Counter)
+    kept: list[tuple[str, Attributed]] = field(default_factory=list)
+    dropped: int = 0
+    seen: set[str] = field(default_factory=set)
+    targets: set[str] = field(default_factory=set)
+
+    @property
+    def ambiguous(self) -> int:
+        """How many lines a client's text made ambiguous."""
+        return sum(one.unread["ambiguous"] for one in self.files)
+
+    @property
+    def odd(self) -> int:
+        """How many lines somebody must look at at once."""
+        return self.ambiguous + sum(count for (verdict, _), count in self.counts.items() if verdict in ODD)
+
+    def take(self, name: str, line: LogLine, answer: Answer) -> None:
+        """Count one answer, and keep it where it needs a person."""
+        self.counts[answer.verdict, answer.grade] += 1
+        step = answer.step
+        if step is not None:
+            self.steps[step.entry] += 1
+            self.seen.add(step.action)
+            self.targets.add(step.target)
+        if answer.verdict == "ours":
+            return
+        self.seen.update(one.action for one in answer.candidates)
+        if len(self.kept) < KEPT_MAX:
+            self.kept.append((name, Attributed(line, answer)))
+        else:
+            self.dropped += 1
+
+    def unseen(self, steps: StepIndex, targets: Collection[str]) -> Unseen:
+        """Return the steps of which the log does not say anything. targets: whose log it is; empty for those of the
+        steps that it has lines of."""
+        covered = [(one.first, one.last) for one in self.files if one.first]
+        return unseen(steps, targets=targets or self.targets, seen=self.seen, covered=covered)
+
+
+def attribute_file(
+    into: Attribution,
+    name: str,
+    lines: Iterable[LogLine | UnreadLine],
+    steps: StepIndex,
+    governed: frozenset[str],
+    each: Callable[[LogLine, Answer], None] | None = None,
+) -> ReadFile:
+    """Attribute the lines of one file. governed: as in `attribute_line`. each: called with every answer, as it is
+    found. Raises whatever `lines` and `each` raise; what was counted before stays."""
+    file = ReadFile(name=name)
+    into.files.append(file)
+    for line in lines:
+        file.lines += 1
+        if isinstance(line, UnreadLine):
+            file.unread[line.why] += 1
+            continue
+        file.note(line.at)
+        answer = attribute_line(line, steps, governed)
+        if answer is None:
+            file.others += 1
+            continue
+        into.take(name, line, answer)
+        if each is not None:
+            each(line, answer)
+    return file
+
+
+def told_steps(found: Attribution, steps: Iterable[Step]) -> list[tuple[Step, int]]:
+    """Return the steps that have lines, and how many, in the order of the ledger."""
+    return [(one, found.steps[one.entry]) for one in steps if found.steps[one.entry]]
