@@ -70,7 +70,7 @@ histories = st.lists(st.one_of(actions, actions, ends, others), min_size=1, max_
 
 WORDS = (
     *(f"agent:{one}" for one in AGENTS),
-    *(f"person:{one}" for one in (*PERSONS, "carol", "nobody")),
+    *(f"person:{one}" for one in (*PERSONS, "carol", "nobody", "stopnotes")),
     *(f"approver:{one}" for one in PERSONS),
     *(f"resource:{one}" for one in (*CASES, "none")),
     *(f"subject:Customer:{one}" for one in CASES),

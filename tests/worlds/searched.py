@@ -357,4 +357,4 @@ def rows_of(index_place: Path) -> dict[str, list[Any]]:
     return found
 
 
-PLAIN = {"entry", "at", "ended", "id", "amount", "resource", "destination"}
+PLAIN = {"entry", "at", "ended", "id", "leased", "amount", "resource", "destination"}

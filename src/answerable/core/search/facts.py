@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from answerable.core.ledger.subject_key import key_id_of, sections_of
 from answerable.core.ledger.tags import Tag
@@ -44,25 +44,30 @@ TEXT_WORDS_MAX: Final = 64
 """Distinct words of one entry that it is found by."""
 NAME_CHARS_MAX: Final = 500
 
-_MEMBERS: Final = {
-    "agent": ("agent",),
-    "instance": ("instance", "parent"),
-    "mandate": ("mandate",),
-    "use-case": ("use_case",),
-    "capability": ("capability",),
-    "server": ("server",),
-    "target": ("target", "lease_target"),
-    "rule": ("rule",),
-    "code": ("code",),
-    "approval": ("approval", "preview_of", "approvals"),
-    "lease": ("lease",),
-    "account": ("account",),
-    "manifest": ("manifest",),
-    "token": ("hop",),
-    "hold": ("hold",),
-    "action": ("action",),
+_FIELD_OF: Final = {
+    **dict.fromkeys(PEOPLE, "person"),
+    "action": "action",
+    "account": "account",
+    "agent": "agent",
+    "approval": "approval",
+    "approvals": "approval",
+    "capability": "capability",
+    "code": "code",
+    "hold": "hold",
+    "hop": "token",
+    "instance": "instance",
+    "lease": "lease",
+    "lease_target": "target",
+    "mandate": "mandate",
+    "manifest": "manifest",
+    "parent": "instance",
+    "preview_of": "approval",
+    "rule": "rule",
+    "server": "server",
+    "target": "target",
+    "use_case": "use-case",
 }
-"""Members of leaves by field; a list counts with each of its items."""
+"""The field of each member of a leaf; a list counts with each of its items."""
 _TEXTS: Final = ("reason", "reasons", "comment", "purpose")
 _ACTION_TEXTS: Final = ("reason", "reasons")
 """The purpose of a mandate is found at the mandate, not again at each of its actions."""
@@ -107,26 +112,19 @@ class Ended:
 def facts_of(stored: StoredEntry, leaf: Members, fields: Members | None) -> Facts:
     """Return what an entry that is not in `ENDS` can be found by. fields: as `payload_of` returns them."""
     opened = fields or {}
-    names = {name: _unique(_named(leaf, members)) for name, members in _MEMBERS.items()}
-    names["person"] = _unique(_named(leaf, PEOPLE))
-    names["key"] = _unique(_keys(stored.tag, leaf))
-    names["agent"] = _unique((*names["agent"], *_of_hops(leaf, "agent")))
-    names["token"] = _unique((*names["token"], *_of_hops(leaf, "id")))
-    names["rule"] = _unique((*_rules(leaf), *names["rule"]))
-    names["kind"] = (kind_of(stored.tag),)
-    names["subject"] = _unique(_subjects(stored.attachment))
+    names = _names(stored, leaf)
     action = ACTIONS.get(stored.tag)
     if action is not None:
-        names["decision"], names["outcome"] = (action[0],), (action[1],)
+        names["decision"], names["outcome"] = {action[0]: None}, {action[1]: None}
     at = leaf.get("at")
     return Facts(
         entry=stored.index,
         tag=stored.tag,
         at=at if type(at) is int else 0,
-        subject=next(iter(names["subject"]), ""),
-        names={name: found for name, found in names.items() if found},
+        subject=next(iter(names.get("subject", ())), ""),
+        names={name: tuple(found) for name, found in names.items()},
         sealed=_sealed(stored.tag, opened),
-        people=tuple(_people(leaf, opened)),
+        people=tuple(_people(leaf, opened)) if opened else (),
         # Nothing of what an erased person did is found by amount, not even what the leaf says of it.
         amount=_amount(leaf, opened) if action is not None and fields is not None else None,
     )
@@ -155,43 +153,46 @@ def kind_of(tag: int) -> str:
 def words_in(text: str) -> tuple[str, ...]:
     """Return the distinct words of a text, without regard to case and to compatible spellings."""
     plain = unicodedata.normalize("NFKC", text).casefold()
-    return _unique(_WORD.findall(plain))
+    return tuple(dict.fromkeys(_WORD.findall(plain)))
 
 
-def _named(leaf: Members, members: tuple[str, ...]) -> Iterator[str]:
-    for member in members:
-        value = leaf.get(member)
-        for one in value if isinstance(value, list) else (value,):
-            if isinstance(one, str) and one:
-                yield one
+_Found: TypeAlias = "dict[str, dict[str, None]]"
+"""Values by field, in order."""
 
 
-def _unique(values: Iterator[str] | tuple[str, ...] | list[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one for one in values if 0 < len(one) <= NAME_CHARS_MAX))
+def _add(found: _Found, name: str, value: JSONValue) -> None:
+    if type(value) is str:
+        if 0 < len(value) <= NAME_CHARS_MAX:
+            found.setdefault(name, {})[value] = None
+    elif type(value) is list:
+        for one in value:
+            if type(one) is str:
+                _add(found, name, one)
 
 
-def _keys(tag: int, leaf: Members) -> Iterator[str]:
-    proof = leaf.get("proof")
-    if isinstance(proof, dict):
-        yield from _named(proof, ("binding",))
-    # In an intent `key` is what the upstream uses to recognise a repeated call.
-    if tag != Tag.INTENT:
-        yield from _named(leaf, ("key",))
-
-
-def _of_hops(leaf: Members, member: str) -> Iterator[str]:
-    hops = leaf.get("hops")
-    for one in hops if isinstance(hops, list) else ():
-        if isinstance(one, dict):
-            yield from _named(one, (member,))
-
-
-def _rules(leaf: Members) -> Iterator[str]:
-    decision, by = leaf.get("decision"), leaf.get("by")
+def _names(stored: StoredEntry, leaf: Members) -> _Found:
+    found: _Found = {"kind": {kind_of(stored.tag): None}}
+    for member, value in leaf.items():
+        name = _FIELD_OF.get(member)
+        if name is not None:
+            # In a refusal `by` lists what decided; elsewhere it is a person.
+            _add(found, "rule" if member == "by" and type(value) is list else name, value)
+    decision, proof, hops = leaf.get("decision"), leaf.get("proof"), leaf.get("hops")
     if isinstance(decision, dict):
-        yield from _named(decision, ("by", "lifted"))
-    if isinstance(by, list):
-        yield from _named(leaf, ("by",))
+        _add(found, "rule", decision.get("by"))
+        _add(found, "rule", decision.get("lifted"))
+    if isinstance(proof, dict):
+        _add(found, "key", proof.get("binding"))
+    # In an intent `key` is what the upstream uses to recognise a repeated call.
+    if stored.tag != Tag.INTENT:
+        _add(found, "key", leaf.get("key"))
+    for hop in hops if isinstance(hops, list) else ():
+        if isinstance(hop, dict):
+            _add(found, "agent", hop.get("agent"))
+            _add(found, "token", hop.get("id"))
+    for subject in _subjects(stored.attachment):
+        _add(found, "subject", subject)
+    return found
 
 
 def _subjects(attachment: bytes) -> Iterator[str]:
@@ -210,18 +211,17 @@ def _people(leaf: Members, opened: Members) -> Iterator[tuple[str, str]]:
 
 
 def _sealed(tag: int, opened: Members) -> dict[str, tuple[str, ...]]:
+    found: _Found = {}
     question = opened.get("question")
-    question = question if isinstance(question, dict) else {}
-    resource, hold = _part(question, "resource"), _part(question, "hold")
-    destination = _part(_part(question, "context"), "destination")
-    texts = [opened.get(one) for one in (_ACTION_TEXTS if tag in ACTIONS else _TEXTS)]
-    found = {
-        "resource": _unique(_named(resource, ("id",))),
-        "destination": _unique(_named(destination, ("names",))),
-        "hold": _unique(_named(hold, ("id",))),
-        "text": words_in(" ".join(_texts(texts)))[:TEXT_WORDS_MAX],
-    }
-    return {name: values for name, values in found.items() if values}
+    if isinstance(question, dict):
+        _add(found, "resource", _part(question, "resource").get("id"))
+        _add(found, "destination", _part(_part(question, "context"), "destination").get("names"))
+        _add(found, "hold", _part(question, "hold").get("id"))
+    texts = [opened[one] for one in (_ACTION_TEXTS if tag in ACTIONS else _TEXTS) if one in opened]
+    words = words_in(" ".join(_texts(texts)))[:TEXT_WORDS_MAX] if texts else ()
+    if words:
+        found["text"] = dict.fromkeys(words)
+    return {name: tuple(values) for name, values in found.items()}
 
 
 def _texts(values: list[JSONValue]) -> Iterator[str]:

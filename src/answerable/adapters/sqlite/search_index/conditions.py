@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from answerable.adapters.sqlite.search_index.schema import COLUMNS, DIGESTS, column_of
+from answerable.adapters.sqlite.search_index.schema import COLUMNS, DIGESTS, USUAL, column_of, unusual
 from answerable.core.lease.name import LeaseName, octets_of
 from answerable.core.search.facts import ACTIONS, kind_of
 from answerable.core.search.fields import BY_NAME, FIELDS
@@ -101,7 +101,7 @@ def _places(term: Term, number: Number, blind: BlindKey | None) -> Iterator[Plac
         if field in ("action", "lease"):
             octets = octets_in(field, value)
             if octets is not None:
-                yield Place("action", (("id", octets),))
+                yield Place("action", (("id", octets), *((("leased", 1),) if field == "lease" else ())))
         if BY_NAME[field].indexed in ("name", "person", "both"):
             yield from _named(field, column, value, number)
         if BY_NAME[field].indexed in ("sealed", "both", "words") and blind is not None:
@@ -134,6 +134,10 @@ def _select(first: Place, query: Query, after: Cursor | None, filters: list[Sele
     alias = "a" if first.table == "action" else "m"
     source = "action a" if alias == "a" else f"{first.table} m CROSS JOIN action a ON a.entry = m.entry"
     conditions = [f"{alias}.{column} = ?" for column, _ in first.key]
+    # SQLite uses an index over a part of the entries only where the query says that the rest is not wanted.
+    for column, found in first.key if first.table == "action" else ():
+        if column in USUAL and found != USUAL[column][0]:
+            conditions.append(f"a.{unusual(column)}")
     values: list[object] = [value for _, value in first.key]
     if query.since is not None:
         conditions.append(f"{alias}.at >= ?")
@@ -159,7 +163,7 @@ def _any_of(places: list[Place]) -> Select:
     values: list[object] = []
     for table, key in places:
         if table == "action":
-            parts += [f"+a.{column} = ?" for column, _ in key]
+            parts.append(" AND ".join(f"+a.{column} = ?" for column, _ in key))
         else:
             equal = " AND ".join(f"x.{column} = ?" for column, _ in key)
             row = " ".join(

@@ -28,12 +28,15 @@ COLUMNS: Final = (
     "outcome",
     "kind",
     "subject",
+    "key",
 )
 """Fields with a column, which has the first value; all further values are in `mention`."""
 DIGESTS: Final = ("resource", "destination")
 """Fields from sealed content with a column, which has the digest of the first value; further ones are in `word`."""
-INDEXED: Final = ("agent", "mandate", "person", "capability", "kind", "outcome")
+INDEXED: Final = ("agent", "mandate", "person", "capability", "key")
 """Columns with an index in the order of answers."""
+USUAL: Final = {"kind": (1, "intent"), "outcome": (2, "succeeded")}
+"""Columns with such an index over the entries that have another value than the usual one, and its number and name."""
 RARE: Final = ("instance", "approval", "code", "target", *DIGESTS)
 """Columns with such an index over the entries that have a value."""
 
@@ -43,6 +46,11 @@ def column_of(field: str) -> str:
     return field.replace("-", "_")
 
 
+def unusual(field: str) -> str:
+    """Return the condition under which a column of USUAL is in its index."""
+    return f"{field} <> {USUAL[field][0]}"
+
+
 def stretch_schema() -> tuple[str, ...]:
     """Return the statements that create the tables of one stretch of entries."""
     numbers = ", ".join(f"{column_of(one)} INTEGER" for one in COLUMNS)
@@ -50,7 +58,8 @@ def stretch_schema() -> tuple[str, ...]:
     return (
         "CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT",
         f"""CREATE TABLE action (
-            entry INTEGER PRIMARY KEY, at INTEGER NOT NULL, ended INTEGER, id BLOB, amount INTEGER, {numbers}, {digests}
+            entry INTEGER PRIMARY KEY, at INTEGER NOT NULL, ended INTEGER, id BLOB, leased INTEGER, amount INTEGER,
+            {numbers}, {digests}
         ) STRICT""",
         "CREATE INDEX action_at ON action (at)",
         "CREATE INDEX action_id ON action (id) WHERE id IS NOT NULL",
@@ -58,6 +67,11 @@ def stretch_schema() -> tuple[str, ...]:
         *(
             f"CREATE INDEX action_{one} ON action ({one}, at) WHERE {one} IS NOT NULL"
             for one in map(column_of, RARE)
+        ),
+        *(f"CREATE INDEX action_{one} ON action ({one}, at) WHERE {unusual(one)}" for one in USUAL),
+        *(
+            " ".join(("INSERT INTO name VALUES (", str(number), f", '{text}')"))
+            for number, text in USUAL.values()
         ),
         """CREATE TABLE mention (
             field INTEGER, name INTEGER, at INTEGER, entry INTEGER, PRIMARY KEY (field, name, at, entry)

@@ -24,9 +24,9 @@ NAMES_MAX: Final = 50_000
 _SET: Final = (*map(column_of, COLUMNS), *DIGESTS)
 _INSERT: Final = " ".join(
     (
-        "INSERT OR IGNORE INTO action (entry, at, id, amount,",
+        "INSERT OR IGNORE INTO action (entry, at, id, leased, amount,",
         ", ".join(_SET),
-        ") VALUES (?, ?, ?, ?,",
+        ") VALUES (?, ?, ?, ?, ?,",
         ", ".join("?" * len(_SET)),
         ")",
     )
@@ -86,7 +86,7 @@ class Stretch:
             self._numbered("lease", lease),
         )
         octets = octets_in("lease", lease)
-        of_action = (("id = ?", (octets,)),) if octets is not None else ()
+        of_action = (("id = ? AND leased = 1", (octets,)),) if octets is not None else ()
         self._add("account", account, OF_LEASE, used, *of_action)
 
     def _add(
@@ -137,15 +137,15 @@ class Stretch:
             firsts.append(digests[0] if digests else None)
             words += digests[1:]
         octets = octets_in("action", facts.one("action"))
-        row = (facts.entry, facts.at, octets, facts.amount, *firsts)
+        # The lease of one action is named after the action.
+        is_own = octets is not None and octets_in("lease", facts.one("lease")) == octets
+        row = (facts.entry, facts.at, octets, 1 if is_own else None, facts.amount, *firsts)
         self._connection.execute(_INSERT, row)
         for field, values in facts.names.items():
             if field == "decision" or (field == "action" and octets is not None):
                 continue
-            for value in values[field in COLUMNS :]:
-                # The lease of one action is named after the action.
-                if field != "lease" or octets is None or octets_in(field, value) != octets:
-                    self._mention(facts, field, value)
+            for value in values[field in COLUMNS or (field == "lease" and is_own) :]:
+                self._mention(facts, field, value)
         for field in facts.sealed:
             if field not in DIGESTS:
                 words += self._digests(facts, field)
