@@ -264,6 +264,17 @@ def errors_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+SEARCHES = (
+    "capability:pg.delete outcome:refused --since 24h",
+    "person:ada resource:4711",
+    "'amount>5000' approver:bob --since 7d --csv",
+    "lease:ans_mfzwizltoqqgk3tuonxxezdbna",
+    "session:pg_session:6a2f.1b",
+    "account:app_rw --since 2026-12-01T08:00Z --until 2026-12-01T08:05Z",
+    "text:refund agent:support-agent --ledger copy --keys data-copy",
+)
+
+
 def search_page() -> str:
     """Every field of the search language."""
     lines = ["# Search", "", MADE, ""]
@@ -276,6 +287,10 @@ def search_page() -> str:
         "from leaves in clear, and values of sealed fields only as digests (HMAC-SHA-256, 8 bytes) under a key derived",
         "from the root key of the subject keys. Each hit is confirmed by opening its entry. When a subject's key is",
         "destroyed, what it sealed is erased from the index with the next search.",
+        "",
+        "```sh",
+        *(f"answerable search {words}" for words in SEARCHES),
+        "```",
         "",
     ]
     lines += markdown_table(
