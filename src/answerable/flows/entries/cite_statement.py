@@ -55,8 +55,8 @@ async def cited_references(
     verified: VerifiedRequest,
     policy_set: str,
 ) -> References | None:
-    """Return the references of an action, once the statements that the log lacks are written; None where the action must
-    be decided again, because that may have changed what it was decided on. Raises as `cite_statements`."""
+    """Return the references of an action, once the statements that the log lacks are written; None where the action
+    must be decided again, because that may have changed what it was decided on. Raises as `cite_statements`."""
     found = found_references(recorder.cited, verified, policy_set)
     if found is None and not await cite_statements(
         recorder, authority, counters, policy_state, verified, policy_set
