@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from answerable.adapters.shard_socket.messages import Failed, error_in, failed_bytes
-from answerable.apps.mcp_gateway import translate
+from answerable.apps.mcp_gateway import rpc_errors, translate
 from answerable.core.approval.approval import NOTHING_SHOWN
 from answerable.core.approval.challenge import challenge, first_challenge
 from answerable.core.approval.denial import comment_told, denial_members
@@ -229,8 +229,8 @@ async def test_over_mcp_a_program_reads_it_and_a_model_does(version):
     assert "too much at once" in text
     assert "ask for less in one call" in text
     assert "half of it" in text
-    code, _, data = translate.error_of(no)
-    assert (code, data["denial"]) == (translate.DENIED, no.denial)
+    code, _, data = rpc_errors.error_of(no)
+    assert (code, data["denial"]) == (rpc_errors.DENIED, no.denial)
 
 
 @pytest.mark.requirement("REPLY-03")
@@ -275,7 +275,7 @@ async def test_the_sdk_raises_a_no_with_its_fields():
     _, asked, no = await denied(reason="not_now", comment="at nine")
     for answer in (
         translate.raised(no, method="tools/call", version=MODERN)["structuredContent"],
-        translate.error_of(no)[2],
+        rpc_errors.error_of(no)[2],
         problem_details(no, {})[1],
     ):
         with pytest.raises(DeniedByPeople) as told:

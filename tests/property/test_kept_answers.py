@@ -10,7 +10,7 @@ from answerable.adapters.cedar.slices import KeptAnswers
 from answerable.core.identity.workload.evidence import CallerIdentity
 from tests.property.test_decision_laws import policy_sets, text, trials
 from tests.property.test_policy_differential import composed_sets
-from tests.worlds.policy import REGISTRY
+from tests.worlds.policy import REGISTRY, Trial
 
 
 @pytest.mark.requirement("HOUSE-14")
@@ -39,3 +39,45 @@ def test_what_actions_share_is_found_once_and_changes_no_decision(own, some, res
             caller = structs.replace(verified.caller, identity=identity)
             verified = structs.replace(verified, caller=caller)
         assert busy.decide(verified, facts) == CedarDecisionPoint(policy_set).decide(verified, facts)
+
+
+CASES = st.sampled_from(["0", "1", "2", "01", "", "x"])
+
+
+@st.composite
+def about_case(draw: st.DrawFn) -> str:
+    """A condition on a text: mostly comparisons with others, in either order, and at times another look at it."""
+    case, text = "context.arguments.case", f'"{draw(CASES)}"'
+    one = draw(
+        st.sampled_from(
+            [
+                f"{case} == {text}",
+                f"{case} != {text}",
+                f"{text} == {case}",
+                f"context.arguments has case && {case} == {text}",
+                f'{case} like "0*"',
+                f"[{text}].contains({case})",
+                f"{case} == {case}",
+                f"(if {case} == {text} then {text} else {case}) == {text}",
+                f"{case} == context.agent.grade",
+                "context.arguments has case",
+            ]
+        )
+    )
+    joint = draw(st.sampled_from(["", "&&", "||"]))
+    return f"({one}) {joint} ({draw(about_case())})" if joint else one
+
+
+@pytest.mark.requirement("HOUSE-14")
+@given(st.lists(about_case(), min_size=1, max_size=3), st.lists(CASES, min_size=2, max_size=10))
+def test_texts_that_no_policy_tells_apart_have_one_answer_and_others_their_own(conditions, cases):
+    policies = '@id("p") permit(principal, action, resource);' + "".join(
+        f'@id("f{number}") forbid(principal, action == Action::"crm.customer.read", resource) when {{ {condition} }};'
+        for number, condition in enumerate(conditions)
+    )
+    policy_set = published(policies, REGISTRY)
+    keeping, asking = (CedarDecisionPoint(policy_set, answers=KeptAnswers(most)) for most in (100, 0))
+    for case in cases:
+        trial = Trial(arguments={"case": case}, resource_id="1")
+        verified, facts = trial.verified(), trial.facts()
+        assert keeping.decide(verified, facts) == asking.decide(verified, facts)

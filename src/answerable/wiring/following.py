@@ -8,7 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import anyio.to_thread
 
+from answerable.adapters.mcp_upstream.upstream import link_kind
 from answerable.errors import AnswerableError
 from answerable.flows.escalation.route_approval import follow_duties
 from answerable.flows.recording.rounds import until_round
@@ -69,6 +71,8 @@ async def following_registry(
         await bell.heard(seconds_max=until_round(look_seconds))
         current = planning.authority.registry.current
         if current.digest != followed:
+            if current.servers:
+                await anyio.to_thread.run_sync(link_kind)
             upstream.apply(current.servers.values())
             if leases is not None:
                 leases.owe_all()

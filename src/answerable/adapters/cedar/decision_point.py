@@ -185,7 +185,7 @@ class CedarDecisionPoint:
         last = shared.last
         if last is None or last[0] is not found:
             last = shared.last = found, found.view.shared_text(shared.context)
-        first, without = self._slices.ask(found, verified.resource_id, found.view.text(last[1], context))
+        first, without = self._slices.ask(found, verified.resource_id, last[1], context)
         return weigh(
             first,
             notes=self._set.notes,

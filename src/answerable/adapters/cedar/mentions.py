@@ -26,11 +26,15 @@ class Mentions:
     everything: the context is used as a whole.
     paths: `(member,)` for a member used as a whole, `(member, inner)` for one name inside it.
     resource: whether the resource, which is no part of the context, is read.
+    compared: names inside members, each with a text that it is compared with. free: names inside members that are read
+    in any other way than to compare them with a text or to ask whether they are there.
     """
 
     everything: bool = False
     paths: frozenset[tuple[str, ...]] = frozenset()
     resource: bool = False
+    compared: frozenset[tuple[tuple[str, ...], str]] = frozenset()
+    free: frozenset[tuple[str, ...]] = frozenset()
 
     def joined(self, other: Mentions) -> Mentions:
         """Return the union of both."""
@@ -38,7 +42,16 @@ class Mentions:
             everything=self.everything or other.everything,
             paths=self.paths | other.paths,
             resource=self.resource or other.resource,
+            compared=self.compared | other.compared,
+            free=self.free | other.free,
         )
+
+    def texts_told_apart(self, member: str, name: str) -> frozenset[str] | None:
+        """Return the texts that conditions tell apart from all others in this name; None if they may tell any two texts
+        apart."""
+        if self.inside(member) is None or (member, name) in self.free:
+            return None
+        return frozenset(text for path, text in self.compared if path == (member, name))
 
     def inside(self, member: str) -> frozenset[str] | None:
         """Return the names that are read inside a member; None if the member is used as a whole."""
@@ -55,20 +68,51 @@ def mentions_of(conditions: object) -> Mentions:
     """
     everything = resource = False
     paths: set[tuple[str, ...]] = set()
+    compared: set[tuple[tuple[str, ...], str]] = set()
+    free: set[tuple[str, ...]] = set()
     pending: list[object] = [conditions]
     while pending:
         node = pending.pop()
+        if (comparison := _compared(node)) is not None:
+            compared.add(comparison)
+            paths.add(comparison[0])
+            continue
         path = _path(node)
         if path == ():
             everything = True
         elif path is not None:
             paths.add(path[:2])
+            if len(path) != 2 or not isinstance(node, dict) or "has" not in node:
+                free.add(path[:2])
         elif isinstance(node, dict):
             resource = resource or node == _RESOURCE
             pending.extend(node.values())
         elif isinstance(node, list):
             pending.extend(node)
-    return Mentions(everything=everything, paths=frozenset(paths), resource=resource)
+    return Mentions(
+        everything=everything,
+        paths=frozenset(paths),
+        resource=resource,
+        compared=frozenset(compared),
+        free=frozenset(free),
+    )
+
+
+def _compared(node: object) -> tuple[tuple[str, ...], str] | None:
+    """Return the path and the text if the node is `context.a.b == "text"`, or `!=`, in either order; None for anything
+    else."""
+    match node:
+        case {"==": {"left": left, "right": right}} | {"!=": {"left": left, "right": right}}:
+            pass
+        case _:
+            return None
+    for access, literal in ((left, right), (right, left)):
+        match access, literal:
+            case {".": _}, {"Value": str(text)}:
+                path = _path(access)
+                if path is not None and len(path) == 2:
+                    return path, text
+    return None
 
 
 def _path(node: object) -> tuple[str, ...] | None:

@@ -8,9 +8,9 @@ tells both which of these forbids apply and whether the other policies would all
 the first.
 
 Answers are cached, too: the call is a third of a decision's time, and agents repeat requests. Laws: the cache key
-covers everything that the policies of the slice can read, so a cached answer equals a fresh one; no answer is cached if
-the policies read what every action changes; the cache ends with its policy set. Keys are digests: the cache holds no
-arguments of actions, and every entry has the same size.
+covers everything that the policies of the slice can tell apart, so a cached answer equals a fresh one; no answer is
+cached if the policies read what every action changes; the cache ends with its policy set. Keys are digests: the cache
+holds no arguments of actions, and every entry has the same size.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ Without: TypeAlias = "Callable[[tuple[str, ...]], Evaluation]"
 """Returns the answer with these policies left out."""
 AnswerKey: TypeAlias = "tuple[Slice, bytes]"
 """A slice, compared by identity, and the digest of what differs between two of its requests."""
-_Seen: TypeAlias = "tuple[str, str, str | tuple[str, ...] | None]"
-"""An attribute of the request, the member of the context that it is taken from, and the name or names in that member;
-None for the member itself."""
+_Seen: TypeAlias = "tuple[str, str, str | tuple[str, ...] | None, frozenset[str] | None]"
+"""An attribute of the request, the member of the context that it is taken from, the name or names in that member (None
+for the member itself), and the texts that policies tell apart in it (None if they may tell any two apart)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,6 +87,10 @@ class Slice:
     steady: bool
     on_resource: bool
 
+    def asked(self, resource_id: str, shared_text: bytes, moving: Context) -> Evaluation:
+        """Return what the engine answers for one action."""
+        return self.evaluate(self.request(resource_id, self.view.text(shared_text, moving)))
+
     def request(self, resource_id: str, context: bytes) -> CedarRequest:
         """Return the engine's request for one action. context: JSON text, as the view returned it."""
         return {
@@ -108,13 +112,13 @@ class KeptAnswers:
         self._most = most
         self.asked = self.kept = 0
 
-    def answer(self, found: Slice, resource_id: str, context: bytes) -> Evaluation:
+    def answer(self, found: Slice, resource_id: str, shared_text: bytes, moving: Context) -> Evaluation:
         """Return the slice's cached answer for this resource and context, or ask the engine and cache what it says.
         Exceptions are passed on and not cached."""
         if not (self._most and found.steady):
             self.asked += 1
-            return found.evaluate(found.request(resource_id, context))
-        differs = sha256(context)
+            return found.asked(resource_id, shared_text, moving)
+        differs = sha256(found.view.told_apart(shared_text, moving))
         if found.on_resource:
             # Resources named in heads already select the slice. JSON text contains no NUL byte.
             differs.update(b"\0")
@@ -126,7 +130,7 @@ class KeptAnswers:
             self._answers.move_to_end(key)
             return known
         self.asked += 1
-        given = self._answers[key] = found.evaluate(found.request(resource_id, context))
+        given = self._answers[key] = found.asked(resource_id, shared_text, moving)
         if len(self._answers) > self._most:
             self._answers.popitem(last=False)
         return given
@@ -149,7 +153,7 @@ class ContextView:
     `flat_name`.
     """
 
-    __slots__ = ("_moving", "_shared", "flat")
+    __slots__ = ("_moving", "_shared", "_tells_all", "flat")
 
     def __init__(
         self, mentions: Mentions, capability: Capability, declared: PolicyParts, *, flat: bool = True
@@ -164,16 +168,18 @@ class ContextView:
                 continue
             where = self._moving if member in moving else self._shared
             if member == "capability":
-                where.append((member, member, wanted))
+                where.append((member, member, wanted, None))
             elif inside is None or not flat:
-                where.append((member, member, None))
+                where.append((member, member, None, None))
             else:
                 flattened.add(member)
                 for name in wanted:
                     moves = member in moving and (member != "task" or name in TASK_MOVING)
                     where = self._moving if moves else self._shared
-                    where.append((flat_name(member, name), member, name))
+                    texts = mentions.texts_told_apart(member, name) if member == "arguments" else None
+                    where.append((flat_name(member, name), member, name, texts))
         self.flat = frozenset(flattened)
+        self._tells_all = all(texts is None for _, _, _, texts in self._moving)
 
     def shared_text(self, shared: Context) -> bytes:
         """Return the beginning of the text of each context that shares these members, as `shared_context` says."""
@@ -181,17 +187,31 @@ class ContextView:
 
     def text(self, shared_text: bytes, moving: Context) -> bytes:
         """Return the context as JSON text. shared_text: its beginning. moving: as `moving_context` returned it."""
-        if not self._moving:
-            return shared_text + b"}"
-        seen = _ENCODER.encode(_seen(self._moving, moving))
-        if len(seen) == 2 or len(shared_text) == 1:
-            return shared_text + seen[1:]
-        return b"%b,%b" % (shared_text, seen[1:])
+        return _joined(shared_text, _seen(self._moving, moving)) if self._moving else shared_text + b"}"
+
+    def told_apart(self, shared_text: bytes, moving: Context) -> bytes:
+        """Return a text that is equal for two contexts that no policy of the slice tells apart. Parameters as in
+        `text`."""
+        if self._tells_all:
+            return self.text(shared_text, moving)
+        seen = _seen(self._moving, moving)
+        for said, _, _, texts in self._moving:
+            if texts is not None and type(told := seen.get(said)) is str and told not in texts:
+                # Whichever text it is. No argument is a number in one action and text in another.
+                seen[said] = 0
+        return _joined(shared_text, seen)
+
+
+def _joined(shared_text: bytes, seen: Context) -> bytes:
+    text = _ENCODER.encode(seen)
+    if len(text) == 2 or len(shared_text) == 1:
+        return shared_text + text[1:]
+    return b"%b,%b" % (shared_text, text[1:])
 
 
 def _seen(wanted: list[_Seen], context: Context) -> Context:
     seen: Context = {}
-    for said, member, name in wanted:
+    for said, member, name, _ in wanted:
         known: Any = context[member]
         if name is None:
             seen[said] = known
@@ -226,12 +246,14 @@ class Slices:
         one = resource_id if named and resource_id in named else None
         return self._found(agent.name, capability.name, capability.tier, one)
 
-    def ask(self, found: Slice, resource_id: str, context: bytes) -> tuple[Evaluation, Without]:
+    def ask(
+        self, found: Slice, resource_id: str, shared_text: bytes, moving: Context
+    ) -> tuple[Evaluation, Without]:
         """Return the answer of the slice's policies, and a function that answers with some policies left out.
 
-        context: JSON text, as the view of the slice returned it."""
-        given = self._answers.answer(found, resource_id, context)
-        without = partial(self._without, found, resource_id, context)
+        shared_text, moving: as for the view of the slice."""
+        given = self._answers.answer(found, resource_id, shared_text, moving)
+        without = partial(self._without, found, resource_id, shared_text, moving)
         if not found.turned or given.errors or not given.determining:
             return given, without
         if not given.allowed:
@@ -251,10 +273,12 @@ class Slices:
         held = (one for one in others.determining if one in found.turned)
         return Evaluation(allowed=False, determining=tuple(sorted((*given.determining, *held))))
 
-    def _without(self, found: Slice, resource_id: str, context: bytes, ids: tuple[str, ...]) -> Evaluation:
+    def _without(
+        self, found: Slice, resource_id: str, shared_text: bytes, moving: Context, ids: tuple[str, ...]
+    ) -> Evaluation:
         capability = found.capability
         reduced = self._reduced(found.agent.name, capability.name, capability.tier, found.policies, ids)
-        return reduced(found.request(resource_id, context))
+        return reduced(found.request(resource_id, found.view.text(shared_text, moving)))
 
     def heads_matching(self, agent: Agent, capability: Capability) -> tuple[int, ...]:
         """Return the numbers of the policies that could match for some resource of the capability's type."""

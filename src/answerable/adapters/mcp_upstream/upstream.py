@@ -4,37 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import anyio
-from mcp.shared.exceptions import MCPError
 
 from answerable.adapters.mcp_upstream.catalogue import LIST_METHODS
-from answerable.adapters.mcp_upstream.link import Link
-from answerable.adapters.mcp_upstream.live import NotSentError, TimedOutError
-from answerable.adapters.mcp_upstream.outcomes import (
-    SUBSCRIBING,
-    not_started,
-    outcome_of_broker,
-    outcome_of_error,
-    outcome_of_result,
-    request_of,
-    task_in,
-    unclear,
-    with_session,
-)
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
-from answerable.core.action.outcome import Outcome
-from answerable.core.lease.wire import WARRANT_META
 from answerable.core.registry.tools.tool_pin import TOOLS_CALL
-from answerable.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from anyio.abc import TaskGroup, TaskStatus
 
+    from answerable.adapters.mcp_upstream.link import Link
     from answerable.adapters.mcp_upstream.watches import Listener, Watch
+    from answerable.core.action.outcome import Outcome
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.warrant import Warrant
@@ -42,9 +27,6 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.documents import Server
     from answerable.ports.clock import Clock
     from answerable.ports.upstream import Progress
-
-TASK_CANCEL_SECONDS: Final = 5.0
-"""Time limit for an upstream's answer to the cancellation of a task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +88,7 @@ class McpUpstream:
                 del self._links[name]
         for name, server in self._wanted.items():
             if name not in self._links:
-                link = self._links[name] = Link(
+                link = self._links[name] = link_kind()(
                     # Callers that wait for changes continue to wait when a server is registered again.
                     server,
                     settings=self._settings,
@@ -165,43 +147,17 @@ class McpUpstream:
     async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
         """Redeem the warrant and perform its action. Raises Broken (`warrant.spent`, `action.method`), Refused
         (`warrant.expired`)."""
-        action = warrant.redeem(now=self._clock.now())
-        method, params = request_of(
-            action, action_id=warrant.action_id, idempotency_key=warrant.idempotency_key
-        )
+        from answerable.adapters.mcp_upstream.performing import perform_on
+
         link = self._links.get(warrant.server)
-        if link is None:
-            return not_started(f"server {shown(warrant.server)} is not registered")
-        if link.is_stale and method == TOOLS_CALL:
-            # Announced after the request was checked against the tool's previous definition.
-            return not_started(f"server {shown(warrant.server)} has just announced other tools: ask again")
-        seconds = link.server.call_seconds_max
-        is_brokered = bool(link.server.target)
-        try:
-            if is_brokered:
-                meta = params["_meta"]
-                if warrant.brokered is None or self._sign_warrant is None or not isinstance(meta, dict):
-                    return not_started("this action has no warrant for a broker")
-                meta[WARRANT_META] = self._sign_warrant(warrant)
-            if method in SUBSCRIBING:
-                result = await link.subscribe(str(params["uri"]), seconds=seconds)
-            else:
-                result = await link.exchange(method, params, seconds=seconds, progress=progress)
-                task = task_in(result)
-                if task:
-                    # Tasks are not followed: one would continue after its outcome was recorded, and after every stop.
-                    return unclear(await link.cancel_task(task, seconds=TASK_CANCEL_SECONDS))
-            outcome = outcome_of_result(result, bytes_max=self._settings.result_bytes_max)
-            return with_session(outcome) if is_brokered else outcome
-        except NotSentError:
-            return not_started(f"server {shown(warrant.server)} is not connected")
-        except TimedOutError:
-            return unclear(f"the upstream did not answer within {seconds} s and was told to stop")
-        except MCPError as error:
-            return outcome_of_broker(error) if is_brokered else outcome_of_error(error)
-        except Exception as fault:
-            # The result violates the protocol, or the SDK failed. In both cases the request was sent.
-            return unclear(f"the upstream's answer cannot be read: {type(fault).__name__}")
+        return await perform_on(
+            link,
+            warrant,
+            now=self._clock.now(),
+            result_bytes_max=self._settings.result_bytes_max,
+            sign_warrant=self._sign_warrant,
+            progress=progress,
+        )
 
     # --- for the gateway's listener ---
 
@@ -261,6 +217,16 @@ class McpUpstream:
         watch."""
         link = self._links.get(server)
         return None if link is None else link.watches.open(listener)
+
+
+def link_kind() -> type[Link]:
+    """Import what connects to servers, the MCP SDK above all: a process without servers has no use for its memory.
+
+    That takes up to a second, so a process that serves calls this in a thread first.
+    """
+    from answerable.adapters.mcp_upstream.link import Link
+
+    return Link
 
 
 async def _run_in(scope: anyio.CancelScope, link: Link) -> None:

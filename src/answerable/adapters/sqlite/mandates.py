@@ -75,8 +75,7 @@ class SqliteMandateRegister:
         with self._budgets:
             if mandate not in self._mandates or mandate in self._closed:
                 return None
-            lack = self._spending.reserve(accounts, amounts)
-            return self._spending.calls(mandate) if lack is None else lack
+            return self._spending.reserve(accounts, amounts)
 
     def give_back(self, accounts: Iterable[str], amounts: Amounts) -> None:
         with self._budgets:

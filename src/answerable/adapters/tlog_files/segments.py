@@ -54,7 +54,7 @@ class Segments:
     ) -> None:
         self._wal = directory / files.WAL
         self._origin_hash = origin_hash(origin)
-        self._settings = settings
+        self._settings, self._reserve = settings, settings.reserve
         self._monotonic = monotonic
         self.places = stored.places
         self._fd = -1
@@ -81,7 +81,7 @@ class Segments:
         if self._spare_capacity:
             most = max(left, self._spare_capacity - SEGMENT_HEADER_BYTES)
             return most, most
-        return left - self._settings.reserve, left
+        return left - self._reserve, left
 
     def planned(self, size: int, *, first_index: int, chain: bytes) -> Stretch:
         """Reserve `size` bytes for a batch that starts with this entry. `room` must have confirmed that they fit."""
@@ -102,7 +102,9 @@ class Segments:
         if stretch.renewed:
             self._renew(stretch.first_index, stretch.chain)
         start = self._monotonic()
-        files.write_all(self._fd, content, stretch.offset)
+        # Usually one call writes all.
+        if (done := os.pwrite(self._fd, content, stretch.offset)) < len(content):
+            files.write_all(self._fd, content[done:], stretch.offset + done)
         os.fdatasync(self._fd)
         self.places[-1].end = stretch.offset + len(content)
         return self._monotonic() - start

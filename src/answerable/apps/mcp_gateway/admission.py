@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 import anyio
 import anyio.to_thread
 import msgspec
-from mcp_types import INTERNAL_ERROR
 
 from answerable.apps.mcp_gateway.message import StoppedError
+from answerable.apps.mcp_gateway.rpc_errors import INTERNAL_ERROR
 from answerable.apps.mcp_gateway.wire import BodyBudget, TooLargeError, declared_bytes, read_body
 from answerable.wiring.loop_share import THROWN_MAX, Pace
 

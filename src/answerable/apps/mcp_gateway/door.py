@@ -12,6 +12,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
 from answerable.apps.mcp_gateway.gate import Gate
 from answerable.apps.mcp_gateway.listening import Listening
+from answerable.apps.mcp_gateway.plain import plain_answer, plain_version
 from answerable.apps.mcp_gateway.sessions import Sessions
 from answerable.errors import AnswerableError
 
@@ -53,6 +54,7 @@ class Door:
             get_tool_input_schema=lambda _: None,
         )
         self.gate = Gate(name, needs, limits, listening, tally)
+        self.plain_version, self.plain_answer = plain_version, partial(plain_answer, self.gate)
         self._server.middleware[:] = [self.gate]
         self.quick, self.full = self._http_side(json=True), self._http_side(json=False)
         self.open = anyio.Event()

@@ -13,16 +13,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-from mcp_types import INTERNAL_ERROR, INVALID_REQUEST
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from msgspec import structs
 
-from answerable.apps.mcp_gateway import translate
 from answerable.apps.mcp_gateway.admission import DRAINED_BYTES_MAX, Admission
 from answerable.apps.mcp_gateway.arrival import SCOPE_KEY, Arrival, Read
 from answerable.apps.mcp_gateway.exchange import exchange_of
 from answerable.apps.mcp_gateway.message import StoppedError, check_kind, parsed_message
-from answerable.apps.mcp_gateway.plain import plain_answer, plain_version
+from answerable.apps.mcp_gateway.rpc_errors import (
+    HANDSHAKE_VERSIONS,
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    error_of,
+    status_of,
+)
 from answerable.apps.mcp_gateway.wire import (
     TooLargeError,
     announced_bytes,
@@ -57,7 +60,7 @@ PASSED_NOTIFICATIONS: Final = frozenset({"notifications/initialized", "notificat
 
 _PATH: Final = re.compile(r"/mcp/([a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?)")
 _METHODS: Final = frozenset({"POST", "GET", "DELETE"})
-_HANDSHAKE: Final = frozenset(version.encode() for version in HANDSHAKE_PROTOCOL_VERSIONS)
+_HANDSHAKE: Final = frozenset(version.encode() for version in HANDSHAKE_VERSIONS)
 
 _log = logging.getLogger(__name__)
 
@@ -215,11 +218,11 @@ class Front:
             await answer_bytes(send, 202, b"")
             return
         if version is not None and version not in _HANDSHAKE:
-            plain = plain_version(headers, scope["headers"], value)
+            plain = door.plain_version(headers, scope["headers"], value)
             if plain is not None:
                 with anyio.CancelScope() as present:
                     read.exchange.when_left(present.cancel)
-                    status, answer = await plain_answer(door.gate, arrival, plain)
+                    status, answer = await door.plain_answer(arrival, plain)
                     await answer_quickly(read.exchange if read.is_plain else None, send, status, answer)
             elif _wants_stream(value):
                 noting = self._noting(send, arrival)
@@ -293,8 +296,8 @@ class Front:
         return noting
 
     async def _refuse(self, send: Send, error: AnswerableError, read: Read, scope: Scope) -> None:
-        code, message, extra = translate.error_of(error)
-        status = translate.status_of(error)
+        code, message, extra = error_of(error)
+        status = status_of(error)
         headers: tuple[tuple[bytes, bytes], ...] = ()
         if isinstance(error, Unverified):
             headers = self._prover.refusal_fields(error, scope["path"])

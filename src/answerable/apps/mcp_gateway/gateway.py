@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.to_thread
 
-from answerable.apps.mcp_gateway.door import Door
 from answerable.apps.mcp_gateway.front import Front
 from answerable.apps.mcp_gateway.services import GatewayLimits
 from answerable.apps.mcp_gateway.tally import Tally
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
     from starlette.types import Receive, Scope, Send
 
+    from answerable.apps.mcp_gateway.door import Door
     from answerable.apps.mcp_gateway.services import GatewayServices
 
 OPEN_SECONDS_MAX = 5.0
@@ -59,9 +60,14 @@ class Gateway:
         if self._tasks is None:
             raise GATEWAY_STOPPED("the gateway is not running")
         if server not in self._doors:
-            scope = anyio.CancelScope()
-            self._doors[server] = (Door(server, self.needs, self.limits, self.tally), scope)
-            self._tasks.start_soon(_run_in, scope, self._doors[server][0])
+            # In a thread: what serves MCP is imported with the first server.
+            kind = await anyio.to_thread.run_sync(_door_kind)
+            if server not in self._doors and self._tasks is not None:
+                scope = anyio.CancelScope()
+                self._doors[server] = (kind(server, self.needs, self.limits, self.tally), scope)
+                self._tasks.start_soon(_run_in, scope, self._doors[server][0])
+        if server not in self._doors:
+            raise GATEWAY_STOPPED("the gateway is not running")
         door = self._doors[server][0]
         if not door.open.is_set():
             with anyio.move_on_after(OPEN_SECONDS_MAX):
@@ -80,6 +86,12 @@ class Gateway:
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
             await send({"type": "lifespan.shutdown.complete"})
+
+
+def _door_kind() -> type[Door]:
+    from answerable.apps.mcp_gateway.door import Door
+
+    return Door
 
 
 async def _run_in(scope: anyio.CancelScope, door: Door) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp_types import INVALID_REQUEST, PARSE_ERROR
-
+from answerable.apps.mcp_gateway.rpc_errors import INVALID_REQUEST, PARSE_ERROR
 from answerable.core.canonical import Limits, parse
 from answerable.core.json_extent import check_extent
 from answerable.errors import Malformed

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
-
-from mcp_types.methods import SPEC_CLIENT_METHODS, SPEC_CLIENT_NOTIFICATION_METHODS
-
-_KNOWN: Final = SPEC_CLIENT_METHODS | SPEC_CLIENT_NOTIFICATION_METHODS
 
 
 class Tally:
@@ -21,7 +16,10 @@ class Tally:
 
     def note(self, method: str) -> None:
         """Count a notification."""
-        self.notifications[method if method in _KNOWN else "other"] += 1
+        from mcp_types.methods import SPEC_CLIENT_METHODS, SPEC_CLIENT_NOTIFICATION_METHODS
+
+        is_known = method in SPEC_CLIENT_METHODS or method in SPEC_CLIENT_NOTIFICATION_METHODS
+        self.notifications[method if is_known else "other"] += 1
 
     def stop(self, code: str) -> None:
         """Count a stopped message; codes are a closed list."""

@@ -1,29 +1,17 @@
-"""Translate outcomes, deferrals and the error family to MCP.
-
-| branch        | tools/call                        | other methods | HTTP, at the front |
-|---------------|-----------------------------------|---------------|--------------------|
-| Malformed     | error −32602                      | the same      | 400                |
-| Unverified    | error −32010, of the step only    | the same      | 401                |
-| Refused       | `isError` result with the reasons | error −32001  | 403                |
-| Unavailable   | error −32603, with `retry`        | the same      | 503                |
-| Broken        | error −32603, nothing more        | the same      | 500                |
-
-−32001 for denial is the code of the COAZ-MCP binding; MCP leaves −32000 to −32019 to implementations.
-"""
+"""Translate outcomes, deferrals and the error family to MCP. See `rpc_errors` for the family's errors."""
 
 from __future__ import annotations
 
-import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp.shared.exceptions import MCPError
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from answerable.apps.mcp_gateway.rpc_errors import DENIED, INTERNAL_ERROR, error_of, refusal_of
 from answerable.core.action.told import REASONS_SHOWN_MAX, told
 from answerable.core.canonical import encode, parse
-from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.errors import AnswerableError, Refused, shown
 
 if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
@@ -31,61 +19,14 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.answer import Answer
 
-DENIED: Final = -32001
-UNVERIFIED: Final = -32010
 PROTOCOL_META: Final = "io.modelcontextprotocol/"
 
-_STATUS: Final[dict[type[AnswerableError], int]] = {
-    Malformed: 400,
-    Unverified: 401,
-    Refused: 403,
-    Unavailable: 503,
-}
 _AGAIN: Final = "; nothing was done, so the call can be repeated safely"
 _ADVICE: Final = {
     "failed": "",
     "not_started": "; nothing was done, and the same call would be refused again",
     "indeterminate": "; it may have been done, so check before repeating the call",
 }
-
-_OF_STEPS: Final = {
-    "channel": "not exactly one agent is registered for the user or the certificate of this connection",
-    "replay": "this very message came before, or its number is too old: sign a new one for each call",
-}
-"""What the caller can do about a failed step, where that is the same whoever asks."""
-
-_log = logging.getLogger(__name__)
-
-
-def status_of(error: AnswerableError) -> int:
-    """Return the HTTP status for an error that stops a message at the front."""
-    return _STATUS.get(type(error), 500)
-
-
-def error_of(error: AnswerableError) -> tuple[int, str, dict[str, JSONValue]]:
-    """Return code, message and data of the JSON-RPC error."""
-    match error:
-        case Malformed():
-            return INVALID_PARAMS, error.message, _members_of(error, error.message)
-        case Unverified():
-            text = f"the proof of possession failed at step `{error.step}`"
-            if error.step in _OF_STEPS:
-                text += f": {_OF_STEPS[error.step]}"
-            if error.key and error.key in error.message:
-                # The message has only the sender's own thumbprint and advice: nothing that the sender did not know.
-                text += f": {error.message}"
-            return UNVERIFIED, text, _members_of(error, text)
-        case Refused():
-            return DENIED, error.message, _refusal(error, error.message)
-        case Unavailable():
-            return INTERNAL_ERROR, error.message, _members_of(error, error.message)
-        case _:
-            _log.error("internal error: %s", error.message)
-            return INTERNAL_ERROR, "internal error", _members_of(error, "internal error")
-
-
-def _members_of(error: AnswerableError, message: str) -> dict[str, JSONValue]:
-    return {"code": error.code, **told(message, effect=error.effect, retry=error.retry)}
 
 
 def raised(error: AnswerableError, *, method: str, version: str, on_stdio: bool = False) -> dict[str, Any]:
@@ -96,7 +37,7 @@ def raised(error: AnswerableError, *, method: str, version: str, on_stdio: bool 
         if method == "tools/call":
             # Some clients display only the text, so the text has the code, too.
             text = f"refused: {'; '.join(error.reasons[:REASONS_SHOWN_MAX])} ({error.code})"
-            return _tool_error(text, {"state": "refused", **_refusal(error, text)}, version)
+            return _tool_error(text, {"state": "refused", **refusal_of(error, text)}, version)
     code, message, extra = error_of(error)
     raise MCPError(code, message, extra)
 
@@ -244,17 +185,6 @@ def narrowing_told(narrowed: bytes) -> str:
     return (
         f"[by policy: this was done with narrower arguments than asked for: {shown(narrowed.decode(), 500)}]"
     )
-
-
-def _refusal(error: Refused, message: str) -> dict[str, JSONValue]:
-    said: dict[str, JSONValue] = {"code": error.code, **told(message, reasons=error.reasons)}
-    if error.denial is not None:
-        said["denial"] = cast("JSONValue", {**error.denial})
-    if error.entry_index is not None:
-        said["entry"] = error.entry_index
-        if error.log:
-            said["log"] = error.log
-    return said
 
 
 def _tool_error(

@@ -7,7 +7,7 @@ stored as digests.
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.assurance_level import CHAT
 from answerable.core.approval.chat_click import is_click
@@ -23,22 +23,26 @@ if TYPE_CHECKING:
     from answerable.core.ledger.disclosure import Field
     from answerable.core.mandate.mandate import Mandate
 
+_CONTENTS: Final = frozenset({b"asked", b"asked_question", b"card", b"object", b"question", b"request"})
+
 
 def decided_fields(verified: VerifiedRequest, decision: Decision) -> list[Field]:
     """Build the fields for the frozen action, and the decision about it."""
     request, wider = verified.request, decision.wider
-    digest_only = _digest_only(decision)
-    fields = claimed_fields(request, verified.caller)
-    fields.insert(0, content_field(b"request", request.action.bytes, digest_only=digest_only))
-    fields += internal_fields(decision.reasons if wider is None else decision.all_reasons)
+    reasons = decision.reasons if wider is None else decision.all_reasons
+    fields = [
+        (b"request", request.action.bytes),
+        *claimed_fields(request, verified.caller),
+        *internal_fields(reasons),
+    ]
     if verified.prepared is not None:
         fields.append((b"prepared", encode(verified.prepared.link())))
     if decision.obligations:
         fields.append((b"obligations", encode([*decision.obligations])))
     if decision.question:
-        fields.append(content_field(b"question", decision.question, digest_only=digest_only))
+        fields.append((b"question", decision.question))
     if request.asked is not None:
-        fields.append(content_field(b"asked", request.asked.bytes, digest_only=digest_only))
+        fields.append((b"asked", request.asked.bytes))
     if wider is not None:
         told: JSONValue = {
             "by": [*wider.determined_by],
@@ -48,8 +52,8 @@ def decided_fields(verified: VerifiedRequest, decision: Decision) -> list[Field]
         }
         fields.append((b"asked_decision", encode(told)))
         if wider.question:
-            fields.append(content_field(b"asked_question", wider.question, digest_only=digest_only))
-    return fields
+            fields.append((b"asked_question", wider.question))
+    return _as_logged(fields, decision)
 
 
 def task_fields(mandate: Mandate) -> list[Field]:
@@ -59,19 +63,19 @@ def task_fields(mandate: Mandate) -> list[Field]:
 
 def is_told_in_question(decision: Decision) -> bool:
     """Whether the entry of the decision has the question, which says the same of the task as `task_fields`."""
-    return bool(decision.question) and not _digest_only(decision)
+    return bool(decision.question) and not _logs_digests(decision)
 
 
 def shown_fields(decision: Decision, approval: Approval) -> list[Field]:
     """Build the fields for what people are shown and asked to sign: the action object and the card, from which the
     hashes in their answers are recomputed, and why they are asked."""
-    digest_only = _digest_only(decision)
-    return [
-        content_field(b"object", approval.shown.bytes, digest_only=digest_only),
-        content_field(b"card", approval.card.bytes, digest_only=digest_only),
+    fields = [
+        (b"object", approval.shown.bytes),
+        (b"card", approval.card.bytes),
         (b"reasons", encode([*approval.reasons])),
         (b"under", encode(_under(approval))),
     ]
+    return _as_logged(fields, decision)
 
 
 def _under(approval: Approval) -> dict[str, JSONValue]:
@@ -115,14 +119,17 @@ def internal_fields(reasons: tuple[Reason, ...]) -> list[Field]:
     return [(b"internal", encode(told))] if told else []
 
 
-def content_field(name: bytes, content: bytes, *, digest_only: bool) -> Field:
-    """Return JSON bytes under a name, or their SHA-256 under the name of its digest."""
-    if digest_only:
-        return name + b"_digest", encode(sha256(content).hexdigest())
-    return name, content
+def _as_logged(fields: list[Field], decision: Decision) -> list[Field]:
+    """Return the fields with digests in place of contents, under their own names, where an obligation logs digests."""
+    if not _logs_digests(decision):
+        return fields
+    return [
+        (name + b"_digest", encode(sha256(value).hexdigest())) if name in _CONTENTS else (name, value)
+        for name, value in fields
+    ]
 
 
-def _digest_only(decision: Decision) -> bool:
+def _logs_digests(decision: Decision) -> bool:
     """Obligations that are not understood never reach this function: such actions are not performed and not asked
     about."""
     if not decision.obligations and decision.wider is None:

@@ -75,10 +75,12 @@ def sealed_fields(fields: Sequence[Field], sealing: Sealing) -> tuple[list[str],
         array = b'["%b","%b",%b]' % (salts[at : at + _SALT_CHARS], name, value)
         at += _SALT_CHARS
         lines.append(array)
+        coded = b2a_base64(array).rstrip(b"=\n")
         # Base64 of JSON hardly has either character: to search for one costs a tenth of translating all.
-        coded = b2a_base64(array, newline=False).replace(b"+", b"-").replace(b"/", b"_")
+        if b"+" in coded or b"/" in coded:
+            coded = coded.translate(_URL_SAFE)
         # A zero byte after each digest gives it 44 characters of its own, of which the last is dropped.
-        hashed += sha256(coded.rstrip(b"=")).digest() + b"\0"
+        hashed += sha256(coded).digest() + b"\0"
     text = b2a_base64(hashed, newline=False).translate(_URL_SAFE).decode()
     digests = [text[i : i + _DIGEST_CHARS] for i in range(0, len(text), _DIGEST_CHARS + 1)]
     digests.sort()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.batch_head import BatchHead, ReceivedHead
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.runs import Run
+    from answerable.errors import Broken
 
 LEAF_BYTES_MAX: Final = 10_240
 """4 KiB hold any leaf except that of an action with many delegation hops, each of which needs up to 320 bytes."""
@@ -115,8 +116,13 @@ def sealed_entry(
 def entry_of(tag: Tag, leaf: bytes, attachment: bytes) -> Entry:
     """Build an entry from a canonical leaf. Raises Broken (`ledger.leaf_too_large`)."""
     if len(leaf) > LEAF_BYTES_MAX:
-        raise LEDGER_LEAF_TOO_LARGE(f"a leaf is at most {LEAF_BYTES_MAX} bytes, got {len(leaf)}")
+        raise leaf_too_large(leaf)
     return Entry(tag=tag, leaf=leaf, attachment=attachment)
+
+
+def leaf_too_large(leaf: bytes) -> Broken:
+    """Return the error for a leaf longer than `LEAF_BYTES_MAX`."""
+    return LEDGER_LEAF_TOO_LARGE(f"a leaf is at most {LEAF_BYTES_MAX} bytes, got {len(leaf)}")
 
 
 def opened_payload(attachment: bytes, *, committed: str) -> bytes:

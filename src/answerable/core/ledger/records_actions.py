@@ -18,7 +18,7 @@ from answerable.core.canonical import encode
 from answerable.core.ledger.action_fields import decided_fields, is_told_in_question, task_fields
 from answerable.core.ledger.decided import decision_leaf, narrowed_kinds
 from answerable.core.ledger.disclosure import sealed_fields
-from answerable.core.ledger.entry import LEAF_VERSION, entry_of
+from answerable.core.ledger.entry import LEAF_BYTES_MAX, LEAF_VERSION, Entry, entry_of, leaf_too_large
 from answerable.core.ledger.leaves import (
     USUAL_METHOD,
     HopLeaf,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.disclosure import Field, Sealing
-    from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.leaves import References
     from answerable.core.ledger.runs import Run
     from answerable.core.mandate.budget import Reserved
@@ -137,7 +137,10 @@ def usual_intent(
         run.prev,
         run.seq,
     )
-    return entry_of(Tag.INTENT, (text % holes).encode(), attachment)
+    leaf = (text % holes).encode()
+    if len(leaf) > LEAF_BYTES_MAX:
+        raise leaf_too_large(leaf)
+    return Entry(tag=Tag.INTENT, leaf=leaf, attachment=attachment)
 
 
 def intent(
@@ -281,7 +284,7 @@ def outcome(
         place = (run.id, run.prev, run.seq)
         sd = '","'.join(digests)
         holes = (sd, action_id, at, intent.index, payload, *place, outcome.status, int(tag), LEAF_VERSION)
-        return entry_of(tag, (_ENDED % holes).encode(), attachment)
+        return Entry(tag=tag, leaf=(_ENDED % holes).encode(), attachment=attachment)
     leaf = OutcomeLeaf(
         sd=digests,
         action=action_id,

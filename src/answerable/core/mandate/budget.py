@@ -148,9 +148,9 @@ class Spending:
                     )
         return None
 
-    def reserve(self, accounts: Sequence[Account], amounts: Amounts) -> Lack | None:
-        """Reserve these amounts in every account. If one account lacks an amount, reserve nothing and return the
-        lack."""
+    def reserve(self, accounts: Sequence[Account], amounts: Amounts) -> int | Lack:
+        """Reserve these amounts in every account. Return the `calls` used of the first one with them; if one account
+        lacks an amount, reserve nothing and return the lack."""
         if amounts is ONE_CALL and len(accounts) == 1:
             # Fast path for the usual case; the general path gives the same result.
             account = accounts[0]
@@ -158,11 +158,12 @@ class Spending:
             calls = used.get(CALLS, 0) if used is not None else 0
             if used is not None and calls < account.limits.get(CALLS, AMOUNT_MAX):
                 used[CALLS] = calls + 1
-                return None
+                return calls + 1
         lack = self.lack(accounts, amounts)
-        if lack is None:
-            self.take([account.id for account in accounts], amounts)
-        return lack
+        if lack is not None:
+            return lack
+        self.take([account.id for account in accounts], amounts)
+        return self.calls(accounts[0].id)
 
     def take(self, accounts: Iterable[str], amounts: Amounts) -> None:
         """Count what has already been spent, regardless of the limits; a counter stops at 2^53 - 1."""

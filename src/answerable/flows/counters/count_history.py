@@ -85,7 +85,8 @@ class Starting(msgspec.Struct, kw_only=True):
         """Prepare the signal for stop rules before anything is written, because it may be unavailable. Raises
         Unavailable."""
         registry, stop_rules = self.authority.registry, self.counters.stop_rules
-        if rules_now(registry, stop_rules):
+        unruled = stop_rules.snapshot is registry.current and not stop_rules.rules
+        if not unruled and rules_now(registry, stop_rules):
             self.happening = signal_of(self.recorder, registry, stop_rules, self.verified, self.at)
 
     def waits(self) -> None:

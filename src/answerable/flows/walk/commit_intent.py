@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from answerable.core.action.outcome import Outcome
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.name import NAME_BYTES
@@ -83,9 +81,10 @@ async def commit_intent(
         if usual and form is not None
         else Reserved(accounts=tuple(one.id for one in accounts), amounts=amounts),
         usual=usual,
-        starting=Starting(
-            recorder=recorder, authority=authority, counters=counters, verified=verified, at=facts.at
-        ),
+        authority=authority,
+        counters=counters,
+        verified=verified,
+        at=facts.at,
     )
     request = CommitRequest(
         make=making.intent,
@@ -96,7 +95,7 @@ async def commit_intent(
         prepared=verified.prepared.id if verified.prepared is not None else "",
         action=names.action,
         at=facts.at,
-        counts=making.starting,
+        counts=making,
     )
     found = await recorder.intents.commit(request)
     if isinstance(found, Conflict):
@@ -119,11 +118,13 @@ async def commit_intent(
     return warrant, opened, found.left
 
 
-class _Making(msgspec.Struct, kw_only=True):
-    """Makes the intent of one action. usual: whether intents under its plan differ from it in nothing but the holes of
-    their form, if they were decided alike. sealing: of its fields, once it was made."""
+class _Making(Starting, kw_only=True):
+    """Makes the intent of one action, which counts.
 
-    recorder: Recorder
+    usual: whether intents under its plan differ from it in nothing but the holes of their form, if they were decided
+    alike. sealing: of its fields, once it was made.
+    """
+
     grounds: Grounds
     references: References
     names: ActionNames
@@ -131,7 +132,6 @@ class _Making(msgspec.Struct, kw_only=True):
     deadline: UnixMillis
     reserved: Reserved
     usual: bool
-    starting: Starting
     sealing: Sealing | None = None
 
     def intent(self, run: Run, call: int) -> Entry:
@@ -142,7 +142,7 @@ class _Making(msgspec.Struct, kw_only=True):
             # Only now, so that an action without a budget makes no key for its subject.
             key = recorder.subject_keys.of(verified.subject)
             self.sealing = Sealing(key=key, random=recorder.entropy.bytes)
-            self.starting.prepare()
+            self.prepare()
         person, proof = verified.mandate.principal, verified.caller.proof
         principal = recorder.pseudonyms.get(person) or pseudonym_of(recorder, person)
         form = forms.last if self.usual else None

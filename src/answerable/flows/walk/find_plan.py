@@ -19,7 +19,7 @@ from answerable.errors.codes.registry import CAPABILITY_UNKNOWN
 from answerable.errors.codes.tlog import PROOF_OTHER_MESSAGE
 from answerable.flows.validity.verify_lineage import presented, verified_claim, verify_lineage
 from answerable.flows.walk.await_documents import require_none_coming
-from answerable.flows.walk.may_act import check_quota, listed_definition
+from answerable.flows.walk.may_act import check_quota, not_offered
 from answerable.flows.walk.note_unregistered import note_unregistered
 from answerable.flows.walk.pin_tools import pinning_now
 from answerable.flows.walk.plan import PlanTerms, plan_of
@@ -94,7 +94,7 @@ def find_plan(
         # The server may have announced meanwhile that its tool list is outdated.
         definition = verification.upstream.definition(known.capability)
         if definition is None:
-            definition = listed_definition(verification.upstream, known.capability)
+            raise not_offered(verification.upstream, known.capability)
         if definition is known.definition or definition.digest == known.definition.digest:
             if not verification.plans.is_check_due() or _is_as_anew(
                 ledger, verification, limits, clock, known, request, caller

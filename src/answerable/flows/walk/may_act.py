@@ -180,9 +180,14 @@ def listed_definition(upstream: OfferedTools, capability: Capability) -> ToolDef
     """
     definition = upstream.definition(capability)
     if definition is None:
-        if upstream.is_unread(capability):
-            raise _unread(capability.server)
-        raise UPSTREAM_UNKNOWN_REFUSED(
-            f"server {shown(capability.server)} does not offer {shown(capability.target)} right now"
-        )
+        raise not_offered(upstream, capability)
     return definition
+
+
+def not_offered(upstream: OfferedTools, capability: Capability) -> Refused | Unavailable:
+    """Return the error for a tool of which the server offers no definition now, as `listed_definition` raises it."""
+    if upstream.is_unread(capability):
+        return _unread(capability.server)
+    return UPSTREAM_UNKNOWN_REFUSED(
+        f"server {shown(capability.server)} does not offer {shown(capability.target)} right now"
+    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import cedarpy
@@ -111,7 +112,7 @@ def test_an_answer_for_one_agent_or_capability_is_none_for_another():
 
 @pytest.mark.requirement("HOUSE-14")
 def test_what_was_not_asked_for_the_longest_time_goes_first():
-    own, asked = point(PERMIT.format('context.arguments.case != ""'), answers=KeptAnswers(most=2))
+    own, asked = point(PERMIT.format('context.arguments.case like "*"'), answers=KeptAnswers(most=2))
     effects(own, read("1"), read("2"), read("1"), read("3"), read("1"))
     assert len(asked.requests) == 3
     effects(own, read("2"))
@@ -143,3 +144,12 @@ def test_no_argument_stays_in_memory_with_its_answer():
     effects(own, read("a-secret-case"))
     assert len(answers._answers) == 1
     assert all("a-secret-case" not in repr(one) for pair in answers._answers.items() for one in pair)
+
+
+@pytest.mark.requirement("HOUSE-14")
+def test_an_answer_is_kept_for_all_texts_that_policies_do_not_tell_apart():
+    own, asked = point(PERMIT.format('context.arguments.case != "1" && "2" != context.arguments.case'))
+    found = effects(own, read("3"), read("1"), read("4"), read("2"), read("5"), read("1"))
+    assert found == ["allow", "deny", "allow", "deny", "allow", "deny"]
+    assert len(asked.requests) == 3
+    assert [json.loads(one["context"])["arguments.case"] for one in asked.requests] == ["3", "1", "2"]

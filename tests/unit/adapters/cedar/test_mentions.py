@@ -35,7 +35,9 @@ def mentions(condition: str) -> Mentions:
     ],
 )
 def test_a_policy_mentions_what_it_looks_at(condition: str, paths: set[tuple[str, ...]]):
-    assert mentions(condition) == Mentions(paths=frozenset(paths), resource="resource" in condition)
+    found = mentions(condition)
+    assert found.paths == frozenset(paths)
+    assert (found.everything, found.resource) == (False, "resource" in condition)
 
 
 @pytest.mark.parametrize(
@@ -87,3 +89,24 @@ def test_what_is_in_a_record_stands_beside_it_and_nothing_else_changes(condition
         return json.loads(cedarpy.policies_to_json_str(whole))["staticPolicies"]["policy0"]["conditions"]
 
     assert flattened(parsed(condition), {"task"}) == parsed(flat)
+
+
+@pytest.mark.parametrize(
+    ("condition", "texts"),
+    [
+        ('context.arguments.case == "1"', {"1"}),
+        ('"1" != context.arguments.case || context.arguments.case == "2"', {"1", "2"}),
+        ("context.arguments has case", set()),
+        ('context.arguments has case && context.arguments.case == "1"', {"1"}),
+        ('context.arguments.case like "1*"', None),
+        ('context.arguments.case == "1" || context.arguments.case like "2"', None),
+        ('["1"].contains(context.arguments.case)', None),
+        ("context.arguments.case == context.agent.grade", None),
+        ('(if true then context.arguments.case else "") == "1"', None),
+        ("context.arguments == context.arguments", None),
+    ],
+)
+def test_texts_are_told_apart_by_comparisons_and_all_of_them_by_anything_else(
+    condition: str, texts: set[str] | None
+):
+    assert mentions(condition).texts_told_apart("arguments", "case") == texts

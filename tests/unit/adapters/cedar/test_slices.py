@@ -111,8 +111,8 @@ def test_one_question_to_cedar_says_which_forbids_hold_and_what_is_left_without_
 
     own = Slices(published(LIFTED, REGISTRY), engine=counting, slicing=True, answers=KeptAnswers(most=0))
     found = own.find(AGENT, READ, "2")
-    seen = found.view.text(found.view.shared_text(shared()), whole() | {"task": {"calls_used": used}})
-    given, without = own.ask(found, "2", seen)
+    moving = whole() | {"task": {"calls_used": used}}
+    given, without = own.ask(found, "2", found.view.shared_text(shared()), moving)
     assert given == first
     if rest is not None:
         assert without(given.determining) == Evaluation(allowed=True, determining=rest)

@@ -5,15 +5,8 @@ from dataclasses import replace
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from answerable.apps.mcp_gateway.translate import (
-    DENIED,
-    UNVERIFIED,
-    answered,
-    error_of,
-    raised,
-    shaped,
-    status_of,
-)
+from answerable.apps.mcp_gateway.rpc_errors import DENIED, UNVERIFIED, error_of, status_of
+from answerable.apps.mcp_gateway.translate import answered, raised, shaped
 from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.answer import Answer
 from answerable.errors import Broken, Malformed, Refused, Unavailable, Unverified

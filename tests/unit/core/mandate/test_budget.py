@@ -63,13 +63,13 @@ def test_what_is_lacking_is_said_in_words():
 def test_giving_back_to_an_account_that_was_never_counted_in_changes_nothing():
     spending = Spending()
     spending.give_back(("m-1",), {"rows": 3})
-    assert spending.reserve((ROOMY,), {"calls": 1, "rows": 11}) is not None
+    assert isinstance(spending.reserve((ROOMY,), {"calls": 1, "rows": 11}), Lack)
     assert (dict(spending.used("m-1")), spending.calls("m-1"), dict(spending.all())) == ({}, 0, {})
 
 
 def test_a_copy_of_what_is_used_is_not_what_is_used():
     spending = Spending()
-    assert spending.reserve((ROOMY,), {"calls": 1, "rows": 4}) is None
+    assert spending.reserve((ROOMY,), {"calls": 1, "rows": 4}) == 1
     spending.used("m-1")["rows"] = 0
     spending.all()["m-1"]["rows"] = 0
     assert spending.used("m-1") == {"calls": 1, "rows": 4}

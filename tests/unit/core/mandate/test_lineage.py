@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from answerable.core.mandate.budget import Spending
+from answerable.core.mandate.budget import Lack, Spending
 from answerable.core.mandate.delegation_lineage import DelegationLineage, hop_accounts, hops_shortfall
 from answerable.testing import delegation as bench
 from answerable.testing.samples import mandate
@@ -64,9 +64,9 @@ def test_a_hop_that_is_good_for_one_action_has_one_call_in_all():
     accounts = hop_accounts((HOPS[0], once, replace(HOPS[2], single_use=True)))
     assert [one.limits["calls"] for one in accounts] == [20, 1, 1]
     spending = Spending()
-    assert spending.reserve(accounts, ONE) is None
+    assert spending.reserve(accounts, ONE) == 1
     lack = spending.reserve(accounts, ONE)
-    assert lack is not None
+    assert isinstance(lack, Lack)
     assert lack.text() == (
         "the delegation from `orchestrator` to `researcher` (hop 1 of 2): the budget of 1 calls is spent"
     )
