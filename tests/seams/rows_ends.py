@@ -204,8 +204,10 @@ class Stories(Feature):
     asked = ("timeline {action}", "worker")
     holds = Answers({"of the action": "intent outcome", "of the mandate": "True", "of the agent": "True"})
     tags = frozenset({Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.GENESIS, Tag.ERASED, Tag.KEY_CHANGE})
-    tables = names("history history_kept subject_keys")
-    nouns = names("timeline attribute why could can stats")
+    tables = names("history history_kept subject_keys") | names(
+        "account action approver mention name pseudonym reached session subject word"
+    )
+    nouns = names("timeline search attribute why could can stats")
 
     def begin(self, life: Life, kept: Kept) -> None:
         kept["mandate"] = life.mandate()

@@ -29,3 +29,25 @@ class StoredLog(Protocol):
     def entries(self, start: int) -> Iterator[StoredEntry]:
         """Return the entries from index `start` on."""
         ...
+
+
+class LogSnapshot(Protocol):
+    """What a log had at one moment; later entries are not in it. Raises as StoredLog."""
+
+    @property
+    def origin(self) -> str:
+        """The log's origin."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        ...
+
+    def replay(self, start: int = 0) -> Iterator[StoredEntry]:
+        """Return the entries from index `start` on."""
+        ...
+
+    def entry(self, index: int) -> StoredEntry:
+        """Return one entry. Raises Malformed (`ledger.no_entry`) for one beyond the end."""
+        ...

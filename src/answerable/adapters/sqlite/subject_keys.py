@@ -89,13 +89,21 @@ class SqliteSubjectKeys:
             if found is not None:
                 self._by_subject.move_to_end(subject)
                 return found
-            name = hmac.digest(self._naming, subject.encode("utf-8", "surrogatepass"), "sha256")
+            name = self._name(subject)
             return _kept(self._by_subject, subject, self._read("subject", name) or self._made(name))
+
+    def known(self, subject: str) -> SubjectKey | None:
+        """Return the subject's key; None when there is none. Raises Unavailable as `of`."""
+        with self._lock:
+            return self._by_subject.get(subject) or self._read("subject", self._name(subject))
 
     def find(self, key_id: bytes) -> SubjectKey | None:
         with self._lock:
             found = self._by_id.get(key_id) or self._readable(key_id)
             return _kept(self._by_id, key_id, found) if found is not None else None
+
+    def _name(self, subject: str) -> bytes:
+        return hmac.digest(self._naming, subject.encode("utf-8", "surrogatepass"), "sha256")
 
     def _readable(self, key_id: bytes) -> SubjectKey | None:
         """Return a key; None also for an unreadable row, as for a destroyed key: nobody can decrypt its data."""

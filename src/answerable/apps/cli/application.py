@@ -36,6 +36,7 @@ NOUNS: Final = {
     "answerable.apps.cli.duties": ("duty",),
     "answerable.apps.cli.channels": ("channel",),
     "answerable.apps.cli.ledger": ("timeline", "ledger"),
+    "answerable.apps.cli.search": ("search",),
     "answerable.apps.cli.attribution": ("attribute",),
     "answerable.apps.cli.stats": ("stats",),
     "answerable.apps.cli.evidence": ("evidence",),

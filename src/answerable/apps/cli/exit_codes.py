@@ -15,6 +15,7 @@ from answerable.errors.codes.services import (
     CLI_PROJECT,
     CLI_REPLAY,
     CLI_REVOKE,
+    CLI_SEARCH,
     CLI_SET,
     CLI_SINCE,
     CLI_TIER,
@@ -41,7 +42,7 @@ _MISUSED: Final = frozenset(
     one.id
     for one in (
         ATTRIBUTE_OUTPUT, ATTRIBUTE_PREFIX, ATTRIBUTE_ZONE,
-        CLI_AGAINST, CLI_ATTESTATION, CLI_NOT_UTF8, CLI_PROJECT, CLI_REPLAY, CLI_REVOKE, CLI_SET, CLI_SINCE,
+        CLI_AGAINST, CLI_ATTESTATION, CLI_NOT_UTF8, CLI_PROJECT, CLI_REPLAY, CLI_REVOKE, CLI_SEARCH, CLI_SET, CLI_SINCE,
         CLI_TIER, CLI_TIME, CLI_TIMELINE,
     )
 )  # fmt: skip

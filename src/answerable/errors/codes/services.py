@@ -37,6 +37,7 @@ CLI_PROJECT = MalformedCode("cli.project", "--project and --agent are given toge
 CLI_PUBLIC_EXISTS = MalformedCode("cli.public_exists", "… already exists and is not overwritten")
 CLI_REPLAY = MalformedCode("cli.replay", "give exactly one of ID, --bundle and --all")
 CLI_REVOKE = MalformedCode("cli.revoke", "give KIND and NAME of what to revoke, or --list")
+CLI_SEARCH = MalformedCode("cli.search", "--keys and --index are given with --ledger")
 CLI_SET = MalformedCode("cli.set", "…, got …")
 CLI_SINCE = MalformedCode("cli.since", "… is not a duration such as `90m`, `24h` or `7d`")
 CLI_TIER = MalformedCode("cli.tier", "… is not of the form `capability=2`")

@@ -1,0 +1,185 @@
+"""One file of the search index: a stretch of the log's entries, with names as numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.sqlite.search_index import files
+from answerable.adapters.sqlite.search_index.conditions import NUMBERS, octets_in, selects
+from answerable.adapters.sqlite.search_index.schema import COLUMNS, DIGESTS, column_of, stretch_schema
+from answerable.core.search.facts import OF_APPROVAL, OF_LEASE, kind_of
+from answerable.ports.search_index import Candidate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from answerable.core.search.blind import BlindKey
+    from answerable.core.search.facts import Ended, Facts
+    from answerable.core.search.query import Cursor, Query
+
+NAMES_MAX: Final = 50_000
+"""Numbers of names in memory; when there are more, all are read again as they are needed."""
+
+_SET: Final = (*map(column_of, COLUMNS), *DIGESTS)
+_INSERT: Final = " ".join(
+    (
+        "INSERT OR IGNORE INTO action (entry, at, id, leased, amount,",
+        ", ".join(_SET),
+        ") VALUES (?, ?, ?, ?, ?,",
+        ", ".join("?" * len(_SET)),
+        ")",
+    )
+)
+_MENTION: Final = "INSERT OR IGNORE INTO mention (field, name, at, entry) VALUES (?, ?, ?, ?)"
+_ADDED: Final = "INSERT OR IGNORE INTO mention (field, name, at, entry) SELECT ?, ?, at, entry FROM action"
+_WORD: Final = "INSERT OR IGNORE INTO word (word, at, entry) VALUES (?, ?, ?)"
+_END: Final = "UPDATE action SET outcome = ?, ended = ? WHERE entry = ? AND (ended IS NULL OR ended < ?)"
+_SESSION: Final = " ".join(
+    (
+        "INSERT OR IGNORE INTO session (value, kind, at, entry)",
+        "SELECT ?, ?, at, entry FROM action WHERE entry = ?",
+    )
+)
+_OF: Final = (
+    "subject = :number OR entry IN (SELECT entry FROM mention WHERE field = :subject AND name = :number)"
+)
+_EMPTY: Final = " ".join(("UPDATE action SET amount = NULL, resource = NULL, destination = NULL WHERE", _OF))
+_WORDLESS: Final = " ".join(("DELETE FROM word WHERE entry IN (SELECT entry FROM action WHERE", _OF, ")"))
+
+
+class Stretch:
+    """An open file. Thread-safe only as far as its caller is."""
+
+    def __init__(self, path: Path, blind: BlindKey | None) -> None:
+        """Raises Unavailable (`search.unavailable`)."""
+        self._connection = files.opened(path, stretch_schema())
+        self._blind = blind
+        self._numbers: dict[str, int] = {}
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        self._connection.close()
+
+    def write(
+        self, facts: Sequence[Facts], ends: Sequence[Ended], added: Iterable[tuple[Facts, str, str]]
+    ) -> None:
+        """Write facts of entries of this stretch and the ends of its intents, in one transaction. added: further values
+        of clear fields, as facts, field and value."""
+        with files.transaction(self._connection):
+            for one in facts:
+                self._insert(one)
+            for one, field, value in added:
+                self._mention(one, field, value)
+            for end in ends:
+                self._end(end)
+
+    def add_approver(self, approval: str, person: str) -> None:
+        """Note who answered an approval at the actions that used it, and at the other answers."""
+        of_approval = ("approval = ?", (self._number(approval),))
+        self._add("approver", person, OF_APPROVAL, of_approval)
+
+    def add_account(self, lease: str, account: str) -> None:
+        """Note the account of a lease at the actions that used the lease."""
+        used = (
+            "entry IN (SELECT entry FROM mention WHERE field = ? AND name = ?)",
+            self._numbered("lease", lease),
+        )
+        octets = octets_in("lease", lease)
+        of_action = (("id = ? AND leased = 1", (octets,)),) if octets is not None else ()
+        self._add("account", account, OF_LEASE, used, *of_action)
+
+    def _add(
+        self, field: str, value: str, tags: Iterable[int], *where: tuple[str, tuple[object, ...]]
+    ) -> None:
+        """Add a value of a clear field to the entries of these types that meet a condition."""
+        kinds = [self._number(kind_of(one)) for one in tags]
+        of_kind = f"kind IN ({', '.join('?' * len(kinds))})"
+        with files.transaction(self._connection):
+            added = (NUMBERS[field], self._made(value))
+            for condition, values in where:
+                sql = " ".join((_ADDED, "WHERE", condition, "AND", of_kind))
+                self._connection.execute(sql, (*added, *values, *kinds))
+
+    def _numbered(self, field: str, value: str) -> tuple[object, ...]:
+        return NUMBERS[field], self._number(value)
+
+    def forget(self, subject: str) -> None:
+        """Erase the values from sealed fields in all entries that this subject's key seals."""
+        sealed = {"number": self._number(subject), "subject": NUMBERS["subject"]}
+        with files.transaction(self._connection):
+            self._connection.execute(_WORDLESS, sealed)
+            self._connection.execute(_EMPTY, sealed)
+
+    def emptied(self) -> bool:
+        """Write everything to the file itself. Return whether nothing is left in the write-ahead log."""
+        return files.emptied(self._connection)
+
+    def candidates(self, query: Query, after: Cursor | None) -> list[Iterator[Candidate]]:
+        """Return iterators whose elements together are the candidates, each newest first."""
+        found = selects(query, after, self._number, self._blind)
+        return [self._rows(sql, values) for sql, values in found]
+
+    def _rows(self, sql: str, values: tuple[object, ...]) -> Iterator[Candidate]:
+        with files.faults("cannot read the search index"):
+            for at, entry, ended in self._connection.execute(sql, values):
+                yield Candidate(at, entry, ended)
+
+    def _insert(self, facts: Facts) -> None:
+        """Write one entry. Of a field with a column the first value goes there, all others into another table."""
+        firsts: list[object] = []
+        for field in COLUMNS:
+            found = facts.names.get(field)
+            firsts.append(self._made(found[0]) if found else None)
+        words: list[bytes] = []
+        for field in DIGESTS:
+            digests = self._digests(facts, field)
+            firsts.append(digests[0] if digests else None)
+            words += digests[1:]
+        octets = octets_in("action", facts.one("action"))
+        # The lease of one action is named after the action.
+        is_own = octets is not None and octets_in("lease", facts.one("lease")) == octets
+        row = (facts.entry, facts.at, octets, 1 if is_own else None, facts.amount, *firsts)
+        self._connection.execute(_INSERT, row)
+        for field, values in facts.names.items():
+            if field == "decision" or (field == "action" and octets is not None):
+                continue
+            for value in values[field in COLUMNS or (field == "lease" and is_own) :]:
+                self._mention(facts, field, value)
+        for field in facts.sealed:
+            if field not in DIGESTS:
+                words += self._digests(facts, field)
+        self._connection.executemany(_WORD, [(one, facts.at, facts.entry) for one in words])
+
+    def _digests(self, facts: Facts, field: str) -> list[bytes]:
+        blind = self._blind
+        return [blind.digest(field, one) for one in facts.sealed.get(field, ())] if blind is not None else []
+
+    def _mention(self, facts: Facts, field: str, value: str) -> None:
+        self._connection.execute(_MENTION, (NUMBERS[field], self._made(value), facts.at, facts.entry))
+
+    def _end(self, end: Ended) -> None:
+        self._connection.execute(_END, (self._made(end.outcome), end.entry, end.intent, end.entry))
+        for kind, value in end.session:
+            self._connection.execute(_SESSION, (value, kind, end.intent))
+
+    def _number(self, name: str) -> int | None:
+        known = self._numbers.get(name)
+        if known is not None:
+            return known
+        with files.faults("cannot read the search index"):
+            row = self._connection.execute("SELECT id FROM name WHERE text = ?", (name,)).fetchone()
+        return self._kept(name, row[0]) if row else None
+
+    def _made(self, name: str) -> int:
+        number = self._number(name)
+        if number is not None:
+            return number
+        made = self._connection.execute("INSERT INTO name (text) VALUES (?)", (name,)).lastrowid
+        return self._kept(name, made or 0)
+
+    def _kept(self, name: str, number: int) -> int:
+        if len(self._numbers) >= NAMES_MAX:
+            self._numbers.clear()
+        self._numbers[name] = number
+        return number

@@ -1,0 +1,1 @@
+"""Search the ledger: the query language, and what each entry can be found by."""

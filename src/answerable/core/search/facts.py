@@ -1,0 +1,247 @@
+"""What one entry can be found by: names from its leaf, and values from its sealed fields.
+
+Laws: the index is built from these facts, and a hit counts only if the facts of the entry, opened again, meet the
+search; an entry whose fields cannot be decrypted is found by its leaf alone.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from answerable.core.ledger.subject_key import key_id_of, sections_of
+from answerable.core.ledger.tags import Tag
+from answerable.core.registry.documents.budget_name import MONEY
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.entry import StoredEntry
+
+    Members = Mapping[str, JSONValue]
+
+ACTIONS: Final[Mapping[int, tuple[str, str]]] = {
+    Tag.INTENT: ("allow", "open"),
+    Tag.REFUSAL: ("deny", "refused"),
+    Tag.APPROVAL_ASKED: ("defer", "asked"),
+}
+"""Entries about one action: the decision, and the outcome until another entry says how it ended."""
+ENDS: Final = frozenset({Tag.OUTCOME, Tag.INDETERMINATE})
+"""Entries that are joined with the intent that they end."""
+OF_APPROVAL: Final = frozenset({Tag.INTENT, Tag.APPROVAL_ANSWER})
+"""Entries that are found by who answered their approval."""
+OF_LEASE: Final = frozenset({Tag.INTENT})
+"""Entries that are found by the accounts of their lease; the state of a lease names its account itself."""
+NOT_OF_USE: Final = frozenset({Tag.GENESIS, Tag.RECOVERY, Tag.KEY_CHANGE, Tag.PEOPLES_KEYS})
+"""Entries that a log has before anything happened."""
+PEOPLE: Final = ("principal", "person", "by", "owner", "author", "of", "to")
+"""Members of leaves that are pseudonyms of people; the opened fields have the names under the same member."""
+TEXT_WORDS_MAX: Final = 64
+"""Distinct words of one entry that it is found by."""
+NAME_CHARS_MAX: Final = 500
+
+_FIELD_OF: Final = {
+    **dict.fromkeys(PEOPLE, "person"),
+    "action": "action",
+    "account": "account",
+    "agent": "agent",
+    "approval": "approval",
+    "approvals": "approval",
+    "capability": "capability",
+    "code": "code",
+    "hold": "hold",
+    "hop": "token",
+    "instance": "instance",
+    "lease": "lease",
+    "lease_target": "target",
+    "mandate": "mandate",
+    "manifest": "manifest",
+    "parent": "instance",
+    "preview_of": "approval",
+    "rule": "rule",
+    "server": "server",
+    "target": "target",
+    "use_case": "use-case",
+}
+"""The field of each member of a leaf; a list counts with each of its items."""
+_TEXTS: Final = ("reason", "reasons", "comment", "purpose")
+_ACTION_TEXTS: Final = ("reason", "reasons")
+"""The purpose of a mandate is found at the mandate, not again at each of its actions."""
+_WORD: Final = re.compile(r"\w{2,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One entry. names: values from the leaf, by field. sealed: values from sealed fields, by field. people: pseudonym
+    and name of each person whom the fields name. subject: id of the key that seals the entry, hex; empty for none."""
+
+    entry: int
+    tag: int
+    at: int
+    subject: str
+    names: Mapping[str, tuple[str, ...]]
+    sealed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    people: tuple[tuple[str, str], ...] = ()
+    amount: int | None = None
+
+    @property
+    def is_action(self) -> bool:
+        """Whether the entry is about one action: permitted, refused or asked about."""
+        return self.tag in ACTIONS
+
+    def one(self, name: str) -> str:
+        """Return the first value of a field in the leaf; empty where there is none."""
+        return self.names.get(name, ("",))[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The entry that says how an intent ended. session: the target's names of the session, by kind."""
+
+    intent: int
+    entry: int
+    at: int
+    outcome: str
+    session: tuple[tuple[str, str], ...]
+
+
+def facts_of(stored: StoredEntry, leaf: Members, fields: Members | None) -> Facts:
+    """Return what an entry that is not in `ENDS` can be found by. fields: as `payload_of` returns them."""
+    opened = fields or {}
+    names = _names(stored, leaf)
+    action = ACTIONS.get(stored.tag)
+    if action is not None:
+        names["decision"], names["outcome"] = {action[0]: None}, {action[1]: None}
+    at = leaf.get("at")
+    return Facts(
+        entry=stored.index,
+        tag=stored.tag,
+        at=at if type(at) is int else 0,
+        subject=next(iter(names.get("subject", ())), ""),
+        names={name: tuple(found) for name, found in names.items()},
+        sealed=_sealed(stored.tag, opened),
+        people=tuple(_people(leaf, opened)) if opened else (),
+        # Nothing of what an erased person did is found by amount, not even what the leaf says of it.
+        amount=_amount(leaf, opened) if action is not None and fields is not None else None,
+    )
+
+
+def ended_of(stored: StoredEntry, leaf: Members) -> Ended | None:
+    """Return how an intent ended, for an entry in `ENDS`; None for one that names no intent."""
+    intent, at, session = leaf.get("intent"), leaf.get("at"), leaf.get("session")
+    if type(intent) is not int:
+        return None
+    said = session.items() if isinstance(session, dict) else ()
+    return Ended(
+        intent=intent,
+        entry=stored.index,
+        at=at if type(at) is int else 0,
+        outcome=str(leaf.get("status")),
+        session=tuple((kind, value) for kind, value in said if isinstance(value, str) and value),
+    )
+
+
+def kind_of(tag: int) -> str:
+    """Return the name of an entry type, as timelines say it."""
+    return Tag(tag).name.lower() if tag in Tag._value2member_map_ else f"tag {tag}"
+
+
+def words_in(text: str) -> tuple[str, ...]:
+    """Return the distinct words of a text, without regard to case and to compatible spellings."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return tuple(dict.fromkeys(_WORD.findall(plain)))
+
+
+_Found: TypeAlias = "dict[str, dict[str, None]]"
+"""Values by field, in order."""
+
+
+def _add(found: _Found, name: str, value: JSONValue) -> None:
+    if type(value) is str:
+        if 0 < len(value) <= NAME_CHARS_MAX:
+            found.setdefault(name, {})[value] = None
+    elif type(value) is list:
+        for one in value:
+            if type(one) is str:
+                _add(found, name, one)
+
+
+def _names(stored: StoredEntry, leaf: Members) -> _Found:
+    found: _Found = {"kind": {kind_of(stored.tag): None}}
+    for member, value in leaf.items():
+        name = _FIELD_OF.get(member)
+        if name is not None:
+            # In a refusal `by` lists what decided; elsewhere it is a person.
+            _add(found, "rule" if member == "by" and type(value) is list else name, value)
+    decision, proof, hops = leaf.get("decision"), leaf.get("proof"), leaf.get("hops")
+    if isinstance(decision, dict):
+        _add(found, "rule", decision.get("by"))
+        _add(found, "rule", decision.get("lifted"))
+    if isinstance(proof, dict):
+        _add(found, "key", proof.get("binding"))
+    # In an intent `key` is what the upstream uses to recognise a repeated call.
+    if stored.tag != Tag.INTENT:
+        _add(found, "key", leaf.get("key"))
+    for hop in hops if isinstance(hops, list) else ():
+        if isinstance(hop, dict):
+            _add(found, "agent", hop.get("agent"))
+            _add(found, "token", hop.get("id"))
+    for subject in _subjects(stored.attachment):
+        _add(found, "subject", subject)
+    return found
+
+
+def _subjects(attachment: bytes) -> Iterator[str]:
+    try:
+        for one in sections_of(attachment) if attachment else ():
+            yield key_id_of(one).hex()
+    except Malformed:
+        return
+
+
+def _people(leaf: Members, opened: Members) -> Iterator[tuple[str, str]]:
+    for member in PEOPLE:
+        pseudonym, name = leaf.get(member), opened.get(member)
+        if isinstance(pseudonym, str) and isinstance(name, str) and pseudonym and name:
+            yield pseudonym, name
+
+
+def _sealed(tag: int, opened: Members) -> dict[str, tuple[str, ...]]:
+    found: _Found = {}
+    question = opened.get("question")
+    if isinstance(question, dict):
+        _add(found, "resource", _part(question, "resource").get("id"))
+        _add(found, "destination", _part(_part(question, "context"), "destination").get("names"))
+        _add(found, "hold", _part(question, "hold").get("id"))
+    texts = [opened[one] for one in (_ACTION_TEXTS if tag in ACTIONS else _TEXTS) if one in opened]
+    words = words_in(" ".join(_texts(texts)))[:TEXT_WORDS_MAX] if texts else ()
+    if words:
+        found["text"] = dict.fromkeys(words)
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def _texts(values: list[JSONValue]) -> Iterator[str]:
+    for value in values:
+        for one in value if isinstance(value, list) else (value,):
+            if isinstance(one, str):
+                yield one
+
+
+def _part(value: Members, member: str) -> Members:
+    found = value.get(member)
+    return found if isinstance(found, dict) else {}
+
+
+def _amount(leaf: Members, opened: Members) -> int | None:
+    """Return the argument `amount`, else the money that the action reserved."""
+    question = opened.get("question")
+    context = _part(question, "context") if isinstance(question, dict) else {}
+    amount = _part(context, "arguments").get("amount")
+    if type(amount) is int:
+        return amount
+    reserved = _part(leaf, "reserved")
+    return next((one for name, one in reserved.items() if name.startswith(MONEY) and type(one) is int), None)

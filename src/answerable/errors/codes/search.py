@@ -1,0 +1,28 @@
+"""Error codes of the search over the ledger and of its index."""
+
+from __future__ import annotations
+
+from answerable.errors.code import BrokenCode, MalformedCode, UnavailableCode
+
+SEARCH_CURSOR = MalformedCode(
+    "search.cursor", "… is not a cursor: give `next` of the answer before, unchanged"
+)
+SEARCH_FIELD = MalformedCode("search.field", "there is no field …: did you mean `…`?")
+SEARCH_KEYS = MalformedCode(
+    "search.keys", "there are no subject keys in …: expected `subject-keys.db` and `keys/subjects.key`"
+)
+SEARCH_LIMIT = MalformedCode("search.limit", "a page has 1 to … hits, got …: use the cursor for more")
+SEARCH_LONG = MalformedCode("search.long", "a search has at most … words, got …")
+SEARCH_OTHER_LOG = BrokenCode(
+    "search.other_log", "the search index in … is of another log: name another directory, or delete it"
+)
+SEARCH_TIME = MalformedCode(
+    "search.time", "… is not a time: write how long ago, such as `90m`, `24h` or `7d`, a day or a time"
+)
+SEARCH_UNAVAILABLE = UnavailableCode(
+    "search.unavailable",
+    "cannot read the search index: …; delete it, and it is made again",
+    port="search_index",
+)
+SEARCH_VALUE = MalformedCode("search.value", "`…` has no value: write for example `…:…`")
+SEARCH_WORD = MalformedCode("search.word", "… is not `field:value`: write for example `agent:NAME`")

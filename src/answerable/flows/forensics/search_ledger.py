@@ -1,0 +1,161 @@
+"""Search the ledger: bring the index up to the log, ask it, and confirm each hit by opening its entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.core.incident.timeline import told
+from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.projected import Position
+from answerable.core.search.facts import ENDS, ended_of, facts_of
+from answerable.core.search.matching import Joined, matches, resolved
+from answerable.core.search.query import Cursor
+from answerable.errors.codes.search import SEARCH_OTHER_LOG
+from answerable.flows.forensics.reconstruct_timeline import opened_moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from answerable.core.incident.timeline import Line
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.opened import FindKey
+    from answerable.core.search.facts import Ended, Facts
+    from answerable.core.search.query import Query
+    from answerable.ports.search_index import Candidate, SearchIndex
+    from answerable.ports.stored_log import LogSnapshot
+
+BATCH_ENTRIES: Final = 5_000
+"""Entries written in one transaction; bounds the memory used."""
+
+_DECODER: Final = msgspec.json.Decoder()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One entry that matches. ended: how the action ended; None where it did not, or the entry is about no action.
+    line: the entry as a sentence."""
+
+    facts: Facts
+    ended: Ended | None
+    line: Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitPage:
+    """The answer to a search. next: cursor of the page after this; empty where there is none. entries, at: the answer
+    is complete up to this number of entries, and the time of the last of them. happened: False where the log has
+    nothing yet that could be found."""
+
+    hits: tuple[Hit, ...]
+    next: str
+    entries: int
+    at: int
+    happened: bool
+
+
+def catch_up(
+    index: SearchIndex,
+    log: LogSnapshot,
+    find: FindKey,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Bring the index up to the end of the log, and erase from it what is sealed under keys that were destroyed.
+
+    progress: is called with the entries applied and their total. Raises Broken (`search.other_log`) where the index
+    contains more than the log has, or something else; Unavailable, and Broken as the log does.
+    """
+    _check_fence(index.position(), log)
+    while (before := index.position()).entries < log.size:
+        for batch, after, at in _batches(log, before.entries, find):
+            if not index.apply(batch, before, after, at=at):
+                break
+            before = after
+            progress(after.entries, log.size)
+    gone = [one for one in index.subjects() if find(bytes.fromhex(one)) is None]
+    if gone:
+        index.forget(gone)
+
+
+def search_ledger(
+    index: SearchIndex,
+    log: LogSnapshot,
+    find: FindKey,
+    query: Query,
+    *,
+    limit: int,
+    after: Cursor | None = None,
+    subject: Callable[[str], str] = lambda name: "",
+) -> HitPage:
+    """Return the entries that match, newest first.
+
+    subject: returns the id of the key of a data subject, hex; empty for one without a key. Raises Unavailable and
+    Broken as the index and the log do.
+    """
+    wanted = resolved(query, pseudonyms=index.pseudonyms, subject=subject)
+    reach = index.reach()
+    hits: list[Hit] = []
+    following = ""
+    for candidate in index.candidates(wanted, after):
+        hit = _confirmed(index, log, find, wanted, candidate)
+        if hit is None:
+            continue
+        if len(hits) == limit:
+            following = Cursor(hits[-1].facts.at, hits[-1].facts.entry).formatted()
+            break
+        hits.append(hit)
+    return HitPage(
+        hits=tuple(hits), next=following, entries=reach.entries, at=reach.at, happened=reach.happened
+    )
+
+
+def _check_fence(before: Position, log: LogSnapshot) -> None:
+    is_cut = before.entries > log.size
+    if is_cut or (before.entries and log.entry(before.entries - 1).leaf_hash.hex() != before.leaf):
+        raise SEARCH_OTHER_LOG(
+            "the search index contains entries that this log does not have: the log was cut or is another one; "
+            "delete the index, and it is made again"
+        )
+
+
+def _batches(
+    log: LogSnapshot, start: int, find: FindKey
+) -> Iterator[tuple[list[Facts | Ended], Position, int]]:
+    batch: list[Facts | Ended] = []
+    last, at = None, 0
+    for last in log.replay(start):
+        one = _read(last, find)
+        if one is not None:
+            batch.append(one)
+            at = one.at
+        if (last.index + 1 - start) % BATCH_ENTRIES == 0:
+            yield batch, Position(last.index + 1, last.leaf_hash.hex()), at
+            batch, last = [], None
+    if last is not None:
+        yield batch, Position(last.index + 1, last.leaf_hash.hex()), at
+
+
+def _read(stored: StoredEntry, find: FindKey) -> Facts | Ended | None:
+    """Return what the index stores of an entry; None for nothing. The leaf is only decoded here: that of a hit is read
+    again by the strict parser."""
+    leaf = _DECODER.decode(stored.leaf)
+    if stored.tag in ENDS:
+        return ended_of(stored, leaf)
+    return facts_of(stored, leaf, payload_of(stored, leaf, find))
+
+
+def _confirmed(
+    index: SearchIndex, log: LogSnapshot, find: FindKey, query: Query, candidate: Candidate
+) -> Hit | None:
+    stored = log.entry(candidate.entry)
+    moment = opened_moment(stored, find)
+    facts = facts_of(stored, moment.leaf, moment.payload)
+    ended = None
+    if candidate.ended is not None:
+        end = log.entry(candidate.ended)
+        ended = ended_of(end, leaf_of(end))
+    joined = Joined(facts, ended, index.approvers(facts.one("approval")), index.accounts(facts.one("lease")))
+    return Hit(facts=facts, ended=ended, line=told(moment)) if matches(query, joined) else None

@@ -1,0 +1,83 @@
+"""Port: the search index, a projection of one log that can be deleted and rebuilt at any time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from answerable.core.ledger.projected import Position
+    from answerable.core.search.facts import Ended, Facts
+    from answerable.core.search.query import Cursor, Query
+
+
+class Candidate(NamedTuple):
+    """An entry that may match: the index compares short digests, so whoever asks opens the entry. ended: the entry that
+    says how the intent ended; None where there is none."""
+
+    at: int
+    entry: int
+    ended: int | None
+
+
+class Reach(NamedTuple):
+    """Up to where the index is complete. at: time of the last entry, Unix milliseconds. happened: whether anything
+    beside the log's own beginning and openings was recorded."""
+
+    entries: int
+    at: int
+    happened: bool
+
+
+class SearchIndex(Protocol):
+    """Promises: only what `apply` was given is found, and all of it; a batch and its position are applied together, and
+    applying an entry twice changes nothing; values of sealed fields are stored as keyed digests only, and what `forget`
+    names leaves no byte in any file.
+
+    Raises only Unavailable (`search.*`).
+    """
+
+    def position(self) -> Position:
+        """Return up to which entry the log was applied."""
+        ...
+
+    def reach(self) -> Reach:
+        """Return up to where the index is complete."""
+        ...
+
+    def apply(self, batch: Sequence[Facts | Ended], before: Position, after: Position, *, at: int) -> bool:
+        """Write the facts of entries in ledger order, and advance the position from `before` to `after`.
+
+        at: time of the last entry. Return False, and leave the position, where it is not at `before`: another process
+        was here.
+        """
+        ...
+
+    def subjects(self) -> Iterable[str]:
+        """Return the ids of the keys, hex, of all data subjects of whom the index contains anything sealed."""
+        ...
+
+    def forget(self, subjects: Iterable[str]) -> None:
+        """Erase what the index contains of sealed fields of these subjects."""
+        ...
+
+    def candidates(self, query: Query, after: Cursor | None) -> Iterator[Candidate]:
+        """Yield the entries that may match, newest first, from after a cursor on. query: as `resolved` returns it."""
+        ...
+
+    def pseudonyms(self, name: str) -> Sequence[str]:
+        """Return the pseudonyms of a person in this log."""
+        ...
+
+    def approvers(self, approval: str) -> Sequence[str]:
+        """Return the pseudonyms of the people who answered an approval."""
+        ...
+
+    def accounts(self, lease: str) -> Sequence[str]:
+        """Return the accounts at targets that a lease had."""
+        ...
+
+    def close(self) -> None:
+        """Close the files. Idempotent."""
+        ...

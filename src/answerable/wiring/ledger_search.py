@@ -1,0 +1,133 @@
+"""Search a ledger's directory, or a copy of one, without a server: with the subject keys, or its leaves alone."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.local_keys import open_or_create_secret
+from answerable.adapters.sqlite import SqliteSubjectKeys
+from answerable.adapters.sqlite.search_index import SqliteSearchIndex
+from answerable.adapters.system import SystemEntropy
+from answerable.adapters.tlog_files import StoredFiles
+from answerable.core.search.blind import BlindKey
+from answerable.errors import shown
+from answerable.errors.codes.ledger import LEDGER_NO_COPY
+from answerable.errors.codes.search import SEARCH_KEYS
+from answerable.flows.forensics.search_ledger import catch_up, search_ledger
+from answerable.wiring.ledger_copy import PublishedCopy
+from answerable.wiring.subject_keys import ROOT_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from answerable.core.ledger.subject_key import SubjectKey
+    from answerable.core.search.query import Cursor, Query
+    from answerable.flows.forensics.search_ledger import HitPage
+    from answerable.ports.stored_log import LogSnapshot
+    from answerable.wiring.setting_tree import Settings
+
+INDEX: Final = "index"
+"""Directory of the search indexes in the data directory, with one directory for each log."""
+KEYS: Final = Path("subject-keys.db")
+ROOT_KEY: Final = Path("keys", "subjects.key")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchPlaces:
+    """What is searched. ledger: directory of one log. keys: the file of the subject keys, and that of their root key;
+    None for leaves alone. index: where the index is stored; None for a temporary one."""
+
+    ledger: Path
+    keys: tuple[Path, Path] | None
+    index: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """An index that is up to date with a log."""
+
+    index: SqliteSearchIndex
+    log: LogSnapshot
+    keys: SqliteSubjectKeys | None
+
+    def search(self, query: Query, *, limit: int, after: Cursor | None) -> HitPage:
+        """Search as `search_ledger` does, with the same errors."""
+        return search_ledger(
+            self.index, self.log, self.find, query, limit=limit, after=after, subject=self._subject
+        )
+
+    def find(self, key_id: bytes) -> SubjectKey | None:
+        """Return the key of this id; None where it was destroyed, or where no keys are at hand."""
+        return self.keys.find(key_id) if self.keys is not None else None
+
+    def _subject(self, name: str) -> str:
+        key = self.keys.known(name) if self.keys is not None else None
+        return key.id.hex() if key is not None else ""
+
+
+def places_of_copy(ledger: Path, keys: Path | None, index: Path | None) -> SearchPlaces:
+    """Return the places for a ledger's directory. keys: a data directory, or a copy of one; None for leaves alone."""
+    found = (keys / KEYS, keys / ROOT_KEY) if keys is not None else None
+    return SearchPlaces(ledger=ledger, keys=found, index=index)
+
+
+def own_places(settings: Settings) -> SearchPlaces:
+    """Return the places of the process with these settings."""
+    ledger = settings.ledger.place
+    return SearchPlaces(
+        ledger=ledger,
+        keys=(settings.registers.subject_keys, settings.data / ROOT_KEY),
+        index=settings.data / INDEX / ledger.name,
+    )
+
+
+@contextmanager
+def searching(
+    places: SearchPlaces, *, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Iterator[Searching]:
+    """Open everything, bring the index up to the log, and close it all at the end. Only the index is written.
+
+    Raises Malformed (`ledger.no_copy`, `search.keys`), Unavailable, and Broken as `catch_up`.
+    """
+    with ExitStack() as stack:
+        keys, blind = None, None
+        if places.keys is not None:
+            keys, blind = _opened_keys(*places.keys)
+            stack.callback(keys.close)
+        log = _snapshot(places)
+        directory = places.index or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-index-"))
+        )
+        index = SqliteSearchIndex.open(directory, origin=log.origin, blind=blind)
+        stack.callback(index.close)
+        found = Searching(index, log, keys)
+        catch_up(index, log, found.find, progress=progress)
+        yield found
+
+
+def _snapshot(places: SearchPlaces) -> LogSnapshot:
+    if places.keys is None:
+        return PublishedCopy(places.ledger)
+    found = StoredFiles(places.ledger).snapshot()
+    if found is None:
+        raise LEDGER_NO_COPY(
+            f"there is no ledger in {shown(places.ledger)}: expected a directory with `log.pub` and the folder `wal`; "
+            "of several shards, name one with --ledger"
+        )
+    return found
+
+
+def _opened_keys(database: Path, root: Path) -> tuple[SqliteSubjectKeys, BlindKey]:
+    """Open existing keys: none is ever created here."""
+    if not database.is_file() or not root.is_file():
+        raise SEARCH_KEYS(
+            f"there are no subject keys in {shown(database.parent)}: expected `{database.name}` and "
+            f"`{root.parent.name}/{root.name}`"
+        )
+    entropy = SystemEntropy()
+    secret = open_or_create_secret(root, count=ROOT_BYTES, entropy=entropy)
+    return SqliteSubjectKeys.open(database, root=secret, entropy=entropy), BlindKey(secret)

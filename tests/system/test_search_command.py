@@ -1,0 +1,195 @@
+"""`answerable search` over real files: a data directory, a copy with keys and one without."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from answerable.adapters.local_keys import open_or_create_secret
+from answerable.adapters.sqlite import SqliteSubjectKeys
+from answerable.adapters.system import SystemEntropy
+from answerable.adapters.tlog_files import TlogFilesLedger
+from answerable.errors import Refused
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.testing.builders import Bench
+from answerable.testing.clock import ManualClock
+from answerable.testing.contracts.ledger import log_key
+from answerable.testing.samples import AUDIENCE
+from tests.worlds.ledger_files import SMALL
+from tests.worlds.parts import to_end
+from tests.worlds.searched import HOSTILE
+
+pytestmark = pytest.mark.requirement("SEARCH-06")
+
+
+async def _lived(place: Path) -> None:
+    """Reads, a refund that waits and is approved, refusals, a closed mandate; and every hostile text as a reason."""
+    key, sign = log_key(AUDIENCE)
+    entropy = SystemEntropy()
+    root = open_or_create_secret(place / "keys" / "subjects.key", count=32, entropy=entropy)
+    keys = SqliteSubjectKeys.open(place / "subject-keys.db", root=root, entropy=entropy)
+    ledger = TlogFilesLedger.open(place / "ledger", key=key, sign=sign, clock=ManualClock(), settings=SMALL)
+    async with ledger:
+        bench = await Bench(ledger=ledger, subject_keys=keys).registered()
+        await bench.issue(calls_max=100)
+        await bench.act()
+        await bench.act(arguments={"case": "4712"})
+        approval = (await bench.refund(7_000)).approval
+        assert approval is not None
+        await bench.answer(approval, comment="seen and agreed")
+        await bench.refund(7_000)
+        with suppress(Refused):
+            await bench.refund(2_000_000)
+        for text in HOSTILE:
+            await bench.act(arguments={"case": text}, reason=text)
+        await close_mandate(*to_end(bench.walk), "m-1", by="operator")
+        with suppress(Refused):
+            await bench.act()
+        ledger.seal()
+    keys.close()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("searched") / "data"
+    asyncio.run(_lived(place))
+    return place
+
+
+def ran(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    found = subprocess.run(
+        [sys.executable, "-m", "answerable", "search", *words], capture_output=True, text=True, timeout=120
+    )
+    assert found.returncode == code, found.stderr
+    return found
+
+
+def told(data: Path, *words: str) -> dict[str, Any]:
+    copy = ("--ledger", str(data / "ledger"), "--keys", str(data))
+    return json.loads(ran(*words, *copy, "--json").stdout)
+
+
+def test_an_action_is_one_hit_with_its_end_and_who_it_was_for(data: Path) -> None:
+    (hit,) = told(data, "resource:4712")["items"]
+    assert (hit["kind"], hit["outcome"]) == ("intent", "succeeded")
+    assert (hit["agent"], hit["person"], hit["mandate"], hit["capability"], hit["server"]) == (
+        "scout",
+        "alice",
+        "m-1",
+        "crm.read",
+        "crm",
+    )
+    assert hit["ended"] > hit["entry"]
+    assert "set out to" in hit["text"]
+
+
+def test_the_questions_of_an_incident_are_one_command_each(data: Path) -> None:
+    (paid,) = told(data, "amount>5000", "outcome:succeeded")["items"]
+    assert [one["entry"] for one in told(data, "approver:bob", "decision:allow")["items"]] == [paid["entry"]]
+    assert [one["kind"] for one in told(data, f"approval:{paid['approval']}")["items"]] == [
+        "intent",
+        "approval_answer",
+        "approval_asked",
+    ]
+    refused = told(data, "outcome:refused", "agent:scout")["items"]
+    assert {one["code"] for one in refused} >= {"mandate.closed"}
+    assert told(data, "text:agreed")["items"][0]["kind"] == "approval_answer"
+    assert [one["kind"] for one in told(data, "kind:mandate_closed", "person:operator")["items"]] == [
+        "mandate_closed"
+    ]
+
+
+def test_pages_follow_each_other_and_say_up_to_where(data: Path) -> None:
+    whole = told(data, "agent:scout", "--limit", "1000")
+    found, cursor = [], []
+    while True:
+        page = told(data, "agent:scout", "--limit", "3", *cursor)
+        found += page["items"]
+        assert (page["entries"], page["happened"]) == (whole["entries"], True)
+        if not page["next"]:
+            break
+        cursor = ["--cursor", page["next"]]
+    assert found == whole["items"]
+    assert [one["entry"] for one in found] == sorted((one["entry"] for one in found), reverse=True)
+
+
+def test_without_keys_the_leaves_are_searched_and_nothing_sealed(data: Path) -> None:
+    copy = ("--ledger", str(data / "ledger"), "--json")
+    bare = json.loads(ran("agent:scout", "outcome:succeeded", *copy).stdout)
+    assert bare["items"]
+    assert not json.loads(ran("resource:4712", *copy).stdout)["items"]
+    assert {one["resource"] for one in bare["items"]} == {""}
+
+
+def test_a_kept_index_is_used_again_and_may_be_deleted(data: Path, tmp_path: Path) -> None:
+    place = ("--ledger", str(data / "ledger"), "--keys", str(data))
+    words = ("agent:scout", *place, "--index", str(tmp_path / "i"), "--json")
+    first = ran(*words).stdout
+    assert ran(*words).stdout == first
+    shutil.rmtree(tmp_path / "i")
+    assert ran(*words).stdout == first
+
+
+def test_none_that_matches_and_nothing_yet_are_different_answers(data: Path, tmp_path: Path) -> None:
+    place = ("--ledger", str(data / "ledger"), "--keys", str(data))
+    none = ran("agent:nobody", *place)
+    assert none.stdout == ""
+    assert "no entry matches (complete up to entry" in none.stderr
+
+    async def begun() -> None:
+        key, sign = log_key("empty.test")
+        async with TlogFilesLedger.open(
+            tmp_path / "ledger", key=key, sign=sign, clock=ManualClock(), settings=SMALL
+        ) as ledger:
+            ledger.seal()
+
+    asyncio.run(begun())
+    assert (
+        "nothing has happened yet (complete up to entry 0" in ran("--ledger", str(tmp_path / "ledger")).stderr
+    )
+
+
+def test_faults_have_the_exit_codes_of_the_house(data: Path, tmp_path: Path) -> None:
+    place = ("--ledger", str(data / "ledger"))
+    assert "did you mean `agent`?" in ran("agnet:scout", *place, code=1).stderr
+    assert "--keys and --index are given with --ledger" in ran("--keys", str(data), code=2).stderr
+    assert "there are no subject keys" in ran(*place, "--keys", str(tmp_path), code=1).stderr
+    assert "there is no ledger" in ran("--ledger", str(tmp_path), code=1).stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.requirement("SEARCH-07")
+def test_no_text_of_a_caller_moves_the_cursor_or_is_calculated(data: Path) -> None:
+    place = ("--ledger", str(data / "ledger"), "--keys", str(data))
+    shown = ran("agent:scout", *place)
+    table = ran("agent:scout", *place, "--csv")
+    for output in (shown.stdout, shown.stderr, table.stdout):
+        assert all(c.isprintable() or c == "\n" for c in output)
+    rows = list(csv.reader(io.StringIO(table.stdout)))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    cells = [cell for row in rows[1:] for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    assert "'=HYPERLINK(1)" in cells
+    found = told(data, "agent:scout", "--limit", "1000")["items"]
+    assert {one["resource"] for one in found} >= set(HOSTILE)
+    for text in HOSTILE:
+        if "\0" not in text:
+            assert told(data, f"resource:{text}")["items"][0]["resource"] == text
+
+
+def test_a_data_directory_is_searched_beside_its_server(data: Path, tmp_path: Path) -> None:
+    here = tmp_path / "data"
+    shutil.copytree(data, here)
+    found = json.loads(ran("resource:4712", "--data", str(here), "--json").stdout)
+    assert len(found["items"]) == 1
+    assert (here / "index" / "ledger" / "index.db").stat().st_mode & 0o777 == 0o600

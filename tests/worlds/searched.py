@@ -1,0 +1,360 @@
+"""Histories to be searched, of entries as the product writes them, and a plain scan that knows nothing of an index."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from answerable.adapters.sqlite import SqliteSubjectKeys
+from answerable.adapters.sqlite.search_index import SqliteSearchIndex
+from answerable.core.lease.name import account_of, lease_name
+from answerable.core.ledger.disclosure import Sealing
+from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.tags import Tag
+from answerable.core.search.blind import BlindKey
+from answerable.core.search.query import parsed_query
+from answerable.flows.forensics.search_ledger import HitPage, catch_up, search_ledger
+from answerable.testing.builders import memory_ledger
+from answerable.testing.clock import START, ManualClock
+from answerable.testing.entropy import SeededEntropy
+from answerable.testing.memory_ledger import MemoryLedger
+from answerable.testing.registers import fresh_subject_keys
+
+ROOT = b"root of the subject keys".ljust(32, b".")
+PAGE = 7
+HOUR = 3_600_000
+HOSTILE = (
+    "\x1b[2J\x1b]0;owned\x07",
+    "=HYPERLINK(1)",
+    "<script>alert(1)</script>",
+    "a' OR 1=1; DROP TABLE action --",
+    "\u202ecod.exe",
+    "nul\0here",
+    "line\nbreak",
+    "\\u0000",
+    '"quoted"',
+)
+"""Texts that a caller chooses, in every member that it can reach."""
+
+
+@dataclass
+class Searched:
+    """A log in memory, made entry by entry, its keys, and indexes of it."""
+
+    place: Path
+    stretch_entries: int = 16
+    keys: SqliteSubjectKeys = field(default_factory=fresh_subject_keys)
+    ledger: MemoryLedger = field(default_factory=lambda: memory_ledger(ManualClock()))
+    gone: set[bytes] = field(default_factory=set)
+    made: int = 0
+    at: int = START
+
+    def add(self, tag: Tag, subject: str = "", sealed: dict[str, Any] | None = None, **leaf: Any) -> int:
+        """Append an entry, and return its index. Names of people become pseudonyms in the leaf."""
+        entropy = SeededEntropy(f"searched {self.ledger.size}")
+        fields = [(name.encode(), json.dumps(value).encode()) for name, value in (sealed or {}).items()]
+        sealing = Sealing(key=self.keys.of(subject), random=entropy.bytes) if fields else None
+        self.at += 1_000
+        entry = sealed_entry(tag, at=leaf.pop("at", self.at), members=leaf, fields=fields, sealing=sealing)
+        return asyncio.run(self.ledger.append(entry)).index
+
+    def pseudonym(self, subject: str, person: str) -> str:
+        return self.keys.of(subject).pseudonym(b"principal", person.encode())
+
+    def find(self, key_id: bytes) -> Any:
+        return None if key_id in self.gone else self.keys.find(key_id)
+
+    def erase(self, subject: str) -> str:
+        """Destroy a subject's key, and return its id."""
+        key = self.keys.of(subject)
+        self.gone.add(key.id)
+        return key.id.hex()
+
+    def known(self, subject: str) -> str:
+        key = self.keys.known(subject)
+        return key.id.hex() if key is not None else ""
+
+    def opened(self, name: str = "index", *, blind: BlindKey | None = None) -> SqliteSearchIndex:
+        return SqliteSearchIndex.open(
+            self.place / name,
+            origin=self.ledger.origin,
+            blind=blind or BlindKey(ROOT),
+            stretch_entries=self.stretch_entries,
+        )
+
+    def caught_up(self, name: str = "index") -> SqliteSearchIndex:
+        index = self.opened(name)
+        catch_up(index, self.ledger, self.find)
+        return index
+
+    def page(self, index: SqliteSearchIndex, *words: str, **more: Any) -> HitPage:
+        query = parsed_query(words, now=self.at)
+        options: dict[str, Any] = {"limit": 1_000, "subject": self.known, **more}
+        return search_ledger(index, self.ledger, self.find, query, **options)
+
+    def found(self, index: SqliteSearchIndex, *words: str) -> list[int]:
+        return [one.facts.entry for one in self.page(index, *words).hits]
+
+    # --- what happens --------------------------------------------------------------------------------
+
+    def action(
+        self,
+        agent: str = "scout",
+        *,
+        person: str = "ada",
+        resource: str = "4711",
+        amount: int | None = None,
+        tag: Tag = Tag.INTENT,
+        reason: str = "the customer asked",
+        destinations: Sequence[str] = (),
+        lease: str = "",
+        leased: bool = False,
+        approval: str = "",
+        server: str = "crm",
+        subject: str = "",
+        hold: str = "",
+        **leaf: Any,
+    ) -> int:
+        """An intent, a refusal or a question. leased: under a lease of its own."""
+        self.made += 1
+        octets = self.made.to_bytes(16, "big")
+        subject = subject or f"Customer:{resource}"
+        arguments = {} if amount is None else {"amount": amount}
+        question = {
+            "resource": {"id": resource, "type": "Case"},
+            "context": {
+                "arguments": arguments,
+                "destination": {"names": [*destinations]},
+                "task": {"principal": person, "purpose": "to help"},
+            },
+            **({"hold": {"id": hold, "kind": "agent"}} if hold else {}),
+        }
+        sealed = {"question": question, "reason": reason}
+        if tag != Tag.INTENT:
+            sealed |= {"principal_name": person, "reasons": [f"refused: {reason}"]}
+        members: dict[str, Any] = {
+            "action": octets.hex(),
+            "agent": agent,
+            "capability": f"{server}.read",
+            "mandate": f"m-{agent}",
+            "principal": self.pseudonym(subject, person),
+            "proof": {"binding": f"thumb-{agent}", "kind": "signature", "sequence": self.made},
+            "server": server,
+            "use_case": "support",
+        }
+        lease = lease_name(octets) if leased else lease
+        more = {"approval": approval, "lease": lease, "lease_target": "pg-main" if lease else ""}
+        members |= {name: value for name, value in more.items() if value}
+        if tag == Tag.REFUSAL:
+            members |= {"by": ["stopnotes"], "code": "policy.forbidden"}
+        else:
+            members["decision"] = {"by": ["all", "second"], "effect": "allow", "policy_set": "p"}
+        return self.add(tag, subject, sealed, **(members | leaf))
+
+    def end(self, intent: int, status: str = "succeeded", **session: str) -> int:
+        tag = Tag.INDETERMINATE if status == "indeterminate" else Tag.OUTCOME
+        said = {"session": session} if session else {}
+        return self.add(tag, "Log", {"detail": ""}, intent=intent, status=status, **said)
+
+    def answer(self, approval: str, person: str = "bob", comment: str = "looks fine") -> int:
+        sealed = {"person_name": person, "comment": comment}
+        subject = f"Answers of {person}"
+        who = self.pseudonym(subject, person)
+        return self.add(
+            Tag.APPROVAL_ANSWER,
+            subject,
+            sealed,
+            approval=approval,
+            person=who,
+            state="approved",
+            verdict="approve",
+        )
+
+    def lease(self, lease: str, account: str) -> int:
+        return self.add(
+            Tag.LEASE, lease=lease, account=account, agent="scout", state="issued", target="pg-main"
+        )
+
+    def hold(self, hold: str, agent: str = "scout") -> int:
+        sealed = {"by_name": "carol", "reason": "it loops"}
+        who = self.pseudonym("Holds", "carol")
+        return self.add(
+            Tag.HOLD_PLACED, "Holds", sealed, hold=hold, agent=agent, by=who, kind="agent", name=agent
+        )
+
+    def account_lease(self, number: int) -> tuple[str, str]:
+        """The lease of one action, by the number of the action, and its account as a target writes it."""
+        name = lease_name(number.to_bytes(16, "big"))
+        return name, account_of(name)
+
+
+# --- the plain scan ------------------------------------------------------------------------------------
+
+ENDS = (Tag.OUTCOME, Tag.INDETERMINATE)
+PEOPLE = ("principal", "person", "by", "owner", "author", "of", "to")
+
+
+class Scan:
+    """Reads and opens every entry, and compares it with one word at a time; no code of the search is used."""
+
+    def __init__(self, searched: Searched) -> None:
+        self.entries = [*searched.ledger.replay()]
+        self.known = searched.known
+        self.leaves = [leaf_of(one) for one in self.entries]
+        self.fields = [
+            payload_of(one, leaf, searched.find) or {}
+            for one, leaf in zip(self.entries, self.leaves, strict=True)
+        ]
+        self.tags = [one.tag for one in self.entries]
+        self.ends: dict[Any, Any] = {
+            leaf["intent"]: leaf for tag, leaf in zip(self.tags, self.leaves, strict=True) if tag in ENDS
+        }
+
+        self.people: defaultdict[Any, set[Any]] = defaultdict(set)
+        self.answers: defaultdict[Any, set[Any]] = defaultdict(set)
+        for tag, leaf, fields in zip(self.tags, self.leaves, self.fields, strict=True):
+            for one in PEOPLE:
+                if one in leaf and isinstance(fields.get(one), str):
+                    self.people[fields[one]].add(leaf[one])
+            if tag == Tag.APPROVAL_ANSWER:
+                self.answers[leaf["approval"]].add(leaf["person"])
+
+    def find(self, *words: str) -> list[int]:
+        """Return the entries for which every word holds, newest first."""
+        fields: dict[str, list[str]] = {}
+        for word in words:
+            name, _, value = word.partition(":")
+            fields.setdefault(name, []).append(value)
+        found = [
+            i
+            for i, tag in enumerate(self.tags)
+            if tag not in ENDS
+            and all(
+                (all if name == "text" else any)(self.holds(i, name, one) for one in values)
+                for name, values in fields.items()
+            )
+        ]
+        return sorted(found, key=lambda i: (self.leaves[i]["at"], i), reverse=True)
+
+    def holds(self, i: int, name: str, value: str) -> bool:
+        return value in [*self.values(i, name, value)]
+
+    def values(self, i: int, name: str, value: str) -> Iterator[Any]:
+        leaf: Any = self.leaves[i]
+        fields: Any = self.fields[i]
+        question: Any = fields.get("question") or {}
+        context: Any = question.get("context") or {}
+        end: Any = self.ends.get(i, {})
+        plain = {
+            "agent": "agent", "mandate": "mandate", "capability": "capability", "server": "server",
+            "use-case": "use_case", "code": "code", "approval": "approval", "lease": "lease", "action": "action",
+            "target": "lease_target",
+        }  # fmt: skip
+        if name in plain:
+            yield leaf.get(plain[name])
+        if name == "target":
+            yield leaf.get("target")
+        match name:
+            case "hold":
+                yield from (leaf.get("hold"), question.get("hold", {}).get("id"))
+            case "resource":
+                yield question.get("resource", {}).get("id")
+            case "destination":
+                yield from context.get("destination", {}).get("names", [])
+            case "person":
+                here = {leaf.get(one) for one in PEOPLE if isinstance(leaf.get(one), str)}
+                yield from (value for _ in here & self.pseudonyms(value))
+            case "approver":
+                if self.tags[i] in (Tag.INTENT, Tag.APPROVAL_ANSWER):
+                    yield from (value for _ in self.answered(leaf.get("approval")) & self.pseudonyms(value))
+            case "account":
+                yield leaf.get("account")
+                if self.tags[i] == Tag.INTENT and leaf.get("lease"):
+                    leases = zip(self.tags, self.leaves, strict=True)
+                    yield from (
+                        one["account"]
+                        for tag, one in leases
+                        if tag == Tag.LEASE and one["lease"] == leaf["lease"]
+                    )
+            case "session":
+                for kind, text in end.get("session", {}).items():
+                    yield from (text, f"{kind}:{text}")
+            case "outcome":
+                yield self.outcome(i, end)
+            case "decision":
+                yield {Tag.INTENT: "allow", Tag.REFUSAL: "deny", Tag.APPROVAL_ASKED: "defer"}.get(
+                    self.tags[i]
+                )
+            case "rule":
+                decision: Any = leaf.get("decision") or {}
+                yield from decision.get("by") or []
+                yield from leaf["by"] if isinstance(leaf.get("by"), list) else []
+            case "key":
+                yield leaf.get("proof", {}).get("binding")
+            case "kind":
+                yield Tag(self.tags[i]).name.lower()
+            case "subject":
+                if self.entries[i].attachment:
+                    yield from (
+                        value for _ in [0] if self.entries[i].attachment[1:17].hex() == self.known(value)
+                    )
+            case "text":
+                texts = [fields.get(one) for one in ("reason", "comment")]
+                texts += fields.get("reasons") or []
+                said = " ".join(one for one in texts if isinstance(one, str)).lower()
+                yield from "".join(c if c.isalnum() or c == "_" else " " for c in said).split()
+
+    def outcome(self, i: int, end: Any) -> str | None:
+        usual = {Tag.INTENT: "open", Tag.REFUSAL: "refused", Tag.APPROVAL_ASKED: "asked"}
+        return end.get("status") or usual.get(self.tags[i])
+
+    def pseudonyms(self, name: str) -> set[Any]:
+        return {name} | self.people[name]
+
+    def answered(self, approval: Any) -> set[Any]:
+        return self.answers[approval]
+
+
+def bytes_below(place: Path) -> bytes:
+    """All that stands in the files of an index, the write-ahead logs included."""
+    return b"".join(one.read_bytes() for one in sorted(place.rglob("*")) if one.is_file())
+
+
+def rows_of(index_place: Path) -> dict[str, list[Any]]:
+    """Every row of an index, with names in the place of numbers, for a comparison of two indexes."""
+    found: dict[str, list[Any]] = {}
+    for path in sorted(index_place.glob("*.db")):
+        connection = sqlite3.connect(path)
+        names = (
+            dict(connection.execute("SELECT id, text FROM name").fetchall())
+            if path.name != "index.db"
+            else {}
+        )
+        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        for (table,) in tables:
+            if table == "name":
+                continue
+            cursor = connection.execute(f"SELECT * FROM {table}")
+            columns = [one[0] for one in cursor.description]
+            numbered = {
+                i
+                for i, one in enumerate(columns)
+                if names and (one == "name" or (table == "action" and one not in PLAIN))
+            }
+            rows = [
+                tuple(names.get(v) if i in numbered and v is not None else v for i, v in enumerate(row))
+                for row in cursor
+            ]
+            found[f"{path.name} {table}"] = sorted(rows, key=repr)
+        connection.close()
+    return found
+
+
+PLAIN = {"entry", "at", "ended", "id", "leased", "amount", "resource", "destination"}
