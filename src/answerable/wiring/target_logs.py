@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from answerable.adapters.log_readers import (
+    JournaldLog,
     LinePrefix,
     LogTimes,
     PostgresLog,
+    RabbitmqLog,
     SshdLog,
     bounded_lines,
     offset_of,
@@ -50,9 +52,19 @@ class LogFiles:
     @contextmanager
     def opened(self, path: Path) -> Iterator[Iterator[LogLine | UnreadLine]]:
         """Open a file, and yield its lines. Raises Malformed (`cli.file`) where it cannot be opened or read."""
-        reader = PostgresLog(self._times, self._prefix) if self._kind == "postgres" else SshdLog(self._times)
         try:
             with path.open("rb") as file:
-                yield reader.read(bounded_lines(file))
+                yield self._reader().read(bounded_lines(file))
         except OSError as error:
             raise CLI_FILE(f"cannot read {shown(path)}: {(error.strerror or 'unknown').lower()}") from None
+
+    def _reader(self) -> PostgresLog | SshdLog | JournaldLog | RabbitmqLog:
+        match self._kind:
+            case "postgres":
+                return PostgresLog(self._times, self._prefix)
+            case "sshd":
+                return SshdLog(self._times)
+            case "journald":
+                return JournaldLog(self._times)
+            case "rabbitmq":
+                return RabbitmqLog(self._times)

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from answerable.adapters.log_readers.bounded_lines import BoundedLine, bounded_lines
+from answerable.adapters.log_readers.journald import JournaldLog
 from answerable.adapters.log_readers.log_times import LogTimes, offset_of
 from answerable.adapters.log_readers.postgres import PostgresLog
 from answerable.adapters.log_readers.postgres_prefix import LinePrefix
+from answerable.adapters.log_readers.rabbitmq import RabbitmqLog
 from answerable.adapters.log_readers.sshd import SshdLog
 
-__all__ = ["BoundedLine", "LinePrefix", "LogTimes", "PostgresLog", "SshdLog", "bounded_lines", "offset_of"]
+__all__ = [
+    "BoundedLine",
+    "JournaldLog",
+    "LinePrefix",
+    "LogTimes",
+    "PostgresLog",
+    "RabbitmqLog",
+    "SshdLog",
+    "bounded_lines",
+    "offset_of",
+]

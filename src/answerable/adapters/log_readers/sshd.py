@@ -26,7 +26,7 @@ _SYSLOG: Final = re.compile(
     r"(?:<\d{1,3}>)?(?:(?P<old>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d)|(?P<new>\d{4}-\d\d-\d\d[T ]\S{8,24})) "
     r"\S{1,255} (?P<program>[\w./-]{1,64})(?:\[(?P<pid>\d{1,10})\])?: "
 )
-_PROGRAMS: Final = frozenset(("sshd", "sshd-session", "sshd-auth"))
+PROGRAMS: Final = frozenset(("sshd", "sshd-session", "sshd-auth"))
 _ACCEPTED: Final = re.compile(
     r"Accepted \S{1,40} for (\S{1,255}) from \S{1,255} port \d{1,5} ssh2(?:: (.*))?"
 )
@@ -56,7 +56,7 @@ class SshdLog:
             if head is None:
                 # sshd writes its own file, by option -E, without time and process.
                 yield self.said(number, 0, "", text) if text else UnreadLine(number, "broken")
-            elif head["program"] in _PROGRAMS:
+            elif head["program"] in PROGRAMS:
                 at = (
                     self._times.without_year(head["old"])
                     if head["old"]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 class Kind(StrEnum):
     POSTGRES = "postgres"
     SSHD = "sshd"
+    JOURNALD = "journald"
+    RABBITMQ = "rabbitmq"
 
 
 Files = Annotated[list[Path], typer.Argument(help="Files of one log, oldest first.", metavar="FILE...")]

@@ -46,6 +46,7 @@ class Ledger:
         session: str = "",
         ended: bool = True,
         lease_ended: int = AT + 2_000,
+        expires: int = 0,
         **keys: str,
     ) -> Ledger:
         """An action of 1 s, with an outcome that names its session where it is given one."""
@@ -70,7 +71,7 @@ class Ledger:
         self.leaves.append(
             {
                 "tag": int(Tag.LEASE), "at": at + 1_000, "lease": name, "account": account or account_of(name),
-                "ended_at": lease_ended, "expires_at": at + 60_000, "live_until": 0,
+                "ended_at": lease_ended, "expires_at": expires or at + 60_000, "live_until": 0,
             }
         )  # fmt: skip
         return self

@@ -1,0 +1,55 @@
+"""Read what journald has of sshd, as `journalctl -o json` prints it.
+
+Law: a message is sshd's only if the kernel said that root's process wrote it; what an unprivileged user logs under that
+name is passed over.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.adapters.log_readers.sshd import PROGRAMS, SshdLog
+from answerable.core.attribution.log_line import LogLine, UnreadLine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from answerable.adapters.log_readers.bounded_lines import BoundedLine
+    from answerable.adapters.log_readers.log_times import LogTimes
+
+_DIGITS_MAX: Final = 18
+
+
+class _Entry(msgspec.Struct, gc=False):
+    """written_by: the user of the process that wrote it, by the kernel. said: a list of bytes where it is no text."""
+
+    at: str = msgspec.field(name="__REALTIME_TIMESTAMP")
+    program: object = msgspec.field(name="SYSLOG_IDENTIFIER", default="")
+    process: str = msgspec.field(name="_PID", default="")
+    written_by: str = msgspec.field(name="_UID", default="")
+    said: object = msgspec.field(name="MESSAGE", default=None)
+
+
+class JournaldLog:
+    """Entries of other programs are passed over."""
+
+    def __init__(self, times: LogTimes) -> None:
+        self._sshd = SshdLog(times)
+        self._json = msgspec.json.Decoder(_Entry)
+
+    def read(self, lines: Iterable[BoundedLine]) -> Iterator[LogLine | UnreadLine]:
+        """Yield one value for each entry of sshd, and each line that is no entry."""
+        for number, text, _, _ in lines:
+            try:
+                entry = self._json.decode(text)
+            except (msgspec.MsgspecError, UnicodeError):
+                yield UnreadLine(number, "broken")
+                continue
+            if entry.program not in PROGRAMS or entry.written_by != "0":
+                continue
+            if not isinstance(entry.said, str) or not (entry.at.isdecimal() and len(entry.at) <= _DIGITS_MAX):
+                yield UnreadLine(number, "broken")
+                continue
+            yield self._sshd.said(number, int(entry.at) // 1000, entry.process, entry.said)

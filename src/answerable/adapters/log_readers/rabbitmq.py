@@ -1,0 +1,66 @@
+"""Read RabbitMQ's log: who was authenticated on which connection, and which connection closed.
+
+Law: what a client chose ends no message. The server writes a message of several lines as lines of one time and process,
+which are read as the one message that they are; its account is what stands at the end, behind the client's own name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.attribution.log_line import LogLine, UnreadLine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from answerable.adapters.log_readers.bounded_lines import BoundedLine
+    from answerable.adapters.log_readers.log_times import LogTimes
+
+CONNECTION: Final = "rabbitmq_connection"
+MESSAGE_CHARS_MAX: Final = 65_536
+_HEAD: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3,6}\S{0,6}) \[\w{1,10}\] (<\d+\.\d+\.\d+>) ")
+_PLACE: Final = r"(?:<\d+\.\d+\.\d+> )?\(?([^\s()]+ -> [^\s(),:]+:\d+)"
+_AUTHENTICATED: Final = re.compile(
+    rf"connection {_PLACE}(?: - (.*))?\)?: user '([^']*)' authenticated and granted access to vhost '[^']*'",
+    re.DOTALL,
+)
+_CLOSED: Final = re.compile(
+    rf"closing AMQP connection {_PLACE}(?: - (.*))?, vhost: '[^']*', user: '([^']*)'(?:, duration: '[^']*')?\).*",
+    re.DOTALL,
+)
+
+
+class RabbitmqLog:
+    """Connections that no user was authenticated on have no account."""
+
+    def __init__(self, times: LogTimes) -> None:
+        self._times = times
+
+    def read(self, lines: Iterable[BoundedLine]) -> Iterator[LogLine | UnreadLine]:
+        """Yield one value for each message of the log."""
+        begun, head, pieces, size = 0, ("", ""), list[str](), 0
+        for number, text, _, _ in lines:
+            found = _HEAD.match(text)
+            if found is None:
+                if text:
+                    yield UnreadLine(number, "broken")
+                continue
+            if (found[1], found[2]) != head:
+                if pieces:
+                    yield self._message(begun, head[0], "\n".join(pieces))
+                begun, head, pieces, size = number, (found[1], found[2]), [], 0
+            # Of a longer message the end is kept, where the server says who it was.
+            pieces.append(text[found.end() :])
+            size += len(pieces[-1])
+            while size > MESSAGE_CHARS_MAX and len(pieces) > 2:
+                size -= len(pieces.pop(1))
+        if pieces:
+            yield self._message(begun, head[0], "\n".join(pieces))
+
+    def _message(self, number: int, time: str, text: str) -> LogLine:
+        at = self._times.stamped(time)
+        found = _AUTHENTICATED.fullmatch(text) or _CLOSED.fullmatch(text)
+        if found is None:
+            return LogLine(number, at, "")
+        return LogLine(number, at, found[3], ((CONNECTION, found[1]),), found[2] or "")

@@ -1,0 +1,48 @@
+"""Files of logs, each by the reader of its kind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from answerable.core.attribution.log_line import LOG_KINDS, LogKind, LogLine
+from answerable.errors import Malformed
+from answerable.wiring.target_logs import LogFiles
+from tests.unit.adapters.log_readers.test_postgres_log import PREFIX, in_text
+from tests.unit.adapters.log_readers.test_rabbitmq_log import GRANTED, PLACE, TIME
+from tests.unit.adapters.log_readers.test_sshd_log import accepted
+
+pytestmark = pytest.mark.requirement("ATTRIBUTE-07")
+
+ENTRY = {"__REALTIME_TIMESTAMP": "1", "SYSLOG_IDENTIFIER": "sshd", "_UID": "0", "MESSAGE": accepted()}
+LINES: dict[LogKind, str] = {
+    "postgres": in_text("ans_x", ""),
+    "sshd": f"{accepted()}\n",
+    "journald": f"{json.dumps(ENTRY)}\n",
+    "rabbitmq": f"{TIME} [info] <0.1.0> connection {PLACE}: user 'ans_x' {GRANTED}\n",
+}
+
+
+@pytest.mark.parametrize("kind", LOG_KINDS)
+def test_a_file_is_read_by_the_reader_of_its_kind(tmp_path: Path, kind: LogKind) -> None:
+    file = tmp_path / "log"
+    file.write_text(LINES[kind])
+    with LogFiles(kind, prefix=PREFIX).opened(file) as lines:
+        (line,) = lines
+    assert isinstance(line, LogLine)
+    assert line.account == "ans_x"
+    assert line.keys
+
+
+@pytest.mark.parametrize("zone", ["CET", "+1", "+25:00", "+01:99"])
+def test_a_zone_is_an_offset(zone: str) -> None:
+    with pytest.raises(Malformed, match="not a time zone"):
+        LogFiles("sshd", zone=zone)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing", tmp_path):
+        with pytest.raises(Malformed, match="cannot read"), LogFiles("sshd").opened(path) as lines:
+            list(lines)
