@@ -10,6 +10,7 @@ from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.entries import cite_statement, keep_citations
+from answerable.flows.state.worlds import Plans
 from answerable.verify.ledger_history import verify_ledger
 from tests.worlds.token import narrow, succeeded, token_world
 
@@ -79,6 +80,8 @@ async def test_what_the_register_says_is_held_against_the_log(tmp_path, how):
         }[how]
         register.keep(origin, {name: wrong}, world.walk.recorder.ledger.size)
         world.walk.recorder.cited.clear()
+        # What plans keep of intents refers to the statements, too.
+        world.walk.verification.plans = Plans()
         await used(world, chain)
         # Written once more: whoever reads the log finds what the intent rests on.
         assert cited(world)[name] == 2

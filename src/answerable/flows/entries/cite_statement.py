@@ -47,6 +47,24 @@ def found_references(
     return References(mandate=mandate, policy_set=policies, tool=tool, hops=hops)
 
 
+async def cited_references(
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    counters: Counters,
+    policy_state: PolicyState,
+    verified: VerifiedRequest,
+    policy_set: str,
+) -> References | None:
+    """Return the references of an action, once the statements that the log lacks are written; None where the action
+    must be decided again, because that may have changed what it was decided on. Raises as `cite_statements`."""
+    found = found_references(recorder.cited, verified, policy_set)
+    if found is None and not await cite_statements(
+        recorder, authority, counters, policy_state, verified, policy_set
+    ):
+        found = found_references(recorder.cited, verified, policy_set)
+    return found
+
+
 async def cite_statements(
     recorder: Recorder,
     authority: AuthorityRegisters,
@@ -54,8 +72,9 @@ async def cite_statements(
     policy_state: PolicyState,
     verified: VerifiedRequest,
     policy_set: str,
-) -> None:
-    """Write the missing statements. policy_set: digest of the policy set in force at this moment.
+) -> bool:
+    """Write the missing statements. policy_set: digest of the policy set in force at this moment. Return whether to
+    decide again: other tasks ran meanwhile, or stop rules counted a delegation.
 
     The statements precede whatever is submitted after this returns, so a durable intent refers to durable entries.
     Raises Unavailable.
@@ -64,18 +83,20 @@ async def cite_statements(
     # Read the policy set before the first await: another set may be in force later.
     policies = _policy_set(recorder, policy_state, policy_set)
     own = sealing_for(recorder, LOG_SUBJECT)
-    if policies is not None:
-        await _written(recorder, ("policy_set", policy_set), policies)
-    await _written(
+    waited = policies is not None and await _written(recorder, ("policy_set", policy_set), policies)
+    waited |= await _written(
         recorder,
         ("tool", definition.digest),
         lambda: records_statements.cited_text(
             "tool", definition.digest, definition.text, at=recorder.clock.now(), sealing=own
         ),
     )
-    await _written(recorder, ("mandate", mandate.id), _mandate(recorder, authority.registry, mandate))
+    waited |= await _written(
+        recorder, ("mandate", mandate.id), _mandate(recorder, authority.registry, mandate)
+    )
     for depth in range(1, len(verified.hops) + 1):
         await cite_hop(recorder, authority, counters, verified.hops[:depth], mandate)
+    return waited or bool(verified.hops)
 
 
 class DecidedUnder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -203,9 +224,10 @@ async def _written(
     make: Callable[[], Entry],
     *,
     then: Callable[[int], None] | None = None,
-) -> None:
-    """Write the statement if the log lacks it. then: receives the entry's index before anything else runs, if it is
-    written."""
+) -> bool:
+    """Write the statement if the log lacks it. Return whether this waited for room, so that other tasks ran. then:
+    receives the entry's index before anything else runs, if it is written."""
+    waited = False
     while name not in recorder.cited:
         # No await up to `submit`, so that of two concurrent citations only one is written.
         found = found_citation(recorder, name)
@@ -218,6 +240,7 @@ async def _written(
         except Unavailable as busy:
             if busy.code != "ledger.busy":
                 raise
+            waited = True
             await recorder.ledger.room(entry)
             continue
         receipt = submitted.receipt
@@ -229,6 +252,7 @@ async def _written(
         _remember(recorder.cited, name, place)
         if then is not None:
             then(receipt.index)
+    return waited
 
 
 def _remember(cited: dict[tuple[str, str], Reference], name: tuple[str, str], place: Reference) -> None:

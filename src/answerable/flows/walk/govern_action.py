@@ -34,7 +34,7 @@ from answerable.errors import Broken, Refused, Unavailable
 from answerable.errors.codes.leases import LEASE_ENDED
 from answerable.flows.counters.count_history import history_of
 from answerable.flows.counters.watch_rules import watched
-from answerable.flows.entries.cite_statement import cite_statements, found_references
+from answerable.flows.entries.cite_statement import cited_references
 from answerable.flows.entries.log_outcome import end_intent
 from answerable.flows.entries.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.escalation.check_card import stale_approval, void, void_denied
@@ -115,11 +115,12 @@ async def govern_action(
                 require_left(authority.mandates, accounts, amounts)
                 break
             policies = decision.policy_set
-            references = plan.forms.cited(policies) or found_references(recorder.cited, verified, policies)
+            # Where the log lacks a statement that the intent will cite, it is written, and perhaps decided again.
+            references = plan.forms.cited(policies) or await cited_references(
+                recorder, authority, counters, deciding.policies, verified, policies
+            )
             if references is not None:
                 break
-            # The log lacks a statement that the intent will cite. Writing it takes time, so decide again.
-            await cite_statements(recorder, authority, counters, deciding.policies, verified, policies)
     except Refused as refused:
         raise await refusal(no_from(refused, verified)) from None
     if decision.effect == "deny":
