@@ -263,6 +263,6 @@ async def test_a_credential_that_ended_opens_no_session(bench, database):
     credential = await bench.issuer.issue(database.world.order(of=database.reading()))
     await bench.issuer.revoke(credential.lease)
     with pytest.raises(Unavailable) as caught:
-        async with bench.target.connected(credential):
-            pass
+        async with bench.target.connected(credential) as opened:
+            await ask(opened, "query", "SELECT 1")
     assert (caught.value.code, caught.value.effect) == ("target.connection", "none")

@@ -28,7 +28,7 @@ LEFT_OUT = "…"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    shown = next(one for one in blocks(PAGE, "text") if "jsonlog" in one)
+    shown = next(one for one in blocks(PAGE, "ini") if "jsonlog" in one)
     with own_postgres(f"{SETTINGS}\n{shown}\nlogging_collector = on\nlog_filename = 'pg.log'\n") as running:
         asyncio.run(furnish(running))
         yield running

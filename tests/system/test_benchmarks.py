@@ -48,3 +48,13 @@ def test_the_benchmark_of_neighbours_prints_one_json_object_with_every_ratio():
     ]
     assert sorted(printed["figures"]) == sorted(figures)
     assert all(value > 0 for value in printed["figures"].values())
+
+
+@pytest.mark.requirement("ATTRIBUTE-09")
+def test_the_benchmark_of_attribution_tells_a_rate_of_each_form_of_log():
+    command = [sys.executable, "benchmarks/attribute.py", "--lines", "3000", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    rates = json.loads(done.stdout)["lines_a_second"]
+    assert {name.split()[0] for name in rates} == {"postgres", "mariadb", "sshd", "rabbitmq"}
+    assert all(rate > 0 for rate in rates.values())

@@ -9,6 +9,7 @@ from answerable.adapters.log_readers import (
     JournaldLog,
     LinePrefix,
     LogTimes,
+    MariadbLog,
     PostgresLog,
     RabbitmqLog,
     SshdLog,
@@ -58,10 +59,12 @@ class LogFiles:
         except OSError as error:
             raise CLI_FILE(f"cannot read {shown(path)}: {(error.strerror or 'unknown').lower()}") from None
 
-    def _reader(self) -> PostgresLog | SshdLog | JournaldLog | RabbitmqLog:
+    def _reader(self) -> PostgresLog | MariadbLog | SshdLog | JournaldLog | RabbitmqLog:
         match self._kind:
             case "postgres":
                 return PostgresLog(self._times, self._prefix)
+            case "mariadb":
+                return MariadbLog(self._times)
             case "sshd":
                 return SshdLog(self._times)
             case "journald":

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.requirement("ATTRIBUTE-07")
 ENTRY = {"__REALTIME_TIMESTAMP": "1", "SYSLOG_IDENTIFIER": "sshd", "_UID": "0", "MESSAGE": accepted()}
 LINES: dict[LogKind, str] = {
     "postgres": in_text("ans_x", ""),
+    "mariadb": "20261201 18:35:48,db1,ans_x,127.0.0.1,7,9,QUERY,shop,'SELECT 1',0\n",
     "sshd": f"{accepted()}\n",
     "journald": f"{json.dumps(ENTRY)}\n",
     "rabbitmq": f"{TIME} [info] <0.1.0> connection {PLACE}: user 'ans_x' {GRANTED}\n",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from answerable.adapters.log_readers.bounded_lines import BoundedLine, bounded_lines
 from answerable.adapters.log_readers.journald import JournaldLog
 from answerable.adapters.log_readers.log_times import LogTimes, offset_of
+from answerable.adapters.log_readers.mariadb import MariadbLog
 from answerable.adapters.log_readers.postgres import PostgresLog
 from answerable.adapters.log_readers.postgres_prefix import LinePrefix
 from answerable.adapters.log_readers.rabbitmq import RabbitmqLog
@@ -15,6 +16,7 @@ __all__ = [
     "JournaldLog",
     "LinePrefix",
     "LogTimes",
+    "MariadbLog",
     "PostgresLog",
     "RabbitmqLog",
     "SshdLog",

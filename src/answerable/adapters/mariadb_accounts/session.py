@@ -65,7 +65,7 @@ _KILLED: Final = 1927
 
 
 class MariadbSession:
-    """A session of one lease; one call at a time. Call `open` first."""
+    """A session of one lease; one call at a time, each on a connection of its own."""
 
     def __init__(
         self, place: ServerPlace, credential: Credential, terms: LeaseTerms, *, bytes_max: int
@@ -118,8 +118,7 @@ class MariadbSession:
         statement = _statement(sql, parameters)
         seconds = max(0.001, min(seconds_max, self._terms.seconds))
         # 2. Use a connection that has not served any action.
-        if self._connection is None or self._label != (tag or self._label):
-            await self.open(label=tag)
+        await self.open(label=tag or self._credential.lease)
         assert self._connection is not None  # noqa: S101 - `open` made it, or raised
         # 3. From here on the server may have received the statement.
         is_done = False

@@ -30,9 +30,9 @@ class MariadbTarget:
 
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncIterator[MariadbSession]:
+        """Return a session. Each call logs in by itself: a login beforehand would be one that no action explains."""
         terms = terms_of(credential)
         session = MariadbSession(self._place, credential, terms, bytes_max=self._bytes_max)
-        await session.open(label=credential.lease)
         try:
             yield session
         finally:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 class Kind(StrEnum):
     POSTGRES = "postgres"
+    MARIADB = "mariadb"
     SSHD = "sshd"
     JOURNALD = "journald"
     RABBITMQ = "rabbitmq"
