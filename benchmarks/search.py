@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
-from answerable.core.lease.name import account_of, lease_name
+from answerable.core.lease.name import LeaseName, account_of, lease_name
 from answerable.core.ledger.projected import START, Position
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.blind import BlindKey
@@ -104,7 +104,7 @@ def searches(count: int) -> dict[str, tuple[str, ...]]:
     middle = count // 2
     moment = BEGIN + 10 * DAY // 2
     window = (f"since:{_rfc(moment)}", f"until:{_rfc(moment + DAY)}")
-    lease = account_of(lease_name(middle.to_bytes(16, "big")))
+    lease = account_of(_lease_near(count, middle))
     return {
         "agent + a day": ("agent:agent-1", *window),
         "resource": ("resource:resource-3",),
@@ -125,6 +125,10 @@ def _rfc(at: int) -> str:
 def _session_near(count: int, number: int) -> str:
     ends = (one for one in islice(lived(count), 2 * number, None) if isinstance(one, Ended) and one.session)
     return next(ends).session[0][1]
+
+
+def _lease_near(count: int, number: int) -> LeaseName:
+    return lease_name(int(_session_near(count, number).partition(".")[2], 16).to_bytes(16, "big"))
 
 
 def fastest(ask: Callable[[], int]) -> tuple[float, int]:
@@ -163,7 +167,7 @@ def beside(count: int, folder: Path) -> dict[str, tuple[float, int]]:
     connection = duckdb.connect(str(folder / "rows.duckdb"))
     connection.execute("SET threads = 2")
     connection.execute(f"CREATE TABLE a AS SELECT * FROM read_json('{rows}')")  # noqa: S608
-    lease = lease_name((count // 2).to_bytes(16, "big"))
+    lease = _lease_near(count, count // 2)
     moment = BEGIN + 10 * DAY // 2
     where = {
         "agent + a day": f"agent = 'agent-1' AND moment >= {moment} AND moment < {moment + DAY}",

@@ -18,7 +18,6 @@ from typing import Any
 from answerable.apps.cli.exit_codes import EXIT_CODES
 from answerable.apps.control_api.openapi import openapi_document, schemas
 from answerable.apps.control_api.operations import OPERATIONS
-from answerable.core.search.fields import FIELDS, INDEXED, Field
 from answerable.errors import (
     BrokenCode,
     Code,
@@ -34,6 +33,7 @@ from answerable.main.commands import application
 from answerable.wiring.problem_details import TYPE_PREFIX
 from answerable.wiring.setting_tree import SECTIONS, listed_settings
 from python_page import python_page
+from search_page import search_page
 from targets_page import targets_page
 from wire_tables import markdown_table, wire_pages
 
@@ -59,7 +59,7 @@ def pages() -> dict[str, str]:
         "cli.md": cli_page,
         "settings.md": settings_page,
         "errors.md": errors_page,
-        "search.md": search_page,
+        "search.md": lambda: search_page(MADE),
         "api.md": api_page,
         "conformance.md": conformance_page,
         "aarm.md": aarm_page,
@@ -262,34 +262,6 @@ def errors_page() -> str:
             ],
         )
     return "\n".join(lines) + "\n"
-
-
-def search_page() -> str:
-    """Every field of the search language."""
-    lines = ["# Search", "", MADE, ""]
-    lines += [
-        "What [`answerable search`](cli.md#answerable-search) is asked with: words `FIELD:VALUE`. All fields must",
-        "hold; several words of one field mean any of them, several of `text` all of them. One hit is one action with",
-        "its outcome, one refusal, or one other entry of the ledger; newest first.",
-        "",
-        "The index is a projection of the ledger: it may be deleted at any time and is made again. It contains names",
-        "from leaves in clear, and values of sealed fields only as digests (HMAC-SHA-256, 8 bytes) under a key derived",
-        "from the root key of the subject keys. Each hit is confirmed by opening its entry. When a subject's key is",
-        "destroyed, what it sealed is erased from the index with the next search.",
-        "",
-    ]
-    lines += markdown_table(
-        ("Field", "Finds entries by", "Example", "Indexed"),
-        [
-            (f"`{one.name}`", one.says, f"`{one.name}{_sign(one)}{one.example}`", INDEXED[one.indexed])
-            for one in FIELDS
-        ],
-    )
-    return "\n".join(lines) + "\n"
-
-
-def _sign(one: Field) -> str:
-    return ">" if one.indexed == "amount" else ":"
 
 
 def api_page() -> str:

@@ -255,12 +255,12 @@ def test_while_somebody_reads_an_erasure_is_not_over_and_is_done_again(searched:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         readers.append(reader)
-    catch_up(index, searched.ledger, searched.find)
+    searched.follow(index)
     assert key_id in index.subjects()
     assert searched.found(index, "text:secret1") == []
     for reader in readers:
         reader.close()
-    catch_up(index, searched.ledger, searched.find)
+    searched.follow(index)
     assert key_id not in index.subjects()
     assert digest not in bytes_below(searched.place / "index")
     index.close()
@@ -280,4 +280,16 @@ def test_accounts_and_sessions_lead_to_actions(searched: Searched) -> None:
         narrowed = type(query)(terms=query.terms, since=since, until=until)
         assert len(search_ledger(index, searched.ledger, searched.find, narrowed, limit=9).hits) == count
     assert Tag.LEASE in {one.facts.tag for one in searched.page(index, f"account:{account}").hits}
+    index.close()
+
+
+@pytest.mark.requirement("SEARCH-05")
+def test_a_key_that_cannot_be_read_is_not_taken_for_one_that_was_destroyed(searched: Searched) -> None:
+    index = searched.caught_up()
+    searched.find = lambda key_id: None
+    searched.follow(index)
+    assert list(index.subjects())
+    assert searched.found(index, "resource:case-1") == []
+    del searched.find
+    assert len(searched.found(index, "resource:case-1")) == 5
     index.close()

@@ -20,7 +20,7 @@ from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.blind import BlindKey
 from answerable.core.search.query import parsed_query
-from answerable.flows.forensics.search_ledger import HitPage, catch_up, search_ledger
+from answerable.flows.forensics.search_ledger import HitPage, catch_up, forget_erased, search_ledger
 from answerable.testing.builders import memory_ledger
 from answerable.testing.clock import START, ManualClock
 from answerable.testing.entropy import SeededEntropy
@@ -91,8 +91,13 @@ class Searched:
 
     def caught_up(self, name: str = "index") -> SqliteSearchIndex:
         index = self.opened(name)
-        catch_up(index, self.ledger, self.find)
+        self.follow(index)
         return index
+
+    def follow(self, index: SqliteSearchIndex) -> None:
+        """What each door does before it asks."""
+        catch_up(index, self.ledger, self.find)
+        forget_erased(index, {one.hex() for one in self.keys.ids() - self.gone})
 
     def page(self, index: SqliteSearchIndex, *words: str, **more: Any) -> HitPage:
         query = parsed_query(words, now=self.at)

@@ -17,7 +17,7 @@ from answerable.core.search.blind import BlindKey
 from answerable.errors import shown
 from answerable.errors.codes.ledger import LEDGER_NO_COPY
 from answerable.errors.codes.search import SEARCH_KEYS
-from answerable.flows.forensics.search_ledger import catch_up, search_ledger
+from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
 from answerable.wiring.ledger_copy import PublishedCopy
 from answerable.wiring.subject_keys import ROOT_BYTES
 
@@ -89,7 +89,8 @@ def own_places(settings: Settings) -> SearchPlaces:
 def searching(
     places: SearchPlaces, *, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Iterator[Searching]:
-    """Open everything, bring the index up to the log, and close it all at the end. Only the index is written.
+    """Open everything, bring the index up to the log, erase what is sealed under keys that were destroyed, and close it
+    all at the end. Only the index is written.
 
     Raises Malformed (`ledger.no_copy`, `search.keys`), Unavailable, and Broken as `catch_up`.
     """
@@ -102,10 +103,13 @@ def searching(
         directory = places.index or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-index-"))
         )
+        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         index = SqliteSearchIndex.open(directory, origin=log.origin, blind=blind)
         stack.callback(index.close)
         found = Searching(index, log, keys)
         catch_up(index, log, found.find, progress=progress)
+        if keys is not None:
+            forget_erased(index, {one.hex() for one in keys.ids()})
         yield found
 
 

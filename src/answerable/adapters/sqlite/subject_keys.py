@@ -97,6 +97,11 @@ class SqliteSubjectKeys:
         with self._lock:
             return self._by_subject.get(subject) or self._read("subject", self._name(subject))
 
+    def ids(self) -> frozenset[bytes]:
+        """Return the ids of all keys, those in unreadable rows included. Raises Unavailable (`register.*`)."""
+        rows = self._store.rows("SELECT id FROM subject_keys")
+        return frozenset(one for (one,) in rows if isinstance(one, bytes))
+
     def find(self, key_id: bytes) -> SubjectKey | None:
         with self._lock:
             found = self._by_id.get(key_id) or self._readable(key_id)

@@ -136,6 +136,29 @@ def payload_of(stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey) -
         return None
 
 
+def fields_to_index(
+    stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey, wanted: frozenset[str]
+) -> dict[str, JSONValue] | None:
+    """Return some fields as `payload_of` does, without comparing them with the leaf: for an index, whose hits are
+    opened again by `payload_of`. wanted: names as recorded."""
+    if leaf.get("v") == FIRST_LEAF_VERSION:
+        return payload_of(stored, leaf, find)
+    try:
+        sections = sections_of(stored.attachment) if stored.attachment else ()
+        keys = [(section, find(key_id_of(section))) for section in sections]
+        opened = [one for section, key in keys if key is not None for one in opened_fields(section, key)]
+        payload = {
+            _TOLD_AS.get(one.name, one.name): json.loads(bytes(one.value), parse_constant=str)
+            for one in opened
+            if one.name in wanted
+        }
+    except (AnswerableError, ValueError, RecursionError):
+        return None
+    if not opened:
+        return None
+    return {**_task_in(payload.get("question")), **payload} if leaf.get("tag") == Tag.INTENT else payload
+
+
 def _task_in(question: JSONValue) -> dict[str, JSONValue]:
     context = question.get("context") if isinstance(question, dict) else None
     task = context.get("task") if isinstance(context, dict) else None

@@ -69,6 +69,8 @@ _FIELD_OF: Final = {
 }
 """The field of each member of a leaf; a list counts with each of its items."""
 _TEXTS: Final = ("reason", "reasons", "comment", "purpose")
+WANTED: Final = frozenset({"question", *_TEXTS, *(f"{one}_name" for one in PEOPLE)})
+"""Sealed fields that facts are made of, as they are recorded."""
 _ACTION_TEXTS: Final = ("reason", "reasons")
 """The purpose of a mandate is found at the mandate, not again at each of its actions."""
 _WORD: Final = re.compile(r"\w{2,64}")

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.core.incident.timeline import told
-from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.opened import fields_to_index, leaf_of
 from answerable.core.ledger.projected import Position
-from answerable.core.search.facts import ENDS, ended_of, facts_of
+from answerable.core.search.facts import ENDS, WANTED, ended_of, facts_of
 from answerable.core.search.matching import Joined, matches, resolved
 from answerable.core.search.query import Cursor
 from answerable.errors.codes.search import SEARCH_OTHER_LOG
 from answerable.flows.forensics.reconstruct_timeline import opened_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
 
     from answerable.core.incident.timeline import Line
     from answerable.core.ledger.entry import StoredEntry
@@ -63,7 +63,7 @@ def catch_up(
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Bring the index up to the end of the log, and erase from it what is sealed under keys that were destroyed.
+    """Bring the index up to the end of the log.
 
     progress: is called with the entries applied and their total. Raises Broken (`search.other_log`) where the index
     contains more than the log has, or something else; Unavailable, and Broken as the log does.
@@ -75,7 +75,12 @@ def catch_up(
                 break
             before = after
             progress(after.entries, log.size)
-    gone = [one for one in index.subjects() if find(bytes.fromhex(one)) is None]
+
+
+def forget_erased(index: SearchIndex, key_ids: Container[str]) -> None:
+    """Erase from the index what is sealed under keys that were destroyed. key_ids: of all keys that there are, hex. A
+    key that cannot be read now is not destroyed. Raises Unavailable."""
+    gone = [one for one in index.subjects() if one not in key_ids]
     if gone:
         index.forget(gone)
 
@@ -144,7 +149,7 @@ def _read(stored: StoredEntry, find: FindKey) -> Facts | Ended | None:
     leaf = _DECODER.decode(stored.leaf)
     if stored.tag in ENDS:
         return ended_of(stored, leaf)
-    return facts_of(stored, leaf, payload_of(stored, leaf, find))
+    return facts_of(stored, leaf, fields_to_index(stored, leaf, find, WANTED))
 
 
 def _confirmed(

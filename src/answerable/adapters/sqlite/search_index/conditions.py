@@ -50,7 +50,7 @@ _FIRST: Final = (
 )
 """Fields, those first whose values have the fewest entries: the first one of a search is looked up in its index, and
 the others are compared."""
-_UNINDEXED: Final = frozenset({"server", "use-case", "rule", "subject"})
+_UNINDEXED: Final = frozenset({"server", "use-case", "rule", "subject", "target"})
 """Columns without an index: entries are read in the order of time instead."""
 _KINDS: Final = {decision: kind_of(tag) for tag, (decision, _) in ACTIONS.items()}
 ORDER: Final = "ORDER BY {0}.at DESC, {0}.entry DESC"

@@ -145,7 +145,7 @@ class SqliteSearchIndex:
         return True
 
     def subjects(self) -> Iterable[str]:
-        return [str(row[0]) for row in self._rows("SELECT id FROM subject")]
+        return [row[0].hex() for row in self._rows("SELECT id FROM subject") if isinstance(row[0], bytes)]
 
     def forget(self, subjects: Iterable[str]) -> None:
         with self._lock, files.faults("cannot write the search index"):
@@ -159,7 +159,9 @@ class SqliteSearchIndex:
             # Whoever is still reading the write-ahead log keeps it; the subjects then remain to be forgotten.
             if all([*(one.emptied() for one in stretches), files.emptied(self._whole)]):
                 with files.transaction(self._whole):
-                    self._whole.executemany("DELETE FROM subject WHERE id = ?", [(one,) for one in gone])
+                    self._whole.executemany(
+                        "DELETE FROM subject WHERE id = ?", [(bytes.fromhex(one),) for one in gone]
+                    )
 
     def candidates(self, query: Query, after: Cursor | None) -> Iterator[Candidate]:
         found = [
@@ -197,7 +199,7 @@ class SqliteSearchIndex:
             if self._blind is not None and (one.sealed or one.people):
                 subjects = one.names.get("subject", ())
                 for each in subjects:
-                    run("INSERT OR IGNORE INTO subject VALUES (?)", (each,))
+                    run("INSERT OR IGNORE INTO subject VALUES (?)", (bytes.fromhex(each),))
                 for pseudonym, name in one.people:
                     row = (self._blind.digest("person", name), pseudonym, " ".join(subjects))
                     run("INSERT OR IGNORE INTO pseudonym VALUES (?, ?, ?)", row)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 APPLICATION_ID: Final = 0x616E7378
 """`ansx`: distinguishes these files from other SQLite databases."""
 
@@ -37,7 +37,7 @@ INDEXED: Final = ("agent", "mandate", "person", "capability", "key")
 """Columns with an index in the order of answers."""
 USUAL: Final = {"kind": (1, "intent"), "outcome": (2, "succeeded")}
 """Columns with such an index over the entries that have another value than the usual one, and its number and name."""
-RARE: Final = ("instance", "approval", "code", "target", *DIGESTS)
+RARE: Final = ("instance", "approval", "code", *DIGESTS)
 """Columns with such an index over the entries that have a value."""
 
 
@@ -90,7 +90,7 @@ WHOLE_SCHEMA: Final = (
         origin TEXT NOT NULL, entries INTEGER NOT NULL, leaf TEXT NOT NULL, at INTEGER NOT NULL,
         happened INTEGER NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, stretch INTEGER NOT NULL
     ) STRICT""",
-    "CREATE TABLE subject (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
+    "CREATE TABLE subject (id BLOB PRIMARY KEY) STRICT, WITHOUT ROWID",
     """CREATE TABLE pseudonym (
         name BLOB, pseudonym TEXT, subject TEXT, PRIMARY KEY (name, pseudonym, subject)
     ) STRICT, WITHOUT ROWID""",

@@ -1,0 +1,48 @@
+"""The reference page of the search language, from its table of fields."""
+
+from __future__ import annotations
+
+from answerable.core.search.fields import FIELDS, INDEXED, Field
+from wire_tables import markdown_table
+
+SEARCHES = (
+    "capability:pg.delete outcome:refused --since 24h",
+    "person:ada resource:4711",
+    "'amount>5000' approver:bob --since 7d --csv",
+    "lease:ans_mfzwizltoqqgk3tuonxxezdbna",
+    "session:pg_session:6a2f.1b",
+    "account:app_rw --since 2026-12-01T08:00Z --until 2026-12-01T08:05Z",
+    "text:refund agent:support-agent --ledger copy --keys data-copy",
+)
+
+
+def search_page(made: str) -> str:
+    """Return the page. made: the line that says that it is made."""
+    lines = ["# Search", "", made, ""]
+    lines += [
+        "What [`answerable search`](cli.md#answerable-search) is asked with: words `FIELD:VALUE`. All fields must",
+        "hold; several words of one field mean any of them, several of `text` all of them. One hit is one action with",
+        "its outcome, one refusal, or one other entry of the ledger; newest first.",
+        "",
+        "The index is a projection of the ledger: it may be deleted at any time and is made again. It contains names",
+        "from leaves in clear, and values of sealed fields only as digests (HMAC-SHA-256, 8 bytes) under a key derived",
+        "from the root key of the subject keys. Each hit is confirmed by opening its entry. When a subject's key is",
+        "destroyed, what it sealed is erased from the index with the next search.",
+        "",
+        "```sh",
+        *(f"answerable search {words}" for words in SEARCHES),
+        "```",
+        "",
+    ]
+    lines += markdown_table(
+        ("Field", "Finds entries by", "Example", "Indexed"),
+        [
+            (f"`{one.name}`", one.says, f"`{one.name}{_sign(one)}{one.example}`", INDEXED[one.indexed])
+            for one in FIELDS
+        ],
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _sign(one: Field) -> str:
+    return ">" if one.indexed == "amount" else ":"
