@@ -39,7 +39,10 @@ _FIELDS: Final = {
 _SEVERITY: Final = r"[^\Wa-z\d_]{2,24}:  "
 """The word may be translated."""
 _CHARS_MAX: Final = 500
-_NAME_CHARS: Final = "{0,256}"
+_NAME_CHARS: Final = "{0,63}"
+"""As many as PostgreSQL keeps of a name."""
+_LABEL_CHARS: Final = "{0,252}"
+"""Four times as many: newer versions write a character that is not printable as four."""
 
 
 class LinePrefix:
@@ -73,7 +76,8 @@ class LinePrefix:
         pieces, end, named, optional = list[str](), 0, set[str](), 0
         order = [found[2] for found in _ESCAPE.finditer(text)]
         chosen = min((order.index(one) for one in "ad" if one in order), default=len(order))
-        # What the server itself says comes first: there, a user name ends where the prefix goes on.
+        # What the server itself says comes first: there, the name of a user, or of a database, ends where the prefix
+        # goes on, and only the label can be read in two ways.
         is_plain = all(order.index(one) < chosen for one in "uc" if one in order)
         for found in _ESCAPE.finditer(text):
             pieces.append(re.escape(text[end : found.start()]))
@@ -85,9 +89,9 @@ class LinePrefix:
                 continue
             field = _FIELDS[found[2]]
             following = text[end : end + 1]
-            if found[2] == "u" and is_plain and following not in ("", "%"):
+            if found[2] in "ud" and is_plain and following not in ("", "%"):
                 field = field.replace(".", f"[^{re.escape(following)}]")
-            field = field.replace("{}?", f"{_NAME_CHARS}{lazy}")
+            field = field.replace("{}?", f"{_LABEL_CHARS if found[2] == 'a' else _NAME_CHARS}{lazy}")
             if found[2] in named:
                 field = re.sub(r"\(\?P<\w>", "(?:", field)
             named.add(found[2])

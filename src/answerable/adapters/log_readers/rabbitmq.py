@@ -42,14 +42,16 @@ class RabbitmqLog:
         begun, head, pieces, size = 0, ("", ""), list[str](), 0
         for number, text, _, _ in lines:
             found = _HEAD.match(text)
+            now = (found[1], found[2]) if found is not None else ("", "")
+            if pieces and now != head:
+                yield self._message(begun, head[0], "\n".join(pieces))
+                pieces, size = [], 0
             if found is None:
                 if text:
                     yield UnreadLine(number, "broken")
                 continue
-            if (found[1], found[2]) != head:
-                if pieces:
-                    yield self._message(begun, head[0], "\n".join(pieces))
-                begun, head, pieces, size = number, (found[1], found[2]), [], 0
+            if not pieces:
+                begun, head = number, now
             # Of a longer message the end is kept, where the server says who it was.
             pieces.append(text[found.end() :])
             size += len(pieces[-1])

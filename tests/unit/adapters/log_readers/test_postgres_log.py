@@ -114,6 +114,13 @@ def test_a_label_that_looks_like_the_rest_of_the_prefix_takes_no_account() -> No
     assert read(forged, label_first) == [UnreadLine(1, "ambiguous")]
 
 
+def test_a_usual_prefix_is_read_in_one_way_also_where_names_and_statements_have_blanks() -> None:
+    prefix = "%m [%c] %q%u@%d %a "
+    head = f"{TIME} [{SESSION}] bob@prod my app "
+    assert read(f"{head}LOG:  statement: SELECT 'a@b c '\n", prefix) == [said("bob", "my app")]
+    assert read(f"{head}LOG:  statement: SELECT 'a@b c LOG:  '\n", prefix) == [said("bob")]
+
+
 def test_a_process_without_a_session_and_a_name_that_is_not_known_yet_are_nobody() -> None:
     prefix = "%m %c %q%u@%d "
     assert read(f"{TIME} {SESSION} LOG:  checkpoint\n", prefix) == [said("")]
