@@ -44,7 +44,7 @@ class JournaldLog:
         for number, text, _, _ in lines:
             try:
                 entry = self._json.decode(text)
-            except (msgspec.MsgspecError, UnicodeError):
+            except (msgspec.MsgspecError, RecursionError, UnicodeError):
                 yield UnreadLine(number, "broken")
                 continue
             if entry.program not in PROGRAMS or entry.written_by != "0":

@@ -161,7 +161,7 @@ class PostgresLog:
         for number, text, _, _ in lines:
             try:
                 one = self._json.decode(text)
-            except (msgspec.MsgspecError, UnicodeError):
+            except (msgspec.MsgspecError, RecursionError, UnicodeError):
                 yield self._from_json_head(number, text)
                 continue
             yield self._line(

@@ -68,6 +68,8 @@ def test_no_bytes_end_a_reader(name: str) -> None:
     for _ in range(CHANGES):
         start, length = chance.randrange(len(good)), chance.choice((0, 1, 5, 40))
         changed.append(good[:start] + chance.choice(PIECES) + good[start + length :])
+    for _ in made().read(bounded_lines(io.BytesIO(b'{"a":' + b"[" * 100_000))):
+        pass
     for one in (*changed, b"".join([good, *changed]), b"\xff" * 200_000, b"\n" * 100):
         for _ in made().read(bounded_lines(io.BytesIO(one), bytes_max=4_096)):
             pass
