@@ -10,7 +10,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.caveat import ArgumentAtMost, ResourceIn
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import Refused
-from answerable.testing.builders import bench_documents, with_spending
+from answerable.errors.codes.ledger import LEDGER_BUSY
+from answerable.testing.builders import with_spending
 from tests.worlds.obligation import NARROW, PERMIT, bench_with, obliging, story
 from tests.worlds.walk import fields_of
 
@@ -158,16 +159,17 @@ async def test_what_is_narrowed_is_narrowed_by_the_policies_of_that_moment():
 
     def submit(entry):
         if entry.tag == Tag.CITED and not published:
-            # While the statements are written, policy changes: nothing may be narrowed by what it was.
-            published.append(True)
-            less = NARROW.replace("5000", "40")
-            documents = bench_documents(PERMIT + less)
-            bench.walk.policies.decision_point = bench.walk.policies.compile_policies(
-                PERMIT + less, bench.authority.registry.current
-            )
-            assert documents
+            raise LEDGER_BUSY()
         return append(entry)
 
+    async def room(_):
+        # While the statements wait for room, policy changes: nothing may be narrowed by what it was.
+        published.append(True)
+        bench.walk.policies.decision_point = bench.walk.policies.compile_policies(
+            PERMIT + NARROW.replace("5000", "40"), bench.authority.registry.current
+        )
+
+    bench.recorder.ledger.room = room
     bench.recorder.ledger.submit = submit
     await bench.refund(9000)
     assert [effect.arguments["amount"] for effect in bench.upstream.effects] == [40]
