@@ -1,10 +1,14 @@
 """Which test files need not run again here: those that passed whole with all that they can depend on as it is now.
 
-That is what they import, and what that imports: of the product, the surface of each module and the functions that ran
-(`parts.py`, `what_ran.py`), when it was read or later; of tests and tools, every byte. Beside it the Python, the lock,
-whatever lies under `src` that is no Python, and what pytest reads for every test. The names, parameters and docstrings
-of all functions count for a file that looks at functions. Every byte of the product's modules counts for a file that
-starts a program, draws what it tries, sees line numbers or reads a module's text; and before Python 3.12.
+A file that never ran here counts as passed where none of that differs from the last commit that the upstream branch
+has, too, of which CI ran all.
+
+What test files can depend on is what they import, and what that imports: of the product, the surface of each module and
+the functions that ran (`parts.py`, `what_ran.py`), when it was read or later; of tests and tools, every byte. Beside it
+the Python, the lock, whatever lies under `src` that is no Python, and what pytest reads for every test. The names,
+parameters and docstrings of all functions count for a file that looks at functions. Every byte of the product's modules
+counts for a file that starts a program, draws what it tries, sees line numbers or reads a module's text; and before
+Python 3.12.
 
 A module of tests that names `__file__` reads other files of the checkout. It says which by a constant, such as
 `FILES_READ = ("tools/*.py",)`, and whoever imports it fails when it opens any other; whoever imports one that does not
@@ -16,6 +20,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -105,8 +110,10 @@ class Unchanged:
 
     def _is_as_it_was(self, file: str) -> bool:
         record = self._passed.get(file)
-        if self._always(file) or record is None:
+        if self._always(file):
             return False
+        if record is None:
+            return self._differing is not None and self._differing.isdisjoint(self._read_for(file))
         return bool(record["digest"] == self._digest(file, record["ran"], looks=record.get("looks", False)))
 
     def _functions(self, file: str, ran: Ran | None, at_reading: Mapping[str, set[str]]) -> Names | None:
@@ -197,6 +204,22 @@ class Unchanged:
                         }
         return stated
 
+    @cached_property
+    def _differing(self) -> frozenset[Path] | None:
+        """Files that are not as in the last commit that the upstream branch has, too.
+
+        None where nobody knows, and where a file of that commit is gone, which whoever needed it cannot name.
+        """
+        try:
+            base = _git("merge-base", "HEAD", "@{upstream}").strip()
+            if _git("diff", "--name-only", "--diff-filter=D", "--no-renames", base):
+                return None
+            names = [*_git("diff", "--name-only", base).splitlines()]
+            names += _git("ls-files", "--others", "--exclude-standard").splitlines()
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return frozenset(ROOT / one for one in names)
+
     def _read_for(self, file: str) -> Iterator[Path]:
         """All that counts for it."""
         yield from (self._imports.modules[one] for one in self._reached(file))
@@ -229,6 +252,10 @@ def _found(pattern: str) -> Iterator[Path]:
     if star:
         yield ROOT / before.rpartition("/")[0]
     yield from (path for path in ROOT.glob(pattern) if "__pycache__" not in path.parts)
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def _module(file: str) -> str:

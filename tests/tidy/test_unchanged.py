@@ -287,6 +287,42 @@ def test_other_things_that_a_test_depends_on(left: Left) -> None:
     assert left("words/a.txt", "a", "b") == {"reads"}
 
 
+def test_what_never_ran_here_is_left_out_where_upstream_has_all_that_it_reads(
+    checkout: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream, clone = tmp_path / "upstream", tmp_path / "clone"
+    shutil.copytree(checkout[0], upstream, ignore=shutil.ignore_patterns(".dev", "__pycache__"))
+    for words in (
+        ["init", "-q", "-b", "main"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "all"],
+        ["clone", "-q", str(upstream), str(clone)],
+    ):
+        subprocess.run(["git", *words], cwd=upstream, check=True)
+    monkeypatch.setattr(imports, "ROOTS", {name: clone / root for name, root in PLACES.items()})
+    for name in ("STATE", "PARTS"):
+        monkeypatch.setattr(unchanged, name, clone / "none" / name)
+
+    def left(place: Path = clone) -> set[str]:
+        monkeypatch.setattr(unchanged, "ROOT", place)
+        found = Unchanged(OPTIONS).left([path_of(name) for name in TESTS])
+        return {name for name in TESTS if path_of(name) in found}
+
+    # Of those that end early or read too much nobody knows that before they run.
+    assert left() == {"file"}
+    (clone / PART_FILE).write_text(PART + "\nMORE = 1\n")
+    assert left() == {"file", *IMPORT}
+    (clone / PART_FILE).write_text(PART)
+    (clone / "src/answerable/more.txt").write_text("new")
+    assert left() == TESTS.keys()
+    (clone / "src/answerable/more.txt").unlink()
+    (clone / "more.txt").unlink()
+    assert left() == TESTS.keys()
+    subprocess.run(["git", "checkout", "-q", "more.txt"], cwd=clone, check=True)
+    subprocess.run(["git", "checkout", "-q", "--detach"], cwd=clone, check=True)
+    assert left() == TESTS.keys()
+
+
 def test_who_opens_more_than_it_says_fails(checkout: tuple[Path, str]) -> None:
     place, told = checkout
     assert "FAILED tests/reads_more/test_reads_more.py\nopens more.txt, tests/: say so in FILES_READ" in told
