@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.csv_rows import print_row
 from answerable.apps.cli.exit_codes import CHECK_FAILED
-from answerable.apps.cli.terminal import printing, safe
 from answerable.errors import shown
 from answerable.errors.codes.attribution import ATTRIBUTE_FORM, ATTRIBUTE_OUTPUT
 
@@ -90,7 +89,6 @@ COLUMNS: Final = (
     "capability", "decided_by", "approval", "candidates", "claimed", "why",
 )  # fmt: skip
 SHOWN_MAX: Final = 200
-_FORMULA: Final = frozenset("=+-@")
 _WORDS: Final = {
     "ours": "of one recorded step",
     "shared": "of one of several steps",
@@ -142,7 +140,7 @@ def attribute(
     steps = recorded_steps(ledger, complete_until=milliseconds(complete) if complete else 0)
     found = Attribution()
     if csv:
-        _print_row(COLUMNS)
+        print_row(COLUMNS)
     for path in files:
         each = _row_printer(path) if csv else None
         with logs.opened(path) as lines:
@@ -151,7 +149,7 @@ def attribute(
     unseen = found.unseen(steps, target or ())
     if csv:
         for step in unseen.phantoms:
-            _print_row(_phantom_row(step))
+            print_row(_phantom_row(step))
     elif terminal.as_json:
         terminal.json(_as_value(found, unseen, steps))
     else:
@@ -302,7 +300,7 @@ def _row_printer(path: Path) -> Callable[[LogLine, Answer], None]:
     name = str(path)
 
     def print_answer(line: LogLine, answer: Answer) -> None:
-        _print_row(
+        print_row(
             (
                 name,
                 line.number,
@@ -339,14 +337,3 @@ def _step_cells(step: Step | None) -> tuple[object, ...]:
         " ".join(step.decided_by),
         step.approval,
     )
-
-
-def _print_row(cells: tuple[object, ...]) -> None:
-    """Print one row. A cell that a table program would take for a formula gets an apostrophe before it."""
-    row = []
-    for cell in cells:
-        text = safe(cell)
-        text = f"'{text}" if text[:1] in _FORMULA else text
-        row.append('"' + text.replace('"', '""') + '"' if any(c in text for c in ',";') else text)
-    with printing():
-        sys.stdout.write(",".join(row) + "\r\n")

@@ -3,17 +3,15 @@ a ledger."""
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec import to_builtins
 
 from answerable.apps.cli.command import Shell, command
-from answerable.apps.cli.terminal import safe
+from answerable.apps.cli.csv_rows import print_row
 
 if TYPE_CHECKING:
     from answerable.api.search_answers import SearchAnswer, SearchHit
@@ -80,8 +78,6 @@ Index = Annotated[
         metavar="DIR",
     ),
 ]
-FORMULA: Final = ("=", "+", "-", "@")
-"""Characters with which a cell begins that a spreadsheet would calculate."""
 
 
 def register(app: typer.Typer) -> None:
@@ -127,7 +123,7 @@ def search(
     with shell.terminal.progress("indexing") as told, searching(places, progress=told) as found:
         answer = answer_of(found.search(query, limit=count, after=after))
     if as_csv:
-        shell.terminal.text(csv_of(answer))
+        _print_csv(answer)
     elif shell.terminal.as_json:
         shell.terminal.json(answer)
     else:
@@ -135,28 +131,18 @@ def search(
     return None
 
 
-def csv_of(answer: SearchAnswer) -> str:
-    """Return the hits as CSV. A cell that a spreadsheet would calculate begins with an apostrophe."""
+def _print_csv(answer: SearchAnswer) -> None:
     from answerable.api.search_answers import SearchHit
 
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(SearchHit.__struct_fields__)
-    rows.writerows(
-        [_cell(to_builtins(getattr(one, name))) for name in one.__struct_fields__] for one in answer.items
-    )
-    return text.getvalue()
+    print_row(SearchHit.__struct_fields__)
+    for one in answer.items:
+        print_row(_cell(to_builtins(getattr(one, name))) for name in one.__struct_fields__)
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, int):
-        return str(value)
+def _cell(value: object) -> object:
     if isinstance(value, dict):
         value = [f"{name} {one}" for name, one in value.items()]
-    text = safe(" ".join(map(str, value)) if isinstance(value, list | tuple) else value)
-    return f"'{text}" if text.lstrip().startswith(FORMULA) else text
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _show(terminal: Terminal, answer: SearchAnswer) -> None:

@@ -1,0 +1,32 @@
+"""CSV on standard output (RFC 4180), harmless to terminals and to spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from typing import TYPE_CHECKING, Final
+
+from answerable.apps.cli.terminal import printing, safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_FORMULA: Final = ("=", "+", "-", "@")
+"""Characters with which a cell begins that a spreadsheet would calculate."""
+
+
+def print_row(cells: Iterable[object]) -> None:
+    """Print one row.
+
+    Non-printable characters are written as their code; text that a spreadsheet would calculate begins with an
+    apostrophe. Numbers are written as they are, None as an empty cell. Raises as `printing`.
+    """
+    with printing():
+        csv.writer(sys.stdout).writerow([_cell(one) for one in cells])
+
+
+def _cell(value: object) -> object:
+    if value is None or isinstance(value, int):
+        return value
+    text = safe(value)
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
