@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.local_keys import open_or_create_secret
-from answerable.adapters.sqlite import SqliteSubjectKeys
+from answerable.adapters.sqlite import StoredSubjectKeys
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
 from answerable.adapters.system import SystemEntropy
 from answerable.adapters.tlog_files import StoredFiles
@@ -18,6 +18,7 @@ from answerable.errors import shown
 from answerable.errors.codes.ledger import LEDGER_NO_COPY
 from answerable.errors.codes.search import SEARCH_KEYS
 from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
+from answerable.wiring.index_lock import index_alone
 from answerable.wiring.ledger_copy import PublishedCopy
 from answerable.wiring.subject_keys import ROOT_BYTES
 
@@ -52,7 +53,7 @@ class Searching:
 
     index: SqliteSearchIndex
     log: LogSnapshot
-    keys: SqliteSubjectKeys | None
+    keys: StoredSubjectKeys | None
 
     def search(self, query: Query, *, limit: int, after: Cursor | None) -> HitPage:
         """Search as `search_ledger` does, with the same errors."""
@@ -77,12 +78,17 @@ def places_of_copy(ledger: Path, keys: Path | None, index: Path | None) -> Searc
 
 def own_places(settings: Settings) -> SearchPlaces:
     """Return the places of the process with these settings."""
-    ledger = settings.ledger.place
-    return SearchPlaces(
-        ledger=ledger,
-        keys=(settings.registers.subject_keys, settings.data / ROOT_KEY),
-        index=settings.data / INDEX / ledger.name,
-    )
+    return SearchPlaces(ledger=settings.ledger.place, keys=own_keys(settings), index=own_index(settings))
+
+
+def own_keys(settings: Settings) -> tuple[Path, Path]:
+    """Return the file of the subject keys and that of their root key."""
+    return settings.registers.subject_keys, settings.data / ROOT_KEY
+
+
+def own_index(settings: Settings) -> Path:
+    """Return the directory of the index of this process's log."""
+    return settings.data / INDEX / settings.ledger.place.name
 
 
 @contextmanager
@@ -92,18 +98,19 @@ def searching(
     """Open everything, bring the index up to the log, erase what is sealed under keys that were destroyed, and close it
     all at the end. Only the index is written.
 
-    Raises Malformed (`ledger.no_copy`, `search.keys`), Unavailable, and Broken as `catch_up`.
+    Two processes that search on one index at once do so one after the other. Raises Malformed (`ledger.no_copy`,
+    `search.keys`), Unavailable (`search.locked` among them), and Broken as `catch_up`.
     """
     with ExitStack() as stack:
         keys, blind = None, None
         if places.keys is not None:
-            keys, blind = _opened_keys(*places.keys)
+            keys, blind = opened_keys(*places.keys)
             stack.callback(keys.close)
         log = _snapshot(places)
         directory = places.index or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-index-"))
         )
-        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        stack.enter_context(index_alone(directory))
         index = SqliteSearchIndex.open(directory, origin=log.origin, blind=blind)
         stack.callback(index.close)
         found = Searching(index, log, keys)
@@ -125,13 +132,12 @@ def _snapshot(places: SearchPlaces) -> LogSnapshot:
     return found
 
 
-def _opened_keys(database: Path, root: Path) -> tuple[SqliteSubjectKeys, BlindKey]:
-    """Open existing keys: none is ever created here."""
+def opened_keys(database: Path, root: Path) -> tuple[StoredSubjectKeys, BlindKey]:
+    """Open existing keys, for reading. Raises Malformed (`search.keys`) where there are none, and Unavailable."""
     if not database.is_file() or not root.is_file():
         raise SEARCH_KEYS(
             f"there are no subject keys in {shown(database.parent)}: expected `{database.name}` and "
             f"`{root.parent.name}/{root.name}`"
         )
-    entropy = SystemEntropy()
-    secret = open_or_create_secret(root, count=ROOT_BYTES, entropy=entropy)
-    return SqliteSubjectKeys.open(database, root=secret, entropy=entropy), BlindKey(secret)
+    secret = open_or_create_secret(root, count=ROOT_BYTES, entropy=SystemEntropy())
+    return StoredSubjectKeys.open_beside(database, root=secret), BlindKey(secret)

@@ -74,6 +74,7 @@ def status(shell: Shell) -> int | None:
             ("registry", found.registry),
             ("servers", servers or ["none"]),
             ("witnesses", [_witness(one) for one in found.witnesses] or ["none"]),
+            ("search", _search(found)),
             *([("secrets due", [f"{one.name}: {one.why}" for one in due])] if due else []),
             *([("shards", [_shard(one) for one in found.shards])] if found.shards else []),
             *([("alarms", [*found.alarms])] if found.alarms else []),
@@ -85,6 +86,18 @@ def status(shell: Shell) -> int | None:
 def _owed(status: Status) -> str:
     overdue = f", {status.reviews_overdue} of them OVERDUE" if status.reviews_overdue else ""
     return f"{status.reviews_owed} of break-glass uses{overdue}"
+
+
+def _search(status: Status) -> str:
+    match status.search.state:
+        case "ok":
+            return f"answered up to entry {status.search.entries}"
+        case "alarm":
+            return f"ALARM: {status.search.reason}"
+        case "waiting":
+            return "its process starts with the first question"
+        case _:
+            return "no process answers: `answerable search` reads the files"
 
 
 def _shard(found: Shard) -> str:
@@ -291,6 +304,15 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
         yield Finding(name="registers", state="look at", says=said)
     if not status.unreadable and not status.registers:
         yield Finding(name="registers", state="ok", says="they match the ledger")
+    is_down = status.search.state == "alarm"
+    yield Finding(
+        name="search",
+        state="fault" if is_down else "ok",
+        says=_search(status),
+        advice="the log of `answerable up` says why its process ends; the index may be deleted at any time"
+        if is_down
+        else "",
+    )
     if status.reviews_owed:
         late = bool(status.reviews_overdue)
         advice = (
