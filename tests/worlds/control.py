@@ -61,14 +61,12 @@ from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.registers import fresh, fresh_ends, fresh_subject_keys
 from answerable.testing.tool_pins import ApprovedAsSeen
 from answerable.wiring.policies import policy_desk
-from answerable.wiring.search_settings import SearchSettings
-from answerable.wiring.search_side import SearchSide
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import load_settings
 from answerable.wiring.walk import Walk
 from tests.worlds.enrolment import workloads_over
 from tests.worlds.event import no_streams
-from tests.worlds.parts import to_govern
+from tests.worlds.parts import NO_SEARCHES, to_govern
 from tests.worlds.published_memory import PublishedMemory
 
 ORIGIN = "example.test/ledger"
@@ -216,7 +214,7 @@ class Product:
     identity: Any = None
     authorities: Any = None
     events: Any = None
-    searches: Any = None
+    searches: Any = NO_SEARCHES
     unreadable_rows: Any = tuple
     registers_told: Any = tuple
     beside: Any = frozenset
@@ -273,13 +271,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             ),
         )  # fmt: skip
         published = PublishedFiles(settings.ledger.directory)
-        yield Product(
-            walk=walk,
-            log_key=log_key.formatted(),
-            published=published,
-            events=no_streams(walk),
-            searches=SearchSide(settings.search, ledger),
-        )
+        yield Product(walk=walk, log_key=log_key.formatted(), published=published, events=no_streams(walk))
     subject_keys.close()
     store.close()
 
@@ -314,7 +306,7 @@ def memory_product() -> Product:
     return Product(
         walk=walk, log_key=log_key.formatted(), published=published, workloads=workloads,
         identity=identity_over(workloads), authorities=AuthorityChanges(walk.recorder, workloads.trust),
-        events=no_streams(walk), searches=SearchSide(SearchSettings(), ledger),
+        events=no_streams(walk),
     )  # fmt: skip
 
 

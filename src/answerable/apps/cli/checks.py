@@ -304,15 +304,7 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
         yield Finding(name="registers", state="look at", says=said)
     if not status.unreadable and not status.registers:
         yield Finding(name="registers", state="ok", says="they match the ledger")
-    is_down = status.search.state == "alarm"
-    yield Finding(
-        name="search",
-        state="fault" if is_down else "ok",
-        says=_search(status),
-        advice="the log of `answerable up` says why its process ends; the index may be deleted at any time"
-        if is_down
-        else "",
-    )
+    yield _search_finding(status)
     if status.reviews_owed:
         late = bool(status.reviews_overdue)
         advice = (
@@ -359,6 +351,14 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
             says=_witness(witness),
             advice="do what the reason says; a witness must run and be reachable" if alarmed else "",
         )
+
+
+def _search_finding(status: Status) -> Finding:
+    says = _search(status)
+    if status.search.state != "alarm":
+        return Finding(name="search", state="ok", says=says)
+    advice = "the log of `answerable up` says why its process ends; the index may be deleted at any time"
+    return Finding(name="search", state="fault", says=says, advice=advice)
 
 
 def _server(server: Server) -> Finding:
