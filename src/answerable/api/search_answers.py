@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from answerable.api.ledger_answers import TimelineLine
 from answerable.api.members import Component, Count, Instant, Part, Texts
 
 
@@ -45,6 +46,47 @@ class SearchAnswer(Component, frozen=True, kw_only=True):
 
     items: tuple[SearchHit, ...]
     next: str
+    entries: Count
+    complete_at: Instant | None
+    happened: bool
+
+
+class StoryGroup(Part, frozen=True, kw_only=True):
+    """Actions of a story that are alike. line: what is said of all of them, with the index and time of the first.
+    until: time of the last."""
+
+    line: TimelineLine
+    until: Instant
+    entries: tuple[Count, ...]
+
+
+class StoryGist(Part, frozen=True, kw_only=True):
+    """A story in a few lines. outcomes: number of actions by outcome. not_reversible: entries of what cannot be undone.
+    not_readable: number of actions of which that is sealed."""
+
+    agents: Texts
+    people: Texts
+    tasks: Texts
+    outcomes: dict[str, int]
+    rules: Texts
+    approvals: Texts
+    not_reversible: tuple[Count, ...]
+    not_readable: Count
+
+
+class StoryAnswer(Component, frozen=True, kw_only=True):
+    """The story of a name, or of what meets a search. name: what was asked. kinds: what the name is. lines: every
+    entry, oldest first. is_cut: whether older entries that were asked about are left out.
+
+    entries, complete_at, happened: as in an answer to a search.
+    """
+
+    name: str
+    kinds: Texts
+    gist: StoryGist
+    lines: tuple[TimelineLine, ...]
+    groups: tuple[StoryGroup, ...]
+    is_cut: bool
     entries: Count
     complete_at: Instant | None
     happened: bool

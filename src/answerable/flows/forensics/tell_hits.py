@@ -1,14 +1,21 @@
-"""Write the hits of a search as every endpoint gives them out."""
+"""Write the hits of a search, and stories, as every endpoint gives them out."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from answerable.api.search_answers import SearchAnswer, SearchHit
+from answerable.api.ledger_answers import TimelineLine
+from answerable.api.search_answers import SearchAnswer, SearchHit, StoryAnswer, StoryGist, StoryGroup
+from answerable.core.incident.timeline import told
+from answerable.core.search.narrative import gist_of, grouped
+from answerable.flows.forensics.reconstruct_timeline import hops_among
 
 if TYPE_CHECKING:
-    from answerable.flows.forensics.search_ledger import Hit, HitPage
+    from answerable.core.incident.timeline import Line
+    from answerable.core.search.hit import Hit
+    from answerable.flows.forensics.search_ledger import HitPage
+    from answerable.flows.forensics.tell_story import Story
 
 
 def answer_of(page: HitPage) -> SearchAnswer:
@@ -22,14 +29,50 @@ def answer_of(page: HitPage) -> SearchAnswer:
     )
 
 
+def story_answer(name: str, story: Story) -> StoryAnswer:
+    """Return a story as an answer. name: what was asked."""
+    moments = {one.facts.entry: one.moment for one in story.hits} | story.ends
+    hops = hops_among(moments.values())
+    gist = gist_of(story.hits)
+    return StoryAnswer(
+        name=name,
+        kinds=story.kinds,
+        gist=StoryGist(
+            agents=gist.agents,
+            people=gist.people,
+            tasks=gist.tasks,
+            outcomes=dict(gist.outcomes),
+            rules=gist.rules,
+            approvals=gist.approvals,
+            not_reversible=gist.not_reversible,
+            not_readable=gist.not_readable,
+        ),
+        lines=tuple(_line(told(moments[index], hops)) for index in sorted(moments)),
+        groups=tuple(
+            StoryGroup(line=_line(one.line), until=_instant(one.until), entries=one.entries)
+            for one in grouped(story.hits)
+        ),
+        is_cut=story.is_cut,
+        entries=story.reach.entries,
+        complete_at=_instant(story.reach.at) if story.reach.entries else None,
+        happened=story.reach.happened,
+    )
+
+
+def _line(line: Line) -> TimelineLine:
+    return TimelineLine(
+        index=line.index, at=line.when(), kind=line.kind, text=line.text, details=tuple(line.details)
+    )
+
+
 def _hit(hit: Hit) -> SearchHit:
-    facts, ended = hit.facts, hit.ended
+    facts, ended, line = hit.facts, hit.ended, hit.line
     return SearchHit(
         entry=facts.entry,
         at=_instant(facts.at),
-        kind=hit.line.kind,
-        text=hit.line.text,
-        outcome=ended.outcome if ended is not None else facts.one("outcome"),
+        kind=line.kind,
+        text=line.text,
+        outcome=hit.outcome,
         ended=ended.entry if ended is not None else None,
         ended_at=_instant(ended.at) if ended is not None else None,
         action=facts.one("action"),
