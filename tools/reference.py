@@ -29,6 +29,7 @@ from answerable.errors import (
     UnverifiedCode,
     codes,
 )
+from answerable.errors.declared import beyond_of
 from answerable.main.commands import application
 from answerable.wiring.problem_details import TYPE_PREFIX
 from answerable.wiring.setting_tree import SECTIONS, listed_settings
@@ -261,6 +262,18 @@ def errors_page() -> str:
                 if type(code) is kind
             ],
         )
+    lines += [
+        "",
+        "## Outside of scope",
+        "",
+        "[`answerable scope`](cli.md#answerable-scope) counts refusals with these codes: the action was not covered by the",
+        "`mandate`, by the `delegation` of it, by what the `agent` may do in any task, or by any `policy`.",
+        "",
+    ]
+    counting = {code.id: beyond_of(code.id) for _, _, code in declared if beyond_of(code.id)}
+    lines += markdown_table(
+        ("Code", "Outside of"), [(f"`{one}`", f"`{said}`") for one, said in counting.items()]
+    )
     return "\n".join(lines) + "\n"
 
 

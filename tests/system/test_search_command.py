@@ -213,6 +213,20 @@ def test_no_text_of_a_caller_moves_the_cursor_or_is_calculated(data: Path) -> No
             assert told(data, f"resource:{text}")["items"][0]["resource"] == text
 
 
+@pytest.mark.requirement("SCOPE-01", "SEARCH-07")
+def test_attempts_outside_of_scope_are_counted_as_text_as_json_and_as_csv(data: Path) -> None:
+    place = ("--ledger", str(data / "ledger"), "--keys", str(data))
+    told = json.loads(ran(*place, "--json", verb="scope").stdout)
+    assert (told["actions"], told["outside"], told["limits"], told["by_policy"]) == (14, 1, {"mandate": 1}, 1)
+    shown = ran("agent:scout", *place, verb="scope")
+    assert "outside    1, 7.14 % of them\n" in shown.stdout
+    assert "WEEK FROM   OUTSIDE  ACTIONS  SHARE   CHANGE  EXAMPLES" in shown.stdout
+    rows = list(csv.reader(io.StringIO(ran(*place, "--csv", verb="scope").stdout)))
+    assert rows[1][:5] == ["all", "", "1", "14", "0.0714"]
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert "attempts are not counted by `person`" in ran("person:ada", *place, verb="scope", code=1).stderr
+
+
 def test_a_data_directory_is_searched_beside_its_server(data: Path, tmp_path: Path) -> None:
     here = tmp_path / "data"
     shutil.copytree(data, here)

@@ -90,3 +90,38 @@ class StoryAnswer(Component, frozen=True, kw_only=True):
     entries: Count
     complete_at: Instant | None
     happened: bool
+
+
+class ScopeRow(Part, frozen=True, kw_only=True):
+    """Attempts outside of scope with one name. by: agent, capability, use case, rule, code or week. name: empty for
+    attempts that have none; of a week, its Monday. share: of all decided actions with this name, for rules and codes of
+    all; from 0 to 1. limits: attempts by what they were outside of. examples: ids of the newest."""
+
+    by: str
+    name: str
+    outside: Count
+    actions: Count
+    share: float
+    limits: dict[str, int]
+    examples: Texts
+
+
+class ScopeAnswer(Component, frozen=True, kw_only=True):
+    """Attempts outside of scope. actions: all decided actions. by_policy: refusals by an organisation's own policies,
+    which are not counted as outside. other: refusals for another reason. unrecorded: refusals past a quota, which have
+    no entry of their own and are in no other number.
+
+    entries, complete_at, happened: as in an answer to a search.
+    """
+
+    actions: Count
+    outside: Count
+    share: float
+    limits: dict[str, int]
+    by_policy: Count
+    other: Count
+    unrecorded: Count
+    rows: tuple[ScopeRow, ...]
+    entries: Count
+    complete_at: Instant | None
+    happened: bool

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from answerable.core.search.hit import Hit
 
-ALIKE_MIN: Final = 3
+ALIKE_MIN: Final = 5
 """Actions from which on a group is told as one."""
 _SAID: Final = {"approve": "approved", "deny": "denied"}
 LISTED_MAX: Final = 5
@@ -130,16 +130,24 @@ def _details(hits: list[Hit]) -> Iterator[str]:
     decided = Counter(name for one in hits for name in one.facts.names.get("rule", ()))
     if decided:
         yield f"decided by {listed_names([f'{short(name)} ({count})' for name, count in decided.most_common()])}"
-    refused = Counter(one.facts.one("code") for one in hits if one.moment.tag == Tag.REFUSAL)
-    for code, count in refused.most_common():
-        entries = [one.facts.entry for one in hits if one.facts.one("code") == code]
-        yield f"refused as {short(code)}: {count}, {listed_numbers(entries)}"
+    refused = [one for one in hits if one.moment.tag == Tag.REFUSAL]
+    for code, count in Counter(one.facts.one("code") for one in refused).most_common():
+        of_code = [one for one in refused if one.facts.one("code") == code]
+        numbers = listed_numbers([one.facts.entry for one in of_code])
+        yield f"refused as {short(code)}: {count}, {numbers}{_reason(of_code[0])}"
     odd = [one.facts.entry for one in hits if one.outcome in ("failed", "indeterminate", "open")]
     if odd:
         yield f"failed, open, or with an end that is not known: {listed_numbers(odd)}"
     gone = [one.facts.entry for one in hits if undoing_of(one) == "not_reversible"]
     if gone:
         yield f"cannot be undone: {len(gone)}, {listed_numbers(gone)}"
+
+
+def _reason(hit: Hit) -> str:
+    """Return why the first of several was refused, where that is readable."""
+    reasons = (hit.moment.payload or {}).get("reasons")
+    told = [plain(one) for one in reasons if isinstance(one, str)] if isinstance(reasons, list) else []
+    return f", the first because: {told[0]}" if told else ""
 
 
 def _tasks(hits: Sequence[Hit]) -> tuple[str, ...]:

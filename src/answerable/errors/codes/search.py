@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from answerable.errors.code import BrokenCode, MalformedCode, UnavailableCode
 
+SCOPE_FIELD = MalformedCode(
+    "scope.field",
+    "attempts are not counted by `…`, which what was refused does not have: give …, since or until",
+)
 SEARCH_CURSOR = MalformedCode(
     "search.cursor", "… is not a cursor: give `next` of the answer before, unchanged"
 )

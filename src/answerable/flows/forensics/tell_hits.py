@@ -6,14 +6,24 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from answerable.api.ledger_answers import TimelineLine
-from answerable.api.search_answers import SearchAnswer, SearchHit, StoryAnswer, StoryGist, StoryGroup
+from answerable.api.search_answers import (
+    ScopeAnswer,
+    ScopeRow,
+    SearchAnswer,
+    SearchHit,
+    StoryAnswer,
+    StoryGist,
+    StoryGroup,
+)
 from answerable.core.incident.timeline import told
 from answerable.core.search.narrative import gist_of, grouped
+from answerable.core.search.scope import share_of
 from answerable.flows.forensics.reconstruct_timeline import hops_among
 
 if TYPE_CHECKING:
     from answerable.core.incident.timeline import Line
     from answerable.core.search.hit import Hit
+    from answerable.flows.forensics.count_scope import Scope, ScopeLine
     from answerable.flows.forensics.search_ledger import HitPage
     from answerable.flows.forensics.tell_story import Story
 
@@ -56,6 +66,37 @@ def story_answer(name: str, story: Story) -> StoryAnswer:
         entries=story.reach.entries,
         complete_at=_instant(story.reach.at) if story.reach.entries else None,
         happened=story.reach.happened,
+    )
+
+
+def scope_answer(scope: Scope) -> ScopeAnswer:
+    """Return counts of attempts outside of scope as an answer."""
+    count = scope.count
+    return ScopeAnswer(
+        actions=count.actions,
+        outside=count.outside,
+        share=share_of(count.outside, count.actions),
+        limits=dict(count.limits_told()),
+        by_policy=count.by_policy,
+        other=count.other,
+        unrecorded=scope.unrecorded,
+        rows=tuple(_scope_row(one) for lines in scope.lines.values() for one in lines),
+        entries=scope.reach.entries,
+        complete_at=_instant(scope.reach.at) if scope.reach.entries else None,
+        happened=scope.reach.happened,
+    )
+
+
+def _scope_row(line: ScopeLine) -> ScopeRow:
+    row = line.row
+    return ScopeRow(
+        by=row.by,
+        name=_instant(int(row.name))[:10] if row.by == "week" else row.name,
+        outside=row.outside,
+        actions=row.actions,
+        share=row.share,
+        limits=dict(row.limits),
+        examples=line.examples,
     )
 
 

@@ -77,7 +77,21 @@ class Place(NamedTuple):
 
 
 class Select(NamedTuple):
-    """A query for `at, entry, ended`, newest first."""
+    """A query for `at, entry, ended`, newest first. source: its tables and conditions. alias: of the table with the
+    order of answers."""
+
+    source: str
+    alias: str
+    values: tuple[object, ...]
+
+    @property
+    def sql(self) -> str:
+        """Return the whole query."""
+        return " ".join(("SELECT a.at, a.entry, a.ended FROM", self.source, ORDER.format(self.alias)))
+
+
+class Condition(NamedTuple):
+    """A part of a query."""
 
     sql: str
     values: tuple[object, ...]
@@ -98,7 +112,7 @@ def selects(query: Query, after: Cursor | None, number: Number, blind: BlindKey 
     return [_select(one, query, after, filters) for one in first]
 
 
-def counting(query: Query, fields: Sequence[str], number: Number, blind: BlindKey | None) -> Select | None:
+def counting(query: Query, fields: Sequence[str], number: Number, blind: BlindKey | None) -> Condition | None:
     """Return the query that counts the candidates by the first values of fields: these, then count, first and last time
     and last entry. None where nothing can match."""
     found = selects(query, None, number, blind)
@@ -109,18 +123,14 @@ def counting(query: Query, fields: Sequence[str], number: Number, blind: BlindKe
         one if one is _WEEK else " ".join(("(SELECT n.text FROM name n WHERE n.id =", one, ")"))
         for one in columns
     ]
-    parts = [" ".join(("SELECT entry FROM (", one.sql, ")")) for one in found]
-    sql = " ".join(
-        (
-            "SELECT",
-            ", ".join((*texts, "count(*), min(a.at), max(a.at), max(a.entry)")),
-            "FROM action a WHERE a.entry IN (",
-            " UNION ".join(parts),
-            ") GROUP BY",
-            ", ".join(columns),
-        )
-    )
-    return Select(sql, tuple(value for one in found for value in one.values))
+    if len(found) == 1:
+        source = found[0].source
+    else:
+        parts = [" ".join(("SELECT a.entry FROM", one.source)) for one in found]
+        source = " ".join(("action a WHERE a.entry IN (", " UNION ".join(parts), ")"))
+    told = ", ".join((*texts, "count(*), min(a.at), max(a.at), max(a.entry)"))
+    sql = " ".join(("SELECT", told, "FROM", source, "GROUP BY", ", ".join(columns)))
+    return Condition(sql, tuple(value for one in found for value in one.values))
 
 
 def _places(term: Term, number: Number, blind: BlindKey | None) -> Iterator[Place]:
@@ -168,7 +178,7 @@ def octets_in(field: str, value: str) -> bytes | None:
     return octets if is_plain else None
 
 
-def _select(first: Place, query: Query, after: Cursor | None, filters: list[Select]) -> Select:
+def _select(first: Place, query: Query, after: Cursor | None, filters: list[Condition]) -> Select:
     """Return the query that looks up one place and compares all other conditions with the entry found."""
     alias = "a" if first.table == "action" else "m"
     source = "action a" if alias == "a" else f"{first.table} m CROSS JOIN action a ON a.entry = m.entry"
@@ -192,11 +202,10 @@ def _select(first: Place, query: Query, after: Cursor | None, filters: list[Sele
         values += more
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     # Only names of our own tables and columns; every value is a parameter.
-    sql = " ".join(("SELECT a.at, a.entry, a.ended FROM", source, where, ORDER.format(alias)))
-    return Select(sql, tuple(values))
+    return Select(" ".join((source, where)), alias, tuple(values))
 
 
-def _any_of(places: list[Place]) -> Select:
+def _any_of(places: list[Place]) -> Condition:
     """Return the condition that one of these places has the entry, without the use of an index on the entry."""
     parts: list[str] = []
     values: list[object] = []
@@ -210,9 +219,9 @@ def _any_of(places: list[Place]) -> Select:
             )
             parts.append(f"EXISTS ({row})")
         values += [value for _, value in key]
-    return Select(f"({' OR '.join(parts)})", tuple(values))
+    return Condition(f"({' OR '.join(parts)})", tuple(values))
 
 
-def _amounts(query: Query) -> Iterator[Select]:
+def _amounts(query: Query) -> Iterator[Condition]:
     for sign, number in query.amounts:
-        yield Select(f"a.amount {'=' if sign == ':' else sign} ?", (number,))
+        yield Condition(f"a.amount {'=' if sign == ':' else sign} ?", (number,))

@@ -128,7 +128,7 @@ class Stretch:
     def candidates(self, query: Query, after: Cursor | None) -> list[Iterator[Candidate]]:
         """Return iterators whose elements together are the candidates, each newest first."""
         found = selects(query, after, self._number_in, self._blind)
-        return [self._rows(sql, values) for sql, values in found]
+        return [self._rows(one.sql, one.values) for one in found]
 
     def tallies(self, query: Query, fields: Sequence[str]) -> Iterator[Tally]:
         """Yield counts of the candidates, as the port says."""
