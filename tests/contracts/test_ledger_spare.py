@@ -13,6 +13,7 @@ import pytest
 
 from answerable.adapters.tlog_files.directory import SPARE, WAL
 from answerable.adapters.tlog_files.segments import Segments, Stretch
+from answerable.adapters.tlog_files.settings import FIRST_SEGMENT_BYTES
 from answerable.errors import Unavailable
 from answerable.testing.contracts.ledger import log_key, refusal_entry
 from answerable.verify.ledger_history import verify_ledger
@@ -89,3 +90,30 @@ def test_the_first_entry_after_an_opening_waits_for_the_spare_and_no_longer(
     monkeypatch.setattr(Segments, "_spare", held_up)
     asyncio.run(filled())
     assert asyncio.run(goes_on()) > 0
+
+
+@pytest.mark.requirement("LEDGER-23")
+def test_segments_grow_with_the_log_and_one_is_made_for_a_larger_entry(tmp_path: Path) -> None:
+    settings = replace(
+        SMALL, segment_bytes=64 * FIRST_SEGMENT_BYTES, queue_bytes_max=64 * FIRST_SEGMENT_BYTES
+    )
+    wal = tmp_path / "log" / WAL
+
+    def sizes() -> list[int]:
+        return [one.stat().st_size for one in sorted(wal.iterdir())]
+
+    async def run() -> None:
+        async with small_log(tmp_path / "log", settings) as ledger:
+            await until((wal / SPARE).exists)
+            await ledger.append(refusal_entry(0, b"x" * 700))
+            assert sizes() == [FIRST_SEGMENT_BYTES] * 2
+            for number in range(1, 4):
+                await ledger.append(refusal_entry(number, b"x" * (FIRST_SEGMENT_BYTES * 9 // 10)))
+            await ledger.append(refusal_entry(4, b"x" * (9 * FIRST_SEGMENT_BYTES)))
+            assert ledger.size == 6
+
+    asyncio.run(run())
+    found = [one // FIRST_SEGMENT_BYTES for one in sizes()]
+    assert found[:3] == [1, 1, 2]
+    assert found[-2] >= 9, "made for the large entry"
+    assert verify_ledger(tmp_path / "log", key=log_key()[0]).errors == 0

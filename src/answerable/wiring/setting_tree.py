@@ -159,7 +159,7 @@ class LedgerSettings:
     )
     segment_bytes: int = number(
         67_108_864,
-        "size at which a new segment file is begun",
+        "size of a segment file of a large log; a new log begins with 4 MiB, and doubles",
         unit="bytes",
         minimum=65_536,
         maximum=SEGMENT_BYTES_MAX,

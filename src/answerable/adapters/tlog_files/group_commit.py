@@ -344,6 +344,7 @@ class GroupCommit:
         most = min(settings.queue_bytes_max, settings.segment_bytes - SEGMENT_HEADER_BYTES, most_unsealed)
         if not self._pieces and (self._segments.disk_is_full or self.disk_is_full or length > most):
             raise LEDGER_FULL(f"no space for an entry of {length} bytes: {max(room, 0)} bytes are left")
+        self._segments.want(length)
         return False
 
     async def room(self, entry: Entry) -> None:

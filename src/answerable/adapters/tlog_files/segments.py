@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from answerable.adapters.tlog_files import directory as files
 from answerable.adapters.tlog_files.places import Place
-from answerable.adapters.tlog_files.settings import SEGMENT_BYTES_MIN
+from answerable.adapters.tlog_files.settings import FIRST_SEGMENT_BYTES, SEGMENT_BYTES_MIN
 from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES, SegmentHeader, origin_hash
 from answerable.errors import UnavailableCode
 from answerable.errors.codes.ledger import LEDGER_POISONED, LEDGER_UNWRITABLE
@@ -64,6 +64,7 @@ class Segments:
         # then.
         self._spare_is_taken = False
         self._end = 0
+        self._wanted = 0
         self._no_room: OSError | None = None
         self._changed: Callable[[], None] = lambda: None
         self._wake = threading.Event()
@@ -82,6 +83,13 @@ class Segments:
             most = max(left, self._spare_capacity - SEGMENT_HEADER_BYTES)
             return most, most
         return left - self._reserve, left
+
+    def want(self, size: int) -> None:
+        """Have a spare made in which a batch of `size` bytes fits, if the present one is too small."""
+        self._wanted = size + SEGMENT_HEADER_BYTES
+        if 0 < self._spare_capacity < self._wanted:
+            self._spare_capacity = 0
+            self._wake.set()
 
     def planned(self, size: int, *, first_index: int, chain: bytes) -> Stretch:
         """Reserve `size` bytes for a batch that starts with this entry. `room` must have confirmed that they fit."""
@@ -161,16 +169,26 @@ class Segments:
         while True:
             if not self._spare_capacity and not self._spare_is_taken:
                 try:
-                    self._spare_capacity = self._spare(self._settings.segment_bytes)
+                    self._spare_capacity = self._spare(self._next_bytes())
                     self._no_room = None
                 except OSError as error:
-                    self._no_room = error
+                    self._no_room, self._wanted = error, 0
                 self._changed()
             failed = self._no_room is not None
             self._wake.wait(self._settings.allocation_retry_seconds if failed else None)
             self._wake.clear()
             if self._closing:
                 return
+
+    def _next_bytes(self) -> int:
+        """Return the size of the next segment: that of all so far together, within limits. So a small log takes little
+        of the disk, and an opening, which reads its last segment and the spare whole, reads little."""
+        most, so_far = self._settings.segment_bytes, 0
+        for place in reversed(self.places):
+            so_far += place.path.stat().st_size
+            if so_far >= most:
+                break
+        return min(most, max(FIRST_SEGMENT_BYTES, 4 * self._reserve, so_far, self._wanted))
 
     def _spare(self, size: int) -> int:
         """Ensure that there is a zero-filled spare; return its size. A header in an existing spare was never used."""
@@ -184,7 +202,7 @@ class Segments:
 
     def _take_spare_or_less(self) -> None:
         """Get a spare at once. On a full disk, get a smaller one, since owed entries must fit."""
-        size = self._settings.segment_bytes
+        size = self._next_bytes()
         while True:
             try:
                 self._spare_capacity = self._spare(size)

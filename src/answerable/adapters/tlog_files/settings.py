@@ -12,20 +12,22 @@ Commit: TypeAlias = Literal["auto", "inline", "thread"]
 
 SEGMENT_BYTES_MIN: Final = 16_384
 _MIB: Final = 1_048_576
+FIRST_SEGMENT_BYTES: Final = 4 * _MIB
+"""A new log begins with this; each further segment is as large as all so far, up to `segment_bytes`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlogFilesSettings:
     """Raises Malformed (`settings.ledger`) for values out of range.
 
-    segment_bytes: size of one zero-filled file. reserve_bytes: space reserved for owed entries when no further segment
-    can be created; None means 1 MiB, at most a quarter of a segment. queue_bytes_max, queue_entries_max: what may wait
-    for one sync. append_wait_seconds_max: how long an append waits for space in that queue. commit: sync in the event
-    loop, in a thread, or as measured syncs decide, at opening and later, with inline_sync_seconds_max as the threshold.
-    allocation_retry_seconds: between two attempts to create a segment or a checkpoint when the disk is full.
-    seal_slice_entries: entries hashed between two turns of the event loop during a background seal. unsealed_bytes_max:
-    what may be durable and not sealed, all of which the next opening reads; beyond it appends wait for a seal.
-    seal_unsealed_bytes: from this amount on, sealing starts at once.
+    segment_bytes: size of one zero-filled file of a large log. reserve_bytes: space reserved for owed entries when no
+    further segment can be created; None means 1 MiB, at most a quarter of a segment. queue_bytes_max,
+    queue_entries_max: what may wait for one sync. append_wait_seconds_max: how long an append waits for space in that
+    queue. commit: sync in the event loop, in a thread, or as measured syncs decide, at opening and later, with
+    inline_sync_seconds_max as the threshold. allocation_retry_seconds: between two attempts to create a segment or a
+    checkpoint when the disk is full. seal_slice_entries: entries hashed between two turns of the event loop during a
+    background seal. unsealed_bytes_max: what may be durable and not sealed, all of which the next opening reads; beyond
+    it appends wait for a seal. seal_unsealed_bytes: from this amount on, sealing starts at once.
     """
 
     segment_bytes: int = 64 * _MIB
