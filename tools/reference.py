@@ -18,6 +18,7 @@ from typing import Any
 from answerable.apps.cli.exit_codes import EXIT_CODES
 from answerable.apps.control_api.openapi import openapi_document, schemas
 from answerable.apps.control_api.operations import OPERATIONS
+from answerable.core.search.scope import LIMITS
 from answerable.errors import (
     BrokenCode,
     Code,
@@ -266,14 +267,13 @@ def errors_page() -> str:
         "",
         "## Outside of scope",
         "",
-        "[`answerable scope`](cli.md#answerable-scope) counts refusals with these codes: the action was not covered by the",
-        "`mandate`, by the `delegation` of it, by what the `agent` may do in any task, or by any `policy`.",
+        "[`answerable scope`](cli.md#answerable-scope) counts refusals with these codes: the action was not covered",
+        "by the `mandate`, by the `delegation` of it, by what the `agent` may do in any task, or by any `policy`.",
         "",
     ]
-    counting = {code.id: beyond_of(code.id) for _, _, code in declared if beyond_of(code.id)}
-    lines += markdown_table(
-        ("Code", "Outside of"), [(f"`{one}`", f"`{said}`") for one, said in counting.items()]
-    )
+    for beyond in LIMITS:
+        counting = sorted({code.id for _, _, code in declared if beyond_of(code.id) == beyond})
+        lines.append(f"- `{beyond}`: {', '.join(f'`{one}`' for one in counting)}")
     return "\n".join(lines) + "\n"
 
 
