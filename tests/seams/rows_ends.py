@@ -207,7 +207,7 @@ class Stories(Feature):
     tables = names("history history_kept subject_keys") | names(
         "account action approver mention name pseudonym reached session subject used word"
     )
-    nouns = names("timeline search scope attribute why could can stats")
+    nouns = names("timeline search show scope attribute why could can stats")
 
     def begin(self, life: Life, kept: Kept) -> None:
         kept["mandate"] = life.mandate()

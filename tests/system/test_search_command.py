@@ -213,6 +213,22 @@ def test_no_text_of_a_caller_moves_the_cursor_or_is_calculated(data: Path) -> No
             assert told(data, f"resource:{text}")["items"][0]["resource"] == text
 
 
+@pytest.mark.requirement("SHOW-01", "SEARCH-07")
+def test_an_id_is_shown_with_what_belongs_to_it_or_listed_where_it_is_unclear(data: Path) -> None:
+    place = ("--ledger", str(data / "ledger"), "--keys", str(data))
+    shown = ran("m-1", *place, verb="show")
+    assert "actions     14: 12 succeeded, 2 refused\n" in shown.stdout
+    assert "its story: answerable timeline `mandate:m-1` (complete up to entry" in shown.stderr
+    assert all(c.isprintable() or c == "\n" for c in shown.stdout + shown.stderr)
+    told = json.loads(ran("agent:scout", *place, "--json", verb="show").stdout)
+    assert [one["ask"] for one in told["may_be"]] == ["agent:scout"]
+    assert {one["told"] for one in told["belongs"] if one["field"] == "person"} >= {"alice"}
+    unclear = ran("crm.", *place, verb="show", code=1)
+    assert unclear.stdout.splitlines() == ["capability:crm.read", "capability:crm.refund"]
+    assert "`crm.` may be 2 things" in unclear.stderr
+    assert "nothing is called `nobody` (complete up to" in ran("nobody", *place, verb="show", code=1).stderr
+
+
 @pytest.mark.requirement("SCOPE-01", "SEARCH-07")
 def test_attempts_outside_of_scope_are_counted_as_text_as_json_and_as_csv(data: Path) -> None:
     place = ("--ledger", str(data / "ledger"), "--keys", str(data))

@@ -125,3 +125,42 @@ class ScopeAnswer(Component, frozen=True, kw_only=True):
     entries: Count
     complete_at: Instant | None
     happened: bool
+
+
+class NameOf(Part, frozen=True, kw_only=True):
+    """A name that belongs to another one. name: empty for the rest, which `told` counts. told: of a person the name,
+    where it can be decrypted. entries: how many have both."""
+
+    field: str
+    name: str
+    told: str
+    entries: Count
+
+
+class Naming(Part, frozen=True, kw_only=True):
+    """What a name may be. ask: as it is asked for alone."""
+
+    kind: str
+    name: str
+    ask: str
+
+
+class NameAnswer(Component, frozen=True, kw_only=True):
+    """What a name stands for. may_be: all that it may be; the other members are empty unless this is one thing. named:
+    how many entries name it. outcomes: number of its actions by outcome. events: its newest entries about no action,
+    oldest first. newest: its newest actions.
+
+    entries, complete_at, happened: as in an answer to a search.
+    """
+
+    may_be: tuple[Naming, ...]
+    named: Count
+    first_at: Instant | None
+    last_at: Instant | None
+    outcomes: dict[str, int]
+    belongs: tuple[NameOf, ...]
+    events: tuple[TimelineLine, ...]
+    newest: tuple[SearchHit, ...]
+    entries: Count
+    complete_at: Instant | None
+    happened: bool

@@ -38,6 +38,7 @@ NOUNS: Final = {
     "answerable.apps.cli.timeline": ("timeline",),
     "answerable.apps.cli.ledger": ("ledger",),
     "answerable.apps.cli.search": ("search",),
+    "answerable.apps.cli.show": ("show",),
     "answerable.apps.cli.scope": ("scope",),
     "answerable.apps.cli.attribution": ("attribute",),
     "answerable.apps.cli.stats": ("stats",),

@@ -30,3 +30,5 @@ SEARCH_UNAVAILABLE = UnavailableCode(
 )
 SEARCH_VALUE = MalformedCode("search.value", "`…` has no value: write for example `…:…`")
 SEARCH_WORD = MalformedCode("search.word", "… is not `field:value`: write for example `agent:NAME`")
+SHOW_AMBIGUOUS = MalformedCode("show.ambiguous", "… may be … things: name one of them as KIND:NAME")
+SHOW_UNKNOWN = MalformedCode("show.unknown", "nothing is called … (complete up to entry …, …)")

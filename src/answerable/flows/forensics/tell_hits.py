@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from answerable.api.ledger_answers import TimelineLine
 from answerable.api.search_answers import (
+    NameAnswer,
+    NameOf,
+    Naming,
     ScopeAnswer,
     ScopeRow,
     SearchAnswer,
@@ -21,11 +24,15 @@ from answerable.core.search.scope import share_of
 from answerable.flows.forensics.reconstruct_timeline import hops_among
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.incident.timeline import Line
     from answerable.core.search.hit import Hit
     from answerable.flows.forensics.count_scope import Scope, ScopeLine
+    from answerable.flows.forensics.describe_name import Candidate, Described
     from answerable.flows.forensics.search_ledger import HitPage
     from answerable.flows.forensics.tell_story import Story
+    from answerable.ports.search_index import Reach
 
 
 def answer_of(page: HitPage) -> SearchAnswer:
@@ -84,6 +91,26 @@ def scope_answer(scope: Scope) -> ScopeAnswer:
         entries=scope.reach.entries,
         complete_at=_instant(scope.reach.at) if scope.reach.entries else None,
         happened=scope.reach.happened,
+    )
+
+
+def name_answer(candidates: Sequence[Candidate], found: Described | None, reach: Reach) -> NameAnswer:
+    """Return what a name stands for as an answer. found: None unless it is one thing."""
+    return NameAnswer(
+        may_be=tuple(Naming(kind=one.kind, name=one.name, ask=one.written()) for one in candidates),
+        named=found.entries if found is not None else 0,
+        first_at=_instant(found.first_at) if found is not None else None,
+        last_at=_instant(found.last_at) if found is not None else None,
+        outcomes=dict(found.outcomes) if found is not None else {},
+        belongs=tuple(
+            NameOf(field=one.field, name=one.name, told=one.told, entries=one.entries)
+            for one in (found.belongs if found is not None else ())
+        ),
+        events=tuple(_line(one.line) for one in (found.events if found is not None else ())),
+        newest=tuple(_hit(one) for one in (found.newest if found is not None else ())),
+        entries=reach.entries,
+        complete_at=_instant(reach.at) if reach.entries else None,
+        happened=reach.happened,
     )
 
 
