@@ -25,6 +25,7 @@ def main() -> None:
     folder, seconds, runs, *names = sys.argv[1:]
     with atheris.instrument_imports(include=["answerable"]):
         from tests.fuzz.stranger_bytes import targets, tried
+    found = targets()
     for number, name in enumerate(names):
         place = Path(folder) / str(number)
         place.mkdir()
@@ -32,7 +33,7 @@ def main() -> None:
         if not child:
             with (place / "said").open("wb") as said:
                 os.dup2(said.fileno(), 2)
-            _fuzz(targets()[name].samples, partial(tried, targets()[name]), place, seconds, runs)
+            _fuzz(found[name].samples, partial(tried, found[name]), place, seconds, runs)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         (place / "status").write_text(str(status))
 

@@ -261,6 +261,7 @@ def targets() -> dict[str, Target]:
     return found
 
 
+@cache
 def policy_targets() -> dict[str, Target]:
     """The loaders of policy and registry, and what is decided on."""
     own, told = policy_bytes.samples(), policy_bytes.POLICY_MESSAGE_CHARS_MAX

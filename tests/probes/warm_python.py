@@ -42,7 +42,10 @@ STARTING = {"up", "run"}
 SENT_TO_GROUPS = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
 )  # fmt: skip
-BESIDE = "mcp.client.client mcp.server.mcpserver uvicorn.protocols.http.httptools_impl uvloop".split()
+BESIDE = """anyio._backends._asyncio anyio._core._signals anyio._core._subprocesses encodings.ascii httpcore2
+grpclib.reflection.service mcp.client.client mcp.server.mcpserver rich.logging truststore typer._click.decorators
+uvicorn.lifespan.on uvicorn.protocols.http.httptools_impl uvloop""".split()
+"""What libraries import when they are first used: an event loop and a client took 45 ms of each process."""
 
 
 def read_modules(more: Iterable[str]) -> None:
@@ -368,11 +371,8 @@ def serve(doors: Iterable[socket.socket], found_before: list[str], more: Iterabl
     belong(given)
     kept = None
     program = Path(given["words"][1])
-    if (
-        STARTING & set(given["words"])
-        or program.parent.name == "benchmarks"
-        or program.name == "warm_demo.py"
-    ):
+    starts = program.parent.name == "benchmarks" or program.name == "warm_demo.py"
+    if starts or STARTING & set(given["words"]):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         forking = os.fork()
         (theirs if forking else ours).close()

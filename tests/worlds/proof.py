@@ -32,6 +32,8 @@ from answerable.testing.entropy import SeededEntropy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from answerable.core.registry.parsing.in_force import InForce
+
 AUTHORITY = "gateway.example:8765"
 BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/call"}'
 
@@ -54,7 +56,7 @@ class FixedRegistry:
     def documents(self) -> dict[str, bytes]:
         return {}
 
-    def put(self, documents: dict[str, bytes]) -> None:
+    def put(self, documents: dict[str, bytes], made: InForce | None = None) -> None:
         raise NotImplementedError
 
 

@@ -34,8 +34,8 @@ class RegistryStore(Protocol):
         """Return all stored documents, active or not, by `kind/name`."""
         ...
 
-    def put(self, documents: dict[str, bytes]) -> None:
-        """Store the whole set of documents and swap the snapshot.
+    def put(self, documents: dict[str, bytes], made: InForce | None = None) -> None:
+        """Store the whole set of documents and swap the snapshot. made: built of these documents already.
 
         Raises Unavailable (`register.changed_meanwhile`) when another process stored other documents than this process
         knows.

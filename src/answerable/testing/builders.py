@@ -13,7 +13,6 @@ allowed.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -108,7 +107,6 @@ forbid (principal, action == Action::"crm.refund", resource) when { context.argu
 """
 
 _COMPILED: Final[dict[tuple[str, str], DecisionPoint]] = {}
-_key: Final = cache(signing_key)
 
 
 def bench_documents(policies: str = POLICIES) -> list[JSONValue]:
@@ -297,7 +295,7 @@ class Bench:
             not_before=now,
             expires_at=UnixMillis(now + seconds * 1000),
         )
-        token = signed_mandate(terms, audience=AUDIENCE, key=_key(principal))
+        token = signed_mandate(terms, audience=AUDIENCE, key=signing_key(principal))
         return await issue_mandate(self.recorder, self.authority, self.asking, token)
 
     def request(
@@ -325,7 +323,7 @@ class Bench:
         caller = VerifiedCaller(
             agent=AgentId(agent),
             proof="signature",
-            binding=_key(agent).public.thumbprint,
+            binding=signing_key(agent).public.thumbprint,
             sequence=self.sequence,
             message_digest=digest,
             at=self.clock.now(),
@@ -370,7 +368,7 @@ class Bench:
             comment=comment,
             audience=AUDIENCE,
             at=self.clock.now(),
-            key=_key(by),
+            key=signing_key(by),
             **words,
         )
         typed = name_wanted(self.walk.authority.registry, approval) if typed is None else typed

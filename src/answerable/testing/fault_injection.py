@@ -305,8 +305,8 @@ class TroubledRegistry:
     def documents(self) -> dict[str, bytes]:
         return self._store.documents()
 
-    def put(self, documents: dict[str, bytes]) -> None:
-        self._trouble.call("registry.put", lambda: self._store.put(documents))
+    def put(self, documents: dict[str, bytes], made: InForce | None = None) -> None:
+        self._trouble.call("registry.put", lambda: self._store.put(documents, made))
 
     @property
     def coming(self) -> Coming | None:

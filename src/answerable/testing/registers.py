@@ -41,7 +41,7 @@ def fresh_store() -> SqliteStore:
     """Return an open empty database; its file is removed when nothing refers to the store."""
     folder = _folder()
     path = Path(folder.name) / _FILE
-    path.write_bytes(_empty())
+    path.write_bytes(_empty(SqliteStore.open))
     store = SqliteStore.open(path)
     weakref.finalize(store, _gone, store.shared_epoch().close, folder)
     return store
@@ -70,10 +70,10 @@ def fresh_ends(clock: Clock | None = None) -> tuple[SqliteRevocationRegister, Sq
 def fresh_subject_keys(seed: str = "subject keys", *, entropy: Entropy | None = None) -> SqliteSubjectKeys:
     """Return subject keys, the same ones for the same seed and order of calls."""
     folder = _folder()
+    path = Path(folder.name) / "keys.db"
+    path.write_bytes(_empty(_no_keys))
     root = seed.encode().ljust(ROOT_BYTES, b".")[:ROOT_BYTES]
-    keys = SqliteSubjectKeys.open(
-        Path(folder.name) / "keys.db", root=root, entropy=entropy or SeededEntropy(seed)
-    )
+    keys = SqliteSubjectKeys.open(path, root=root, entropy=entropy or SeededEntropy(seed))
     weakref.finalize(keys, folder.cleanup)
     return keys
 
@@ -115,11 +115,15 @@ def _folder() -> TemporaryDirectory[str]:
 
 
 @cache
-def _empty() -> bytes:
+def _empty(opened: Callable[[Path], SqliteStore | SqliteSubjectKeys]) -> bytes:
     with _folder() as folder:
         path = Path(folder) / _FILE
-        SqliteStore.open(path).close()
+        opened(path).close()
         return path.read_bytes()
+
+
+def _no_keys(path: Path) -> SqliteSubjectKeys:
+    return SqliteSubjectKeys.open(path, root=bytes(ROOT_BYTES), entropy=SeededEntropy(""))
 
 
 def fresh_leases() -> SqliteLeaseRegister:

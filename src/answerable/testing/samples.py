@@ -8,6 +8,7 @@ capabilities, one template and one policy set. All keys are derived from their o
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, cast
 
@@ -38,6 +39,7 @@ OWNERSHIP: Final[dict[str, JSONValue]] = {
 POLICIES: Final = '@id("all")\npermit (principal, action, resource);\n'
 
 
+@cache
 def signing_key(owner: str) -> SigningKey:
     """Return the Ed25519 key of a sample principal or agent."""
     return SigningKey(new_private_jwk("ed25519", sha256(owner.encode()).digest()))

@@ -33,8 +33,8 @@ class MemoryRegistryStore:
     def documents(self) -> dict[str, bytes]:
         return dict(self._known.present.documents)
 
-    def put(self, documents: dict[str, bytes]) -> None:
-        self._known.put(in_force(documents))
+    def put(self, documents: dict[str, bytes], made: InForce | None = None) -> None:
+        self._known.put(made if made and made.documents == documents else in_force(documents))
 
     def take_over(self, coming: Coming, made: InForce) -> bool:
         return self._known.take_over(coming, made)

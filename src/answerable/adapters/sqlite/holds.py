@@ -53,8 +53,6 @@ class SqliteHoldRegister:
     def __init__(self, store: SqliteStore, revocations: SqliteRevocationRegister) -> None:
         """revocations: of the same store. Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
         self._store, self._revocations = store, revocations
-        # A connection of its own: reads must not wait for this process's writes to reach the disk.
-        self._reader = store.reader()
         self._by_name: dict[HoldTarget, tuple[Hold, ...]] = {}
         # Holds in force in this process but not in the file, with whether the ledger records them.
         self._behind: dict[HoldId, tuple[Hold, bool]] = {}
@@ -180,7 +178,7 @@ class SqliteHoldRegister:
         if self._read == 0:
             # On the first read, no known hold can have been lifted.
             query = query.replace("WHERE", "WHERE lifted_at = 0 AND")
-        rows = self._reader.rows(query, (self._read,))
+        rows = self._revocations.reader.rows(query, (self._read,))
         if not rows:
             return False
         by_name = dict(self._by_name)

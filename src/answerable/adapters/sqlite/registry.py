@@ -53,9 +53,10 @@ class SqliteRegistryStore:
     def documents(self) -> dict[str, bytes]:
         return dict(self._known.present.documents)
 
-    def put(self, documents: dict[str, bytes]) -> None:
-        # Build the snapshot first: documents without a valid snapshot must not reach the file.
-        made = in_force(documents)
+    def put(self, documents: dict[str, bytes], made: InForce | None = None) -> None:
+        # Documents without a valid snapshot must not reach the file.
+        if made is None or made.documents != documents:
+            made = in_force(documents)
         with self._store.write() as connection:
             rows, ours = fetched(connection, _ALL, ()), self._known.present.documents
             stored = self._readable(rows)

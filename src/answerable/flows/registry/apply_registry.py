@@ -11,8 +11,8 @@ from answerable.core.canonical import encode, parse
 from answerable.core.ledger import records_statements
 from answerable.core.registry.documents.documents import PRINCIPAL, WORKFLOW
 from answerable.core.registry.documents.standing import with_standing
-from answerable.core.registry.parsing.active import faults_of, faults_of_new, inactive, snapshot_of
-from answerable.core.registry.parsing.in_force import POLICY_SET
+from answerable.core.registry.parsing.active import ParsedDocuments, faults_of_new
+from answerable.core.registry.parsing.in_force import POLICY_SET, built
 from answerable.core.registry.parsing.parse import document_key
 from answerable.core.registry.policy_sets.publication import policy_documents
 from answerable.errors import Unavailable, shown
@@ -166,7 +166,7 @@ def _put(
     if registry.current.digest != plan.applied.before:
         raise REGISTER_CHANGED_MEANWHILE()
     try:
-        registry.put(plan.documents)
+        registry.put(plan.documents, built(plan.documents, plan.snapshot))
     except Unavailable:
         # A failed write may have stored the documents; policies must always match the documents in force.
         if registry.current.digest == plan.snapshot.digest:
@@ -239,17 +239,18 @@ def planned(
     kept = {} if prune else {key: text for key, text in old.items() if key not in without}
     new = {**kept, **given}
     merged = [parse(text) for text in new.values()]
-    faults = shape or list(faults_of(merged))
+    parsed = ParsedDocuments(merged)
+    faults = shape or list(parsed.faults)
     if faults:
         told = "; ".join(f"document {f.document} {f.path}: {f.message}" for f in faults[:FAULTS_SHOWN_MAX])
         raise REGISTRY_FAULTS(f"{len(faults)} faults in the registry documents: {told}")
-    snapshot = snapshot_of(merged)
+    snapshot = parsed.snapshot()
     check_call_seconds(snapshot, upstream_ms_max=limits.upstream_ms_max)
     changes = _changes(old, new)
     return RegistryChange(
         applied=Applied(
             changes=changes,
-            inactive=tuple(inactive(merged)),
+            inactive=tuple(parsed.inactive()),
             before=registry.current.digest,
             after=snapshot.digest,
             undrilled=undrilled_in(drills, clock, old, new),

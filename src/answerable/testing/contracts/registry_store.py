@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.registry.parsing.active import snapshot_of, stored_form
+from answerable.core.registry.parsing.in_force import in_force
 from answerable.errors import Malformed
 from answerable.testing.contracts.claims import claim, raises
 from answerable.testing.samples import registry_documents
@@ -38,6 +39,14 @@ class RegistryStoreContract:
             resolved is not None and resolved.capability is store.current.capabilities["crm.read"],
             "the index belongs to the snapshot",
         )
+
+    def test_what_was_built_of_other_documents_is_not_put_into_force(self, tmp_path: Path) -> None:
+        store = self.opened(tmp_path)
+        documents = stored_form(registry_documents())
+        store.put(documents, in_force({}))
+        claim(store.current == snapshot_of(registry_documents()), "the snapshot of what was put")
+        store.put({}, made := in_force({}))
+        claim(store.current is made.snapshot, "what was built of these documents is in force as it is")
 
     def test_what_is_not_put_again_is_gone(self, tmp_path: Path) -> None:
         store = self.opened(tmp_path)

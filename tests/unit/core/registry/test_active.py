@@ -246,6 +246,9 @@ def test_no_snapshot_is_made_of_documents_at_fault_lest_a_forbid_be_dropped():
 def test_the_digest_is_of_the_set_and_not_of_its_order():
     documents = registry_documents()
     assert digest_of(documents) == digest_of(documents[::-1]) == snapshot_of(documents).digest
+    one, other = snapshot_of(documents), snapshot_of(documents[::-1])
+    assert one == other
+    assert [*one.capabilities] == [*other.capabilities]
     assert digest_of(documents[1:]) != digest_of(documents)
 
 

@@ -8,6 +8,7 @@ documents give the same snapshot and digest, in any order.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -32,7 +33,7 @@ from answerable.core.registry.documents.duty import Duty
 from answerable.core.registry.documents.fields import Fault
 from answerable.core.registry.documents.stop_rule import StopRule
 from answerable.core.registry.parsing.duty_references import duty_notes
-from answerable.core.registry.parsing.parse import document_key, shapes_of
+from answerable.core.registry.parsing.parse import Registered, document_key, shapes_of
 from answerable.core.registry.parsing.references import reference_faults
 from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 from answerable.errors import shown
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents.ownership import Ownership
-    from answerable.core.registry.parsing.parse import Kind, Registered, Shapes
+    from answerable.core.registry.parsing.parse import Kind, Shapes
 
 APPROVERS_MIN: Final = 2
 """Minimum members of an approver group: with fewer, one absent person blocks all approvals (check REG-02)."""
@@ -91,19 +92,77 @@ class Finding:
     message: str
 
 
+class ParsedDocuments:
+    """A set of documents, parsed once for everything that is asked of it. The documents must not change meanwhile."""
+
+    def __init__(self, documents: Sequence[JSONValue]) -> None:
+        self._documents = documents
+        self.shapes = shapes_of(documents)
+
+    @cached_property
+    def faults(self) -> tuple[Fault, ...]:
+        """As `faults_of`."""
+        return tuple(sorted((*self.shapes.faults, *self._references), key=lambda fault: fault.document))
+
+    @cached_property
+    def _references(self) -> tuple[Fault, ...]:
+        return reference_faults(self.shapes)
+
+    @cached_property
+    def _down(self) -> dict[tuple[Kind, str], tuple[str, ...]]:
+        _require_sound(self.shapes)
+        return _why_inactive(self.shapes, self._references)
+
+    def inactive(self) -> list[Inactive]:
+        """As the function of this name."""
+        return [
+            Inactive(
+                kind=found.kind,
+                name=found.name,
+                missing=_missing(found),
+                reasons=self._down[found.kind, found.name],
+            )
+            for found in self.shapes.nouns
+            if (found.kind, found.name) in self._down
+        ]
+
+    def snapshot(self) -> RegistrySnapshot:
+        """As `snapshot_of`."""
+        active, idle = list[Registered](), list[Registered]()
+        for found in sorted(self.shapes.nouns, key=lambda one: f"{one.kind}/{one.name}"):
+            (idle if (found.kind, found.name) in self._down else active).append(found)
+        return RegistrySnapshot(
+            digest=digest_of(self._documents),
+            principals=MappingProxyType({PrincipalId(n): p for n, p in _by_name(active, Principal).items()}),
+            use_cases=_by_name(active, UseCase),
+            agents=MappingProxyType({AgentId(n): a for n, a in _by_name(active, Agent).items()}),
+            idle_agents=MappingProxyType({AgentId(n): a for n, a in _by_name(idle, Agent).items()}),
+            servers=_by_name(active, Server),
+            capabilities=_by_name(active, Capability),
+            idle=_by_name(idle, Capability),
+            templates=_by_name(active, MandateTemplate),
+            applications=_by_name(active, Application),
+            schedules=_by_name(active, Schedule),
+            policy_sets=_by_name(active, PolicySetDocument),
+            stop_rules=_by_name(active, StopRule),
+            workflows=_by_name(active, Workflow),
+            duties=MappingProxyType({one.group: one for one in _by_name(active, Duty).values()}),
+        )
+
+
 def faults_of(documents: Sequence[JSONValue]) -> tuple[Fault, ...]:
     """Return all faults of a set of documents, in their order: faults of shape, then faults of reference.
 
     Never raises. Incomplete ownership is not a fault: see `inactive`.
     """
-    shapes = shapes_of(documents)
-    return tuple(sorted((*shapes.faults, *reference_faults(shapes)), key=lambda fault: fault.document))
+    return ParsedDocuments(documents).faults
 
 
 def faults_of_new(documents: Sequence[JSONValue]) -> tuple[Fault, ...]:
     """Return the faults of documents that are to be registered: `faults_of`, and entries that an earlier release
     accepted and this one refuses. Documents already registered with such an entry stay registered, or nothing else
     could be applied, but the entry has no effect (see `findings`). Never raises."""
+    parsed = ParsedDocuments(documents)
     found = [
         Fault(
             document=one.document,
@@ -111,10 +170,10 @@ def faults_of_new(documents: Sequence[JSONValue]) -> tuple[Fault, ...]:
             code=ATTESTATION_EVERY_USER.id,
             message=_EVERY_USER,
         )
-        for one in shapes_of(documents).nouns
+        for one in parsed.shapes.nouns
         for index in _sets_for_every_user(one)
     ]
-    return tuple(sorted((*faults_of(documents), *found), key=lambda fault: fault.document))
+    return tuple(sorted((*parsed.faults, *found), key=lambda fault: fault.document))
 
 
 def _sets_for_every_user(found: Registered) -> list[int]:
@@ -124,27 +183,7 @@ def _sets_for_every_user(found: Registered) -> list[int]:
 
 def snapshot_of(documents: Sequence[JSONValue]) -> RegistrySnapshot:
     """Build the snapshot of what is active. Raises Malformed (`registry.faults`) for any fault of shape."""
-    shapes = _sound(documents)
-    down = _why_inactive(shapes)
-    active = [found for found in shapes.nouns if (found.kind, found.name) not in down]
-    idle = [found for found in shapes.nouns if (found.kind, found.name) in down]
-    return RegistrySnapshot(
-        digest=digest_of(documents),
-        principals=MappingProxyType({PrincipalId(n): p for n, p in _by_name(active, Principal).items()}),
-        use_cases=_by_name(active, UseCase),
-        agents=MappingProxyType({AgentId(n): a for n, a in _by_name(active, Agent).items()}),
-        idle_agents=MappingProxyType({AgentId(n): a for n, a in _by_name(idle, Agent).items()}),
-        servers=_by_name(active, Server),
-        capabilities=_by_name(active, Capability),
-        idle=_by_name(idle, Capability),
-        templates=_by_name(active, MandateTemplate),
-        applications=_by_name(active, Application),
-        schedules=_by_name(active, Schedule),
-        policy_sets=_by_name(active, PolicySetDocument),
-        stop_rules=_by_name(active, StopRule),
-        workflows=_by_name(active, Workflow),
-        duties=MappingProxyType({one.group: one for one in _by_name(active, Duty).values()}),
-    )
+    return ParsedDocuments(documents).snapshot()
 
 
 def digest_of(documents: Sequence[JSONValue]) -> str:
@@ -182,15 +221,7 @@ def documents_in(stored: Mapping[str, bytes]) -> list[JSONValue]:
 
 def inactive(documents: Sequence[JSONValue]) -> list[Inactive]:
     """Return what is registered and not in force, with every reason. Raises Malformed (`registry.faults`)."""
-    shapes = _sound(documents)
-    down = _why_inactive(shapes)
-    return [
-        Inactive(
-            kind=found.kind, name=found.name, missing=_missing(found), reasons=down[found.kind, found.name]
-        )
-        for found in shapes.nouns
-        if (found.kind, found.name) in down
-    ]
+    return ParsedDocuments(documents).inactive()
 
 
 def findings(documents: Sequence[JSONValue], *, today: str) -> list[Finding]:
@@ -199,7 +230,8 @@ def findings(documents: Sequence[JSONValue], *, today: str) -> list[Finding]:
 
     today: ISO 8601 date. Raises Malformed (`registry.faults`).
     """
-    shapes = _sound(documents)
+    shapes = shapes_of(documents)
+    _require_sound(shapes)
     members: dict[str, int] = {}
     for found in shapes.nouns:
         if isinstance(found.noun, Principal) and found.noun.status == "active":
@@ -251,20 +283,19 @@ def _notes(found: Registered, members: Mapping[str, int], today: str) -> list[tu
     return notes
 
 
-def _sound(documents: Sequence[JSONValue]) -> Shapes:
-    shapes = shapes_of(documents)
+def _require_sound(shapes: Shapes) -> None:
     if shapes.faults:
         first = shapes.faults[0]
         more = f" (and {len(shapes.faults) - 1} more faults)" if len(shapes.faults) > 1 else ""
         where = f"document {first.document + 1}, {first.path or '/'}"
         raise REGISTRY_FAULTS(f"registry documents are invalid: {where}: {first.message}{more}")
-    return shapes
 
 
-def _why_inactive(shapes: Shapes) -> dict[tuple[Kind, str], tuple[str, ...]]:
-    """Return the reasons by thing. Kinds are visited in order of dependency, so that dependencies are decided first."""
+def _why_inactive(shapes: Shapes, faults: Sequence[Fault]) -> dict[tuple[Kind, str], tuple[str, ...]]:
+    """Return the reasons by thing. faults: of reference. Kinds are visited in order of dependency, so that dependencies
+    are decided first."""
     broken: dict[int, list[str]] = {}
-    for fault in reference_faults(shapes):
+    for fault in faults:
         broken.setdefault(fault.document, []).append(fault.message)
     down: dict[tuple[Kind, str], tuple[str, ...]] = {}
     order: tuple[Kind, ...] = (

@@ -33,8 +33,13 @@ class InForce:
 def in_force(documents: Mapping[str, bytes]) -> InForce:
     """Build the snapshot and index of stored documents; slow for many. Raises Malformed (`registry.*`, `json.*`)."""
     kept = dict(documents)
-    snapshot = snapshot_of(documents_in(kept))
-    return InForce(documents=kept, snapshot=snapshot, index=CapabilityIndex(snapshot.capabilities.values()))
+    return built(kept, snapshot_of(documents_in(kept)))
+
+
+def built(documents: Mapping[str, bytes], snapshot: RegistrySnapshot) -> InForce:
+    """Build the index of stored documents whose snapshot is there already."""
+    index = CapabilityIndex(snapshot.capabilities.values())
+    return InForce(documents=dict(documents), snapshot=snapshot, index=index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
