@@ -236,13 +236,13 @@ def test_a_search_that_opens_too_much_goes_on_by_its_cursor(
     lived: Lived, index: KeptIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = [one.entry for one in lived.asked(index, "kind:intent").items][::7]
-    confirmed = searching._confirmed
+    confirmed = searching.confirmed
 
     def rarely(*given: object) -> object:
         hit = confirmed(*given)
         return hit if hit is not None and hit.facts.entry in wanted else None
 
-    monkeypatch.setattr(searching, "_confirmed", rarely)
+    monkeypatch.setattr(searching, "confirmed", rarely)
     monkeypatch.setattr(searching.search_ledger, "__kwdefaults__", {
         **searching.search_ledger.__kwdefaults__, "candidates_max": 5,
     })  # fmt: skip

@@ -85,6 +85,13 @@ def test_pages_at_the_control_api_are_those_of_the_files(running: Up) -> None:
     assert found(world, "--limit", "1000", *copy)["items"] == whole["items"]
 
 
+def test_stories_beside_it_are_told_by_the_index_that_it_keeps(running: Up) -> None:
+    world = running.world
+    found(world, "kind:registry_change")
+    command(world, "ledger", "seal")
+    assert "uid:0 changed" in command(world, "timeline", "kind:registry_change").stdout
+
+
 def test_a_killed_one_is_started_again_and_searches_at_once_are_all_answered(running: Up) -> None:
     world = running.world
     before = found(world, "kind:registry_change")

@@ -90,7 +90,7 @@ class KeptProcess:
     async def answering(self) -> None:
         """Wait until its socket accepts connections."""
         while True:
-            if _is_listening(self.socket):
+            if is_listening(self.socket):
                 return
             await anyio.sleep(ANSWERING_SECONDS)
 
@@ -112,7 +112,8 @@ async def _ended(process: Process) -> None:
     await process.wait()
 
 
-def _is_listening(path: Path) -> bool:
+def is_listening(path: Path) -> bool:
+    """Whether a process accepts connections on this Unix socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
         return probe.connect_ex(os.fspath(path)) == 0
