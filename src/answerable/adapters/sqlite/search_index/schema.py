@@ -77,6 +77,7 @@ def stretch_schema() -> tuple[str, ...]:
             for number, text in USUAL.values()
         ),
         "CREATE TABLE used (field INTEGER, name INTEGER, PRIMARY KEY (field, name)) STRICT, WITHOUT ROWID",
+        "CREATE TABLE corrected (intent INTEGER, entry INTEGER, PRIMARY KEY (intent, entry)) STRICT, WITHOUT ROWID",
         """CREATE TABLE mention (
             field INTEGER, name INTEGER, at INTEGER, entry INTEGER, PRIMARY KEY (field, name, at, entry)
         ) STRICT, WITHOUT ROWID""",
