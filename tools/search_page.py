@@ -40,7 +40,7 @@ def search_page(made: str) -> str:
         "how many it does not have yet. A search that opens 20,000 entries without filling its page is answered with",
         "what it has found, and `next` continues. Without a server, or with `search.enabled = false`,",
         "`answerable search` reads the files itself, one command at a time. Of several processes on one data",
-        "directory each searches its own log; `log` names it.",
+        "directory each searches its own log: `log` names it, and `elsewhere` the shards whose logs are left out.",
         "",
         "```sh",
         *(f"answerable search {words}" for words in SEARCHES),

@@ -249,3 +249,17 @@ def test_a_data_directory_is_searched_beside_its_server(data: Path, tmp_path: Pa
     found = json.loads(ran("resource:4712", "--data", str(here), "--json").stdout)
     assert len(found["items"]) == 1
     assert (here / "index" / "ledger" / "index.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_search_in_one_of_several_shards_says_which_logs_it_leaves_out(data: Path, tmp_path: Path) -> None:
+    here = tmp_path / "data"
+    shutil.copytree(data, here)
+    shutil.move(here / "ledger", here / "moved")
+    (here / "ledger" / "shards" / "b").mkdir(parents=True)
+    shutil.move(here / "moved", here / "ledger" / "shards" / "a")
+    (here / "answerable.toml").write_text('[ledger]\nshard = "a"\n')
+    place = ("resource:4712", "--data", str(here))
+    assert json.loads(ran(*place, "--json").stdout)["elsewhere"] == ["b"]
+    assert "not searched here: the logs of the shards b; search with the settings" in ran(*place).stderr
+    (here / "answerable.toml").unlink()
+    assert "of several shards, name one with --ledger" in ran(*place, code=1).stderr

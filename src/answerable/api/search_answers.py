@@ -42,7 +42,8 @@ class SearchAnswer(Component, frozen=True, kw_only=True):
 
     log: the origin of the log that was searched. entries, complete_at: the answer is complete up to this number of its
     entries, and the time of the last of them; None for an empty ledger. missing: how many later entries it has that
-    could not be searched yet. happened: False where nothing has been recorded yet that could be found.
+    could not be searched yet. elsewhere: shards whose logs were not searched: their own processes answer for them.
+    happened: False where nothing has been recorded yet that could be found.
     """
 
     items: tuple[SearchHit, ...]
@@ -50,6 +51,7 @@ class SearchAnswer(Component, frozen=True, kw_only=True):
     log: str
     entries: Count
     missing: Count
+    elsewhere: Texts
     complete_at: Instant | None
     happened: bool
 

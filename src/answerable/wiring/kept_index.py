@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
@@ -19,10 +20,10 @@ from answerable.flows.forensics.search_ledger import catch_up, forget_erased, se
 from answerable.flows.forensics.tell_hits import answer_of
 from answerable.ports.search_process import IndexReach
 from answerable.wiring.index_lock import index_alone
-from answerable.wiring.ledger_search import opened_keys, own_index, own_keys
+from answerable.wiring.ledger_search import opened_keys, own_index, own_keys, shards_elsewhere
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from answerable.adapters.sqlite import StoredSubjectKeys
@@ -49,7 +50,8 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
     with index_alone(directory):
         keys, blind = opened_keys(*own_keys(settings))
         try:
-            kept = KeptIndex(FollowedFiles(settings.ledger.place), keys, blind, directory)
+            log = FollowedFiles(settings.ledger.place)
+            kept = KeptIndex(log, keys, blind, directory, partial(shards_elsewhere, settings))
             try:
                 yield kept
             finally:
@@ -61,8 +63,16 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
 class KeptIndex:
     """An index that follows its log. Created by `kept_index`; thread-safe: one batch or one search at a time."""
 
-    def __init__(self, log: FollowedFiles, keys: StoredSubjectKeys, blind: BlindKey, directory: Path) -> None:
-        """Raises Unavailable (`search.unavailable`)."""
+    def __init__(
+        self,
+        log: FollowedFiles,
+        keys: StoredSubjectKeys,
+        blind: BlindKey,
+        directory: Path,
+        elsewhere: Callable[[], tuple[str, ...]],
+    ) -> None:
+        """elsewhere: returns the shards that are not searched here. Raises Unavailable (`search.unavailable`)."""
+        self._elsewhere = elsewhere
         self._log, self._keys, self._blind, self._directory = log, keys, blind, directory
         self._turn = threading.Lock()
         self._index = self._opened()
@@ -113,7 +123,7 @@ class KeptIndex:
                 after=after,
                 subject=self._subject,
             )
-        return answer_of(page, durable=question.entries)
+        return answer_of(page, durable=question.entries, elsewhere=self._elsewhere())
 
     def _is_up_to(self, entries: int) -> bool:
         """Apply one batch of what is missing, and return whether nothing is."""

@@ -26,6 +26,7 @@ from answerable.ports.search_process import Question
 from answerable.wiring.index_lock import index_alone
 from answerable.wiring.kept_process import is_listening
 from answerable.wiring.ledger_copy import PublishedCopy
+from answerable.wiring.shards import other_shards
 from answerable.wiring.subject_keys import ROOT_BYTES
 
 if TYPE_CHECKING:
@@ -107,6 +108,12 @@ def own_keys(settings: Settings) -> tuple[Path, Path]:
 def own_index(settings: Settings) -> Path:
     """Return the directory of the index of this process's log."""
     return settings.data / INDEX / settings.ledger.place.name
+
+
+def shards_elsewhere(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the shards whose logs the process with these settings does not search; empty without
+    shards."""
+    return tuple(one.name for one in other_shards(settings))
 
 
 @contextmanager

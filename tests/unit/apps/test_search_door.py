@@ -21,7 +21,9 @@ from answerable.core.search.query import parsed_query
 from answerable.ports.search_process import REACH_PATH, SEARCH_PATH, IndexReach, Question
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SEARCH-09")]
-NONE = SearchAnswer(items=(), next="", log="x.test", entries=0, missing=0, complete_at=None, happened=False)
+NONE = SearchAnswer(
+    items=(), next="", log="x.test", entries=0, missing=0, elsewhere=(), complete_at=None, happened=False
+)
 QUESTION = {"words": ["agent:x"], "limit": 1, "cursor": "", "entries": 0}
 
 

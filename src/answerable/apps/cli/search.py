@@ -172,13 +172,14 @@ def _read_files(
     """Search the ledger's files in this process, or those of a copy."""
     from answerable.core.search.query import parsed_cursor, parsed_query
     from answerable.flows.forensics.tell_hits import answer_of
-    from answerable.wiring.ledger_search import own_places, places_of_copy, searching
+    from answerable.wiring.ledger_search import own_places, places_of_copy, searching, shards_elsewhere
 
     query = parsed_query(asked.words, now=time.time_ns() // 1_000_000)
     after = parsed_cursor(asked.cursor) if asked.cursor else None
     places = own_places(shell.settings()) if ledger is None else places_of_copy(ledger, keys, index)
+    elsewhere = shards_elsewhere(shell.settings()) if ledger is None else ()
     with shell.terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        return answer_of(found.search(query, limit=asked.limit, after=after))
+        return answer_of(found.search(query, limit=asked.limit, after=after), elsewhere=elsewhere)
 
 
 def _print_csv(answer: SearchAnswer) -> None:
@@ -205,6 +206,11 @@ def _show(terminal: Terminal, answer: SearchAnswer) -> None:
         if answer.entries
         else "empty ledger"
     )
+    if answer.elsewhere:
+        terminal.warn(
+            f"not searched here: the logs of the shards {', '.join(answer.elsewhere)}; search with the settings of "
+            "their process (--config), or their files with --ledger and --keys"
+        )
     if answer.missing:
         terminal.warn(f"{answer.missing} later entries are not searched yet: search again soon")
     if not answer.happened:

@@ -35,13 +35,15 @@ if TYPE_CHECKING:
     from answerable.ports.search_index import Reach
 
 
-def answer_of(page: HitPage, *, durable: int = 0) -> SearchAnswer:
-    """Return a page of hits as an answer. durable: entries of the log, where it may have more than the index."""
+def answer_of(page: HitPage, *, durable: int = 0, elsewhere: tuple[str, ...] = ()) -> SearchAnswer:
+    """Return a page of hits as an answer. durable: entries of the log, where it may have more than the index.
+    elsewhere: shards whose logs were not searched."""
     return SearchAnswer(
         items=tuple(_hit(one) for one in page.hits),
         next=page.next,
         log=page.log,
         missing=max(0, durable - page.entries),
+        elsewhere=elsewhere,
         entries=page.entries,
         complete_at=_instant(page.at) if page.entries else None,
         happened=page.happened,
