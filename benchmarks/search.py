@@ -2,13 +2,15 @@
 
 Run with `./dev bench search [--actions COUNT]`. The facts of actions come from memory, so that reading and opening the
 ledger is not in it: agents and resources as unequal as in practice (Zipf), three of ten with session keys of a target,
-two of ten with a destination, each action with its end. A search is for the newest 50 hits, without opening them. Where
-DuckDB is installed, the same rows are asked the same there, in the same run.
+two of ten with a destination, each action with its end. A search is for the newest 50 hits, without opening them. A
+story is of one task with a hundred actions that the real walk did, after all others: its entries are found, opened and
+told; they come from memory, too. Where DuckDB is installed, the same rows are asked the same there, in the same run.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib
 import importlib.util
 import json
@@ -16,18 +18,30 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
 from answerable.core.lease.name import LeaseName, account_of, lease_name
 from answerable.core.ledger.projected import START, Position
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.blind import BlindKey
-from answerable.core.search.facts import Ended, Facts
+from answerable.core.search.facts import ENDS, Ended, Facts, ended_of, facts_of
+from answerable.core.search.names import parsed_names
 from answerable.core.search.query import parsed_query
+from answerable.errors import Refused
+from answerable.flows.forensics.reconstruct_timeline import opened_moment
+from answerable.flows.forensics.tell_hits import story_answer
+from answerable.flows.forensics.tell_story import StoryTeller
+from answerable.testing.builders import Bench
+
+if TYPE_CHECKING:
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.opened import FindKey
 
 ACTIONS = 200_000
 BATCH = 5_000
@@ -38,7 +52,16 @@ AGENTS, RESOURCES, PEOPLE = 200, 200_000, 500
 REPEATS = 20
 MICROSECONDS_MAX = 70
 BYTES_MAX = 300
-MILLISECONDS_MAX = {"agent + a day": 100, "resource": 20, "session key": 20, "lease": 20, "a mandate": 50}
+STORY_ACTIONS = 100
+STORY = "a story of 100 actions"
+MILLISECONDS_MAX = {
+    STORY: 300,
+    "agent + a day": 100,
+    "resource": 20,
+    "session key": 20,
+    "lease": 20,
+    "a mandate": 50,
+}
 """Issue 11, *How fast*."""
 
 
@@ -97,6 +120,67 @@ def written(index: SqliteSearchIndex, count: int) -> float:
         spent += time.process_time() - start
         before = after
     return spent
+
+
+@dataclass
+class Told:
+    """Real entries, as the end of a longer log. Implements ports.stored_log.LogSnapshot as far as stories need it."""
+
+    entries: list[StoredEntry]
+    first: int
+    find: FindKey
+    origin: str = "bench.test"
+
+    @property
+    def size(self) -> int:
+        return self.first + len(self.entries)
+
+    def entry(self, index: int) -> StoredEntry:
+        one = self.entries[index - self.first]
+        return type(one)(
+            index=index, tag=one.tag, leaf=one.leaf, attachment=one.attachment, leaf_hash=one.leaf_hash
+        )
+
+    def replay(self, start: int = 0) -> Iterator[StoredEntry]:
+        return map(self.entry, range(max(start, self.first), self.size))
+
+    def facts(self) -> list[Facts | Ended]:
+        found: list[Facts | Ended] = []
+        for stored in self.replay():
+            moment = opened_moment(stored, self.find)
+            end = ended_of(stored, moment.leaf) if stored.tag in ENDS else None
+            if end is not None:
+                found.append(replace(end, intent=end.intent + self.first))
+            else:
+                found.append(facts_of(stored, moment.leaf, moment.payload))
+        return found
+
+
+async def one_task(first: int) -> Told:
+    """A task with a hundred actions, some of them refused and one approved, done by the real walk."""
+    bench = await Bench().registered()
+    await bench.issue("m-told", calls_max=STORY_ACTIONS)
+    approval = (await bench.refund(7_000, mandate="m-told")).approval
+    assert approval is not None
+    await bench.answer(approval)
+    await bench.refund(7_000, mandate="m-told")
+    for number in range(STORY_ACTIONS - 1):
+        with suppress(Refused):
+            if number % 20:
+                await bench.act(mandate="m-told", arguments={"case": f"case-{number}"})
+            else:
+                await bench.refund(2_000_000, mandate="m-told")
+    return Told([*bench.recorder.ledger.replay()], first, bench.recorder.subject_keys.find)
+
+
+def told_story(index: SqliteSearchIndex) -> tuple[float, int]:
+    """How long the story of one task takes, from the question to its sentences, and how many entries it has."""
+    log = asyncio.run(one_task(index.position().entries))
+    before = index.position()
+    index.apply(log.facts(), before, Position(log.size, "ff"), at=BEGIN)
+    teller = StoryTeller(index, log, log.find)
+    asked = parsed_names(("m-told",), now=BEGIN)
+    return fastest(lambda: len(story_answer("m-told", teller.story(asked, limit=1_000)).lines))
 
 
 def searches(count: int) -> dict[str, tuple[str, ...]]:
@@ -202,6 +286,7 @@ def main() -> None:
         index = SqliteSearchIndex.open(folder / "index", origin="bench.test", blind=BlindKey(b"k" * 32))
         micros = written(index, given.actions) / given.actions * 1e6
         found = {one: asked(index, words) for one, words in searches(given.actions).items()}
+        found[STORY] = told_story(index)
         index.close()
         size = sum(one.stat().st_size for one in (folder / "index").iterdir()) / given.actions
         duck = beside(given.actions, folder)

@@ -18,6 +18,7 @@ from typing import Any
 from answerable.apps.cli.exit_codes import EXIT_CODES
 from answerable.apps.control_api.openapi import openapi_document, schemas
 from answerable.apps.control_api.operations import OPERATIONS
+from answerable.core.search.scope import LIMITS
 from answerable.errors import (
     BrokenCode,
     Code,
@@ -29,6 +30,7 @@ from answerable.errors import (
     UnverifiedCode,
     codes,
 )
+from answerable.errors.declared import beyond_of
 from answerable.main.commands import application
 from answerable.wiring.problem_details import TYPE_PREFIX
 from answerable.wiring.setting_tree import SECTIONS, listed_settings
@@ -261,6 +263,17 @@ def errors_page() -> str:
                 if type(code) is kind
             ],
         )
+    lines += [
+        "",
+        "## Outside of scope",
+        "",
+        "[`answerable scope`](cli.md#answerable-scope) counts refusals with these codes: the action was not covered",
+        "by the `mandate`, by the `delegation` of it, by what the `agent` may do in any task, or by any `policy`.",
+        "",
+    ]
+    for beyond in LIMITS:
+        counting = sorted({code.id for _, _, code in declared if beyond_of(code.id) == beyond})
+        lines.append(f"- `{beyond}`: {', '.join(f'`{one}`' for one in counting)}")
     return "\n".join(lines) + "\n"
 
 

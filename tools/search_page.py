@@ -23,6 +23,8 @@ def search_page(made: str) -> str:
         "What [`answerable search`](cli.md#answerable-search) is asked with: words `FIELD:VALUE`. All fields must",
         "hold; several words of one field mean any of them, several of `text` all of them. One hit is one action with",
         "its outcome, one refusal, or one other entry of the ledger; newest first.",
+        "[`answerable timeline`](cli.md#answerable-timeline) takes the same words, and bare names: a word",
+        "without a field is tried as each kind of name.",
         "",
         "The index is a projection of the ledger: it may be deleted at any time and is made again. It contains names",
         "from leaves in clear, and values of sealed fields only as digests (HMAC-SHA-256, 8 bytes) under a key derived",

@@ -205,9 +205,9 @@ class Stories(Feature):
     holds = Answers({"of the action": "intent outcome", "of the mandate": "True", "of the agent": "True"})
     tags = frozenset({Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.GENESIS, Tag.ERASED, Tag.KEY_CHANGE})
     tables = names("history history_kept subject_keys") | names(
-        "account action approver mention name pseudonym reached session subject word"
+        "account action approver mention name pseudonym reached session subject used word"
     )
-    nouns = names("timeline search attribute why could can stats")
+    nouns = names("timeline search show scope attribute why could can stats")
 
     def begin(self, life: Life, kept: Kept) -> None:
         kept["mandate"] = life.mandate()

@@ -66,9 +66,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def ran(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+def ran(*words: str, code: int = 0, verb: str = "search") -> subprocess.CompletedProcess[str]:
     found = subprocess.run(
-        [sys.executable, "-m", "answerable", "search", *words], capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "answerable", verb, *words], capture_output=True, text=True, timeout=120
     )
     assert found.returncode == code, found.stderr
     return found
@@ -154,9 +154,35 @@ def test_none_that_matches_and_nothing_yet_are_different_answers(data: Path, tmp
             ledger.seal()
 
     asyncio.run(begun())
-    assert (
-        "nothing has happened yet (complete up to entry 0" in ran("--ledger", str(tmp_path / "ledger")).stderr
-    )
+    bare = ("--ledger", str(tmp_path / "ledger"))
+    assert "nothing has happened yet (complete up to entry 0" in ran(*bare).stderr
+    told = ran("scout", *bare, verb="timeline", code=6)
+    assert "nothing has happened yet (complete up to entry 0" in told.stderr
+
+
+@pytest.mark.requirement("STORY-03")
+def test_a_name_that_is_in_no_entry_is_told_apart_from_an_empty_log(data: Path) -> None:
+    place = ("--ledger", str(data / "ledger"), "--keys", str(data))
+    told = ran("agnet:scout", *place, verb="timeline", code=1)
+    assert (told.stdout, told.stderr.count("\n")) == ("", 1)
+    assert "the ledger has no entry about `agnet:scout` (complete up to entry" in told.stderr
+    assert "did you mean `agent:`?" in told.stderr
+    found = json.loads(ran("agent:nobody", *place, "--json", verb="timeline", code=1).stdout)
+    assert (found["lines"], found["happened"]) == ([], True)
+
+
+@pytest.mark.requirement("STORY-02", "SEARCH-07")
+def test_a_story_is_told_with_what_is_alike_as_one_and_without_a_caller_moving_the_cursor(data: Path) -> None:
+    place = ("--ledger", str(data / "ledger"), "--keys", str(data))
+    story = ran("m-1", *place, verb="timeline")
+    assert "is                a mandate\n" in story.stdout
+    assert "Agent scout used crm.read 9 times for alice under mandate m-1: 9 succeeded." in story.stdout
+    assert "--all tells each of those that are alike (complete up to entry" in story.stderr
+    whole = ran("m-1", *place, "--all", verb="timeline")
+    assert "9 times" not in whole.stdout
+    assert whole.stdout.count("Agent scout set out to") == 12
+    for output in (story.stdout, story.stderr, whole.stdout):
+        assert all(c.isprintable() or c == "\n" for c in output)
 
 
 def test_faults_have_the_exit_codes_of_the_house(data: Path, tmp_path: Path) -> None:
@@ -185,6 +211,36 @@ def test_no_text_of_a_caller_moves_the_cursor_or_is_calculated(data: Path) -> No
     for text in HOSTILE:
         if "\0" not in text:
             assert told(data, f"resource:{text}")["items"][0]["resource"] == text
+
+
+@pytest.mark.requirement("SHOW-01", "SEARCH-07")
+def test_an_id_is_shown_with_what_belongs_to_it_or_listed_where_it_is_unclear(data: Path) -> None:
+    place = ("--ledger", str(data / "ledger"), "--keys", str(data))
+    shown = ran("m-1", *place, verb="show")
+    assert "actions     14: 12 succeeded, 2 refused\n" in shown.stdout
+    assert "its story: answerable timeline `mandate:m-1` (complete up to entry" in shown.stderr
+    assert all(c.isprintable() or c == "\n" for c in shown.stdout + shown.stderr)
+    told = json.loads(ran("agent:scout", *place, "--json", verb="show").stdout)
+    assert [one["ask"] for one in told["may_be"]] == ["agent:scout"]
+    assert {one["told"] for one in told["belongs"] if one["field"] == "person"} >= {"alice"}
+    unclear = ran("crm.", *place, verb="show", code=1)
+    assert unclear.stdout.splitlines() == ["capability:crm.read", "capability:crm.refund"]
+    assert "`crm.` may be 2 things" in unclear.stderr
+    assert "nothing is called `nobody` (complete up to" in ran("nobody", *place, verb="show", code=1).stderr
+
+
+@pytest.mark.requirement("SCOPE-01", "SEARCH-07")
+def test_attempts_outside_of_scope_are_counted_as_text_as_json_and_as_csv(data: Path) -> None:
+    place = ("--ledger", str(data / "ledger"), "--keys", str(data))
+    told = json.loads(ran(*place, "--json", verb="scope").stdout)
+    assert (told["actions"], told["outside"], told["limits"], told["by_policy"]) == (14, 1, {"mandate": 1}, 1)
+    shown = ran("agent:scout", *place, verb="scope")
+    assert "outside    1, 7.14 % of them\n" in shown.stdout
+    assert "WEEK FROM   OUTSIDE  ACTIONS  SHARE   CHANGE  EXAMPLES" in shown.stdout
+    rows = list(csv.reader(io.StringIO(ran(*place, "--csv", verb="scope").stdout)))
+    assert rows[1][:5] == ["all", "", "1", "14", "0.0714"]
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert "attempts are not counted by `person`" in ran("person:ada", *place, verb="scope", code=1).stderr
 
 
 def test_a_data_directory_is_searched_beside_its_server(data: Path, tmp_path: Path) -> None:

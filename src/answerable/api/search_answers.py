@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from answerable.api.ledger_answers import TimelineLine
 from answerable.api.members import Component, Count, Instant, Part, Texts
 
 
@@ -45,6 +46,121 @@ class SearchAnswer(Component, frozen=True, kw_only=True):
 
     items: tuple[SearchHit, ...]
     next: str
+    entries: Count
+    complete_at: Instant | None
+    happened: bool
+
+
+class StoryGroup(Part, frozen=True, kw_only=True):
+    """Actions of a story that are alike. line: what is said of all of them, with the index and time of the first.
+    until: time of the last."""
+
+    line: TimelineLine
+    until: Instant
+    entries: tuple[Count, ...]
+
+
+class StoryGist(Part, frozen=True, kw_only=True):
+    """A story in a few lines. outcomes: number of actions by outcome. not_reversible: entries of what cannot be undone.
+    not_readable: number of actions of which that is sealed."""
+
+    agents: Texts
+    people: Texts
+    tasks: Texts
+    outcomes: dict[str, int]
+    rules: Texts
+    approvals: Texts
+    not_reversible: tuple[Count, ...]
+    not_readable: Count
+
+
+class StoryAnswer(Component, frozen=True, kw_only=True):
+    """The story of a name, or of what meets a search. name: what was asked. kinds: what the name is. lines: every
+    entry, oldest first. is_cut: whether older entries that were asked about are left out.
+
+    entries, complete_at, happened: as in an answer to a search.
+    """
+
+    name: str
+    kinds: Texts
+    gist: StoryGist
+    lines: tuple[TimelineLine, ...]
+    groups: tuple[StoryGroup, ...]
+    is_cut: bool
+    entries: Count
+    complete_at: Instant | None
+    happened: bool
+
+
+class ScopeRow(Part, frozen=True, kw_only=True):
+    """Attempts outside of scope with one name. by: agent, capability, use case, rule, code or week. name: empty for
+    attempts that have none; of a week, its Monday. share: of all decided actions with this name, for rules and codes of
+    all; from 0 to 1. limits: attempts by what they were outside of. examples: ids of the newest."""
+
+    by: str
+    name: str
+    outside: Count
+    actions: Count
+    share: float
+    limits: dict[str, int]
+    examples: Texts
+
+
+class ScopeAnswer(Component, frozen=True, kw_only=True):
+    """Attempts outside of scope. actions: all decided actions. by_policy: refusals by an organisation's own policies,
+    which are not counted as outside. other: refusals for another reason. unrecorded: refusals past a quota, which have
+    no entry of their own and are in no other number.
+
+    entries, complete_at, happened: as in an answer to a search.
+    """
+
+    actions: Count
+    outside: Count
+    share: float
+    limits: dict[str, int]
+    by_policy: Count
+    other: Count
+    unrecorded: Count
+    rows: tuple[ScopeRow, ...]
+    entries: Count
+    complete_at: Instant | None
+    happened: bool
+
+
+class NameOf(Part, frozen=True, kw_only=True):
+    """A name that belongs to another one. name: empty for the rest, which `told` counts. told: of a person the name,
+    where it can be decrypted. entries: how many have both."""
+
+    field: str
+    name: str
+    told: str
+    entries: Count
+
+
+class Naming(Part, frozen=True, kw_only=True):
+    """What a name may be. ask: as it is asked for alone."""
+
+    kind: str
+    name: str
+    ask: str
+
+
+class NameAnswer(Component, frozen=True, kw_only=True):
+    """What a name stands for. may_be: all that it may be; the other members are empty unless this is one thing. named:
+    how many entries name it. outcomes: number of its actions by outcome. events: its newest entries about no action,
+    oldest first. newest: its newest actions.
+
+    entries, complete_at, happened: as in an answer to a search.
+    """
+
+    may_be: tuple[Naming, ...]
+    named: Count
+    first_at: Instant | None
+    last_at: Instant | None
+    outcomes: dict[str, int]
+    belongs: tuple[NameOf, ...]
+    events: tuple[TimelineLine, ...]
+    newest: tuple[SearchHit, ...]
     entries: Count
     complete_at: Instant | None
     happened: bool

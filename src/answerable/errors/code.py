@@ -8,12 +8,17 @@ reported.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.errors.family import Broken, Effect, Malformed, Refused, Unavailable, Unverified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+Beyond = Literal["", "mandate", "delegation", "agent", "policy"]
+"""What an action that is refused with a code was outside of: the task, what was handed on of it, what the agent may do
+in any task, or what any policy allows. Empty for a code that does not say so."""
 
 
 class Code:
@@ -58,7 +63,11 @@ class UnverifiedCode(Code):
 class RefusedCode(Code):
     """A code for a refusal."""
 
-    __slots__ = ()
+    __slots__ = ("beyond",)
+
+    def __init__(self, identifier: str, says: str, *, beyond: Beyond = "") -> None:
+        super().__init__(identifier, says)
+        self.beyond: Final[Beyond] = beyond
 
     def __call__(
         self,
@@ -117,7 +126,11 @@ class BrokenCode(Code):
 class DecisionCode(Code):
     """A code for a rule that appears in a decision beside the ids of policies; a refusal carries the first of them."""
 
-    __slots__ = ()
+    __slots__ = ("beyond",)
+
+    def __init__(self, identifier: str, says: str, *, beyond: Beyond = "") -> None:
+        super().__init__(identifier, says)
+        self.beyond: Final[Beyond] = beyond
 
 
 class FindingCode(Code):

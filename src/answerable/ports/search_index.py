@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +10,31 @@ if TYPE_CHECKING:
     from answerable.core.ledger.projected import Position
     from answerable.core.search.facts import Ended, Facts
     from answerable.core.search.query import Cursor, Query
+
+
+TALLIED: Final = frozenset(
+    {
+        "agent",
+        "instance",
+        "mandate",
+        "person",
+        "use-case",
+        "capability",
+        "server",
+        "target",
+        "rule",
+        "code",
+        "approval",
+        "outcome",
+        "kind",
+        "key",
+        "week",
+    }
+)
+"""What entries are counted by. `week`: begins on Monday, UTC, as Unix milliseconds."""
+WEEK: Final = 604_800_000
+MONDAY: Final = 345_600_000
+"""Milliseconds from the first of January 1970 to a Monday."""
 
 
 class Candidate(NamedTuple):
@@ -28,6 +53,17 @@ class Reach(NamedTuple):
     entries: int
     at: int
     happened: bool
+
+
+class Tally(NamedTuple):
+    """How many entries have the same values. values: of the fields that were asked for, in that order; empty for none.
+    newest: index of the last of them."""
+
+    values: tuple[str, ...]
+    entries: int
+    first_at: int
+    last_at: int
+    newest: int
 
 
 class SearchIndex(Protocol):
@@ -64,6 +100,17 @@ class SearchIndex(Protocol):
 
     def candidates(self, query: Query, after: Cursor | None) -> Iterator[Candidate]:
         """Yield the entries that may match, newest first, from after a cursor on. query: as `resolved` returns it."""
+        ...
+
+    def tallies(self, query: Query, fields: Sequence[str]) -> Iterable[Tally]:
+        """Count the entries that may match, by the first values of these fields. query: as `resolved` returns it.
+
+        fields: of `TALLIED`. Sealed values are compared by their digests alone. Equal values may come several times.
+        """
+        ...
+
+    def names(self, beginning: str) -> Sequence[str]:
+        """Return the names from leaves that begin with this text, but for ids of actions and their own leases."""
         ...
 
     def pseudonyms(self, name: str) -> Sequence[str]:

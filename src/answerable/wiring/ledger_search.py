@@ -18,6 +18,7 @@ from answerable.errors import shown
 from answerable.errors.codes.ledger import LEDGER_NO_COPY
 from answerable.errors.codes.search import SEARCH_KEYS
 from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
+from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.wiring.ledger_copy import PublishedCopy
 from answerable.wiring.subject_keys import ROOT_BYTES
 
@@ -59,6 +60,10 @@ class Searching:
         return search_ledger(
             self.index, self.log, self.find, query, limit=limit, after=after, subject=self._subject
         )
+
+    def teller(self) -> StoryTeller:
+        """Return what tells stories by this index."""
+        return StoryTeller(self.index, self.log, self.find, self._subject)
 
     def find(self, key_id: bytes) -> SubjectKey | None:
         """Return the key of this id; None where it was destroyed, or where no keys are at hand."""

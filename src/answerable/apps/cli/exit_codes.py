@@ -57,8 +57,8 @@ EXIT_CODES: Final = {
     DENIED: "refused, or an identity was not verified",
     PENDING: "waiting for a person or for witnesses",
     CHECK_FAILED: "a check found something",
-    UNMET: "no fault found, but something required is missing: a quorum of witnesses, a cosignature since a time, or a "
-    "running server that lists its tools",
+    UNMET: "no fault found, but something required is missing: a quorum of witnesses, a cosignature since a time, a "
+    "running server that lists its tools, or anything that has happened",
     INTERRUPTED: "ended by Ctrl-C (SIGINT); what is in force stays in force",
 }
 

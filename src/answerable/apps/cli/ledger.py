@@ -1,18 +1,15 @@
-"""The ledger on the command line: verify a copy offline, read the live one, seal it, show a timeline."""
+"""The ledger on the command line: verify a copy offline, read the live one, and seal it."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from msgspec import structs
 
 from answerable.apps.cli.command import Shell, command
-
-if TYPE_CHECKING:
-    from answerable.api.ledger_answers import TimelineLine
 
 Directory = Annotated[Path, typer.Argument(help="Ledger directory, or a copy of one.", metavar="DIR")]
 VerifierKey = Annotated[
@@ -52,55 +49,10 @@ Index = Annotated[int, typer.Argument(help="Index of the entry, from 0.", min=0,
 Reveal = Annotated[
     bool, typer.Option("--reveal", help="Print arguments as stored, with the secrets among them.")
 ]
-Name = Annotated[
-    str,
-    typer.Argument(
-        help="Id of an action, approval, mandate, lease, agent, instance or person, digest of an action or manifest, "
-        "or index.",
-        show_default=False,
-        metavar="[ID]",
-    ),
-]
-
-
-UnderManifest = Annotated[
-    str,
-    typer.Option(
-        "--manifest", help="Actions under the manifest of this digest.", show_default=False, metavar="DIGEST"
-    ),
-]
-UnderPrompt = Annotated[
-    str,
-    typer.Option(
-        "--prompt",
-        help="Actions under manifests with this prompt, by its digest.",
-        show_default=False,
-        metavar="sha256:HEX",
-    ),
-]
-UnderModel = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        help="Actions under manifests with this model.",
-        show_default=False,
-        metavar="NAME[@VERSION]",
-    ),
-]
-LedgerCopy = Annotated[
-    Path | None,
-    typer.Option(
-        "--ledger",
-        help="Read this ledger directory, or a copy of one, without a server; sealed fields stay sealed.",
-        show_default=False,
-        metavar="DIR",
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the noun `ledger` and the verb `timeline`."""
-    command(app, "timeline", reads=True, panel="What happened")(timeline)
+    """Add the noun `ledger`."""
     group = typer.Typer(no_args_is_help=True, help="The ledger: a verifiable record of what happened.")
     command(group, "verify", reads=True)(verify)
     command(group, "status", reads=True)(status)
@@ -189,36 +141,3 @@ def seal(shell: Shell) -> int | None:
     for line in found.checkpoint.rstrip("\n").split("\n"):
         shell.terminal.line(line)
     return None
-
-
-def timeline(
-    shell: Shell,
-    name: Name = "",
-    manifest: UnderManifest = "",
-    prompt: UnderPrompt = "",
-    model: UnderModel = "",
-    ledger: LedgerCopy = None,
-) -> int | None:
-    """The history of one id, or the actions under one prompt or model.
-
-    With an ID: who acted for whom, why, what was done, how it was decided, and the result. With --manifest, --prompt or
-    --model: every action under a manifest that matches all of these, and how each field of it was measured then.
-    """
-    from answerable.apps.cli.without_server import check_told_of, show_story, tell_copy
-
-    about = {"manifest": manifest, "prompt": prompt, "model": model}
-    if ledger is not None:
-        return tell_copy(shell.terminal, ledger, name, about)
-    check_told_of(name, about)
-    if not name:
-        from answerable.apps.cli.actions_under import asked_actions, show_actions
-
-        return show_actions(shell.terminal, asked_actions(shell, about))
-    return show_story(shell.terminal, name, _story(shell, name))
-
-
-def _story(shell: Shell, name: str) -> tuple[TimelineLine, ...]:
-    from answerable.client import ledger_calls
-
-    with shell.control() as control:
-        return ledger_calls.show_timeline(control, name).lines

@@ -173,7 +173,11 @@ def _of_replay(parser: ArgumentParser) -> None:
 
 def _of_timeline(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "name", nargs="?", default="", metavar="ID", help="Id of an action, mandate, agent …, or index."
+        "names",
+        nargs="*",
+        default=(),
+        metavar="NAME|FIELD:VALUE",
+        help="Names of actions, mandates, agents …, or an index; words of a search narrow it.",
     )
     parser.add_argument(
         "--ledger",
@@ -182,6 +186,19 @@ def _of_timeline(parser: ArgumentParser) -> None:
         metavar="DIR",
         help="Read this ledger directory, or a copy of one; sealed fields stay sealed. Required without the server.",
     )
+    parser.add_argument(
+        "--all", action="store_true", default=False, help="Tell each entry, also of actions that are alike."
+    )
+    parser.add_argument(
+        "--limit", type=int, default=1_000, metavar="N", help="Entries that are asked about, at most 1000."
+    )
+    for option, helps in (
+        ("--keys", "Decrypt with the subject keys of this data directory, or a copy of one."),
+        ("--index", "Keep the index here, so that the next call reads new entries only."),
+    ):
+        parser.add_argument(option, type=Path, default=None, metavar="DIR", help=helps)
+    for option, helps in (("--since", "At or after this time."), ("--until", "Before this time.")):
+        parser.add_argument(option, default="", metavar="TIME", help=helps)
     for option, value in (
         ("--manifest", "DIGEST"),
         ("--prompt", "sha256:HEX"),
@@ -211,8 +228,18 @@ def _of_key(parser: ArgumentParser) -> None:
 def _tell(terminal: Terminal, said: Namespace) -> int | None:
     if said.ledger is None:
         return _refused(terminal, "timeline` without `--ledger DIR")
+    from answerable.apps.cli.told_story import StoryAsked, check_asked, tell_story
+
     about = {"manifest": said.manifest, "prompt": said.prompt, "model": said.model}
-    return without_server.tell_copy(terminal, said.ledger, said.name, about)
+    asked = StoryAsked(
+        words=tuple(said.names), since=said.since, until=said.until, limit=said.limit, every=said.all
+    )
+    check_asked(asked.search, about)
+    if not asked.search:
+        return without_server.tell_copied_actions(terminal, said.ledger, about)
+    from answerable.wiring.ledger_search import places_of_copy
+
+    return tell_story(terminal, places_of_copy(said.ledger, said.keys, said.index), asked)
 
 
 def _replay(terminal: Terminal, said: Namespace) -> int | None:

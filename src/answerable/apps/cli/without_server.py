@@ -13,22 +13,19 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.apps.cli.exit_codes import CHECK_FAILED, ERROR, UNMET, code_of_status
 from answerable.errors import shown
-from answerable.errors.codes.ledger import EVIDENCE_INVALID, TIMELINE_UNKNOWN
+from answerable.errors.codes.ledger import EVIDENCE_INVALID
 from answerable.errors.codes.policy import DECISION_NONE
 from answerable.errors.codes.services import (
     CLI_DIRECTORY,
     CLI_FILE,
     CLI_PUBLIC_EXISTS,
     CLI_TIME,
-    CLI_TIMELINE,
 )
 from answerable.extras import is_here
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from answerable.api.ledger_answers import TimelineLine
     from answerable.apps.cli.terminal import Terminal
     from answerable.core.evidence.bundle import Bundle
     from answerable.core.identity.keys.keys import Algorithm, SigningKey
@@ -93,43 +90,12 @@ def milliseconds(text: str) -> int:
     return int(when.timestamp() * 1000)
 
 
-def check_told_of(name: str, about: dict[str, str]) -> None:
-    """Check that a timeline is asked of either one id or a manifest. Raises Malformed (`cli.timeline`)."""
-    if bool(name) == any(about.values()):
-        raise CLI_TIMELINE()
+def tell_copied_actions(terminal: Terminal, directory: Path, about: dict[str, str]) -> int | None:
+    """Print the actions under a manifest, from a copy. Raises Malformed (`ledger.no_copy`, `timeline.*`), Broken,
+    Unavailable (`ledger.*`)."""
+    from answerable.apps.cli.actions_under import copied_actions, show_actions
 
-
-def tell_copy(terminal: Terminal, directory: Path, name: str, about: dict[str, str]) -> int | None:
-    """Print the timeline of one id, or of the actions under a manifest, from a copy. Raises Malformed (`cli.timeline`,
-    `ledger.no_copy`, `timeline.*`), Refused (`timeline.unknown`), Broken, Unavailable (`ledger.*`)."""
-    check_told_of(name, about)
-    if not name:
-        from answerable.apps.cli.actions_under import copied_actions, show_actions
-
-        return show_actions(terminal, copied_actions(terminal, directory, about))
-    from answerable.api.ledger_answers import TimelineLine
-    from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
-    from answerable.wiring.ledger_copy import copied_entries
-
-    lines = [
-        TimelineLine(index=one.index, at=one.when(), kind=one.kind, text=one.text, details=tuple(one.details))
-        for one in reconstruct_timeline(copied_entries(directory), name, lambda key_id: None)
-    ]
-    return show_story(terminal, name, lines)
-
-
-def show_story(terminal: Terminal, name: str, lines: Sequence[TimelineLine]) -> int | None:
-    """Print the story of one id. Raises Refused (`timeline.unknown`)."""
-    if terminal.as_json:
-        terminal.json({"name": name, "lines": lines})
-        return None
-    if not lines:
-        raise TIMELINE_UNKNOWN(f"the ledger has no entry about {shown(name)}")
-    for line in lines:
-        terminal.heading(f"{line.at}  #{line.index}  {line.text}")
-        for detail in line.details:
-            terminal.line(f"    {detail}")
-    return None
+    return show_actions(terminal, copied_actions(terminal, directory, about))
 
 
 # --- evidence --------------------------------------------------------------------------------------------

@@ -126,14 +126,14 @@ def concerns(moment: Moment, names: frozenset[str]) -> bool:
     if any(str(hop.get("id")) in names for hop in hops_of(moment.leaf)):
         return True
     return any(
-        isinstance(value, str) and any(_is_within(value, name) for name in names)
+        isinstance(value, str) and any(is_within(value, name) for name in names)
         for value in map(moment.leaf.get, OVER)
         if value
     )
 
 
-def _is_within(instance: str, name: str) -> bool:
-    """Whether a SPIFFE ID is this one or below it. An instance of ours also matches by its random part."""
+def is_within(instance: str, name: str) -> bool:
+    """Whether a SPIFFE ID is `name` or below it. An instance of ours also matches by its random part."""
     if name.startswith(SCHEME):
         return instance == name or instance.startswith(f"{name}/")
     return (

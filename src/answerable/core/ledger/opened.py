@@ -152,6 +152,9 @@ def fields_to_index(
             for one in opened
             if one.name in wanted
         }
+        if "action" in payload:
+            request = next(one.value for one in opened if one.name == "request")
+            payload["digest"] = hashlib.sha256(bytes(request)).hexdigest()
     except (AnswerableError, ValueError, RecursionError):
         return None
     if not opened:

@@ -51,6 +51,7 @@ _FIELD_OF: Final = {
     "agent": "agent",
     "approval": "approval",
     "approvals": "approval",
+    "authority": "key",
     "capability": "capability",
     "code": "code",
     "hold": "hold",
@@ -69,8 +70,15 @@ _FIELD_OF: Final = {
 }
 """The field of each member of a leaf; a list counts with each of its items."""
 _TEXTS: Final = ("reason", "reasons", "comment", "purpose")
-WANTED: Final = frozenset({"question", *_TEXTS, *(f"{one}_name" for one in PEOPLE)})
+WANTED: Final = frozenset(
+    {"question", "agent_named", "mandate_named", *_TEXTS, *(f"{one}_name" for one in PEOPLE)}
+)
 """Sealed fields that facts are made of, as they are recorded."""
+WANTED_OF_ASKED: Final = WANTED | {"request"}
+"""The same for a question to people, which is also found by the digest of the action that they were shown."""
+STOPS: Final = frozenset({Tag.REVOKED, Tag.HOLD_PLACED, Tag.HOLD_LIFTED})
+"""Entries whose `kind` and `name` say what is stopped."""
+_NAMED: Final = ("agent_named", "mandate_named")
 _ACTION_TEXTS: Final = ("reason", "reasons")
 """The purpose of a mandate is found at the mandate, not again at each of its actions."""
 _WORD: Final = re.compile(r"\w{2,64}")
@@ -192,6 +200,10 @@ def _names(stored: StoredEntry, leaf: Members) -> _Found:
         if isinstance(hop, dict):
             _add(found, "agent", hop.get("agent"))
             _add(found, "token", hop.get("id"))
+    if stored.tag in STOPS:
+        _add(found, "stopped", leaf.get("name"))
+    if stored.tag == Tag.APPROVAL_ASKED:
+        _add(found, "digest", leaf.get("digest"))
     for subject in _subjects(stored.attachment):
         _add(found, "subject", subject)
     return found
@@ -219,6 +231,10 @@ def _sealed(tag: int, opened: Members) -> dict[str, tuple[str, ...]]:
         _add(found, "resource", _part(question, "resource").get("id"))
         _add(found, "destination", _part(_part(question, "context"), "destination").get("names"))
         _add(found, "hold", _part(question, "hold").get("id"))
+    for member in _NAMED:
+        _add(found, "named", opened.get(member))
+    if tag == Tag.APPROVAL_ASKED:
+        _add(found, "digest", opened.get("digest"))
     texts = [opened[one] for one in (_ACTION_TEXTS if tag in ACTIONS else _TEXTS) if one in opened]
     words = words_in(" ".join(_texts(texts)))[:TEXT_WORDS_MAX] if texts else ()
     if words:

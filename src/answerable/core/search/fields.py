@@ -70,6 +70,11 @@ FIELDS: Final = (
     Field("action", "Action, by its id", "name", "0193f0c1a2b3"),
     Field("kind", "Type of the entry, such as `intent`, `refusal` or `hold_placed`", "name", "refusal"),
     Field("text", "Whole words of reasons, comments and purposes", "words", "refund"),
+    Field("named", "Agent or mandate that a message named which a door refused: a claim", "sealed", "scout"),
+    Field("stopped", "What was revoked, held or released, of any kind, by name", "name", "vendor-x"),
+    Field(
+        "digest", "Digest of an action that people were asked about, or its pseudonym", "both", "806bc64149"
+    ),
     Field("since", "At or after: a time, or as long ago as `90m`, `24h`, `7d`", "time", "24h"),
     Field("until", "Before: a time, or as long ago as `90m`, `24h`, `7d`", "time", "2026-12-01T08:00Z"),
 )

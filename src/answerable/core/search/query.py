@@ -35,6 +35,8 @@ LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 1_000
 AMOUNT_MAX: Final = 2**53
 
+NAME_OF_FIELD: Final = re.compile(r"([A-Za-z][A-Za-z_-]*)[:<>]")
+"""How a word with a field begins."""
 _WORD: Final = re.compile(r"([A-Za-z][A-Za-z_-]*)([:<>])(.*)", re.DOTALL)
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 _MILLIS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}

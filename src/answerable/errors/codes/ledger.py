@@ -216,6 +216,7 @@ SUBJECT_KEYS_LOST = UnavailableCode(
     port="subject_keys",
 )
 
+TIMELINE_EMPTY = MalformedCode("timeline.empty", "nothing has happened yet (complete up to entry …, …)")
 TIMELINE_MANIFEST = MalformedCode(
     "timeline.manifest",
     "… is not the digest of a manifest: expected 64 lower-case hex digits, as `answerable "
@@ -230,7 +231,9 @@ TIMELINE_NOTHING = MalformedCode("timeline.nothing", "say under which manifest, 
 TIMELINE_PROMPT = MalformedCode(
     "timeline.prompt", "… is not the digest of a prompt: expected `sha256:` and 64 lower-case hex digits"
 )
-TIMELINE_UNKNOWN = MalformedCode("timeline.unknown", "the ledger has no entry about …")
+TIMELINE_UNKNOWN = MalformedCode(
+    "timeline.unknown", "the ledger has no entry about … (complete up to entry …, …)"
+)
 
 VERIFY_PROCESS = UnavailableCode(
     "verify.process",

@@ -32,13 +32,17 @@ DELEGATION_AUDIENCE_MISMATCH = UnverifiedCode(
     "delegation.audience_mismatch", "audience is …, expected …", step="delegation"
 )
 DELEGATION_AUDIENCE_MISMATCH_REFUSED = RefusedCode(
-    DELEGATION_AUDIENCE_MISMATCH.id, "audience of hop … is …, which does not include server …"
+    DELEGATION_AUDIENCE_MISMATCH.id,
+    "audience of hop … is …, which does not include server …",
+    beyond="delegation",
 )
 DELEGATION_CARRIAGE = MalformedCode("delegation.carriage", "the message has … fields …, expected one")
-DELEGATION_CEILING_EXCEEDED = DecisionCode("delegation.ceiling_exceeded", "allows … …")
+DELEGATION_CEILING_EXCEEDED = DecisionCode("delegation.ceiling_exceeded", "allows … …", beyond="delegation")
 DELEGATION_DEPTH_INVALID = MalformedCode("delegation.depth_invalid", "…: depth of hop … is …, expected …")
 DELEGATION_DEPTH_INVALID_REFUSED = RefusedCode(
-    DELEGATION_DEPTH_INVALID.id, "the mandate may be delegated to depth …, and this would be hop …"
+    DELEGATION_DEPTH_INVALID.id,
+    "the mandate may be delegated to depth …, and this would be hop …",
+    beyond="delegation",
 )
 DELEGATION_DEPTH_INVALID_UNVERIFIED = UnverifiedCode(
     DELEGATION_DEPTH_INVALID.id, "a chain has at most … hops, got more", step="delegation"
@@ -67,7 +71,9 @@ DELEGATION_MISSION_ALTERED = UnverifiedCode(
     "delegation.mission_altered", "the hop names another mandate than the first hop", step="delegation"
 )
 DELEGATION_MISSION_ALTERED_REFUSED = RefusedCode(
-    DELEGATION_MISSION_ALTERED.id, "the chain starts at another mandate than the request names"
+    DELEGATION_MISSION_ALTERED.id,
+    "the chain starts at another mandate than the request names",
+    beyond="delegation",
 )
 DELEGATION_NON_CANONICAL = MalformedCode(
     "delegation.non_canonical", "header and claims of a hop must be canonical JSON"
@@ -77,7 +83,7 @@ DELEGATION_NOT_NARROWER = UnverifiedCode(
     "delegation.not_narrower", "raises `del_max_depth` from … to …", step="delegation"
 )
 DELEGATION_NOT_NARROWER_REFUSED = RefusedCode(
-    DELEGATION_NOT_NARROWER.id, "the first hop exceeds the mandate, its parent: it …"
+    DELEGATION_NOT_NARROWER.id, "the first hop exceeds the mandate, its parent: it …", beyond="delegation"
 )
 DELEGATION_NOTHING_IN_COMMON = MalformedCode(
     "delegation.nothing_in_common", "none of the requested scopes can be granted: available are …"
@@ -94,10 +100,14 @@ DELEGATION_PRINCIPAL_ALTERED = UnverifiedCode(
 DELEGATION_PRINCIPAL_ALTERED_REFUSED = RefusedCode(
     DELEGATION_PRINCIPAL_ALTERED.id, "principal and agent of the first hop are not those of the mandate"
 )
-DELEGATION_RECEIVER = RefusedCode("delegation.receiver", "the mandate may not be delegated to agent …")
+DELEGATION_RECEIVER = RefusedCode(
+    "delegation.receiver", "the mandate may not be delegated to agent …", beyond="delegation"
+)
 DELEGATION_REVOKED = UnverifiedCode("delegation.revoked", "the hop is revoked", step="delegation")
 DELEGATION_REVOKED_REFUSED = RefusedCode(DELEGATION_REVOKED.id, "agent … of hop … is not active")
-DELEGATION_SCOPE_NOT_GRANTED = DecisionCode("delegation.scope_not_granted", "does not include …")
+DELEGATION_SCOPE_NOT_GRANTED = DecisionCode(
+    "delegation.scope_not_granted", "does not include …", beyond="delegation"
+)
 DELEGATION_SIGNATURE = UnverifiedCode("delegation.signature", "the signature is invalid", step="delegation")
 DELEGATION_SIGNATURE_INVALID = UnverifiedCode(
     "delegation.signature_invalid", "issuer … has no trusted key with the id …", step="delegation"
@@ -109,10 +119,14 @@ DELEGATION_TOO_OLD = RefusedCode(
     "delegation.too_old", "… is … s old, and may be used for … s on tier …: exchange it for an access token"
 )
 DELEGATION_UNKNOWN_CONSTRAINT = DecisionCode(
-    "delegation.unknown_constraint", "has an unknown bound on …, so the action is refused"
+    "delegation.unknown_constraint",
+    "has an unknown bound on …, so the action is refused",
+    beyond="delegation",
 )
 DELEGATION_WIDTH = RefusedCode(
-    "delegation.width", "an agent may delegate this mandate to at most … agents, which agent … has done"
+    "delegation.width",
+    "an agent may delegate this mandate to at most … agents, which agent … has done",
+    beyond="delegation",
 )
 
 MANDATE_AGENT_INACTIVE = RefusedCode("mandate.agent_inactive", "agent … is not active")
@@ -124,22 +138,32 @@ MANDATE_AUDIENCE = UnverifiedCode(
 MANDATE_BEYOND_GIVER = RefusedCode(
     "mandate.beyond_giver", "… may not grant …: it is not among their registered capabilities"
 )
-MANDATE_BUDGET_SPENT = RefusedCode("mandate.budget_spent", "the mandate's budget of … calls is spent")
+MANDATE_BUDGET_SPENT = RefusedCode(
+    "mandate.budget_spent", "the mandate's budget of … calls is spent", beyond="mandate"
+)
 MANDATE_BUDGET_SPENT_DECISION = DecisionCode(
-    MANDATE_BUDGET_SPENT.id, "the mandate's budget of … calls is spent"
+    MANDATE_BUDGET_SPENT.id, "the mandate's budget of … calls is spent", beyond="mandate"
 )
 MANDATE_CAPABILITY_OUTSIDE = DecisionCode(
-    "mandate.capability_outside", "the mandate for this task does not include `…`"
+    "mandate.capability_outside", "the mandate for this task does not include `…`", beyond="mandate"
 )
 MANDATE_CAPABILITY_UNKNOWN = RefusedCode("mandate.capability_unknown", "capability … is not active")
-MANDATE_CAVEAT = DecisionCode("mandate.caveat", "the mandate …")
+MANDATE_CAVEAT = DecisionCode("mandate.caveat", "the mandate …", beyond="mandate")
 MANDATE_CLOSED = RefusedCode(
-    "mandate.closed", "the mandate of this action is closed: the action can no longer run under it"
+    "mandate.closed",
+    "the mandate of this action is closed: the action can no longer run under it",
+    beyond="mandate",
 )
-MANDATE_CLOSED_DECISION = DecisionCode(MANDATE_CLOSED.id, "the mandate for this task has been closed")
+MANDATE_CLOSED_DECISION = DecisionCode(
+    MANDATE_CLOSED.id, "the mandate for this task has been closed", beyond="mandate"
+)
 MANDATE_DUPLICATE = MalformedCode("mandate.duplicate", "a mandate … is registered already")
-MANDATE_EXPIRED = RefusedCode("mandate.expired", "the mandate for this task has expired or is not valid yet")
-MANDATE_EXPIRED_DECISION = DecisionCode(MANDATE_EXPIRED.id, "the mandate for this task has expired")
+MANDATE_EXPIRED = RefusedCode(
+    "mandate.expired", "the mandate for this task has expired or is not valid yet", beyond="mandate"
+)
+MANDATE_EXPIRED_DECISION = DecisionCode(
+    MANDATE_EXPIRED.id, "the mandate for this task has expired", beyond="mandate"
+)
 MANDATE_ISSUER_KEY = RefusedCode(
     "mandate.issuer_key", "the key that signed this mandate is not registered for …"
 )
@@ -148,14 +172,17 @@ MANDATE_MALFORMED = MalformedCode("mandate.malformed", "claim … is missing")
 MANDATE_MISSING = RefusedCode(
     "mandate.missing",
     "the request has neither a mandate nor a delegation chain: every action needs one of them",
+    beyond="mandate",
 )
 MANDATE_NOT_AN_ISSUER = RefusedCode(
     "mandate.not_an_issuer", "…, who owns …, may not issue mandates for use case …"
 )
 MANDATE_NOT_DUE = RefusedCode("mandate.not_due", "schedule … is not due now: it is …")
-MANDATE_NOT_YET = DecisionCode("mandate.not_yet", "the mandate for this task has not started yet")
+MANDATE_NOT_YET = DecisionCode(
+    "mandate.not_yet", "the mandate for this task has not started yet", beyond="mandate"
+)
 MANDATE_OTHER_AGENT = RefusedCode(
-    "mandate.other_agent", "mandate … is not known, and the request has no delegation chain"
+    "mandate.other_agent", "mandate … is not known, and the request has no delegation chain", beyond="mandate"
 )
 MANDATE_OTHER_PERSON = RefusedCode(
     "mandate.other_person", "issuer and subject of the ID token are not those registered for …"
@@ -166,7 +193,7 @@ MANDATE_OTHER_SHARD = RefusedCode(
 MANDATE_RESERVED_ID = RefusedCode("mandate.reserved_id", "ids that begin with … are reserved for schedules")
 MANDATE_SCHEDULE = RefusedCode("mandate.schedule", "there is no active schedule …")
 MANDATE_SESSION = MalformedCode("mandate.session", "the session claims of the ID token cannot be read: …")
-MANDATE_SESSION_DECISION = DecisionCode(MANDATE_SESSION.id, "… …")
+MANDATE_SESSION_DECISION = DecisionCode(MANDATE_SESSION.id, "… …", beyond="mandate")
 MANDATE_SESSION_REFUSED = RefusedCode(
     MANDATE_SESSION.id,
     "the login session behind this mandate allows none of its grants: log in with more rights, or request "
@@ -174,7 +201,7 @@ MANDATE_SESSION_REFUSED = RefusedCode(
 )
 MANDATE_SIGNATURE = UnverifiedCode("mandate.signature", "the signature is invalid", step="mandate")
 MANDATE_TYPE = UnverifiedCode("mandate.type", "expected a token of type …, got …", step="mandate")
-MANDATE_UNKNOWN = RefusedCode("mandate.unknown", "mandate … is not known")
+MANDATE_UNKNOWN = RefusedCode("mandate.unknown", "mandate … is not known", beyond="mandate")
 MANDATE_USE_CASE = RefusedCode("mandate.use_case", "agent … does not serve use case …")
 
 PRINCIPAL_UNKNOWN = RefusedCode(
@@ -192,7 +219,7 @@ REVOCATION_REASON = MalformedCode(
 REVOKED_AGENT = RefusedCode("revoked.agent", "… has been revoked")
 REVOKED_HOP = RefusedCode("revoked.hop", "… has been revoked")
 REVOKED_KEY = RefusedCode("revoked.key", "… has been revoked")
-REVOKED_MANDATE = RefusedCode("revoked.mandate", "… has been revoked")
+REVOKED_MANDATE = RefusedCode("revoked.mandate", "… has been revoked", beyond="mandate")
 REVOKED_MANIFEST = RefusedCode("revoked.manifest", "… has been revoked")
 REVOKED_OWNER = RefusedCode("revoked.owner", "… has been revoked")
 REVOKED_TOKEN = RefusedCode("revoked.token", "… has been revoked")

@@ -48,7 +48,7 @@ OBLIGATION_UNKNOWN = MalformedCode("obligation.unknown", "obligation … is not 
 
 POLICY_COMPILED = BrokenCode("policy.compiled", "the compiled document would be read as another")
 POLICY_CONTROL = MalformedCode("policy.control", "control character in policy: at byte …")
-POLICY_DEFAULT_DENY = DecisionCode("policy.default_deny", "no policy allows this action")
+POLICY_DEFAULT_DENY = DecisionCode("policy.default_deny", "no policy allows this action", beyond="policy")
 POLICY_ERROR = DecisionCode("policy.error", "the decision failed: …")
 POLICY_INVALID = MalformedCode("policy.invalid", "schema of the registered capabilities: …")
 POLICY_KEY_TWICE = MalformedCode("policy.key_twice", "a witness has the key of the log …")

@@ -22,6 +22,7 @@ CAPABILITY_CEILING = RefusedCode(
     "capability.ceiling",
     "none of the requested capabilities is one that … may grant and every agent of the chain "
     "is registered for",
+    beyond="agent",
 )
 CAPABILITY_DEFINITION = FindingCode(
     "capability.definition", "only tools have a definition that can be pinned"
@@ -43,7 +44,7 @@ CAPABILITY_TARGET_CLAIMED_TWICE = MalformedCode(
     "capability.target_claimed_twice", "capabilities … and … claim the same target …"
 )
 CAPABILITY_UNHINTED = FindingCode("capability.unhinted", "only tools have hints that can be left out")
-CAPABILITY_UNKNOWN = RefusedCode("capability.unknown", "there is no capability …")
+CAPABILITY_UNKNOWN = RefusedCode("capability.unknown", "there is no capability …", beyond="agent")
 CAPABILITY_UNLEASED = RefusedCode(
     "capability.unleased", "capability … has no lease that a broker mints: see `answerable lease boundaries`"
 )
@@ -192,11 +193,14 @@ TOOL_PIN_OUTDATED = MalformedCode(
 TOOL_RISKIER = RefusedCode("tool.riskier", "… is blocked: …")
 TOOL_SIGNATURE = UnverifiedCode("tool.signature", "the signature is invalid", step="tool")
 TOOL_TYPE = UnverifiedCode("tool.type", "expected a token of type …, got …", step="tool")
-TOOL_UNKNOWN = RefusedCode("tool.unknown", "server … has no tool …: see `answerable tool list …`")
+TOOL_UNKNOWN = RefusedCode(
+    "tool.unknown", "server … has no tool …: see `answerable tool list …`", beyond="agent"
+)
 TOOL_UNREADABLE = RefusedCode("tool.unreadable", "… is blocked: …")
 TOOL_UNREGISTERED = RefusedCode(
     "tool.unregistered",
     "tool … of server … has no capability, so it has no owner: register one first, "
     "`answerable capability propose` writes it",
+    beyond="agent",
 )
 TOOL_UNSEEN = RefusedCode("tool.unseen", "server … does not offer tool … now: see `answerable server list`")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from answerable.errors.code import BrokenCode, MalformedCode, UnavailableCode
 
+SCOPE_FIELD = MalformedCode(
+    "scope.field",
+    "attempts are not counted by `…`, which what was refused does not have: give …, since or until",
+)
 SEARCH_CURSOR = MalformedCode(
     "search.cursor", "… is not a cursor: give `next` of the answer before, unchanged"
 )
@@ -26,3 +30,5 @@ SEARCH_UNAVAILABLE = UnavailableCode(
 )
 SEARCH_VALUE = MalformedCode("search.value", "`…` has no value: write for example `…:…`")
 SEARCH_WORD = MalformedCode("search.word", "… is not `field:value`: write for example `agent:NAME`")
+SHOW_AMBIGUOUS = MalformedCode("show.ambiguous", "… may be … things: name one of them as KIND:NAME")
+SHOW_UNKNOWN = MalformedCode("show.unknown", "nothing is called … (complete up to entry …, …)")

@@ -42,7 +42,7 @@ CLI_SET = MalformedCode("cli.set", "…, got …")
 CLI_SINCE = MalformedCode("cli.since", "… is not a duration such as `90m`, `24h` or `7d`")
 CLI_TIER = MalformedCode("cli.tier", "… is not of the form `capability=2`")
 CLI_TIME = MalformedCode("cli.time", "… is not a time with a UTC offset such as 2026-12-27T08:00+01:00")
-CLI_TIMELINE = MalformedCode("cli.timeline", "give either an ID, or --manifest, --prompt or --model")
+CLI_TIMELINE = MalformedCode("cli.timeline", "give either names, or --manifest, --prompt or --model")
 CLI_TOOLS = MalformedCode("cli.tools", "… must hold {SERVER: [TOOL, ...]}")
 CLI_UNWRITABLE = UnavailableCode("cli.unwritable", "cannot write …: …", port="file")
 

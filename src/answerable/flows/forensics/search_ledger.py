@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from answerable.core.incident.timeline import told
 from answerable.core.ledger.opened import fields_to_index, leaf_of
 from answerable.core.ledger.projected import Position
-from answerable.core.search.facts import ENDS, WANTED, ended_of, facts_of
+from answerable.core.ledger.tags import Tag
+from answerable.core.search.facts import ENDS, WANTED, WANTED_OF_ASKED, ended_of, facts_of
+from answerable.core.search.hit import Hit
 from answerable.core.search.matching import Joined, matches, resolved
 from answerable.core.search.query import Cursor
 from answerable.errors.codes.search import SEARCH_OTHER_LOG
@@ -19,7 +20,6 @@ from answerable.flows.forensics.reconstruct_timeline import opened_moment
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
 
-    from answerable.core.incident.timeline import Line
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.opened import FindKey
     from answerable.core.search.facts import Ended, Facts
@@ -31,16 +31,6 @@ BATCH_ENTRIES: Final = 5_000
 """Entries written in one transaction; bounds the memory used."""
 
 _DECODER: Final = msgspec.json.Decoder()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """One entry that matches. ended: how the action ended; None where it did not, or the entry is about no action.
-    line: the entry as a sentence."""
-
-    facts: Facts
-    ended: Ended | None
-    line: Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +95,7 @@ def search_ledger(
     hits: list[Hit] = []
     following = ""
     for candidate in index.candidates(wanted, after):
-        hit = _confirmed(index, log, find, wanted, candidate)
+        hit = confirmed(index, log, find, wanted, candidate)
         if hit is None:
             continue
         if len(hits) == limit:
@@ -149,18 +139,27 @@ def _read(stored: StoredEntry, find: FindKey) -> Facts | Ended | None:
     leaf = _DECODER.decode(stored.leaf)
     if stored.tag in ENDS:
         return ended_of(stored, leaf)
-    return facts_of(stored, leaf, fields_to_index(stored, leaf, find, WANTED))
+    wanted = WANTED_OF_ASKED if stored.tag == Tag.APPROVAL_ASKED else WANTED
+    return facts_of(stored, leaf, fields_to_index(stored, leaf, find, wanted))
 
 
-def _confirmed(
+def confirmed(
     index: SearchIndex, log: LogSnapshot, find: FindKey, query: Query, candidate: Candidate
 ) -> Hit | None:
-    stored = log.entry(candidate.entry)
+    """Return the entry, opened, if it meets the search. query: as `resolved` returns it. Raises as the log does."""
+    hit = opened_hit(log, find, candidate.entry, candidate.ended)
+    facts = hit.facts
+    joined = Joined(
+        facts, hit.ended, index.approvers(facts.one("approval")), index.accounts(facts.one("lease"))
+    )
+    return hit if matches(query, joined) else None
+
+
+def opened_hit(log: LogSnapshot, find: FindKey, entry: int, ended: int | None) -> Hit:
+    """Return one entry, opened. ended: the entry that says how the intent ended; None for none. Raises as the log
+    does."""
+    stored = log.entry(entry)
     moment = opened_moment(stored, find)
     facts = facts_of(stored, moment.leaf, moment.payload)
-    ended = None
-    if candidate.ended is not None:
-        end = log.entry(candidate.ended)
-        ended = ended_of(end, leaf_of(end))
-    joined = Joined(facts, ended, index.approvers(facts.one("approval")), index.accounts(facts.one("lease")))
-    return Hit(facts=facts, ended=ended, line=told(moment)) if matches(query, joined) else None
+    end = log.entry(ended) if ended is not None else None
+    return Hit(facts=facts, ended=ended_of(end, leaf_of(end)) if end is not None else None, moment=moment)

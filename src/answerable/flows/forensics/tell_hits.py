@@ -1,14 +1,38 @@
-"""Write the hits of a search as every endpoint gives them out."""
+"""Write the hits of a search, and stories, as every endpoint gives them out."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from answerable.api.search_answers import SearchAnswer, SearchHit
+from answerable.api.ledger_answers import TimelineLine
+from answerable.api.search_answers import (
+    NameAnswer,
+    NameOf,
+    Naming,
+    ScopeAnswer,
+    ScopeRow,
+    SearchAnswer,
+    SearchHit,
+    StoryAnswer,
+    StoryGist,
+    StoryGroup,
+)
+from answerable.core.incident.timeline import told
+from answerable.core.search.narrative import gist_of, grouped
+from answerable.core.search.scope import share_of
+from answerable.flows.forensics.reconstruct_timeline import hops_among
 
 if TYPE_CHECKING:
-    from answerable.flows.forensics.search_ledger import Hit, HitPage
+    from collections.abc import Sequence
+
+    from answerable.core.incident.timeline import Line
+    from answerable.core.search.hit import Hit
+    from answerable.flows.forensics.count_scope import Scope, ScopeLine
+    from answerable.flows.forensics.describe_name import Candidate, Described
+    from answerable.flows.forensics.search_ledger import HitPage
+    from answerable.flows.forensics.tell_story import Story
+    from answerable.ports.search_index import Reach
 
 
 def answer_of(page: HitPage) -> SearchAnswer:
@@ -22,14 +46,101 @@ def answer_of(page: HitPage) -> SearchAnswer:
     )
 
 
+def story_answer(name: str, story: Story) -> StoryAnswer:
+    """Return a story as an answer. name: what was asked."""
+    moments = {one.facts.entry: one.moment for one in story.hits} | story.ends
+    hops = hops_among(moments.values())
+    gist = gist_of(story.hits)
+    return StoryAnswer(
+        name=name,
+        kinds=story.kinds,
+        gist=StoryGist(
+            agents=gist.agents,
+            people=gist.people,
+            tasks=gist.tasks,
+            outcomes=dict(gist.outcomes),
+            rules=gist.rules,
+            approvals=gist.approvals,
+            not_reversible=gist.not_reversible,
+            not_readable=gist.not_readable,
+        ),
+        lines=tuple(_line(told(moments[index], hops)) for index in sorted(moments)),
+        groups=tuple(
+            StoryGroup(line=_line(one.line), until=_instant(one.until), entries=one.entries)
+            for one in grouped(story.hits)
+        ),
+        is_cut=story.is_cut,
+        entries=story.reach.entries,
+        complete_at=_instant(story.reach.at) if story.reach.entries else None,
+        happened=story.reach.happened,
+    )
+
+
+def scope_answer(scope: Scope) -> ScopeAnswer:
+    """Return counts of attempts outside of scope as an answer."""
+    count = scope.count
+    return ScopeAnswer(
+        actions=count.actions,
+        outside=count.outside,
+        share=share_of(count.outside, count.actions),
+        limits=dict(count.limits_told()),
+        by_policy=count.by_policy,
+        other=count.other,
+        unrecorded=scope.unrecorded,
+        rows=tuple(_scope_row(one) for lines in scope.lines.values() for one in lines),
+        entries=scope.reach.entries,
+        complete_at=_instant(scope.reach.at) if scope.reach.entries else None,
+        happened=scope.reach.happened,
+    )
+
+
+def name_answer(candidates: Sequence[Candidate], found: Described | None, reach: Reach) -> NameAnswer:
+    """Return what a name stands for as an answer. found: None unless it is one thing."""
+    return NameAnswer(
+        may_be=tuple(Naming(kind=one.kind, name=one.name, ask=one.written()) for one in candidates),
+        named=found.entries if found is not None else 0,
+        first_at=_instant(found.first_at) if found is not None else None,
+        last_at=_instant(found.last_at) if found is not None else None,
+        outcomes=dict(found.outcomes) if found is not None else {},
+        belongs=tuple(
+            NameOf(field=one.field, name=one.name, told=one.told, entries=one.entries)
+            for one in (found.belongs if found is not None else ())
+        ),
+        events=tuple(_line(one.line) for one in (found.events if found is not None else ())),
+        newest=tuple(_hit(one) for one in (found.newest if found is not None else ())),
+        entries=reach.entries,
+        complete_at=_instant(reach.at) if reach.entries else None,
+        happened=reach.happened,
+    )
+
+
+def _scope_row(line: ScopeLine) -> ScopeRow:
+    row = line.row
+    return ScopeRow(
+        by=row.by,
+        name=_instant(int(row.name))[:10] if row.by == "week" else row.name,
+        outside=row.outside,
+        actions=row.actions,
+        share=row.share,
+        limits=dict(row.limits),
+        examples=line.examples,
+    )
+
+
+def _line(line: Line) -> TimelineLine:
+    return TimelineLine(
+        index=line.index, at=line.when(), kind=line.kind, text=line.text, details=tuple(line.details)
+    )
+
+
 def _hit(hit: Hit) -> SearchHit:
-    facts, ended = hit.facts, hit.ended
+    facts, ended, line = hit.facts, hit.ended, hit.line
     return SearchHit(
         entry=facts.entry,
         at=_instant(facts.at),
-        kind=hit.line.kind,
-        text=hit.line.text,
-        outcome=ended.outcome if ended is not None else facts.one("outcome"),
+        kind=line.kind,
+        text=line.text,
+        outcome=hit.outcome,
         ended=ended.entry if ended is not None else None,
         ended_at=_instant(ended.at) if ended is not None else None,
         action=facts.one("action"),

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from answerable.adapters.sqlite.search_index.schema import COLUMNS, DIGESTS, USUAL, column_of, unusual
+from answerable.adapters.sqlite.search_index.schema import (
+    COLUMNS,
+    DIGESTS,
+    UNINDEXED,
+    USUAL,
+    column_of,
+    unusual,
+)
 from answerable.core.lease.name import LeaseName, octets_of
 from answerable.core.search.facts import ACTIONS, kind_of
 from answerable.core.search.fields import BY_NAME, FIELDS
+from answerable.ports.search_index import MONDAY, WEEK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from answerable.core.search.blind import BlindKey
     from answerable.core.search.query import Cursor, Query, Term
 
-    Number = Callable[[str], int | None]
+    Number = Callable[[str, str], int | None]
 
 NUMBERS: Final = {one.name: number for number, one in enumerate(FIELDS)}
 """Number of a field in `mention`, in the order of the table: a field that is not added last needs a new VERSION."""
@@ -26,6 +34,9 @@ _FIRST: Final = (
     "hold",
     "lease",
     "token",
+    "digest",
+    "named",
+    "stopped",
     "account",
     "approver",
     "resource",
@@ -50,9 +61,10 @@ _FIRST: Final = (
 )
 """Fields, those first whose values have the fewest entries: the first one of a search is looked up in its index, and
 the others are compared."""
-_UNINDEXED: Final = frozenset({"server", "use-case", "rule", "subject", "target"})
-"""Columns without an index: entries are read in the order of time instead."""
+_SINGLE: Final = frozenset(USUAL)
+"""Columns of which no entry has a second value."""
 _KINDS: Final = {decision: kind_of(tag) for tag, (decision, _) in ACTIONS.items()}
+_WEEK: Final = f"(a.at - {MONDAY}) / {WEEK}"
 ORDER: Final = "ORDER BY {0}.at DESC, {0}.entry DESC"
 
 
@@ -65,7 +77,21 @@ class Place(NamedTuple):
 
 
 class Select(NamedTuple):
-    """A query for `at, entry, ended`, newest first."""
+    """A query for `at, entry, ended`, newest first. source: its tables and conditions. alias: of the table with the
+    order of answers."""
+
+    source: str
+    alias: str
+    values: tuple[object, ...]
+
+    @property
+    def sql(self) -> str:
+        """Return the whole query."""
+        return " ".join(("SELECT a.at, a.entry, a.ended FROM", self.source, ORDER.format(self.alias)))
+
+
+class Condition(NamedTuple):
+    """A part of a query."""
 
     sql: str
     values: tuple[object, ...]
@@ -74,16 +100,37 @@ class Select(NamedTuple):
 def selects(query: Query, after: Cursor | None, number: Number, blind: BlindKey | None) -> list[Select]:
     """Return the queries whose results together are the candidates; none where nothing can match.
 
-    number: returns the number of a name in this stretch; None for one that no entry has.
+    number: returns the number of a name in this stretch, for a field; None for one that no entry has.
     """
     places = [(term.field, [*_places(term, number, blind)]) for term in query.terms]
     if not all(found for _, found in places):
         return []
     places.sort(key=lambda one: _FIRST.index(one[0]))
-    indexed = next((i for i, (field, _) in enumerate(places) if field not in _UNINDEXED), None)
+    indexed = next((i for i, (field, _) in enumerate(places) if field not in UNINDEXED), None)
     first = places.pop(indexed)[1] if indexed is not None else [Place("action", ())]
     filters = [*map(_any_of, (found for _, found in places)), *_amounts(query)]
     return [_select(one, query, after, filters) for one in first]
+
+
+def counting(query: Query, fields: Sequence[str], number: Number, blind: BlindKey | None) -> Condition | None:
+    """Return the query that counts the candidates by the first values of fields: these, then count, first and last time
+    and last entry. None where nothing can match."""
+    found = selects(query, None, number, blind)
+    if not found:
+        return None
+    columns = [_WEEK if one == "week" else f"a.{column_of(one)}" for one in fields]
+    texts = [
+        one if one is _WEEK else " ".join(("(SELECT n.text FROM name n WHERE n.id =", one, ")"))
+        for one in columns
+    ]
+    if len(found) == 1:
+        source = found[0].source
+    else:
+        parts = [" ".join(("SELECT a.entry FROM", one.source)) for one in found]
+        source = " ".join(("action a WHERE a.entry IN (", " UNION ".join(parts), ")"))
+    told = ", ".join((*texts, "count(*), min(a.at), max(a.at), max(a.entry)"))
+    sql = " ".join(("SELECT", told, "FROM", source, "GROUP BY", ", ".join(columns)))
+    return Condition(sql, tuple(value for one in found for value in one.values))
 
 
 def _places(term: Term, number: Number, blind: BlindKey | None) -> Iterator[Place]:
@@ -112,10 +159,12 @@ def _places(term: Term, number: Number, blind: BlindKey | None) -> Iterator[Plac
 
 
 def _named(field: str, column: str, value: str, number: Number) -> Iterator[Place]:
-    found = number(value)
+    found = number(field, value)
     if found is not None:
         if field in COLUMNS:
             yield Place("action", ((column, found),))
+        if field in _SINGLE:
+            return
         yield Place("mention", (("field", NUMBERS[field]), ("name", found)))
 
 
@@ -129,7 +178,7 @@ def octets_in(field: str, value: str) -> bytes | None:
     return octets if is_plain else None
 
 
-def _select(first: Place, query: Query, after: Cursor | None, filters: list[Select]) -> Select:
+def _select(first: Place, query: Query, after: Cursor | None, filters: list[Condition]) -> Select:
     """Return the query that looks up one place and compares all other conditions with the entry found."""
     alias = "a" if first.table == "action" else "m"
     source = "action a" if alias == "a" else f"{first.table} m CROSS JOIN action a ON a.entry = m.entry"
@@ -153,11 +202,10 @@ def _select(first: Place, query: Query, after: Cursor | None, filters: list[Sele
         values += more
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     # Only names of our own tables and columns; every value is a parameter.
-    sql = " ".join(("SELECT a.at, a.entry, a.ended FROM", source, where, ORDER.format(alias)))
-    return Select(sql, tuple(values))
+    return Select(" ".join((source, where)), alias, tuple(values))
 
 
-def _any_of(places: list[Place]) -> Select:
+def _any_of(places: list[Place]) -> Condition:
     """Return the condition that one of these places has the entry, without the use of an index on the entry."""
     parts: list[str] = []
     values: list[object] = []
@@ -171,9 +219,9 @@ def _any_of(places: list[Place]) -> Select:
             )
             parts.append(f"EXISTS ({row})")
         values += [value for _, value in key]
-    return Select(f"({' OR '.join(parts)})", tuple(values))
+    return Condition(f"({' OR '.join(parts)})", tuple(values))
 
 
-def _amounts(query: Query) -> Iterator[Select]:
+def _amounts(query: Query) -> Iterator[Condition]:
     for sign, number in query.amounts:
-        yield Select(f"a.amount {'=' if sign == ':' else sign} ?", (number,))
+        yield Condition(f"a.amount {'=' if sign == ':' else sign} ?", (number,))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from answerable.core.search.blind import BlindKey
     from answerable.core.search.facts import Ended
     from answerable.core.search.query import Cursor, Query
-    from answerable.ports.search_index import Candidate
+    from answerable.ports.search_index import Candidate, Tally
 
 STRETCH_ENTRIES: Final = 1_000_000
 """Entries of one file: with more of them, each insert into an index in random order takes longer."""
@@ -174,6 +174,14 @@ class SqliteSearchIndex:
             if last is None or candidate.entry != last.entry:
                 yield candidate
             last = candidate
+
+    def tallies(self, query: Query, fields: Sequence[str]) -> Iterator[Tally]:
+        for number in self._numbers():
+            yield from self._stretch(number).tallies(query, fields)
+
+    def names(self, beginning: str) -> Sequence[str]:
+        found = (one for number in self._numbers() for one in self._stretch(number).names(beginning))
+        return list(dict.fromkeys(found))
 
     def pseudonyms(self, name: str) -> Sequence[str]:
         if self._blind is None:

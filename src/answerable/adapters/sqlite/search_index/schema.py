@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 APPLICATION_ID: Final = 0x616E7378
 """`ansx`: distinguishes these files from other SQLite databases."""
 
@@ -37,6 +37,9 @@ INDEXED: Final = ("agent", "mandate", "person", "capability", "key")
 """Columns with an index in the order of answers."""
 USUAL: Final = {"kind": (1, "intent"), "outcome": (2, "succeeded")}
 """Columns with such an index over the entries that have another value than the usual one, and its number and name."""
+UNINDEXED: Final = frozenset({"server", "use-case", "rule", "subject", "target"})
+"""Columns without an index: entries are read in the order of time instead. `used` has which names they have, so that
+nothing is read for another name."""
 RARE: Final = ("instance", "approval", "code", *DIGESTS)
 """Columns with such an index over the entries that have a value."""
 
@@ -73,6 +76,7 @@ def stretch_schema() -> tuple[str, ...]:
             " ".join(("INSERT INTO name VALUES (", str(number), f", '{text}')"))
             for number, text in USUAL.values()
         ),
+        "CREATE TABLE used (field INTEGER, name INTEGER, PRIMARY KEY (field, name)) STRICT, WITHOUT ROWID",
         """CREATE TABLE mention (
             field INTEGER, name INTEGER, at INTEGER, entry INTEGER, PRIMARY KEY (field, name, at, entry)
         ) STRICT, WITHOUT ROWID""",

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.search_index import files
-from answerable.adapters.sqlite.search_index.conditions import NUMBERS, octets_in, selects
-from answerable.adapters.sqlite.search_index.schema import COLUMNS, DIGESTS, column_of, stretch_schema
+from answerable.adapters.sqlite.search_index.conditions import NUMBERS, counting, octets_in, selects
+from answerable.adapters.sqlite.search_index.schema import (
+    COLUMNS,
+    DIGESTS,
+    UNINDEXED,
+    column_of,
+    stretch_schema,
+)
 from answerable.core.search.facts import OF_APPROVAL, OF_LEASE, kind_of
-from answerable.ports.search_index import Candidate
+from answerable.ports.search_index import MONDAY, WEEK, Candidate, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,6 +40,8 @@ _INSERT: Final = " ".join(
 )
 _MENTION: Final = "INSERT OR IGNORE INTO mention (field, name, at, entry) VALUES (?, ?, ?, ?)"
 _ADDED: Final = "INSERT OR IGNORE INTO mention (field, name, at, entry) SELECT ?, ?, at, entry FROM action"
+_USE: Final = "INSERT OR IGNORE INTO used (field, name) VALUES (?, ?)"
+_IS_USED: Final = "SELECT 1 FROM used WHERE field = ? AND name = ?"
 _WORD: Final = "INSERT OR IGNORE INTO word (word, at, entry) VALUES (?, ?, ?)"
 _END: Final = "UPDATE action SET outcome = ?, ended = ? WHERE entry = ? AND (ended IS NULL OR ended < ?)"
 _SESSION: Final = " ".join(
@@ -56,6 +65,7 @@ class Stretch:
         self._connection = files.opened(path, stretch_schema())
         self._blind = blind
         self._numbers: dict[str, int] = {}
+        self._known_uses: set[tuple[str, int]] = set()
 
     def close(self) -> None:
         """Close the file. Idempotent."""
@@ -117,8 +127,30 @@ class Stretch:
 
     def candidates(self, query: Query, after: Cursor | None) -> list[Iterator[Candidate]]:
         """Return iterators whose elements together are the candidates, each newest first."""
-        found = selects(query, after, self._number, self._blind)
-        return [self._rows(sql, values) for sql, values in found]
+        found = selects(query, after, self._number_in, self._blind)
+        return [self._rows(one.sql, one.values) for one in found]
+
+    def tallies(self, query: Query, fields: Sequence[str]) -> Iterator[Tally]:
+        """Yield counts of the candidates, as the port says."""
+        found = counting(query, fields, self._number_in, self._blind)
+        if found is None:
+            return
+        weeks = [one == "week" for one in fields]
+        with files.faults("cannot read the search index"):
+            for row in self._connection.execute(*found):
+                values = [
+                    str(one * WEEK + MONDAY) if is_week else str(one or "")
+                    for one, is_week in zip(row, weeks, strict=False)
+                ]
+                yield Tally(tuple(values), *row[len(fields) :])
+
+    def names(self, beginning: str) -> list[str]:
+        """Return the names that begin with this text."""
+        with files.faults("cannot read the search index"):
+            found = self._connection.execute(
+                "SELECT text FROM name WHERE text >= ? ORDER BY text", (beginning,)
+            )
+            return list(takewhile(lambda one: one.startswith(beginning), (str(row[0]) for row in found)))
 
     def _rows(self, sql: str, values: tuple[object, ...]) -> Iterator[Candidate]:
         with files.faults("cannot read the search index"):
@@ -130,7 +162,7 @@ class Stretch:
         firsts: list[object] = []
         for field in COLUMNS:
             found = facts.names.get(field)
-            firsts.append(self._made(found[0]) if found else None)
+            firsts.append(self._used(field, found[0]) if found else None)
         words: list[bytes] = []
         for field in DIGESTS:
             digests = self._digests(facts, field)
@@ -156,12 +188,31 @@ class Stretch:
         return [blind.digest(field, one) for one in facts.sealed.get(field, ())] if blind is not None else []
 
     def _mention(self, facts: Facts, field: str, value: str) -> None:
-        self._connection.execute(_MENTION, (NUMBERS[field], self._made(value), facts.at, facts.entry))
+        self._connection.execute(_MENTION, (NUMBERS[field], self._used(field, value), facts.at, facts.entry))
 
     def _end(self, end: Ended) -> None:
         self._connection.execute(_END, (self._made(end.outcome), end.entry, end.intent, end.entry))
         for kind, value in end.session:
             self._connection.execute(_SESSION, (value, kind, end.intent))
+
+    def _used(self, field: str, name: str) -> int:
+        """Return the number of a name, and note the field if that has no index."""
+        number = self._made(name)
+        if field in UNINDEXED and (field, number) not in self._known_uses:
+            self._connection.execute(_USE, (NUMBERS[field], number))
+            if len(self._known_uses) >= NAMES_MAX:
+                self._known_uses.clear()
+            self._known_uses.add((field, number))
+        return number
+
+    def _number_in(self, field: str, name: str) -> int | None:
+        """Return the number of a name; None where no entry has it, or none in a field without an index."""
+        number = self._number(name)
+        if number is None or field not in UNINDEXED:
+            return number
+        with files.faults("cannot read the search index"):
+            row = self._connection.execute(_IS_USED, (NUMBERS[field], number)).fetchone()
+        return number if row else None
 
     def _number(self, name: str) -> int | None:
         known = self._numbers.get(name)

@@ -1,0 +1,92 @@
+"""Bare names: a word without a field is tried as each kind of name that the index knows.
+
+Laws: a word `field:value` means what it means in a search; any other word is a name; a name is looked up as it is
+written, except that a lease is also found by its account.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from answerable.core.search.fields import BY_NAME
+from answerable.core.search.query import NAME_OF_FIELD, Term, parsed_query
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.search.query import Query
+
+KINDS: Final = {
+    "action": "an action",
+    "approval": "an approval",
+    "mandate": "a mandate",
+    "hold": "a hold",
+    "lease": "a lease",
+    "token": "a delegation hop",
+    "instance": "a running instance",
+    "key": "a key, by its thumbprint",
+    "manifest": "the manifest of an agent",
+    "person": "a person",
+    "agent": "an agent",
+    "capability": "a capability",
+    "server": "a server",
+    "target": "a target of leases",
+    "use-case": "a use case",
+    "resource": "a resource",
+    "destination": "a destination",
+    "subject": "a data subject",
+    "account": "an account at a target",
+    "session": "a session at a target",
+    "rule": "a policy or rule",
+    "code": "an error code",
+    "digest": "the digest of an action",
+    "named": "a name in messages that were refused",
+    "stopped": "something that was stopped",
+}
+"""Fields that a bare name is tried as, those of one thing before those of many, and what the name then is."""
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,15}")
+
+
+class Asked(NamedTuple):
+    """What a story is asked about. names: words without a field; any of them. query: all other words."""
+
+    names: tuple[str, ...]
+    query: Query
+
+
+def parsed_names(words: Sequence[str], *, now: int) -> Asked:
+    """Part words into names and a search. Raises as `parsed_query`."""
+    names = [one for one in words if not is_term(one)]
+    return Asked(tuple(dict.fromkeys(names)), parsed_query([one for one in words if is_term(one)], now=now))
+
+
+def is_term(word: str) -> bool:
+    """Whether a word is of the form `field:value`, with a field that there is."""
+    found = NAME_OF_FIELD.match(word)
+    return found is not None and found[1].lower().replace("_", "-") in BY_NAME
+
+
+def terms_of(name: str) -> dict[str, Term]:
+    """Return the term of each field that the name may be a value of, by field."""
+    found = {}
+    for field in KINDS:
+        try:
+            found[field] = parsed_query([f"{field}:{name}"], now=0).terms[0]
+        except Malformed:
+            continue
+    return found
+
+
+def entry_of(name: str) -> int | None:
+    """Return the name as the index of an entry; None where it is none."""
+    return int(name) if _INDEX.fullmatch(name) else None
+
+
+def advice_for(name: str) -> str:
+    """Return a sentence for a name that was not found and is written like a field and its value; empty for others."""
+    found = NAME_OF_FIELD.match(name)
+    near = get_close_matches(found[1].lower(), BY_NAME, 1) if found is not None else ()
+    return f"; did you mean `{near[0]}:`?" if near else ""
