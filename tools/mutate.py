@@ -31,7 +31,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -91,6 +91,7 @@ def drawn(paths: Sequence[Path], sample: int, seed: int) -> list[Job]:
     return chosen
 
 
+@cache
 def _statements(path: Path) -> int:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return 1 + sum(isinstance(node, ast.stmt) for node in ast.walk(tree))

@@ -205,7 +205,7 @@ class Stories(Feature):
     holds = Answers({"of the action": "intent outcome", "of the mandate": "True", "of the agent": "True"})
     tags = frozenset({Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.GENESIS, Tag.ERASED, Tag.KEY_CHANGE})
     tables = names("history history_kept subject_keys") | names(
-        "account action approver mention name pseudonym reached session subject used word"
+        "account action approver corrected mention name pseudonym reached session subject used word"
     )
     nouns = names("timeline search show scope attribute why could can stats")
 

@@ -162,7 +162,7 @@ class Desk(Mailbox):
 
     async def does_call(self, key: SigningKey, tool: str, **arguments: Any) -> dict[str, Any]:
         """Once the broker is connected, which takes a moment after the start of the server."""
-        for _ in range(300):
+        for _ in range(900):
             said = await self.asked(key, "tools/call", tool, **arguments)
             if "upstream.unknown" not in said["text"] and "not connected" not in said["text"]:
                 break

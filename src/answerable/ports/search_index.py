@@ -109,6 +109,10 @@ class SearchIndex(Protocol):
         """
         ...
 
+    def corrected(self, intent: int) -> Sequence[int]:
+        """Return the entries that said how an intent ended before a later one corrected them."""
+        ...
+
     def names(self, beginning: str) -> Sequence[str]:
         """Return the names from leaves that begin with this text, but for ids of actions and their own leases."""
         ...

@@ -15,10 +15,12 @@ from answerable.errors import Malformed, Refused
 from answerable.errors.declared import beyond_of, codes_declared
 from answerable.flows.forensics.count_scope import CONDITIONS, Scope, check_conditions, count_scope
 from answerable.flows.forensics.tell_story import StoryTeller
+from answerable.flows.policy.place_triggered_holds import place_triggered_holds
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.builders import Bench
 from answerable.testing.clock import START
 from tests.worlds.parts import to_end
+from tests.worlds.rule import HUGE, code_of, fired, rule, ruled
 from tests.worlds.searched import Searched
 from tests.worlds.stories import teller_of
 
@@ -126,3 +128,21 @@ def test_which_codes_count_is_declared_with_the_codes():
     counting = [one for one in codes_declared() if beyond_of(one)]
     assert 20 <= len(counting) <= 40
     assert not [one for one in counting if one.startswith(("held.", "approval.", "upstream.", "ledger."))]
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("SCOPE-03")
+async def test_a_stop_rule_on_the_same_codes_holds_past_its_limit_and_counts_no_other_refusal():
+    bench = await ruled(rule("strays", "outside_scope", limit=2, within="10m"))
+    await bench.issue("m-3", calls_max=1)
+    assert await code_of(bench.act(mandate="m-3")) == "succeeded"
+    denied = [await code_of(bench.refund(HUGE)) for _ in range(6)]
+    assert (set(denied), beyond_of("refund-never")) == ({"refund-never"}, None)
+    strays = [await code_of(bench.act(mandate="m-3")) for _ in range(4)]
+    assert strays == ["mandate.budget_spent"] * 3 + ["held.agent"]
+    await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
+    assert fired(bench) == [("strays", "held", "agent", "scout")]
+    with teller_of(bench.recorder) as teller:
+        counted = count_scope(teller, parsed_query(["agent:scout"], now=0), rows=1).count
+    (leaf,) = bench.entries(Tag.RULE_FIRED)
+    assert counted.outside == leaf["value"] == 3

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
+from answerable.core.search.names import parsed_names
 from answerable.core.search.narrative import ALIKE_MIN
 from answerable.errors import Refused
 from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.testing.builders import Bench
 from tests.unit.flows.test_reconstruct_timeline import told_bench
+from tests.worlds.searched import Searched
 from tests.worlds.stories import texts, told_of
 from tests.worlds.walk import fields_of
 
@@ -115,3 +119,18 @@ async def test_refused_actions_are_in_the_group_of_those_that_ran():
         cut = told("scout", limit=3)
         assert cut.is_cut
         assert sum(one.kind in ("intent", "refusal") for one in cut.lines) == 3
+
+
+def test_an_end_that_was_corrected_is_in_the_story_with_the_one_that_corrects_it(tmp_path: Path):
+    searched = Searched(tmp_path)
+    intent = searched.action(approval="a-1")
+    ends = [searched.end(intent, "indeterminate"), searched.end(intent)]
+    for _ in range(2):
+        index = searched.caught_up()
+        story = StoryTeller(index, searched.ledger, searched.find).story(
+            parsed_names(("a-1",), now=0), limit=9
+        )
+        assert [one.facts.entry for one in story.hits] == [intent]
+        assert sorted(story.ends) == ends
+        index._whole.execute("UPDATE reached SET entries = 0, leaf = ''")
+        index.close()

@@ -17,6 +17,7 @@ from answerable.core.decision.counter import Event
 from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.registry.documents.policy_parts import EventMatch, Tracker
 from answerable.core.registry.documents.stop_rule import TARGETS
+from answerable.errors.declared import beyond_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -137,6 +138,8 @@ def counts(rule: StopRule, stop_rule_signal: StopRuleSignal) -> bool:
             return kind in ("started", "denied") and touches(rule.canary, stop_rule_signal)
         case "denied_rate":
             return kind == "denied" and code not in OURS
+        case "outside_scope":
+            return kind == "denied" and bool(beyond_of(code))
         case "denied_variation":
             return kind == "said_no"
         case "identical_retry":

@@ -52,7 +52,8 @@ _OF_MANDATES: Final = tuple(kind_of(one) for one in Tag if one not in _OF_ACTION
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """What belongs to a name, oldest first. ends: the entries that say how its actions ended, by index. kinds: what the
+    """What belongs to a name, oldest first. ends: the entries that say how its actions ended,
+    with those that were corrected, by index. kinds: what the
     names are, as `KINDS` and `entry`; empty where nothing was named. reach: up to where this is complete. is_cut:
     whether only the newest of what was asked about is in it."""
 
@@ -86,10 +87,11 @@ class StoryTeller:
         self._take_linked()
         self._take_beside()
         hits = tuple(self._hits[entry] for entry in sorted(self._hits))
+        ended = [(one.facts.entry, one.ended.entry) for one in hits if one.ended is not None]
         ends = {
-            one.ended.entry: opened_moment(self.log.entry(one.ended.entry), self.find)
-            for one in hits
-            if one.ended is not None
+            entry: opened_moment(self.log.entry(entry), self.find)
+            for intent, last in ended
+            for entry in (*self.index.corrected(intent), last)
         }
         return Story(hits=hits, ends=ends, kinds=tuple(self._kinds), reach=reach, is_cut=is_cut)
 

@@ -179,6 +179,10 @@ class SqliteSearchIndex:
         for number in self._numbers():
             yield from self._stretch(number).tallies(query, fields)
 
+    def corrected(self, intent: int) -> Sequence[int]:
+        number = intent // self._stretch_entries
+        return self._stretch(number).corrected(intent) if number in self._numbers() else ()
+
     def names(self, beginning: str) -> Sequence[str]:
         found = (one for number in self._numbers() for one in self._stretch(number).names(beginning))
         return list(dict.fromkeys(found))

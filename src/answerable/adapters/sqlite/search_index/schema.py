@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 3
+VERSION: Final = 4
 APPLICATION_ID: Final = 0x616E7378
 """`ansx`: distinguishes these files from other SQLite databases."""
 
@@ -77,6 +77,7 @@ def stretch_schema() -> tuple[str, ...]:
             for number, text in USUAL.values()
         ),
         "CREATE TABLE used (field INTEGER, name INTEGER, PRIMARY KEY (field, name)) STRICT, WITHOUT ROWID",
+        "CREATE TABLE corrected (intent INTEGER, entry INTEGER, PRIMARY KEY (intent, entry)) STRICT, WITHOUT ROWID",
         """CREATE TABLE mention (
             field INTEGER, name INTEGER, at INTEGER, entry INTEGER, PRIMARY KEY (field, name, at, entry)
         ) STRICT, WITHOUT ROWID""",

@@ -44,6 +44,12 @@ _USE: Final = "INSERT OR IGNORE INTO used (field, name) VALUES (?, ?)"
 _IS_USED: Final = "SELECT 1 FROM used WHERE field = ? AND name = ?"
 _WORD: Final = "INSERT OR IGNORE INTO word (word, at, entry) VALUES (?, ?, ?)"
 _END: Final = "UPDATE action SET outcome = ?, ended = ? WHERE entry = ? AND (ended IS NULL OR ended < ?)"
+_CORRECTED: Final = " ".join(
+    (
+        "INSERT OR IGNORE INTO corrected (intent, entry)",
+        "SELECT entry, min(ended, :end) FROM action WHERE entry = :intent AND ended <> :end",
+    )
+)
 _SESSION: Final = " ".join(
     (
         "INSERT OR IGNORE INTO session (value, kind, at, entry)",
@@ -144,6 +150,12 @@ class Stretch:
                 ]
                 yield Tally(tuple(values), *row[len(fields) :])
 
+    def corrected(self, intent: int) -> list[int]:
+        """Return the ends of an intent that a later one corrected."""
+        query = "SELECT entry FROM corrected WHERE intent = ? ORDER BY entry"
+        with files.faults("cannot read the search index"):
+            return [row[0] for row in self._connection.execute(query, (intent,))]
+
     def names(self, beginning: str) -> list[str]:
         """Return the names that begin with this text."""
         with files.faults("cannot read the search index"):
@@ -191,6 +203,7 @@ class Stretch:
         self._connection.execute(_MENTION, (NUMBERS[field], self._used(field, value), facts.at, facts.entry))
 
     def _end(self, end: Ended) -> None:
+        self._connection.execute(_CORRECTED, {"intent": end.intent, "end": end.entry})
         self._connection.execute(_END, (self._made(end.outcome), end.entry, end.intent, end.entry))
         for kind, value in end.session:
             self._connection.execute(_SESSION, (value, kind, end.intent))

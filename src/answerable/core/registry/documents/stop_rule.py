@@ -14,6 +14,7 @@ Watched = Literal[
     "budget_overrun",
     "canary",
     "denied_rate",
+    "outside_scope",
     "denied_variation",
     "identical_retry",
     "fan_out",
