@@ -1,6 +1,7 @@
 """What the search index costs and how fast it answers: CPU and bytes an action, and searches over all of them.
 
-Run with `./dev bench search [--actions COUNT]`. The facts of actions come from memory, so that reading and opening the
+Run with `./dev bench search [--actions COUNT] [--calls COUNT]`, which also measures the process that answers searches
+beside a real server (`search_beside.py`). The facts of actions come from memory, so that reading and opening the
 ledger is not in it: agents and resources as unequal as in practice (Zipf), three of ten with session keys of a target,
 two of ten with a destination, each action with its end. A search is for the newest 50 hits, without opening them. A
 story is of one task with a hundred actions that the real walk did, after all others: its entries are found, opened and
@@ -24,6 +25,8 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import search_beside
 
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
 from answerable.core.lease.name import LeaseName, account_of, lease_name
@@ -279,6 +282,7 @@ def _rows(connection: Any, sql: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--actions", type=int, default=ACTIONS)
+    parser.add_argument("--calls", type=int, default=search_beside.CALLS, help="calls of a window; 0: none")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -290,8 +294,10 @@ def main() -> None:
         index.close()
         size = sum(one.stat().st_size for one in (folder / "index").iterdir()) / given.actions
         duck = beside(given.actions, folder)
+    process = search_beside.measured(given.calls) if given.calls else []
     if given.json:
-        print(json.dumps({"us_per_action": micros, "bytes_per_action": size, "ms": found, "duckdb_ms": duck}))
+        figures = {"us_per_action": micros, "bytes_per_action": size, "ms": found, "duckdb_ms": duck}
+        print(json.dumps({**figures, "process": process}))
         return
     print(f"{given.actions:,} actions: {micros:.0f} us CPU to write one (limit {MICROSECONDS_MAX}), ", end="")
     print(f"{size:.0f} bytes (limit {BYTES_MAX})")
@@ -301,6 +307,9 @@ def main() -> None:
         print(f"  {one}: {millis:.2f} ms{limit}, {hits} hits{other}")
     if not duck:
         print("  DuckDB is not installed: `pip install duckdb` puts it beside")
+    for row in process:
+        aim = f" (limit {row['aim']:g})" if row["aim"] is not None else ""
+        print(f"  {row['what']}: {row['value']:.3f} {row['unit']}{aim}")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ from answerable.wiring.settings import load_settings
 from answerable.wiring.walk import Walk
 from tests.worlds.enrolment import workloads_over
 from tests.worlds.event import no_streams
-from tests.worlds.parts import to_govern
+from tests.worlds.parts import NO_SEARCHES, to_govern
 from tests.worlds.published_memory import PublishedMemory
 
 ORIGIN = "example.test/ledger"
@@ -214,6 +214,7 @@ class Product:
     identity: Any = None
     authorities: Any = None
     events: Any = None
+    searches: Any = NO_SEARCHES
     unreadable_rows: Any = tuple
     registers_told: Any = tuple
     beside: Any = frozenset

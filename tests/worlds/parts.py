@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
 
 from answerable.core.mandate.revocation import RevocationTarget
 from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.wiring.search_settings import SearchSettings
+from answerable.wiring.search_side import SearchSide
 from answerable.wiring.walk import Walk
+
+NO_SEARCHES: Final = SearchSide(SearchSettings(), SimpleNamespace(size=0))
+"""Those of a server whose process for searches never runs, as in every command without a server."""
 
 
 def to_compare(walk: Walk) -> tuple[Any, Any]:

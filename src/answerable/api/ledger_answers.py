@@ -34,7 +34,17 @@ class Status(Component, frozen=True, kw_only=True):
     shards: tuple[Shard, ...]
     unreadable: tuple[UnreadableRow, ...]
     registers: Texts
+    search: SearchProcess
     alarms: Texts
+
+
+class SearchProcess(Part, frozen=True, kw_only=True):
+    """The process that answers searches; `waiting` for the first question. entries: up to which its index is
+    complete."""
+
+    state: Annotated[str, words("off", "waiting", "ok", "alarm")]
+    entries: Count
+    reason: str
 
 
 class Shard(Component, frozen=True, kw_only=True):

@@ -40,13 +40,16 @@ class SearchHit(Part, frozen=True, kw_only=True):
 class SearchAnswer(Component, frozen=True, kw_only=True):
     """The hits of a search, newest first. next: cursor of the page after this; empty for none.
 
-    entries, complete_at: the answer is complete up to this number of ledger entries, and the time of the last of them;
-    None for an empty ledger. happened: False where nothing has been recorded yet that could be found.
+    log: the origin of the log that was searched. entries, complete_at: the answer is complete up to this number of its
+    entries, and the time of the last of them; None for an empty ledger. missing: how many later entries it has that
+    could not be searched yet. happened: False where nothing has been recorded yet that could be found.
     """
 
     items: tuple[SearchHit, ...]
     next: str
+    log: str
     entries: Count
+    missing: Count
     complete_at: Instant | None
     happened: bool
 

@@ -31,7 +31,10 @@ def find_actions(
 ) -> Iterator[ActionUnder]:
     """Actions that ran under a manifest, prompt or model, with how well each field was known at each."""
     return items_of(
-        control, Page[ActionUnder], "/v1/actions", query=given(manifest=manifest, prompt=prompt, model=model)
+        control,
+        Page[ActionUnder],
+        "/v1/actions/under",
+        query=given(manifest=manifest, prompt=prompt, model=model),
     )
 
 

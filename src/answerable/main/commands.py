@@ -122,6 +122,7 @@ def up(
         control=partial(control_door, settings),
         witness=kept_processes.witness_command(shell.data, shell.config),
         broker=kept_processes.broker_command(shell.data, shell.config),
+        search=kept_processes.index_command(shell.data, shell.config, shard),
         workloads=partial(serve_workloads, settings),
         bundle=bundle_door,
         metrics=metrics_door,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from answerable.flows.ledger.cosign_checkpoint import CosigningState
     from answerable.wiring.assemble import Product
     from answerable.wiring.broker import Broker
+    from answerable.wiring.kept_index import KeptIndex
     from answerable.wiring.setting_tree import Settings
 
 COMMAND_WAIT_SECONDS_MAX: Final = 10.0
@@ -307,6 +308,14 @@ def witness_door(settings: Settings, desk: CosigningState) -> Any:
 
     needs = WitnessServices(cosign=partial(cosign_checkpoint, desk), newest=newest)
     return witness_app(needs, body_seconds_max=settings.local_witness.body_seconds_max)
+
+
+def search_door(index: KeptIndex) -> Any:
+    """Return the endpoint of the process that answers searches."""
+    from answerable.apps.search_door.application import SearchServices, search_app
+
+    uids = frozenset({0, os.geteuid()})
+    return search_app(SearchServices(search=index.search, reach=index.reach, uids=uids))
 
 
 def broker_door(broker: Broker) -> Any:

@@ -1,4 +1,5 @@
-"""The broker and the witness: what runs in each, and the command lines by which `answerable up` starts them.
+"""The broker, the witness and the process that answers searches: what runs in each, and the command lines by which
+`answerable up` starts them.
 
 Law: a process that `up` starts reads its command line here. It imports neither Typer nor the other commands, which take
 more memory than a witness needs.
@@ -28,16 +29,20 @@ STDERR: Final = 2
 """Descriptor of standard error."""
 WITNESS: Final = ("witness", "serve", "--quiet", "--until-eof")
 BROKER: Final = ("broker", "--quiet", "--until-eof")
+INDEX: Final = ("index", "--quiet", "--until-eof")
 LOG: Final = "--log"
+SHARD: Final = "--shard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
-    """What one command line names. logs: that the witness watches; None for the broker."""
+    """What one command line names. process: the words that name it. options: logs that the witness watches, or the
+    shard whose log is searched."""
 
     data: Path
     config: Path | None
-    logs: tuple[str, ...] | None
+    process: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
 
 def witness_command(data: Path, config: Path | None) -> tuple[str, ...]:
@@ -51,8 +56,14 @@ def broker_command(data: Path, config: Path | None) -> tuple[str, ...]:
     return (*_ourselves(data, config), *BROKER)
 
 
+def index_command(data: Path, config: Path | None, shard: str = "") -> tuple[str, ...]:
+    """Return the command that starts the process that answers searches, which ends with this one. shard: whose log is
+    searched, where the settings name none."""
+    return (*_ourselves(data, config), *INDEX, *((SHARD, shard) if shard else ()))
+
+
 def run_kept(words: Sequence[str]) -> int | None:
-    """Run the process that a command of `witness_command` or `broker_command` starts; return its exit code.
+    """Run the process that a command of the functions above starts; return its exit code.
 
     words: of the command line, after the program. Returns None at once for every other command line.
     """
@@ -113,6 +124,20 @@ def serve_witness(terminal: Terminal, settings: Settings, *, logs: Sequence[str]
     local_witness.run(serving)
 
 
+def serve_search(terminal: Terminal, settings: Settings) -> None:
+    """Answer searches until it is told to stop, or until the end of standard input."""
+    from answerable.main.doors import search_door
+    from answerable.wiring import search_process
+
+    guard_memory(terminal, "process that answers searches: its keys are")
+
+    def started(listeners: Listeners) -> None:
+        search_process.set_collector_apart()
+        terminal.say(f"search    {listeners.uds_path} (Unix socket)")
+
+    search_process.run(partial(search_process.serve_search, settings, search_door, started=started))
+
+
 def guard_memory(terminal: Terminal, what: str) -> None:
     """Before any secret is read, disable core files and forbid other processes of this user to inspect this process.
 
@@ -143,20 +168,23 @@ def _read(words: Sequence[str]) -> _Kept | None:
             pass
         case _:
             return None
-    place, named = Path(data), Path(config) if config is not None else None
-    if tuple(rest) == BROKER:
-        return _Kept(data=place, config=named, logs=None)
-    options = rest[len(WITNESS) :]
-    if tuple(rest[: len(WITNESS)]) != WITNESS or len(options) % 2 or {*options[::2]} - {LOG}:
-        return None
-    return _Kept(data=place, config=named, logs=tuple(options[1::2]))
+    for process, option, count_max in ((BROKER, "", 0), (INDEX, SHARD, 1), (WITNESS, LOG, len(words))):
+        options = rest[len(process) :]
+        fits = len(options) % 2 == 0 and len(options) <= 2 * count_max and {*options[::2]} <= {option}
+        if tuple(rest[: len(process)]) == process and fits:
+            named = Path(config) if config is not None else None
+            return _Kept(data=Path(data), config=named, process=process, options=tuple(options[1::2]))
+    return None
 
 
 def _serve(terminal: Terminal, kept: _Kept) -> None:
     from answerable.wiring.settings import load_settings, product_directory
+    from answerable.wiring.shard_settings import with_shard
 
     settings = load_settings(product_directory(kept.data), kept.config)
-    if kept.logs is None:
+    if kept.process == BROKER:
         serve_broker(terminal, settings, until_eof=True)
+    elif kept.process == WITNESS:
+        serve_witness(terminal, settings, logs=kept.options, until_eof=True)
     else:
-        serve_witness(terminal, settings, logs=kept.logs, until_eof=True)
+        serve_search(terminal, with_shard(settings, kept.options[0]) if kept.options else settings)

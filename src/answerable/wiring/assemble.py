@@ -61,6 +61,7 @@ from answerable.wiring.own_ledger import opened_ledger
 from answerable.wiring.policies import policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.reaching import reach_desk
+from answerable.wiring.search_side import SearchSide
 from answerable.wiring.settling import counted_at_last, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
@@ -124,6 +125,7 @@ class Product:
     share: LoopShare
     kept: KeptRegisters
     doors: DoorDesk
+    searches: SearchSide
     heads: LogOfLogs | None = None
     shard_door: SocketShardDoor | None = None
 
@@ -242,7 +244,7 @@ async def assembled(
                 shard_door=shard_door(settings, own, walk.recorder, walk.planning, walk.deciding, walk.live),
                 identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
                 share=LoopShare(share=settings.gateway.loop_share_percent / 100),
-                doors=_doors(walk, identity, verifier.known),
+                doors=_doors(walk, identity, verifier.known), searches=SearchSide(settings.search, ledger),
             )  # fmt: skip
             await _closed(identity, walk, settings, kept)
 

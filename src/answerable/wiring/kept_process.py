@@ -19,11 +19,11 @@ from answerable.adapters.mcp_upstream.account import account_of, under
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
     from types import FrameType
 
-    from anyio.abc import Process
+    from anyio.abc import ByteSendStream, Process
 
 ANSWERING_SECONDS: Final = 0.02
 """Interval at which a starting process's socket is checked."""
@@ -40,13 +40,15 @@ _log: Final = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptProcess:
     """A supervised process. name: for messages. command: starts it. socket: on which it answers. user: account it runs
-    under; empty for this process's. ended: called each time that it ended or could not be started."""
+    under; empty for this process's. ended: called each time that it ended or could not be started. feed: writes to its
+    standard input while it runs."""
 
     name: str
     command: tuple[str, ...]
     socket: Path
     user: str = ""
     ended: Callable[[], None] = lambda: None
+    feed: Callable[[ByteSendStream], Awaitable[None]] | None = None
 
     async def run(self) -> None:
         """Keep the process running until cancelled, then end it. A failed one is restarted with growing delays."""
@@ -67,7 +69,7 @@ class KeptProcess:
                 _log.error("the %s cannot be started: %s", self.name, error)
             else:
                 try:
-                    code = await process.wait()
+                    code = await self._code_of(process)
                 finally:
                     with anyio.CancelScope(shield=True):
                         await _ended(process)
@@ -77,12 +79,26 @@ class KeptProcess:
             await anyio.sleep(delay)
             delay = min(2 * delay, RESTART_SECONDS_MAX)
 
+    async def _code_of(self, process: Process) -> int:
+        async with anyio.create_task_group() as beside:
+            if self.feed is not None and process.stdin is not None:
+                beside.start_soon(_fed, self.feed, process.stdin)
+            code = await process.wait()
+            beside.cancel_scope.cancel()
+        return code
+
     async def answering(self) -> None:
         """Wait until its socket accepts connections."""
         while True:
-            if _is_listening(self.socket):
+            if is_listening(self.socket):
                 return
             await anyio.sleep(ANSWERING_SECONDS)
+
+
+async def _fed(feed: Callable[[ByteSendStream], Awaitable[None]], pipe: ByteSendStream) -> None:
+    # A process that reads no more is ending.
+    with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        await feed(pipe)
 
 
 async def _ended(process: Process) -> None:
@@ -96,7 +112,8 @@ async def _ended(process: Process) -> None:
     await process.wait()
 
 
-def _is_listening(path: Path) -> bool:
+def is_listening(path: Path) -> bool:
+    """Whether a process accepts connections on this Unix socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
         return probe.connect_ex(os.fspath(path)) == 0

@@ -8,23 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import anyio
+
 from answerable.adapters.local_keys import open_or_create_secret
-from answerable.adapters.sqlite import SqliteSubjectKeys
+from answerable.adapters.search_http import HttpSearchProcess
+from answerable.adapters.sqlite import StoredSubjectKeys
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
 from answerable.adapters.system import SystemEntropy
-from answerable.adapters.tlog_files import StoredFiles
+from answerable.adapters.tlog_files import FollowedFiles, StoredFiles
 from answerable.core.search.blind import BlindKey
 from answerable.errors import shown
 from answerable.errors.codes.ledger import LEDGER_NO_COPY
 from answerable.errors.codes.search import SEARCH_KEYS
 from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
 from answerable.flows.forensics.tell_story import StoryTeller
+from answerable.ports.search_process import Question
+from answerable.wiring.index_lock import index_alone
+from answerable.wiring.kept_process import is_listening
 from answerable.wiring.ledger_copy import PublishedCopy
 from answerable.wiring.subject_keys import ROOT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.search.query import Cursor, Query
     from answerable.flows.forensics.search_ledger import HitPage
@@ -40,11 +47,13 @@ ROOT_KEY: Final = Path("keys", "subjects.key")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchPlaces:
     """What is searched. ledger: directory of one log. keys: the file of the subject keys, and that of their root key;
-    None for leaves alone. index: where the index is stored; None for a temporary one."""
+    None for leaves alone. index: where the index is stored; None for a temporary one. process: socket of the process
+    that writes the index beside a server; None for a copy."""
 
     ledger: Path
     keys: tuple[Path, Path] | None
     index: Path | None
+    process: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ class Searching:
 
     index: SqliteSearchIndex
     log: LogSnapshot
-    keys: SqliteSubjectKeys | None
+    keys: StoredSubjectKeys | None
 
     def search(self, query: Query, *, limit: int, after: Cursor | None) -> HitPage:
         """Search as `search_ledger` does, with the same errors."""
@@ -82,12 +91,22 @@ def places_of_copy(ledger: Path, keys: Path | None, index: Path | None) -> Searc
 
 def own_places(settings: Settings) -> SearchPlaces:
     """Return the places of the process with these settings."""
-    ledger = settings.ledger.place
     return SearchPlaces(
-        ledger=ledger,
-        keys=(settings.registers.subject_keys, settings.data / ROOT_KEY),
-        index=settings.data / INDEX / ledger.name,
+        ledger=settings.ledger.place,
+        keys=own_keys(settings),
+        index=own_index(settings),
+        process=settings.search.socket,
     )
+
+
+def own_keys(settings: Settings) -> tuple[Path, Path]:
+    """Return the file of the subject keys and that of their root key."""
+    return settings.registers.subject_keys, settings.data / ROOT_KEY
+
+
+def own_index(settings: Settings) -> Path:
+    """Return the directory of the index of this process's log."""
+    return settings.data / INDEX / settings.ledger.place.name
 
 
 @contextmanager
@@ -95,27 +114,54 @@ def searching(
     places: SearchPlaces, *, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Iterator[Searching]:
     """Open everything, bring the index up to the log, erase what is sealed under keys that were destroyed, and close it
-    all at the end. Only the index is written.
+    all at the end. Only the index is written; where a server's process keeps it, that process does so.
 
-    Raises Malformed (`ledger.no_copy`, `search.keys`), Unavailable, and Broken as `catch_up`.
+    Two commands that search on one index at once do so one after the other. Raises Malformed (`ledger.no_copy`,
+    `search.keys`), Unavailable (`search.*`, `search.locked` among them), and Broken as `catch_up`.
     """
     with ExitStack() as stack:
         keys, blind = None, None
         if places.keys is not None:
-            keys, blind = _opened_keys(*places.keys)
+            keys, blind = opened_keys(*places.keys)
             stack.callback(keys.close)
-        log = _snapshot(places)
         directory = places.index or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-index-"))
         )
-        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log: LogSnapshot | _KeptLog
+        is_kept = places.process is not None and is_listening(places.process)
+        if places.process is not None and is_kept:
+            size = _snapshot(places).size
+            anyio.run(_kept_up, places.process, size, progress)
+            log = _KeptLog(places.ledger)
+            log.reach(size)
+        else:
+            stack.enter_context(index_alone(directory))
+            # Not before: the index must not be ahead of it.
+            log = _snapshot(places)
         index = SqliteSearchIndex.open(directory, origin=log.origin, blind=blind)
         stack.callback(index.close)
         found = Searching(index, log, keys)
-        catch_up(index, log, found.find, progress=progress)
-        if keys is not None:
-            forget_erased(index, {one.hex() for one in keys.ids()})
+        if not is_kept:
+            catch_up(index, log, found.find, progress=progress)
+            if keys is not None:
+                forget_erased(index, {one.hex() for one in keys.ids()})
         yield found
+
+
+class _KeptLog(FollowedFiles):
+    """A log beside the process that keeps its index: whatever the index names is durable."""
+
+    def entry(self, index: int) -> StoredEntry:
+        self.reach(index + 1)
+        return super().entry(index)
+
+
+async def _kept_up(socket: Path, entries: int, progress: Callable[[int, int], None]) -> None:
+    """Have the process bring its index up to this number of entries. Raises Unavailable (`search.*`)."""
+    asks = HttpSearchProcess(socket)
+    asked = Question(words=(), limit=1, cursor="", entries=entries)
+    while (answer := await asks.search(asked)).missing:
+        progress(answer.entries, entries)
 
 
 def _snapshot(places: SearchPlaces) -> LogSnapshot:
@@ -130,13 +176,12 @@ def _snapshot(places: SearchPlaces) -> LogSnapshot:
     return found
 
 
-def _opened_keys(database: Path, root: Path) -> tuple[SqliteSubjectKeys, BlindKey]:
-    """Open existing keys: none is ever created here."""
+def opened_keys(database: Path, root: Path) -> tuple[StoredSubjectKeys, BlindKey]:
+    """Open existing keys, for reading. Raises Malformed (`search.keys`) where there are none, and Unavailable."""
     if not database.is_file() or not root.is_file():
         raise SEARCH_KEYS(
             f"there are no subject keys in {shown(database.parent)}: expected `{database.name}` and "
             f"`{root.parent.name}/{root.name}`"
         )
-    entropy = SystemEntropy()
-    secret = open_or_create_secret(root, count=ROOT_BYTES, entropy=entropy)
-    return SqliteSubjectKeys.open(database, root=secret, entropy=entropy), BlindKey(secret)
+    secret = open_or_create_secret(root, count=ROOT_BYTES, entropy=SystemEntropy())
+    return StoredSubjectKeys.open_beside(database, root=secret), BlindKey(secret)

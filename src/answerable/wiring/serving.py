@@ -86,15 +86,17 @@ class Doors:
     """Factories of the ASGI applications, each over one product.
 
     witness: command that starts the local witness; `--log KEY` is added. A last checkpoint is cosigned before the
-    witness ends. broker: command that starts the broker. workloads: serves the Workload API on a bound socket until an
-    event is set, and reports when it answers. bundle: the bundle endpoint's application. metrics: that of `/metrics`.
-    console: that for people, at this origin, with a function that reports whether the server stops.
+    witness ends. broker, search: commands that start the broker, and the process that answers searches. workloads:
+    serves the Workload API on a bound socket until an event is set, and reports when it answers. bundle: the bundle
+    endpoint's application. metrics: that of `/metrics`. console: that for people, at this origin, with a function that
+    reports whether the server stops.
     """
 
     gateway: Callable[[Product], Any]
     control: Callable[[Product], Any]
     witness: tuple[str, ...] = ()
     broker: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
     workloads: ServeWorkloads | None = None
     bundle: Callable[[Product], Any] | None = None
     metrics: Callable[[Product], Any] | None = None
@@ -179,6 +181,7 @@ async def _serve(
         beside.start_soon(end_listening, product.walk.live.streams, stop)
         await _first_round(beside, product, settings, doors.witness)
         beside.start_soon(kept_broker, settings, doors.broker)
+        beside.start_soon(product.searches.kept, doors.search)
         beside.start_soon(kept_running, product, settings)
         if tls is not None:
             let_svids_in(tls, product.identity.desk)

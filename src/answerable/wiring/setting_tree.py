@@ -19,6 +19,7 @@ from answerable.wiring.console_settings import ConsoleSettings
 from answerable.wiring.containment_settings import ContainmentSettings
 from answerable.wiring.gateway_settings import GatewaySettings as GatewaySettings
 from answerable.wiring.identity_settings import IdentitySettings
+from answerable.wiring.search_settings import SearchSettings
 from answerable.wiring.telemetry_settings import TelemetrySettings
 from answerable.wiring.token_settings import TokenSettings
 from answerable.wiring.walk_settings import WALK_BOUNDS
@@ -263,6 +264,7 @@ class Settings:
     control: ControlSettings = field(default_factory=ControlSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     registers: RegisterSettings = field(default_factory=RegisterSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
     settle: SettleSettings = field(default_factory=SettleSettings)
     walk: WalkLimits = field(default_factory=WalkLimits)
     witnesses: WitnessesSettings = field(default_factory=WitnessesSettings)
@@ -286,6 +288,7 @@ SECTIONS: Final[dict[str, type]] = {
     "control": ControlSettings,
     "ledger": LedgerSettings,
     "registers": RegisterSettings,
+    "search": SearchSettings,
     "settle": SettleSettings,
     "walk": WalkLimits,
     "witnesses": WitnessesSettings,

@@ -32,6 +32,7 @@ def with_shard(settings: Settings, name: str) -> Settings:
         gateway=replace(settings.gateway, socket=own(settings.gateway.socket, "gateway")),
         control=replace(settings.control, socket=own(settings.control.socket, "control")),
         identity=replace(settings.identity, socket=own(settings.identity.socket, "workload")),
+        search=replace(settings.search, socket=own(settings.search.socket, "search")),
     )
 
 

@@ -28,7 +28,7 @@ from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
 from answerable.adapters.sqlite.store import SqliteStore
-from answerable.adapters.sqlite.subject_keys import SqliteSubjectKeys
+from answerable.adapters.sqlite.subject_keys import SqliteSubjectKeys, StoredSubjectKeys
 from answerable.adapters.sqlite.tokens import SqliteTokenRegister
 from answerable.adapters.sqlite.tool_pins import SqliteToolPinRegister
 from answerable.adapters.sqlite.view_challenges import SqliteOpeningRegister
@@ -64,4 +64,5 @@ __all__ = [
     "SqliteSubjectKeys",
     "SqliteTokenRegister",
     "SqliteToolPinRegister",
+    "StoredSubjectKeys",
 ]

@@ -74,6 +74,7 @@ def status(shell: Shell) -> int | None:
             ("registry", found.registry),
             ("servers", servers or ["none"]),
             ("witnesses", [_witness(one) for one in found.witnesses] or ["none"]),
+            ("search", _search(found)),
             *([("secrets due", [f"{one.name}: {one.why}" for one in due])] if due else []),
             *([("shards", [_shard(one) for one in found.shards])] if found.shards else []),
             *([("alarms", [*found.alarms])] if found.alarms else []),
@@ -85,6 +86,18 @@ def status(shell: Shell) -> int | None:
 def _owed(status: Status) -> str:
     overdue = f", {status.reviews_overdue} of them OVERDUE" if status.reviews_overdue else ""
     return f"{status.reviews_owed} of break-glass uses{overdue}"
+
+
+def _search(status: Status) -> str:
+    match status.search.state:
+        case "ok":
+            return f"answered up to entry {status.search.entries}"
+        case "alarm":
+            return f"ALARM: {status.search.reason}"
+        case "waiting":
+            return "its process starts with the first question"
+        case _:
+            return "no process answers: `answerable search` reads the files"
 
 
 def _shard(found: Shard) -> str:
@@ -291,6 +304,7 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
         yield Finding(name="registers", state="look at", says=said)
     if not status.unreadable and not status.registers:
         yield Finding(name="registers", state="ok", says="they match the ledger")
+    yield _search_finding(status)
     if status.reviews_owed:
         late = bool(status.reviews_overdue)
         advice = (
@@ -337,6 +351,14 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
             says=_witness(witness),
             advice="do what the reason says; a witness must run and be reachable" if alarmed else "",
         )
+
+
+def _search_finding(status: Status) -> Finding:
+    says = _search(status)
+    if status.search.state != "alarm":
+        return Finding(name="search", state="ok", says=says)
+    advice = "the log of `answerable up` says why its process ends; the index may be deleted at any time"
+    return Finding(name="search", state="fault", says=says, advice=advice)
 
 
 def _server(server: Server) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from msgspec import to_builtins
@@ -106,22 +106,25 @@ def search(
     """Find what happened, newest first.
 
     Words such as `agent:NAME resource:ID` must all hold; several words of one field mean any of them. One hit is one
-    action with its outcome, one refusal, or one event. Reads the ledger's files beside a running server; the index is
-    kept in the data directory and may be deleted at any time.
+    action with its outcome, one refusal, or one event. A running server answers, by a process of its own; without one,
+    the ledger's files are read. The index is kept in the data directory and may be deleted at any time.
     """
     from answerable.core.search.query import checked_limit, parsed_cursor, parsed_query
     from answerable.errors.codes.services import CLI_SEARCH
-    from answerable.flows.forensics.tell_hits import answer_of
-    from answerable.wiring.ledger_search import own_places, places_of_copy, searching
 
     if ledger is None and (keys is not None or index is not None):
         raise CLI_SEARCH()
     bounds = [f"{name}:{text}" for name, text in (("since", since), ("until", until)) if text]
-    query = parsed_query([*(words or ()), *bounds], now=time.time_ns() // 1_000_000)
-    count, after = checked_limit(limit), parsed_cursor(cursor) if cursor else None
-    places = own_places(shell.settings()) if ledger is None else places_of_copy(ledger, keys, index)
-    with shell.terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        answer = answer_of(found.search(query, limit=count, after=after))
+    asked = _Asked(words=(*(words or ()), *bounds), limit=checked_limit(limit), cursor=cursor)
+    # A fault in what was typed needs no server.
+    parsed_query(asked.words, now=0)
+    if cursor:
+        parsed_cursor(cursor)
+    answer = None
+    if ledger is None:
+        answer = _asked_server(shell, asked)
+    if answer is None:
+        answer = _read_files(shell, asked, ledger, keys, index)
     if as_csv:
         _print_csv(answer)
     elif shell.terminal.as_json:
@@ -129,6 +132,53 @@ def search(
     else:
         _show(shell.terminal, answer)
     return None
+
+
+class _Asked(NamedTuple):
+    """What is searched for."""
+
+    words: tuple[str, ...]
+    limit: int
+    cursor: str
+
+
+def _asked_server(shell: Shell, asked: _Asked) -> SearchAnswer | None:
+    """Return the answer of the running server; None if there is no server, or it answers no searches."""
+    from answerable.apps.cli.control import running
+    from answerable.client import search_calls
+    from answerable.core.search.query import joined_words
+    from answerable.errors import Unavailable
+    from answerable.errors.codes.search import SEARCH_OFF
+
+    with running(shell.settings(), say=shell.terminal.say) as control:
+        if control is None:
+            return None
+        try:
+            return search_calls.search_actions(
+                control,
+                q=joined_words(asked.words),
+                limit=str(asked.limit),
+                cursor=asked.cursor or None,
+            )
+        except Unavailable as failed:
+            if failed.code != SEARCH_OFF.id:
+                raise
+            return None
+
+
+def _read_files(
+    shell: Shell, asked: _Asked, ledger: Path | None, keys: Path | None, index: Path | None
+) -> SearchAnswer:
+    """Search the ledger's files in this process, or those of a copy."""
+    from answerable.core.search.query import parsed_cursor, parsed_query
+    from answerable.flows.forensics.tell_hits import answer_of
+    from answerable.wiring.ledger_search import own_places, places_of_copy, searching
+
+    query = parsed_query(asked.words, now=time.time_ns() // 1_000_000)
+    after = parsed_cursor(asked.cursor) if asked.cursor else None
+    places = own_places(shell.settings()) if ledger is None else places_of_copy(ledger, keys, index)
+    with shell.terminal.progress("indexing") as told, searching(places, progress=told) as found:
+        return answer_of(found.search(query, limit=asked.limit, after=after))
 
 
 def _print_csv(answer: SearchAnswer) -> None:
@@ -155,8 +205,12 @@ def _show(terminal: Terminal, answer: SearchAnswer) -> None:
         if answer.entries
         else "empty ledger"
     )
+    if answer.missing:
+        terminal.warn(f"{answer.missing} later entries are not searched yet: search again soon")
     if not answer.happened:
         terminal.say(f"nothing has happened yet ({upto})")
+    elif not answer.items and answer.next:
+        terminal.say(f"none found so far; look further with --cursor {answer.next} ({upto})")
     elif not answer.items:
         terminal.say(f"no entry matches ({upto})")
     else:

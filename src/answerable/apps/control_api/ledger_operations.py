@@ -48,6 +48,7 @@ async def show_status(call: Call) -> answers.Status:
     walk = call.walk
     now = walk.clock.now()
     owed = counted_reviews(walk.authority.approvals, walk.limits, walk.clock)
+    state, entries, reason = await call.product.searches.told()
     return answers.Status(
         version=__version__,
         origin=walk.recorder.ledger.origin,
@@ -71,6 +72,7 @@ async def show_status(call: Call) -> answers.Status:
             for what, name, why in call.product.unreadable_rows()
         ),
         registers=tuple(call.product.registers_told()),
+        search=answers.SearchProcess(state=state, entries=entries, reason=reason),
         alarms=_alarms(walk.verification.plans.difference),
     )
 
@@ -158,7 +160,7 @@ async def show_entry(call: Call) -> answers.Entry:
 
 @operation(
     "GET",
-    "/v1/actions",
+    "/v1/actions/under",
     id="find_actions",
     summary="Actions that ran under a manifest, prompt or model, with how well each field was known at each",
     answer=Page[answers.ActionUnder],

@@ -28,6 +28,7 @@ from answerable.apps.control_api import (
     registry_operations,
     revocation_operations,
     rule_operations,
+    search_operations,
     stats_operations,
     suggestion_operations,
     tool_operations,
@@ -38,6 +39,7 @@ from answerable.apps.control_api.operation import Operation
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *ledger_operations.OPERATIONS,
+    *search_operations.OPERATIONS,
     *registry_operations.OPERATIONS,
     *mandate_operations.OPERATIONS,
     *approval_operations.OPERATIONS,

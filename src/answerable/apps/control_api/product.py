@@ -7,10 +7,23 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from answerable.api.search_answers import SearchAnswer
     from answerable.flows.ledger.gather_cosignatures import WitnessState
     from answerable.flows.ledger.publish_set_checkpoint import ShardState
     from answerable.ports.published_log import PublishedLog
     from answerable.wiring.walk import Walk
+
+
+class Searches(Protocol):
+    """The process that answers searches, as the server asks it."""
+
+    async def search(self, words: Sequence[str], *, limit: int, cursor: str) -> SearchAnswer:
+        """Return a page of hits. Raises Malformed (`search.*`) and Unavailable (`search.*`)."""
+        ...
+
+    async def told(self) -> tuple[str, int, str]:
+        """Return its state, up to how many entries it is complete, and the reason of an alarm."""
+        ...
 
 
 class Product(Protocol):
@@ -24,6 +37,11 @@ class Product(Protocol):
     @property
     def log_key(self) -> str:
         """The verifier key of the log (C2SP signed-note), as `answerable ledger verify --key` takes it."""
+        ...
+
+    @property
+    def searches(self) -> Searches:
+        """The process that answers searches."""
         ...
 
     @property

@@ -131,6 +131,11 @@ def split_words(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def joined_words(words: Sequence[str]) -> str:
+    """Return one line that `split_words` splits into these words."""
+    return " ".join('"' + re.sub(r'([\\"])', r"\\\1", one) + '"' for one in words)
+
+
 def moment(text: str, *, now: int) -> int:
     """Return a time in Unix milliseconds: RFC 3339, a day, or how long ago. Raises Malformed (`search.time`)."""
     ago = _AGO.fullmatch(text)

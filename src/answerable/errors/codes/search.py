@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
-from answerable.errors.code import BrokenCode, MalformedCode, UnavailableCode
+from answerable.errors.code import BrokenCode, MalformedCode, UnavailableCode, UnverifiedCode
 
 SCOPE_FIELD = MalformedCode(
     "scope.field",
     "attempts are not counted by `…`, which what was refused does not have: give …, since or until",
 )
+SEARCH_BUSY = UnavailableCode(
+    "search.busy", "too many searches wait already: try again soon", port="search_process"
+)
 SEARCH_CURSOR = MalformedCode(
     "search.cursor", "… is not a cursor: give `next` of the answer before, unchanged"
+)
+SEARCH_DOWN = UnavailableCode(
+    "search.down",
+    "no process answers searches: the log of `answerable up` says why; it is started again by itself",
+    port="search_process",
+)
+SEARCH_FAILED = UnavailableCode(
+    "search.failed",
+    "the process that answers searches failed: the log of `answerable up` says why",
+    port="search_process",
 )
 SEARCH_FIELD = MalformedCode("search.field", "there is no field …: did you mean `…`?")
 SEARCH_KEYS = MalformedCode(
     "search.keys", "there are no subject keys in …: expected `subject-keys.db` and `keys/subjects.key`"
 )
 SEARCH_LIMIT = MalformedCode("search.limit", "a page has 1 to … hits, got …: use the cursor for more")
+SEARCH_LOCKED = UnavailableCode(
+    "search.locked",
+    "another process is writing this search index: try again when it has ended",
+    port="search_index",
+)
 SEARCH_LONG = MalformedCode("search.long", "a search has at most … words, got …")
+SEARCH_OFF = UnavailableCode(
+    "search.off",
+    "this server answers no searches: set `search.enabled`, or read its files with `answerable search`",
+    port="search_process",
+)
 SEARCH_OTHER_LOG = BrokenCode(
     "search.other_log", "the search index in … is of another log: name another directory, or delete it"
 )
+SEARCH_PEER = UnverifiedCode("search.peer", "user … may not search here", step="peer")
 SEARCH_TIME = MalformedCode(
     "search.time", "… is not a time: write how long ago, such as `90m`, `24h` or `7d`, a day or a time"
 )
@@ -27,6 +51,9 @@ SEARCH_UNAVAILABLE = UnavailableCode(
     "search.unavailable",
     "cannot read the search index: …; delete it, and it is made again",
     port="search_index",
+)
+SEARCH_UNREACHABLE = UnavailableCode(
+    "search.unreachable", "the process that answers searches cannot be reached", port="search_process"
 )
 SEARCH_VALUE = MalformedCode("search.value", "`…` has no value: write for example `…:…`")
 SEARCH_WORD = MalformedCode("search.word", "… is not `field:value`: write for example `agent:NAME`")

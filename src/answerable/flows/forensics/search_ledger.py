@@ -29,18 +29,21 @@ if TYPE_CHECKING:
 
 BATCH_ENTRIES: Final = 5_000
 """Entries written in one transaction; bounds the memory used."""
+CANDIDATES_MAX: Final = 20_000
+"""Entries that one search opens. A page for which that was not enough is short, and its cursor continues there."""
 
 _DECODER: Final = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitPage:
-    """The answer to a search. next: cursor of the page after this; empty where there is none. entries, at: the answer
-    is complete up to this number of entries, and the time of the last of them. happened: False where the log has
-    nothing yet that could be found."""
+    """The answer to a search. next: cursor of the page after this; empty where there is none. log: its origin. entries,
+    at: the answer is complete up to this number of entries, and the time of the last of them. happened: False where the
+    log has nothing yet that could be found."""
 
     hits: tuple[Hit, ...]
     next: str
+    log: str
     entries: int
     at: int
     happened: bool
@@ -84,26 +87,35 @@ def search_ledger(
     limit: int,
     after: Cursor | None = None,
     subject: Callable[[str], str] = lambda name: "",
+    candidates_max: int = CANDIDATES_MAX,
 ) -> HitPage:
     """Return the entries that match, newest first.
 
-    subject: returns the id of the key of a data subject, hex; empty for one without a key. Raises Unavailable and
-    Broken as the index and the log do.
+    subject: returns the id of the key of a data subject, hex; empty for one without a key. candidates_max: how many
+    entries are opened at most. Raises Unavailable and Broken as the index and the log do.
     """
     wanted = resolved(query, pseudonyms=index.pseudonyms, subject=subject)
     reach = index.reach()
     hits: list[Hit] = []
     following = ""
-    for candidate in index.candidates(wanted, after):
+    for number, candidate in enumerate(index.candidates(wanted, after), 1):
         hit = confirmed(index, log, find, wanted, candidate)
         if hit is None:
-            continue
+            if number < candidates_max:
+                continue
+            following = Cursor(candidate.at, candidate.entry).formatted()
+            break
         if len(hits) == limit:
             following = Cursor(hits[-1].facts.at, hits[-1].facts.entry).formatted()
             break
         hits.append(hit)
     return HitPage(
-        hits=tuple(hits), next=following, entries=reach.entries, at=reach.at, happened=reach.happened
+        hits=tuple(hits),
+        next=following,
+        log=log.origin,
+        entries=reach.entries,
+        at=reach.at,
+        happened=reach.happened,
     )
 
 

@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     from answerable.ports.search_index import Reach
 
 
-def answer_of(page: HitPage) -> SearchAnswer:
-    """Return a page of hits as an answer."""
+def answer_of(page: HitPage, *, durable: int = 0) -> SearchAnswer:
+    """Return a page of hits as an answer. durable: entries of the log, where it may have more than the index."""
     return SearchAnswer(
         items=tuple(_hit(one) for one in page.hits),
         next=page.next,
+        log=page.log,
+        missing=max(0, durable - page.entries),
         entries=page.entries,
         complete_at=_instant(page.at) if page.entries else None,
         happened=page.happened,

@@ -62,6 +62,15 @@ def is_damaged(path: Path) -> bool:
     return False
 
 
+def place_of(path: Path) -> tuple[int, int]:
+    """Return what identifies the file at a path; another value, equal to no file's, where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (-1, -1)
+    return status.st_dev, status.st_ino
+
+
 def emptied(connection: sqlite3.Connection) -> bool:
     """Write everything to the database's file. Return whether nothing is left in its write-ahead log: somebody who is
     reading keeps it, and is not waited for."""

@@ -47,6 +47,7 @@ class SqliteSearchIndex:
         self._stretch_entries = stretch_entries
         self._stretches: dict[int, Stretch] = {}
         self._lock = threading.RLock()
+        self._place = files.place_of(directory / WHOLE)
 
     @classmethod
     def open(
@@ -105,6 +106,10 @@ class SqliteSearchIndex:
                 one.close()
             self._stretches.clear()
             self._whole.close()
+
+    def is_in_place(self) -> bool:
+        """Whether the directory has the open files, and not others or none."""
+        return files.place_of(self._directory / WHOLE) == self._place
 
     def position(self) -> Position:
         entries, leaf = self._row("SELECT entries, leaf FROM reached")

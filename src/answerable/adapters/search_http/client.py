@@ -1,0 +1,84 @@
+"""Ask the process that answers searches over HTTP on its Unix socket (port SearchProcess)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import anyio
+import httpx2
+import msgspec
+
+from answerable.api.search_answers import SearchAnswer
+from answerable.connection_fault import connection_fault
+from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_UNREACHABLE
+from answerable.ports.search_process import HOST, REACH_PATH, SEARCH_PATH, IndexReach
+from answerable.unix_http import no_tls
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.ports.search_process import Question
+
+CONNECT_SECONDS_MAX: Final = 2.0
+ANSWER_SECONDS_MAX: Final = 40.0
+REACH_SECONDS_MAX: Final = 2.0
+ANSWER_BYTES_MAX: Final = 67_108_864
+
+Answer = TypeVar("Answer")
+
+
+class _Problem(msgspec.Struct, frozen=True, kw_only=True):
+    code: str
+    detail: str
+    branch: str
+
+
+class HttpSearchProcess:
+    """Implements ports.search_process.SearchProcess. Each call opens its own connection."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = str(socket)
+
+    async def search(self, question: Question) -> SearchAnswer:
+        content = msgspec.json.encode(question)
+        return await self._ask("POST", SEARCH_PATH, SearchAnswer, ANSWER_SECONDS_MAX, content)
+
+    async def reach(self) -> IndexReach:
+        return await self._ask("GET", REACH_PATH, IndexReach, REACH_SECONDS_MAX)
+
+    async def _ask(
+        self, method: str, path: str, kind: type[Answer], seconds: float, content: bytes = b""
+    ) -> Answer:
+        """Send one request and decode the answer. Raises Malformed as the process does, and Unavailable:
+        `search.unreachable`, `search.failed`, and the process's own."""
+        timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS_MAX)
+        transport = httpx2.AsyncHTTPTransport(uds=self._socket, verify=no_tls())
+        try:
+            with anyio.fail_after(seconds):
+                async with httpx2.AsyncClient(
+                    transport=transport, timeout=timeout, trust_env=False
+                ) as client:
+                    response = await client.request(method, f"http://{HOST}{path}", content=content)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout):
+            raise SEARCH_UNREACHABLE() from None
+        except (httpx2.HTTPError, TimeoutError) as error:
+            is_late = isinstance(error, TimeoutError | httpx2.TimeoutException)
+            why = f"no answer within {seconds:g} s" if is_late else connection_fault(error)
+            raise SEARCH_FAILED(f"the process that answers searches did not answer: {why}") from None
+        if len(response.content) > ANSWER_BYTES_MAX:
+            raise SEARCH_FAILED("the process that answers searches gave an answer that is too long")
+        try:
+            if response.status_code != 200:
+                raise _error_of(msgspec.json.decode(response.content, type=_Problem))
+            return msgspec.json.decode(response.content, type=kind)
+        except msgspec.MsgspecError:
+            raise SEARCH_FAILED(
+                f"the process that answers searches answered {response.status_code}: {shown(response.text[:200])}"
+            ) from None
+
+
+def _error_of(problem: _Problem) -> Malformed | Unavailable:
+    if problem.branch == "malformed":
+        return Malformed(problem.detail, code=problem.code)
+    return Unavailable(problem.detail, code=problem.code, port="search_process")

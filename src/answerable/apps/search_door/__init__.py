@@ -1,0 +1,1 @@
+"""The socket of the process that answers searches."""

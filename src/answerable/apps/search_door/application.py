@@ -1,0 +1,113 @@
+"""Answer searches as an ASGI application, in the process that alone reads the ledger for questions.
+
+Only processes of this user and of root are answered, by the uid that the kernel reports for the connection. Questions
+are answered one after another; when too many wait, further ones are turned away.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import msgspec
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel
+from answerable.errors import AnswerableError, Broken
+from answerable.errors.codes.search import SEARCH_BUSY, SEARCH_FAILED, SEARCH_PEER
+from answerable.errors.codes.services import REQUEST_BODY
+from answerable.ports.search_process import REACH_PATH, SEARCH_PATH, Question
+from answerable.wiring.guarded_request import body_within
+from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from answerable.api.search_answers import SearchAnswer
+    from answerable.ports.search_process import IndexReach
+
+WAITING_MAX: Final = 32
+"""Questions that are answered or wait at a time."""
+BODY_BYTES_MAX: Final = 262_144
+BODY_SECONDS_MAX: Final = 5.0
+
+_log: Final = logging.getLogger(__name__)
+_STATUSES: Final = {SEARCH_PEER.id: 403}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchServices:
+    """The dependencies; both callables block. uids: users whose processes are answered."""
+
+    search: Callable[[Question], SearchAnswer]
+    reach: Callable[[], IndexReach]
+    uids: frozenset[int]
+
+
+def search_app(needs: SearchServices) -> Starlette:
+    """Return the application. Every request gets a response; no exception escapes."""
+    waiting = 0
+    turn = anyio.CapacityLimiter(1)
+
+    async def search(request: Request) -> bytes:
+        nonlocal waiting
+        body = await body_within(request, bytes_max=BODY_BYTES_MAX, seconds_max=BODY_SECONDS_MAX)
+        try:
+            question = msgspec.json.decode(body, type=Question)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
+            raise REQUEST_BODY(f"the question cannot be read: {str(fault)[:200].lower()}") from None
+        if waiting >= WAITING_MAX:
+            raise SEARCH_BUSY()
+        waiting += 1
+        try:
+            return msgspec.json.encode(await to_thread.run_sync(needs.search, question, limiter=turn))
+        finally:
+            waiting -= 1
+
+    async def reach(_request: Request) -> bytes:
+        return msgspec.json.encode(await to_thread.run_sync(needs.reach))
+
+    routes = [
+        Route(SEARCH_PATH, _endpoint(search, needs.uids), methods=["POST"]),
+        Route(REACH_PATH, _endpoint(reach, needs.uids), methods=["GET"]),
+    ]
+    return Starlette(routes=routes)
+
+
+def _endpoint(
+    run: Callable[[Request], Awaitable[bytes]], uids: frozenset[int]
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            _check_peer(request, uids)
+            return Response(await run(request), media_type="application/json")
+        except AnswerableError as error:
+            if isinstance(error, Broken):
+                _log.error("%s: %s", error.code, error.message)
+            return _problem(error)
+        except Exception:
+            _log.exception("a search failed")
+            return _problem(SEARCH_FAILED())
+
+    return endpoint
+
+
+def _check_peer(request: Request, uids: frozenset[int]) -> None:
+    """Raises Unverified (`search.peer`)."""
+    channel = (request.scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
+    uid = channel.uid if isinstance(channel, Channel) else None
+    if uid not in uids:
+        _log.warning("a process of user %s was turned away from the search index", uid)
+        raise SEARCH_PEER(f"user {uid} may not search here")
+
+
+def _problem(error: AnswerableError) -> Response:
+    status, body = problem_details(error, _STATUSES)
+    return Response(msgspec.json.encode(body), status_code=status, media_type=PROBLEM_MEDIA_TYPE)

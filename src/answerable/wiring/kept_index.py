@@ -1,0 +1,169 @@
+"""Keep the search index of this process's log up to date and answer searches by it, in a process that does nothing
+else."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.sqlite.search_index import SqliteSearchIndex
+from answerable.adapters.sqlite.search_index.index import delete_index
+from answerable.adapters.tlog_files import FollowedFiles
+from answerable.core.search.query import checked_limit, parsed_cursor, parsed_query
+from answerable.errors import AnswerableError, Broken
+from answerable.errors.codes.search import SEARCH_OTHER_LOG
+from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
+from answerable.flows.forensics.tell_hits import answer_of
+from answerable.ports.search_process import IndexReach
+from answerable.wiring.index_lock import index_alone
+from answerable.wiring.ledger_search import opened_keys, own_index, own_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from answerable.adapters.sqlite import StoredSubjectKeys
+    from answerable.api.search_answers import SearchAnswer
+    from answerable.core.search.blind import BlindKey
+    from answerable.ports.search_process import Question
+    from answerable.wiring.setting_tree import Settings
+
+BATCH_ENTRIES: Final = 1_000
+"""Entries after which a search that waits gets its turn; they take about 0.1 s."""
+REST_SECONDS: Final = 0.002
+CATCH_UP_SECONDS_MAX: Final = 5.0
+"""How long a search waits for the index: then it is answered with what there is, and says what is missing."""
+SAID_SECONDS: Final = 60.0
+
+_log: Final = logging.getLogger(__name__)
+
+
+@contextmanager
+def kept_index(settings: Settings) -> Iterator[KeptIndex]:
+    """Open the index of the log with these settings, and hold it alone. Raises Malformed (`ledger.no_copy`,
+    `search.keys`), Unavailable, and Broken as the log does."""
+    directory = own_index(settings)
+    with index_alone(directory):
+        keys, blind = opened_keys(*own_keys(settings))
+        try:
+            kept = KeptIndex(FollowedFiles(settings.ledger.place), keys, blind, directory)
+            try:
+                yield kept
+            finally:
+                kept.close()
+        finally:
+            keys.close()
+
+
+class KeptIndex:
+    """An index that follows its log. Created by `kept_index`; thread-safe: one batch or one search at a time."""
+
+    def __init__(self, log: FollowedFiles, keys: StoredSubjectKeys, blind: BlindKey, directory: Path) -> None:
+        """Raises Unavailable (`search.unavailable`)."""
+        self._log, self._keys, self._blind, self._directory = log, keys, blind, directory
+        self._turn = threading.Lock()
+        self._index = self._opened()
+        self._keys_seen = -1
+        self._said: dict[str, float] = {}
+        self._is_closed = False
+
+    def close(self) -> None:
+        """End what is under way after its batch, and close the files of the index."""
+        self._is_closed = True
+        with self._turn:
+            self._index.close()
+
+    def reach(self) -> IndexReach:
+        """Return up to where the index is complete. Raises Unavailable."""
+        with self._turn:
+            return IndexReach(entries=self._index.position().entries)
+
+    def follow(self, entries: int, *, seconds_max: float | None = None) -> None:
+        """Bring the index up to this number of entries, which must be durable. What fails is logged, and tried again
+        with the next call. seconds_max: end after this time, with the rest undone."""
+        ends = None if seconds_max is None else time.monotonic() + seconds_max
+        try:
+            while not self._is_up_to(entries) and (ends is None or time.monotonic() < ends):
+                # Others that wait for their turn get it here.
+                time.sleep(REST_SECONDS)
+        except AnswerableError as failed:
+            self._say(failed)
+
+    def search(self, question: Question) -> SearchAnswer:
+        """Answer a search, of all entries that it names if they can be read in time.
+
+        Raises Malformed as `parsed_query`, `parsed_cursor` and `checked_limit`, Unavailable, and Broken as the log
+        does.
+        """
+        query = parsed_query(question.words, now=time.time_ns() // 1_000_000)
+        after = parsed_cursor(question.cursor) if question.cursor else None
+        limit = checked_limit(question.limit)
+        self.follow(question.entries, seconds_max=CATCH_UP_SECONDS_MAX)
+        with self._turn:
+            self._forget_erased()
+            page = search_ledger(
+                self._index,
+                self._log,
+                self._keys.find,
+                query,
+                limit=limit,
+                after=after,
+                subject=self._subject,
+            )
+        return answer_of(page, durable=question.entries)
+
+    def _is_up_to(self, entries: int) -> bool:
+        """Apply one batch of what is missing, and return whether nothing is."""
+        with self._turn:
+            if self._is_closed:
+                return True
+            if not self._index.is_in_place():
+                _log.warning("the search index was deleted while it was in use: it is made again")
+                self._index.close()
+                self._index = self._opened()
+            done = self._index.position().entries
+            self._log.reach(min(entries, done + BATCH_ENTRIES))
+            try:
+                catch_up(self._index, self._log, self._keys.find)
+            except Broken as other:
+                if other.code != SEARCH_OTHER_LOG.id:
+                    raise
+                _log.warning("the search index does not belong to this ledger: it is made again")
+                self._index.close()
+                delete_index(self._directory)
+                self._index = self._opened()
+            return self._index.position().entries >= entries
+
+    def _opened(self) -> SqliteSearchIndex:
+        self._directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        origin = self._log.origin
+        try:
+            return SqliteSearchIndex.open(self._directory, origin=origin, blind=self._blind)
+        except Broken:
+            # It is of a log that was here before, and nobody else's: the directory is the product's own.
+            delete_index(self._directory)
+            return SqliteSearchIndex.open(self._directory, origin=origin, blind=self._blind)
+
+    def _forget_erased(self) -> None:
+        """Erase what is sealed under keys that were destroyed, if the keys have changed."""
+        version = self._keys.version()
+        if version == self._keys_seen:
+            return
+        ids = self._keys.ids()
+        self._keys.forget_destroyed(ids)
+        forget_erased(self._index, {one.hex() for one in ids})
+        self._keys_seen = version
+
+    def _subject(self, name: str) -> str:
+        key = self._keys.known(name)
+        return key.id.hex() if key is not None else ""
+
+    def _say(self, failed: AnswerableError) -> None:
+        """Log a failure, each code once a minute."""
+        now = time.monotonic()
+        if now - self._said.get(failed.code, -SAID_SECONDS) >= SAID_SECONDS:
+            self._said[failed.code] = now
+            _log.error("the search index cannot follow the ledger: %s", failed.message)

@@ -1,0 +1,114 @@
+"""The server's side of the process that answers searches: start it, tell it what is durable, and ask it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import anyio
+
+from answerable.adapters.search_http import HttpSearchProcess
+from answerable.errors import Unavailable
+from answerable.errors.codes.search import SEARCH_DOWN, SEARCH_OFF, SEARCH_UNREACHABLE
+from answerable.flows.recording.rounds import until_round
+from answerable.ports.search_process import Question
+from answerable.wiring.kept_process import KeptProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anyio.abc import ByteSendStream
+
+    from answerable.api.search_answers import SearchAnswer
+    from answerable.wiring.search_settings import SearchSettings
+
+TELL_SECONDS: Final = 1.0
+"""Interval at which the process is told of new entries; a question names them itself."""
+LOOK_SECONDS: Final = 10.0
+"""Interval at which the size of the ledger is looked at, before the process is started."""
+START_SECONDS_MAX: Final = 25.0
+"""How long a question waits for the process to start."""
+
+
+class SizedLog(Protocol):
+    """A log, of which its size alone is needed here."""
+
+    @property
+    def size(self) -> int:
+        """Number of durable entries."""
+        ...
+
+
+class SearchSide:
+    """The server's side. Nothing else of the server waits for it, and its failures stop no action."""
+
+    def __init__(self, settings: SearchSettings, log: SizedLog) -> None:
+        self._settings, self._log = settings, log
+        self._asks = HttpSearchProcess(settings.socket)
+        self._process: KeptProcess | None = None
+        self._is_wanted = anyio.Event()
+        self._ends = 0
+
+    async def kept(self, command: tuple[str, ...]) -> None:
+        """Run the process until cancelled, from the first question or from so many entries on that finding one takes
+        long. command: starts it."""
+        if not command or not self._settings.enabled:
+            return
+        self._process = KeptProcess(
+            name="process that answers searches",
+            command=command,
+            socket=self._settings.socket,
+            ended=self._ended,
+            feed=self._tell,
+        )
+        while self._log.size < self._settings.start_entries and not self._is_wanted.is_set():
+            with anyio.move_on_after(until_round(LOOK_SECONDS)):
+                await self._is_wanted.wait()
+        self._is_wanted.set()
+        await self._process.run()
+
+    async def search(self, words: Sequence[str], *, limit: int, cursor: str) -> SearchAnswer:
+        """Ask the process, which is started if it does not run.
+
+        Raises Malformed as it does, and Unavailable: `search.off`, `search.down`, `search.failed`, `search.busy`.
+        """
+        if self._process is None:
+            raise SEARCH_OFF()
+        self._is_wanted.set()
+        for _ in range(2):
+            asked = Question(words=tuple(words), limit=limit, cursor=cursor, entries=self._log.size)
+            try:
+                return await self._asks.search(asked)
+            except Unavailable as failed:
+                if failed.code != SEARCH_UNREACHABLE.id:
+                    raise
+            with anyio.move_on_after(START_SECONDS_MAX) as starting:
+                await self._process.answering()
+            if starting.cancelled_caught:
+                break
+        raise SEARCH_DOWN()
+
+    async def told(self) -> tuple[str, int, str]:
+        """Return the state of the process: `off`, `waiting` for the first question, `ok` or `alarm`; up to how many
+        entries its index is complete; and why it is in alarm."""
+        if self._process is None:
+            return "off", 0, ""
+        if not self._is_wanted.is_set():
+            return "waiting", 0, ""
+        try:
+            return "ok", (await self._asks.reach()).entries, ""
+        except Unavailable as failed:
+            ends = f"; it ended {self._ends} times" if self._ends else ""
+            return "alarm", 0, f"{failed.message}{ends}"
+
+    def _ended(self) -> None:
+        self._ends += 1
+
+    async def _tell(self, pipe: ByteSendStream) -> None:
+        """Write the number of durable entries, one line whenever it has changed."""
+        told = -1
+        while True:
+            size = self._log.size
+            if size != told:
+                await pipe.send(b"%d\n" % size)
+                told = size
+            await anyio.sleep(until_round(TELL_SECONDS))
