@@ -63,6 +63,11 @@ class InTurn:
         found = yield
         return found and self._folders.setdefault(path, found)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_ignore_collect(self) -> bool:
+        """A folder is looked through for each of its files: all others are left alone, of which it is not asked."""
+        return True
+
     def pytest_collection(self, session: pytest.Session) -> bool:
         """Nothing is collected ahead."""
         del session

@@ -20,6 +20,7 @@ from answerable.errors import Unverified
 from answerable.flows.tokens.verify_dpop import DpopLimits
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh_replay_store
+from tests.probes import warm_starts
 from tests.worlds.dpop import BODY, TARGET, TOKEN, URL, DpopWorld
 from tests.worlds.proof import new_key
 
@@ -237,7 +238,7 @@ def test_of_64_racers_in_eight_processes_one_wins(world: DpopWorld, tmp_path: Pa
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])}
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", RACING, str(file), proof, str(RACERS_IN_EACH)],
+            [*warm_starts.program(RACING), str(file), proof, str(RACERS_IN_EACH)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

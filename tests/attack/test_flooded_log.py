@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import subprocess
-import sys
 from typing import Any
 
 import anyio
@@ -13,6 +12,7 @@ import pytest
 
 from answerable.adapters.uvicorn_front import FrontLimits, Listeners, serve
 from answerable.adapters.uvicorn_front.warnings import APART_SECONDS, SaidOnce
+from tests.probes import warm_starts
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OPENFILES-06")]
 
@@ -89,6 +89,6 @@ for _ in range(50):
 
 def test_what_is_tried_again_and_again_on_a_failing_disk_is_printed_once() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FAILING_DISK], capture_output=True, text=True, timeout=120, check=True
+        [*warm_starts.program(FAILING_DISK)], capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stderr == "it cannot be written down right now: read-only file system\n"

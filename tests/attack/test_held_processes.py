@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.revocation.place_hold import place_hold, resume_holds
 from answerable.testing.builders import Bench
+from tests.probes import warm_starts
 from tests.worlds.hold import lift
 from tests.worlds.parts import to_hold
 
@@ -69,7 +69,7 @@ sys.stdin.read()
 class Process:
     def __init__(self, script: str, file: Path) -> None:
         self.child = subprocess.Popen(
-            [sys.executable, "-c", script, str(file)],
+            [*warm_starts.program(script), str(file)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 from functools import partial
 
@@ -25,6 +24,7 @@ from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.registers import fresh_store
 from answerable.testing.samples import signing_key
+from tests.probes import warm_starts
 from tests.worlds.revocation import INSTANCE, MANIFEST, act_as_instance, bench_with_vendors, revoke_now
 from tests.worlds.walk import cited
 
@@ -234,7 +234,7 @@ def test_a_process_that_slept_during_the_revocation_sees_it_at_its_first_call(tm
     file = tmp_path / "registers.db"
     here = SqliteRevocationRegister(SqliteStore.open(file), clock=SystemClock())
     sleeper = subprocess.Popen(
-        [sys.executable, "-c", SLEEPER, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*warm_starts.program(SLEEPER), str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert sleeper.stdin is not None
     assert sleeper.stdout is not None

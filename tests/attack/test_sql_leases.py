@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from answerable.core.lease.name import account_of
 from answerable.errors import AnswerableError, Refused, Unavailable
+from tests.probes import warm_starts
 from tests.probes.waiting import until
 from tests.stand_ins.own_server import cmdlines
 from tests.worlds.sql import MARIADB, POSTGRES, TAG, on_each, servers
@@ -256,7 +256,7 @@ async def test_whatever_a_killed_broker_left_goes_by_its_name(
     bench, database, dialect, order, server, seconds
 ):
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MINTER.format(world=database.name), str(server.port),
+        *warm_starts.program(MINTER.format(world=database.name)), str(server.port),
         stdout=asyncio.subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/src:{ROOT}/tools"},
     )  # fmt: skip
     assert process.stdout is not None

@@ -7,8 +7,9 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,12 @@ OTHER_READERS = ("pickle.load", "marshal.load", "shelve.open", "cattrs.structure
 """Calls that begin so build types in no way that could be looked at here."""
 PARTS = {("answerable.core.statement", "_fits")}
 """Functions that read single fields of a type, which is built whole."""
+PACKAGES = ("msgspec", "pydantic")
 MODULES = ("msgspec", "msgspec.json", "msgspec.msgpack", "msgspec.toml", "msgspec.yaml")
+
+
+Called = tuple[ast.Call, dict[str, tuple[str, int]]]
+"""A call, and the parameters of the functions around it, as in `Site`."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +42,47 @@ class Site:
         return f"{self.module}:{self.line} {ast.unparse(self.kind)}"
 
 
-def trees(root: Path, package: str) -> dict[str, ast.Module]:
+class Source:
+    """A module. It is parsed when that is asked for, and once: most of them mention no reader."""
+
+    def __init__(self, path: Path) -> None:
+        self._text = path.read_text(encoding="utf-8")
+
+    def mentions(self, *words: str) -> bool:
+        """Whether any of these is written in it."""
+        return any(word in self._text for word in words)
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self._text)
+
+    @cached_property
+    def _calls(self) -> dict[str, list[Called]]:
+        found: dict[str, list[Called]] = {}
+        for call, names in _calls(self.tree, {}):
+            called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            found.setdefault(called, []).append((call, names))
+        return found
+
+    def calls_of(self, name: str) -> Iterable[Called]:
+        """The calls of whatever has this name."""
+        return self._calls.get(name, ()) if self.mentions(name) else ()
+
+
+def sources(root: Path, package: str) -> dict[str, Source]:
     """Every module below a folder, by name."""
     found = {}
     for path in sorted(root.rglob("*.py")):
         inner = path.relative_to(root).with_suffix("").parts
         parts = (package, *(inner[:-1] if inner[-1] == "__init__" else inner))
-        found[".".join(parts)] = ast.parse(path.read_text(encoding="utf-8"))
+        found[".".join(parts)] = Source(path)
     return found
 
 
-def sites(module: str, tree: ast.Module) -> Iterator[Site]:
+def sites(module: str, source: Source) -> Iterator[Site]:
     """Those inside functions; what stands at the top of a module is built when that is imported."""
-    yield from _sites(module, tree, {}, inside=False)
+    if source.mentions(*PACKAGES):
+        yield from _sites(module, source.tree, {}, inside=False)
 
 
 def _sites(module: str, node: ast.AST, names: dict[str, tuple[str, int]], *, inside: bool) -> Iterator[Site]:
@@ -74,7 +108,7 @@ def _kind_of(call: ast.Call) -> ast.expr | None:
     return next((one.value for one in call.keywords if one.arg == "type"), positional)
 
 
-def kinds_of(site: Site, all_trees: dict[str, ast.Module]) -> Iterator[tuple[str, Any]]:
+def kinds_of(site: Site, everything: dict[str, Source]) -> Iterator[tuple[str, Any]]:
     """What it can be, with where that is written: a name that callers give is followed to each of them.
 
     Raises NameError for what cannot be found out.
@@ -84,31 +118,28 @@ def kinds_of(site: Site, all_trees: dict[str, ast.Module]) -> Iterator[tuple[str
         if (site.module, function) in PARTS:
             return
         # What is called `_so` is called in its own module alone.
-        own = {site.module: all_trees[site.module]} if function.startswith("_") else all_trees
+        own = {site.module: everything[site.module]} if function.startswith("_") else everything
         given = list(_given(function, site.kind.id, place, own))
         if not given:
             raise NameError(f"nobody is seen to give it: {site}")
         for one in given:
-            yield from kinds_of(one, all_trees)
+            yield from kinds_of(one, everything)
         return
     if isinstance(site.kind, ast.Attribute) and ast.unparse(site.kind.value) == "self":
-        given = list(_given_to_field(site.module, site.kind.attr, all_trees))
+        given = list(_given_to_field(site.module, site.kind.attr, everything))
         if not given:
             raise NameError(f"nobody is seen to give it: {site}")
         for one in given:
-            yield from kinds_of(one, all_trees)
+            yield from kinds_of(one, everything)
         return
     scope = vars(importlib.import_module(site.module))
     yield str(site), eval(compile(ast.Expression(site.kind), site.module, "eval"), dict(scope))  # noqa: S307
 
 
-def _given(function: str, name: str, place: int, all_trees: dict[str, ast.Module]) -> Iterator[Site]:
+def _given(function: str, name: str, place: int, everything: dict[str, Source]) -> Iterator[Site]:
     """What the calls of a function of that name give for that parameter. Of a method `self` is not counted."""
-    for module, tree in all_trees.items():
-        for call, names in _calls(module, tree, {}):
-            called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-            if called != function:
-                continue
+    for module, source in everything.items():
+        for call, names in source.calls_of(function):
             at = place - isinstance(call.func, ast.Attribute)
             positional = call.args[at] if 0 <= at < len(call.args) else None
             kind = next((one.value for one in call.keywords if one.arg == name), positional)
@@ -116,18 +147,16 @@ def _given(function: str, name: str, place: int, all_trees: dict[str, ast.Module
                 yield Site(module, call.lineno, kind, names)
 
 
-def _given_to_field(module: str, name: str, all_trees: dict[str, ast.Module]) -> Iterator[Site]:
+def _given_to_field(module: str, name: str, everything: dict[str, Source]) -> Iterator[Site]:
     """What is given by name for that field wherever something is made of the classes of a module that have it."""
-    for made in all_trees[module].body:
+    for made in everything[module].tree.body:
         if isinstance(made, ast.ClassDef):
             fields = [ast.unparse(one.target) for one in made.body if isinstance(one, ast.AnnAssign)]
             if name in fields:
-                yield from _given(made.name, name, -1, all_trees)
+                yield from _given(made.name, name, -1, everything)
 
 
-def _calls(
-    module: str, node: ast.AST, names: dict[str, tuple[str, int]]
-) -> Iterator[tuple[ast.Call, dict[str, tuple[str, int]]]]:
+def _calls(node: ast.AST, names: dict[str, tuple[str, int]]) -> Iterator[Called]:
     for child in ast.iter_child_nodes(node):
         known = names
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -135,21 +164,23 @@ def _calls(
             known = names | {one.arg: (child.name, place) for place, one in enumerate(arguments)}
         if isinstance(child, ast.Call):
             yield child, known
-        yield from _calls(module, child, known)
+        yield from _calls(child, known)
 
 
 def faults(root: Path, package: str) -> Iterator[str]:
     """Of each type that cannot be built, one line; of each module with such a place that cannot be imported, too."""
-    all_trees = trees(root, package)
-    for module, tree in all_trees.items():
-        yield from _by_name(module, tree)
-        if not {"msgspec", "pydantic"} & _packages(tree):
+    everything = sources(root, package)
+    for module, source in everything.items():
+        if not source.mentions(*PACKAGES, *(one.partition(".")[0] for one in OTHER_READERS)):
             continue
-        yield from _handed_on(module, tree)
+        yield from _by_name(module, source.tree)
+        if not {*PACKAGES} & _packages(source.tree):
+            continue
+        yield from _handed_on(module, source.tree)
         try:
             importlib.import_module(module)
-            for site in sites(module, tree):
-                for where, kind in kinds_of(site, all_trees):
+            for site in sites(module, source):
+                for where, kind in kinds_of(site, everything):
                     try:
                         msgspec.json.Decoder(kind)
                     except Exception as fault:

@@ -27,6 +27,7 @@ from answerable.testing.contracts.authority_keys import (
     fits,
     same,
 )
+from tests.probes import warm_starts
 from tests.worlds.trust import PIN, TOKEN, WORKLOAD, TrustWorld, hsm_library, new_token, workload_key
 
 pytestmark = pytest.mark.requirement("TRUST-06")
@@ -160,7 +161,7 @@ print(calls, flush=True)
 
 def killed_at(directory: Path, call: int) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    arguments = [sys.executable, "-c", KILLED, str(directory / "authorities"), str(call)]
+    arguments = [*warm_starts.program(KILLED), str(directory / "authorities"), str(call)]
     return subprocess.run(arguments, env=environment, capture_output=True, timeout=60, check=False)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from answerable.testing.contracts.instance_register import (
     instance,
     thumbprint,
 )
+from tests.probes import warm_starts
 
 PROCESSES = 5
 RACE = """
@@ -71,7 +71,7 @@ def raced(program: str, file: Path, names: list[str]) -> list[str]:
     """What each process printed, once all were ready and let go together."""
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", program, str(file), name],
+            [*warm_starts.program(program), str(file), name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

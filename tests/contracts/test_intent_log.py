@@ -37,6 +37,7 @@ from answerable.testing.contracts.intent_log import (
 )
 from answerable.testing.contracts.ledger import refusal_entry
 from answerable.testing.fault_injection import Fault, TroubledApprovals, TroubledLedger
+from tests.probes import warm_starts
 from tests.worlds.intent_log import Parts, opened_in
 from tests.worlds.ledger_files import DiskWithRoomFor, appended_until_refused, large
 from tests.worlds.walk import striking
@@ -247,7 +248,7 @@ def test_killed_in_the_middle_every_intent_has_what_it_states_and_at_most_one_us
 ):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), *sys.path))}
     child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path), rows], stdout=subprocess.PIPE, env=environment
+        [*warm_starts.program(KILLED), str(tmp_path), rows], stdout=subprocess.PIPE, env=environment
     )
     assert child.stdout is not None
     lines = [child.stdout.readline() for _ in range(acknowledged)]

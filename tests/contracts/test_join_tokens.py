@@ -20,6 +20,7 @@ from answerable.testing.contracts.join_tokens import (
     DurableJoinTokensContract,
     sample,
 )
+from tests.probes import warm_starts
 
 pytestmark = pytest.mark.requirement("ATTEST-04")
 
@@ -65,7 +66,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def started(program: str, file: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.Popen(
-        [sys.executable, "-c", program, str(file)],
+        [*warm_starts.program(program), str(file)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,

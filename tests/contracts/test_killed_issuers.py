@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from answerable.core.lease.name import lease_name
 from tests.contracts.test_github_leases import KEY, KEY_PEM, GitHubBench
 from tests.contracts.test_kubernetes_leases import ClusterBench
 from tests.contracts.test_openbao_leases import OpenBaoBench
+from tests.probes import warm_starts
 from tests.stand_ins.kubernetes_stand_in import BROKER_TOKEN
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -46,7 +46,7 @@ anyio.run(issuer.issue, order)
 
 def killed_at(number, when, deputy_validity, kind, settings, scope, secret) -> None:
     """Issue in a process of its own, which dies at this request."""
-    command = [sys.executable, "-c", ISSUE, kind, settings, scope.bytes.decode(), NAME]
+    command = [*warm_starts.program(ISSUE), kind, settings, scope.bytes.decode(), NAME]
     environment = {**os.environ, "SECRET": secret}
     with subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE) as running:
 

@@ -31,6 +31,7 @@ from tests.worlds import mariadb as mariadb_world
 from tests.worlds import postgres as postgres_world
 from tests.worlds import rabbitmq_lease as rabbitmq_lease_world
 from tests.worlds import redis_lease as redis_lease_world
+from tests.worlds.sql_bench import known_kind
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SECRET-06")]
 
@@ -52,7 +53,7 @@ class Bench:
         self.server = server
 
     def built(self, *values: str) -> BuiltTarget:
-        kind = kind_named(self.kind)
+        kind = known_kind(self.kind)
         settings = kind.settings(**{**self.settings, "password": "store:it"})
         assert not kind.faults(settings)
         world = TargetContext(

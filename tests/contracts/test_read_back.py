@@ -16,7 +16,7 @@ from answerable.core.approval.on_behalf_of import OnBehalfOf
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.testing.contracts.approval_register import approved
 from answerable.testing.samples import approval
-from tests.contracts.read_back_types import sites, trees
+from tests.contracts.read_back_types import sites, sources
 
 SOURCE = Path(answerable.__file__).parent
 PLANTED = """
@@ -64,7 +64,7 @@ def unreadable(source: Path, package: str) -> str:
 
 @pytest.mark.requirement("READBACK-02")
 def test_every_type_that_is_read_back_can_be_built_in_a_fresh_interpreter():
-    found = [site for module, tree in trees(SOURCE, "answerable").items() for site in sites(module, tree)]
+    found = [one for name, source in sources(SOURCE, "answerable").items() for one in sites(name, source)]
     assert {"OnBehalfOf", "End", "Proposal", "kind"} <= {
         site.kind.id for site in found if hasattr(site.kind, "id")
     }

@@ -30,6 +30,7 @@ from answerable.testing.contracts.replay_store import (
     used,
 )
 from answerable.testing.entropy import SeededEntropy
+from tests.probes import warm_starts
 
 pytestmark = pytest.mark.requirement("DPOP-05", "DPOP-09")
 
@@ -95,7 +96,7 @@ with store._locks.held(0):
 
 def started(program: str, *arguments: object) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", program, *(str(one) for one in arguments)]
+    command = [*warm_starts.program(program), *(str(one) for one in arguments)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 
 

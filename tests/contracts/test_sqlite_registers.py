@@ -33,6 +33,7 @@ from answerable.testing.contracts.approval_register import (
 from answerable.testing.contracts.mandate_register import M1, DurableMandateRegisterContract
 from answerable.testing.contracts.registry_store import DurableRegistryStoreContract
 from answerable.testing.samples import POLICIES, approval, document, mandate, registry_documents
+from tests.probes import warm_starts
 
 
 def store_in(directory: Path) -> SqliteStore:
@@ -108,7 +109,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path):
     file = tmp_path / "registers.db"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(file)], stdout=subprocess.PIPE, env=environment
+        [*warm_starts.program(KILLED), str(file)], stdout=subprocess.PIPE, env=environment
     )
     assert child.stdout is not None
     for _ in range(20):

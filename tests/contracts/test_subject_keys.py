@@ -21,6 +21,7 @@ from answerable.testing.contracts.subject_keys import (
     opens,
     same,
 )
+from tests.probes import warm_starts
 
 pytestmark = pytest.mark.requirement("SEAL-07")
 
@@ -78,7 +79,7 @@ print(" ".join(f"{n}:{keys.of(f'Customer:{n}').id.hex()}" for n in list(range(30
 def started(program: str, *arguments: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
+        [*warm_starts.program(program), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,

@@ -49,6 +49,7 @@ Cold = subprocess.Popen
 _lock = threading.Lock()
 _door: list[socket.socket] = []
 _forking: list[int] = []
+_PROGRAMS: set[Path] = set()
 
 
 def install() -> None:
@@ -128,6 +129,16 @@ def line(*words: str) -> list[str]:
     ]
 
 
+@cache
+def program(text: str) -> list[str]:
+    """What starts a program in Python that imports the product, of which a forked process has read all: its words come
+    after. A program that looks at what is imported is started by `-c`."""
+    path = Path(_place()).with_name(f"program-{len(_PROGRAMS)}.py").resolve()
+    path.write_text(text, encoding="utf-8")
+    _PROGRAMS.add(path)
+    return [sys.executable, str(path)]
+
+
 class Warm(Cold):  # type: ignore[type-arg]
     """A process, forked where that comes to the same. by_uvloop: whether uvloop would start it, which
     leaves to a process each of its streams a second time."""
@@ -196,8 +207,8 @@ def _is_ours(words: list[str]) -> bool:
         return True
     if not words or not words[0].endswith(".py"):
         return False
-    program = Path(words[0]).resolve()
-    return program.parts[-3:-1] == SERVERS or any(map(program.is_relative_to, OF_OURS))
+    path = Path(words[0]).resolve()
+    return path.parts[-3:-1] == SERVERS or path in _PROGRAMS or any(map(path.is_relative_to, OF_OURS))
 
 
 def _umask() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ from tests.worlds.policy import REGISTRY
 LEAVES_MAX = 6
 
 
+@cache
 def conditions() -> st.SearchStrategy[Condition]:
     """A condition of up to six parts."""
     return st.recursive(

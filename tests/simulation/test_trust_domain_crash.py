@@ -19,6 +19,7 @@ from answerable.core.identity.svid.authority import AuthoritySet
 from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
 from answerable.testing.registers import fresh_keys, fresh_store
+from tests.probes import warm_starts
 from tests.worlds.trust import DOMAIN, HOUR, WORKLOAD, TrustWorld, active_of, held, states, workload_key
 
 pytestmark = pytest.mark.requirement("TRUST-12")
@@ -227,7 +228,7 @@ def test_after_kill_9_between_key_files_and_register_the_next_start_signs(at: in
     from answerable.flows.trust_domain.issue_svid import SvidIssuer
 
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    arguments = [sys.executable, "-c", KILLED, str(tmp_path), str(at), DOMAIN]
+    arguments = [*warm_starts.program(KILLED), str(tmp_path), str(at), DOMAIN]
     ended = subprocess.run(arguments, env=environment, capture_output=True, timeout=60, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
     store = SqliteStore.open(tmp_path / "registers.db")

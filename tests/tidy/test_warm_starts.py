@@ -31,6 +31,15 @@ def told(kind: Any, line: list[str], **how: Any) -> tuple[Any, ...]:
     return process.returncode, *found
 
 
+def test_a_text_is_run_as_the_program_that_it_is() -> None:
+    text = "import sys, answerable\nprint(__name__, sys.argv[1:], sys.stdin.read())\nsys.exit(7)\n"
+    line = [*warm_starts.program(text), "é", ""]
+    assert warm_starts.program(text) == line[:2]
+    found = [told(kind, line) for kind in KINDS]
+    assert found[0] == found[1]
+    assert found[0][:2] == (7, "__main__ ['é', ''] ü\n\n".encode())
+
+
 @pytest.mark.parametrize(
     "how",
     [

@@ -7,7 +7,7 @@ import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from answerable.adapters.system import SystemEntropy
@@ -22,6 +22,10 @@ from answerable.testing.contracts.credential_issuer import IssuerBench
 from answerable.wiring.target_kinds import kind_named
 
 Bench = TypeVar("Bench", bound=IssuerBench)
+
+
+known_kind = cache(kind_named)
+"""What is installed does not change while tests run."""
 
 
 class Stoppable(Protocol):
@@ -44,7 +48,7 @@ def lease_order(number: int, of: Scope, ttl_ms: int) -> LeaseOrder:
 
 def built_target(name: str, places: Mapping[str, Any], *, password: str, clock: Clock) -> BuiltTarget:
     """As wiring builds it, with the broker's password in a secret reference."""
-    kind = kind_named(name)
+    kind = known_kind(name)
     settings = kind.settings(**{"password": "env:BROKER", **places})
     assert not kind.faults(settings)
     world = TargetContext(clock=clock, entropy=SystemEntropy(), secret_of=lambda _: password.encode())

@@ -27,6 +27,7 @@ from answerable.wiring.toml_text import TOMLDecodeError, toml_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
+    from importlib.metadata import Distribution, PackageMetadata
 
     from answerable.targets.kind import TargetContext
 
@@ -79,14 +80,17 @@ Installed = dict[str, tuple[TargetPlugin, ...]]
 def installed_kinds() -> Installed:
     """Return every installed plug-in, in the order of their kinds. Imports none of them."""
     found: Installed = {}
+    # A distribution parses its metadata anew whenever it is asked for any of it.
+    read: dict[Distribution, PackageMetadata] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda one: one.name):
         dist = entry.dist
         if dist is not None:
-            extras = (one.replace("-", "_") for one in dist.metadata.get_all("Provides-Extra") or ())
+            about = read[dist] = read.get(dist) or dist.metadata
+            extras = (one.replace("-", "_") for one in about.get_all("Provides-Extra") or ())
             plugin = TargetPlugin(
                 kind=entry.name,
-                distribution=f"{dist.name} {dist.version}",
-                package=dist.name,
+                distribution=f"{about['Name']} {about['Version']}",
+                package=about["Name"],
                 extras=frozenset(extras),
                 entry=entry,
             )

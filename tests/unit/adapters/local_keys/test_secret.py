@@ -14,6 +14,7 @@ import pytest
 from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.system import SystemEntropy
 from answerable.errors import Unavailable
+from tests.probes import warm_starts
 
 pytestmark = pytest.mark.requirement("SEAL-07")
 
@@ -53,7 +54,7 @@ def test_processes_that_start_at_the_same_time_have_the_same_secret(tmp_path: Pa
     path = tmp_path / "keys" / "subjects.key"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     children = [
-        subprocess.Popen([sys.executable, "-c", STARTED, str(path)], stdout=subprocess.PIPE, env=environment)
+        subprocess.Popen([*warm_starts.program(STARTED), str(path)], stdout=subprocess.PIPE, env=environment)
         for _ in range(4)
     ]
     told = {child.communicate(timeout=60)[0] for child in children}
