@@ -48,6 +48,14 @@ def test_mandates_of_both_processes_stand_in_the_order_in_which_they_were_added(
     assert ours.state(MandateId("m-1")) == "closed"
 
 
+def test_a_mandate_that_one_process_issued_is_found_in_the_other_at_once(tmp_path: Path) -> None:
+    here, there = two(tmp_path)
+    ours, theirs = SqliteMandateRegister(here), SqliteMandateRegister(there)
+    theirs.add(mandate("m-1"))
+    assert ours.find(MandateId("m-1")) == theirs.find(MandateId("m-1"))
+    assert ours.find(MandateId("m-2")) is None
+
+
 def test_approvals_of_both_processes_stand_in_order_and_change_in_both(tmp_path: Path) -> None:
     here, there = two(tmp_path)
     ours, theirs = SqliteApprovalRegister(here), SqliteApprovalRegister(there)

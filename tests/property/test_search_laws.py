@@ -65,6 +65,7 @@ others = st.one_of(
     st.builds(lambda x, a: lambda s: s.lease(x, a), st.sampled_from(LEASES), st.sampled_from(ACCOUNTS)),
     st.builds(lambda n: lambda s: s.lease(*s.account_lease(max(1, s.made - n))), st.integers(0, 3)),
     st.builds(lambda h, a: lambda s: s.hold(h, a), st.sampled_from(HOLDS), st.sampled_from(AGENTS)),
+    st.builds(lambda a: lambda s: s.door(a), st.sampled_from(AGENTS)),
 )
 histories = st.lists(st.one_of(actions, actions, ends, others), min_size=1, max_size=40)
 
@@ -77,6 +78,7 @@ WORDS = (
     *(f"destination:{one}" for one in ("a@x.test", "b@x.test", HOSTILE[1])),
     *(f"approval:{one}" for one in APPROVALS),
     *(f"hold:{one}" for one in HOLDS),
+    *(f"{field}:{one}" for field in ("named", "stopped") for one in AGENTS),
     *(f"lease:{one}" for one in LEASES),
     *(f"account:{one}" for one in ACCOUNTS),
     *(f"session:{one}" for one in ("6a.1", "pg_session:6a.2", "ssh_serial:6a.1", HOSTILE[5])),
@@ -89,6 +91,14 @@ WORDS = (
     f"action:{1:032x}",
 )  # fmt: skip
 searches = st.lists(st.lists(st.sampled_from(WORDS), max_size=4, unique=True), min_size=5, max_size=12)
+
+
+def check_count(counted: int, found: list[int], words: list[str]) -> None:
+    """What the index counts is what is found; but it may count a session that a later end of the action leaves out."""
+    if any(one.startswith("session:") for one in words):
+        assert counted >= len(found), words
+    else:
+        assert counted == len(found), words
 
 
 def lived(place: Path, history: list[Callable[[Searched], object]], catching_up: int) -> Searched:
@@ -113,7 +123,9 @@ def test_every_search_finds_what_a_plain_scan_finds(
         searched = lived(Path(folder), history, catching_up)
         index, scan = searched.opened("live"), Scan(searched)
         for words in [*([one] for one in WORDS), *asked]:
-            assert searched.found(index, *words) == scan.find(*words), words
+            found = scan.find(*words)
+            assert searched.found(index, *words) == found, words
+            check_count(searched.counted(index, *words), found, words)
         index.close()
 
 
@@ -162,5 +174,7 @@ def test_after_an_erasure_a_search_finds_what_a_plain_scan_can_still_open(
         searched.erase(f"Customer:{whose}")
         index, scan = searched.caught_up("live"), Scan(searched)
         for words in [*([one] for one in WORDS), *asked]:
-            assert searched.found(index, *words) == scan.find(*words), words
+            found = scan.find(*words)
+            assert searched.found(index, *words) == found, words
+            check_count(searched.counted(index, *words), found, words)
         index.close()

@@ -19,6 +19,7 @@ from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.blind import BlindKey
+from answerable.core.search.matching import resolved
 from answerable.core.search.query import parsed_query
 from answerable.flows.forensics.search_ledger import HitPage, catch_up, forget_erased, search_ledger
 from answerable.testing.builders import memory_ledger
@@ -107,6 +108,12 @@ class Searched:
     def found(self, index: SqliteSearchIndex, *words: str) -> list[int]:
         return [one.facts.entry for one in self.page(index, *words).hits]
 
+    def counted(self, index: SqliteSearchIndex, *words: str) -> int:
+        """How many entries the index counts for a search, without opening one."""
+        asked = parsed_query(words, now=self.at)
+        query = resolved(asked, pseudonyms=index.pseudonyms, subject=self.known)
+        return sum(one.entries for one in index.tallies(query, ("kind", "agent", "week")))
+
     # --- what happens --------------------------------------------------------------------------------
 
     def action(
@@ -194,6 +201,12 @@ class Searched:
             Tag.HOLD_PLACED, "Holds", sealed, hold=hold, agent=agent, by=who, kind="agent", name=agent
         )
 
+    def door(self, named: str) -> int:
+        """A message that a door refused, and that named an agent."""
+        return self.add(
+            Tag.DOOR_REFUSAL, "Doors", {"agent_named": named}, code="proof.key", count=1, door="mcp"
+        )
+
     def account_lease(self, number: int) -> tuple[str, str]:
         """The lease of one action, by the number of the action, and its account as a target writes it."""
         name = lease_name(number.to_bytes(16, "big"))
@@ -269,6 +282,11 @@ class Scan:
         match name:
             case "hold":
                 yield from (leaf.get("hold"), question.get("hold", {}).get("id"))
+            case "stopped":
+                if self.tags[i] == Tag.HOLD_PLACED:
+                    yield leaf["name"]
+            case "named":
+                yield fields.get("agent_named")
             case "resource":
                 yield question.get("resource", {}).get("id")
             case "destination":

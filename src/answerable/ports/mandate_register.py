@@ -23,7 +23,9 @@ class MandateRegister(Protocol):
     """
 
     def find(self, mandate: MandateId) -> Mandate | None:
-        """Return the mandate, open or closed, or None."""
+        """Return the mandate, open or closed, also one that another process has just added; else None.
+
+        Raises Unavailable (`register.unavailable`) if others' additions cannot be read."""
         ...
 
     def state(self, mandate: MandateId) -> MandateState:

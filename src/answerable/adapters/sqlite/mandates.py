@@ -54,7 +54,11 @@ class SqliteMandateRegister:
         store.mirror(self._reload, ends=True, register="mandates")
 
     def find(self, mandate: MandateId) -> Mandate | None:
-        return self._mandates.get(mandate)
+        found = self._mandates.get(mandate)
+        # Another process may have issued it since the last refresh, and whoever got it may use it here at once.
+        if found is None and self._store.refresh():
+            found = self._mandates.get(mandate)
+        return found
 
     def state(self, mandate: MandateId) -> MandateState:
         return "open" if mandate in self._mandates and mandate not in self._closed else "closed"

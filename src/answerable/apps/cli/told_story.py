@@ -125,7 +125,7 @@ def _gist(answer: StoryAnswer) -> list[tuple[str, object]]:
         [f"{len(gist.not_reversible)}: {listed_numbers(gist.not_reversible)}"] if gist.not_reversible else []
     )
     if gist.not_readable:
-        undone.append(f"{gist.not_readable} more are sealed: give --keys to know")
+        undone.append(f"{gist.not_readable} of which that cannot be read here")
     total = sum(gist.outcomes.values())
     return [
         ("is", " and ".join(kinds_told(answer.kinds))),
