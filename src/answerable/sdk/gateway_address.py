@@ -45,7 +45,7 @@ def open_client(
     if tls is not None and not re.fullmatch(r"https://[^/?#@\s]+/?", gateway):
         raise SHIM_GATEWAY(f"certificates are for a gateway at https://HOST:PORT, not {shown(gateway)}")
     _require_port(gateway)
-    verify = tls if tls is not None else True
+    verify = tls if tls is not None else True if gateway.startswith("https:") else no_tls()
     client = httpx2.AsyncClient(auth=auth, timeout=timeout, trust_env=False, verify=verify)
     return client, gateway.rstrip("/")
 
