@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import anyio
@@ -17,7 +18,7 @@ from tests.worlds.shard_house import House, Shard, leaves, made_house, until
 
 CALLERS = 1_000
 AT_A_TIME = 48
-ROWS, ROWS_EACH = 1_000, 3
+ROWS, ROWS_EACH = 2_000, 3
 KILLED_AFTER_NOTES = 60
 CALL_SECONDS_MAX = 120
 
@@ -25,7 +26,7 @@ INTENT, OUTCOME = 2, 3
 
 
 def with_rows(house: House) -> None:
-    """Callers add notes, each of which may take three rows of the thousand that the mandate has."""
+    """Callers add notes, each of which may take three of the rows that the mandate has."""
     place = house.world.registry / "registry.yaml"
     text = place.read_text()
     text = text.replace("target: customer_read\n  kind: read", "target: note_add\n  kind: write", 1)
@@ -130,7 +131,9 @@ async def race(house: House, mandate: str, a: Shard) -> tuple[Callers, Shard]:
         for shard in ("a", "b"):
             tasks.start_soon(callers.run, shard, CALLERS // 2)
         callers.gate.set()
-        await anyio.to_thread.run_sync(until, lambda: both_under_way(notes(house)), "the first notes")
+        await anyio.to_thread.run_sync(
+            partial(until, lambda: both_under_way(notes(house)), "the first notes", every=0.005)
+        )
         callers.gate = anyio.Event()
         a.killed()
         again = Shard(house, "a", ())
