@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from functools import partial
 from typing import Any
 
 import anyio
@@ -131,9 +130,7 @@ async def race(house: House, mandate: str, a: Shard) -> tuple[Callers, Shard]:
         for shard in ("a", "b"):
             tasks.start_soon(callers.run, shard, CALLERS // 2)
         callers.gate.set()
-        await anyio.to_thread.run_sync(
-            partial(until, lambda: both_under_way(notes(house)), "the first notes", every=0.005)
-        )
+        await anyio.to_thread.run_sync(until, lambda: both_under_way(notes(house)), "the first notes")
         callers.gate = anyio.Event()
         a.killed()
         again = Shard(house, "a", ())

@@ -49,14 +49,14 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(SOURCES)}
 
 
-def until(found: Callable[[], Any], what: str, *, every: float = 0.05) -> Any:
+def until(found: Callable[[], Any], what: str) -> Any:
     """Waits for something to become true; the bound is for a hanging test only."""
     give_up = time.monotonic() + SECONDS_MAX
     while time.monotonic() < give_up:
         value = found()
         if value:
             return value
-        time.sleep(every)
+        time.sleep(0.05)
     raise AssertionError(f"waited in vain for {what}")
 
 
