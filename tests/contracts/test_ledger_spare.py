@@ -104,9 +104,8 @@ def test_segments_grow_with_the_log_and_one_is_made_for_a_larger_entry(tmp_path:
 
     async def run() -> None:
         async with small_log(tmp_path / "log", settings) as ledger:
-            await until((wal / SPARE).exists)
             await ledger.append(refusal_entry(0, b"x" * 700))
-            assert sizes() == [FIRST_SEGMENT_BYTES] * 2
+            await until(lambda: sizes() == [FIRST_SEGMENT_BYTES] * 2)
             for number in range(1, 4):
                 await ledger.append(refusal_entry(number, b"x" * (FIRST_SEGMENT_BYTES * 9 // 10)))
             await ledger.append(refusal_entry(4, b"x" * (9 * FIRST_SEGMENT_BYTES)))
