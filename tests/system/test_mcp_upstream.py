@@ -89,6 +89,24 @@ async def test_the_upstream_gets_the_frozen_action_once_with_its_own_key(tmp_pat
     assert '"answerable/action": "action-1"' in line
 
 
+@pytest.mark.requirement("GATE-22")
+async def test_a_server_that_is_registered_and_not_yet_connected_is_waited_for(tmp_path):
+    listed: list[list[dict[str, JSONValue]] | None] = []
+    async with running(settings=UpstreamSettings(connect_wait_seconds=60)) as upstream:
+        assert not upstream.serves("bad")
+        upstream.expect([hostile(tmp_path)])
+        assert upstream.serves("bad")
+
+        async def asks() -> None:
+            listed.append(await upstream.entries("bad", "tools/list"))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(asks)
+            await anyio.wait_all_tasks_blocked()
+            upstream.apply([hostile(tmp_path)])
+    assert listed[0]
+
+
 @pytest.mark.requirement("GATE-09")
 async def test_whatever_a_server_does_the_outcome_claims_no_more_than_is_known(tmp_path):
     expected = {

@@ -72,6 +72,7 @@ async def following_registry(
         current = planning.authority.registry.current
         if current.digest != followed:
             if current.servers:
+                upstream.expect(current.servers.values())
                 await anyio.to_thread.run_sync(link_kind)
             upstream.apply(current.servers.values())
             if leases is not None:

@@ -62,6 +62,7 @@ class McpUpstream:
         self._links: dict[str, Link] = {}
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._wanted: dict[str, Server] = {}
+        self._applied = anyio.Event()
         self._tasks: TaskGroup | None = None
         self._generation = 0
 
@@ -77,7 +78,7 @@ class McpUpstream:
 
     def apply(self, servers: Iterable[Server]) -> None:
         """Set the servers: connect new ones, reconnect changed ones, disconnect missing ones."""
-        self._wanted = {server.name: server for server in servers}
+        self.expect(servers)
         if self._tasks is None:
             return
         self._listed()
@@ -97,6 +98,12 @@ class McpUpstream:
                 )
                 scope = self._scopes[name] = anyio.CancelScope()
                 self._tasks.start_soon(_run_in, scope, link)
+        self._applied.set()
+        self._applied = anyio.Event()
+
+    def expect(self, servers: Iterable[Server]) -> None:
+        """Know the servers that `apply` will connect in a moment. Callers wait for them as for one that starts."""
+        self._wanted = {server.name: server for server in servers}
 
     async def ready(self, *, seconds_max: float) -> tuple[str, ...]:
         """Wait, at most `seconds_max`, until every server is up. Return the names of those that are not."""
@@ -163,7 +170,7 @@ class McpUpstream:
 
     def serves(self, server: str) -> bool:
         """Whether a server of this exact name is registered."""
-        return server in self._links
+        return server in self._wanted
 
     def capabilities(self, server: str) -> dict[str, JSONValue]:
         """Return the capabilities that the server declared at its last connection; empty before the first."""
@@ -200,6 +207,9 @@ class McpUpstream:
     async def settled(self, server: str, *, tools: bool) -> None:
         """Wait, at most `connect_wait_seconds`, until the first reading of a server's lists has ended. tools: also
         until tools that it announced have been read; until then it offers none."""
+        if server in self._wanted and server not in self._links and self.is_running:
+            with anyio.move_on_after(self._settings.connect_wait_seconds):
+                await self._applied.wait()
         link = self._links.get(server)
         if link is not None and (link.is_starting or (tools and link.is_stale)):
             await link.settled(seconds_max=self._settings.connect_wait_seconds, tools=tools)

@@ -143,12 +143,14 @@ class _Found:
 
 
 def _found(directory: Path, keys: Sequence[VerifierKey]) -> _Found:
-    checkpoints = NoteHistory(directory, newest=files.CHECKPOINT, history=files.CHECKPOINTS, keys=keys)
-    cosigned = NoteHistory(directory, newest=files.COSIGNED, history=files.COSIGNED_ALL, keys=keys)
     origin = keys[0].name
+    # In this order: a writer may be at work, who writes the newest checkpoint before what refers to it.
+    head = _head(directory / files.HEAD, origin)
+    cosigned = NoteHistory(directory, newest=files.COSIGNED, history=files.COSIGNED_ALL, keys=keys)
+    checkpoints = NoteHistory(directory, newest=files.CHECKPOINT, history=files.CHECKPOINTS, keys=keys)
     found = _Found(
         origin=origin,
-        head=_head(directory / files.HEAD, origin),
+        head=head,
         checkpoints=checkpoints,
         cosigned=cosigned,
         paths=files.segment_paths(directory),
