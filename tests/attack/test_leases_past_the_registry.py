@@ -24,6 +24,9 @@ class NothingConnected:
 
     generation = 0
 
+    def expect(self, servers: Any) -> None:
+        """Nothing: it connects to none."""
+
     def apply(self, servers: Any) -> None:
         return
 

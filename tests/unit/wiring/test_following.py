@@ -37,6 +37,9 @@ class Connected:
         self.asked.append(self.told_anew)
         return self.told_anew
 
+    def expect(self, servers: Any) -> None:
+        """Nothing: it connects to none."""
+
     def apply(self, servers: Any) -> None:
         self.applied.append([one.name for one in servers])
 
