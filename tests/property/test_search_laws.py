@@ -83,7 +83,7 @@ WORDS = (
     *(f"account:{one}" for one in ACCOUNTS),
     *(f"session:{one}" for one in ("6a.1", "pg_session:6a.2", "ssh_serial:6a.1", HOSTILE[5])),
     *(f"outcome:{one}" for one in ("succeeded", "failed", "indeterminate", "open", "refused", "asked")),
-    *(f"decision:{one}" for one in ("allow", "deny", "defer", "perhaps")),
+    *(f"decision:{one}" for one in ("allow", "deny", "defer")),
     *(f"kind:{one}" for one in ("intent", "refusal", "hold_placed", "lease", "approval_answer")),
     *(f"rule:{one}" for one in ("all", "second", "stopnotes")),
     "code:policy.forbidden", "server:crm", "use-case:support", "capability:crm.read", "target:pg-main",

@@ -57,6 +57,20 @@ def test_a_lease_is_found_as_a_target_writes_it(written: str) -> None:
 
 def test_amounts_are_compared() -> None:
     found = query("amount>5", "amount<500", "amount:-7")
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("outcome:Refused", "refused"),
+        ("outcome:not started", "not_started"),
+        ("kind:Hold-Placed", "hold_placed"),
+        ("decision:ALLOW", "allow"),
+        ("kind:tag 999", "tag 999"),
+    ],
+)
+def test_a_value_of_a_few_is_found_as_answers_say_it(word: str, value: str) -> None:
+    assert query(word).terms == (Term(word.partition(":")[0], (value,)),)
+
+
     assert found.amounts == (AmountTerm(">", 5), AmountTerm("<", 500), AmountTerm(":", -7))
     above, below, equal = found.amounts
     assert [above.holds(one) for one in (5, 6, None)] == [False, True, False]
@@ -103,6 +117,11 @@ def test_the_narrowest_of_several_bounds_counts() -> None:
         ("resource:\ud800", "search.value", "not Unicode text"),
         ("since:yesterday", "search.time", "such as `90m`"),
         ("since:2026-12-01T08:00", "search.time", "UTC offset"),
+        ("outcome:denied", "search.value", "there are succeeded, failed, not_started, indeterminate, open"),
+        ("kind:refusals", "search.value", "did you mean `kind:refusal`?"),
+        ("kind:nosuch", "search.value", "there are genesis, intent"),
+        ("kind:tag 0", "search.value", "no value of `kind`"),
+        ("decision:maybe", "search.value", "there are allow, deny, defer"),
         (f"agent:{'a' * 501}", "search.long", "at most 500 characters"),
     ],
 )

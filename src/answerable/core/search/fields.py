@@ -50,7 +50,12 @@ FIELDS: Final = (
     Field("decision", "Decision: `allow`, `deny` or `defer`", "name", "deny"),
     Field("rule", "Policy or rule that determined the decision, or that fired", "name", "stopnotes"),
     Field("code", "Error code of a refusal", "name", "mandate.closed"),
-    Field("outcome", "How it ended: a status, `open`, `refused` or `asked`", "name", "succeeded"),
+    Field(
+        "outcome",
+        "How it ended: `succeeded`, `failed`, `not_started`, `indeterminate`, `open`, `refused` or `asked`",
+        "name",
+        "succeeded",
+    ),
     Field("approval", "Approval that was asked for, answered or used", "name", "01J9ZK4T7Q"),
     Field("approver", "Person who answered the approval that was used: name, or pseudonym", "person", "bob"),
     Field("lease", "Lease, or its account as the target's log writes it", "name", "ans_mfzwizltoq"),
