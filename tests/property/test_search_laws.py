@@ -66,6 +66,12 @@ others = st.one_of(
     st.builds(lambda n: lambda s: s.lease(*s.account_lease(max(1, s.made - n))), st.integers(0, 3)),
     st.builds(lambda h, a: lambda s: s.hold(h, a), st.sampled_from(HOLDS), st.sampled_from(AGENTS)),
     st.builds(lambda a: lambda s: s.door(a), st.sampled_from(AGENTS)),
+    st.builds(
+        lambda a, p, c: lambda s: s.mandate(a, p, cited=c),
+        st.sampled_from(AGENTS),
+        st.sampled_from(PERSONS),
+        st.booleans(),
+    ),
 )
 histories = st.lists(st.one_of(actions, actions, ends, others), min_size=1, max_size=40)
 

@@ -150,7 +150,9 @@ class Searched:
         }
         sealed = {"question": question, "reason": reason}
         if tag != Tag.INTENT:
-            sealed |= {"principal_name": person, "reasons": [f"refused: {reason}"]}
+            sealed |= {"reasons": [f"refused: {reason}"]}
+        if tag == Tag.APPROVAL_ASKED:
+            sealed |= {"principal_name": person}
         members: dict[str, Any] = {
             "action": octets.hex(),
             "agent": agent,
@@ -165,10 +167,46 @@ class Searched:
         more = {"approval": approval, "lease": lease, "lease_target": "pg-main" if lease else ""}
         members |= {name: value for name, value in more.items() if value}
         if tag == Tag.REFUSAL:
+            # Whose task it was is at the mandate alone.
+            del members["principal"]
             members |= {"by": ["stopnotes"], "code": "policy.forbidden"}
         else:
             members["decision"] = {"by": ["all", "second"], "effect": "allow", "policy_set": "p"}
         return self.add(tag, subject, sealed, **(members | leaf))
+
+    def mandate(self, agent: str = "scout", person: str = "ada", *, cited: bool = False) -> int:
+        """The mandate of an agent's actions, issued in this log, or cited of another."""
+        subject, name = f"Tasks of {person}", f"m-{agent}"
+        leaf = {"kind": "mandate", "name": name} if cited else {"agent": agent, "mandate": name}
+        return self.add(
+            Tag.CITED if cited else Tag.MANDATE_ISSUED,
+            subject,
+            {"principal_name": person, "purpose": "to help"},
+            principal=self.pseudonym(subject, person),
+            **leaf,
+        )
+
+    def registry(self, **capabilities: dict[str, Any]) -> int:
+        """A change of the registry, by server: what is declared of its `read`."""
+        changes = {f"Capability/{name}.read": {"spec": spec} for name, spec in capabilities.items()}
+        return self.add(Tag.REGISTRY_CHANGE, "Registry", {"changes": changes}, after="a", before="b")
+
+    def early_refusal(self, agent: str = "scout", *, server: str = "crm", **arguments: Any) -> int:
+        """A refusal before the policies were asked: its arguments are in the action alone."""
+        self.made += 1
+        action = {"arguments": arguments, "method": "tools/call", "server": server, "target": "read"}
+        return self.add(
+            Tag.REFUSAL,
+            f"Early {agent}",
+            {"request": action, "reasons": ["it has been revoked"]},
+            action=f"{self.made:032x}",
+            agent=agent,
+            by=["revoked.mandate"],
+            capability=f"{server}.read",
+            code="revoked.mandate",
+            mandate=f"m-{agent}",
+            server=server,
+        )
 
     def end(self, intent: int, status: str = "succeeded", **session: str) -> int:
         tag = Tag.INDETERMINATE if status == "indeterminate" else Tag.OUTCOME
@@ -243,6 +281,10 @@ class Scan:
                     self.people[fields[one]].add(leaf[one])
             if tag == Tag.APPROVAL_ANSWER:
                 self.answers[leaf["approval"]].add(leaf["person"])
+        self.tasks: dict[Any, list[tuple[int, Any]]] = defaultdict(list)
+        for i, (tag, leaf) in enumerate(zip(self.tags, self.leaves, strict=True)):
+            if tag in (Tag.MANDATE_ISSUED, Tag.CITED):
+                self.tasks[leaf.get("mandate") or leaf.get("name")].append((i, leaf["principal"]))
 
     def find(self, *words: str) -> list[int]:
         """Return the entries for which every word holds, newest first."""
@@ -293,6 +335,8 @@ class Scan:
                 yield from context.get("destination", {}).get("names", [])
             case "person":
                 here = {leaf.get(one) for one in PEOPLE if isinstance(leaf.get(one), str)}
+                first = self.tasks[leaf.get("mandate")][:1] if self.tags[i] == Tag.REFUSAL else []
+                here |= {principal for at, principal in first if at < i}
                 yield from (value for _ in here & self.pseudonyms(value))
             case "approver":
                 if self.tags[i] in (Tag.INTENT, Tag.APPROVAL_ANSWER):

@@ -8,7 +8,8 @@ from answerable.api.members import Component, Count, Instant, Part, Texts
 
 class SearchHit(Part, frozen=True, kw_only=True):
     """One entry that matches: an action with its outcome, a refusal, or anything else. Members that do not apply are
-    empty or None; person: the name where it can be decrypted, else the pseudonym."""
+    empty or None; person: the name where it can be decrypted, else the pseudonym. currency: of the amount, which then
+    is in its minor units; empty where none is declared."""
 
     entry: Count
     at: Instant
@@ -29,6 +30,7 @@ class SearchHit(Part, frozen=True, kw_only=True):
     resource: str
     destinations: Texts
     amount: int | None
+    currency: str
     rules: Texts
     code: str
     approval: str

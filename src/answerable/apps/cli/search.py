@@ -236,3 +236,6 @@ def _details(hit: SearchHit) -> list[str]:
         found.append(f"sent to: {', '.join(hit.destinations)}")
     found += [f"session at the target: {name} {value}" for name, value in sorted(hit.session.items())]
     return found
+    if hit.amount is not None:
+        unit = f" minor units of {hit.currency}" if hit.currency else ""
+        found.append(f"amount: {hit.amount}{unit}")

@@ -147,11 +147,11 @@ def linked(moment: Moment) -> frozenset[str]:
     return frozenset(value for value in values if isinstance(value, str) and value)
 
 
-def story(moments: Sequence[Moment], name: str) -> tuple[Moment, ...]:
-    """Return the entries that belong to `name`, in order: those that name it, those linked to them at any distance, the
-    states of their leases, and the beginning and end of every mandate they are under, but not the other actions under
-    it."""
-    found = {m.index: m for m in moments if concerns(m, frozenset((name,)))}
+def story(moments: Sequence[Moment], *names: str) -> tuple[Moment, ...]:
+    """Return the entries that belong to the names, in order: those that have one, those linked to them at any distance,
+    the states of their leases, and the beginning and end of every mandate they are under, but not the other actions
+    under it."""
+    found = {m.index: m for m in moments if concerns(m, frozenset(names))}
     ids: frozenset[str] = frozenset()
     while (more := ids.union(*(linked(m) for m in found.values()))) != ids:
         ids = more

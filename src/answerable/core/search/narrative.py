@@ -185,7 +185,7 @@ def _is_issue(hit: Hit) -> bool:
 
 def _person(hit: Hit) -> str:
     """Return whose task it is: the name where it is readable, else the pseudonym."""
-    return _name(hit, "principal")
+    return _name(hit, "principal") or (hit.facts.person if hit.moment.tag == Tag.REFUSAL else "")
 
 
 def _name(hit: Hit, member: str) -> str:

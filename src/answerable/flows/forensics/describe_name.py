@@ -184,6 +184,8 @@ def _belonging(teller: StoryTeller, query: Query, candidate: Candidate) -> Itera
 def _person(teller: StoryTeller, pseudonym: str, entry: int) -> str:
     """Return the name of a person where an entry has it readable, else the pseudonym."""
     hit = teller.entry(entry)
+    if hit is not None and hit.facts.one("person") == pseudonym:
+        return hit.facts.person
     leaf, fields = (hit.moment.leaf, hit.moment.payload or {}) if hit is not None else ({}, {})
     members = [one for one in PEOPLE if leaf.get(one) == pseudonym]
     return next((str(fields[one]) for one in members if isinstance(fields.get(one), str)), pseudonym)

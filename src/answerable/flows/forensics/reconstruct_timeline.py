@@ -10,9 +10,10 @@ from answerable.core.incident.timeline import Line, Moment, story, told
 from answerable.core.lease.name import lease_of
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
+from answerable.core.search.facts import gives
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from answerable.core.incident.handed_on import TracedHop
     from answerable.core.ledger.entry import StoredEntry
@@ -26,13 +27,28 @@ def reconstruct_timeline(
 
     The timeline of an action includes its approval, the state of its lease, its mandate's beginning and end and its
     outcome; that of a mandate, all actions under it; that of a lease, all actions that used it; that of a manifest or
-    an instance, all actions under or in it. The account of a lease, as a target's own log says it, is its lease. An
-    entry whose fields cannot be opened is described from its leaf alone.
+    an instance, all actions under or in it; that of a person, also what was refused under the person's mandates. The
+    account of a lease, as a target's own log says it, is its lease. An entry whose fields cannot be opened is described
+    from its leaf alone.
     """
     moments = [opened_moment(stored, find_key) for stored in entries]
-    found = story(moments, lease_of(name) or name)
+    found = story(moments, lease_of(name) or name, *_refused_for(moments, name))
     hops = hops_among(found)
     return tuple(told(moment, hops) for moment in found)
+
+
+def _refused_for(moments: Sequence[Moment], person: str) -> list[str]:
+    """Return the refused actions under mandates of a person, whom their own entries do not name."""
+    given = {
+        gives(one.tag, one.leaf)
+        for one in moments
+        if person in (one.leaf.get("principal"), (one.payload or {}).get("principal"))
+    } - {""}
+    return [
+        str(one.leaf["action"])
+        for one in moments
+        if one.tag == Tag.REFUSAL and one.leaf.get("mandate") in given
+    ]
 
 
 def hops_among(moments: Iterable[Moment]) -> tuple[TracedHop, ...]:

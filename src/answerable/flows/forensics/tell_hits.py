@@ -150,7 +150,7 @@ def _hit(hit: Hit) -> SearchHit:
         action=facts.one("action"),
         agent=facts.one("agent"),
         instance=facts.one("instance"),
-        person=dict(facts.people).get(facts.one("person"), facts.one("person")),
+        person=facts.person,
         mandate=facts.one("mandate"),
         use_case=facts.one("use-case"),
         capability=facts.one("capability"),
@@ -167,6 +167,7 @@ def _hit(hit: Hit) -> SearchHit:
         session=dict(ended.session) if ended is not None else {},
     )
 
+        currency=facts.money.currency,
 
 def _instant(at: int) -> str:
     when = datetime.fromtimestamp(at / 1000, UTC)

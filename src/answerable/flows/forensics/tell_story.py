@@ -17,6 +17,7 @@ from answerable.core.search.facts import ENDS, kind_of
 from answerable.core.search.matching import resolved
 from answerable.core.search.names import KINDS, entry_of, terms_of
 from answerable.core.search.query import Query, Term
+from answerable.flows.forensics.read_beside import BesideReader
 from answerable.flows.forensics.reconstruct_timeline import opened_moment
 from answerable.flows.forensics.search_ledger import confirmed, opened_hit
 
@@ -74,6 +75,10 @@ class StoryTeller:
     subject: Callable[[str], str] = lambda name: ""
     _hits: dict[int, Hit] = field(default_factory=dict)
     _kinds: dict[str, None] = field(default_factory=dict)
+    _reader: BesideReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reader = BesideReader(self.index, self.log, self.find)
 
     def story(self, asked: Asked, *, limit: int) -> Story:
         """Return the story of what is asked about.
@@ -118,17 +123,17 @@ class StoryTeller:
         if index >= self.log.size:
             return None
         stored = self.log.entry(index)
-        hit = opened_hit(self.log, self.find, index, None)
+        hit = opened_hit(self._reader, index, None)
         intent = hit.moment.leaf.get("intent") if stored.tag in ENDS else index
         if type(intent) is not int or not 0 <= intent < self.log.size:
             return hit
-        known = opened_hit(self.log, self.find, intent, None)
+        known = opened_hit(self._reader, intent, None)
         term = Term("action", (known.facts.one("action"),))
         again = self.matching(Query(terms=(term,))) if known.facts.is_action else ()
         return next((one for one in again if one.facts.entry == intent), known)
 
     def _confirmed(self, query: Query, candidate: Candidate) -> Hit | None:
-        return confirmed(self.index, self.log, self.find, query, candidate)
+        return confirmed(self._reader, query, candidate)
 
     def _take_asked(self, asked: Asked, limit: int) -> bool:
         """Take what meets the question. Return whether there is more."""
