@@ -45,7 +45,8 @@ class SearchAnswer(Component, frozen=True, kw_only=True):
     log: the origin of the log that was searched. entries, complete_at: the answer is complete up to this number of its
     entries, and the time of the last of them; None for an empty ledger. missing: how many later entries it has that
     could not be searched yet. elsewhere: shards whose logs were not searched: their own processes answer for them.
-    happened: False where nothing has been recorded yet that could be found.
+    happened: False where nothing has been recorded yet that could be found. sealed: fields that were asked for and are
+    sealed where no keys are at hand: no items then does not mean that nothing matches.
     """
 
     items: tuple[SearchHit, ...]
@@ -56,6 +57,7 @@ class SearchAnswer(Component, frozen=True, kw_only=True):
     elsewhere: Texts
     complete_at: Instant | None
     happened: bool
+    sealed: Texts
 
 
 class StoryGroup(Part, frozen=True, kw_only=True):
@@ -85,7 +87,7 @@ class StoryAnswer(Component, frozen=True, kw_only=True):
     """The story of a name, or of what meets a search. name: what was asked. kinds: what the name is. lines: every
     entry, oldest first. is_cut: whether older entries that were asked about are left out.
 
-    entries, complete_at, happened: as in an answer to a search.
+    entries, complete_at, happened, sealed: as in an answer to a search; sealed has what the name was not tried as.
     """
 
     name: str
@@ -97,6 +99,7 @@ class StoryAnswer(Component, frozen=True, kw_only=True):
     entries: Count
     complete_at: Instant | None
     happened: bool
+    sealed: Texts
 
 
 class ScopeRow(Part, frozen=True, kw_only=True):
@@ -157,7 +160,7 @@ class NameAnswer(Component, frozen=True, kw_only=True):
     how many entries name it. outcomes: number of its actions by outcome. events: its newest entries about no action,
     oldest first. newest: its newest actions.
 
-    entries, complete_at, happened: as in an answer to a search.
+    entries, complete_at, happened, sealed: as in an answer to a search; sealed has what the name was not tried as.
     """
 
     may_be: tuple[Naming, ...]
@@ -171,3 +174,4 @@ class NameAnswer(Component, frozen=True, kw_only=True):
     entries: Count
     complete_at: Instant | None
     happened: bool
+    sealed: Texts

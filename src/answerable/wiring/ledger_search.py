@@ -17,10 +17,17 @@ from answerable.adapters.sqlite.search_index import SqliteSearchIndex
 from answerable.adapters.system import SystemEntropy
 from answerable.adapters.tlog_files import FollowedFiles, StoredFiles
 from answerable.core.search.blind import BlindKey
+from answerable.core.search.matching import sealed_fields
+from answerable.core.search.names import SEALED_KINDS
 from answerable.errors import shown
 from answerable.errors.codes.ledger import LEDGER_NO_COPY
-from answerable.errors.codes.search import SEARCH_KEYS
-from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
+from answerable.errors.codes.search import SEARCH_KEYS, SEARCH_OTHER_KEYS
+from answerable.flows.forensics.search_ledger import (
+    catch_up,
+    forget_erased,
+    opens_anything,
+    search_ledger,
+)
 from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.ports.search_process import Question
 from answerable.wiring.index_lock import index_alone
@@ -30,7 +37,7 @@ from answerable.wiring.shards import other_shards
 from answerable.wiring.subject_keys import ROOT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
@@ -70,6 +77,13 @@ class Searching:
         return search_ledger(
             self.index, self.log, self.find, query, limit=limit, after=after, subject=self._subject
         )
+
+    def sealed(self, query: Query, names: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return the fields of a question whose sealed values cannot be compared, as no keys are at hand. names: bare
+        ones."""
+        if self.keys is not None:
+            return ()
+        return tuple(dict.fromkeys((*sealed_fields(query), *(SEALED_KINDS if names else ()))))
 
     def teller(self) -> StoryTeller:
         """Return what tells stories by this index."""
@@ -124,7 +138,7 @@ def searching(
     all at the end. Only the index is written; where a server's process keeps it, that process does so.
 
     Two commands that search on one index at once do so one after the other. Raises Malformed (`ledger.no_copy`,
-    `search.keys`), Unavailable (`search.*`, `search.locked` among them), and Broken as `catch_up`.
+    `search.keys`, `search.other_keys`), Unavailable (`search.*`, `search.locked` among them), and Broken as `catch_up`.
     """
     with ExitStack() as stack:
         keys, blind = None, None
@@ -145,6 +159,12 @@ def searching(
             stack.enter_context(index_alone(directory))
             # Not before: the index must not be ahead of it.
             log = _snapshot(places)
+        if places.keys is not None and keys is not None and not opens_anything(log, keys.ids()):
+            # Before the index is opened, which would be made anew for other keys.
+            raise SEARCH_OTHER_KEYS(
+                f"the subject keys in {shown(places.keys[0].parent)} open nothing of this log: they are of another "
+                "one, or what they sealed in it was erased"
+            )
         index = SqliteSearchIndex.open(directory, origin=log.origin, blind=blind)
         stack.callback(index.close)
         found = Searching(index, log, keys)

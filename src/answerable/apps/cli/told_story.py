@@ -55,7 +55,8 @@ def tell_story(terminal: Terminal, places: SearchPlaces, asked: StoryAsked) -> i
     limit = checked_limit(asked.limit)
     with terminal.progress("indexing") as told, searching(places, progress=told) as found:
         story = found.teller().story(wanted, limit=limit)
-        answer = story_answer(" ".join(asked.words), story)
+        sealed = found.sealed(wanted.query, wanted.names)
+        answer = story_answer(" ".join(asked.words), story, sealed=sealed)
     fault = _missing(asked.words, answer)
     if terminal.as_json:
         terminal.json(answer)
@@ -65,12 +66,19 @@ def tell_story(terminal: Terminal, places: SearchPlaces, asked: StoryAsked) -> i
         _show(terminal, answer, every=asked.every)
     if fault is None:
         return None
-    return UNMET if fault.code == TIMELINE_EMPTY.id else code_of(fault)
+    return UNMET if answer.sealed or fault.code == TIMELINE_EMPTY.id else code_of(fault)
 
 
 def complete_told(entries: int, at: str | None) -> str:
     """Return up to where an answer is complete, in words."""
     return f"complete up to entry {entries - 1}, {at}" if entries else "empty ledger"
+
+
+def sealed_told(fields: Sequence[str]) -> str:
+    """Return that fields could not be compared, in words."""
+    named = ", ".join(f"`{one}`" for one in fields)
+    are = "is" if len(fields) == 1 else "are"
+    return f"{named} {are} sealed, and cannot be compared without the subject keys: give them with --keys"
 
 
 def _missing(words: Sequence[str], answer: StoryAnswer) -> Malformed | None:
@@ -81,6 +89,9 @@ def _missing(words: Sequence[str], answer: StoryAnswer) -> Malformed | None:
     if not answer.happened:
         return TIMELINE_EMPTY(f"nothing has happened yet ({upto})")
     names = [one for one in words if not is_term(one)]
+    if answer.sealed:
+        nothing = "what can be read without keys has no such entry"
+        return TIMELINE_UNKNOWN(f"{nothing} ({upto}): {sealed_told(answer.sealed)}")
     what = f"has no entry about {shown(names[0])}" if len(names) == len(words) == 1 else "has no such entry"
     advice = "".join(map(advice_for, names))
     return TIMELINE_UNKNOWN(f"the ledger {what} ({upto}){advice}")

@@ -47,6 +47,8 @@ KINDS: Final = {
     "stopped": "something that was stopped",
 }
 """Fields that a bare name is tried as, those of one thing before those of many, and what the name then is."""
+SEALED_KINDS: Final = ("person", "resource", "destination", "subject", "hold", "digest", "named")
+"""Kinds of names that are sealed, in whole or in part: without the subject keys a bare name is not tried as these."""
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,15}")
 
 

@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from answerable.ports.search_index import Reach
 
 
-def answer_of(page: HitPage, *, durable: int = 0, elsewhere: tuple[str, ...] = ()) -> SearchAnswer:
+def answer_of(
+    page: HitPage, *, durable: int = 0, elsewhere: tuple[str, ...] = (), sealed: tuple[str, ...] = ()
+) -> SearchAnswer:
     """Return a page of hits as an answer. durable: entries of the log, where it may have more than the index.
-    elsewhere: shards whose logs were not searched."""
+    elsewhere: shards whose logs were not searched. sealed: fields that could not be compared."""
     return SearchAnswer(
         items=tuple(_hit(one) for one in page.hits),
         next=page.next,
@@ -47,11 +49,12 @@ def answer_of(page: HitPage, *, durable: int = 0, elsewhere: tuple[str, ...] = (
         entries=page.entries,
         complete_at=_instant(page.at) if page.entries else None,
         happened=page.happened,
+        sealed=sealed,
     )
 
 
-def story_answer(name: str, story: Story) -> StoryAnswer:
-    """Return a story as an answer. name: what was asked."""
+def story_answer(name: str, story: Story, *, sealed: tuple[str, ...] = ()) -> StoryAnswer:
+    """Return a story as an answer. name: what was asked. sealed: fields that could not be compared."""
     moments = {one.facts.entry: one.moment for one in story.hits} | story.ends
     hops = hops_among(moments.values())
     gist = gist_of(story.hits)
@@ -77,6 +80,7 @@ def story_answer(name: str, story: Story) -> StoryAnswer:
         entries=story.reach.entries,
         complete_at=_instant(story.reach.at) if story.reach.entries else None,
         happened=story.reach.happened,
+        sealed=sealed,
     )
 
 
@@ -98,8 +102,11 @@ def scope_answer(scope: Scope) -> ScopeAnswer:
     )
 
 
-def name_answer(candidates: Sequence[Candidate], found: Described | None, reach: Reach) -> NameAnswer:
-    """Return what a name stands for as an answer. found: None unless it is one thing."""
+def name_answer(
+    candidates: Sequence[Candidate], found: Described | None, reach: Reach, *, sealed: tuple[str, ...] = ()
+) -> NameAnswer:
+    """Return what a name stands for as an answer. found: None unless it is one thing. sealed: fields that could not be
+    compared."""
     return NameAnswer(
         may_be=tuple(Naming(kind=one.kind, name=one.name, ask=one.written()) for one in candidates),
         named=found.entries if found is not None else 0,
@@ -115,6 +122,7 @@ def name_answer(candidates: Sequence[Candidate], found: Described | None, reach:
         entries=reach.entries,
         complete_at=_instant(reach.at) if reach.entries else None,
         happened=reach.happened,
+        sealed=sealed,
     )
 
 
@@ -159,6 +167,7 @@ def _hit(hit: Hit) -> SearchHit:
         resource=facts.sealed.get("resource", ("",))[0],
         destinations=facts.sealed.get("destination", ()),
         amount=facts.amount,
+        currency=facts.money.currency,
         rules=facts.names.get("rule", ()),
         code=facts.one("code"),
         approval=facts.one("approval"),
@@ -167,7 +176,6 @@ def _hit(hit: Hit) -> SearchHit:
         session=dict(ended.session) if ended is not None else {},
     )
 
-        currency=facts.money.currency,
 
 def _instant(at: int) -> str:
     when = datetime.fromtimestamp(at / 1000, UTC)
