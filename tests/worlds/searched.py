@@ -339,7 +339,7 @@ class Scan:
                 here |= {principal for at, principal in first if at < i}
                 yield from (value for _ in here & self.pseudonyms(value))
             case "approver":
-                if self.tags[i] in (Tag.INTENT, Tag.APPROVAL_ANSWER):
+                if self.tags[i] in (Tag.INTENT, Tag.REFUSAL, Tag.APPROVAL_ANSWER):
                     yield from (value for _ in self.answered(leaf.get("approval")) & self.pseudonyms(value))
             case "account":
                 yield leaf.get("account")

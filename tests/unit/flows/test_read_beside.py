@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import revocable
 from answerable.core.search.declared import Declared, Money, declared_in
 from answerable.core.search.query import parsed_query
 from answerable.errors import Refused
 from answerable.flows.forensics.describe_name import Candidate, describe_name
+from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.forensics.tell_hits import answer_of
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.builders import Bench, bench_documents, with_spending
@@ -71,6 +73,34 @@ async def test_a_refusal_is_found_by_whose_task_it_was_and_by_its_resource_whene
     with told_of(bench.recorder) as told:
         gist = told("alice").gist
     assert (gist.outcomes, gist.people) == ({"succeeded": 2, "refused": 3}, ("alice",))
+
+
+@pytest.mark.anyio
+async def test_a_refusal_after_a_no_is_found_by_its_approval_and_by_who_said_no() -> None:
+    bench = await Bench().registered()
+    await bench.issue()
+    for amount in (7_000, 8_000):
+        asked = (await bench.refund(amount)).approval
+        assert asked is not None
+        await bench.answer(asked, verdict="deny", comment="not this one")
+        with suppress(Refused):
+            await bench.refund(amount)
+    refused = [one["index"] for one in bench.entries(Tag.REFUSAL)]
+    approvals = [str(one["approval"]) for one in bench.entries(Tag.APPROVAL_ASKED)]
+    entries, find = [*bench.recorder.ledger.replay()], bench.recorder.subject_keys.find
+    with teller_of(bench.recorder) as teller:
+
+        def found(*words: str) -> list[int]:
+            return [one.facts.entry for one in teller.matching(parsed_query(words, now=0))]
+
+        assert found("approver:bob", "outcome:refused") == refused[::-1]
+        for entry, approval in zip(refused, approvals, strict=True):
+            assert found(f"approval:{approval}", "outcome:refused") == [entry]
+    with told_of(bench.recorder) as told:
+        for name in (*approvals, *(str(one["action"]) for one in bench.entries(Tag.REFUSAL)), "bob", "alice"):
+            scanned = [one.index for one in reconstruct_timeline(entries, name, find)]
+            assert [one.index for one in told(name).lines] == scanned, name
+            assert {*scanned} & {*refused}
 
 
 def test_the_principal_of_a_mandate_that_is_cited_from_another_log_counts_and_a_later_one_does_not(

@@ -33,7 +33,7 @@ ACTIONS: Final[Mapping[int, tuple[str, str]]] = {
 """Entries about one action: the decision, and the outcome until another entry says how it ended."""
 ENDS: Final = frozenset({Tag.OUTCOME, Tag.INDETERMINATE})
 """Entries that are joined with the intent that they end."""
-OF_APPROVAL: Final = frozenset({Tag.INTENT, Tag.APPROVAL_ANSWER})
+OF_APPROVAL: Final = frozenset({Tag.INTENT, Tag.REFUSAL, Tag.APPROVAL_ANSWER})
 """Entries that are found by who answered their approval."""
 OF_LEASE: Final = frozenset({Tag.INTENT})
 """Entries that are found by the accounts of their lease; the state of a lease names its account itself."""
@@ -88,10 +88,12 @@ _WORD: Final = re.compile(r"\w{2,64}")
 
 class Beside(NamedTuple):
     """What earlier entries say of an action. principal: pseudonym and name of the person whose task its mandate is,
-    empty where they are not known. declared: what the registry declared of its capability."""
+    empty where they are not known. declared: what the registry declared of its capability. approval: the one that
+    people denied, where that is why the action was refused."""
 
     principal: tuple[str, str] = ("", "")
     declared: Declared = UNDECLARED
+    approval: str = ""
 
 
 ALONE: Final = Beside()
@@ -159,6 +161,7 @@ def facts_of(stored: StoredEntry, leaf: Members, fields: Members | None, beside:
         names["decision"], names["outcome"] = {action[0]: None}, {action[1]: None}
     if principal[0]:
         names["person"] = {principal[0]: None}
+    _add(names, "approval", beside.approval)
     arguments = _arguments(opened, beside.declared) if action is not None else {}
     # Of an action that was refused before policies were asked, nothing but its arguments says what it is about.
     is_early = action is not None and "action" in opened and "question" not in opened
@@ -192,6 +195,11 @@ def gives(tag: int, leaf: Members) -> str:
         ):
             return name
     return ""
+
+
+def is_denied_by(refusal: Members, question: Members) -> bool:
+    """Whether a question to people is about an action that was refused because of a no of people. Both are leaves."""
+    return all(refusal.get(one) == question.get(one) for one in ("agent", "mandate", "digest"))
 
 
 def ended_of(stored: StoredEntry, leaf: Members) -> Ended | None:

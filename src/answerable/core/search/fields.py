@@ -65,8 +65,13 @@ FIELDS: Final = (
         "name",
         "succeeded",
     ),
-    Field("approval", "Approval that was asked for, answered or used", "name", "01J9ZK4T7Q"),
-    Field("approver", "Person who answered the approval that was used: name, or pseudonym", "person", "bob"),
+    Field("approval", "Approval that was asked for, answered, used, or denied", "name", "01J9ZK4T7Q"),
+    Field(
+        "approver",
+        "Person who answered the approval that was used, or that was denied: name, or pseudonym",
+        "person",
+        "bob",
+    ),
     Field("lease", "Lease, or its account as the target's log writes it", "name", "ans_mfzwizltoq"),
     Field("account", "Account at a target, also one that several leases share", "name", "app_rw"),
     Field(

@@ -1,7 +1,8 @@
-"""Read what earlier entries say of an action: whose task its mandate is, and what was declared of its capability.
+"""Read what earlier entries say of an action: whose task its mandate is, what was declared of its capability, and which
+approval was denied.
 
-Laws: what is said of an entry is the same whenever it is read, because only entries before it count; no name that a
-sealed field has is kept from one entry to the next.
+Laws: what is said of an entry is the same whenever it is read, because only entries before it count; no name of a
+person is kept from one entry to the next, and of sealed fields only what the registry declared.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.declared import UNDECLARED, Declared, declared_in
-from answerable.core.search.facts import ACTIONS, ALONE, Beside, gives, kind_of
+from answerable.core.search.facts import ACTIONS, ALONE, Beside, gives, is_denied_by, kind_of
 from answerable.core.search.query import Query, Term
+from answerable.errors.codes.approval import APPROVAL_DENIED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +41,7 @@ class BesideReader:
         self._by_name: dict[str, list[tuple[int, Declared]]] = {}
         self._is_learned = False
         self._givers: dict[str, int] = {}
+        self._asked: dict[str, list[int]] = {}
         self._principals: dict[int, str] = {}
 
     def refresh(self) -> None:
@@ -49,12 +52,15 @@ class BesideReader:
         """Take note of an entry that the index does not have yet; in ledger order."""
         if stored.tag == Tag.REGISTRY_CHANGE:
             self._learn_change(stored, leaf)
+        elif stored.tag == Tag.APPROVAL_ASKED:
+            self._asked.setdefault(str(leaf.get("digest")), []).append(stored.index)
         elif mandate := gives(stored.tag, leaf):
             self._givers.setdefault(mandate, stored.index)
 
     def applied(self) -> None:
         """The index has what was noted."""
         self._givers.clear()
+        self._asked.clear()
 
     def beside(self, stored: StoredEntry, leaf: Mapping[str, JSONValue], *, named: bool = False) -> Beside:
         """Return what earlier entries say of this one. named: whether the name of the principal is wanted, too.
@@ -63,8 +69,23 @@ class BesideReader:
         """
         if stored.tag not in ACTIONS:
             return ALONE
-        principal = self._principal(stored, leaf, named=named) if stored.tag == Tag.REFUSAL else ("", "")
-        return Beside(principal, self._declared(leaf.get("capability"), stored.index))
+        declared = self._declared(leaf.get("capability"), stored.index)
+        if stored.tag != Tag.REFUSAL:
+            return Beside(declared=declared)
+        return Beside(self._principal(stored, leaf, named=named), declared, self._denied(stored, leaf))
+
+    def _denied(self, stored: StoredEntry, leaf: Mapping[str, JSONValue]) -> str:
+        """Return the approval that was denied: of the last question to people about the same action."""
+        digest = leaf.get("digest")
+        if leaf.get("code") != APPROVAL_DENIED.id or not isinstance(digest, str):
+            return ""
+        asked = Query(terms=(Term("digest", (digest,)), Term("kind", (kind_of(Tag.APPROVAL_ASKED),))))
+        known = (one.entry for one in self.index.candidates(asked, None))
+        for entry in sorted({*self._asked.get(digest, ()), *known}, reverse=True):
+            question = leaf_of(self.log.entry(entry))
+            if entry < stored.index and is_denied_by(leaf, question):
+                return str(question.get("approval"))
+        return ""
 
     def _principal(
         self, stored: StoredEntry, leaf: Mapping[str, JSONValue], *, named: bool

@@ -3,6 +3,7 @@ index."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from answerable.core.incident.handed_on import traced_hop
@@ -10,7 +11,8 @@ from answerable.core.incident.timeline import Line, Moment, story, told
 from answerable.core.lease.name import lease_of
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
-from answerable.core.search.facts import gives
+from answerable.core.search.facts import gives, is_denied_by
+from answerable.errors.codes.approval import APPROVAL_DENIED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,10 +33,28 @@ def reconstruct_timeline(
     account of a lease, as a target's own log says it, is its lease. An entry whose fields cannot be opened is described
     from its leaf alone.
     """
-    moments = [opened_moment(stored, find_key) for stored in entries]
+    moments = _with_denials([opened_moment(stored, find_key) for stored in entries])
     found = story(moments, lease_of(name) or name, *_refused_for(moments, name))
     hops = hops_among(found)
     return tuple(told(moment, hops) for moment in found)
+
+
+def _with_denials(moments: Sequence[Moment]) -> list[Moment]:
+    """Return the entries, those of refusals because of a no of people with the approval that they denied."""
+    asked = [one for one in moments if one.tag == Tag.APPROVAL_ASKED]
+    found: list[Moment] = []
+    for one in moments:
+        denied = _denied(one, asked)
+        found.append(replace(one, leaf={**one.leaf, "approval": denied}) if denied else one)
+    return found
+
+
+def _denied(refusal: Moment, asked: Sequence[Moment]) -> str:
+    """Return the approval that was denied, of the last question about the same action; empty for other entries."""
+    if refusal.leaf.get("code") != APPROVAL_DENIED.id:
+        return ""
+    before = (one.leaf for one in reversed(asked) if one.index < refusal.index)
+    return next((str(one["approval"]) for one in before if is_denied_by(refusal.leaf, one)), "")
 
 
 def _refused_for(moments: Sequence[Moment], person: str) -> list[str]:

@@ -196,7 +196,13 @@ def kinds_told(kinds: Iterable[str]) -> list[str]:
 
 
 def _links(hits: Iterable[Hit]) -> set[str]:
-    return {name for one in hits for name in linked(one.moment)}
+    found: set[str] = set()
+    for one in hits:
+        found |= linked(one.moment)
+        if one.moment.tag == Tag.REFUSAL:
+            # The approval that was denied is not in the entry itself.
+            found |= {*one.facts.names.get("approval", ())}
+    return found
 
 
 def _text(hit: Hit, member: str) -> str:
