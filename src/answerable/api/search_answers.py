@@ -83,15 +83,26 @@ class StoryGist(Part, frozen=True, kw_only=True):
     not_readable: Count
 
 
+class NameBeside(Part, frozen=True, kw_only=True):
+    """What is spelled like a name and is something else, such as a resource that a caller wrote. ask: as it is asked
+    for alone. entries: how many have it and do not belong to the name."""
+
+    kind: str
+    ask: str
+    entries: Count
+
+
 class StoryAnswer(Component, frozen=True, kw_only=True):
-    """The story of a name, or of what meets a search. name: what was asked. kinds: what the name is. lines: every
-    entry, oldest first. is_cut: whether older entries that were asked about are left out.
+    """The story of a name, or of what meets a search. name: what was asked. kinds: what the name is. also: what is
+    spelled like it, and is not in the story. lines: every entry, oldest first. is_cut: whether older entries that were
+    asked about are left out.
 
     entries, complete_at, happened, sealed: as in an answer to a search; sealed has what the name was not tried as.
     """
 
     name: str
     kinds: Texts
+    also: tuple[NameBeside, ...]
     gist: StoryGist
     lines: tuple[TimelineLine, ...]
     groups: tuple[StoryGroup, ...]
@@ -148,22 +159,24 @@ class NameOf(Part, frozen=True, kw_only=True):
 
 
 class Naming(Part, frozen=True, kw_only=True):
-    """What a name may be. ask: as it is asked for alone."""
+    """What a name may be. ask: as it is asked for alone. same: other kinds that have the same entries."""
 
     kind: str
     name: str
     ask: str
+    same: Texts
 
 
 class NameAnswer(Component, frozen=True, kw_only=True):
-    """What a name stands for. may_be: all that it may be; the other members are empty unless this is one thing. named:
-    how many entries name it. outcomes: number of its actions by outcome. events: its newest entries about no action,
-    oldest first. newest: its newest actions.
+    """What a name stands for. may_be: all that it may be; the other members are empty unless this is one thing. also:
+    what is spelled like it. named: how many entries name it. outcomes: number of its actions by outcome. events: its
+    newest entries about no action, oldest first. newest: its newest actions.
 
     entries, complete_at, happened, sealed: as in an answer to a search; sealed has what the name was not tried as.
     """
 
     may_be: tuple[Naming, ...]
+    also: tuple[NameBeside, ...]
     named: Count
     first_at: Instant | None
     last_at: Instant | None

@@ -39,7 +39,8 @@ def show(
 
     Of an action, approval, mandate, hold, lease, token, instance, key, manifest, person, agent, capability, server,
     resource, session or entry: what happened to it, its actions by outcome, whose they were, and the newest of them.
-    Where the id may be several things, they are listed.
+    What the product issued comes before what people declared, and that before what callers wrote. Where the id may
+    still be several things, they are listed.
     """
     from answerable.apps.cli.told_story import sealed_told
     from answerable.errors.codes.search import SHOW_AMBIGUOUS, SHOW_UNKNOWN
@@ -95,7 +96,9 @@ def _upto(answer: NameAnswer) -> str:
 
 
 def _show(terminal: Terminal, answer: NameAnswer) -> None:
+    from answerable.apps.cli.told_story import also_told
     from answerable.core.search.names import KINDS
+    from answerable.flows.forensics.tell_story import kind_told
 
     (what,) = answer.may_be
     outcomes = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in answer.outcomes.items())
@@ -106,7 +109,8 @@ def _show(terminal: Terminal, answer: NameAnswer) -> None:
     terminal.record(
         [
             (what.kind, what.name),
-            ("is", KINDS.get(what.kind, "an entry of the ledger")),
+            ("is", " and ".join(map(kind_told, (what.kind, *what.same)))),
+            ("also", also_told(answer.also)),
             ("entries", f"{answer.named}, from {answer.first_at} to {answer.last_at}"),
             ("actions", f"{total}: {outcomes}" if total else ""),
             *((field, ", ".join(names)) for field, names in belongs.items()),

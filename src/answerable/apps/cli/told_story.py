@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from answerable.apps.cli.exit_codes import UNMET, code_of
+from answerable.core.incident.wording import plain
 from answerable.core.search.names import advice_for, is_term, parsed_names
 from answerable.core.search.query import checked_limit
 from answerable.errors import shown
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.api.ledger_answers import TimelineLine
-    from answerable.api.search_answers import StoryAnswer
+    from answerable.api.search_answers import NameBeside, StoryAnswer
     from answerable.apps.cli.terminal import Terminal
     from answerable.errors import Malformed
     from answerable.wiring.ledger_search import SearchPlaces
@@ -48,14 +49,19 @@ def check_asked(words: Sequence[str], about: dict[str, str]) -> None:
 
 def tell_story(terminal: Terminal, places: SearchPlaces, asked: StoryAsked) -> int | None:
     """Print the story. Raises Malformed (`search.*`, `timeline.*`), Unavailable, and Broken as `searching`."""
+    from answerable.flows.forensics.describe_name import completed_names
     from answerable.flows.forensics.tell_hits import story_answer
     from answerable.wiring.ledger_search import searching
 
     wanted = parsed_names(asked.search, now=time.time_ns() // 1_000_000)
     limit = checked_limit(asked.limit)
     with terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        story = found.teller().story(wanted, limit=limit)
-        sealed = found.sealed(wanted.query, wanted.names)
+        teller = found.teller()
+        story = teller.story(wanted, limit=limit)
+        whole = wanted if story.hits else completed_names(teller, wanted)
+        if whole != wanted:
+            story = teller.story(whole, limit=limit)
+        sealed = found.sealed(whole.query, whole.names)
         answer = story_answer(" ".join(asked.words), story, sealed=sealed)
     fault = _missing(asked.words, answer)
     if terminal.as_json:
@@ -79,6 +85,16 @@ def sealed_told(fields: Sequence[str]) -> str:
     named = ", ".join(f"`{one}`" for one in fields)
     are = "is" if len(fields) == 1 else "are"
     return f"{named} {are} sealed, and cannot be compared without the subject keys: give them with --keys"
+
+
+def also_told(also: Sequence[NameBeside]) -> list[str]:
+    """Return what is spelled like a name and is not told with it, in words."""
+    from answerable.flows.forensics.tell_story import kind_told
+
+    return [
+        f"{kind_told(one.kind)}, in {one.entries} other {'entry' if one.entries == 1 else 'entries'}: {plain(one.ask)}"
+        for one in also
+    ]
 
 
 def _missing(words: Sequence[str], answer: StoryAnswer) -> Malformed | None:
@@ -140,6 +156,7 @@ def _gist(answer: StoryAnswer) -> list[tuple[str, object]]:
     total = sum(gist.outcomes.values())
     return [
         ("is", " and ".join(kinds_told(answer.kinds))),
+        ("also", also_told(answer.also)),
         ("who", listed_names(gist.agents)),
         ("for whom", listed_names(gist.people)),
         ("task", list(gist.tasks[:5])),

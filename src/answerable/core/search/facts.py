@@ -70,6 +70,8 @@ _FIELD_OF: Final = {
     "use_case": "use-case",
 }
 """The field of each member of a leaf; a list counts with each of its items."""
+_OVER: Final = frozenset({"agent", "instance", "mandate"})
+"""What exceeds the limit of a stop rule."""
 _TEXTS: Final = ("reason", "reasons", "comment", "purpose")
 WANTED: Final = frozenset(
     {"question", "agent_named", "mandate_named", *_TEXTS, *(f"{one}_name" for one in PEOPLE)}
@@ -249,6 +251,11 @@ def _names(stored: StoredEntry, leaf: Members) -> _Found:
         if name is not None:
             # In a refusal `by` lists what decided; elsewhere it is a person.
             _add(found, "rule" if member == "by" and type(value) is list else name, value)
+    if stored.tag == Tag.RULE_FIRED:
+        # Who exceeded the limit of a rule is no person.
+        found.pop("person", None)
+        for over in _OVER & {str(leaf.get("over"))}:
+            _add(found, over, leaf.get("owner"))
     decision, proof, hops = leaf.get("decision"), leaf.get("proof"), leaf.get("hops")
     if isinstance(decision, dict):
         _add(found, "rule", decision.get("by"))

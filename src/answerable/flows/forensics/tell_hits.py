@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from answerable.api.ledger_answers import TimelineLine
 from answerable.api.search_answers import (
     NameAnswer,
+    NameBeside,
     NameOf,
     Naming,
     ScopeAnswer,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from answerable.core.incident.timeline import Line
     from answerable.core.search.hit import Hit
+    from answerable.core.search.names import Beside
     from answerable.flows.forensics.count_scope import Scope, ScopeLine
     from answerable.flows.forensics.describe_name import Candidate, Described
     from answerable.flows.forensics.search_ledger import HitPage
@@ -61,6 +63,7 @@ def story_answer(name: str, story: Story, *, sealed: tuple[str, ...] = ()) -> St
     return StoryAnswer(
         name=name,
         kinds=story.kinds,
+        also=tuple(map(_beside, story.beside)),
         gist=StoryGist(
             agents=gist.agents,
             people=gist.people,
@@ -108,7 +111,10 @@ def name_answer(
     """Return what a name stands for as an answer. found: None unless it is one thing. sealed: fields that could not be
     compared."""
     return NameAnswer(
-        may_be=tuple(Naming(kind=one.kind, name=one.name, ask=one.written()) for one in candidates),
+        may_be=tuple(
+            Naming(kind=one.kind, name=one.name, ask=one.written(), same=one.same) for one in candidates
+        ),
+        also=tuple(map(_beside, found.beside)) if found is not None else (),
         named=found.entries if found is not None else 0,
         first_at=_instant(found.first_at) if found is not None else None,
         last_at=_instant(found.last_at) if found is not None else None,
@@ -124,6 +130,10 @@ def name_answer(
         happened=reach.happened,
         sealed=sealed,
     )
+
+
+def _beside(one: Beside) -> NameBeside:
+    return NameBeside(kind=one.kind, ask=one.written(), entries=one.entries)
 
 
 def _scope_row(line: ScopeLine) -> ScopeRow:
