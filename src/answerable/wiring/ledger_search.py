@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from answerable.adapters.tlog_files import FollowedFiles, StoredFiles
 from answerable.core.search.blind import BlindKey
 from answerable.core.search.matching import sealed_fields
 from answerable.core.search.names import SEALED_KINDS
-from answerable.errors import shown
-from answerable.errors.codes.ledger import LEDGER_NO_COPY
+from answerable.errors import Unavailable, shown
+from answerable.errors.codes.ledger import LEDGER_NO_COPY, REGISTER_UNAVAILABLE
 from answerable.errors.codes.search import SEARCH_KEYS, SEARCH_OTHER_KEYS
 from answerable.flows.forensics.search_ledger import (
     catch_up,
@@ -50,6 +51,8 @@ INDEX: Final = "index"
 """Directory of the search indexes in the data directory, with one directory for each log."""
 KEYS: Final = Path("subject-keys.db")
 ROOT_KEY: Final = Path("keys", "subjects.key")
+SHARED_BYTES: Final = 32_768
+"""Size of the smallest file by which SQLite's processes share a database; a disk without room leaves a shorter one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +146,7 @@ def searching(
     with ExitStack() as stack:
         keys, blind = None, None
         if places.keys is not None:
-            keys, blind = opened_keys(*places.keys)
-            stack.callback(keys.close)
+            keys, blind = stack.enter_context(keys_to_read(*places.keys))
         directory = places.index or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-index-"))
         )
@@ -201,6 +203,39 @@ def _snapshot(places: SearchPlaces) -> LogSnapshot:
             "of several shards, name one with --ledger"
         )
     return found
+
+
+@contextmanager
+def keys_to_read(database: Path, root: Path) -> Iterator[tuple[StoredSubjectKeys, BlindKey]]:
+    """Open existing keys as they are now, and close them at the end.
+
+    SQLite writes beside a database to read it, so on read-only media or a full disk a temporary copy is read, where no
+    other process has the database open. Raises as `opened_keys`.
+    """
+    memory = _beside(database, "-shm")
+    is_open = memory.is_file() and memory.stat().st_size >= SHARED_BYTES
+    with ExitStack() as stack:
+        try:
+            keys, blind = opened_keys(database, root)
+        except Unavailable as failed:
+            if failed.code != REGISTER_UNAVAILABLE.id or is_open:
+                raise
+            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-keys-"))
+            keys, blind = opened_keys(_copied(database, Path(place)), root)
+        stack.callback(keys.close)
+        yield keys, blind
+
+
+def _copied(database: Path, place: Path) -> Path:
+    """Copy a database that nobody writes, with what is only in its write-ahead log, and return the copy."""
+    for one in (database, _beside(database, "-wal")):
+        if one.is_file():
+            shutil.copyfile(one, place / one.name)
+    return place / database.name
+
+
+def _beside(database: Path, end: str) -> Path:
+    return database.with_name(f"{database.name}{end}")
 
 
 def opened_keys(database: Path, root: Path) -> tuple[StoredSubjectKeys, BlindKey]:
