@@ -74,7 +74,8 @@ Index = Annotated[
     Path | None,
     typer.Option(
         "--index",
-        help="With --ledger: keep the index here, so that the next search reads new entries only.",
+        help="With --ledger: keep the index here, so that the next search reads new entries only. One that somebody "
+        "else made may leave entries out.",
         show_default=False,
         metavar="DIR",
     ),
