@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.tlog_files import TlogFilesLedger
+from answerable.core.canonical import JSONValue
 from answerable.core.lease.name import account_of, lease_name
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
@@ -30,13 +31,20 @@ async def recorded(place: Path) -> None:
     key, sign = log_key("attributed.test")
     ledger = TlogFilesLedger.open(place, key=key, sign=sign, clock=ManualClock(), settings=SMALL)
     async with ledger:
-        intent = {
-            "action": bytes(16).hex(), "agent": "scout", "lease": LEASE, "lease_target": "db", "deadline": START,
-        }  # fmt: skip
+        intent: dict[str, JSONValue] = {"action": bytes(16).hex(), "agent": "scout", "lease": LEASE}
+        intent |= {"lease_target": "db", "deadline": START}
         begun = await ledger.append(sealed_entry(Tag.INTENT, at=START, members=intent))
-        ended = {"intent": begun.index, "status": "succeeded", "session": {"pg_session": "a.1"}}
+        ended: dict[str, JSONValue] = {
+            "intent": begun.index,
+            "status": "succeeded",
+            "session": {"pg_session": "a.1"},
+        }
         await ledger.append(sealed_entry(Tag.OUTCOME, at=START + 1_000, members=ended))
-        lease = {"lease": LEASE, "account": account_of(LEASE), "ended_at": START + 1_000}
+        lease: dict[str, JSONValue] = {
+            "lease": LEASE,
+            "account": account_of(LEASE),
+            "ended_at": START + 1_000,
+        }
         await ledger.append(sealed_entry(Tag.LEASE, at=START + 1_000, members=lease))
         ledger.seal()
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from answerable.apps.cli.exit_codes import UNMET, code_of
-from answerable.core.incident.wording import plain
 from answerable.core.search.names import advice_for, is_term, parsed_names
 from answerable.core.search.query import checked_limit
 from answerable.errors import shown
@@ -89,6 +88,7 @@ def sealed_told(fields: Sequence[str]) -> str:
 
 def also_told(also: Sequence[NameBeside]) -> list[str]:
     """Return what is spelled like a name and is not told with it, in words."""
+    from answerable.core.incident.wording import plain
     from answerable.flows.forensics.tell_story import kind_told
 
     return [
