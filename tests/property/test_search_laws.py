@@ -14,7 +14,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.search.query import parsed_cursor
 from answerable.flows.forensics.search_ledger import catch_up
 from tests.probes.example_counts import examples
-from tests.worlds.searched import HOSTILE, HOUR, PAGE, Scan, Searched, rows_of
+from tests.worlds.index_files import rows_of
+from tests.worlds.searched import HOSTILE, HOUR, PAGE, Scan, Searched
 
 pytestmark = pytest.mark.requirement("SEARCH-02")
 

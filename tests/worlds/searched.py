@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -312,15 +311,7 @@ class Scan:
         question: Any = fields.get("question") or {}
         context: Any = question.get("context") or {}
         end: Any = self.ends.get(i, {})
-        plain = {
-            "agent": "agent", "mandate": "mandate", "capability": "capability", "server": "server",
-            "use-case": "use_case", "code": "code", "approval": "approval", "lease": "lease", "action": "action",
-            "target": "lease_target",
-        }  # fmt: skip
-        if name in plain:
-            yield leaf.get(plain[name])
-        if name == "target":
-            yield leaf.get("target")
+        yield from (leaf.get(one) for one in MEMBERS.get(name, "").split())
         match name:
             case "hold":
                 yield from (leaf.get("hold"), question.get("hold", {}).get("id"))
@@ -389,39 +380,9 @@ class Scan:
         return self.answers[approval]
 
 
-def bytes_below(place: Path) -> bytes:
-    """All that stands in the files of an index, the write-ahead logs included."""
-    return b"".join(one.read_bytes() for one in sorted(place.rglob("*")) if one.is_file())
-
-
-def rows_of(index_place: Path) -> dict[str, list[Any]]:
-    """Every row of an index, with names in the place of numbers, for a comparison of two indexes."""
-    found: dict[str, list[Any]] = {}
-    for path in sorted(index_place.glob("*.db")):
-        connection = sqlite3.connect(path)
-        names = (
-            dict(connection.execute("SELECT id, text FROM name").fetchall())
-            if path.name != "index.db"
-            else {}
-        )
-        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-        for (table,) in tables:
-            if table == "name":
-                continue
-            cursor = connection.execute(f"SELECT * FROM {table}")
-            columns = [one[0] for one in cursor.description]
-            numbered = {
-                i
-                for i, one in enumerate(columns)
-                if names and (one == "name" or (table == "action" and one not in PLAIN))
-            }
-            rows = [
-                tuple(names.get(v) if i in numbered and v is not None else v for i, v in enumerate(row))
-                for row in cursor
-            ]
-            found[f"{path.name} {table}"] = sorted(rows, key=repr)
-        connection.close()
-    return found
-
-
-PLAIN = {"entry", "at", "ended", "id", "leased", "amount", "resource", "destination"}
+MEMBERS = {
+    **{one: one for one in "agent mandate capability server code approval lease action".split()},
+    "use-case": "use_case",
+    "target": "lease_target target",
+}
+"""What an entry has by a field of the language, as it is."""
