@@ -17,8 +17,10 @@ from answerable.adapters.log_readers import (
     LinePrefix,
     LogTimes,
     MariadbLog,
+    NatsLog,
     PostgresLog,
     RabbitmqLog,
+    RedisLog,
     SshdLog,
     bounded_lines,
     offset_of,
@@ -35,7 +37,20 @@ AT = 1_796_150_148_000
 CLOCK = "2026-12-01 18:35:48"
 PREFIX = "%m|%c|%u|%a| "
 SQL = "SELECT id, body FROM support_messages WHERE case_id = 'case-1' ORDER BY id"
-KEYS = ("pg_session", "mariadb_connection", "ssh_serial", "rabbitmq_connection")
+NATS = "N" + 55 * "A"
+
+
+def session_of(number: int) -> dict[str, str]:
+    """How each kind of target names the session of a step."""
+    return {
+        "pg_session": f"{number:08x}.1f",
+        "mariadb_connection": str(number),
+        "ssh_serial": str(number),
+        "ssh_ca": "SHA256:ca",
+        "rabbitmq_connection": f"127.0.0.1:{number} -> 127.0.0.1:5672",
+        "redis_client": f"id={number} addr=127.0.0.1:{number}",
+        "nats_client": f"server={NATS} cid={number}",
+    }
 
 
 def account(number: int) -> str:
@@ -48,9 +63,7 @@ def leaves() -> Iterator[tuple[int, dict[str, Any]]]:
         action = number.to_bytes(16, "big")
         names = {"at": AT, "action": action.hex(), "lease": lease_name(action), "lease_target": "target"}
         yield 2 * number, {"tag": int(Tag.INTENT), "deadline": AT + 30_000, **names}
-        places = (f"{number:08x}.1f", str(number), str(number), f"127.0.0.1:{number} -> 127.0.0.1:5672")
-        session = {**dict(zip(KEYS, places, strict=True)), "ssh_ca": "SHA256:ca"}
-        ended = {"at": AT + 1_000, "intent": 2 * number, "status": "succeeded", "session": session}
+        ended = {"at": AT + 1_000, "intent": 2 * number, "status": "succeeded", "session": session_of(number)}
         yield 2 * number + 1, {"tag": int(Tag.OUTCOME), **ended}
 
 
@@ -87,6 +100,37 @@ def of_rabbitmq(number: int, who: str) -> str:
     return f"{CLOCK}.{number:06}+00:00 [info] <0.{number}.0> {said}\n"
 
 
+def of_redis(number: int, who: str) -> str:
+    said = f"id={number} addr=127.0.0.1:{number} laddr=127.0.0.1:6379 fd=13 name= age=0 idle=0 flags=A db=0 sub=0"
+    said += " psub=0 ssub=0 multi=-1 watch=0 qbuf=0 qbuf-free=20474 argv-mem=0 multi-mem=0 rbs=16384 rbp=16384 obl=0"
+    said += f" oll=0 omem=0 tot-mem=37760 events=r cmd=set user={who} redir=-1 resp=3 lib-name= lib-ver= io-thread=0"
+    return f"1832:M 01 Dec 2026 18:35:48.123 - Client closed connection {said}\n"
+
+
+def of_nats(number: int, who: str) -> str:
+    if not number:
+        return f"[7] 2026/12/01 18:35:48.123456 [INF]   ID:       {NATS}\n"
+    whose = (
+        f'Client "U{NATS[1:]}" (claim-name: "{who}", claim-tags: []) signed with "A{NATS[1:]}" by Account '
+    )
+    whose += (
+        f'"A{NATS[1:]}" (claim-name: "cases", claim-tags: []) signed with "O{NATS[1:]}" has mappings false'
+    )
+    said = f"127.0.0.1:3361 - cid:{number} - Authenticated JWT: {whose}"
+    return f"[7] 2026/12/01 18:35:48.123456 [DBG] {said}\n"
+
+
+def in_events(number: int, who: str) -> str:
+    client = {"start": "2026-12-01T18:35:48.1Z", "host": "127.0.0.1", "id": number, "acc": NATS, "user": NATS}
+    return json.dumps({
+        "type": "io.nats.server.advisory.v1.client_connect",
+        "id": "dz0553dC3OseMUv20KmK56",
+        "timestamp": "2026-12-01T18:35:48.123456789Z",
+        "server": {"name": NATS, "host": "127.0.0.1", "id": NATS, "ver": "2.10.27"},
+        "client": {**client, "lang": "python3", "jwt": 900 * "x", "name_tag": who, "kind": "Client"},
+    }) + "\n"  # fmt: skip
+
+
 def forms() -> dict[str, tuple[Any, Callable[[int, str], str]]]:
     times = LogTimes(zone=offset_of("+00:00"), now=AT)
     return {
@@ -96,6 +140,9 @@ def forms() -> dict[str, tuple[Any, Callable[[int, str], str]]]:
         "mariadb": (MariadbLog(times), in_audit),
         "sshd": (SshdLog(times), of_sshd),
         "rabbitmq": (RabbitmqLog(times), of_rabbitmq),
+        "redis": (RedisLog(times), of_redis),
+        "nats": (NatsLog(times), of_nats),
+        "nats events": (NatsLog(times), in_events),
     }
 
 

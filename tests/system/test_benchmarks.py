@@ -56,5 +56,5 @@ def test_the_benchmark_of_attribution_tells_a_rate_of_each_form_of_log():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     rates = json.loads(done.stdout)["lines_a_second"]
-    assert {name.split()[0] for name in rates} == {"postgres", "mariadb", "sshd", "rabbitmq"}
+    assert {name.split()[0] for name in rates} == {"postgres", "mariadb", "sshd", "rabbitmq", "redis", "nats"}
     assert all(rate > 0 for rate in rates.values())

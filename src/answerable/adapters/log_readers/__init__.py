@@ -6,9 +6,11 @@ from answerable.adapters.log_readers.bounded_lines import BoundedLine, bounded_l
 from answerable.adapters.log_readers.journald import JournaldLog
 from answerable.adapters.log_readers.log_times import LogTimes, offset_of
 from answerable.adapters.log_readers.mariadb import MariadbLog
+from answerable.adapters.log_readers.nats import NatsLog
 from answerable.adapters.log_readers.postgres import PostgresLog
 from answerable.adapters.log_readers.postgres_prefix import LinePrefix
 from answerable.adapters.log_readers.rabbitmq import RabbitmqLog
+from answerable.adapters.log_readers.redis import RedisLog
 from answerable.adapters.log_readers.sshd import SshdLog
 
 __all__ = [
@@ -17,8 +19,10 @@ __all__ = [
     "LinePrefix",
     "LogTimes",
     "MariadbLog",
+    "NatsLog",
     "PostgresLog",
     "RabbitmqLog",
+    "RedisLog",
     "SshdLog",
     "bounded_lines",
     "offset_of",

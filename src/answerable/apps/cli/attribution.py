@@ -32,6 +32,8 @@ class Kind(StrEnum):
     SSHD = "sshd"
     JOURNALD = "journald"
     RABBITMQ = "rabbitmq"
+    REDIS = "redis"
+    NATS = "nats"
 
 
 Files = Annotated[list[Path], typer.Argument(help="Files of one log, oldest first.", metavar="FILE...")]

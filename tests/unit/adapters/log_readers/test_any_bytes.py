@@ -14,16 +14,20 @@ from answerable.adapters.log_readers import (
     LinePrefix,
     LogTimes,
     MariadbLog,
+    NatsLog,
     PostgresLog,
     RabbitmqLog,
+    RedisLog,
     SshdLog,
     bounded_lines,
 )
 from answerable.core.attribution.log_line import LogLine
 from tests.unit.adapters.log_readers.test_journald_log import entry
 from tests.unit.adapters.log_readers.test_mariadb_log import record
+from tests.unit.adapters.log_readers.test_nats_log import authenticated, event
 from tests.unit.adapters.log_readers.test_postgres_log import PREFIX, in_csv, in_json, in_text
 from tests.unit.adapters.log_readers.test_rabbitmq_log import GRANTED, PLACE, TIME
+from tests.unit.adapters.log_readers.test_redis_log import closed, refusal
 from tests.unit.adapters.log_readers.test_sshd_log import accepted
 
 pytestmark = pytest.mark.requirement("ATTRIBUTE-07")
@@ -52,6 +56,10 @@ READERS: dict[str, tuple[Callable[[], Any], str]] = {
     "mariadb": (lambda: MariadbLog(TIMES), record("ans_x") + "\n"),
     "sshd": (lambda: SshdLog(TIMES), f"Dec  1 18:35:48 web1 sshd[12]: {accepted()}\n"),
     "journald": (lambda: JournaldLog(TIMES), entry(accepted()) + "\n"),
+    "redis": (lambda: RedisLog(TIMES), closed("ans_x") + "\n"),
+    "redis refusals": (lambda: RedisLog(TIMES), refusal("ans_x") + "\n"),
+    "nats": (lambda: NatsLog(TIMES), authenticated("ans_x") + "\n"),
+    "nats events": (lambda: NatsLog(TIMES), event("ans_x") + "\n"),
     "rabbitmq": (
         lambda: RabbitmqLog(TIMES),
         f"{TIME} [info] <0.1.0> connection {PLACE} - app: user 'ans_x' {GRANTED}\n",
