@@ -14,15 +14,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from answerable.adapters.log_readers import (
+    CloudtrailLog,
     LinePrefix,
     LogTimes,
     MariadbLog,
     NatsLog,
+    NginxLog,
+    OcsfLog,
     PostgresLog,
     RabbitmqLog,
     RedisLog,
     SshdLog,
     bounded_lines,
+    json_objects,
     offset_of,
 )
 from answerable.core.attribution.step_index import StepIndex
@@ -37,6 +41,7 @@ AT = 1_796_150_148_000
 CLOCK = "2026-12-01 18:35:48"
 PREFIX = "%m|%c|%u|%a| "
 SQL = "SELECT id, body FROM support_messages WHERE case_id = 'case-1' ORDER BY id"
+OBJECTS = ("cloudtrail", "ocsf")
 NATS = "N" + 55 * "A"
 
 
@@ -50,6 +55,9 @@ def session_of(number: int) -> dict[str, str]:
         "rabbitmq_connection": f"127.0.0.1:{number} -> 127.0.0.1:5672",
         "redis_client": f"id={number} addr=127.0.0.1:{number}",
         "nats_client": f"server={NATS} cid={number}",
+        "http_x_request_id": f"{number:032x}",
+        "aws_access_key": f"ASIA{number:016}",
+        "aws_request_id": f"c99bf9da-e0bd-4bf7-{number:012}",
     }
 
 
@@ -131,6 +139,88 @@ def in_events(number: int, who: str) -> str:
     }) + "\n"  # fmt: skip
 
 
+def of_nginx(number: int, who: str) -> str:
+    request = number if who != "alice" else number + STEPS
+    said = {"msec": "1796150148.123", "request_id": f"{request:032x}", "user": "", "status": "200"}
+    return json.dumps({**said, "agent": f"answerable/{number:032x}" if who != "alice" else "curl/8"}) + "\n"
+
+
+def of_cloudtrail(number: int, who: str) -> str:
+    named = session_of(number)
+    role = {
+        "type": "Role",
+        "principalId": "AROA2W7SOKHEXAMPLE",
+        "accountId": "112233445566",
+        "userName": "support",
+    }
+    context = {
+        "sessionIssuer": {**role, "arn": "arn:aws:iam::112233445566:role/support"},
+        "sourceIdentity": who,
+    }
+    caller = {
+        "type": "AssumedRole",
+        "principalId": f"AROA2W7SOKHEXAMPLE:{who}",
+        "arn": f"arn:aws:sts::112233445566:assumed-role/support/{who}",
+        "accessKeyId": named["aws_access_key"],
+        "sessionContext": {**context, "attributes": {"mfaAuthenticated": "false"}},
+    }
+    said = {
+        "eventVersion": "1.11",
+        "userIdentity": caller,
+        "eventTime": "2026-12-01T18:35:48Z",
+        "eventSource": "s3.amazonaws.com",
+        "eventName": "GetObject",
+        "awsRegion": "eu-central-1",
+        "sourceIPAddress": "52.95.4.21",
+        "userAgent": "[Boto3/1.40 md/Botocore#1.40 ua/2.1 os/linux]",
+        "requestParameters": {
+            "bucketName": "cases",
+            "Host": "cases.s3.eu-central-1.amazonaws.com",
+            "key": "42/a",
+        },
+        "responseElements": None,
+        "additionalEventData": {
+            "SignatureVersion": "SigV4",
+            "bytesTransferredIn": 0,
+            "bytesTransferredOut": 5,
+        },
+        "requestID": named["aws_request_id"],
+        "eventID": "7dd15a89-ae0f-4340-8e6c-0123456789ab",
+        "resources": [{"type": "AWS::S3::Object", "ARN": "arn:aws:s3:::cases/42/a"}],
+        "eventType": "AwsApiCall",
+        "recipientAccountId": "112233445566",
+    }
+    return json.dumps(said, separators=(",", ":")) + ","
+
+
+def in_ocsf(number: int, who: str) -> str:
+    named = session_of(number)
+    user = {
+        "type": "AssumedRole",
+        "credential_uid": named["aws_access_key"],
+        "uid": f"arn:aws:sts::112233445566:assumed-role/support/{who}",
+        "uid_alt": f"AROA2W7SOKHEXAMPLE:{who}",
+    }
+    said = {
+        "activity_id": 2,
+        "actor": {
+            "user": user,
+            "session": {"issuer": "arn:aws:iam::112233445566:role/support", "is_mfa": False},
+        },
+        "api": {"operation": "GetObject", "request": {"uid": named["aws_request_id"]}},
+        "class_uid": 6003,
+        "cloud": {"provider": "AWS", "region": "us-east-1"},
+        "http_request": {"user_agent": "Boto3/1.40"},
+        "metadata": {"event_code": "AwsApiCall", "product": {"name": "CloudTrail"}, "version": "1.5.0"},
+        "severity_id": 1,
+        "src_endpoint": {"ip": "52.95.4.21"},
+        "time": AT,
+        "type_uid": 600302,
+        "unmapped": {"recipientAccountId": "112233445566", "readOnly": "true"},
+    }
+    return json.dumps(said) + "\n"
+
+
 def forms() -> dict[str, tuple[Any, Callable[[int, str], str]]]:
     times = LogTimes(zone=offset_of("+00:00"), now=AT)
     return {
@@ -143,6 +233,9 @@ def forms() -> dict[str, tuple[Any, Callable[[int, str], str]]]:
         "redis": (RedisLog(times), of_redis),
         "nats": (NatsLog(times), of_nats),
         "nats events": (NatsLog(times), in_events),
+        "nginx": (NginxLog(times), of_nginx),
+        "cloudtrail": (CloudtrailLog(times), of_cloudtrail),
+        "ocsf": (OcsfLog(times), in_ocsf),
     }
 
 
@@ -158,7 +251,8 @@ def main() -> None:
         log = "".join(made(step, account(step) if kind else "alice") for step, kind in whose).encode()
         counted = Attribution()
         begun = time.process_time()
-        attribute_file(counted, name, reader.read(bounded_lines(io.BytesIO(log))), steps, frozenset())
+        whole = json_objects(io.BytesIO(log)) if name in OBJECTS else bounded_lines(io.BytesIO(log))
+        attribute_file(counted, name, reader.read(whole), steps, frozenset())
         found[name] = given.lines / (time.process_time() - begun)
         if set(counted.counts) != {("ours", "B")}:
             raise SystemExit(f"{name}: {counted.counts}")

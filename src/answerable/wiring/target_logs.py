@@ -8,16 +8,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from answerable.adapters.log_readers import (
+    CloudtrailLog,
     JournaldLog,
     LinePrefix,
     LogTimes,
     MariadbLog,
     NatsLog,
+    NginxLog,
+    OcsfLog,
     PostgresLog,
     RabbitmqLog,
     RedisLog,
     SshdLog,
     bounded_lines,
+    json_objects,
     offset_of,
 )
 from answerable.adapters.system import SystemClock
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from answerable.adapters.log_readers import BoundedLine
+    from answerable.adapters.log_readers import BoundedLine, JsonObject
     from answerable.core.attribution.log_line import LogKind, LogLine, UnreadLine
 
 
@@ -51,6 +55,12 @@ class LogReader(Protocol):
     def read(self, lines: Iterable[BoundedLine], /) -> Iterator[LogLine | UnreadLine]: ...
 
 
+class ObjectReader(Protocol):
+    """Reads the files of one log, which are objects of JSON."""
+
+    def read(self, objects: Iterable[JsonObject], /) -> Iterator[LogLine | UnreadLine]: ...
+
+
 _READERS: Final[Mapping[LogKind, Callable[[LogTimes], LogReader]]] = {
     "mariadb": MariadbLog,
     "sshd": SshdLog,
@@ -58,6 +68,11 @@ _READERS: Final[Mapping[LogKind, Callable[[LogTimes], LogReader]]] = {
     "rabbitmq": RabbitmqLog,
     "redis": RedisLog,
     "nats": NatsLog,
+    "nginx": NginxLog,
+}
+_OBJECT_READERS: Final[Mapping[LogKind, Callable[[LogTimes], ObjectReader]]] = {
+    "cloudtrail": CloudtrailLog,
+    "ocsf": OcsfLog,
 }
 _GZIP: Final = b"\x1f\x8b"
 
@@ -74,7 +89,9 @@ class LogFiles:
             raise ATTRIBUTE_ZONE(f"{shown(zone, 40)} is not a time zone: give an offset such as `+01:00`")
         times = LogTimes(zone=offset, now=SystemClock().now())
         # One for all files: a session may begin in one, and end in the next.
-        self._reader = PostgresLog(times, known_prefix) if kind == "postgres" else _READERS[kind](times)
+        self._objects = _OBJECT_READERS[kind](times) if kind in _OBJECT_READERS else None
+        if self._objects is None:
+            self._lines = PostgresLog(times, known_prefix) if kind == "postgres" else _READERS[kind](times)
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[Iterator[LogLine | UnreadLine]]:
@@ -82,13 +99,18 @@ class LogFiles:
         opened or read."""
         try:
             with path.open("rb") as file, _unpacked(file) as plain:
-                yield self._reader.read(bounded_lines(plain))
+                yield self._read(plain)
         except (gzip.BadGzipFile, EOFError, zlib.error):
             raise CLI_FILE(
                 f"cannot read {shown(path)}: it is not whole; unpack what is there with `gzip -dc`"
             ) from None
         except OSError as error:
             raise CLI_FILE(f"cannot read {shown(path)}: {(error.strerror or 'unknown').lower()}") from None
+
+    def _read(self, file: BinaryIO) -> Iterator[LogLine | UnreadLine]:
+        if self._objects is not None:
+            return self._objects.read(json_objects(file))
+        return self._lines.read(bounded_lines(file))
 
 
 def _unpacked(file: BufferedReader) -> BinaryIO:

@@ -11,7 +11,10 @@ import pytest
 from answerable.core.attribution.log_line import LOG_KINDS, LogKind, LogLine
 from answerable.errors import Malformed
 from answerable.wiring.target_logs import LogFiles
+from tests.unit.adapters.log_readers.test_cloudtrail_log import caller, record
 from tests.unit.adapters.log_readers.test_nats_log import ID, authenticated, event, said
+from tests.unit.adapters.log_readers.test_nginx_log import in_json
+from tests.unit.adapters.log_readers.test_ocsf_log import of_aws
 from tests.unit.adapters.log_readers.test_postgres_log import PREFIX, in_text
 from tests.unit.adapters.log_readers.test_rabbitmq_log import GRANTED, PLACE, TIME
 from tests.unit.adapters.log_readers.test_redis_log import closed
@@ -26,6 +29,9 @@ LINES: dict[LogKind, str] = {
     "sshd": f"{accepted()}\n",
     "journald": f"{json.dumps(ENTRY)}\n",
     "redis": closed("ans_x") + "\n",
+    "cloudtrail": json.dumps({"Records": [record(caller("ans_x"))]}),
+    "ocsf": json.dumps(of_aws("ans_x")),
+    "nginx": in_json() + "\n",
     "nats": event("ans_x") + "\n",
     "rabbitmq": f"{TIME} [info] <0.1.0> connection {PLACE}: user 'ans_x' {GRANTED}\n",
 }
@@ -38,7 +44,7 @@ def test_a_file_is_read_by_the_reader_of_its_kind(tmp_path: Path, kind: LogKind)
     with LogFiles(kind, prefix=PREFIX).opened(file) as lines:
         (line,) = lines
     assert isinstance(line, LogLine)
-    assert line.account == "ans_x"
+    assert line.account == ("" if kind == "nginx" else "ans_x")
     assert line.keys
 
 

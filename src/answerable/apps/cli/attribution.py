@@ -34,6 +34,9 @@ class Kind(StrEnum):
     RABBITMQ = "rabbitmq"
     REDIS = "redis"
     NATS = "nats"
+    NGINX = "nginx"
+    CLOUDTRAIL = "cloudtrail"
+    OCSF = "ocsf"
 
 
 Files = Annotated[list[Path], typer.Argument(help="Files of one log, oldest first.", metavar="FILE...")]
