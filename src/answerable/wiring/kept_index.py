@@ -16,6 +16,7 @@ from answerable.adapters.tlog_files import FollowedFiles
 from answerable.core.search.query import checked_limit, parsed_cursor, parsed_query
 from answerable.errors import AnswerableError, Broken
 from answerable.errors.codes.search import SEARCH_OTHER_LOG
+from answerable.flows.forensics.read_beside import BesideReader
 from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
 from answerable.flows.forensics.tell_hits import answer_of
 from answerable.ports.search_process import IndexReach
@@ -76,6 +77,7 @@ class KeptIndex:
         self._log, self._keys, self._blind, self._directory = log, keys, blind, directory
         self._turn = threading.Lock()
         self._index = self._opened()
+        self._reader = self._reading()
         self._keys_seen = -1
         self._said: dict[str, float] = {}
         self._is_closed = False
@@ -122,6 +124,7 @@ class KeptIndex:
                 limit=limit,
                 after=after,
                 subject=self._subject,
+                reader=self._reader,
             )
         return answer_of(page, durable=question.entries, elsewhere=self._elsewhere())
 
@@ -134,10 +137,11 @@ class KeptIndex:
                 _log.warning("the search index was deleted while it was in use: it is made again")
                 self._index.close()
                 self._index = self._opened()
+                self._reader = self._reading()
             done = self._index.position().entries
             self._log.reach(min(entries, done + BATCH_ENTRIES))
             try:
-                catch_up(self._index, self._log, self._keys.find)
+                catch_up(self._index, self._log, self._keys.find, reader=self._reader)
             except Broken as other:
                 if other.code != SEARCH_OTHER_LOG.id:
                     raise
@@ -145,6 +149,7 @@ class KeptIndex:
                 self._index.close()
                 delete_index(self._directory)
                 self._index = self._opened()
+                self._reader = self._reading()
             return self._index.position().entries >= entries
 
     def _opened(self) -> SqliteSearchIndex:
@@ -156,6 +161,10 @@ class KeptIndex:
             # It is of a log that was here before, and nobody else's: the directory is the product's own.
             delete_index(self._directory)
             return SqliteSearchIndex.open(self._directory, origin=origin, blind=self._blind)
+
+    def _reading(self) -> BesideReader:
+        """Return what reads what was declared once, for all searches by this index."""
+        return BesideReader(self._index, self._log, self._keys.find)
 
     def _forget_erased(self) -> None:
         """Erase what is sealed under keys that were destroyed, if the keys have changed."""

@@ -22,7 +22,15 @@ from answerable.ports.search_process import REACH_PATH, SEARCH_PATH, IndexReach,
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SEARCH-09")]
 NONE = SearchAnswer(
-    items=(), next="", log="x.test", entries=0, missing=0, elsewhere=(), complete_at=None, happened=False
+    items=(),
+    next="",
+    log="x.test",
+    entries=0,
+    missing=0,
+    elsewhere=(),
+    complete_at=None,
+    happened=False,
+    sealed=(),
 )
 QUESTION = {"words": ["agent:x"], "limit": 1, "cursor": "", "entries": 0}
 

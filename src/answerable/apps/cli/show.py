@@ -14,6 +14,7 @@ from answerable.errors import shown
 if TYPE_CHECKING:
     from answerable.api.search_answers import NameAnswer
     from answerable.apps.cli.terminal import Terminal
+    from answerable.wiring.ledger_search import Searching
 
 Id = Annotated[
     str,
@@ -38,8 +39,10 @@ def show(
 
     Of an action, approval, mandate, hold, lease, token, instance, key, manifest, person, agent, capability, server,
     resource, session or entry: what happened to it, its actions by outcome, whose they were, and the newest of them.
-    Where the id may be several things, they are listed.
+    What the product issued comes before what people declared, and that before what callers wrote. Where the id may
+    still be several things, they are listed.
     """
+    from answerable.apps.cli.told_story import sealed_told
     from answerable.errors.codes.search import SHOW_AMBIGUOUS, SHOW_UNKNOWN
     from answerable.errors.codes.services import CLI_SEARCH
     from answerable.flows.forensics.describe_name import describe_name, may_be
@@ -54,7 +57,7 @@ def show(
         teller = found.teller()
         candidates = may_be(teller, name)
         one = describe_name(teller, candidates[0]) if len(candidates) == 1 else None
-        answer = name_answer(candidates, one, teller.index.reach())
+        answer = name_answer(candidates, one, teller.index.reach(), sealed=_sealed(found, name))
     if terminal.as_json:
         terminal.json(answer)
     elif one is not None:
@@ -71,7 +74,19 @@ def show(
     if not answer.happened:
         terminal.fault(f"nothing has happened yet ({upto})")
         return UNMET
+    if answer.sealed:
+        nothing = f"nothing that can be read without keys is called {shown(name)} ({upto})"
+        terminal.fault(SHOW_UNKNOWN(f"{nothing}: {sealed_told(answer.sealed)}").message)
+        return UNMET
     raise SHOW_UNKNOWN(f"nothing is called {shown(name)} ({upto})")
+
+
+def _sealed(found: Searching, name: str) -> tuple[str, ...]:
+    """Return what a name was not tried as, because it is sealed here."""
+    from answerable.core.search.names import parsed_names
+
+    asked = parsed_names([name], now=0)
+    return found.sealed(asked.query, asked.names)
 
 
 def _upto(answer: NameAnswer) -> str:
@@ -81,7 +96,9 @@ def _upto(answer: NameAnswer) -> str:
 
 
 def _show(terminal: Terminal, answer: NameAnswer) -> None:
+    from answerable.apps.cli.told_story import also_told
     from answerable.core.search.names import KINDS
+    from answerable.flows.forensics.tell_story import kind_told
 
     (what,) = answer.may_be
     outcomes = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in answer.outcomes.items())
@@ -92,7 +109,8 @@ def _show(terminal: Terminal, answer: NameAnswer) -> None:
     terminal.record(
         [
             (what.kind, what.name),
-            ("is", KINDS.get(what.kind, "an entry of the ledger")),
+            ("is", " and ".join(map(kind_told, (what.kind, *what.same)))),
+            ("also", also_told(answer.also)),
             ("entries", f"{answer.named}, from {answer.first_at} to {answer.last_at}"),
             ("actions", f"{total}: {outcomes}" if total else ""),
             *((field, ", ".join(names)) for field, names in belongs.items()),

@@ -40,6 +40,9 @@ SEARCH_OFF = UnavailableCode(
     "this server answers no searches: set `search.enabled`, or read its files with `answerable search`",
     port="search_process",
 )
+SEARCH_OTHER_KEYS = MalformedCode(
+    "search.other_keys", "the subject keys in … open nothing of this log: they are of another one"
+)
 SEARCH_OTHER_LOG = BrokenCode(
     "search.other_log", "the search index in … is of another log: name another directory, or delete it"
 )

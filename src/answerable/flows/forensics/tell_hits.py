@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from answerable.api.ledger_answers import TimelineLine
 from answerable.api.search_answers import (
     NameAnswer,
+    NameBeside,
     NameOf,
     Naming,
     ScopeAnswer,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from answerable.core.incident.timeline import Line
     from answerable.core.search.hit import Hit
+    from answerable.core.search.names import Beside
     from answerable.flows.forensics.count_scope import Scope, ScopeLine
     from answerable.flows.forensics.describe_name import Candidate, Described
     from answerable.flows.forensics.search_ledger import HitPage
@@ -35,9 +37,11 @@ if TYPE_CHECKING:
     from answerable.ports.search_index import Reach
 
 
-def answer_of(page: HitPage, *, durable: int = 0, elsewhere: tuple[str, ...] = ()) -> SearchAnswer:
+def answer_of(
+    page: HitPage, *, durable: int = 0, elsewhere: tuple[str, ...] = (), sealed: tuple[str, ...] = ()
+) -> SearchAnswer:
     """Return a page of hits as an answer. durable: entries of the log, where it may have more than the index.
-    elsewhere: shards whose logs were not searched."""
+    elsewhere: shards whose logs were not searched. sealed: fields that could not be compared."""
     return SearchAnswer(
         items=tuple(_hit(one) for one in page.hits),
         next=page.next,
@@ -47,17 +51,19 @@ def answer_of(page: HitPage, *, durable: int = 0, elsewhere: tuple[str, ...] = (
         entries=page.entries,
         complete_at=_instant(page.at) if page.entries else None,
         happened=page.happened,
+        sealed=sealed,
     )
 
 
-def story_answer(name: str, story: Story) -> StoryAnswer:
-    """Return a story as an answer. name: what was asked."""
+def story_answer(name: str, story: Story, *, sealed: tuple[str, ...] = ()) -> StoryAnswer:
+    """Return a story as an answer. name: what was asked. sealed: fields that could not be compared."""
     moments = {one.facts.entry: one.moment for one in story.hits} | story.ends
     hops = hops_among(moments.values())
     gist = gist_of(story.hits)
     return StoryAnswer(
         name=name,
         kinds=story.kinds,
+        also=tuple(map(_beside, story.beside)),
         gist=StoryGist(
             agents=gist.agents,
             people=gist.people,
@@ -77,6 +83,7 @@ def story_answer(name: str, story: Story) -> StoryAnswer:
         entries=story.reach.entries,
         complete_at=_instant(story.reach.at) if story.reach.entries else None,
         happened=story.reach.happened,
+        sealed=sealed,
     )
 
 
@@ -98,10 +105,16 @@ def scope_answer(scope: Scope) -> ScopeAnswer:
     )
 
 
-def name_answer(candidates: Sequence[Candidate], found: Described | None, reach: Reach) -> NameAnswer:
-    """Return what a name stands for as an answer. found: None unless it is one thing."""
+def name_answer(
+    candidates: Sequence[Candidate], found: Described | None, reach: Reach, *, sealed: tuple[str, ...] = ()
+) -> NameAnswer:
+    """Return what a name stands for as an answer. found: None unless it is one thing. sealed: fields that could not be
+    compared."""
     return NameAnswer(
-        may_be=tuple(Naming(kind=one.kind, name=one.name, ask=one.written()) for one in candidates),
+        may_be=tuple(
+            Naming(kind=one.kind, name=one.name, ask=one.written(), same=one.same) for one in candidates
+        ),
+        also=tuple(map(_beside, found.beside)) if found is not None else (),
         named=found.entries if found is not None else 0,
         first_at=_instant(found.first_at) if found is not None else None,
         last_at=_instant(found.last_at) if found is not None else None,
@@ -115,7 +128,12 @@ def name_answer(candidates: Sequence[Candidate], found: Described | None, reach:
         entries=reach.entries,
         complete_at=_instant(reach.at) if reach.entries else None,
         happened=reach.happened,
+        sealed=sealed,
     )
+
+
+def _beside(one: Beside) -> NameBeside:
+    return NameBeside(kind=one.kind, ask=one.written(), entries=one.entries)
 
 
 def _scope_row(line: ScopeLine) -> ScopeRow:
@@ -150,7 +168,7 @@ def _hit(hit: Hit) -> SearchHit:
         action=facts.one("action"),
         agent=facts.one("agent"),
         instance=facts.one("instance"),
-        person=dict(facts.people).get(facts.one("person"), facts.one("person")),
+        person=facts.person,
         mandate=facts.one("mandate"),
         use_case=facts.one("use-case"),
         capability=facts.one("capability"),
@@ -159,6 +177,7 @@ def _hit(hit: Hit) -> SearchHit:
         resource=facts.sealed.get("resource", ("",))[0],
         destinations=facts.sealed.get("destination", ()),
         amount=facts.amount,
+        currency=facts.money.currency,
         rules=facts.names.get("rule", ()),
         code=facts.one("code"),
         approval=facts.one("approval"),
