@@ -86,7 +86,7 @@ def test_memory_is_bounded_by_the_longest_object_that_is_read() -> None:
 
     tracemalloc.start()
     try:
-        assert [one.value for one in json_objects(Endless(), chars_max=10_000, read_bytes=4_096)] == [None]  # type: ignore[arg-type]
+        assert [one.value for one in json_objects(Endless(), chars_max=10_000, read_bytes=4_096)] == [None]
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
