@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import anyio
-
 from answerable.adapters.local_keys import open_or_create_secret
-from answerable.adapters.search_http import HttpSearchProcess
 from answerable.adapters.sqlite import StoredSubjectKeys
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
 from answerable.adapters.system import SystemEntropy
-from answerable.adapters.tlog_files import FollowedFiles, StoredFiles
+from answerable.adapters.tlog_files import StoredFiles
 from answerable.core.search.blind import BlindKey
 from answerable.core.search.matching import sealed_fields
 from answerable.core.search.names import SEALED_KINDS
@@ -30,9 +27,7 @@ from answerable.flows.forensics.search_ledger import (
     search_ledger,
 )
 from answerable.flows.forensics.tell_story import StoryTeller
-from answerable.ports.search_process import Question
 from answerable.wiring.index_lock import index_alone
-from answerable.wiring.kept_process import is_listening
 from answerable.wiring.ledger_copy import PublishedCopy
 from answerable.wiring.shards import other_shards
 from answerable.wiring.subject_keys import ROOT_BYTES
@@ -40,7 +35,6 @@ from answerable.wiring.subject_keys import ROOT_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.search.query import Cursor, Query
     from answerable.flows.forensics.search_ledger import HitPage
@@ -58,13 +52,11 @@ SHARED_BYTES: Final = 32_768
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchPlaces:
     """What is searched. ledger: directory of one log. keys: the file of the subject keys, and that of their root key;
-    None for leaves alone. index: where the index is stored; None for a temporary one. process: socket of the process
-    that writes the index beside a server; None for a copy."""
+    None for leaves alone. index: where the index is stored; None for a temporary one."""
 
     ledger: Path
     keys: tuple[Path, Path] | None
     index: Path | None
-    process: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +105,6 @@ def own_places(settings: Settings) -> SearchPlaces:
         ledger=settings.ledger.place,
         keys=own_keys(settings),
         index=own_index(settings),
-        process=settings.search.socket,
     )
 
 
@@ -138,7 +129,7 @@ def searching(
     places: SearchPlaces, *, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Iterator[Searching]:
     """Open everything, bring the index up to the log, erase what is sealed under keys that were destroyed, and close it
-    all at the end. Only the index is written; where a server's process keeps it, that process does so.
+    all at the end. Only the index is written.
 
     Two commands that search on one index at once do so one after the other. Raises Malformed (`ledger.no_copy`,
     `search.keys`, `search.other_keys`), Unavailable (`search.*`, `search.locked` among them), and Broken as `catch_up`.
@@ -150,17 +141,9 @@ def searching(
         directory = places.index or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-index-"))
         )
-        log: LogSnapshot | _KeptLog
-        is_kept = places.process is not None and is_listening(places.process)
-        if places.process is not None and is_kept:
-            size = _snapshot(places).size
-            anyio.run(_kept_up, places.process, size, progress)
-            log = _KeptLog(places.ledger)
-            log.reach(size)
-        else:
-            stack.enter_context(index_alone(directory))
-            # Not before: the index must not be ahead of it.
-            log = _snapshot(places)
+        stack.enter_context(index_alone(directory))
+        # Not before: the index must not be ahead of it.
+        log = _snapshot(places)
         if places.keys is not None and keys is not None and not opens_anything(log, keys.ids()):
             # Before the index is opened, which would be made anew for other keys.
             raise SEARCH_OTHER_KEYS(
@@ -170,27 +153,10 @@ def searching(
         index = SqliteSearchIndex.open(directory, origin=log.origin, blind=blind)
         stack.callback(index.close)
         found = Searching(index, log, keys)
-        if not is_kept:
-            catch_up(index, log, found.find, progress=progress)
-            if keys is not None:
-                forget_erased(index, {one.hex() for one in keys.ids()})
+        catch_up(index, log, found.find, progress=progress)
+        if keys is not None:
+            forget_erased(index, {one.hex() for one in keys.ids()})
         yield found
-
-
-class _KeptLog(FollowedFiles):
-    """A log beside the process that keeps its index: whatever the index names is durable."""
-
-    def entry(self, index: int) -> StoredEntry:
-        self.reach(index + 1)
-        return super().entry(index)
-
-
-async def _kept_up(socket: Path, entries: int, progress: Callable[[int, int], None]) -> None:
-    """Have the process bring its index up to this number of entries. Raises Unavailable (`search.*`)."""
-    asks = HttpSearchProcess(socket)
-    asked = Question(words=(), limit=1, cursor="", entries=entries)
-    while (answer := await asks.search(asked)).missing:
-        progress(answer.entries, entries)
 
 
 def _snapshot(places: SearchPlaces) -> LogSnapshot:

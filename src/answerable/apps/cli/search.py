@@ -147,26 +147,19 @@ class _Asked(NamedTuple):
 
 def _asked_server(shell: Shell, asked: _Asked) -> SearchAnswer | None:
     """Return the answer of the running server; None if there is no server, or it answers no searches."""
-    from answerable.apps.cli.control import running
+    from answerable.apps.cli.asked_index import asked_server
     from answerable.client import search_calls
     from answerable.core.search.query import joined_words
-    from answerable.errors import Unavailable
-    from answerable.errors.codes.search import SEARCH_OFF
 
-    with running(shell.settings(), say=shell.terminal.say) as control:
-        if control is None:
-            return None
-        try:
-            return search_calls.search_actions(
-                control,
-                q=joined_words(asked.words),
-                limit=str(asked.limit),
-                cursor=asked.cursor or None,
-            )
-        except Unavailable as failed:
-            if failed.code != SEARCH_OFF.id:
-                raise
-            return None
+    return asked_server(
+        shell,
+        lambda control: search_calls.search_actions(
+            control,
+            q=joined_words(asked.words),
+            limit=str(asked.limit),
+            cursor=asked.cursor or None,
+        ),
+    )
 
 
 def _read_files(
@@ -201,6 +194,7 @@ def _cell(value: object) -> object:
 
 
 def _show(terminal: Terminal, answer: SearchAnswer, asked: _Asked) -> None:
+    from answerable.apps.cli.asked_index import warn_partial
     from answerable.apps.cli.told_story import sealed_told
     from answerable.core.search.matching import sealed_fields
     from answerable.core.search.query import parsed_query
@@ -214,13 +208,7 @@ def _show(terminal: Terminal, answer: SearchAnswer, asked: _Asked) -> None:
         if answer.entries
         else "empty ledger"
     )
-    if answer.elsewhere:
-        terminal.warn(
-            f"not searched here: the logs of the shards {', '.join(answer.elsewhere)}; search with the settings of "
-            "their process (--config), or their files with --ledger and --keys"
-        )
-    if answer.missing:
-        terminal.warn(f"{answer.missing} later entries are not searched yet: search again soon")
+    warn_partial(terminal, answer)
     if answer.sealed:
         terminal.warn(sealed_told(answer.sealed))
     if not answer.happened:

@@ -12,9 +12,10 @@ from answerable.apps.cli.search import Index, Keys, LedgerCopy
 from answerable.errors import shown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from answerable.api.search_answers import NameAnswer
     from answerable.apps.cli.terminal import Terminal
-    from answerable.wiring.ledger_search import Searching
 
 Id = Annotated[
     str,
@@ -42,33 +43,30 @@ def show(
     What the product issued comes before what people declared, and that before what callers wrote. Where the id may
     still be several things, they are listed.
     """
+    from answerable.apps.cli.asked_index import warn_partial
     from answerable.apps.cli.told_story import sealed_told
     from answerable.errors.codes.search import SHOW_AMBIGUOUS, SHOW_UNKNOWN
     from answerable.errors.codes.services import CLI_SEARCH
-    from answerable.flows.forensics.describe_name import describe_name, may_be
-    from answerable.flows.forensics.tell_hits import name_answer
-    from answerable.wiring.ledger_search import own_places, places_of_copy, searching
 
     if ledger is None and (keys is not None or index is not None):
         raise CLI_SEARCH()
     terminal = shell.terminal
-    places = own_places(shell.settings()) if ledger is None else places_of_copy(ledger, keys, index)
-    with terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        teller = found.teller()
-        candidates = may_be(teller, name)
-        one = describe_name(teller, candidates[0]) if len(candidates) == 1 else None
-        answer = name_answer(candidates, one, teller.index.reach(), sealed=_sealed(found, name))
+    answer = _answer(shell, name, ledger, keys, index)
+    is_one = len(answer.may_be) == 1
     if terminal.as_json:
         terminal.json(answer)
-    elif one is not None:
-        _show(terminal, answer)
-    for candidate in answer.may_be if one is None and not terminal.as_json else ():
-        terminal.line(candidate.ask)
-    if one is not None:
+    else:
+        warn_partial(terminal, answer)
+        if is_one:
+            _show(terminal, answer)
+        else:
+            for candidate in answer.may_be:
+                terminal.line(candidate.ask)
+    if is_one:
         return None
     upto = _upto(answer)
-    if candidates:
-        told_as = f"{shown(name)} may be {len(candidates)} things: name one of them as KIND:NAME"
+    if answer.may_be:
+        told_as = f"{shown(name)} may be {len(answer.may_be)} things: name one of them as KIND:NAME"
         terminal.fault(SHOW_AMBIGUOUS(told_as).message)
         return ERROR
     if not answer.happened:
@@ -81,12 +79,27 @@ def show(
     raise SHOW_UNKNOWN(f"nothing is called {shown(name)} ({upto})")
 
 
-def _sealed(found: Searching, name: str) -> tuple[str, ...]:
-    """Return what a name was not tried as, because it is sealed here."""
+def _answer(
+    shell: Shell, name: str, ledger: Path | None, keys: Path | None, index: Path | None
+) -> NameAnswer:
+    """Return the answer of the running server, or by files of this data directory or of a copy."""
+    from answerable.apps.cli.asked_index import asked_server
+    from answerable.client import search_calls
     from answerable.core.search.names import parsed_names
+    from answerable.flows.forensics.answer_questions import Standing, answered_name
+    from answerable.wiring.ledger_search import own_places, places_of_copy, searching, shards_elsewhere
 
-    asked = parsed_names([name], now=0)
-    return found.sealed(asked.query, asked.names)
+    # A fault in what was typed needs no server.
+    parsed_names([name], now=0)
+    if ledger is None:
+        answer = asked_server(shell, lambda control: search_calls.show_name(control, name))
+        if answer is not None:
+            return answer
+    places = own_places(shell.settings()) if ledger is None else places_of_copy(ledger, keys, index)
+    elsewhere = shards_elsewhere(shell.settings()) if ledger is None else ()
+    with shell.terminal.progress("indexing") as told, searching(places, progress=told) as found:
+        standing = Standing(elsewhere=elsewhere, sealed=found.sealed)
+        return answered_name(found.teller(), name, standing=standing)
 
 
 def _upto(answer: NameAnswer) -> str:
