@@ -230,10 +230,8 @@ def main() -> None:
             "two_process_scaling": two / one,
         }
     figures |= native_figures("walk", "--quick", f"--seconds={seconds}")
-    load = os.getloadavg()[0]
-    machine = (
-        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, load {load:.1f}"
-    )
+    where = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    machine = f"{where}, load {os.getloadavg()[0]:.1f}"
     if options.json:
         print(json.dumps({"bench": "walk", "machine": machine, "rows": rows, "figures": figures}))
         return
