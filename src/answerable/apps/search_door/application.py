@@ -15,7 +15,6 @@ import msgspec
 from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route
 
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel
 from answerable.errors import AnswerableError, Broken
@@ -23,6 +22,7 @@ from answerable.errors.codes.search import SEARCH_BUSY, SEARCH_FAILED, SEARCH_PE
 from answerable.errors.codes.services import REQUEST_BODY
 from answerable.ports.search_process import REACH_PATH, SEARCH_PATH, Question
 from answerable.wiring.guarded_request import body_within
+from answerable.wiring.plain_route import PlainRoute
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ def search_app(needs: SearchServices) -> Starlette:
         return msgspec.json.encode(await to_thread.run_sync(needs.reach))
 
     routes = [
-        Route(SEARCH_PATH, _endpoint(search, needs.uids), methods=["POST"]),
-        Route(REACH_PATH, _endpoint(reach, needs.uids), methods=["GET"]),
+        PlainRoute(SEARCH_PATH, _endpoint(search, needs.uids), method="POST"),
+        PlainRoute(REACH_PATH, _endpoint(reach, needs.uids)),
     ]
     return Starlette(routes=routes)
 
