@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from answerable.adapters.local_keys import open_or_create_secret
+from answerable.adapters.search_http import HttpSearchProcess
 from answerable.adapters.sqlite import SqliteSubjectKeys, StoredSubjectKeys
 from answerable.adapters.system import SystemEntropy
 from answerable.adapters.tlog_files import FollowedFiles, StoredFiles, TlogFilesLedger
@@ -28,7 +31,9 @@ from answerable.testing.samples import AUDIENCE
 from answerable.wiring import kept_index as kept
 from answerable.wiring.index_lock import index_alone
 from answerable.wiring.kept_index import KeptIndex, kept_index
-from answerable.wiring.ledger_search import own_index
+from answerable.wiring.ledger_search import own_index, own_places
+from answerable.wiring.ledger_search import searching as searched
+from answerable.wiring.search_settings import SearchSettings
 from answerable.wiring.setting_tree import LedgerSettings, RegisterSettings, Settings
 from tests.worlds.ledger_files import SMALL, grown, small_log
 
@@ -52,6 +57,7 @@ def settings_of(data: Path) -> Settings:
         data=data,
         ledger=LedgerSettings(directory=data / "ledger"),
         registers=RegisterSettings(subject_keys=data / "subject-keys.db"),
+        search=SearchSettings(socket=data / "search.sock"),
     )
 
 
@@ -132,6 +138,37 @@ def test_a_search_does_not_wait_for_the_index_for_ever(
     assert (first.entries, first.missing) == (10, lived.entries - 10)
     monkeypatch.setattr(kept, "CATCH_UP_SECONDS_MAX", 60.0)
     assert lived.asked(index, "agent:scout").missing == 0
+
+
+def test_a_story_beside_an_index_that_stays_where_it_is_does_not_wait_for_it(
+    lived: Lived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Question] = []
+
+    async def stays(_: object, question: Question) -> SearchAnswer:
+        asked.append(question)
+        return SearchAnswer(
+            items=(),
+            next="",
+            log="",
+            entries=7,
+            missing=1,
+            elsewhere=(),
+            complete_at=None,
+            happened=True,
+            sealed=(),
+        )
+
+    monkeypatch.setattr(HttpSearchProcess, "search", stays)
+    places = own_places(lived.settings)
+    assert places.process is not None
+    place = places.process
+    with socket.socket(socket.AF_UNIX) as listening, ExitStack() as opened:
+        listening.bind(str(place))
+        listening.listen()
+        with pytest.raises(Unavailable, match="stays at entry 6"):
+            opened.enter_context(searched(places))
+    assert len(asked) == 2
 
 
 def test_a_search_takes_its_turn_between_the_batches_of_a_long_catching_up(

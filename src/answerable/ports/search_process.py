@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 SEARCH_PATH: Final = "/v1/search"
 REACH_PATH: Final = "/v1/reach"
 HOST: Final = "search"
+QUESTION_SECONDS_MAX: Final = 15.0
+"""How long a question waits at most, whoever asks: with the start of the process, and what that has to read first."""
 
 
 class Question(Part, frozen=True, kw_only=True):

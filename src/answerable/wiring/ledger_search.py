@@ -22,7 +22,7 @@ from answerable.core.search.matching import sealed_fields
 from answerable.core.search.names import SEALED_KINDS
 from answerable.errors import Unavailable, shown
 from answerable.errors.codes.ledger import LEDGER_NO_COPY, REGISTER_UNAVAILABLE
-from answerable.errors.codes.search import SEARCH_KEYS, SEARCH_OTHER_KEYS
+from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_KEYS, SEARCH_OTHER_KEYS
 from answerable.flows.forensics.search_ledger import (
     catch_up,
     forget_erased,
@@ -186,11 +186,19 @@ class _KeptLog(FollowedFiles):
 
 
 async def _kept_up(socket: Path, entries: int, progress: Callable[[int, int], None]) -> None:
-    """Have the process bring its index up to this number of entries. Raises Unavailable (`search.*`)."""
+    """Have the process bring its index up to this number of entries: each step in limited time, and the next only where
+    it has come further. Raises Unavailable (`search.*`)."""
     asks = HttpSearchProcess(socket)
     asked = Question(words=(), limit=1, cursor="", entries=entries)
+    done = -1
     while (answer := await asks.search(asked)).missing:
-        progress(answer.entries, entries)
+        if answer.entries <= done:
+            raise SEARCH_FAILED(
+                f"the index that answers searches stays at entry {done - 1}: the log of `answerable up` says why; the "
+                "files can be read beside it with --ledger DATA/ledger --keys DATA"
+            )
+        done = answer.entries
+        progress(done, entries)
 
 
 def _snapshot(places: SearchPlaces) -> LogSnapshot:

@@ -28,6 +28,12 @@ SEARCH_FIELD = MalformedCode("search.field", "there is no field …: did you mea
 SEARCH_KEYS = MalformedCode(
     "search.keys", "there are no subject keys in …: expected `subject-keys.db` and `keys/subjects.key`"
 )
+SEARCH_LATE = UnavailableCode(
+    "search.late",
+    "the process that answers searches gave no answer within … s: it is stopped, hangs or has too much to do; end it, "
+    "and another one is started, or read the files beside it with --ledger DATA/ledger --keys DATA",
+    port="search_process",
+)
 SEARCH_LIMIT = MalformedCode("search.limit", "a page has 1 to … hits, got …: use the cursor for more")
 SEARCH_LOCKED = UnavailableCode(
     "search.locked",
