@@ -17,6 +17,11 @@ class Kind(StrEnum):
     SSHD = "sshd"
     JOURNALD = "journald"
     RABBITMQ = "rabbitmq"
+    REDIS = "redis"
+    NATS = "nats"
+    NGINX = "nginx"
+    CLOUDTRAIL = "cloudtrail"
+    OCSF = "ocsf"
 
 
 Files = Annotated[list[Path], typer.Argument(help="Files of one log, oldest first.", metavar="FILE...")]
