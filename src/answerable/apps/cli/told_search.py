@@ -44,7 +44,7 @@ def checked_search(words: Sequence[str], *, limit: int, cursor: str) -> SearchAs
 
 
 def searched_files(
-    terminal: Terminal, places: SearchPlaces, asked: SearchAsked, elsewhere: Sequence[str] = ()
+    terminal: Terminal, places: SearchPlaces, asked: SearchAsked, elsewhere: tuple[str, ...] = ()
 ) -> SearchAnswer:
     """Search files in this process. elsewhere: shards that are left out. Raises as `searching`."""
     from answerable.flows.forensics.tell_hits import answer_of
