@@ -11,11 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
-from answerable.adapters.sqlite.search_index.index import delete_index
+from answerable.adapters.sqlite.search_index.index import delete_index, discard_if_damaged, settle
 from answerable.adapters.tlog_files import FollowedFiles
 from answerable.core.search.query import checked_limit, parsed_cursor, parsed_query
-from answerable.errors import AnswerableError, Broken
-from answerable.errors.codes.search import SEARCH_OTHER_LOG
+from answerable.errors import AnswerableError, Broken, Unavailable
+from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_OTHER_LOG
 from answerable.flows.forensics.read_beside import BesideReader
 from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
 from answerable.flows.forensics.tell_hits import answer_of
@@ -49,6 +49,8 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
     `search.keys`), Unavailable, and Broken as the log does."""
     directory = own_index(settings)
     with index_alone(directory):
+        if discard_if_damaged(directory):
+            _log.warning("the search index is damaged: it is made again")
         keys, blind = opened_keys(*own_keys(settings))
         try:
             log = FollowedFiles(settings.ledger.place)
@@ -57,6 +59,7 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
                 yield kept
             finally:
                 kept.close()
+                settle(directory)
         finally:
             keys.close()
 
@@ -80,7 +83,7 @@ class KeptIndex:
         self._reader = self._reading()
         self._keys_seen = -1
         self._said: dict[str, float] = {}
-        self._is_closed = False
+        self._is_closed = self._is_damaged = False
 
     def close(self) -> None:
         """End what is under way after its batch, and close the files of the index."""
@@ -114,7 +117,7 @@ class KeptIndex:
         after = parsed_cursor(question.cursor) if question.cursor else None
         limit = checked_limit(question.limit)
         self.follow(question.entries, seconds_max=CATCH_UP_SECONDS_MAX)
-        with self._turn:
+        with self._its_turn():
             self._forget_erased()
             page = search_ledger(
                 self._index,
@@ -128,16 +131,25 @@ class KeptIndex:
             )
         return answer_of(page, durable=question.entries, elsewhere=self._elsewhere())
 
+    @contextmanager
+    def _its_turn(self) -> Iterator[None]:
+        """Note damage that shows: the index is then made anew before the next answer."""
+        with self._turn:
+            try:
+                yield
+            except Unavailable as failed:
+                self._is_damaged = self._is_damaged or failed.code == SEARCH_DAMAGED.id
+                raise
+
     def _is_up_to(self, entries: int) -> bool:
         """Apply one batch of what is missing, and return whether nothing is."""
-        with self._turn:
+        with self._its_turn():
             if self._is_closed:
                 return True
-            if not self._index.is_in_place():
-                _log.warning("the search index was deleted while it was in use: it is made again")
-                self._index.close()
-                self._index = self._opened()
-                self._reader = self._reading()
+            if self._is_damaged or not self._index.is_in_place():
+                why = "is damaged" if self._is_damaged else "was deleted while it was in use"
+                _log.warning("the search index %s: it is made again", why)
+                self._make_anew()
             done = self._index.position().entries
             self._log.reach(min(entries, done + BATCH_ENTRIES))
             try:
@@ -146,11 +158,15 @@ class KeptIndex:
                 if other.code != SEARCH_OTHER_LOG.id:
                     raise
                 _log.warning("the search index does not belong to this ledger: it is made again")
-                self._index.close()
-                delete_index(self._directory)
-                self._index = self._opened()
-                self._reader = self._reading()
+                self._make_anew()
             return self._index.position().entries >= entries
+
+    def _make_anew(self) -> None:
+        self._index.close()
+        delete_index(self._directory)
+        self._index = self._opened()
+        self._reader = self._reading()
+        self._is_damaged = False
 
     def _opened(self) -> SqliteSearchIndex:
         self._directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.search_http import HttpSearchProcess
 from answerable.adapters.sqlite import StoredSubjectKeys
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
+from answerable.adapters.sqlite.search_index.index import delete_index, discard_if_damaged, settle
 from answerable.adapters.system import SystemEntropy
 from answerable.adapters.tlog_files import FollowedFiles, StoredFiles
 from answerable.core.search.blind import BlindKey
@@ -22,7 +23,7 @@ from answerable.core.search.matching import sealed_fields
 from answerable.core.search.names import SEALED_KINDS
 from answerable.errors import Unavailable, shown
 from answerable.errors.codes.ledger import LEDGER_NO_COPY, REGISTER_UNAVAILABLE
-from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_KEYS, SEARCH_OTHER_KEYS
+from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_FAILED, SEARCH_KEYS, SEARCH_OTHER_KEYS
 from answerable.flows.forensics.search_ledger import (
     catch_up,
     forget_erased,
@@ -140,7 +141,8 @@ def searching(
     """Open everything, bring the index up to the log, erase what is sealed under keys that were destroyed, and close it
     all at the end. Only the index is written; where a server's process keeps it, that process does so.
 
-    Two commands that search on one index at once do so one after the other. Raises Malformed (`ledger.no_copy`,
+    Two commands that search on one index at once do so one after the other. An index that is not as it was left is made
+    anew; one whose damage shows while it is read is deleted. Raises Malformed (`ledger.no_copy`,
     `search.keys`, `search.other_keys`), Unavailable (`search.*`, `search.locked` among them), and Broken as `catch_up`.
     """
     with ExitStack() as stack:
@@ -158,7 +160,7 @@ def searching(
             log = _KeptLog(places.ledger)
             log.reach(size)
         else:
-            stack.enter_context(index_alone(directory))
+            stack.enter_context(_kept_whole(directory))
             # Not before: the index must not be ahead of it.
             log = _snapshot(places)
         if places.keys is not None and keys is not None and not opens_anything(log, keys.ids()):
@@ -175,6 +177,25 @@ def searching(
             if keys is not None:
                 forget_erased(index, {one.hex() for one in keys.ids()})
         yield found
+
+
+@contextmanager
+def _kept_whole(directory: Path) -> Iterator[None]:
+    """Hold an index alone, whole at the beginning and noted as it is left at the end. Raises Unavailable (`search.*`).
+
+    Raises Unavailable (`search.damaged`) with what to do where the block found damage.
+    """
+    with index_alone(directory):
+        discard_if_damaged(directory)
+        try:
+            yield
+        except Unavailable as failed:
+            if failed.code != SEARCH_DAMAGED.id:
+                raise
+            delete_index(directory)
+            why = failed.message.removesuffix("; delete it, and it is made anew")
+            raise SEARCH_DAMAGED(f"{why}; it was deleted: ask again, and it is made anew") from None
+        settle(directory)
 
 
 class _KeptLog(FollowedFiles):

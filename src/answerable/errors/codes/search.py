@@ -14,6 +14,9 @@ SEARCH_BUSY = UnavailableCode(
 SEARCH_CURSOR = MalformedCode(
     "search.cursor", "… is not a cursor: give `next` of the answer before, unchanged"
 )
+SEARCH_DAMAGED = UnavailableCode(
+    "search.damaged", "the search index is damaged: …; delete it, and it is made anew", port="search_index"
+)
 SEARCH_DOWN = UnavailableCode(
     "search.down",
     "no process answers searches: the log of `answerable up` says why; it is started again by itself",
