@@ -57,6 +57,10 @@ async def test_a_connection_is_of_the_step_that_opened_it_whatever_others_are_ca
         assert stolen is not None
         assert spoken(stolen, "GET", "case:9:x").startswith(b"-NOPERM")
         stolen.close()
+        # One who has the password may give so long a name that the server cuts the user from its line.
+        hidden = ("HELLO", "3", "AUTH", credential.account, credential.secret.reveal("password"), "SETNAME")
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+            assert not spoken(connection, *hidden, "x" * 2_000).startswith(b"-")
         with socket.create_connection(("127.0.0.1", server.port), timeout=5) as refused:
             assert spoken(refused, "AUTH", credential.account, "wrong").startswith(b"-WRONGPASS")
         for name in ("my-app", credential.account, action(1), f"user={credential.account}", "the-last"):
@@ -81,6 +85,7 @@ async def test_a_connection_is_of_the_step_that_opened_it_whatever_others_are_ca
     assert Counter((one.verdict, one.grade) for one in told) == {
         ("ours", "B"): 2, ("bypass", ""): 1, ("forged", ""): 2,
     }  # fmt: skip
+    assert found.ambiguous == 1
     assert not found.unseen(ledger.index(), ()).phantoms
     # What the server refused: the second step, the thief, and an attempt to sign in, which is nobody's.
     _, told = answers(RedisLog(times).read(lines_of(refusals)), ledger.index())

@@ -31,7 +31,7 @@ def lines_of(text: str) -> Iterator[BoundedLine]:
 def answers(
     lines: Iterable[LogLine | UnreadLine], steps: StepIndex, *governed: str
 ) -> tuple[Attribution, list[Told]]:
-    """What is told of each line that has an answer, and of the whole log. Each line must have been read."""
+    """What is told of each line that has an answer, and of the whole log. No line may be broken."""
     found, told = Attribution(), list[Told]()
 
     def tell(line: LogLine, answer: Answer) -> None:
@@ -39,5 +39,5 @@ def answers(
         told.append(Told(answer.verdict, answer.grade, answer.step.action if answer.step else "", session))
 
     file = attribute_file(found, "log", lines, steps, frozenset(governed), tell)
-    assert not file.unread
+    assert not file.unread["broken"]
     return found, told

@@ -25,7 +25,7 @@ CLIENT: Final = "nats_client"
 CONNECTIONS_MAX: Final = 65_536
 _HEAD: Final = re.compile(r"\[\d{1,10}\] (\d{4})/(\d\d)/(\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,9})?) \[[A-Z]{3}\] ")
 _SERVER: Final = re.compile(r"  ID: {1,12}(N[A-Z2-7]{55})")
-_CONNECTION: Final = re.compile(r'\S{1,300} - [cmw]id:(\d{1,20}) - (?:"(?:[^"\\]|\\.){0,1024}" - )?')
+_CONNECTION: Final = re.compile(r'\S{1,300} - [cmw]id:(\d{1,20}) - (?:"(?:[^"\\]|\\.){0,32768}" - )?')
 _AUTHENTICATED: Final = re.compile(
     r'Authenticated JWT: Client "U[A-Z2-7]{55}" \(claim-name: "((?:[^"\\]|\\.){0,1024})"'
 )

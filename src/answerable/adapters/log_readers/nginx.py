@@ -2,7 +2,8 @@
 `combined`.
 
 Laws: a user is one that nginx let in, and only a second name of the line; what stands in a request's headers is a
-label, and only nginx's own id of a request is its session.
+label, and only nginx's own id of a request is its session. Of a line that is too long, the form of the page still has
+id and user; the other is ambiguous.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
 REQUEST: Final = "http_x_request_id"
 AGENT: Final = re.compile(r"answerable/([0-9a-f]{32})")
 """How the broker calls itself to servers, with the action's id."""
+_AGENT_MEMBER: Final = ',"agent":"'
+"""Behind it stands what the client chose, and nothing else."""
 _TEXT: Final = r'(?:[^"\\]|\\.){0,32768}'
 _COMBINED: Final = re.compile(
     r'\S{1,255} - ([^"]{0,1024}) \[(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d:\d\d:\d\d [+-]\d{4})\] '
     rf'"{_TEXT}" (\d{{3}}) (?:\d{{1,20}}|-) "{_TEXT}" "({_TEXT})"'
 )
+_BEGINNING: Final = re.compile(r'\S{1,255} - [^"]{0,1024} \[[^"]{1,64}\] "')
 _REFUSED: Final = "401"
 
 
@@ -49,13 +53,14 @@ class NginxLog:
 
     def read(self, lines: Iterable[BoundedLine]) -> Iterator[LogLine | UnreadLine]:
         """Yield one value for each request."""
-        for number, text, _, _ in lines:
+        for number, text, is_cut, _ in lines:
             if text.startswith("{"):
-                yield self._from_json(number, text)
+                head, agent, _ = text.partition(_AGENT_MEMBER) if is_cut else (text, "", "")
+                yield self._from_json(number, head + "}" if agent else text)
                 continue
             found = _COMBINED.match(text)
             if found is None:
-                yield UnreadLine(number, "broken")
+                yield UnreadLine(number, "ambiguous" if is_cut and _BEGINNING.match(text) else "broken")
                 continue
             user, day, month, year, clock, status, agent = found.groups()
             at = self._times.dated(day, month, year, clock)

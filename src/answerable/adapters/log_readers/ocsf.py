@@ -60,7 +60,9 @@ def _line(number: int, event: dict[str, Any]) -> LogLine:
         return LogLine(number, at, "", ((REQUEST, asked),) if asked else (), label, login)
     if refused:
         return LogLine(number, at, "")
-    role, session = assumed_role(text_in(user, "uid"))
+    # Version 1.0 has the name of a role's session in a member of its own.
+    arn = text_in(user, "uuid") or text_in(user, "uid")
+    role, session = assumed_role(arn)
     keys: tuple[tuple[str, str], ...] = ()
     if text_in(object_in(event, "cloud"), "provider") == "AWS" and not actor.get("invoked_by"):
         asked = text_in(object_in(object_in(event, "api"), "request"), "uid")

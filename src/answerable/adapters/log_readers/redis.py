@@ -1,8 +1,8 @@
 """Read what Redis writes of connections: its own log at level `verbose`, and entries of `ACL LOG` as JSON, one a line.
 
-Laws: an account is what the server says of a connection behind the client's own name, which has no spaces; an attempt
-to sign in that was refused has none. The log says who used a connection when it ends, and the server's refusals say it
-of one command.
+Laws: an account is what the server says of a connection behind the client's own name, which has no spaces; the server
+cuts its lines, so that one whose user is not whole is ambiguous; an attempt to sign in that was refused has no account.
+The log says who used a connection when it ends, and the server's refusals say it of one command.
 """
 
 from __future__ import annotations
@@ -73,16 +73,19 @@ class RedisLog:
         if entry.count != 1:
             # Of refusals that are kept as one, only the last one's connection is named.
             return LogLine(number, at, entry.username)
-        return msgspec.structs.replace(_of_client(number, at, entry.client), account=entry.username)
+        line = _of_client(number, at, entry.client)
+        return msgspec.structs.replace(line, account=entry.username) if isinstance(line, LogLine) else line
 
 
-def _of_client(number: int, at: int, client: str) -> LogLine:
+def _of_client(number: int, at: int, client: str) -> LogLine | UnreadLine:
     """Return what the server says of one connection."""
     found = _CONNECTION.match(client)
-    before, _, behind = client.partition(" user=")
-    if found is None or not behind:
+    if found is None:
         return LogLine(number, at, "")
+    before, _, behind = client.partition(" user=")
+    account, end, _ = behind.partition(" ")
+    if not end:
+        return UnreadLine(number, "ambiguous")
     place = _UNIX if found[2].startswith("/") else found[2]
     label = before.partition(" name=")[2].partition(" ")[0]
-    session = f"id={found[1]} addr={place}"
-    return LogLine(number, at, behind.partition(" ")[0], ((CLIENT, session),), label)
+    return LogLine(number, at, account, ((CLIENT, f"id={found[1]} addr={place}"),), label)

@@ -175,8 +175,8 @@ def _has_other_session(step: Step, line: LogLine) -> bool:
 
 def _was_elsewhere(step: Step, line: LogLine) -> bool:
     """Whether the sessions of the step are of another kind of target than that of the line. A name begins with the
-    kind."""
-    kinds = {name.partition("_")[0] for name in step.session}
+    kind, or with `secret`, for what the broker itself noted."""
+    kinds = {name.partition("_")[0] for name in step.session} - {"secret"}
     return bool(line.keys and kinds) and line.keys[0][0].partition("_")[0] not in kinds
 
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from answerable.adapters.log_readers import CloudtrailLog, LogTimes, json_objects
+from answerable.adapters.log_readers import CloudtrailLog, LogTimes, OcsfLog, json_objects
 from answerable.core.attribution.log_line import LogLine, UnreadLine
+from answerable.core.lease.name import account_of, lease_name
+from tests.unit.core.attribution.test_attribute_line import Ledger, action
+from tests.worlds.attributed import answers
 
 pytestmark = pytest.mark.requirement("ATTRIBUTE-07")
 
@@ -102,3 +106,68 @@ def test_half_a_character_is_replaced_and_what_is_no_record_is_counted() -> None
     assert read(record(caller("ans_x"), eventTime="never")) == [
         LogLine(1, 0, "ans_x", KEYS, ACTION, "support")
     ]
+
+
+def as_ocsf(found: dict[str, Any]) -> dict[str, Any]:
+    """A record as the mapping of OCSF 1.5 makes an event of it."""
+    who = found["userIdentity"]
+    user = {"uid": who["arn"], "uid_alt": who["principalId"], "credential_uid": who["accessKeyId"]}
+    return {
+        "class_uid": 6003, "time": AT, "cloud": {"provider": "AWS"}, "api": {"request": {"uid": found["requestID"]}},
+        "actor": {"user": user, "invoked_by": who.get("invokedBy")}, "http_request": {"user_agent": found["userAgent"]},
+    }  # fmt: skip
+
+
+def of_cloudtrail(records: list[dict[str, Any]]) -> list[LogLine | UnreadLine]:
+    return read(*records)
+
+
+def of_ocsf(records: list[dict[str, Any]]) -> list[LogLine | UnreadLine]:
+    text = "".join(json.dumps(as_ocsf(one)) for one in records)
+    return [*OcsfLog(LogTimes(zone=None, now=AT)).read(json_objects(io.BytesIO(text.encode())))]
+
+
+@pytest.mark.requirement("ATTRIBUTE-01", "ATTRIBUTE-02", "ATTRIBUTE-03")
+@pytest.mark.parametrize("form", [of_cloudtrail, of_ocsf])
+def test_each_request_of_a_role_is_told_from_its_step(
+    form: Callable[..., list[LogLine | UnreadLine]],
+) -> None:
+    task = lease_name(b"t" * 16)
+    account, key = account_of(task), caller("x")["accessKeyId"]
+    ledger = Ledger(until=AT + 600_000)
+    for number in (1, 2):
+        ledger.step(
+            number, lease=task, account=account, at=AT - 500, aws_access_key=key, aws_request_id=f"r{number}"
+        )
+    ours, plain = caller(account), "aws-cli/2"
+    records = {
+        "the first": record(ours, plain, requestID="r1"),
+        "the second, with its label": record(ours, f"Boto3 answerable/{action(2)}", requestID="r2"),
+        "the second, with another": record(ours, f"Boto3 answerable/{action(1)}", requestID="r2"),
+        "stolen": record(ours, plain, requestID="r9"),
+        "a service for one of them": record(
+            caller(account, invokedBy="athena.amazonaws.com"), plain, requestID="r8"
+        ),
+        "the role past the broker": record(caller("chen"), plain, requestID="r7"),
+        "with a label of ours": record(caller("chen"), requestID="r6")
+        | {"userAgent": f"answerable/{action(1)}"},
+    }
+    _, told = answers(form([*records.values()]), ledger.index(), "support")
+    found = dict(zip(records, ((one.verdict, one.grade, one.action) for one in told), strict=True))
+    assert found == {
+        "the first": ("ours", "B", action(1)),
+        "the second, with its label": ("ours", "B", action(2)),
+        "the second, with another": ("forged", "B", action(2)),
+        "stolen": ("bypass", "", ""),
+        "a service for one of them": ("shared", "D", ""),
+        "the role past the broker": ("bypass", "", ""),
+        "with a label of ours": ("forged", "", ""),
+    }
+
+
+@pytest.mark.requirement("ATTRIBUTE-03")
+def test_a_session_that_a_lease_opened_by_another_role_is_told() -> None:
+    other = caller("whatever", account_of(lease_name(bytes.fromhex(ACTION))))
+    ledger = Ledger(until=AT + 600_000).step(7, at=AT, aws_access_key="ASIA1", aws_request_id="r1")
+    _, (told,) = answers(read(record(other, "aws-cli/2")), ledger.index())
+    assert (told.verdict, told.grade) == ("forged", "")

@@ -18,8 +18,8 @@ ID = "b8f8a4a2f0c1de0c1b1b1f4bb9c0de01"
 
 
 def in_json(agent: str = f"answerable/{ACTION}", user: str = "", status: str = "200", **more: str) -> str:
-    known = {"msec": "1796171234.000", "request_id": ID, "user": user, "status": status, "agent": agent}
-    return json.dumps({**known, **more})
+    known = {"msec": "1796171234.000", "request_id": ID, "user": user, "status": status}
+    return json.dumps({**known, **more, "agent": agent}, separators=(",", ":"))
 
 
 def combined(agent: str = f"answerable/{ACTION}", user: str = "-", status: str = "200") -> str:
@@ -67,6 +67,14 @@ def test_a_user_whom_the_server_refused_is_nobody() -> None:
 )
 def test_a_user_name_ends_neither_itself_nor_the_line(user: str) -> None:
     assert read(combined(user=user)) == [line(login=user)]
+
+
+def test_of_a_line_that_is_too_long_id_and_user_are_read_or_it_is_ambiguous() -> None:
+    long = "x" * 70_000
+    keys = (("http_x_request_id", ID),)
+    assert read(in_json(long, user='a","agent":"')) == [line("", 'a","agent":"', keys)]
+    assert read(combined(long, user="crm-bot")) == [UnreadLine(1, "ambiguous")]
+    assert read(long, "{" + long) == [UnreadLine(1, "broken"), UnreadLine(2, "broken")]
 
 
 def test_what_is_no_line_is_counted() -> None:

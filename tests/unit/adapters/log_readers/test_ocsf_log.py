@@ -1,7 +1,7 @@
 """Events of OCSF.
 
-Their form is that of `mappings/markdown/AWS/v1.1.0` and `v1.5.0` in github.com/ocsf/examples at 45c82e30, and of the
-classes `http_activity` and `datastore_activity` of schema.ocsf.io.
+Their form is that of `mappings/markdown/AWS/v1.0.0-rc.2`, `v1.1.0` and `v1.5.0` in github.com/ocsf/examples at
+45c82e30, and of the classes `http_activity` and `datastore_activity` of schema.ocsf.io.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ def read(*events: object) -> list[LogLine | UnreadLine]:
 def test_a_request_to_aws_is_told_as_from_its_own_record() -> None:
     ours = LogLine(1, AT, "ans_x", KEYS, ACTION, "support")
     assert read(of_aws("ans_x")) == [ours]
+    older = of_aws("ans_x")
+    older["actor"]["user"] |= {"uuid": older["actor"]["user"]["uid"], "uid": "AROA2W7SOKHEXAMPLE:ans_x"}
+    assert read(older) == [ours]
     assert read(of_aws("ans_x", invoked_by="ecs.amazonaws.com")) == [
         LogLine(1, AT, "ans_x", (), ACTION, "support")
     ]

@@ -59,6 +59,17 @@ def test_a_command_that_was_refused_is_of_its_user_and_a_sign_in_that_was_refuse
     assert read(refusal("ans_x", count=2)) == [LogLine(1, AT, "ans_x")]
 
 
+@pytest.mark.parametrize("chars", range(280, 340))
+def test_a_line_that_the_server_cut_has_its_user_or_is_ambiguous(chars: int) -> None:
+    whole = closed("ans_abcdefghijklmnopqrstuvwxyz")
+    assert whole.index("user=") < 340
+    (found,) = read(whole[:chars])
+    if isinstance(found, LogLine):
+        assert found.account == "ans_abcdefghijklmnopqrstuvwxyz"
+    else:
+        assert found == UnreadLine(1, "ambiguous")
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -265,7 +265,7 @@ def asked(label: str = "", request: str = "", login: str = "", at: int = AT + 50
 
 def over_http() -> Ledger:
     """Of the second, the server told another name; of the third nothing; the fourth was at a database."""
-    made = Ledger().step(1, http_x_request_id="r1").step(2, http_cf_ray="c2").step(3)
+    made = Ledger().step(1, http_x_request_id="r1").step(2, http_cf_ray="c2").step(3, secret_withheld="key")
     return made.step(4, session="a.4")
 
 
