@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from answerable.adapters.local_keys import open_or_create_secret
-from answerable.adapters.search_http import HttpSearchProcess
 from answerable.adapters.sqlite import SqliteSubjectKeys, StoredSubjectKeys
 from answerable.adapters.system import SystemEntropy
 from answerable.adapters.tlog_files import FollowedFiles, StoredFiles, TlogFilesLedger
@@ -23,7 +20,7 @@ from answerable.api.search_answers import SearchAnswer
 from answerable.core.search.query import joined_words, parsed_query, split_words
 from answerable.errors import Broken, Malformed, Unavailable
 from answerable.flows.forensics import search_ledger as searching
-from answerable.ports.search_process import Question
+from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
@@ -31,9 +28,8 @@ from answerable.testing.samples import AUDIENCE
 from answerable.wiring import kept_index as kept
 from answerable.wiring.index_lock import index_alone
 from answerable.wiring.kept_index import KeptIndex, kept_index
-from answerable.wiring.ledger_search import own_index, own_places, places_of_copy
+from answerable.wiring.ledger_search import own_index, places_of_copy
 from answerable.wiring.ledger_search import searching as searched
-from answerable.wiring.search_settings import SearchSettings
 from answerable.wiring.setting_tree import LedgerSettings, RegisterSettings, Settings
 from tests.worlds.ledger_files import SMALL, grown, small_log
 
@@ -58,7 +54,6 @@ def settings_of(data: Path) -> Settings:
         data=data,
         ledger=LedgerSettings(directory=data / "ledger"),
         registers=RegisterSettings(subject_keys=data / "subject-keys.db"),
-        search=SearchSettings(socket=data / "search.sock"),
     )
 
 
@@ -139,37 +134,6 @@ def test_a_search_does_not_wait_for_the_index_for_ever(
     assert (first.entries, first.missing) == (10, lived.entries - 10)
     monkeypatch.setattr(kept, "CATCH_UP_SECONDS_MAX", 60.0)
     assert lived.asked(index, "agent:scout").missing == 0
-
-
-def test_a_story_beside_an_index_that_stays_where_it_is_does_not_wait_for_it(
-    lived: Lived, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Question] = []
-
-    async def stays(_: object, question: Question) -> SearchAnswer:
-        asked.append(question)
-        return SearchAnswer(
-            items=(),
-            next="",
-            log="",
-            entries=7,
-            missing=1,
-            elsewhere=(),
-            complete_at=None,
-            happened=True,
-            sealed=(),
-        )
-
-    monkeypatch.setattr(HttpSearchProcess, "search", stays)
-    places = own_places(lived.settings)
-    assert places.process is not None
-    place = places.process
-    with socket.socket(socket.AF_UNIX) as listening, ExitStack() as opened:
-        listening.bind(str(place))
-        listening.listen()
-        with pytest.raises(Unavailable, match="stays at entry 6"):
-            opened.enter_context(searched(places))
-    assert len(asked) == 2
 
 
 def test_a_search_takes_its_turn_between_the_batches_of_a_long_catching_up(
@@ -362,6 +326,23 @@ def test_a_search_that_opens_too_much_goes_on_by_its_cursor(
         cursor, pages = page.next, pages + 1
     assert found == wanted
     assert pages > len(wanted) // 3
+
+
+@pytest.mark.requirement("STORY-04")
+def test_a_story_a_name_and_the_scope_are_answered_by_the_same_index_with_what_is_missing(
+    lived: Lived, index: KeptIndex
+) -> None:
+    half, whole = lived.entries // 2, lived.entries
+    early = index.story(StoryQuestion(words=("scout",), limit=1_000, entries=half))
+    assert (early.entries, early.missing, early.lines[-1].index) == (half, 0, half - 1)
+    story = index.story(StoryQuestion(words=("scout", "resource:4711"), limit=1_000, entries=whole))
+    assert [one.kind for one in story.lines] == ["mandate_issued", "intent", "outcome"]
+    name = index.name(NameQuestion(name="scout", entries=whole))
+    assert ([one.ask for one in name.may_be], name.outcomes) == (["agent:scout"], {"succeeded": 60})
+    scope = index.scope(ScopeQuestion(words=("agent:scout",), rows=1, entries=whole))
+    assert (scope.actions, scope.outside, scope.missing) == (60, 0, 0)
+    with pytest.raises(Malformed, match="attempts are not counted by `person`"):
+        index.scope(ScopeQuestion(words=("person:ada",), rows=1, entries=whole))
 
 
 @pytest.mark.requirement("SEARCH-01")

@@ -97,7 +97,8 @@ class StoryAnswer(Component, frozen=True, kw_only=True):
     spelled like it, and is not in the story. lines: every entry, oldest first. is_cut: whether older entries that were
     asked about are left out.
 
-    entries, complete_at, happened, sealed: as in an answer to a search; sealed has what the name was not tried as.
+    entries, complete_at, missing, elsewhere, happened, sealed: as in an answer to a search; sealed has what the name
+    was not tried as.
     """
 
     name: str
@@ -108,6 +109,8 @@ class StoryAnswer(Component, frozen=True, kw_only=True):
     groups: tuple[StoryGroup, ...]
     is_cut: bool
     entries: Count
+    missing: Count
+    elsewhere: Texts
     complete_at: Instant | None
     happened: bool
     sealed: Texts
@@ -132,7 +135,7 @@ class ScopeAnswer(Component, frozen=True, kw_only=True):
     which are not counted as outside. other: refusals for another reason. unrecorded: refusals past a quota, which have
     no entry of their own and are in no other number.
 
-    entries, complete_at, happened: as in an answer to a search.
+    entries, complete_at, missing, elsewhere, happened: as in an answer to a search.
     """
 
     actions: Count
@@ -144,6 +147,8 @@ class ScopeAnswer(Component, frozen=True, kw_only=True):
     unrecorded: Count
     rows: tuple[ScopeRow, ...]
     entries: Count
+    missing: Count
+    elsewhere: Texts
     complete_at: Instant | None
     happened: bool
 
@@ -172,7 +177,8 @@ class NameAnswer(Component, frozen=True, kw_only=True):
     what is spelled like it. named: how many entries name it. outcomes: number of its actions by outcome. events: its
     newest entries about no action, oldest first. newest: its newest actions.
 
-    entries, complete_at, happened, sealed: as in an answer to a search; sealed has what the name was not tried as.
+    entries, complete_at, missing, elsewhere, happened, sealed: as in an answer to a search; sealed has what the name
+    was not tried as.
     """
 
     may_be: tuple[Naming, ...]
@@ -185,6 +191,8 @@ class NameAnswer(Component, frozen=True, kw_only=True):
     events: tuple[TimelineLine, ...]
     newest: tuple[SearchHit, ...]
     entries: Count
+    missing: Count
+    elsewhere: Texts
     complete_at: Instant | None
     happened: bool
     sealed: Texts

@@ -9,21 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import anyio
-
 from answerable.adapters.local_keys import open_or_create_secret
-from answerable.adapters.search_http import HttpSearchProcess
 from answerable.adapters.sqlite import StoredSubjectKeys
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
 from answerable.adapters.sqlite.search_index.index import delete_index, discard_if_damaged, settle
 from answerable.adapters.system import SystemEntropy
-from answerable.adapters.tlog_files import FollowedFiles, StoredFiles
+from answerable.adapters.tlog_files import StoredFiles
 from answerable.core.search.blind import BlindKey
 from answerable.core.search.matching import sealed_fields
 from answerable.core.search.names import SEALED_KINDS
 from answerable.errors import Unavailable, shown
 from answerable.errors.codes.ledger import LEDGER_NO_COPY, REGISTER_UNAVAILABLE
-from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_FAILED, SEARCH_KEYS, SEARCH_OTHER_KEYS
+from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_KEYS, SEARCH_OTHER_KEYS
 from answerable.flows.forensics.search_ledger import (
     catch_up,
     forget_erased,
@@ -31,9 +28,7 @@ from answerable.flows.forensics.search_ledger import (
     search_ledger,
 )
 from answerable.flows.forensics.tell_story import StoryTeller
-from answerable.ports.search_process import Question
 from answerable.wiring.index_lock import index_alone
-from answerable.wiring.kept_process import is_listening
 from answerable.wiring.ledger_copy import PublishedCopy
 from answerable.wiring.shards import other_shards
 from answerable.wiring.subject_keys import ROOT_BYTES
@@ -41,7 +36,6 @@ from answerable.wiring.subject_keys import ROOT_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.search.query import Cursor, Query
     from answerable.flows.forensics.search_ledger import HitPage
@@ -59,13 +53,11 @@ SHARED_BYTES: Final = 32_768
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchPlaces:
     """What is searched. ledger: directory of one log. keys: the file of the subject keys, and that of their root key;
-    None for leaves alone. index: where the index is stored; None for a temporary one. process: socket of the process
-    that writes the index beside a server; None for a copy."""
+    None for leaves alone. index: where the index is stored; None for a temporary one."""
 
     ledger: Path
     keys: tuple[Path, Path] | None
     index: Path | None
-    process: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +106,6 @@ def own_places(settings: Settings) -> SearchPlaces:
         ledger=settings.ledger.place,
         keys=own_keys(settings),
         index=own_index(settings),
-        process=settings.search.socket,
     )
 
 
@@ -139,7 +130,7 @@ def searching(
     places: SearchPlaces, *, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Iterator[Searching]:
     """Open everything, bring the index up to the log, erase what is sealed under keys that were destroyed, and close it
-    all at the end. Only the index is written; where a server's process keeps it, that process does so.
+    all at the end. Only the index is written.
 
     Two commands that search on one index at once do so one after the other. An index that is not as it was left is made
     anew; one whose damage shows while it is read is deleted. Raises Malformed (`ledger.no_copy`,
@@ -152,17 +143,9 @@ def searching(
         directory = places.index or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-index-"))
         )
-        log: LogSnapshot | _KeptLog
-        is_kept = places.process is not None and is_listening(places.process)
-        if places.process is not None and is_kept:
-            size = _snapshot(places).size
-            anyio.run(_kept_up, places.process, size, progress)
-            log = _KeptLog(places.ledger)
-            log.reach(size)
-        else:
-            stack.enter_context(_kept_whole(directory))
-            # Not before: the index must not be ahead of it.
-            log = _snapshot(places)
+        stack.enter_context(_kept_whole(directory))
+        # Not before: the index must not be ahead of it.
+        log = _snapshot(places)
         if places.keys is not None and keys is not None and not opens_anything(log, keys.ids()):
             # Before the index is opened, which would be made anew for other keys.
             raise SEARCH_OTHER_KEYS(
@@ -172,10 +155,9 @@ def searching(
         index = SqliteSearchIndex.open(directory, origin=log.origin, blind=blind)
         stack.callback(index.close)
         found = Searching(index, log, keys)
-        if not is_kept:
-            catch_up(index, log, found.find, progress=progress)
-            if keys is not None:
-                forget_erased(index, {one.hex() for one in keys.ids()})
+        catch_up(index, log, found.find, progress=progress)
+        if keys is not None:
+            forget_erased(index, {one.hex() for one in keys.ids()})
         yield found
 
 
@@ -196,30 +178,6 @@ def _kept_whole(directory: Path) -> Iterator[None]:
             why = failed.message.removesuffix("; delete it, and it is made anew")
             raise SEARCH_DAMAGED(f"{why}; it was deleted: ask again, and it is made anew") from None
         settle(directory)
-
-
-class _KeptLog(FollowedFiles):
-    """A log beside the process that keeps its index: whatever the index names is durable."""
-
-    def entry(self, index: int) -> StoredEntry:
-        self.reach(index + 1)
-        return super().entry(index)
-
-
-async def _kept_up(socket: Path, entries: int, progress: Callable[[int, int], None]) -> None:
-    """Have the process bring its index up to this number of entries: each step in limited time, and the next only where
-    it has come further. Raises Unavailable (`search.*`)."""
-    asks = HttpSearchProcess(socket)
-    asked = Question(words=(), limit=1, cursor="", entries=entries)
-    done = -1
-    while (answer := await asks.search(asked)).missing:
-        if answer.entries <= done:
-            raise SEARCH_FAILED(
-                f"the index that answers searches stays at entry {done - 1}: the log of `answerable up` says why; the "
-                "files can be read beside it with --ledger DATA/ledger --keys DATA"
-            )
-        done = answer.entries
-        progress(done, entries)
 
 
 def _snapshot(places: SearchPlaces) -> LogSnapshot:

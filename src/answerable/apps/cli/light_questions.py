@@ -133,19 +133,20 @@ def run_search(terminal: Terminal, said: Namespace) -> int | None:
 
 
 def run_show(terminal: Terminal, said: Namespace) -> int | None:
-    """Say what a name stands for. Raises as `show_name`."""
-    from answerable.apps.cli.told_name import show_name
+    """Say what a name stands for. Raises as `read_name` and `show_name`."""
+    from answerable.apps.cli.told_name import read_name, show_name
 
-    return show_name(terminal, _places(said), said.name)
+    return show_name(terminal, read_name(terminal, _places(said), said.name), said.name)
 
 
 def run_scope(terminal: Terminal, said: Namespace) -> int | None:
-    """Count what was tried outside of scope. Raises as `count_attempts`."""
-    from answerable.apps.cli.told_scope import count_attempts
+    """Count what was tried outside of scope. Raises as `read_scope`."""
+    from answerable.apps.cli.told_scope import read_scope, show_scope
     from answerable.apps.cli.told_search import with_bounds
 
     words = with_bounds(said.words, since=said.since, until=said.until)
-    return count_attempts(terminal, _places(said), words, top=said.top, as_csv=said.as_csv)
+    answer = read_scope(terminal, _places(said), words, said.top)
+    return show_scope(terminal, answer, as_csv=said.as_csv)
 
 
 def run_attribute(terminal: Terminal, said: Namespace) -> int | None:
@@ -167,8 +168,8 @@ def run_attribute(terminal: Terminal, said: Namespace) -> int | None:
 
 
 def run_timeline(terminal: Terminal, said: Namespace) -> int | None:
-    """Tell a story, or the actions under a manifest. Raises as `tell_story` and `tell_copied_actions`."""
-    from answerable.apps.cli.told_story import StoryAsked, check_asked, tell_story
+    """Tell a story, or the actions under a manifest. Raises as `read_story` and `tell_copied_actions`."""
+    from answerable.apps.cli.told_story import StoryAsked, check_asked, read_story, show_story
 
     about = {"manifest": said.manifest, "prompt": said.prompt, "model": said.model}
     asked = StoryAsked(
@@ -177,7 +178,7 @@ def run_timeline(terminal: Terminal, said: Namespace) -> int | None:
     check_asked(asked.search, about)
     if not asked.search:
         return without_server.tell_copied_actions(terminal, said.ledger, about)
-    return tell_story(terminal, _places(said), asked)
+    return show_story(terminal, read_story(terminal, _places(said), asked), asked)
 
 
 def _places(said: Namespace) -> SearchPlaces:

@@ -46,13 +46,25 @@ def scope(
     policy does not cover it. Refusals by an organisation's own policies, by holds and by people are counted apart.
     Each share is of all actions that ran or were refused, under the same conditions.
     """
-    from answerable.apps.cli.told_scope import count_attempts
+    from answerable.apps.cli.asked_index import asked_server, places_asked
+    from answerable.apps.cli.told_scope import check_scope, read_scope, show_scope
     from answerable.apps.cli.told_search import with_bounds
+    from answerable.client import search_calls
+    from answerable.core.search.query import joined_words
     from answerable.errors.codes.services import CLI_SEARCH
-    from answerable.wiring.ledger_search import own_places, places_of_copy
 
     if ledger is None and (keys is not None or index is not None):
         raise CLI_SEARCH()
     asked = with_bounds(words or (), since=since, until=until)
-    places = own_places(shell.settings()) if ledger is None else places_of_copy(ledger, keys, index)
-    return count_attempts(shell.terminal, places, asked, top=top, as_csv=as_csv)
+    # A fault in what was typed needs no server.
+    check_scope(asked, top)
+    q = joined_words(asked) or None
+    answer = (
+        asked_server(shell, lambda control: search_calls.show_scope(control, q=q, rows=str(top)))
+        if ledger is None
+        else None
+    )
+    if answer is None:
+        places, elsewhere = places_asked(shell, ledger, keys, index)
+        answer = read_scope(shell.terminal, places, asked, top, elsewhere=elsewhere)
+    return show_scope(shell.terminal, answer, as_csv=as_csv)

@@ -107,43 +107,33 @@ def search(
     action with its outcome, one refusal, or one event. A running server answers, by a process of its own; without one,
     the ledger's files are read. The index is kept in the data directory and may be deleted at any time.
     """
+    from answerable.apps.cli.asked_index import places_asked
     from answerable.apps.cli.told_search import checked_search, print_found, searched_files, with_bounds
     from answerable.errors.codes.services import CLI_SEARCH
-    from answerable.wiring.ledger_search import own_places, places_of_copy, shards_elsewhere
 
     if ledger is None and (keys is not None or index is not None):
         raise CLI_SEARCH()
     # A fault in what was typed needs no server.
     asked = checked_search(with_bounds(words or (), since=since, until=until), limit=limit, cursor=cursor)
-    if ledger is not None:
-        answer = searched_files(shell.terminal, places_of_copy(ledger, keys, index), asked)
-    elif (found := _asked_server(shell, asked)) is not None:
-        answer = found
-    else:
-        elsewhere = shards_elsewhere(shell.settings())
-        answer = searched_files(shell.terminal, own_places(shell.settings()), asked, elsewhere)
+    answer = _asked_server(shell, asked) if ledger is None else None
+    if answer is None:
+        places, elsewhere = places_asked(shell, ledger, keys, index)
+        answer = searched_files(shell.terminal, places, asked, elsewhere)
     return print_found(shell.terminal, answer, asked, as_csv=as_csv)
 
 
 def _asked_server(shell: Shell, asked: SearchAsked) -> SearchAnswer | None:
     """Return the answer of the running server; None if there is no server, or it answers no searches."""
-    from answerable.apps.cli.control import running
+    from answerable.apps.cli.asked_index import asked_server
     from answerable.client import search_calls
     from answerable.core.search.query import joined_words
-    from answerable.errors import Unavailable
-    from answerable.errors.codes.search import SEARCH_OFF
 
-    with running(shell.settings(), say=shell.terminal.say) as control:
-        if control is None:
-            return None
-        try:
-            return search_calls.search_actions(
-                control,
-                q=joined_words(asked.words),
-                limit=str(asked.limit),
-                cursor=asked.cursor or None,
-            )
-        except Unavailable as failed:
-            if failed.code != SEARCH_OFF.id:
-                raise
-            return None
+    return asked_server(
+        shell,
+        lambda control: search_calls.search_actions(
+            control,
+            q=joined_words(asked.words),
+            limit=str(asked.limit),
+            cursor=asked.cursor or None,
+        ),
+    )

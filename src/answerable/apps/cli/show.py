@@ -35,11 +35,20 @@ def show(
     What the product issued comes before what people declared, and that before what callers wrote. Where the id may
     still be several things, they are listed.
     """
-    from answerable.apps.cli.told_name import show_name
+    from answerable.apps.cli.asked_index import asked_server, places_asked
+    from answerable.apps.cli.told_name import read_name, show_name
+    from answerable.client import search_calls
+    from answerable.core.search.names import parsed_names
     from answerable.errors.codes.services import CLI_SEARCH
-    from answerable.wiring.ledger_search import own_places, places_of_copy
 
     if ledger is None and (keys is not None or index is not None):
         raise CLI_SEARCH()
-    places = own_places(shell.settings()) if ledger is None else places_of_copy(ledger, keys, index)
-    return show_name(shell.terminal, places, name)
+    # A fault in what was typed needs no server.
+    parsed_names([name], now=0)
+    answer = (
+        asked_server(shell, lambda control: search_calls.show_name(control, name)) if ledger is None else None
+    )
+    if answer is None:
+        places, elsewhere = places_asked(shell, ledger, keys, index)
+        answer = read_name(shell.terminal, places, name, elsewhere=elsewhere)
+    return show_name(shell.terminal, answer, name)

@@ -1,9 +1,10 @@
-"""Say what a name stands for in a ledger's files: for the whole command line and for the light one."""
+"""Say what a name stands for: for the whole command line and for the light one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.apps.cli.asked_index import warn_partial
 from answerable.apps.cli.exit_codes import ERROR, UNMET
 from answerable.apps.cli.told_story import also_told, complete_told, sealed_told
 from answerable.core.search.names import KINDS, parsed_names
@@ -13,31 +14,40 @@ from answerable.errors.codes.search import SHOW_AMBIGUOUS, SHOW_UNKNOWN
 if TYPE_CHECKING:
     from answerable.api.search_answers import NameAnswer
     from answerable.apps.cli.terminal import Terminal
-    from answerable.wiring.ledger_search import Searching, SearchPlaces
+    from answerable.wiring.ledger_search import SearchPlaces
 
 
-def show_name(terminal: Terminal, places: SearchPlaces, name: str) -> int | None:
-    """Print what a name stands for. Raises Malformed (`show.unknown`), and as `searching`."""
-    from answerable.flows.forensics.describe_name import describe_name, may_be
-    from answerable.flows.forensics.tell_hits import name_answer
+def read_name(
+    terminal: Terminal, places: SearchPlaces, name: str, *, elsewhere: tuple[str, ...] = ()
+) -> NameAnswer:
+    """Return what a name stands for, by the files of a ledger. elsewhere: shards whose logs are left out. Raises
+    Malformed (`search.*`), and as `searching`."""
+    from answerable.flows.forensics.answer_questions import Standing, answered_name
     from answerable.wiring.ledger_search import searching
 
+    parsed_names([name], now=0)
     with terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        teller = found.teller()
-        candidates = may_be(teller, name)
-        one = describe_name(teller, candidates[0]) if len(candidates) == 1 else None
-        answer = name_answer(candidates, one, teller.index.reach(), sealed=_sealed(found, name))
+        standing = Standing(elsewhere=elsewhere, sealed=found.sealed)
+        return answered_name(found.teller(), name, standing=standing)
+
+
+def show_name(terminal: Terminal, answer: NameAnswer, name: str) -> int | None:
+    """Print what a name stands for, or may be, and return the exit code. Raises Malformed (`show.unknown`)."""
+    is_one = len(answer.may_be) == 1
     if terminal.as_json:
         terminal.json(answer)
-    elif one is not None:
-        _show(terminal, answer)
-    for candidate in answer.may_be if one is None and not terminal.as_json else ():
-        terminal.line(candidate.ask)
-    if one is not None:
+    else:
+        warn_partial(terminal, answer)
+        if is_one:
+            _show(terminal, answer)
+        else:
+            for candidate in answer.may_be:
+                terminal.line(candidate.ask)
+    if is_one:
         return None
     upto = _upto(answer)
-    if candidates:
-        told_as = f"{shown(name)} may be {len(candidates)} things: name one of them as KIND:NAME"
+    if answer.may_be:
+        told_as = f"{shown(name)} may be {len(answer.may_be)} things: name one of them as KIND:NAME"
         terminal.fault(SHOW_AMBIGUOUS(told_as).message)
         return ERROR
     if not answer.happened:
@@ -48,12 +58,6 @@ def show_name(terminal: Terminal, places: SearchPlaces, name: str) -> int | None
         terminal.fault(SHOW_UNKNOWN(f"{nothing}: {sealed_told(answer.sealed)}").message)
         return UNMET
     raise SHOW_UNKNOWN(f"nothing is called {shown(name)} ({upto})")
-
-
-def _sealed(found: Searching, name: str) -> tuple[str, ...]:
-    """Return what a name was not tried as, because it is sealed here."""
-    asked = parsed_names([name], now=0)
-    return found.sealed(asked.query, asked.names)
 
 
 def _upto(answer: NameAnswer) -> str:

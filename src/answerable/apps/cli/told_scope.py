@@ -1,15 +1,15 @@
-"""Count attempts outside of scope in a ledger's files, and print them: for the whole command line and for the light
-one."""
+"""Count attempts outside of scope and print them: for the whole command line and for the light one."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Final
 
+from answerable.apps.cli.asked_index import warn_partial
 from answerable.apps.cli.csv_rows import print_row
 from answerable.apps.cli.exit_codes import UNMET
 from answerable.apps.cli.told_story import complete_told
-from answerable.core.search.query import parsed_query
+from answerable.core.search.query import checked_limit, parsed_query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,18 +35,35 @@ _TOLD: Final = {
 }
 
 
-def count_attempts(
-    terminal: Terminal, places: SearchPlaces, words: Sequence[str], *, top: int, as_csv: bool
-) -> int | None:
-    """Print how much was tried outside of scope. Raises Malformed (`scope.field`, `search.*`), and as `searching`."""
-    from answerable.flows.forensics.count_scope import check_conditions, count_scope
-    from answerable.flows.forensics.tell_hits import scope_answer
+def check_scope(words: Sequence[str], rows: int) -> None:
+    """Raises Malformed (`scope.field`, `search.*`) for a question that cannot be asked."""
+    from answerable.flows.forensics.count_scope import check_conditions
+
+    check_conditions(parsed_query(words, now=0))
+    checked_limit(rows)
+
+
+def read_scope(
+    terminal: Terminal,
+    places: SearchPlaces,
+    words: Sequence[str],
+    rows: int,
+    *,
+    elsewhere: tuple[str, ...] = (),
+) -> ScopeAnswer:
+    """Return how much was tried outside of scope, by the files of a ledger. elsewhere: shards whose logs are left out.
+    Raises as `check_scope` and `searching`."""
+    from answerable.flows.forensics.answer_questions import Standing, answered_scope
     from answerable.wiring.ledger_search import searching
 
-    query = parsed_query(words, now=time.time_ns() // 1_000_000)
-    check_conditions(query)
+    check_scope(words, rows)
+    now, standing = time.time_ns() // 1_000_000, Standing(elsewhere=elsewhere)
     with terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        answer = scope_answer(count_scope(found.teller(), query, rows=top))
+        return answered_scope(found.teller(), words, now=now, rows=rows, standing=standing)
+
+
+def show_scope(terminal: Terminal, answer: ScopeAnswer, *, as_csv: bool) -> int | None:
+    """Print how much was tried outside of scope, and return the exit code."""
     if as_csv:
         _print_csv(answer)
     elif terminal.as_json:
@@ -66,6 +83,7 @@ def _print_csv(answer: ScopeAnswer) -> None:
 
 
 def _show(terminal: Terminal, answer: ScopeAnswer) -> None:
+    warn_partial(terminal, answer)
     upto = complete_told(answer.entries, answer.complete_at)
     if not answer.happened:
         terminal.say(f"nothing has happened yet ({upto})")

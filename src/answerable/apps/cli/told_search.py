@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import to_builtins
 
+from answerable.apps.cli.asked_index import warn_partial
 from answerable.apps.cli.csv_rows import print_row
 from answerable.apps.cli.exit_codes import UNMET
 from answerable.core.search.matching import sealed_fields
@@ -95,13 +96,7 @@ def _show(terminal: Terminal, answer: SearchAnswer, asked: SearchAsked) -> None:
         if answer.entries
         else "empty ledger"
     )
-    if answer.elsewhere:
-        terminal.warn(
-            f"not searched here: the logs of the shards {', '.join(answer.elsewhere)}; search with the settings of "
-            "their process (--config), or their files with --ledger and --keys"
-        )
-    if answer.missing:
-        terminal.warn(f"{answer.missing} later entries are not searched yet: search again soon")
+    warn_partial(terminal, answer)
     if answer.sealed:
         terminal.warn(sealed_told(answer.sealed))
     if not answer.happened:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from answerable.apps.cli.asked_index import warn_partial
 from answerable.apps.cli.exit_codes import UNMET, code_of
 from answerable.core.search.names import advice_for, is_term, parsed_names
 from answerable.core.search.query import checked_limit
@@ -46,29 +47,33 @@ def check_asked(words: Sequence[str], about: dict[str, str]) -> None:
         raise CLI_TIMELINE()
 
 
-def tell_story(terminal: Terminal, places: SearchPlaces, asked: StoryAsked) -> int | None:
-    """Print the story. Raises Malformed (`search.*`, `timeline.*`), Unavailable, and Broken as `searching`."""
-    from answerable.flows.forensics.describe_name import completed_names
-    from answerable.flows.forensics.tell_hits import story_answer
+def read_story(
+    terminal: Terminal, places: SearchPlaces, asked: StoryAsked, *, elsewhere: tuple[str, ...] = ()
+) -> StoryAnswer:
+    """Return the story by the files of a ledger. elsewhere: shards whose logs are left out. Raises Malformed
+    (`search.*`), Unavailable, and Broken as `searching`."""
+    from answerable.flows.forensics.answer_questions import Standing, answered_story
     from answerable.wiring.ledger_search import searching
 
-    wanted = parsed_names(asked.search, now=time.time_ns() // 1_000_000)
+    now = time.time_ns() // 1_000_000
+    parsed_names(asked.search, now=now)
     limit = checked_limit(asked.limit)
     with terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        teller = found.teller()
-        story = teller.story(wanted, limit=limit)
-        whole = wanted if story.hits else completed_names(teller, wanted)
-        if whole != wanted:
-            story = teller.story(whole, limit=limit)
-        sealed = found.sealed(whole.query, whole.names)
-        answer = story_answer(" ".join(asked.words), story, sealed=sealed)
+        standing = Standing(elsewhere=elsewhere, sealed=found.sealed)
+        return answered_story(found.teller(), asked.search, now=now, limit=limit, standing=standing)
+
+
+def show_story(terminal: Terminal, answer: StoryAnswer, asked: StoryAsked) -> int | None:
+    """Print the story, or why there is none, and return the exit code."""
     fault = _missing(asked.words, answer)
     if terminal.as_json:
         terminal.json(answer)
-    elif fault is not None:
-        terminal.fault(fault.message)
     else:
-        _show(terminal, answer, every=asked.every)
+        warn_partial(terminal, answer)
+        if fault is not None:
+            terminal.fault(fault.message)
+        else:
+            _show(terminal, answer, every=asked.every)
     if fault is None:
         return None
     return UNMET if answer.sealed or fault.code == TIMELINE_EMPTY.id else code_of(fault)

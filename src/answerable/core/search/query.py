@@ -35,6 +35,7 @@ WORDS_MAX: Final = 32
 VALUE_CHARS_MAX: Final = 500
 LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 1_000
+ROWS_DEFAULT: Final = 10
 AMOUNT_MAX: Final = 2**53
 
 NAME_OF_FIELD: Final = re.compile(r"([A-Za-z][A-Za-z_-]*)[:<>]")

@@ -46,7 +46,8 @@ SEARCH_LOCKED = UnavailableCode(
 SEARCH_LONG = MalformedCode("search.long", "a search has at most … words, got …")
 SEARCH_OFF = UnavailableCode(
     "search.off",
-    "this server answers no searches: set `search.enabled`, or read its files with `answerable search`",
+    "this server keeps no index of its ledger: set `search.enabled`, or read its files with `answerable search`, "
+    "`timeline`, `show` or `scope`",
     port="search_process",
 )
 SEARCH_OTHER_KEYS = MalformedCode(

@@ -55,8 +55,15 @@ def answer_of(
     )
 
 
-def story_answer(name: str, story: Story, *, sealed: tuple[str, ...] = ()) -> StoryAnswer:
-    """Return a story as an answer. name: what was asked. sealed: fields that could not be compared."""
+def story_answer(
+    name: str,
+    story: Story,
+    *,
+    durable: int = 0,
+    elsewhere: tuple[str, ...] = (),
+    sealed: tuple[str, ...] = (),
+) -> StoryAnswer:
+    """Return a story as an answer. name: what was asked. durable, elsewhere, sealed: as for `answer_of`."""
     moments = {one.facts.entry: one.moment for one in story.hits} | story.ends
     hops = hops_among(moments.values())
     gist = gist_of(story.hits)
@@ -80,6 +87,8 @@ def story_answer(name: str, story: Story, *, sealed: tuple[str, ...] = ()) -> St
             for one in grouped(story.hits)
         ),
         is_cut=story.is_cut,
+        missing=max(0, durable - story.reach.entries),
+        elsewhere=elsewhere,
         entries=story.reach.entries,
         complete_at=_instant(story.reach.at) if story.reach.entries else None,
         happened=story.reach.happened,
@@ -87,8 +96,8 @@ def story_answer(name: str, story: Story, *, sealed: tuple[str, ...] = ()) -> St
     )
 
 
-def scope_answer(scope: Scope) -> ScopeAnswer:
-    """Return counts of attempts outside of scope as an answer."""
+def scope_answer(scope: Scope, *, durable: int = 0, elsewhere: tuple[str, ...] = ()) -> ScopeAnswer:
+    """Return counts of attempts outside of scope as an answer. durable, elsewhere: as for `answer_of`."""
     count = scope.count
     return ScopeAnswer(
         actions=count.actions,
@@ -99,6 +108,8 @@ def scope_answer(scope: Scope) -> ScopeAnswer:
         other=count.other,
         unrecorded=scope.unrecorded,
         rows=tuple(_scope_row(one) for lines in scope.lines.values() for one in lines),
+        missing=max(0, durable - scope.reach.entries),
+        elsewhere=elsewhere,
         entries=scope.reach.entries,
         complete_at=_instant(scope.reach.at) if scope.reach.entries else None,
         happened=scope.reach.happened,
@@ -106,10 +117,16 @@ def scope_answer(scope: Scope) -> ScopeAnswer:
 
 
 def name_answer(
-    candidates: Sequence[Candidate], found: Described | None, reach: Reach, *, sealed: tuple[str, ...] = ()
+    candidates: Sequence[Candidate],
+    found: Described | None,
+    reach: Reach,
+    *,
+    durable: int = 0,
+    elsewhere: tuple[str, ...] = (),
+    sealed: tuple[str, ...] = (),
 ) -> NameAnswer:
-    """Return what a name stands for as an answer. found: None unless it is one thing. sealed: fields that could not be
-    compared."""
+    """Return what a name stands for as an answer. found: None unless it is one thing. durable, elsewhere, sealed: as
+    for `answer_of`."""
     return NameAnswer(
         may_be=tuple(
             Naming(kind=one.kind, name=one.name, ask=one.written(), same=one.same) for one in candidates
@@ -125,6 +142,8 @@ def name_answer(
         ),
         events=tuple(_line(one.line) for one in (found.events if found is not None else ())),
         newest=tuple(_hit(one) for one in (found.newest if found is not None else ())),
+        missing=max(0, durable - reach.entries),
+        elsewhere=elsewhere,
         entries=reach.entries,
         complete_at=_instant(reach.at) if reach.entries else None,
         happened=reach.happened,

@@ -7,7 +7,7 @@ such a mandate are not in it, and neither is what only has a name of the story i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -68,19 +68,21 @@ class Story:
 
 @dataclass(slots=True)
 class StoryTeller:
-    """Asks one index for stories. subject: as for `search_ledger`."""
+    """Asks one index for stories. subject: as for `search_ledger`. reader: of this index, log and keys; None for one of
+    its own."""
 
     index: SearchIndex
     log: LogSnapshot
     find: FindKey
     subject: Callable[[str], str] = lambda name: ""
+    reader: InitVar[BesideReader | None] = None
     _hits: dict[int, Hit] = field(default_factory=dict)
     _kinds: dict[str, None] = field(default_factory=dict)
     _beside: list[Beside] = field(default_factory=list)
     _reader: BesideReader = field(init=False)
 
-    def __post_init__(self) -> None:
-        self._reader = BesideReader(self.index, self.log, self.find)
+    def __post_init__(self, reader: BesideReader | None) -> None:
+        self._reader = reader or BesideReader(self.index, self.log, self.find)
 
     def story(self, asked: Asked, *, limit: int) -> Story:
         """Return the story of what is asked about.
