@@ -41,8 +41,8 @@ CALL_THEMSELVES_ONCE = {"find_plan"}
 """Where a kept plan was found to differ, and is kept no longer."""
 
 
-class Interrupting(BaseException):
-    """Raised by the handler of a signal, as KeyboardInterrupt is."""
+class Interrupting(KeyboardInterrupt):
+    """Raised by the handler of a signal."""
 
 
 def told(source: Path) -> list[str]:
