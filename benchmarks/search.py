@@ -33,6 +33,7 @@ from answerable.core.lease.name import LeaseName, account_of, lease_name
 from answerable.core.ledger.projected import START, Position
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.blind import BlindKey
+from answerable.core.search.declared import Money
 from answerable.core.search.facts import ENDS, Ended, Facts, ended_of, facts_of
 from answerable.core.search.names import parsed_names
 from answerable.core.search.query import parsed_query
@@ -108,7 +109,13 @@ def lived(count: int) -> Iterator[Facts | Ended]:
             sealed["destination"] = (f"to-{chance.randrange(5_000)}@x.test",)
         amount = number % 999
         yield Facts(
-            entry=entry, tag=Tag.INTENT, at=at, subject=subject, names=names, sealed=sealed, amount=amount
+            entry=entry,
+            tag=Tag.INTENT,
+            at=at,
+            subject=subject,
+            names=names,
+            sealed=sealed,
+            money=Money(amount),
         )
         yield Ended(intent=entry, entry=entry + 1, at=at, outcome="succeeded", session=session)
 

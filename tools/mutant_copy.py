@@ -5,6 +5,7 @@ What people work on is never changed, and whatever a test starts, with whatever 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -20,10 +21,10 @@ COPIES_MAX = 16
 
 
 class Copy:
-    """One that no other run uses. Raises SystemExit where all are in use."""
+    """One that no other run uses, or that at `root`. Raises SystemExit where all are in use."""
 
-    def __init__(self) -> None:
-        self.root, self._lock = _free()
+    def __init__(self, root: Path | None = None) -> None:
+        self.root, self._lock = _free() if root is None else _locked(root)
         self._bring_up_to_date()
         self.python = str(self.root / ".dev/venv/bin/python")
 
@@ -63,7 +64,7 @@ class Copy:
         (dev / "venv/bin").mkdir()
         (dev / "cache").mkdir()
         for one in (ROOT / ".dev").iterdir():
-            if one.name not in ("venv", "cache", "mutants"):
+            if one.name not in ("venv", "cache", "mutants", "native"):
                 (dev / one.name).symlink_to(one)
         shutil.copy(ours / "pyvenv.cfg", dev / "venv")
         for one in (ours / packages).iterdir():
@@ -85,16 +86,21 @@ class Copy:
 
 def _free() -> tuple[Path, IO[bytes]]:
     for number in range(1, COPIES_MAX + 1):
-        root = COPIES / str(number)
-        root.mkdir(parents=True, exist_ok=True)
-        lock = (COPIES / f"{number}.lock").open("wb")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-        else:
-            return root, lock
+        with contextlib.suppress(BlockingIOError):
+            return _locked(COPIES / str(number))
     raise SystemExit(f"{COPIES_MAX} copies of the checkout are in use: end other runs first")
+
+
+def _locked(root: Path) -> tuple[Path, IO[bytes]]:
+    """Raises BlockingIOError where another run has it."""
+    root.mkdir(parents=True, exist_ok=True)
+    lock = root.with_name(f"{root.name}.lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise
+    return root, lock
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -136,6 +136,11 @@ PEERS = (
     ),
 )
 
+# Made by `./dev native` only.
+COMPILERS = (
+    Environment(path="compilers/native", lock="environments/native.lock", source="environments/native.in"),
+)
+
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
@@ -227,7 +232,9 @@ def set_up(environments: tuple[Environment, ...] = ENVIRONMENTS) -> None:
 
 def renew_locks() -> None:
     """Resolves every lock anew, from inside the project, so that its week of delay counts."""
-    sources = [(one.source, one.lock, one.python_min) for one in (*ENVIRONMENTS, *VERIFIERS, *PEERS)]
+    sources = [
+        (one.source, one.lock, one.python_min) for one in (*ENVIRONMENTS, *VERIFIERS, *PEERS, *COMPILERS)
+    ]
     uv = located_uv()
     for source, lock, python in [*sources, ("environments/uv.in", "environments/uv.lock", PYTHON_MIN)]:
         # With all extras: the server, and every target of its broker, is tested.

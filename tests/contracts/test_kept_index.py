@@ -20,7 +20,7 @@ from answerable.api.search_answers import SearchAnswer
 from answerable.core.search.query import joined_words, split_words
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.forensics import search_ledger as searching
-from answerable.ports.search_process import Question
+from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
@@ -253,6 +253,23 @@ def test_a_search_that_opens_too_much_goes_on_by_its_cursor(
         cursor, pages = page.next, pages + 1
     assert found == wanted
     assert pages > len(wanted) // 3
+
+
+@pytest.mark.requirement("STORY-04")
+def test_a_story_a_name_and_the_scope_are_answered_by_the_same_index_with_what_is_missing(
+    lived: Lived, index: KeptIndex
+) -> None:
+    half, whole = lived.entries // 2, lived.entries
+    early = index.story(StoryQuestion(words=("scout",), limit=1_000, entries=half))
+    assert (early.entries, early.missing, early.lines[-1].index) == (half, 0, half - 1)
+    story = index.story(StoryQuestion(words=("scout", "resource:4711"), limit=1_000, entries=whole))
+    assert [one.kind for one in story.lines] == ["mandate_issued", "intent", "outcome"]
+    name = index.name(NameQuestion(name="scout", entries=whole))
+    assert ([one.ask for one in name.may_be], name.outcomes) == (["agent:scout"], {"succeeded": 60})
+    scope = index.scope(ScopeQuestion(words=("agent:scout",), rows=1, entries=whole))
+    assert (scope.actions, scope.outside, scope.missing) == (60, 0, 0)
+    with pytest.raises(Malformed, match="attempts are not counted by `person`"):
+        index.scope(ScopeQuestion(words=("person:ada",), rows=1, entries=whole))
 
 
 @pytest.mark.requirement("SEARCH-01")

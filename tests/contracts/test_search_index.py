@@ -17,7 +17,8 @@ from answerable.errors import AnswerableError, Broken, Unavailable
 from answerable.flows.forensics.search_ledger import catch_up, search_ledger
 from answerable.testing.builders import memory_ledger
 from answerable.testing.clock import ManualClock
-from tests.worlds.searched import ROOT, Searched, bytes_below, rows_of
+from tests.worlds.index_files import bytes_below, rows_of
+from tests.worlds.searched import ROOT, Searched
 
 pytestmark = pytest.mark.requirement("SEARCH-03")
 

@@ -30,6 +30,7 @@ PACKED: Final = frozenset(
         "mariadb",
         "moto",
         "nats-server",
+        "nginx",
         "npm",
         "oidc-provider-mock",
         "openbao",

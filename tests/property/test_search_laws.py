@@ -14,7 +14,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.search.query import parsed_cursor
 from answerable.flows.forensics.search_ledger import catch_up
 from tests.probes.example_counts import examples
-from tests.worlds.searched import HOSTILE, HOUR, PAGE, Scan, Searched, rows_of
+from tests.worlds.index_files import rows_of
+from tests.worlds.searched import HOSTILE, HOUR, PAGE, Scan, Searched
 
 pytestmark = pytest.mark.requirement("SEARCH-02")
 
@@ -66,6 +67,12 @@ others = st.one_of(
     st.builds(lambda n: lambda s: s.lease(*s.account_lease(max(1, s.made - n))), st.integers(0, 3)),
     st.builds(lambda h, a: lambda s: s.hold(h, a), st.sampled_from(HOLDS), st.sampled_from(AGENTS)),
     st.builds(lambda a: lambda s: s.door(a), st.sampled_from(AGENTS)),
+    st.builds(
+        lambda a, p, c: lambda s: s.mandate(a, p, cited=c),
+        st.sampled_from(AGENTS),
+        st.sampled_from(PERSONS),
+        st.booleans(),
+    ),
 )
 histories = st.lists(st.one_of(actions, actions, ends, others), min_size=1, max_size=40)
 
@@ -83,7 +90,7 @@ WORDS = (
     *(f"account:{one}" for one in ACCOUNTS),
     *(f"session:{one}" for one in ("6a.1", "pg_session:6a.2", "ssh_serial:6a.1", HOSTILE[5])),
     *(f"outcome:{one}" for one in ("succeeded", "failed", "indeterminate", "open", "refused", "asked")),
-    *(f"decision:{one}" for one in ("allow", "deny", "defer", "perhaps")),
+    *(f"decision:{one}" for one in ("allow", "deny", "defer")),
     *(f"kind:{one}" for one in ("intent", "refusal", "hold_placed", "lease", "approval_answer")),
     *(f"rule:{one}" for one in ("all", "second", "stopnotes")),
     "code:policy.forbidden", "server:crm", "use-case:support", "capability:crm.read", "target:pg-main",

@@ -115,4 +115,4 @@ async def test_an_agent_in_a_freeze_changes_nothing_and_its_reading_credential_c
         assert all("production is frozen" in one for one in refused), refused
         begun = [one["text"] for one in story if one["kind"] == "intent"]
         assert len(begun) == 1
-        assert "call query(sql=SELECT count(*)" in begun[0]
+        assert 'call query(sql="SELECT count(*)' in begun[0]

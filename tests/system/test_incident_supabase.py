@@ -153,7 +153,8 @@ async def recorded(desk: SupportDesk, approval: str) -> None:
     """What was tried is on record, word for word and by digest, though the row is gone."""
     story = (await desk.command("timeline", desk.mandate, "--json"))["lines"]
     begun = [one["text"] for one in story if one["kind"] == "intent"]
-    assert all(any(f"(sql={tried})" in text for text in begun) for tried in HIDDEN)
+    told = [tried.replace('"', "'") for tried in HIDDEN]
+    assert all(any(f'(sql="{tried}")' in text for text in begun) for tried in told)
     [asked] = [one["text"] for one in story if one["kind"] == "approval_asked"]
     assert "the tokens are: none" in asked
     await desk.home.stop(signal.SIGTERM)

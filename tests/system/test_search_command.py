@@ -127,8 +127,60 @@ def test_without_keys_the_leaves_are_searched_and_nothing_sealed(data: Path) -> 
     copy = ("--ledger", str(data / "ledger"), "--json")
     bare = json.loads(ran("agent:scout", "outcome:succeeded", *copy).stdout)
     assert bare["items"]
-    assert not json.loads(ran("resource:4712", *copy).stdout)["items"]
+    assert bare["sealed"] == []
     assert {one["resource"] for one in bare["items"]} == {""}
+
+
+@pytest.mark.requirement("SEARCH-11")
+def test_a_question_about_what_is_sealed_is_not_answered_with_a_no(data: Path) -> None:
+    place = ("--ledger", str(data / "ledger"))
+    shown = ran("resource:4712", *place, code=6)
+    assert "`resource` is sealed, and cannot be compared without the subject keys" in shown.stderr
+    assert "no entry matches in what can be read without keys (complete up to entry" in shown.stderr
+    words = ("agent:scout", "person:alice", "approver:bob", "text:agreed", "hold:h", "amount>1")
+    answer = json.loads(ran(*words, *place, "--json", code=6).stdout)
+    assert (answer["items"], answer["happened"]) == ([], True)
+    assert answer["sealed"] == ["person", "approver", "hold", "text", "amount"]
+    for verb in ("show", "timeline"):
+        told = ran("alice", *place, verb=verb, code=6)
+        assert ("cannot be compared without the subject keys" in told.stderr, told.stdout) == (True, "")
+        answer = json.loads(ran("person:alice", *place, "--json", verb=verb, code=6).stdout)
+        assert answer["sealed"] == ["person"]
+    # What leaves say is answered, and that it is not there is an answer, too.
+    assert ran("agent:nobody", *place).stderr.startswith("no entry matches (complete")
+    assert "sealed" not in ran("agent:scout", *place).stderr
+    (hit, *_) = json.loads(ran("kind:mandate_issued", *place, "--json").stdout)["items"]
+    same = json.loads(ran(f"person:{hit['person']}", "kind:mandate_issued", *place, "--json").stdout)
+    assert (len(same["items"]), same["sealed"]) == (1, [])
+    gone = ran("person:nobody", *place, "--keys", str(data)).stderr
+    assert "no entry matches; what was sealed for an erased subject is found by no search" in gone
+
+
+@pytest.mark.requirement("SEARCH-11")
+def test_keys_of_another_log_are_an_error_and_leave_the_index_as_it_was(data: Path, tmp_path: Path) -> None:
+    other, index = tmp_path / "other", tmp_path / "index"
+    entropy = SystemEntropy()
+    root = open_or_create_secret(other / "keys" / "subjects.key", count=32, entropy=entropy)
+    keys = SqliteSubjectKeys.open(other / "subject-keys.db", root=root, entropy=entropy)
+    keys.of("Customer:4711")
+    keys.close()
+    place = ("--ledger", str(data / "ledger"), "--index", str(index))
+    found = ran("person:alice", *place, "--keys", str(data), "--json").stdout
+    before = (index / "index.db").stat().st_ino
+    for verb in ("search", "timeline", "show"):
+        told = ran("person:alice", *place, "--keys", str(other), verb=verb, code=1)
+        assert "open nothing of this log: they are of another one" in told.stderr
+    assert (index / "index.db").stat().st_ino == before
+    assert ran("person:alice", *place, "--keys", str(data), "--json").stdout == found
+
+
+@pytest.mark.requirement("SEARCH-10")
+def test_what_was_refused_to_a_person_is_found_with_what_was_done(data: Path) -> None:
+    refused = told(data, "person:alice", "outcome:refused")["items"]
+    assert {one["code"] for one in refused} == {"refund-never", "mandate.closed"}
+    assert {(one["person"], one["resource"]) for one in refused} == {("alice", "4711")}
+    shown = ran("amount>5000", "outcome:succeeded", "--ledger", str(data / "ledger"), "--keys", str(data))
+    assert "    amount: 7000\n" in shown.stdout
 
 
 def test_a_kept_index_is_used_again_and_may_be_deleted(data: Path, tmp_path: Path) -> None:

@@ -85,11 +85,17 @@ def test_pages_at_the_control_api_are_those_of_the_files(running: Up) -> None:
     assert found(world, "--limit", "1000", *copy)["items"] == whole["items"]
 
 
-def test_stories_beside_it_are_told_by_the_index_that_it_keeps(running: Up) -> None:
+@pytest.mark.requirement("STORY-04")
+def test_stories_names_and_scope_are_answered_by_the_process_alone(running: Up) -> None:
     world = running.world
     found(world, "kind:registry_change")
     command(world, "ledger", "seal")
-    assert "uid:0 changed" in command(world, "timeline", "kind:registry_change").stdout
+    copy = ("--ledger", str(world.data / "ledger"), "--keys", str(world.data))
+    for verb, *asked in (("timeline", "kind:registry_change"), ("show", "person:uid:0"), ("scope",)):
+        told = json.loads(command(world, verb, *asked, "--json").stdout)
+        assert (told["missing"], told["happened"]) == (0, True)
+        read = json.loads(command(world, verb, *asked, "--json", *copy).stdout)
+        assert {**told, "entries": 0, "complete_at": ""} == {**read, "entries": 0, "complete_at": ""}
 
 
 def test_a_killed_one_is_started_again_and_searches_at_once_are_all_answered(running: Up) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -114,6 +115,26 @@ async def test_a_session_that_is_opened_after_the_lease_was_revoked_or_ended_run
             master.kill()
         assert b"ran" not in said.stdout
         assert b"this lease has ended" in said.stderr
+
+
+@pytest.mark.requirement("SSH-01", "SSH-04")
+async def test_a_session_is_cut_while_other_processes_of_the_host_end(world, target):
+    """What ends between the listing of processes and their reading is an error to whoever reads."""
+    marks = [f"mark{os.urandom(8).hex()}" for _ in range(4)]
+    leases = [await lease(target, sleeper(mark)) for mark in marks]
+    others = "while :; do for end in 1 2 3 4 5 6 7 8 9; do sleep 0.00$end & sleep 0.01$end & done; wait; done"
+    with ExitStack() as running:
+        for command in ((SHELL, "-c", others), *map(world.client, leases)):
+            process = running.enter_context(
+                subprocess.Popen(  # noqa: ASYNC220 - started, not awaited
+                    command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
+            )
+            running.callback(process.kill)
+        await until(lambda: all(map(is_running, marks)))
+        for credential, mark in zip(leases, marks, strict=True):
+            ended = await target.issuer.revoke(credential.lease)
+            assert (ended.sessions_cut, is_running(mark)) == (1, False)
 
 
 @pytest.fixture

@@ -258,7 +258,9 @@ async def unanswered(server: RunningNats) -> AsyncIterator[tuple[str, JSONObject
 HOSTILE = ("*", ">", "7.*", "7 8", "7\r\nPUB case.8.note 0\r\n", "", "7\x00", "$SYS")
 
 
-async def connected(server: RunningNats, token: str, key: SigningKey, said: list[str]) -> Client:
+async def connected(
+    server: RunningNats, token: str, key: SigningKey, said: list[str], *, name: str | None = None
+) -> Client:
     """A connection of our own. Raises as the library does."""
 
     async def hear(error: Exception) -> None:
@@ -270,6 +272,7 @@ async def connected(server: RunningNats, token: str, key: SigningKey, said: list
         "signature_cb": lambda nonce: base64.b64encode(key.sign(nonce.encode())),
         "allow_reconnect": False,
         "connect_timeout": 2,
+        "name": name,
     }
     try:
         await client.connect(server.address, error_cb=hear, **options)

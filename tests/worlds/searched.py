@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -150,7 +149,9 @@ class Searched:
         }
         sealed = {"question": question, "reason": reason}
         if tag != Tag.INTENT:
-            sealed |= {"principal_name": person, "reasons": [f"refused: {reason}"]}
+            sealed |= {"reasons": [f"refused: {reason}"]}
+        if tag == Tag.APPROVAL_ASKED:
+            sealed |= {"principal_name": person}
         members: dict[str, Any] = {
             "action": octets.hex(),
             "agent": agent,
@@ -165,10 +166,46 @@ class Searched:
         more = {"approval": approval, "lease": lease, "lease_target": "pg-main" if lease else ""}
         members |= {name: value for name, value in more.items() if value}
         if tag == Tag.REFUSAL:
+            # Whose task it was is at the mandate alone.
+            del members["principal"]
             members |= {"by": ["stopnotes"], "code": "policy.forbidden"}
         else:
             members["decision"] = {"by": ["all", "second"], "effect": "allow", "policy_set": "p"}
         return self.add(tag, subject, sealed, **(members | leaf))
+
+    def mandate(self, agent: str = "scout", person: str = "ada", *, cited: bool = False) -> int:
+        """The mandate of an agent's actions, issued in this log, or cited of another."""
+        subject, name = f"Tasks of {person}", f"m-{agent}"
+        leaf = {"kind": "mandate", "name": name} if cited else {"agent": agent, "mandate": name}
+        return self.add(
+            Tag.CITED if cited else Tag.MANDATE_ISSUED,
+            subject,
+            {"principal_name": person, "purpose": "to help"},
+            principal=self.pseudonym(subject, person),
+            **leaf,
+        )
+
+    def registry(self, **capabilities: dict[str, Any]) -> int:
+        """A change of the registry, by server: what is declared of its `read`."""
+        changes = {f"Capability/{name}.read": {"spec": spec} for name, spec in capabilities.items()}
+        return self.add(Tag.REGISTRY_CHANGE, "Registry", {"changes": changes}, after="a", before="b")
+
+    def early_refusal(self, agent: str = "scout", *, server: str = "crm", **arguments: Any) -> int:
+        """A refusal before the policies were asked: its arguments are in the action alone."""
+        self.made += 1
+        action = {"arguments": arguments, "method": "tools/call", "server": server, "target": "read"}
+        return self.add(
+            Tag.REFUSAL,
+            f"Early {agent}",
+            {"request": action, "reasons": ["it has been revoked"]},
+            action=f"{self.made:032x}",
+            agent=agent,
+            by=["revoked.mandate"],
+            capability=f"{server}.read",
+            code="revoked.mandate",
+            mandate=f"m-{agent}",
+            server=server,
+        )
 
     def end(self, intent: int, status: str = "succeeded", **session: str) -> int:
         tag = Tag.INDETERMINATE if status == "indeterminate" else Tag.OUTCOME
@@ -243,6 +280,10 @@ class Scan:
                     self.people[fields[one]].add(leaf[one])
             if tag == Tag.APPROVAL_ANSWER:
                 self.answers[leaf["approval"]].add(leaf["person"])
+        self.tasks: dict[Any, list[tuple[int, Any]]] = defaultdict(list)
+        for i, (tag, leaf) in enumerate(zip(self.tags, self.leaves, strict=True)):
+            if tag in (Tag.MANDATE_ISSUED, Tag.CITED):
+                self.tasks[leaf.get("mandate") or leaf.get("name")].append((i, leaf["principal"]))
 
     def find(self, *words: str) -> list[int]:
         """Return the entries for which every word holds, newest first."""
@@ -270,15 +311,7 @@ class Scan:
         question: Any = fields.get("question") or {}
         context: Any = question.get("context") or {}
         end: Any = self.ends.get(i, {})
-        plain = {
-            "agent": "agent", "mandate": "mandate", "capability": "capability", "server": "server",
-            "use-case": "use_case", "code": "code", "approval": "approval", "lease": "lease", "action": "action",
-            "target": "lease_target",
-        }  # fmt: skip
-        if name in plain:
-            yield leaf.get(plain[name])
-        if name == "target":
-            yield leaf.get("target")
+        yield from (leaf.get(one) for one in MEMBERS.get(name, "").split())
         match name:
             case "hold":
                 yield from (leaf.get("hold"), question.get("hold", {}).get("id"))
@@ -293,9 +326,11 @@ class Scan:
                 yield from context.get("destination", {}).get("names", [])
             case "person":
                 here = {leaf.get(one) for one in PEOPLE if isinstance(leaf.get(one), str)}
+                first = self.tasks[leaf.get("mandate")][:1] if self.tags[i] == Tag.REFUSAL else []
+                here |= {principal for at, principal in first if at < i}
                 yield from (value for _ in here & self.pseudonyms(value))
             case "approver":
-                if self.tags[i] in (Tag.INTENT, Tag.APPROVAL_ANSWER):
+                if self.tags[i] in (Tag.INTENT, Tag.REFUSAL, Tag.APPROVAL_ANSWER):
                     yield from (value for _ in self.answered(leaf.get("approval")) & self.pseudonyms(value))
             case "account":
                 yield leaf.get("account")
@@ -345,39 +380,9 @@ class Scan:
         return self.answers[approval]
 
 
-def bytes_below(place: Path) -> bytes:
-    """All that stands in the files of an index, the write-ahead logs included."""
-    return b"".join(one.read_bytes() for one in sorted(place.rglob("*")) if one.is_file())
-
-
-def rows_of(index_place: Path) -> dict[str, list[Any]]:
-    """Every row of an index, with names in the place of numbers, for a comparison of two indexes."""
-    found: dict[str, list[Any]] = {}
-    for path in sorted(index_place.glob("*.db")):
-        connection = sqlite3.connect(path)
-        names = (
-            dict(connection.execute("SELECT id, text FROM name").fetchall())
-            if path.name != "index.db"
-            else {}
-        )
-        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-        for (table,) in tables:
-            if table == "name":
-                continue
-            cursor = connection.execute(f"SELECT * FROM {table}")
-            columns = [one[0] for one in cursor.description]
-            numbered = {
-                i
-                for i, one in enumerate(columns)
-                if names and (one == "name" or (table == "action" and one not in PLAIN))
-            }
-            rows = [
-                tuple(names.get(v) if i in numbered and v is not None else v for i, v in enumerate(row))
-                for row in cursor
-            ]
-            found[f"{path.name} {table}"] = sorted(rows, key=repr)
-        connection.close()
-    return found
-
-
-PLAIN = {"entry", "at", "ended", "id", "leased", "amount", "resource", "destination"}
+MEMBERS = {
+    **{one: one for one in "agent mandate capability server code approval lease action".split()},
+    "use-case": "use_case",
+    "target": "lease_target target",
+}
+"""What an entry has by a field of the language, as it is."""

@@ -77,13 +77,6 @@ class TimelineLine(Part, frozen=True, kw_only=True):
     details: Texts
 
 
-class Timeline(Component, frozen=True, kw_only=True):
-    """The history of what a name stands for."""
-
-    name: str
-    lines: tuple[TimelineLine, ...]
-
-
 class MadeOfField(Part, frozen=True, kw_only=True):
     """A field of the manifest and how well it was known."""
 

@@ -8,7 +8,8 @@ from answerable.api.members import Component, Count, Instant, Part, Texts
 
 class SearchHit(Part, frozen=True, kw_only=True):
     """One entry that matches: an action with its outcome, a refusal, or anything else. Members that do not apply are
-    empty or None; person: the name where it can be decrypted, else the pseudonym."""
+    empty or None; person: the name where it can be decrypted, else the pseudonym. currency: of the amount, which then
+    is in its minor units; empty where none is declared."""
 
     entry: Count
     at: Instant
@@ -29,6 +30,7 @@ class SearchHit(Part, frozen=True, kw_only=True):
     resource: str
     destinations: Texts
     amount: int | None
+    currency: str
     rules: Texts
     code: str
     approval: str
@@ -43,7 +45,8 @@ class SearchAnswer(Component, frozen=True, kw_only=True):
     log: the origin of the log that was searched. entries, complete_at: the answer is complete up to this number of its
     entries, and the time of the last of them; None for an empty ledger. missing: how many later entries it has that
     could not be searched yet. elsewhere: shards whose logs were not searched: their own processes answer for them.
-    happened: False where nothing has been recorded yet that could be found.
+    happened: False where nothing has been recorded yet that could be found. sealed: fields that were asked for and are
+    sealed where no keys are at hand: no items then does not mean that nothing matches.
     """
 
     items: tuple[SearchHit, ...]
@@ -54,6 +57,7 @@ class SearchAnswer(Component, frozen=True, kw_only=True):
     elsewhere: Texts
     complete_at: Instant | None
     happened: bool
+    sealed: Texts
 
 
 class StoryGroup(Part, frozen=True, kw_only=True):
@@ -79,22 +83,37 @@ class StoryGist(Part, frozen=True, kw_only=True):
     not_readable: Count
 
 
-class StoryAnswer(Component, frozen=True, kw_only=True):
-    """The story of a name, or of what meets a search. name: what was asked. kinds: what the name is. lines: every
-    entry, oldest first. is_cut: whether older entries that were asked about are left out.
+class NameBeside(Part, frozen=True, kw_only=True):
+    """What is spelled like a name and is something else, such as a resource that a caller wrote. ask: as it is asked
+    for alone. entries: how many have it and do not belong to the name."""
 
-    entries, complete_at, happened: as in an answer to a search.
+    kind: str
+    ask: str
+    entries: Count
+
+
+class StoryAnswer(Component, frozen=True, kw_only=True):
+    """The story of a name, or of what meets a search. name: what was asked. kinds: what the name is. also: what is
+    spelled like it, and is not in the story. lines: every entry, oldest first. is_cut: whether older entries that were
+    asked about are left out.
+
+    entries, complete_at, missing, elsewhere, happened, sealed: as in an answer to a search; sealed has what the name
+    was not tried as.
     """
 
     name: str
     kinds: Texts
+    also: tuple[NameBeside, ...]
     gist: StoryGist
     lines: tuple[TimelineLine, ...]
     groups: tuple[StoryGroup, ...]
     is_cut: bool
     entries: Count
+    missing: Count
+    elsewhere: Texts
     complete_at: Instant | None
     happened: bool
+    sealed: Texts
 
 
 class ScopeRow(Part, frozen=True, kw_only=True):
@@ -116,7 +135,7 @@ class ScopeAnswer(Component, frozen=True, kw_only=True):
     which are not counted as outside. other: refusals for another reason. unrecorded: refusals past a quota, which have
     no entry of their own and are in no other number.
 
-    entries, complete_at, happened: as in an answer to a search.
+    entries, complete_at, missing, elsewhere, happened: as in an answer to a search.
     """
 
     actions: Count
@@ -128,6 +147,8 @@ class ScopeAnswer(Component, frozen=True, kw_only=True):
     unrecorded: Count
     rows: tuple[ScopeRow, ...]
     entries: Count
+    missing: Count
+    elsewhere: Texts
     complete_at: Instant | None
     happened: bool
 
@@ -143,22 +164,25 @@ class NameOf(Part, frozen=True, kw_only=True):
 
 
 class Naming(Part, frozen=True, kw_only=True):
-    """What a name may be. ask: as it is asked for alone."""
+    """What a name may be. ask: as it is asked for alone. same: other kinds that have the same entries."""
 
     kind: str
     name: str
     ask: str
+    same: Texts
 
 
 class NameAnswer(Component, frozen=True, kw_only=True):
-    """What a name stands for. may_be: all that it may be; the other members are empty unless this is one thing. named:
-    how many entries name it. outcomes: number of its actions by outcome. events: its newest entries about no action,
-    oldest first. newest: its newest actions.
+    """What a name stands for. may_be: all that it may be; the other members are empty unless this is one thing. also:
+    what is spelled like it. named: how many entries name it. outcomes: number of its actions by outcome. events: its
+    newest entries about no action, oldest first. newest: its newest actions.
 
-    entries, complete_at, happened: as in an answer to a search.
+    entries, complete_at, missing, elsewhere, happened, sealed: as in an answer to a search; sealed has what the name
+    was not tried as.
     """
 
     may_be: tuple[Naming, ...]
+    also: tuple[NameBeside, ...]
     named: Count
     first_at: Instant | None
     last_at: Instant | None
@@ -167,5 +191,8 @@ class NameAnswer(Component, frozen=True, kw_only=True):
     events: tuple[TimelineLine, ...]
     newest: tuple[SearchHit, ...]
     entries: Count
+    missing: Count
+    elsewhere: Texts
     complete_at: Instant | None
     happened: bool
+    sealed: Texts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from answerable.api.ledger_answers import ActionUnder, Checkpoint, Entry, Ledger, Status, Timeline
+from answerable.api.ledger_answers import ActionUnder, Checkpoint, Entry, Ledger, Status
 from answerable.api.members import Page
 from answerable.client.transport import (
     READ_SECONDS_MAX,
@@ -19,11 +19,6 @@ from answerable.client.transport import (
 def show_status(control: Transport, *, seconds_max: float = READ_SECONDS_MAX) -> Status:
     """How the product is."""
     return control.answer_as(Status, "GET", "/v1/status", seconds_max=seconds_max)
-
-
-def show_timeline(control: Transport, name: str, *, seconds_max: float = WAIT_SECONDS_MAX) -> Timeline:
-    """The story of an action, approval, mandate, agent, person, digest or entry."""
-    return control.answer_as(Timeline, "GET", f"/v1/timeline/{segment(name)}", seconds_max=seconds_max)
 
 
 def find_actions(

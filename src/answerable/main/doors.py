@@ -315,7 +315,15 @@ def search_door(index: KeptIndex) -> Any:
     from answerable.apps.search_door.application import SearchServices, search_app
 
     uids = frozenset({0, os.geteuid()})
-    return search_app(SearchServices(search=index.search, reach=index.reach, uids=uids))
+    needs = SearchServices(
+        search=index.search,
+        story=index.story,
+        name=index.name,
+        scope=index.scope,
+        reach=index.reach,
+        uids=uids,
+    )
+    return search_app(needs)
 
 
 def broker_door(broker: Broker) -> Any:

@@ -129,6 +129,10 @@ class SearchIndex(Protocol):
         """Return the accounts at targets that a lease had."""
         ...
 
+    def giver(self, mandate: str) -> int | None:
+        """Return the first entry whose leaf names the principal of a mandate; None where there is none."""
+        ...
+
     def close(self) -> None:
         """Close the files. Idempotent."""
         ...

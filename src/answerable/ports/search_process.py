@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 from answerable.api.members import Part
 
 if TYPE_CHECKING:
-    from answerable.api.search_answers import SearchAnswer
+    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 
 SEARCH_PATH: Final = "/v1/search"
+STORY_PATH: Final = "/v1/story"
+NAME_PATH: Final = "/v1/name"
+SCOPE_PATH: Final = "/v1/scope"
 REACH_PATH: Final = "/v1/reach"
 HOST: Final = "search"
 
@@ -24,6 +27,29 @@ class Question(Part, frozen=True, kw_only=True):
     entries: int
 
 
+class StoryQuestion(Part, frozen=True, kw_only=True):
+    """One question for a story. words: names, and `field:value`. limit: of entries that are asked about."""
+
+    words: tuple[str, ...]
+    limit: int
+    entries: int
+
+
+class NameQuestion(Part, frozen=True, kw_only=True):
+    """One question what a name stands for."""
+
+    name: str
+    entries: int
+
+
+class ScopeQuestion(Part, frozen=True, kw_only=True):
+    """One question what was out of scope. words: `field:value` each. rows: of each table."""
+
+    words: tuple[str, ...]
+    rows: int
+    entries: int
+
+
 class IndexReach(Part, frozen=True, kw_only=True):
     """Up to how many entries the index is complete."""
 
@@ -33,11 +59,23 @@ class IndexReach(Part, frozen=True, kw_only=True):
 class SearchProcess(Protocol):
     """Promises: each question is answered within a limited time, and stops nothing where it is not.
 
-    Raises Malformed as `parsed_query` and `parsed_cursor`, and Unavailable: `search.*`.
+    Raises Malformed as `parsed_query` and `parsed_cursor`, and `scope.field`; Unavailable: `search.*`.
     """
 
     async def search(self, question: Question) -> SearchAnswer:
         """Return one page of hits."""
+        ...
+
+    async def story(self, question: StoryQuestion) -> StoryAnswer:
+        """Return the story of names; without lines where there is none."""
+        ...
+
+    async def name(self, question: NameQuestion) -> NameAnswer:
+        """Return what a name stands for, or may be."""
+        ...
+
+    async def scope(self, question: ScopeQuestion) -> ScopeAnswer:
+        """Return how much was out of scope."""
         ...
 
     async def reach(self) -> IndexReach:

@@ -16,8 +16,16 @@ from answerable.adapters.tlog_files import FollowedFiles
 from answerable.core.search.query import checked_limit, parsed_cursor, parsed_query
 from answerable.errors import AnswerableError, Broken
 from answerable.errors.codes.search import SEARCH_OTHER_LOG
+from answerable.flows.forensics.answer_questions import (
+    Standing,
+    answered_name,
+    answered_scope,
+    answered_story,
+)
+from answerable.flows.forensics.read_beside import BesideReader
 from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
 from answerable.flows.forensics.tell_hits import answer_of
+from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.ports.search_process import IndexReach
 from answerable.wiring.index_lock import index_alone
 from answerable.wiring.ledger_search import opened_keys, own_index, own_keys, shards_elsewhere
@@ -27,9 +35,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.adapters.sqlite import StoredSubjectKeys
-    from answerable.api.search_answers import SearchAnswer
+    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.core.search.blind import BlindKey
-    from answerable.ports.search_process import Question
+    from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
     from answerable.wiring.setting_tree import Settings
 
 BATCH_ENTRIES: Final = 1_000
@@ -76,6 +84,7 @@ class KeptIndex:
         self._log, self._keys, self._blind, self._directory = log, keys, blind, directory
         self._turn = threading.Lock()
         self._index = self._opened()
+        self._reader = self._reading()
         self._keys_seen = -1
         self._said: dict[str, float] = {}
         self._is_closed = False
@@ -108,7 +117,7 @@ class KeptIndex:
         Raises Malformed as `parsed_query`, `parsed_cursor` and `checked_limit`, Unavailable, and Broken as the log
         does.
         """
-        query = parsed_query(question.words, now=time.time_ns() // 1_000_000)
+        query = parsed_query(question.words, now=_now())
         after = parsed_cursor(question.cursor) if question.cursor else None
         limit = checked_limit(question.limit)
         self.follow(question.entries, seconds_max=CATCH_UP_SECONDS_MAX)
@@ -122,8 +131,38 @@ class KeptIndex:
                 limit=limit,
                 after=after,
                 subject=self._subject,
+                reader=self._reader,
             )
         return answer_of(page, durable=question.entries, elsewhere=self._elsewhere())
+
+    def story(self, question: StoryQuestion) -> StoryAnswer:
+        """Tell a story. Raises as `search`."""
+        with self._telling(question.entries) as (teller, standing):
+            return answered_story(
+                teller, question.words, now=_now(), limit=checked_limit(question.limit), standing=standing
+            )
+
+    def name(self, question: NameQuestion) -> NameAnswer:
+        """Say what a name stands for. Raises as `search`."""
+        with self._telling(question.entries) as (teller, standing):
+            return answered_name(teller, question.name, standing=standing)
+
+    def scope(self, question: ScopeQuestion) -> ScopeAnswer:
+        """Count what was out of scope. Raises as `search`, and Malformed (`scope.field`)."""
+        with self._telling(question.entries) as (teller, standing):
+            return answered_scope(
+                teller, question.words, now=_now(), rows=checked_limit(question.rows), standing=standing
+            )
+
+    @contextmanager
+    def _telling(self, entries: int) -> Iterator[tuple[StoryTeller, Standing]]:
+        """Follow the log, and hold the turn for one question."""
+        self.follow(entries, seconds_max=CATCH_UP_SECONDS_MAX)
+        standing = Standing(durable=entries, elsewhere=self._elsewhere())
+        with self._turn:
+            self._forget_erased()
+            find = self._keys.find
+            yield StoryTeller(self._index, self._log, find, self._subject, self._reader), standing
 
     def _is_up_to(self, entries: int) -> bool:
         """Apply one batch of what is missing, and return whether nothing is."""
@@ -134,10 +173,11 @@ class KeptIndex:
                 _log.warning("the search index was deleted while it was in use: it is made again")
                 self._index.close()
                 self._index = self._opened()
+                self._reader = self._reading()
             done = self._index.position().entries
             self._log.reach(min(entries, done + BATCH_ENTRIES))
             try:
-                catch_up(self._index, self._log, self._keys.find)
+                catch_up(self._index, self._log, self._keys.find, reader=self._reader)
             except Broken as other:
                 if other.code != SEARCH_OTHER_LOG.id:
                     raise
@@ -145,6 +185,7 @@ class KeptIndex:
                 self._index.close()
                 delete_index(self._directory)
                 self._index = self._opened()
+                self._reader = self._reading()
             return self._index.position().entries >= entries
 
     def _opened(self) -> SqliteSearchIndex:
@@ -156,6 +197,10 @@ class KeptIndex:
             # It is of a log that was here before, and nobody else's: the directory is the product's own.
             delete_index(self._directory)
             return SqliteSearchIndex.open(self._directory, origin=origin, blind=self._blind)
+
+    def _reading(self) -> BesideReader:
+        """Return what reads what was declared once, for all searches by this index."""
+        return BesideReader(self._index, self._log, self._keys.find)
 
     def _forget_erased(self) -> None:
         """Erase what is sealed under keys that were destroyed, if the keys have changed."""
@@ -177,3 +222,7 @@ class KeptIndex:
         if now - self._said.get(failed.code, -SAID_SECONDS) >= SAID_SECONDS:
             self._said[failed.code] = now
             _log.error("the search index cannot follow the ledger: %s", failed.message)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

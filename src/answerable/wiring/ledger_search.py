@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import anyio
-
 from answerable.adapters.local_keys import open_or_create_secret
-from answerable.adapters.search_http import HttpSearchProcess
 from answerable.adapters.sqlite import StoredSubjectKeys
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
 from answerable.adapters.system import SystemEntropy
-from answerable.adapters.tlog_files import FollowedFiles, StoredFiles
+from answerable.adapters.tlog_files import StoredFiles
 from answerable.core.search.blind import BlindKey
-from answerable.errors import shown
-from answerable.errors.codes.ledger import LEDGER_NO_COPY
-from answerable.errors.codes.search import SEARCH_KEYS
-from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
+from answerable.core.search.matching import sealed_fields
+from answerable.core.search.names import SEALED_KINDS
+from answerable.errors import Unavailable, shown
+from answerable.errors.codes.ledger import LEDGER_NO_COPY, REGISTER_UNAVAILABLE
+from answerable.errors.codes.search import SEARCH_KEYS, SEARCH_OTHER_KEYS
+from answerable.flows.forensics.search_ledger import (
+    catch_up,
+    forget_erased,
+    opens_anything,
+    search_ledger,
+)
 from answerable.flows.forensics.tell_story import StoryTeller
-from answerable.ports.search_process import Question
 from answerable.wiring.index_lock import index_alone
-from answerable.wiring.kept_process import is_listening
 from answerable.wiring.ledger_copy import PublishedCopy
 from answerable.wiring.shards import other_shards
 from answerable.wiring.subject_keys import ROOT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.search.query import Cursor, Query
     from answerable.flows.forensics.search_ledger import HitPage
@@ -43,18 +45,18 @@ INDEX: Final = "index"
 """Directory of the search indexes in the data directory, with one directory for each log."""
 KEYS: Final = Path("subject-keys.db")
 ROOT_KEY: Final = Path("keys", "subjects.key")
+SHARED_BYTES: Final = 32_768
+"""Size of the smallest file by which SQLite's processes share a database; a disk without room leaves a shorter one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchPlaces:
     """What is searched. ledger: directory of one log. keys: the file of the subject keys, and that of their root key;
-    None for leaves alone. index: where the index is stored; None for a temporary one. process: socket of the process
-    that writes the index beside a server; None for a copy."""
+    None for leaves alone. index: where the index is stored; None for a temporary one."""
 
     ledger: Path
     keys: tuple[Path, Path] | None
     index: Path | None
-    process: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,13 @@ class Searching:
         return search_ledger(
             self.index, self.log, self.find, query, limit=limit, after=after, subject=self._subject
         )
+
+    def sealed(self, query: Query, names: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return the fields of a question whose sealed values cannot be compared, as no keys are at hand. names: bare
+        ones."""
+        if self.keys is not None:
+            return ()
+        return tuple(dict.fromkeys((*sealed_fields(query), *(SEALED_KINDS if names else ()))))
 
     def teller(self) -> StoryTeller:
         """Return what tells stories by this index."""
@@ -96,7 +105,6 @@ def own_places(settings: Settings) -> SearchPlaces:
         ledger=settings.ledger.place,
         keys=own_keys(settings),
         index=own_index(settings),
-        process=settings.search.socket,
     )
 
 
@@ -121,54 +129,34 @@ def searching(
     places: SearchPlaces, *, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Iterator[Searching]:
     """Open everything, bring the index up to the log, erase what is sealed under keys that were destroyed, and close it
-    all at the end. Only the index is written; where a server's process keeps it, that process does so.
+    all at the end. Only the index is written.
 
     Two commands that search on one index at once do so one after the other. Raises Malformed (`ledger.no_copy`,
-    `search.keys`), Unavailable (`search.*`, `search.locked` among them), and Broken as `catch_up`.
+    `search.keys`, `search.other_keys`), Unavailable (`search.*`, `search.locked` among them), and Broken as `catch_up`.
     """
     with ExitStack() as stack:
         keys, blind = None, None
         if places.keys is not None:
-            keys, blind = opened_keys(*places.keys)
-            stack.callback(keys.close)
+            keys, blind = stack.enter_context(keys_to_read(*places.keys))
         directory = places.index or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-index-"))
         )
-        log: LogSnapshot | _KeptLog
-        is_kept = places.process is not None and is_listening(places.process)
-        if places.process is not None and is_kept:
-            size = _snapshot(places).size
-            anyio.run(_kept_up, places.process, size, progress)
-            log = _KeptLog(places.ledger)
-            log.reach(size)
-        else:
-            stack.enter_context(index_alone(directory))
-            # Not before: the index must not be ahead of it.
-            log = _snapshot(places)
+        stack.enter_context(index_alone(directory))
+        # Not before: the index must not be ahead of it.
+        log = _snapshot(places)
+        if places.keys is not None and keys is not None and not opens_anything(log, keys.ids()):
+            # Before the index is opened, which would be made anew for other keys.
+            raise SEARCH_OTHER_KEYS(
+                f"the subject keys in {shown(places.keys[0].parent)} open nothing of this log: they are of another "
+                "one, or what they sealed in it was erased"
+            )
         index = SqliteSearchIndex.open(directory, origin=log.origin, blind=blind)
         stack.callback(index.close)
         found = Searching(index, log, keys)
-        if not is_kept:
-            catch_up(index, log, found.find, progress=progress)
-            if keys is not None:
-                forget_erased(index, {one.hex() for one in keys.ids()})
+        catch_up(index, log, found.find, progress=progress)
+        if keys is not None:
+            forget_erased(index, {one.hex() for one in keys.ids()})
         yield found
-
-
-class _KeptLog(FollowedFiles):
-    """A log beside the process that keeps its index: whatever the index names is durable."""
-
-    def entry(self, index: int) -> StoredEntry:
-        self.reach(index + 1)
-        return super().entry(index)
-
-
-async def _kept_up(socket: Path, entries: int, progress: Callable[[int, int], None]) -> None:
-    """Have the process bring its index up to this number of entries. Raises Unavailable (`search.*`)."""
-    asks = HttpSearchProcess(socket)
-    asked = Question(words=(), limit=1, cursor="", entries=entries)
-    while (answer := await asks.search(asked)).missing:
-        progress(answer.entries, entries)
 
 
 def _snapshot(places: SearchPlaces) -> LogSnapshot:
@@ -181,6 +169,39 @@ def _snapshot(places: SearchPlaces) -> LogSnapshot:
             "of several shards, name one with --ledger"
         )
     return found
+
+
+@contextmanager
+def keys_to_read(database: Path, root: Path) -> Iterator[tuple[StoredSubjectKeys, BlindKey]]:
+    """Open existing keys as they are now, and close them at the end.
+
+    SQLite writes beside a database to read it, so on read-only media or a full disk a temporary copy is read, where no
+    other process has the database open. Raises as `opened_keys`.
+    """
+    memory = _beside(database, "-shm")
+    is_open = memory.is_file() and memory.stat().st_size >= SHARED_BYTES
+    with ExitStack() as stack:
+        try:
+            keys, blind = opened_keys(database, root)
+        except Unavailable as failed:
+            if failed.code != REGISTER_UNAVAILABLE.id or is_open:
+                raise
+            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-keys-"))
+            keys, blind = opened_keys(_copied(database, Path(place)), root)
+        stack.callback(keys.close)
+        yield keys, blind
+
+
+def _copied(database: Path, place: Path) -> Path:
+    """Copy a database that nobody writes, with what is only in its write-ahead log, and return the copy."""
+    for one in (database, _beside(database, "-wal")):
+        if one.is_file():
+            shutil.copyfile(one, place / one.name)
+    return place / database.name
+
+
+def _beside(database: Path, end: str) -> Path:
+    return database.with_name(f"{database.name}{end}")
 
 
 def opened_keys(database: Path, root: Path) -> tuple[StoredSubjectKeys, BlindKey]:

@@ -14,8 +14,8 @@ class SearchSettings:
 
     enabled: bool = flag(
         True,
-        "run a process that answers searches; without it, `answerable search` reads the ledger's files itself, and the "
-        "control API answers none",
+        "run a process that answers searches, stories and what pages show of activity; without it, `answerable search` "
+        "and its like read the ledger's files themselves, and neither the control API nor the console tells any",
     )
     socket: Path = field(
         default=Path("search.sock"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import anyio
 
@@ -10,16 +10,18 @@ from answerable.adapters.search_http import HttpSearchProcess
 from answerable.errors import Unavailable
 from answerable.errors.codes.search import SEARCH_DOWN, SEARCH_OFF, SEARCH_UNREACHABLE
 from answerable.flows.recording.rounds import until_round
-from answerable.ports.search_process import Question
+from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
 from answerable.wiring.kept_process import KeptProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from anyio.abc import ByteSendStream
 
-    from answerable.api.search_answers import SearchAnswer
+    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.wiring.search_settings import SearchSettings
+
+A = TypeVar("A")
 
 TELL_SECONDS: Final = 1.0
 """Interval at which the process is told of new entries; a question names them itself."""
@@ -67,7 +69,31 @@ class SearchSide:
         await self._process.run()
 
     async def search(self, words: Sequence[str], *, limit: int, cursor: str) -> SearchAnswer:
-        """Ask the process, which is started if it does not run.
+        """Return a page of hits. Raises as `_asked`."""
+        return await self._asked(
+            lambda entries: self._asks.search(
+                Question(words=tuple(words), limit=limit, cursor=cursor, entries=entries)
+            )
+        )
+
+    async def story(self, words: Sequence[str], *, limit: int) -> StoryAnswer:
+        """Return the story of names. Raises as `_asked`."""
+        return await self._asked(
+            lambda entries: self._asks.story(StoryQuestion(words=tuple(words), limit=limit, entries=entries))
+        )
+
+    async def name(self, name: str) -> NameAnswer:
+        """Return what a name stands for. Raises as `_asked`."""
+        return await self._asked(lambda entries: self._asks.name(NameQuestion(name=name, entries=entries)))
+
+    async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
+        """Return how much was out of scope. Raises as `_asked`."""
+        return await self._asked(
+            lambda entries: self._asks.scope(ScopeQuestion(words=tuple(words), rows=rows, entries=entries))
+        )
+
+    async def _asked(self, ask: Callable[[int], Awaitable[A]]) -> A:
+        """Ask the process, which is started if it does not run. ask: called with the number of durable entries.
 
         Raises Malformed as it does, and Unavailable: `search.off`, `search.down`, `search.failed`, `search.busy`.
         """
@@ -75,9 +101,8 @@ class SearchSide:
             raise SEARCH_OFF()
         self._is_wanted.set()
         for _ in range(2):
-            asked = Question(words=tuple(words), limit=limit, cursor=cursor, entries=self._log.size)
             try:
-                return await self._asks.search(asked)
+                return await ask(self._log.size)
             except Unavailable as failed:
                 if failed.code != SEARCH_UNREACHABLE.id:
                     raise

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from answerable.adapters.log_readers import (
+    CloudtrailLog,
     JournaldLog,
     LinePrefix,
     LogTimes,
     MariadbLog,
+    NatsLog,
+    NginxLog,
+    OcsfLog,
     PostgresLog,
     RabbitmqLog,
+    RedisLog,
     SshdLog,
     bounded_lines,
+    json_objects,
     offset_of,
 )
 from answerable.adapters.system import SystemClock
@@ -25,9 +33,12 @@ from answerable.errors.codes.services import CLI_FILE
 from answerable.wiring.ledger_copy import copied_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from io import BufferedReader
     from pathlib import Path
+    from typing import BinaryIO
 
+    from answerable.adapters.log_readers import BoundedLine, JsonObject
     from answerable.core.attribution.log_line import LogKind, LogLine, UnreadLine
 
 
@@ -38,36 +49,69 @@ def recorded_steps(directory: Path, *, complete_until: int = 0) -> StepIndex:
     return StepIndex(leaves, complete_until=complete_until)
 
 
+class LogReader(Protocol):
+    """Reads the files of one log, in order."""
+
+    def read(self, lines: Iterable[BoundedLine], /) -> Iterator[LogLine | UnreadLine]: ...
+
+
+class ObjectReader(Protocol):
+    """Reads the files of one log, which are objects of JSON."""
+
+    def read(self, objects: Iterable[JsonObject], /) -> Iterator[LogLine | UnreadLine]: ...
+
+
+_READERS: Final[Mapping[LogKind, Callable[[LogTimes], LogReader]]] = {
+    "mariadb": MariadbLog,
+    "sshd": SshdLog,
+    "journald": JournaldLog,
+    "rabbitmq": RabbitmqLog,
+    "redis": RedisLog,
+    "nats": NatsLog,
+    "nginx": NginxLog,
+}
+_OBJECT_READERS: Final[Mapping[LogKind, Callable[[LogTimes], ObjectReader]]] = {
+    "cloudtrail": CloudtrailLog,
+    "ocsf": OcsfLog,
+}
+_GZIP: Final = b"\x1f\x8b"
+
+
 class LogFiles:
-    """Opens files of one kind. prefix: PostgreSQL's `log_line_prefix`; empty for its other forms. zone: of times that
-    name none; empty where it is not known. Raises Malformed (`attribute.prefix`, `attribute.zone`)."""
+    """Opens the files of one log, oldest first. prefix: PostgreSQL's `log_line_prefix`; empty for its other forms.
+    zone: of times that name none; empty where it is not known. Raises Malformed (`attribute.prefix`,
+    `attribute.zone`)."""
 
     def __init__(self, kind: LogKind, *, prefix: str = "", zone: str = "") -> None:
-        self._kind = kind
-        self._prefix = LinePrefix(prefix) if prefix else None
+        known_prefix = LinePrefix(prefix) if prefix else None
         offset = offset_of(zone)
         if zone and offset is None:
             raise ATTRIBUTE_ZONE(f"{shown(zone, 40)} is not a time zone: give an offset such as `+01:00`")
-        self._times = LogTimes(zone=offset, now=SystemClock().now())
+        times = LogTimes(zone=offset, now=SystemClock().now())
+        # One for all files: a session may begin in one, and end in the next.
+        self._objects = _OBJECT_READERS[kind](times) if kind in _OBJECT_READERS else None
+        if self._objects is None:
+            self._lines = PostgresLog(times, known_prefix) if kind == "postgres" else _READERS[kind](times)
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[Iterator[LogLine | UnreadLine]]:
-        """Open a file, and yield its lines. Raises Malformed (`cli.file`) where it cannot be opened or read."""
+        """Open a file, also one that gzip packed, and yield its lines. Raises Malformed (`cli.file`) where it cannot be
+        opened or read."""
         try:
-            with path.open("rb") as file:
-                yield self._reader().read(bounded_lines(file))
+            with path.open("rb") as file, _unpacked(file) as plain:
+                yield self._read(plain)
+        except (gzip.BadGzipFile, EOFError, zlib.error):
+            raise CLI_FILE(
+                f"cannot read {shown(path)}: it is not whole; unpack what is there with `gzip -dc`"
+            ) from None
         except OSError as error:
             raise CLI_FILE(f"cannot read {shown(path)}: {(error.strerror or 'unknown').lower()}") from None
 
-    def _reader(self) -> PostgresLog | MariadbLog | SshdLog | JournaldLog | RabbitmqLog:
-        match self._kind:
-            case "postgres":
-                return PostgresLog(self._times, self._prefix)
-            case "mariadb":
-                return MariadbLog(self._times)
-            case "sshd":
-                return SshdLog(self._times)
-            case "journald":
-                return JournaldLog(self._times)
-            case "rabbitmq":
-                return RabbitmqLog(self._times)
+    def _read(self, file: BinaryIO) -> Iterator[LogLine | UnreadLine]:
+        if self._objects is not None:
+            return self._objects.read(json_objects(file))
+        return self._lines.read(bounded_lines(file))
+
+
+def _unpacked(file: BufferedReader) -> BinaryIO:
+    return cast("BinaryIO", gzip.GzipFile(fileobj=file)) if file.peek(2)[:2] == _GZIP else file

@@ -22,7 +22,15 @@ from answerable.ports.search_process import REACH_PATH, SEARCH_PATH, IndexReach,
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SEARCH-09")]
 NONE = SearchAnswer(
-    items=(), next="", log="x.test", entries=0, missing=0, elsewhere=(), complete_at=None, happened=False
+    items=(),
+    next="",
+    log="x.test",
+    entries=0,
+    missing=0,
+    elsewhere=(),
+    complete_at=None,
+    happened=False,
+    sealed=(),
 )
 QUESTION = {"words": ["agent:x"], "limit": 1, "cursor": "", "entries": 0}
 
@@ -32,12 +40,23 @@ def answered(question: Question) -> SearchAnswer:
     return NONE
 
 
+def unasked(question: object) -> Any:
+    raise AssertionError(question)
+
+
 @asynccontextmanager
 async def client(
     search: Callable[[Question], SearchAnswer] = answered, uid: int | None = os.geteuid()
 ) -> AsyncIterator[httpx2.AsyncClient]:
     app = search_app(
-        SearchServices(search=search, reach=lambda: IndexReach(entries=7), uids=frozenset({os.geteuid()}))
+        SearchServices(
+            search=search,
+            story=unasked,
+            name=unasked,
+            scope=unasked,
+            reach=lambda: IndexReach(entries=7),
+            uids=frozenset({os.geteuid()}),
+        )
     )
 
     async def from_peer(scope: Any, receive: Any, send: Any) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.search.fields import FIELDS
+from answerable.core.search.matching import sealed_fields
+from answerable.core.search.names import KINDS, SEALED_KINDS
 from answerable.core.search.query import (
     AmountTerm,
     Cursor,
@@ -55,6 +57,20 @@ def test_a_lease_is_found_as_a_target_writes_it(written: str) -> None:
     assert query(f"lease:{written}").terms == (Term("lease", (LEASE,)),)
 
 
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("outcome:Refused", "refused"),
+        ("outcome:not started", "not_started"),
+        ("kind:Hold-Placed", "hold_placed"),
+        ("decision:ALLOW", "allow"),
+        ("kind:tag 999", "tag 999"),
+    ],
+)
+def test_a_value_of_a_few_is_found_as_answers_say_it(word: str, value: str) -> None:
+    assert query(word).terms == (Term(word.partition(":")[0], (value,)),)
+
+
 def test_amounts_are_compared() -> None:
     found = query("amount>5", "amount<500", "amount:-7")
     assert found.amounts == (AmountTerm(">", 5), AmountTerm("<", 500), AmountTerm(":", -7))
@@ -101,6 +117,11 @@ def test_the_narrowest_of_several_bounds_counts() -> None:
         ("amount>much", "search.value", "write a whole number"),
         ("amount:99999999999999999", "search.value", "write a whole number"),
         ("resource:\ud800", "search.value", "not Unicode text"),
+        ("outcome:denied", "search.value", "there are succeeded, failed, not_started, indeterminate, open"),
+        ("kind:refusals", "search.value", "did you mean `kind:refusal`?"),
+        ("kind:nosuch", "search.value", "there are genesis, intent"),
+        ("kind:tag 0", "search.value", "no value of `kind`"),
+        ("decision:maybe", "search.value", "there are allow, deny, defer"),
         ("since:yesterday", "search.time", "such as `90m`"),
         ("since:2026-12-01T08:00", "search.time", "UTC offset"),
         (f"agent:{'a' * 501}", "search.long", "at most 500 characters"),
@@ -122,6 +143,29 @@ def test_every_example_of_the_table_is_understood() -> None:
         example = LEASE if one.name == "lease" else one.example
         assert query(f"{one.name}:{example}") != Query()
     assert len({one.name for one in FIELDS}) == len(FIELDS)
+
+
+@pytest.mark.requirement("SEARCH-11")
+def test_a_field_is_sealed_where_leaves_have_nothing_of_its_value() -> None:
+    pseudonym, key = "a1" * 32, "b2" * 16
+    said = query("agent:scout", "kind:intent", f"person:{pseudonym}", f"subject:{key}", "session:6a.1")
+    assert sealed_fields(said) == ()
+    assert sealed_fields(query("person:ada", f"person:{pseudonym}", "amount>5", "amount<9")) == (
+        "person",
+        "amount",
+    )
+    asked = (
+        "subject:Customer:12",
+        "approver:bob",
+        "hold:h-1",
+        "digest:d",
+        "named:n",
+        "resource:1",
+        "text:a1",
+    )
+    assert sealed_fields(query(*asked)) == tuple(one.partition(":")[0] for one in asked)
+    sealed = {one.name for one in FIELDS if one.indexed not in ("name", "session", "time", "amount")}
+    assert {*SEALED_KINDS} == (sealed & {*KINDS}) | {"subject"}
 
 
 def test_a_line_is_split_at_space_outside_of_quotes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -75,7 +76,7 @@ async def test_what_may_have_been_recorded_is_not_said_to_be_lost(monkeypatch):
         async def unknown(*_, **__):
             raise Unavailable("no answer", code="ledger.slow", port="ledger", effect="unknown")
 
-        monkeypatch.setattr(walk.recorder.intents, "record", unknown)
+        monkeypatch.setattr(walk.recorder, "intents", SimpleNamespace(record=unknown))
         clicked = await take_click(walk.recorder, walk.authority, walk.asking, walk.counters, click_of(nonce))
         assert "check in the console whether it counts" in clicked.why
 
@@ -88,7 +89,7 @@ async def test_where_an_invariant_fell_it_is_said_and_not_covered_up(monkeypatch
         async def broken(*_, **__):
             raise Broken("the log is not what it was", code="ledger.broken")
 
-        monkeypatch.setattr(walk.recorder.intents, "record", broken)
+        monkeypatch.setattr(walk.recorder, "intents", SimpleNamespace(record=broken))
         with pytest.raises(Broken):
             await take_click(walk.recorder, walk.authority, walk.asking, walk.counters, click_of(nonce))
 

@@ -88,8 +88,8 @@ async def test_an_actions_story_has_no_other_action_in_it_and_a_mandates_has_all
     both = of(bench, "alice")
     assert both.count("mandate_issued") == both.count("intent") - 1 == 2
     assert both.count("cited") == 2
-    assert len(both) == 1 + 8 + 2 + 2, (
-        "her own two mandates with all under them, but no refusal: that names her nowhere"
+    assert len(both) == 1 + 8 + 2 + 2 + 1, (
+        "her own two mandates with all under them, the refusal, too: whose task it was, its mandate says"
     )
     assert of(bench, "operator") == ["registry_change", "policy_change"]
     assert of(bench, "nobody knows this") == []

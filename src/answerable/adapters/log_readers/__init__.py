@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from answerable.adapters.log_readers.bounded_lines import BoundedLine, bounded_lines
+from answerable.adapters.log_readers.cloudtrail import CloudtrailLog
 from answerable.adapters.log_readers.journald import JournaldLog
+from answerable.adapters.log_readers.json_objects import JsonObject, json_objects
 from answerable.adapters.log_readers.log_times import LogTimes, offset_of
 from answerable.adapters.log_readers.mariadb import MariadbLog
+from answerable.adapters.log_readers.nats import NatsLog
+from answerable.adapters.log_readers.nginx import NginxLog
+from answerable.adapters.log_readers.ocsf import OcsfLog
 from answerable.adapters.log_readers.postgres import PostgresLog
 from answerable.adapters.log_readers.postgres_prefix import LinePrefix
 from answerable.adapters.log_readers.rabbitmq import RabbitmqLog
+from answerable.adapters.log_readers.redis import RedisLog
 from answerable.adapters.log_readers.sshd import SshdLog
 
 __all__ = [
     "BoundedLine",
+    "CloudtrailLog",
     "JournaldLog",
+    "JsonObject",
     "LinePrefix",
     "LogTimes",
     "MariadbLog",
+    "NatsLog",
+    "NginxLog",
+    "OcsfLog",
     "PostgresLog",
     "RabbitmqLog",
+    "RedisLog",
     "SshdLog",
     "bounded_lines",
+    "json_objects",
     "offset_of",
 ]

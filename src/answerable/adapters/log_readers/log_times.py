@@ -10,6 +10,11 @@ _NAMED: Final = {"UTC": UTC, "GMT": UTC, "Z": UTC, "Etc/UTC": UTC}
 _OFFSET: Final = re.compile(r"([+-])(\d\d):?(\d\d)?")
 _DAY: Final = timedelta(days=1)
 _KEPT_MAX: Final = 4_096
+_MONTHS: Final = {
+    name: f"{number:02}"
+    for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)
+}
+_EPOCH: Final = re.compile(r"(\d{1,11})\.(\d{3})")
 
 
 class LogTimes:
@@ -32,6 +37,10 @@ class LogTimes:
             digits, rest = rest[1:end], rest[end:]
         base = self._second(second, rest.strip())
         return base + int(f"{digits:0<3.3}") if base else 0
+
+    def dated(self, day: str, month: str, year: str, clock: str) -> int:
+        """Read a time whose month is a word: `02`, `Dec`, `2026`, `18:35:48.123 +0000`; 0 as `stamped`."""
+        return self.stamped(f"{year}-{_MONTHS.get(month, '')}-{day} {clock}")
 
     def without_year(self, text: str) -> int:
         """Read `Dec  1 18:35:48` as the latest such time that is not after now; 0 for anything else."""
@@ -66,6 +75,12 @@ class LogTimes:
         if named is None or when.tzinfo is not None:
             return 0
         return max(0, int(when.replace(tzinfo=named).timestamp())) * 1000
+
+
+def epoch_ms(text: str) -> int:
+    """Read Unix seconds with three digits behind the point; 0 for any other text."""
+    found = _EPOCH.fullmatch(text)
+    return int(found[1]) * 1000 + int(found[2]) if found is not None else 0
 
 
 def offset_of(text: str) -> timezone | None:

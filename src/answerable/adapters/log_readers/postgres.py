@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from answerable.adapters.log_readers.log_times import epoch_ms
 from answerable.core.attribution.log_line import LogLine, UnreadLine
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class PostgresLog:
                 backend=fields.get("b", ""),
                 is_full=is_full,
             )
-            yield msgspec.structs.replace(line, at=_epoch(fields["n"])) if fields.get("n") else line
+            yield msgspec.structs.replace(line, at=epoch_ms(fields["n"])) if fields.get("n") else line
 
     # --- csvlog ----------------------------------------------------------------------------------------------
 
@@ -209,8 +210,3 @@ def _csv_records(lines: Iterable[BoundedLine]) -> Iterator[tuple[int, str, bool]
             pieces, size, is_cut = [], 0, False
     if pieces:
         yield start, "\n".join(pieces), True
-
-
-def _epoch(text: str) -> int:
-    seconds, _, millis = text.partition(".")
-    return int(seconds) * 1000 + int(millis)

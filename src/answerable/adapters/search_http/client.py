@@ -8,17 +8,25 @@ import anyio
 import httpx2
 import msgspec
 
-from answerable.api.search_answers import SearchAnswer
+from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.connection_fault import connection_fault
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_UNREACHABLE
-from answerable.ports.search_process import HOST, REACH_PATH, SEARCH_PATH, IndexReach
+from answerable.ports.search_process import (
+    HOST,
+    NAME_PATH,
+    REACH_PATH,
+    SCOPE_PATH,
+    SEARCH_PATH,
+    STORY_PATH,
+    IndexReach,
+)
 from answerable.unix_http import no_tls
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from answerable.ports.search_process import Question
+    from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
 
 CONNECT_SECONDS_MAX: Final = 2.0
 ANSWER_SECONDS_MAX: Final = 40.0
@@ -43,6 +51,18 @@ class HttpSearchProcess:
     async def search(self, question: Question) -> SearchAnswer:
         content = msgspec.json.encode(question)
         return await self._ask("POST", SEARCH_PATH, SearchAnswer, ANSWER_SECONDS_MAX, content)
+
+    async def story(self, question: StoryQuestion) -> StoryAnswer:
+        content = msgspec.json.encode(question)
+        return await self._ask("POST", STORY_PATH, StoryAnswer, ANSWER_SECONDS_MAX, content)
+
+    async def name(self, question: NameQuestion) -> NameAnswer:
+        content = msgspec.json.encode(question)
+        return await self._ask("POST", NAME_PATH, NameAnswer, ANSWER_SECONDS_MAX, content)
+
+    async def scope(self, question: ScopeQuestion) -> ScopeAnswer:
+        content = msgspec.json.encode(question)
+        return await self._ask("POST", SCOPE_PATH, ScopeAnswer, ANSWER_SECONDS_MAX, content)
 
     async def reach(self) -> IndexReach:
         return await self._ask("GET", REACH_PATH, IndexReach, REACH_SECONDS_MAX)

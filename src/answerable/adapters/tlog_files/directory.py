@@ -178,10 +178,19 @@ def read_from_disk(path: Path) -> bytes:
     """Read a file after a sync and after dropping its page cache.
 
     After a failed sync, Linux keeps pages that never reached the disk and marks them clean; those must not be trusted.
+    On a read-only disk, such as media with evidence, there is nothing to sync.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    is_writable = True
     try:
-        os.fsync(fd)
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        is_writable = False
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if is_writable:
+            os.fsync(fd)
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         size = os.fstat(fd).st_size
         content = os.pread(fd, size, 0)

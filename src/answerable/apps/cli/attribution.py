@@ -10,12 +10,12 @@ import typer
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.csv_rows import print_row
-from answerable.apps.cli.exit_codes import CHECK_FAILED
+from answerable.apps.cli.exit_codes import CHECK_FAILED, UNMET
 from answerable.errors import shown
-from answerable.errors.codes.attribution import ATTRIBUTE_FORM, ATTRIBUTE_OUTPUT
+from answerable.errors.codes.attribution import ATTRIBUTE_FORM, ATTRIBUTE_OUTPUT, ATTRIBUTE_TARGET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
 
     from answerable.apps.cli.terminal import Terminal
     from answerable.core.attribution.answer import Answer, Attributed
@@ -32,6 +32,11 @@ class Kind(StrEnum):
     SSHD = "sshd"
     JOURNALD = "journald"
     RABBITMQ = "rabbitmq"
+    REDIS = "redis"
+    NATS = "nats"
+    NGINX = "nginx"
+    CLOUDTRAIL = "cloudtrail"
+    OCSF = "ocsf"
 
 
 Files = Annotated[list[Path], typer.Argument(help="Files of one log, oldest first.", metavar="FILE...")]
@@ -89,6 +94,7 @@ COLUMNS: Final = (
     "capability", "decided_by", "approval", "candidates", "claimed", "why",
 )  # fmt: skip
 SHOWN_MAX: Final = 200
+LISTED_MAX: Final = 5
 _WORDS: Final = {
     "ours": "of one recorded step",
     "shared": "of one of several steps",
@@ -127,7 +133,8 @@ def attribute(
     broker set. *shared*: of one of several steps (grade D, never proof). *bypass*: a governed account used past the
     broker. *forged*: a label of ours that the session does not bear out. *phantom*: a recorded step of which the log
     does not say anything. Exit code 5 if there is a bypass, forged or phantom line, or one that a client's text made
-    ambiguous. Lines of other accounts are counted only.
+    ambiguous; else 6 if lines could not be read, or if no line is of a step and no --target says what to compare. Lines
+    of other accounts are counted only.
     """
     from answerable.apps.cli.without_server import milliseconds
     from answerable.flows.forensics.attribute_log import Attribution, attribute_file
@@ -138,6 +145,7 @@ def attribute(
         raise ATTRIBUTE_OUTPUT()
     logs = LogFiles(kind.value, prefix=prefix, zone=zone)
     steps = recorded_steps(ledger, complete_until=milliseconds(complete) if complete else 0)
+    _check_targets(target or (), steps)
     found = Attribution()
     if csv:
         print_row(COLUMNS)
@@ -155,7 +163,29 @@ def attribute(
     else:
         _tell(terminal, found, unseen, steps)
     _warn(terminal, found)
-    return CHECK_FAILED if found.odd or unseen.phantoms else None
+    is_unnamed = not (target or found.targets) and bool(unseen.elsewhere)
+    if is_unnamed:
+        terminal.warn(
+            f"nothing was compared: no line is of a recorded step, and {sum(unseen.elsewhere.values())} succeeded in "
+            f"the time of this log, at {_listed(unseen.elsewhere)}: name the target whose log it is with --target"
+        )
+    if found.odd or unseen.phantoms:
+        return CHECK_FAILED
+    return UNMET if found.broken or is_unnamed else None
+
+
+def _check_targets(targets: Sequence[str], steps: StepIndex) -> None:
+    """Raises Malformed (`attribute.target`) for one at which the ledger has no step: nothing would be compared."""
+    known = sorted({one.target for one in steps})
+    for one in targets:
+        if one not in known:
+            there = f"there are steps at {_listed(known)}" if known else "there are no steps at targets"
+            raise ATTRIBUTE_TARGET(f"no recorded step is at target {shown(one)}: {there}")
+
+
+def _listed(targets: Collection[str]) -> str:
+    rest = f" and {len(targets) - LISTED_MAX} more" if len(targets) > LISTED_MAX else ""
+    return ", ".join(shown(one) for one in [*targets][:LISTED_MAX]) + rest
 
 
 def _check_form(file: ReadFile, kind: Kind, prefix: str) -> None:
@@ -173,7 +203,10 @@ def _check_form(file: ReadFile, kind: Kind, prefix: str) -> None:
 def _warn(terminal: Terminal, found: Attribution) -> None:
     for file in found.files:
         for why, count in sorted(file.unread.items()):
-            terminal.warn(f"{file.name}: {count} lines not read: {why}")
+            numbers = ", ".join(map(str, file.first_unread[why]))
+            more = ", …" if count > len(file.first_unread[why]) else ""
+            told = f"{count} {'line' if count == 1 else 'lines'} not read"
+            terminal.warn(f"{file.name}: {told}: {why} ({numbers}{more})")
         if file.lines and not file.first:
             terminal.warn(f"{file.name}: no line has a time that is understood, so no phantom can be told")
     later = sum(count for (verdict, _), count in found.counts.items() if verdict == "later")
@@ -234,7 +267,8 @@ def _summary(found: Attribution, unseen: Unseen, steps: StepIndex) -> list[tuple
         if count or verdict in ("ours", "bypass", "forged"):
             lines.append((verdict, f"{count}: {words}" + (f" ({graded})" if graded else "")))
     uncovered = f"; of {unseen.uncovered} more the log does not cover the time" if unseen.uncovered else ""
-    lines.append(("phantom", f"{len(unseen.phantoms)}: steps that the log does not say{uncovered}"))
+    of = f", of {unseen.compared} compared"
+    lines.append(("phantom", f"{len(unseen.phantoms)}: steps that the log does not say{of}{uncovered}"))
     lines.append(("others", f"{sum(one.others for one in found.files)}: counted only"))
     return lines
 
@@ -285,6 +319,7 @@ def _as_value(found: Attribution, unseen: Unseen, steps: StepIndex) -> dict[str,
                 "first": one.first,
                 "last": one.last,
                 "unread": dict(one.unread),
+                "first_unread": one.first_unread,
             }
             for one in found.files
         ],
@@ -292,7 +327,9 @@ def _as_value(found: Attribution, unseen: Unseen, steps: StepIndex) -> dict[str,
         "dropped": found.dropped,
         "steps": [{"step": step, "lines": count} for step, count in told_steps(found, steps)],
         "phantoms": unseen.phantoms,
+        "compared": unseen.compared,
         "uncovered": unseen.uncovered,
+        "elsewhere": unseen.elsewhere,
     }
 
 

@@ -58,7 +58,7 @@ EXIT_CODES: Final = {
     PENDING: "waiting for a person or for witnesses",
     CHECK_FAILED: "a check found something",
     UNMET: "no fault found, but something required is missing: a quorum of witnesses, a cosignature since a time, a "
-    "running server that lists its tools, or anything that has happened",
+    "running server that lists its tools, anything that has happened, or the keys of what is sealed",
     INTERRUPTED: "ended by Ctrl-C (SIGINT); what is in force stays in force",
 }
 

@@ -228,7 +228,7 @@ def _of_key(parser: ArgumentParser) -> None:
 def _tell(terminal: Terminal, said: Namespace) -> int | None:
     if said.ledger is None:
         return _refused(terminal, "timeline` without `--ledger DIR")
-    from answerable.apps.cli.told_story import StoryAsked, check_asked, tell_story
+    from answerable.apps.cli.told_story import StoryAsked, check_asked, read_story, show_story
 
     about = {"manifest": said.manifest, "prompt": said.prompt, "model": said.model}
     asked = StoryAsked(
@@ -239,7 +239,8 @@ def _tell(terminal: Terminal, said: Namespace) -> int | None:
         return without_server.tell_copied_actions(terminal, said.ledger, about)
     from answerable.wiring.ledger_search import places_of_copy
 
-    return tell_story(terminal, places_of_copy(said.ledger, said.keys, said.index), asked)
+    answer = read_story(terminal, places_of_copy(said.ledger, said.keys, said.index), asked)
+    return show_story(terminal, answer, asked)
 
 
 def _replay(terminal: Terminal, said: Namespace) -> int | None:

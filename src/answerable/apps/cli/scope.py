@@ -13,6 +13,8 @@ from answerable.apps.cli.exit_codes import UNMET
 from answerable.apps.cli.search import Index, Keys, LedgerCopy, Since, Until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from answerable.api.search_answers import ScopeAnswer, ScopeRow
     from answerable.apps.cli.terminal import Terminal
 
@@ -68,20 +70,20 @@ def scope(
     policy does not cover it. Refusals by an organisation's own policies, by holds and by people are counted apart.
     Each share is of all actions that ran or were refused, under the same conditions.
     """
-    from answerable.core.search.query import parsed_query
+    from answerable.core.search.query import checked_limit, parsed_query
     from answerable.errors.codes.services import CLI_SEARCH
-    from answerable.flows.forensics.count_scope import check_conditions, count_scope
-    from answerable.flows.forensics.tell_hits import scope_answer
-    from answerable.wiring.ledger_search import own_places, places_of_copy, searching
+    from answerable.flows.forensics.count_scope import check_conditions
 
     if ledger is None and (keys is not None or index is not None):
         raise CLI_SEARCH()
     bounds = [f"{name}:{text}" for name, text in (("since", since), ("until", until)) if text]
-    query = parsed_query([*(words or ()), *bounds], now=time.time_ns() // 1_000_000)
-    check_conditions(query)
-    places = own_places(shell.settings()) if ledger is None else places_of_copy(ledger, keys, index)
-    with shell.terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        answer = scope_answer(count_scope(found.teller(), query, rows=top))
+    asked = [*(words or ()), *bounds]
+    # A fault in what was typed needs no server.
+    check_conditions(parsed_query(asked, now=0))
+    rows = checked_limit(top)
+    answer = _asked_server(shell, asked, rows) if ledger is None else None
+    if answer is None:
+        answer = _read_files(shell, asked, rows, ledger, keys, index)
     if as_csv:
         _print_csv(answer)
     elif shell.terminal.as_json:
@@ -89,6 +91,37 @@ def scope(
     else:
         _show(shell.terminal, answer)
     return None if answer.happened else UNMET
+
+
+def _asked_server(shell: Shell, words: list[str], rows: int) -> ScopeAnswer | None:
+    """Return the answer of the running server; None if there is no server, or it answers no searches."""
+    from answerable.apps.cli.asked_index import asked_server
+    from answerable.client import search_calls
+    from answerable.core.search.query import joined_words
+
+    return asked_server(
+        shell,
+        lambda control: search_calls.show_scope(control, q=joined_words(words) or None, rows=str(rows)),
+    )
+
+
+def _read_files(
+    shell: Shell, words: list[str], rows: int, ledger: Path | None, keys: Path | None, index: Path | None
+) -> ScopeAnswer:
+    """Count by the ledger's files in this process, or by those of a copy."""
+    from answerable.flows.forensics.answer_questions import Standing, answered_scope
+    from answerable.wiring.ledger_search import own_places, places_of_copy, searching, shards_elsewhere
+
+    places = own_places(shell.settings()) if ledger is None else places_of_copy(ledger, keys, index)
+    elsewhere = shards_elsewhere(shell.settings()) if ledger is None else ()
+    with shell.terminal.progress("indexing") as told, searching(places, progress=told) as found:
+        return answered_scope(
+            found.teller(),
+            words,
+            now=time.time_ns() // 1_000_000,
+            rows=rows,
+            standing=Standing(elsewhere=elsewhere),
+        )
 
 
 def _print_csv(answer: ScopeAnswer) -> None:
@@ -101,8 +134,10 @@ def _print_csv(answer: ScopeAnswer) -> None:
 
 
 def _show(terminal: Terminal, answer: ScopeAnswer) -> None:
+    from answerable.apps.cli.asked_index import warn_partial
     from answerable.apps.cli.told_story import complete_told
 
+    warn_partial(terminal, answer)
     upto = complete_told(answer.entries, answer.complete_at)
     if not answer.happened:
         terminal.say(f"nothing has happened yet ({upto})")

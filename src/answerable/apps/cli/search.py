@@ -12,6 +12,7 @@ from msgspec import to_builtins
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.csv_rows import print_row
+from answerable.apps.cli.exit_codes import UNMET
 
 if TYPE_CHECKING:
     from answerable.api.search_answers import SearchAnswer, SearchHit
@@ -73,7 +74,8 @@ Index = Annotated[
     Path | None,
     typer.Option(
         "--index",
-        help="With --ledger: keep the index here, so that the next search reads new entries only.",
+        help="With --ledger: keep the index here, so that the next search reads new entries only. One that somebody "
+        "else made may leave entries out.",
         show_default=False,
         metavar="DIR",
     ),
@@ -130,8 +132,9 @@ def search(
     elif shell.terminal.as_json:
         shell.terminal.json(answer)
     else:
-        _show(shell.terminal, answer)
-    return None
+        _show(shell.terminal, answer, asked)
+    # That nothing was found says nothing about what could not be compared.
+    return UNMET if answer.sealed and not answer.items else None
 
 
 class _Asked(NamedTuple):
@@ -144,26 +147,19 @@ class _Asked(NamedTuple):
 
 def _asked_server(shell: Shell, asked: _Asked) -> SearchAnswer | None:
     """Return the answer of the running server; None if there is no server, or it answers no searches."""
-    from answerable.apps.cli.control import running
+    from answerable.apps.cli.asked_index import asked_server
     from answerable.client import search_calls
     from answerable.core.search.query import joined_words
-    from answerable.errors import Unavailable
-    from answerable.errors.codes.search import SEARCH_OFF
 
-    with running(shell.settings(), say=shell.terminal.say) as control:
-        if control is None:
-            return None
-        try:
-            return search_calls.search_actions(
-                control,
-                q=joined_words(asked.words),
-                limit=str(asked.limit),
-                cursor=asked.cursor or None,
-            )
-        except Unavailable as failed:
-            if failed.code != SEARCH_OFF.id:
-                raise
-            return None
+    return asked_server(
+        shell,
+        lambda control: search_calls.search_actions(
+            control,
+            q=joined_words(asked.words),
+            limit=str(asked.limit),
+            cursor=asked.cursor or None,
+        ),
+    )
 
 
 def _read_files(
@@ -179,7 +175,8 @@ def _read_files(
     places = own_places(shell.settings()) if ledger is None else places_of_copy(ledger, keys, index)
     elsewhere = shards_elsewhere(shell.settings()) if ledger is None else ()
     with shell.terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        return answer_of(found.search(query, limit=asked.limit, after=after), elsewhere=elsewhere)
+        page = found.search(query, limit=asked.limit, after=after)
+        return answer_of(page, elsewhere=elsewhere, sealed=found.sealed(query))
 
 
 def _print_csv(answer: SearchAnswer) -> None:
@@ -196,7 +193,12 @@ def _cell(value: object) -> object:
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
-def _show(terminal: Terminal, answer: SearchAnswer) -> None:
+def _show(terminal: Terminal, answer: SearchAnswer, asked: _Asked) -> None:
+    from answerable.apps.cli.asked_index import warn_partial
+    from answerable.apps.cli.told_story import sealed_told
+    from answerable.core.search.matching import sealed_fields
+    from answerable.core.search.query import parsed_query
+
     for one in answer.items:
         terminal.heading(f"{one.at}  #{one.entry}  {one.text}")
         for detail in _details(one):
@@ -206,19 +208,19 @@ def _show(terminal: Terminal, answer: SearchAnswer) -> None:
         if answer.entries
         else "empty ledger"
     )
-    if answer.elsewhere:
-        terminal.warn(
-            f"not searched here: the logs of the shards {', '.join(answer.elsewhere)}; search with the settings of "
-            "their process (--config), or their files with --ledger and --keys"
-        )
-    if answer.missing:
-        terminal.warn(f"{answer.missing} later entries are not searched yet: search again soon")
+    warn_partial(terminal, answer)
+    if answer.sealed:
+        terminal.warn(sealed_told(answer.sealed))
     if not answer.happened:
         terminal.say(f"nothing has happened yet ({upto})")
     elif not answer.items and answer.next:
         terminal.say(f"none found so far; look further with --cursor {answer.next} ({upto})")
+    elif not answer.items and answer.sealed:
+        terminal.say(f"no entry matches in what can be read without keys ({upto})")
     elif not answer.items:
-        terminal.say(f"no entry matches ({upto})")
+        gone = "; what was sealed for an erased subject is found by no search"
+        is_sealed = sealed_fields(parsed_query(asked.words, now=0))
+        terminal.say(f"no entry matches{gone if is_sealed else ''} ({upto})")
     else:
         more = f"; more with --cursor {answer.next}" if answer.next else ""
         terminal.say(f"{len(answer.items)} found{more} ({upto})")
@@ -230,6 +232,9 @@ def _details(hit: SearchHit) -> list[str]:
         found.append(f"ended as {hit.outcome.replace('_', ' ')} at {hit.ended_at}, entry {hit.ended}")
     elif hit.outcome == "open":
         found.append("no recorded end")
+    if hit.amount is not None:
+        unit = f" minor units of {hit.currency}" if hit.currency else ""
+        found.append(f"amount: {hit.amount}{unit}")
     if hit.resource:
         found.append(f"resource: {hit.resource}")
     if hit.destinations:

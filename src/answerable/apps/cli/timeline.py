@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.search import Index, Keys, Since, Until
+
+if TYPE_CHECKING:
+    from answerable.api.search_answers import StoryAnswer
+    from answerable.apps.cli.told_story import StoryAsked
 
 Words = Annotated[
     list[str] | None,
@@ -90,10 +94,9 @@ def timeline(
     undone; with all that belongs to it. Actions that are alike are told as one. With --manifest, --prompt or --model:
     every action under a manifest that matches all of these, and how each field of it was measured then.
     """
-    from answerable.apps.cli.told_story import StoryAsked, check_asked, tell_story
+    from answerable.apps.cli.told_story import StoryAsked, check_asked, show_story
     from answerable.apps.cli.without_server import tell_copied_actions
     from answerable.errors.codes.services import CLI_SEARCH
-    from answerable.wiring.ledger_search import own_places, places_of_copy
 
     if ledger is None and (keys is not None or index is not None):
         raise CLI_SEARCH()
@@ -101,10 +104,38 @@ def timeline(
     about = {"manifest": manifest, "prompt": prompt, "model": model}
     check_asked(asked.search, about)
     if asked.search:
-        places = own_places(shell.settings()) if ledger is None else places_of_copy(ledger, keys, index)
-        return tell_story(shell.terminal, places, asked)
+        return show_story(shell.terminal, _story(shell, asked, ledger, keys, index), asked)
     if ledger is not None:
         return tell_copied_actions(shell.terminal, ledger, about)
     from answerable.apps.cli.actions_under import asked_actions, show_actions
 
     return show_actions(shell.terminal, asked_actions(shell, about))
+
+
+def _story(
+    shell: Shell, asked: StoryAsked, ledger: Path | None, keys: Path | None, index: Path | None
+) -> StoryAnswer:
+    """Return the story from the running server, or from files of this data directory or of a copy."""
+    from answerable.apps.cli.asked_index import asked_server
+    from answerable.apps.cli.told_story import read_story
+    from answerable.client import search_calls
+    from answerable.core.search.names import parsed_names
+    from answerable.core.search.query import checked_limit, joined_words
+    from answerable.wiring.ledger_search import own_places, places_of_copy, shards_elsewhere
+
+    if ledger is not None:
+        return read_story(shell.terminal, places_of_copy(ledger, keys, index), asked)
+    # A fault in what was typed needs no server.
+    parsed_names(asked.search, now=0)
+    limit = checked_limit(asked.limit)
+    first, *rest = asked.search
+    answer = asked_server(
+        shell,
+        lambda control: search_calls.show_timeline(
+            control, first, q=joined_words(rest) or None, limit=str(limit)
+        ),
+    )
+    if answer is not None:
+        return answer
+    settings = shell.settings()
+    return read_story(shell.terminal, own_places(settings), asked, elsewhere=shards_elsewhere(settings))

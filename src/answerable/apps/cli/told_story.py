@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from answerable.apps.cli.asked_index import warn_partial
 from answerable.apps.cli.exit_codes import UNMET, code_of
 from answerable.core.search.names import advice_for, is_term, parsed_names
 from answerable.core.search.query import checked_limit
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.api.ledger_answers import TimelineLine
-    from answerable.api.search_answers import StoryAnswer
+    from answerable.api.search_answers import NameBeside, StoryAnswer
     from answerable.apps.cli.terminal import Terminal
     from answerable.errors import Malformed
     from answerable.wiring.ledger_search import SearchPlaces
@@ -46,31 +47,59 @@ def check_asked(words: Sequence[str], about: dict[str, str]) -> None:
         raise CLI_TIMELINE()
 
 
-def tell_story(terminal: Terminal, places: SearchPlaces, asked: StoryAsked) -> int | None:
-    """Print the story. Raises Malformed (`search.*`, `timeline.*`), Unavailable, and Broken as `searching`."""
-    from answerable.flows.forensics.tell_hits import story_answer
+def read_story(
+    terminal: Terminal, places: SearchPlaces, asked: StoryAsked, *, elsewhere: tuple[str, ...] = ()
+) -> StoryAnswer:
+    """Return the story by the files of a ledger. elsewhere: shards whose logs are left out. Raises Malformed
+    (`search.*`), Unavailable, and Broken as `searching`."""
+    from answerable.flows.forensics.answer_questions import Standing, answered_story
     from answerable.wiring.ledger_search import searching
 
-    wanted = parsed_names(asked.search, now=time.time_ns() // 1_000_000)
+    now = time.time_ns() // 1_000_000
+    parsed_names(asked.search, now=now)
     limit = checked_limit(asked.limit)
     with terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        story = found.teller().story(wanted, limit=limit)
-        answer = story_answer(" ".join(asked.words), story)
+        standing = Standing(elsewhere=elsewhere, sealed=found.sealed)
+        return answered_story(found.teller(), asked.search, now=now, limit=limit, standing=standing)
+
+
+def show_story(terminal: Terminal, answer: StoryAnswer, asked: StoryAsked) -> int | None:
+    """Print the story, or why there is none, and return the exit code."""
     fault = _missing(asked.words, answer)
     if terminal.as_json:
         terminal.json(answer)
-    elif fault is not None:
-        terminal.fault(fault.message)
     else:
-        _show(terminal, answer, every=asked.every)
+        warn_partial(terminal, answer)
+        if fault is not None:
+            terminal.fault(fault.message)
+        else:
+            _show(terminal, answer, every=asked.every)
     if fault is None:
         return None
-    return UNMET if fault.code == TIMELINE_EMPTY.id else code_of(fault)
+    return UNMET if answer.sealed or fault.code == TIMELINE_EMPTY.id else code_of(fault)
 
 
 def complete_told(entries: int, at: str | None) -> str:
     """Return up to where an answer is complete, in words."""
     return f"complete up to entry {entries - 1}, {at}" if entries else "empty ledger"
+
+
+def sealed_told(fields: Sequence[str]) -> str:
+    """Return that fields could not be compared, in words."""
+    named = ", ".join(f"`{one}`" for one in fields)
+    are = "is" if len(fields) == 1 else "are"
+    return f"{named} {are} sealed, and cannot be compared without the subject keys: give them with --keys"
+
+
+def also_told(also: Sequence[NameBeside]) -> list[str]:
+    """Return what is spelled like a name and is not told with it, in words."""
+    from answerable.core.incident.wording import plain
+    from answerable.flows.forensics.tell_story import kind_told
+
+    return [
+        f"{kind_told(one.kind)}, in {one.entries} other {'entry' if one.entries == 1 else 'entries'}: {plain(one.ask)}"
+        for one in also
+    ]
 
 
 def _missing(words: Sequence[str], answer: StoryAnswer) -> Malformed | None:
@@ -81,6 +110,9 @@ def _missing(words: Sequence[str], answer: StoryAnswer) -> Malformed | None:
     if not answer.happened:
         return TIMELINE_EMPTY(f"nothing has happened yet ({upto})")
     names = [one for one in words if not is_term(one)]
+    if answer.sealed:
+        nothing = "what can be read without keys has no such entry"
+        return TIMELINE_UNKNOWN(f"{nothing} ({upto}): {sealed_told(answer.sealed)}")
     what = f"has no entry about {shown(names[0])}" if len(names) == len(words) == 1 else "has no such entry"
     advice = "".join(map(advice_for, names))
     return TIMELINE_UNKNOWN(f"the ledger {what} ({upto}){advice}")
@@ -129,6 +161,7 @@ def _gist(answer: StoryAnswer) -> list[tuple[str, object]]:
     total = sum(gist.outcomes.values())
     return [
         ("is", " and ".join(kinds_told(answer.kinds))),
+        ("also", also_told(answer.also)),
         ("who", listed_names(gist.agents)),
         ("for whom", listed_names(gist.people)),
         ("task", list(gist.tasks[:5])),

@@ -1,4 +1,4 @@
-"""The ledger and the overall status: entries, checkpoints, timelines."""
+"""The ledger and the overall status: entries, checkpoints, actions under a manifest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from answerable.errors import shown
 from answerable.errors.codes.ledger import LEDGER_ENTRY_UNKNOWN
 from answerable.errors.codes.services import REQUEST_PATH
 from answerable.flows.approval.owed_reviews import counted_reviews
-from answerable.flows.forensics.reconstruct_timeline import opened_moment, reconstruct_timeline
+from answerable.flows.forensics.reconstruct_timeline import opened_moment
 from answerable.flows.recording.give_way import Turns
 from answerable.flows.tokens.trace_mandate import mandates_in
 from answerable.flows.walk.find_actions import action_told, find_actions
@@ -185,39 +185,8 @@ async def _entries(call: Call) -> list[StoredEntry]:
     return entries
 
 
-@operation(
-    "GET",
-    "/v1/timeline/{name}",
-    id="show_timeline",
-    summary="The story of an action, approval, mandate, agent, person, digest or entry",
-    answer=answers.Timeline,
-    is_long=True,
-)
-async def show_timeline(call: Call) -> answers.Timeline:
-    """Return the timeline of an action, approval, mandate, agent, person, digest or entry; empty for an unknown
-    name."""
-    name = call.path["name"]
-    entries = await _entries(call)
-    find = call.walk.recorder.subject_keys.find
-    lines = await to_thread.run_sync(reconstruct_timeline, entries, name, find)
-    return answers.Timeline(
-        name=name,
-        lines=tuple(
-            answers.TimelineLine(
-                index=line.index,
-                at=instant(line.at),
-                kind=line.kind,
-                text=line.text,
-                details=tuple(line.details),
-            )
-            for line in lines
-        ),
-    )
-
-
 OPERATIONS: Final[tuple[Operation, ...]] = (
     show_status,
-    show_timeline,
     find_under,
     show_ledger,
     seal_ledger,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from answerable.api.search_answers import SearchAnswer
+    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.flows.ledger.gather_cosignatures import WitnessState
     from answerable.flows.ledger.publish_set_checkpoint import ShardState
     from answerable.ports.published_log import PublishedLog
@@ -19,6 +19,18 @@ class Searches(Protocol):
 
     async def search(self, words: Sequence[str], *, limit: int, cursor: str) -> SearchAnswer:
         """Return a page of hits. Raises Malformed (`search.*`) and Unavailable (`search.*`)."""
+        ...
+
+    async def story(self, words: Sequence[str], *, limit: int) -> StoryAnswer:
+        """Return the story of names. Raises as `search`."""
+        ...
+
+    async def name(self, name: str) -> NameAnswer:
+        """Return what a name stands for. Raises as `search`."""
+        ...
+
+    async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
+        """Return how much was out of scope. Raises as `search`, and Malformed (`scope.field`)."""
         ...
 
     async def told(self) -> tuple[str, int, str]:

@@ -1,15 +1,20 @@
-"""Search the ledger: actions, refusals and everything else that was recorded."""
+"""Ask the ledger by its index: searches, stories, names, and what was out of scope.
+
+Each question is checked here and answered by another process: nothing of the ledger is read in this one.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.api.search_answers import SearchAnswer
+from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.apps.control_api.operation import Operation, operation
 from answerable.apps.control_api.schemas import TEXT
+from answerable.core.search.names import parsed_names
 from answerable.core.search.query import (
     LIMIT_DEFAULT,
     LIMIT_MAX,
+    ROWS_DEFAULT,
     checked_limit,
     parsed_cursor,
     parsed_query,
@@ -17,20 +22,33 @@ from answerable.core.search.query import (
 )
 from answerable.errors import shown
 from answerable.errors.codes.services import REQUEST_QUERY
+from answerable.flows.forensics.count_scope import check_conditions
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Call
     from answerable.apps.control_api.operation import Query
+    from answerable.apps.control_api.schemas import Schema
 
 QUERY_CHARS_MAX: Final = 20_000
+_WORDS: Final = 'words `FIELD:VALUE`, all of which must hold; `FIELD:"two words"` for a value with a space'
+
+
+def _up_to(default: int) -> Schema:
+    return {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": default}
+
+
 _QUERY: Final[Query] = (
-    ("q", TEXT, 'words `FIELD:VALUE`, all of which must hold; `FIELD:"two words"` for a value with a space'),
-    (
-        "limit",
-        {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
-        "most items on one page",
-    ),
+    ("q", TEXT, _WORDS),
+    ("limit", _up_to(LIMIT_DEFAULT), "most items on one page"),
     ("cursor", TEXT, "`next` of the page before"),
+)
+_STORY_QUERY: Final[Query] = (
+    ("q", TEXT, "further names, and words `FIELD:VALUE` that narrow the story"),
+    ("limit", _up_to(LIMIT_MAX), "most entries that are asked about, newest first"),
+)
+_SCOPE_QUERY: Final[Query] = (
+    ("q", TEXT, f"{_WORDS}: agent, instance, mandate, use-case, capability, server, key, since or until"),
+    ("rows", _up_to(ROWS_DEFAULT), "most rows of each table but that of weeks"),
 )
 
 
@@ -44,18 +62,77 @@ _QUERY: Final[Query] = (
     is_long=True,
 )
 async def search_actions(call: Call) -> SearchAnswer:
-    """Search the ledger. The question is checked here and answered by another process: nothing is read in this one."""
-    asked, cursor = call.query.get("q", ""), call.query.get("cursor", "")
-    if len(asked) > QUERY_CHARS_MAX:
-        raise REQUEST_QUERY(f"a search has at most {QUERY_CHARS_MAX} characters, got {len(asked)}")
-    words = split_words(asked)
+    """Search the ledger."""
+    cursor = call.query.get("cursor", "")
+    words = _words(call)
     parsed_query(words, now=call.walk.clock.now())
     if cursor:
         parsed_cursor(cursor)
-    limit = call.query.get("limit", str(LIMIT_DEFAULT))
-    if not (limit.isascii() and limit.isdigit() and len(limit) <= 6):
-        raise REQUEST_QUERY(f"limit must be 1 to {LIMIT_MAX}, got {shown(limit)}")
-    return await call.product.searches.search(words, limit=checked_limit(int(limit)), cursor=cursor)
+    limit = _number(call, "limit", LIMIT_DEFAULT)
+    return await call.product.searches.search(words, limit=limit, cursor=cursor)
 
 
-OPERATIONS: Final[tuple[Operation, ...]] = (search_actions,)
+@operation(
+    "GET",
+    "/v1/timeline/{name}",
+    id="show_timeline",
+    summary="The story of any name that a search knows, or of what meets a search; without lines for an unknown one",
+    answer=StoryAnswer,
+    query=_STORY_QUERY,
+    is_long=True,
+)
+async def show_timeline(call: Call) -> StoryAnswer:
+    """Tell the story of a name, or of a word of a search."""
+    words = (call.path["name"], *_words(call))
+    parsed_names(words, now=call.walk.clock.now())
+    return await call.product.searches.story(words, limit=_number(call, "limit", LIMIT_MAX))
+
+
+@operation(
+    "GET",
+    "/v1/names/{name}",
+    id="show_name",
+    summary="What any id, name, digest or beginning of a name stands for, and what belongs to it",
+    answer=NameAnswer,
+    is_long=True,
+)
+async def show_name(call: Call) -> NameAnswer:
+    """Say what a name stands for, or all that it may be."""
+    name = call.path["name"]
+    parsed_names([name], now=call.walk.clock.now())
+    return await call.product.searches.name(name)
+
+
+@operation(
+    "GET",
+    "/v1/scope",
+    id="show_scope",
+    summary="Attempts outside of scope, by agent, capability, use case, rule, code and week",
+    answer=ScopeAnswer,
+    query=_SCOPE_QUERY,
+    is_long=True,
+)
+async def show_scope(call: Call) -> ScopeAnswer:
+    """Count attempts outside of scope."""
+    words = _words(call)
+    check_conditions(parsed_query(words, now=call.walk.clock.now()))
+    return await call.product.searches.scope(words, rows=_number(call, "rows", ROWS_DEFAULT))
+
+
+def _words(call: Call) -> tuple[str, ...]:
+    """Return the words of the question. Raises Malformed (`request.query`, `search.word`)."""
+    asked = call.query.get("q", "")
+    if len(asked) > QUERY_CHARS_MAX:
+        raise REQUEST_QUERY(f"a search has at most {QUERY_CHARS_MAX} characters, got {len(asked)}")
+    return split_words(asked)
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    """Return how much is asked for. Raises Malformed (`request.query`, `search.limit`)."""
+    text = call.query.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= 6):
+        raise REQUEST_QUERY(f"{name} must be 1 to {LIMIT_MAX}, got {shown(text)}")
+    return checked_limit(int(text))
+
+
+OPERATIONS: Final[tuple[Operation, ...]] = (search_actions, show_timeline, show_name, show_scope)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 import msgspec
@@ -21,7 +21,17 @@ from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel
 from answerable.errors import AnswerableError, Broken
 from answerable.errors.codes.search import SEARCH_BUSY, SEARCH_FAILED, SEARCH_PEER
 from answerable.errors.codes.services import REQUEST_BODY
-from answerable.ports.search_process import REACH_PATH, SEARCH_PATH, Question
+from answerable.ports.search_process import (
+    NAME_PATH,
+    REACH_PATH,
+    SCOPE_PATH,
+    SEARCH_PATH,
+    STORY_PATH,
+    NameQuestion,
+    Question,
+    ScopeQuestion,
+    StoryQuestion,
+)
 from answerable.wiring.guarded_request import body_within
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
 
@@ -30,8 +40,10 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from answerable.api.search_answers import SearchAnswer
+    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.ports.search_process import IndexReach
+
+Q = TypeVar("Q")
 
 WAITING_MAX: Final = 32
 """Questions that are answered or wait at a time."""
@@ -44,9 +56,12 @@ _STATUSES: Final = {SEARCH_PEER.id: 403}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchServices:
-    """The dependencies; both callables block. uids: users whose processes are answered."""
+    """The dependencies; all callables block. uids: users whose processes are answered."""
 
     search: Callable[[Question], SearchAnswer]
+    story: Callable[[StoryQuestion], StoryAnswer]
+    name: Callable[[NameQuestion], NameAnswer]
+    scope: Callable[[ScopeQuestion], ScopeAnswer]
     reach: Callable[[], IndexReach]
     uids: frozenset[int]
 
@@ -56,26 +71,39 @@ def search_app(needs: SearchServices) -> Starlette:
     waiting = 0
     turn = anyio.CapacityLimiter(1)
 
-    async def search(request: Request) -> bytes:
+    async def replied(request: Request, kind: type[Q], answer: Callable[[Q], object]) -> bytes:
         nonlocal waiting
         body = await body_within(request, bytes_max=BODY_BYTES_MAX, seconds_max=BODY_SECONDS_MAX)
         try:
-            question = msgspec.json.decode(body, type=Question)
+            question = msgspec.json.decode(body, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
             raise REQUEST_BODY(f"the question cannot be read: {str(fault)[:200].lower()}") from None
         if waiting >= WAITING_MAX:
             raise SEARCH_BUSY()
         waiting += 1
         try:
-            return msgspec.json.encode(await to_thread.run_sync(needs.search, question, limiter=turn))
+            return msgspec.json.encode(await to_thread.run_sync(answer, question, limiter=turn))
         finally:
             waiting -= 1
+
+    async def search(request: Request) -> bytes:
+        return await replied(request, Question, needs.search)
+
+    async def story(request: Request) -> bytes:
+        return await replied(request, StoryQuestion, needs.story)
+
+    async def name(request: Request) -> bytes:
+        return await replied(request, NameQuestion, needs.name)
+
+    async def scope(request: Request) -> bytes:
+        return await replied(request, ScopeQuestion, needs.scope)
 
     async def reach(_request: Request) -> bytes:
         return msgspec.json.encode(await to_thread.run_sync(needs.reach))
 
+    questions = {SEARCH_PATH: search, STORY_PATH: story, NAME_PATH: name, SCOPE_PATH: scope}
     routes = [
-        Route(SEARCH_PATH, _endpoint(search, needs.uids), methods=["POST"]),
+        *(Route(path, _endpoint(ask, needs.uids), methods=["POST"]) for path, ask in questions.items()),
         Route(REACH_PATH, _endpoint(reach, needs.uids), methods=["GET"]),
     ]
     return Starlette(routes=routes)

@@ -2,7 +2,8 @@
 
 Laws: a line is given to a step only by what its server says of it, or is told as candidates; a label alone never gives
 a line to a step whose session is recorded; nothing is said against a line after the end of the record, and one
-without a time is not after it; a line without a governed account and without a label of ours has no answer.
+without a time is not after it; a line without a governed account and without a label of ours has no answer; a label
+on a line without an account proves nothing, but on a login that only the broker has.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ def attribute_line(line: LogLine, steps: StepLookup, governed: frozenset[str]) -
         found = _of_session(line, steps)
         if found:
             return _borne_out(line, found, steps)
+        if not line.account:
+            return _of_label(line, steps, is_governed=is_governed)
         if not is_governed:
             return None
         return _of_own_account(line, lease, steps) if lease else _of_shared_account(line, steps)
@@ -130,6 +133,26 @@ def _of_shared_account(line: LogLine, steps: StepLookup) -> Answer:
     return Answer(verdict="bypass", why="a governed account, and no step used it at this time")
 
 
+def _of_label(line: LogLine, steps: StepLookup, *, is_governed: bool) -> Answer | None:
+    """Answer for a line that names no account, in a session that is not recorded: at most a label and a login tell."""
+    claimed = _claimed(line.label, steps)
+    step = steps.by_action(claimed) if claimed else None
+    if step is None:
+        if not is_governed:
+            return None
+        if _is_later(line, steps):
+            return _later(steps)
+        return Answer(verdict="bypass", why="a governed account, and no label of a step")
+    if _has_other_session(step, line) or _was_elsewhere(step, line) or not step.spans(line.at):
+        what = "that had another session" if step.spans(line.at) else "of another time"
+        return Answer(verdict="forged", claimed=claimed, why=f"label {claimed} is of a step {what}")
+    if is_governed:
+        return Answer(
+            verdict="ours", grade="C", step=step, why="the label is of a step, on an account of the broker"
+        )
+    return _among([step], "the label is of this step, and the line names no account")
+
+
 def _only(line: LogLine, possible: Sequence[Step], grade: Grade, why: str) -> Answer:
     """Answer ours where one step is proved, by the account or its label, and candidates otherwise."""
     if len(possible) == 1 and grade == "A":
@@ -148,6 +171,13 @@ def _among(possible: Sequence[Step], why: str) -> Answer:
 def _has_other_session(step: Step, line: LogLine) -> bool:
     """Whether a recorded session of the step is not that of the line."""
     return bool(line.keys) and line.keys[0][0] in step.session
+
+
+def _was_elsewhere(step: Step, line: LogLine) -> bool:
+    """Whether the sessions of the step are of another kind of target than that of the line. A name begins with the
+    kind, or with `secret`, for what the broker itself noted."""
+    kinds = {name.partition("_")[0] for name in step.session} - {"secret"}
+    return bool(line.keys and kinds) and line.keys[0][0].partition("_")[0] not in kinds
 
 
 def _is_alive(at: int, used: Sequence[Step]) -> bool:

@@ -10,7 +10,9 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-LogKind = Literal["postgres", "mariadb", "sshd", "journald", "rabbitmq"]
+LogKind = Literal[
+    "postgres", "mariadb", "sshd", "journald", "rabbitmq", "redis", "nats", "nginx", "cloudtrail", "ocsf"
+]
 LOG_KINDS: Final[tuple[LogKind, ...]] = get_args(LogKind)
 """Kinds of logs that there are readers for."""
 Unreadable = Literal["broken", "ambiguous"]

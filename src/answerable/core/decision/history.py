@@ -263,7 +263,7 @@ class History:
     def _take_up(self, state: HistoryState) -> None:
         """Mark a pending state as due again, for trackers still in force."""
         counters = {counter.digest: counter for counter in self._counters}
-        for digest in state.fresh & counters.keys():
+        for digest in state.fresh.intersection(counters):
             counters[digest].is_fresh = True
         for digest, owner, key in state.places:
             if digest in counters:

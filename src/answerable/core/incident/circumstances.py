@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.incident.hiding import hidden
-from answerable.core.incident.wording import listed, plain, short
+from answerable.core.incident.wording import arguments_told, listed, plain, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ def _narrowing(payload: Mapping[str, JSONValue]) -> list[str]:
 def _arguments(arguments: JSONValue) -> str:
     shown = hidden(arguments)
     assert isinstance(shown, dict)  # noqa: S101 - it was one
-    return ", ".join(f"{short(name)}={plain(value)}" for name, value in shown.items())
+    return arguments_told(shown)
 
 
 def _obligations(payload: Mapping[str, JSONValue]) -> list[str]:

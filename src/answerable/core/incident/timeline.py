@@ -1,7 +1,8 @@
 """Describe ledger entries as plain sentences: who, for whom, why, what, how it was decided, and the result.
 
 Laws: a sentence states only what its entry states and names its index; anything missing is left out, never guessed;
-text by others is printable, cut and on one line; an argument named like a secret is described without its value.
+text by others is printable, cut and on one line, and between quotation marks where it could be taken for a part of the
+sentence; an argument named like a secret is described without its value.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from answerable.core.incident.handed_on import (
 from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.streams_told import stream_told
 from answerable.core.incident.wording import (
+    arguments_told,
     fields_told,
     for_card,
     instance_told,
@@ -45,6 +47,7 @@ from answerable.core.incident.wording import (
     named,
     plain,
     proof_told,
+    quoted,
     short,
 )
 from answerable.core.ledger.tags import Tag
@@ -147,11 +150,11 @@ def linked(moment: Moment) -> frozenset[str]:
     return frozenset(value for value in values if isinstance(value, str) and value)
 
 
-def story(moments: Sequence[Moment], name: str) -> tuple[Moment, ...]:
-    """Return the entries that belong to `name`, in order: those that name it, those linked to them at any distance, the
-    states of their leases, and the beginning and end of every mandate they are under, but not the other actions under
-    it."""
-    found = {m.index: m for m in moments if concerns(m, frozenset((name,)))}
+def story(moments: Sequence[Moment], *names: str) -> tuple[Moment, ...]:
+    """Return the entries that belong to the names, in order: those that have one, those linked to them at any distance,
+    the states of their leases, and the beginning and end of every mandate they are under, but not the other actions
+    under it."""
+    found = {m.index: m for m in moments if concerns(m, frozenset(names))}
     ids: frozenset[str] = frozenset()
     while (more := ids.union(*(linked(m) for m in found.values()))) != ids:
         ids = more
@@ -392,9 +395,5 @@ def _what(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> st
     if not isinstance(action, dict):
         return f"use {leaf.get('capability') or 'something unknown'}"
     arguments = action.get("arguments")
-    listed = (
-        ", ".join(f"{short(k)}={plain(v)}" for k, v in arguments.items())
-        if isinstance(arguments, dict)
-        else ""
-    )
-    return f"call {plain(action.get('target'))}({listed}) on {plain(action.get('server'))}"
+    told = arguments_told(arguments) if isinstance(arguments, dict) else ""
+    return f"call {quoted(action.get('target'))}({told}) on {quoted(action.get('server'))}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.incident.hiding import HIDDEN
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 VALUE_CHARS_MAX: Final = 160
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.:/@+-]+")
+"""Texts that cannot be taken for words of our own sentences."""
 
 
 def named(member: str, leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> str:
@@ -42,6 +46,21 @@ def plain(value: JSONValue) -> str:
         text = "something nested too deeply to show"
     # Our own reasons quote with backticks, which would look like an attempt to end a quotation.
     return shown(text.replace("`", "'"), VALUE_CHARS_MAX)[1:-1]
+
+
+def quoted(value: JSONValue) -> str:
+    """Return a value that somebody else chose, inside of a sentence of ours: a text with anything but letters, digits
+    and a few signs stands between quotation marks, and has none of its own."""
+    text = plain(value)
+    if not isinstance(value, str) or value == HIDDEN or _PLAIN.fullmatch(text):
+        return text
+    inner = text.replace('"', "'")
+    return f'"{inner}"'
+
+
+def arguments_told(arguments: Mapping[str, JSONValue]) -> str:
+    """Return arguments, each with its name. Both are chosen by whoever called."""
+    return ", ".join(f"{quoted(short(name))}={quoted(value)}" for name, value in arguments.items())
 
 
 def proof_told(leaf: Mapping[str, JSONValue]) -> str:

@@ -91,7 +91,7 @@ def checked_limits(limits: Iterable[tuple[str, object]]) -> tuple[tuple[str, int
             raise BUDGET_NAME("the number of calls is limited by `calls_max`, not here")
         if name in found:
             raise BUDGET_NAME(f"budget {shown(name, 40)} is set twice")
-        if not isinstance(limit, int) or not is_amount(limit):
+        if type(limit) is not int or not is_amount(limit):
             raise BUDGET_AMOUNT(f"budget {shown(name, 40)} is a whole number from 0 to 2^53 - 1")
         found[name] = limit
     if len(found) > BUDGETS_MAX:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from answerable.core.ledger.subject_key import key_id_of, sections_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.documents.budget_name import MONEY
+from answerable.core.search.declared import NOTHING_MOVED, UNDECLARED, Declared, Money
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ ACTIONS: Final[Mapping[int, tuple[str, str]]] = {
 """Entries about one action: the decision, and the outcome until another entry says how it ended."""
 ENDS: Final = frozenset({Tag.OUTCOME, Tag.INDETERMINATE})
 """Entries that are joined with the intent that they end."""
-OF_APPROVAL: Final = frozenset({Tag.INTENT, Tag.APPROVAL_ANSWER})
+OF_APPROVAL: Final = frozenset({Tag.INTENT, Tag.REFUSAL, Tag.APPROVAL_ANSWER})
 """Entries that are found by who answered their approval."""
 OF_LEASE: Final = frozenset({Tag.INTENT})
 """Entries that are found by the accounts of their lease; the state of a lease names its account itself."""
@@ -69,13 +70,16 @@ _FIELD_OF: Final = {
     "use_case": "use-case",
 }
 """The field of each member of a leaf; a list counts with each of its items."""
+_OVER: Final = frozenset({"agent", "instance", "mandate"})
+"""What exceeds the limit of a stop rule."""
 _TEXTS: Final = ("reason", "reasons", "comment", "purpose")
 WANTED: Final = frozenset(
     {"question", "agent_named", "mandate_named", *_TEXTS, *(f"{one}_name" for one in PEOPLE)}
 )
 """Sealed fields that facts are made of, as they are recorded."""
-WANTED_OF_ASKED: Final = WANTED | {"request"}
-"""The same for a question to people, which is also found by the digest of the action that they were shown."""
+WITH_REQUEST: Final = frozenset({Tag.APPROVAL_ASKED, Tag.REFUSAL})
+"""Entries of which the action is wanted, too: a question to people is also found by the digest of what they were shown,
+and a refusal before the policies were asked has its arguments there alone."""
 STOPS: Final = frozenset({Tag.REVOKED, Tag.HOLD_PLACED, Tag.HOLD_LIFTED})
 """Entries whose `kind` and `name` say what is stopped."""
 _NAMED: Final = ("agent_named", "mandate_named")
@@ -84,10 +88,27 @@ _ACTION_TEXTS: Final = ("reason", "reasons")
 _WORD: Final = re.compile(r"\w{2,64}")
 
 
+class Beside(NamedTuple):
+    """What earlier entries say of an action. principal: pseudonym and name of the person whose task its mandate is,
+    empty where they are not known. declared: what the registry declared of its capability. approval: the one that
+    people denied, where that is why the action was refused."""
+
+    principal: tuple[str, str] = ("", "")
+    declared: Declared = UNDECLARED
+    approval: str = ""
+
+
+ALONE: Final = Beside()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """One entry. names: values from the leaf, by field. sealed: values from sealed fields, by field. people: pseudonym
-    and name of each person whom the fields name. subject: id of the key that seals the entry, hex; empty for none."""
+    and name of each person whom the fields name. subject: id of the key that seals the entry, hex; empty for none.
+
+    principal: the name of the person whose task a refused action was, as the entry of its mandate says it. gives: the
+    mandate whose principal the leaf names; empty for none.
+    """
 
     entry: int
     tag: int
@@ -96,7 +117,9 @@ class Facts:
     names: Mapping[str, tuple[str, ...]]
     sealed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     people: tuple[tuple[str, str], ...] = ()
-    amount: int | None = None
+    money: Money = NOTHING_MOVED
+    principal: str = ""
+    gives: str = ""
 
     @property
     def is_action(self) -> bool:
@@ -106,6 +129,17 @@ class Facts:
     def one(self, name: str) -> str:
         """Return the first value of a field in the leaf; empty where there is none."""
         return self.names.get(name, ("",))[0]
+
+    @property
+    def amount(self) -> int | None:
+        """The money that the action moves, in minor units of its currency where that is known."""
+        return self.money.amount
+
+    @property
+    def person(self) -> str:
+        """The first person: the name where it can be decrypted, else the pseudonym."""
+        pseudonym = self.one("person")
+        return dict(self.people).get(pseudonym) or self.principal or pseudonym
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,13 +153,20 @@ class Ended:
     session: tuple[tuple[str, str], ...]
 
 
-def facts_of(stored: StoredEntry, leaf: Members, fields: Members | None) -> Facts:
+def facts_of(stored: StoredEntry, leaf: Members, fields: Members | None, beside: Beside = ALONE) -> Facts:
     """Return what an entry that is not in `ENDS` can be found by. fields: as `payload_of` returns them."""
     opened = fields or {}
     names = _names(stored, leaf)
     action = ACTIONS.get(stored.tag)
+    principal = beside.principal if stored.tag == Tag.REFUSAL and "person" not in names else ("", "")
     if action is not None:
         names["decision"], names["outcome"] = {action[0]: None}, {action[1]: None}
+    if principal[0]:
+        names["person"] = {principal[0]: None}
+    _add(names, "approval", beside.approval)
+    arguments = _arguments(opened, beside.declared) if action is not None else {}
+    # Of an action that was refused before policies were asked, nothing but its arguments says what it is about.
+    is_early = action is not None and "action" in opened and "question" not in opened
     at = leaf.get("at")
     return Facts(
         entry=stored.index,
@@ -133,11 +174,34 @@ def facts_of(stored: StoredEntry, leaf: Members, fields: Members | None) -> Fact
         at=at if type(at) is int else 0,
         subject=next(iter(names.get("subject", ())), ""),
         names={name: tuple(found) for name, found in names.items()},
-        sealed=_sealed(stored.tag, opened),
+        sealed=_sealed(stored.tag, opened, beside.declared.resource_of(arguments) if is_early else ""),
         people=tuple(_people(leaf, opened)) if opened else (),
         # Nothing of what an erased person did is found by amount, not even what the leaf says of it.
-        amount=_amount(leaf, opened) if action is not None and fields is not None else None,
+        money=_money(leaf, arguments, beside.declared)
+        if action is not None and fields is not None
+        else NOTHING_MOVED,
+        principal=principal[1],
+        gives=gives(stored.tag, leaf),
     )
+
+
+def gives(tag: int, leaf: Members) -> str:
+    """Return the mandate whose principal a leaf names, of the entry that issues the mandate or first cites it; empty
+    for others."""
+    if tag == Tag.MANDATE_ISSUED or (tag == Tag.CITED and leaf.get("kind") == "mandate"):
+        name = leaf.get("mandate" if tag == Tag.MANDATE_ISSUED else "name")
+        if (
+            isinstance(name, str)
+            and 0 < len(name) <= NAME_CHARS_MAX
+            and isinstance(leaf.get("principal"), str)
+        ):
+            return name
+    return ""
+
+
+def is_denied_by(refusal: Members, question: Members) -> bool:
+    """Whether a question to people is about an action that was refused because of a no of people. Both are leaves."""
+    return all(refusal.get(one) == question.get(one) for one in ("agent", "mandate", "digest"))
 
 
 def ended_of(stored: StoredEntry, leaf: Members) -> Ended | None:
@@ -187,6 +251,11 @@ def _names(stored: StoredEntry, leaf: Members) -> _Found:
         if name is not None:
             # In a refusal `by` lists what decided; elsewhere it is a person.
             _add(found, "rule" if member == "by" and type(value) is list else name, value)
+    if stored.tag == Tag.RULE_FIRED:
+        # Who exceeded the limit of a rule is no person.
+        found.pop("person", None)
+        for over in _OVER & {str(leaf.get("over"))}:
+            _add(found, over, leaf.get("owner"))
     decision, proof, hops = leaf.get("decision"), leaf.get("proof"), leaf.get("hops")
     if isinstance(decision, dict):
         _add(found, "rule", decision.get("by"))
@@ -204,15 +273,16 @@ def _names(stored: StoredEntry, leaf: Members) -> _Found:
         _add(found, "stopped", leaf.get("name"))
     if stored.tag == Tag.APPROVAL_ASKED:
         _add(found, "digest", leaf.get("digest"))
-    for subject in _subjects(stored.attachment):
-        _add(found, "subject", subject)
+    for subject in key_ids_of(stored.attachment):
+        _add(found, "subject", subject.hex())
     return found
 
 
-def _subjects(attachment: bytes) -> Iterator[str]:
+def key_ids_of(attachment: bytes) -> Iterator[bytes]:
+    """Yield the ids of the keys that seal the fields of an entry; none for an attachment of another form."""
     try:
         for one in sections_of(attachment) if attachment else ():
-            yield key_id_of(one).hex()
+            yield key_id_of(one)
     except Malformed:
         return
 
@@ -224,10 +294,12 @@ def _people(leaf: Members, opened: Members) -> Iterator[tuple[str, str]]:
             yield pseudonym, name
 
 
-def _sealed(tag: int, opened: Members) -> dict[str, tuple[str, ...]]:
+def _sealed(tag: int, opened: Members, declared_resource: str) -> dict[str, tuple[str, ...]]:
     found: _Found = {}
     question = opened.get("question")
-    if isinstance(question, dict):
+    if not isinstance(question, dict):
+        _add(found, "resource", declared_resource)
+    else:
         _add(found, "resource", _part(question, "resource").get("id"))
         _add(found, "destination", _part(_part(question, "context"), "destination").get("names"))
         _add(found, "hold", _part(question, "hold").get("id"))
@@ -254,12 +326,21 @@ def _part(value: Members, member: str) -> Members:
     return found if isinstance(found, dict) else {}
 
 
-def _amount(leaf: Members, opened: Members) -> int | None:
-    """Return the argument `amount`, else the money that the action reserved."""
+def _arguments(opened: Members, declared: Declared) -> Members:
+    """Return the arguments of an action as policies were told them, else those of the request."""
     question = opened.get("question")
-    context = _part(question, "context") if isinstance(question, dict) else {}
-    amount = _part(context, "arguments").get("amount")
-    if type(amount) is int:
-        return amount
-    reserved = _part(leaf, "reserved")
-    return next((one for name, one in reserved.items() if name.startswith(MONEY) and type(one) is int), None)
+    if isinstance(question, dict):
+        return _part(_part(question, "context"), "arguments")
+    return declared.named(_part(_part(opened, "action"), "arguments"))
+
+
+def _money(leaf: Members, arguments: Members, declared: Declared) -> Money:
+    """Return the money that the action reserved, else what is declared of it; where nothing is declared, a number that
+    is called `amount`."""
+    for name, amount in _part(leaf, "reserved").items():
+        if name.startswith(MONEY) and type(amount) is int:
+            return Money(amount, name.removeprefix(MONEY))
+    if declared.amount is not None:
+        return declared.money(arguments)
+    amount = arguments.get("amount")
+    return Money(amount) if type(amount) is int else NOTHING_MOVED

@@ -36,7 +36,10 @@ FIELDS: Final = (
         "instance", "Running instance of an agent, or its parent", "name", "spiffe://example.org/agent/a/1"
     ),
     Field(
-        "person", "Person whose task it is, or who did or is concerned: name, or pseudonym", "person", "ada"
+        "person",
+        "Person whose task it is, also where it was refused, or who did or is concerned: name, or pseudonym",
+        "person",
+        "ada",
     ),
     Field("mandate", "Mandate that the action ran under", "name", "m-1"),
     Field("use-case", "Use case of the mandate", "name", "support"),
@@ -46,13 +49,29 @@ FIELDS: Final = (
     Field("resource", "Id of the resource that the action was about", "sealed", "4711"),
     Field("destination", "Where the action sent to, in canonical spelling", "sealed", "ada@example.org"),
     Field("subject", "Data subject whose key seals the entry: name, or id of the key", "name", "Customer:12"),
-    Field("amount", "Amount of the action: `amount:5`, `amount>5` or `amount<5`", "amount", "500"),
+    Field(
+        "amount",
+        "Money that the action moves, as its capability declares it, in minor units of whatever currency: "
+        "`amount:5`, `amount>5` or `amount<5`; where nothing is declared, a number called `amount`",
+        "amount",
+        "500",
+    ),
     Field("decision", "Decision: `allow`, `deny` or `defer`", "name", "deny"),
     Field("rule", "Policy or rule that determined the decision, or that fired", "name", "stopnotes"),
     Field("code", "Error code of a refusal", "name", "mandate.closed"),
-    Field("outcome", "How it ended: a status, `open`, `refused` or `asked`", "name", "succeeded"),
-    Field("approval", "Approval that was asked for, answered or used", "name", "01J9ZK4T7Q"),
-    Field("approver", "Person who answered the approval that was used: name, or pseudonym", "person", "bob"),
+    Field(
+        "outcome",
+        "How it ended: `succeeded`, `failed`, `not_started`, `indeterminate`, `open`, `refused` or `asked`",
+        "name",
+        "succeeded",
+    ),
+    Field("approval", "Approval that was asked for, answered, used, or denied", "name", "01J9ZK4T7Q"),
+    Field(
+        "approver",
+        "Person who answered the approval that was used, or that was denied: name, or pseudonym",
+        "person",
+        "bob",
+    ),
     Field("lease", "Lease, or its account as the target's log writes it", "name", "ans_mfzwizltoq"),
     Field("account", "Account at a target, also one that several leases share", "name", "app_rw"),
     Field(

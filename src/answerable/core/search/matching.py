@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from answerable.core.search.facts import OF_APPROVAL, OF_LEASE
+from answerable.core.search.fields import BY_NAME
 from answerable.core.search.query import Term
 
 if TYPE_CHECKING:
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 
 NAMED_AS_PEOPLE = frozenset({"person", "approver"})
 """Fields whose value is a person's name or pseudonym."""
+_IN_LEAVES: Final = {
+    **dict.fromkeys(NAMED_AS_PEOPLE, re.compile("[0-9a-f]{64}")),
+    "subject": re.compile("[0-9a-f]{32}"),
+}
+"""How a value of a field is written that leaves have in clear: a pseudonym, or the id of a key."""
 
 
 class Joined(NamedTuple):
@@ -56,6 +63,20 @@ def matches(query: Query, joined: Joined) -> bool:
     if not all(one.holds(joined.facts.amount) for one in query.amounts):
         return False
     return all(not set(term.values).isdisjoint(joined.values(term.field)) for term in query.terms)
+
+
+def sealed_fields(query: Query) -> tuple[str, ...]:
+    """Return the fields of a search, in its order, of which some values can be compared only with the subject keys. In
+    an answer without keys these are not compared, and that nothing is found says nothing of them."""
+    found = [one.field for one in query.terms if any(_is_sealed(one.field, each) for each in one.values)]
+    return tuple(dict.fromkeys((*found, *("amount" for _ in query.amounts))))
+
+
+def _is_sealed(field: str, value: str) -> bool:
+    in_leaves = _IN_LEAVES.get(field)
+    if in_leaves is not None:
+        return in_leaves.fullmatch(value) is None
+    return BY_NAME[field].indexed in ("sealed", "both", "words")
 
 
 def resolved(

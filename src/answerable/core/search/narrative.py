@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.incident.timeline import Line
-from answerable.core.incident.wording import plain, short
+from answerable.core.incident.wording import plain, quoted, short
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.facts import ACTIONS
 from answerable.core.search.undoing import undoing_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from answerable.core.search.hit import Hit
 
@@ -123,10 +123,11 @@ def _group(hits: list[Hit]) -> Group:
 def _details(hits: list[Hit]) -> Iterator[str]:
     resources = _distinct(name for one in hits for name in one.facts.sealed.get("resource", ()))
     if resources:
-        yield f"about {len(resources)} {'resource' if len(resources) == 1 else 'resources'}: {listed_names(resources)}"
+        what = "resource" if len(resources) == 1 else "resources"
+        yield f"about {len(resources)} {what}: {listed_names(resources, quoted)}"
     to = _distinct(name for one in hits for name in one.facts.sealed.get("destination", ()))
     if to:
-        yield f"sent to {len(to)}: {listed_names(to)}"
+        yield f"sent to {len(to)}: {listed_names(to, quoted)}"
     decided = Counter(name for one in hits for name in one.facts.names.get("rule", ()))
     if decided:
         yield f"decided by {listed_names([f'{short(name)} ({count})' for name, count in decided.most_common()])}"
@@ -185,7 +186,7 @@ def _is_issue(hit: Hit) -> bool:
 
 def _person(hit: Hit) -> str:
     """Return whose task it is: the name where it is readable, else the pseudonym."""
-    return _name(hit, "principal")
+    return _name(hit, "principal") or (hit.facts.person if hit.moment.tag == Tag.REFUSAL else "")
 
 
 def _name(hit: Hit, member: str) -> str:
@@ -197,10 +198,10 @@ def _distinct(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for one in names if one))
 
 
-def listed_names(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
+def listed_names(names: Sequence[str], each: Callable[[str], str] = plain) -> str:
+    """Return the first names, and how many more there are. each: how one is told."""
     rest = len(names) - LISTED_MAX
-    told = ", ".join(plain(one) for one in names[:LISTED_MAX])
+    told = ", ".join(map(each, names[:LISTED_MAX]))
     return f"{told} and {rest} more" if rest > 0 else told
 
 

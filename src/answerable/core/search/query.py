@@ -10,10 +10,12 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
+from answerable.core.action.outcome import OutcomeStatus
 from answerable.core.lease.name import checked_lease_name, lease_of
-from answerable.core.search.facts import words_in
+from answerable.core.ledger.tags import Tag
+from answerable.core.search.facts import ACTIONS, kind_of, words_in
 from answerable.core.search.fields import BY_NAME, FIELDS
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.search import (
@@ -33,6 +35,7 @@ WORDS_MAX: Final = 32
 VALUE_CHARS_MAX: Final = 500
 LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 1_000
+ROWS_DEFAULT: Final = 10
 AMOUNT_MAX: Final = 2**53
 
 NAME_OF_FIELD: Final = re.compile(r"([A-Za-z][A-Za-z_-]*)[:<>]")
@@ -43,6 +46,16 @@ _MILLIS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w":
 _PIECE: Final = re.compile(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+|(?P<open>")')
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _CURSOR: Final = re.compile(r"([0-9]{1,16})\.([0-9]{1,16})")
+
+
+CLOSED: Final = {
+    "decision": tuple(decision for decision, _ in ACTIONS.values()),
+    "outcome": (*get_args(OutcomeStatus), *(outcome for _, outcome in ACTIONS.values())),
+    "kind": tuple(kind_of(one) for one in Tag),
+}
+"""Fields that have no other values than these."""
+_LATER_KIND: Final = re.compile(r"tag [1-9][0-9]{0,4}")
+"""A type of entry that a later version wrote."""
 
 
 class Term(NamedTuple):
@@ -193,6 +206,8 @@ def _split(word: str) -> tuple[str, str, str]:
 
 
 def _normal(name: str, value: str) -> str:
+    if name in CLOSED:
+        return _closed(name, value)
     if name == "lease":
         try:
             return lease_of(value) or checked_lease_name(value)
@@ -202,6 +217,19 @@ def _normal(name: str, value: str) -> str:
                 "are found by `account`"
             ) from None
     return value
+
+
+def _closed(name: str, value: str) -> str:
+    """Return a value of a field with few values, in whatever case, and with spaces as answers say it."""
+    plain = value.strip().lower()
+    found = plain.replace(" ", "_").replace("-", "_")
+    if found in CLOSED[name]:
+        return found
+    if name == "kind" and _LATER_KIND.fullmatch(plain):
+        return plain
+    near = get_close_matches(found, CLOSED[name], 1)
+    advice = f"did you mean `{name}:{near[0]}`?" if near else f"there are {', '.join(CLOSED[name])}"
+    raise SEARCH_VALUE(f"{shown(value, 40)} is no value of `{name}`: {advice}")
 
 
 def _text_words(value: str) -> tuple[str, ...]:

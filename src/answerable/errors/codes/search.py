@@ -37,8 +37,12 @@ SEARCH_LOCKED = UnavailableCode(
 SEARCH_LONG = MalformedCode("search.long", "a search has at most … words, got …")
 SEARCH_OFF = UnavailableCode(
     "search.off",
-    "this server answers no searches: set `search.enabled`, or read its files with `answerable search`",
+    "this server keeps no index of its ledger: set `search.enabled`, or read its files with `answerable search`, "
+    "`timeline`, `show` or `scope`",
     port="search_process",
+)
+SEARCH_OTHER_KEYS = MalformedCode(
+    "search.other_keys", "the subject keys in … open nothing of this log: they are of another one"
 )
 SEARCH_OTHER_LOG = BrokenCode(
     "search.other_log", "the search index in … is of another log: name another directory, or delete it"

@@ -26,11 +26,15 @@ if TYPE_CHECKING:
 KEPT_MAX: Final = 10_000
 """Lines that need a person which are kept; all others are counted."""
 
+UNREAD_NUMBERS: Final = 5
+"""Lines that could not be read, of one file and for one reason, whose numbers are kept."""
+
 
 @dataclass(slots=True, kw_only=True)
 class ReadFile:
     """How far one file of the log goes. first, last: Unix milliseconds, 0 where no line has a time. unread: numbers of
-    lines by why they could not be read. others: lines that have nothing to do with governed accounts."""
+    lines by why they could not be read. first_unread: the first of them. others: lines that have nothing to do with
+    governed accounts."""
 
     name: str
     lines: int = 0
@@ -38,6 +42,7 @@ class ReadFile:
     first: int = 0
     last: int = 0
     unread: Counter[str] = field(default_factory=Counter)
+    first_unread: dict[str, list[int]] = field(default_factory=dict)
 
     def note(self, at: int) -> None:
         if at:
@@ -62,6 +67,11 @@ class Attribution:
     def ambiguous(self) -> int:
         """How many lines a client's text made ambiguous."""
         return sum(one.unread["ambiguous"] for one in self.files)
+
+    @property
+    def broken(self) -> int:
+        """How many lines are not of the log's form."""
+        return sum(one.unread["broken"] for one in self.files)
 
     @property
     def odd(self) -> int:
@@ -107,6 +117,8 @@ def attribute_file(
         file.lines += 1
         if isinstance(line, UnreadLine):
             file.unread[line.why] += 1
+            if file.unread[line.why] <= UNREAD_NUMBERS:
+                file.first_unread.setdefault(line.why, []).append(line.number)
             continue
         file.note(line.at)
         answer = attribute_line(line, steps, governed)

@@ -3,6 +3,7 @@ index."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from answerable.core.incident.handed_on import traced_hop
@@ -10,9 +11,11 @@ from answerable.core.incident.timeline import Line, Moment, story, told
 from answerable.core.lease.name import lease_of
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
+from answerable.core.search.facts import gives, is_denied_by
+from answerable.errors.codes.approval import APPROVAL_DENIED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from answerable.core.incident.handed_on import TracedHop
     from answerable.core.ledger.entry import StoredEntry
@@ -26,13 +29,46 @@ def reconstruct_timeline(
 
     The timeline of an action includes its approval, the state of its lease, its mandate's beginning and end and its
     outcome; that of a mandate, all actions under it; that of a lease, all actions that used it; that of a manifest or
-    an instance, all actions under or in it. The account of a lease, as a target's own log says it, is its lease. An
-    entry whose fields cannot be opened is described from its leaf alone.
+    an instance, all actions under or in it; that of a person, also what was refused under the person's mandates. The
+    account of a lease, as a target's own log says it, is its lease. An entry whose fields cannot be opened is described
+    from its leaf alone.
     """
-    moments = [opened_moment(stored, find_key) for stored in entries]
-    found = story(moments, lease_of(name) or name)
+    moments = _with_denials([opened_moment(stored, find_key) for stored in entries])
+    found = story(moments, lease_of(name) or name, *_refused_for(moments, name))
     hops = hops_among(found)
     return tuple(told(moment, hops) for moment in found)
+
+
+def _with_denials(moments: Sequence[Moment]) -> list[Moment]:
+    """Return the entries, those of refusals because of a no of people with the approval that they denied."""
+    asked = [one for one in moments if one.tag == Tag.APPROVAL_ASKED]
+    found: list[Moment] = []
+    for one in moments:
+        denied = _denied(one, asked)
+        found.append(replace(one, leaf={**one.leaf, "approval": denied}) if denied else one)
+    return found
+
+
+def _denied(refusal: Moment, asked: Sequence[Moment]) -> str:
+    """Return the approval that was denied, of the last question about the same action; empty for other entries."""
+    if refusal.leaf.get("code") != APPROVAL_DENIED.id:
+        return ""
+    before = (one.leaf for one in reversed(asked) if one.index < refusal.index)
+    return next((str(one["approval"]) for one in before if is_denied_by(refusal.leaf, one)), "")
+
+
+def _refused_for(moments: Sequence[Moment], person: str) -> list[str]:
+    """Return the refused actions under mandates of a person, whom their own entries do not name."""
+    given = {
+        gives(one.tag, one.leaf)
+        for one in moments
+        if person in (one.leaf.get("principal"), (one.payload or {}).get("principal"))
+    } - {""}
+    return [
+        str(one.leaf["action"])
+        for one in moments
+        if one.tag == Tag.REFUSAL and one.leaf.get("mandate") in given
+    ]
 
 
 def hops_among(moments: Iterable[Moment]) -> tuple[TracedHop, ...]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from answerable.core.ledger.opened import fields_to_index, leaf_of
 from answerable.core.ledger.projected import Position
-from answerable.core.ledger.tags import Tag
-from answerable.core.search.facts import ENDS, WANTED, WANTED_OF_ASKED, ended_of, facts_of
+from answerable.core.search.facts import ENDS, WANTED, WITH_REQUEST, ended_of, facts_of, key_ids_of
 from answerable.core.search.hit import Hit
 from answerable.core.search.matching import Joined, matches, resolved
 from answerable.core.search.query import Cursor
 from answerable.errors.codes.search import SEARCH_OTHER_LOG
+from answerable.flows.forensics.read_beside import BesideReader
 from answerable.flows.forensics.reconstruct_timeline import opened_moment
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ BATCH_ENTRIES: Final = 5_000
 """Entries written in one transaction; bounds the memory used."""
 CANDIDATES_MAX: Final = 20_000
 """Entries that one search opens. A page for which that was not enough is short, and its cursor continues there."""
+SEALED_LOOKED_AT_MAX: Final = 100_000
+"""Entries in which something is looked for that the keys at hand open."""
 
 _DECODER: Final = msgspec.json.Decoder()
 
@@ -55,17 +58,22 @@ def catch_up(
     find: FindKey,
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    reader: BesideReader | None = None,
 ) -> None:
     """Bring the index up to the end of the log.
 
-    progress: is called with the entries applied and their total. Raises Broken (`search.other_log`) where the index
-    contains more than the log has, or something else; Unavailable, and Broken as the log does.
+    progress: is called with the entries applied and their total. reader: of these three, where one is kept. Raises
+    Broken (`search.other_log`) where the index contains more than the log has, or something else; Unavailable, and
+    Broken as the log does.
     """
     _check_fence(index.position(), log)
+    reader = reader or BesideReader(index, log, find)
     while (before := index.position()).entries < log.size:
-        for batch, after, at in _batches(log, before.entries, find):
+        reader.refresh()
+        for batch, after, at in _batches(before.entries, reader):
             if not index.apply(batch, before, after, at=at):
                 break
+            reader.applied()
             before = after
             progress(after.entries, log.size)
 
@@ -78,6 +86,18 @@ def forget_erased(index: SearchIndex, key_ids: Container[str]) -> None:
         index.forget(gone)
 
 
+def opens_anything(log: LogSnapshot, key_ids: Container[bytes]) -> bool:
+    """Whether one of these keys is that of something sealed in a log, or the log has nothing sealed. Only the first
+    entries are looked at: the registry is among them. Raises Unavailable and Broken as the log does."""
+    is_sealed = False
+    for stored in islice(log.replay(), SEALED_LOOKED_AT_MAX):
+        for one in key_ids_of(stored.attachment):
+            if one in key_ids:
+                return True
+            is_sealed = True
+    return not is_sealed
+
+
 def search_ledger(
     index: SearchIndex,
     log: LogSnapshot,
@@ -88,18 +108,22 @@ def search_ledger(
     after: Cursor | None = None,
     subject: Callable[[str], str] = lambda name: "",
     candidates_max: int = CANDIDATES_MAX,
+    reader: BesideReader | None = None,
 ) -> HitPage:
     """Return the entries that match, newest first.
 
     subject: returns the id of the key of a data subject, hex; empty for one without a key. candidates_max: how many
-    entries are opened at most. Raises Unavailable and Broken as the index and the log do.
+    entries are opened at most. reader: of the first three, where one is kept. Raises Unavailable and Broken as the
+    index and the log do.
     """
+    reader = reader or BesideReader(index, log, find)
+    reader.refresh()
     wanted = resolved(query, pseudonyms=index.pseudonyms, subject=subject)
     reach = index.reach()
     hits: list[Hit] = []
     following = ""
     for number, candidate in enumerate(index.candidates(wanted, after), 1):
-        hit = confirmed(index, log, find, wanted, candidate)
+        hit = confirmed(reader, wanted, candidate)
         if hit is None:
             if number < candidates_max:
                 continue
@@ -128,13 +152,11 @@ def _check_fence(before: Position, log: LogSnapshot) -> None:
         )
 
 
-def _batches(
-    log: LogSnapshot, start: int, find: FindKey
-) -> Iterator[tuple[list[Facts | Ended], Position, int]]:
+def _batches(start: int, reader: BesideReader) -> Iterator[tuple[list[Facts | Ended], Position, int]]:
     batch: list[Facts | Ended] = []
     last, at = None, 0
-    for last in log.replay(start):
-        one = _read(last, find)
+    for last in reader.log.replay(start):
+        one = _read(last, reader)
         if one is not None:
             batch.append(one)
             at = one.at
@@ -145,33 +167,34 @@ def _batches(
         yield batch, Position(last.index + 1, last.leaf_hash.hex()), at
 
 
-def _read(stored: StoredEntry, find: FindKey) -> Facts | Ended | None:
+def _read(stored: StoredEntry, reader: BesideReader) -> Facts | Ended | None:
     """Return what the index stores of an entry; None for nothing. The leaf is only decoded here: that of a hit is read
     again by the strict parser."""
     leaf = _DECODER.decode(stored.leaf)
     if stored.tag in ENDS:
         return ended_of(stored, leaf)
-    wanted = WANTED_OF_ASKED if stored.tag == Tag.APPROVAL_ASKED else WANTED
-    return facts_of(stored, leaf, fields_to_index(stored, leaf, find, wanted))
+    reader.note(stored, leaf)
+    wanted = WANTED | {"request"} if stored.tag in WITH_REQUEST else WANTED
+    fields = fields_to_index(stored, leaf, reader.find, wanted)
+    return facts_of(stored, leaf, fields, reader.beside(stored, leaf))
 
 
-def confirmed(
-    index: SearchIndex, log: LogSnapshot, find: FindKey, query: Query, candidate: Candidate
-) -> Hit | None:
+def confirmed(reader: BesideReader, query: Query, candidate: Candidate) -> Hit | None:
     """Return the entry, opened, if it meets the search. query: as `resolved` returns it. Raises as the log does."""
-    hit = opened_hit(log, find, candidate.entry, candidate.ended)
-    facts = hit.facts
+    hit = opened_hit(reader, candidate.entry, candidate.ended)
+    facts, index = hit.facts, reader.index
     joined = Joined(
         facts, hit.ended, index.approvers(facts.one("approval")), index.accounts(facts.one("lease"))
     )
     return hit if matches(query, joined) else None
 
 
-def opened_hit(log: LogSnapshot, find: FindKey, entry: int, ended: int | None) -> Hit:
+def opened_hit(reader: BesideReader, entry: int, ended: int | None) -> Hit:
     """Return one entry, opened. ended: the entry that says how the intent ended; None for none. Raises as the log
     does."""
+    log = reader.log
     stored = log.entry(entry)
-    moment = opened_moment(stored, find)
-    facts = facts_of(stored, moment.leaf, moment.payload)
+    moment = opened_moment(stored, reader.find)
+    facts = facts_of(stored, moment.leaf, moment.payload, reader.beside(stored, moment.leaf, named=True))
     end = log.entry(ended) if ended is not None else None
     return Hit(facts=facts, ended=ended_of(end, leaf_of(end)) if end is not None else None, moment=moment)

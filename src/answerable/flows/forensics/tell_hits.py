@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from answerable.api.ledger_answers import TimelineLine
 from answerable.api.search_answers import (
     NameAnswer,
+    NameBeside,
     NameOf,
     Naming,
     ScopeAnswer,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from answerable.core.incident.timeline import Line
     from answerable.core.search.hit import Hit
+    from answerable.core.search.names import Beside
     from answerable.flows.forensics.count_scope import Scope, ScopeLine
     from answerable.flows.forensics.describe_name import Candidate, Described
     from answerable.flows.forensics.search_ledger import HitPage
@@ -35,9 +37,11 @@ if TYPE_CHECKING:
     from answerable.ports.search_index import Reach
 
 
-def answer_of(page: HitPage, *, durable: int = 0, elsewhere: tuple[str, ...] = ()) -> SearchAnswer:
+def answer_of(
+    page: HitPage, *, durable: int = 0, elsewhere: tuple[str, ...] = (), sealed: tuple[str, ...] = ()
+) -> SearchAnswer:
     """Return a page of hits as an answer. durable: entries of the log, where it may have more than the index.
-    elsewhere: shards whose logs were not searched."""
+    elsewhere: shards whose logs were not searched. sealed: fields that could not be compared."""
     return SearchAnswer(
         items=tuple(_hit(one) for one in page.hits),
         next=page.next,
@@ -47,17 +51,26 @@ def answer_of(page: HitPage, *, durable: int = 0, elsewhere: tuple[str, ...] = (
         entries=page.entries,
         complete_at=_instant(page.at) if page.entries else None,
         happened=page.happened,
+        sealed=sealed,
     )
 
 
-def story_answer(name: str, story: Story) -> StoryAnswer:
-    """Return a story as an answer. name: what was asked."""
+def story_answer(
+    name: str,
+    story: Story,
+    *,
+    durable: int = 0,
+    elsewhere: tuple[str, ...] = (),
+    sealed: tuple[str, ...] = (),
+) -> StoryAnswer:
+    """Return a story as an answer. name: what was asked. durable, elsewhere, sealed: as for `answer_of`."""
     moments = {one.facts.entry: one.moment for one in story.hits} | story.ends
     hops = hops_among(moments.values())
     gist = gist_of(story.hits)
     return StoryAnswer(
         name=name,
         kinds=story.kinds,
+        also=tuple(map(_beside, story.beside)),
         gist=StoryGist(
             agents=gist.agents,
             people=gist.people,
@@ -74,14 +87,17 @@ def story_answer(name: str, story: Story) -> StoryAnswer:
             for one in grouped(story.hits)
         ),
         is_cut=story.is_cut,
+        missing=max(0, durable - story.reach.entries),
+        elsewhere=elsewhere,
         entries=story.reach.entries,
         complete_at=_instant(story.reach.at) if story.reach.entries else None,
         happened=story.reach.happened,
+        sealed=sealed,
     )
 
 
-def scope_answer(scope: Scope) -> ScopeAnswer:
-    """Return counts of attempts outside of scope as an answer."""
+def scope_answer(scope: Scope, *, durable: int = 0, elsewhere: tuple[str, ...] = ()) -> ScopeAnswer:
+    """Return counts of attempts outside of scope as an answer. durable, elsewhere: as for `answer_of`."""
     count = scope.count
     return ScopeAnswer(
         actions=count.actions,
@@ -92,16 +108,30 @@ def scope_answer(scope: Scope) -> ScopeAnswer:
         other=count.other,
         unrecorded=scope.unrecorded,
         rows=tuple(_scope_row(one) for lines in scope.lines.values() for one in lines),
+        missing=max(0, durable - scope.reach.entries),
+        elsewhere=elsewhere,
         entries=scope.reach.entries,
         complete_at=_instant(scope.reach.at) if scope.reach.entries else None,
         happened=scope.reach.happened,
     )
 
 
-def name_answer(candidates: Sequence[Candidate], found: Described | None, reach: Reach) -> NameAnswer:
-    """Return what a name stands for as an answer. found: None unless it is one thing."""
+def name_answer(
+    candidates: Sequence[Candidate],
+    found: Described | None,
+    reach: Reach,
+    *,
+    durable: int = 0,
+    elsewhere: tuple[str, ...] = (),
+    sealed: tuple[str, ...] = (),
+) -> NameAnswer:
+    """Return what a name stands for as an answer. found: None unless it is one thing. durable, elsewhere, sealed: as
+    for `answer_of`."""
     return NameAnswer(
-        may_be=tuple(Naming(kind=one.kind, name=one.name, ask=one.written()) for one in candidates),
+        may_be=tuple(
+            Naming(kind=one.kind, name=one.name, ask=one.written(), same=one.same) for one in candidates
+        ),
+        also=tuple(map(_beside, found.beside)) if found is not None else (),
         named=found.entries if found is not None else 0,
         first_at=_instant(found.first_at) if found is not None else None,
         last_at=_instant(found.last_at) if found is not None else None,
@@ -112,10 +142,17 @@ def name_answer(candidates: Sequence[Candidate], found: Described | None, reach:
         ),
         events=tuple(_line(one.line) for one in (found.events if found is not None else ())),
         newest=tuple(_hit(one) for one in (found.newest if found is not None else ())),
+        missing=max(0, durable - reach.entries),
+        elsewhere=elsewhere,
         entries=reach.entries,
         complete_at=_instant(reach.at) if reach.entries else None,
         happened=reach.happened,
+        sealed=sealed,
     )
+
+
+def _beside(one: Beside) -> NameBeside:
+    return NameBeside(kind=one.kind, ask=one.written(), entries=one.entries)
 
 
 def _scope_row(line: ScopeLine) -> ScopeRow:
@@ -150,7 +187,7 @@ def _hit(hit: Hit) -> SearchHit:
         action=facts.one("action"),
         agent=facts.one("agent"),
         instance=facts.one("instance"),
-        person=dict(facts.people).get(facts.one("person"), facts.one("person")),
+        person=facts.person,
         mandate=facts.one("mandate"),
         use_case=facts.one("use-case"),
         capability=facts.one("capability"),
@@ -159,6 +196,7 @@ def _hit(hit: Hit) -> SearchHit:
         resource=facts.sealed.get("resource", ("",))[0],
         destinations=facts.sealed.get("destination", ()),
         amount=facts.amount,
+        currency=facts.money.currency,
         rules=facts.names.get("rule", ()),
         code=facts.one("code"),
         approval=facts.one("approval"),

@@ -163,6 +163,6 @@ def _id_in(argument: str, arguments: dict[str, JSONValue], resolved: Resolved) -
     value = arguments.get(argument)
     if resolved.variables:
         value = dict(resolved.variables).get(argument, value)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if type(value) is int:
         return str(value)
     return value if isinstance(value, str) else ""

@@ -29,6 +29,7 @@ from answerable.wiring.registry_documents import read_documents
 from tests.unit.apps.control_api.control_containment import use_containment
 from tests.unit.apps.control_api.control_duties import use_duties
 from tests.unit.apps.control_api.control_identity import use_identity
+from tests.unit.apps.control_api.control_index import indexed, use_index
 from tests.unit.apps.control_api.control_issuers import use_issuers
 from tests.unit.apps.control_api.control_leases import use_leases
 from tests.unit.apps.control_api.control_people import use_people
@@ -148,10 +149,9 @@ async def test_every_operation_answers_what_the_document_says(
     tree = await client("show_mandate_tree", id=mandate["id"])
     assert (tree["state"], tree["actions"]["done"], tree["hops"]) == ("open", 1, [])
     assert (await client("close_mandate", {}, id=mandate["id"]))["state"] == "closed"
-    story = await client("show_timeline", name=mandate["id"])
+    async with client_of(control_app(indexed(product))) as asked_by_index:
+        await use_index(client, asked_by_index, mandate["id"])
     await client("find_actions", status=403, model="m")
-    assert (await client("search_actions", status=503, q="agent:support-agent"))["code"] == "search.off"
-    assert [line["kind"] for line in story["lines"]][0::6] == ["mandate_issued"]
     status = await client("show_status")
     assert (status["mandates_open"], status["approvals_pending"]) == (0, 0)
     assert (await client("seal_ledger", {}))["checkpoint"].startswith("example.test/ledger\n")
@@ -190,26 +190,6 @@ async def test_every_operation_answers_what_the_document_says(
 )
 async def test_evidence_that_cannot_be_had_is_refused(client: Client, body: Any, code: str) -> None:
     assert (await client("export_evidence", body, status=400))["code"] == code
-
-
-@pytest.mark.requirement("SEARCH-08")
-@pytest.mark.parametrize(
-    ("given", "code"),
-    [
-        ({"q": "agnet:x"}, "search.field"),
-        ({"q": 'text:"open'}, "search.word"),
-        ({"q": "since:then"}, "search.time"),
-        ({"cursor": "1"}, "search.cursor"),
-        ({"limit": "0"}, "search.limit"),
-        ({"limit": "-1"}, "request.query"),
-        ({"limit": "1001"}, "search.limit"),
-        ({"q": "text:" + "a" * 20_000}, "request.query"),
-    ],
-)
-async def test_a_search_that_cannot_be_understood_is_refused_before_it_is_asked(
-    client: Client, given: dict[str, str], code: str
-) -> None:
-    assert (await client("search_actions", status=400, **given))["code"] == code
 
 
 @pytest.mark.parametrize("uid", [None, 4_000_000_000 - 1])

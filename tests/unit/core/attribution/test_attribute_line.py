@@ -258,6 +258,47 @@ def test_an_account_or_a_login_may_be_governed_by_name() -> None:
     assert told(one_action(), line("chen", login="other"), "deploy") is None
 
 
+def asked(label: str = "", request: str = "", login: str = "", at: int = AT + 500) -> LogLine:
+    """A request over HTTP, whose log names no account."""
+    return LogLine(1, at, "", (("http_x_request_id", request),) if request else (), label, login)
+
+
+def over_http() -> Ledger:
+    """Of the second, the server told another name; of the third nothing; the fourth was at a database."""
+    made = Ledger().step(1, http_x_request_id="r1").step(2, http_cf_ray="c2").step(3, secret_withheld="key")
+    return made.step(4, session="a.4")
+
+
+BOT = "crm-bot"
+WITHOUT_ACCOUNT = {
+    "its request": (asked(request="r1"), ("ours", "B", action(1))),
+    "its request, another label": (asked(action(3), "r1"), ("forged", "B", action(1))),
+    "another request": (asked(action(1), "r9"), ("forged", "", "")),
+    "another time": (asked(action(3), "r9", at=AT + 60_000), ("forged", "", "")),
+    "another kind of target": (asked(action(4), "r9"), ("forged", "", "")),
+    "a label alone": (asked(action(3), "r9"), ("shared", "D", "")),
+    "a label, the server told another name": (asked(action(2), "r9"), ("shared", "D", "")),
+    "a label, no request in the log": (asked(action(1)), ("shared", "D", "")),
+    "the broker's account, a label": (asked(action(3), "r9", BOT), ("ours", "C", action(3))),
+    "the broker's account, its request": (asked(action(1), "r1", BOT), ("ours", "B", action(1))),
+    "the broker's account, another request": (asked(action(1), "r9", BOT), ("forged", "", "")),
+    "the broker's account, no label": (asked("", "r9", BOT), ("bypass", "", "")),
+    "the broker's account, a label of nobody": (asked(action(9), "r9", BOT), ("bypass", "", "")),
+    "the broker's account, after the record": (asked("", "r9", BOT, END), ("later", "", "")),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_ACCOUNT)
+def test_a_label_without_an_account_proves_nothing_but_on_a_login_of_the_broker(name: str) -> None:
+    said, expected = WITHOUT_ACCOUNT[name]
+    assert short(told(over_http(), said, BOT)) == expected
+
+
+@pytest.mark.parametrize("said", [asked("", "r9"), asked(action(9), "r9"), asked("", "r9", "ann")])
+def test_a_request_of_others_has_no_answer(said: LogLine) -> None:
+    assert told(over_http(), said, BOT) is None
+
+
 def test_further_names_of_a_session_must_agree_with_the_first() -> None:
     ledger = Ledger().step(1, ssh_serial="7", ssh_ca="SHA256:ours")
     right = LogLine(1, 0, own(1), (("ssh_serial", "7"), ("ssh_ca", "SHA256:ours")))

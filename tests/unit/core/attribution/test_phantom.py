@@ -43,3 +43,12 @@ def test_a_step_that_the_log_does_not_cover_on_both_sides_is_none(
 def test_a_step_elsewhere_or_without_a_successful_end_is_none() -> None:
     assert found(Ledger().step(1), target="other") == ([], 0)
     assert found(Ledger().step(1, ended=False)) == ([], 0)
+
+
+def test_steps_that_were_compared_and_those_of_other_targets_are_counted() -> None:
+    ledger = Ledger().step(1).step(2).step(3, at=AT + 900_000)
+    said = unseen(ledger.index(), targets={"db"}, seen=(action(2),), covered=COVERED)
+    assert (len(said.phantoms), said.compared, said.uncovered, said.elsewhere) == (1, 2, 1, {})
+    said = unseen(ledger.index(), targets=(), seen=(), covered=COVERED)
+    assert (said.phantoms, said.compared, said.uncovered, said.elsewhere) == ((), 0, 0, {"db": 2})
+    assert unseen(ledger.index(), targets=(), seen=(), covered=()).elsewhere == {}

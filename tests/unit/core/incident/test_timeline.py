@@ -236,3 +236,23 @@ def test_an_end_says_what_the_target_calls_the_session():
         "session at the target: ssh_serial 7",
     )
     assert told(moment(1, Tag.OUTCOME, status="succeeded", session="odd")).details == ()
+
+
+@pytest.mark.requirement("SEARCH-07")
+def test_what_a_caller_writes_is_never_a_part_of_our_sentence():
+    forged = "hi, approver=chen) on payments for chen under mandate m and was refused: nothing was done"
+    cases: tuple[tuple[str, JSONValue, str], ...] = (
+        ("text", forged, f'(text="{forged}")'),
+        ("text", 'a", approver="chen', "(text=\"a', approver='chen\")"),
+        ("a) on pay, b", 1, '("a) on pay, b"=1)'),
+        ("text", "A" * 200, f'(text="{"A" * 160}…")'),
+        ("case_id", "4711", "(case_id=4711)"),
+        ("token", "x", "(token=(hidden))"),
+        ("rows", [{"a": "b) on"}], '(rows=[{"a":"b) on"}])'),
+    )
+    for name, value, as_told in cases:
+        action: JSONValue = {"target": "t", "server": "s", "arguments": {name: value}}
+        asked: dict[str, JSONValue] = {"arguments": {name: value}}
+        line = told(moment(1, Tag.REFUSAL, payload={"action": action, "asked": asked}, agent="a"))
+        assert f"tried to call t{as_told} on s without a mandate" in line.text
+        assert f"policy narrowed it; asked for was {as_told[1:-1]}" in line.details

@@ -132,7 +132,7 @@ def test_a_segment_header_comes_back_and_any_changed_byte_is_noticed() -> None:
 
 
 def test_a_segment_of_a_later_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("answerable.core.ledger.codec.SEGMENT_VERSION", 2)
+    monkeypatch.setitem(SegmentHeader.encoded.__globals__, "SEGMENT_VERSION", 2)
     later = header().encoded()
     monkeypatch.undo()
     with pytest.raises(Malformed) as refused:

@@ -206,6 +206,10 @@ class SqliteSearchIndex:
         query = "SELECT account FROM account WHERE lease = ?"
         return [str(row[0]) for row in self._rows(query, (lease,))] if lease else ()
 
+    def giver(self, mandate: str) -> int | None:
+        rows = self._rows("SELECT entry FROM giver WHERE mandate = ?", (mandate,))
+        return int(str(rows[0][0])) if rows else None
+
     def _write_relations(self, facts: Sequence[Facts]) -> tuple[list[tuple[str, str]], ...]:
         """Write what these entries say of other entries. Return what is new: who answered an approval, and the accounts
         of leases."""
@@ -225,6 +229,8 @@ class SqliteSearchIndex:
                     said = (one.one("approval"), person)
                     if run("INSERT OR IGNORE INTO approver VALUES (?, ?)", said).rowcount:
                         answered.append(said)
+            if one.gives:
+                run("INSERT OR IGNORE INTO giver VALUES (?, ?)", (one.gives, one.entry))
             if one.tag == Tag.LEASE and one.one("account") and one.one("lease"):
                 pair = (one.one("lease"), one.one("account"))
                 if run("INSERT OR IGNORE INTO account VALUES (?, ?)", pair).rowcount:

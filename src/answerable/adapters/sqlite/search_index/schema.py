@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 4
+VERSION: Final = 5
 APPLICATION_ID: Final = 0x616E7378
 """`ansx`: distinguishes these files from other SQLite databases."""
 
@@ -101,5 +101,6 @@ WHOLE_SCHEMA: Final = (
     ) STRICT, WITHOUT ROWID""",
     "CREATE TABLE approver (approval TEXT, person TEXT, PRIMARY KEY (approval, person)) STRICT, WITHOUT ROWID",
     "CREATE TABLE account (lease TEXT, account TEXT, PRIMARY KEY (lease, account)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE giver (mandate TEXT PRIMARY KEY, entry INTEGER NOT NULL) STRICT, WITHOUT ROWID",
 )
 """The tables about the whole index: its position, and what entries say of other entries."""

@@ -1,0 +1,91 @@
+"""Read what Redis writes of connections: its own log at level `verbose`, and entries of `ACL LOG` as JSON, one a line.
+
+Laws: an account is what the server says of a connection behind the client's own name, which has no spaces; the server
+cuts its lines, so that one whose user is not whole is ambiguous; an attempt to sign in that was refused has no account.
+The log says who used a connection when it ends, and the server's refusals say it of one command.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.core.attribution.log_line import LogLine, UnreadLine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from answerable.adapters.log_readers.bounded_lines import BoundedLine
+    from answerable.adapters.log_readers.log_times import LogTimes
+
+CLIENT: Final = "redis_client"
+_HEAD: Final = re.compile(r"\d{1,10}:[A-Z] (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d:\d\d:\d\d\.\d{3}) ([.*#-]) ")
+_CLOSED: Final = "Client closed connection "
+_CONNECTION: Final = re.compile(r"id=(\d{1,20}) addr=(\S{1,300}) ")
+_UNIX: Final = "unix"
+
+
+class _Refusal(msgspec.Struct, gc=False):
+    """One entry of `ACL LOG`. count: of refusals that the server keeps as one."""
+
+    reason: str
+    count: int
+    username: str
+    client: str = msgspec.field(name="client-info")
+    at: int = msgspec.field(name="timestamp-last-updated", default=0)
+
+
+class RedisLog:
+    """Both forms may be in one file. Times of the server's log name no zone."""
+
+    def __init__(self, times: LogTimes) -> None:
+        self._times = times
+        self._json = msgspec.json.Decoder(_Refusal)
+
+    def read(self, lines: Iterable[BoundedLine]) -> Iterator[LogLine | UnreadLine]:
+        """Yield one value for each line."""
+        for number, text, _, _ in lines:
+            if text.startswith("{"):
+                yield self._refusal(number, text)
+                continue
+            head = _HEAD.match(text)
+            if head is None and not text:
+                continue
+            if head is None:
+                yield UnreadLine(number, "broken")
+                continue
+            at = self._times.dated(head[1], head[2], head[3], head[4])
+            if head[5] == "-" and text.startswith(_CLOSED, head.end()):
+                yield _of_client(number, at, text[head.end() + len(_CLOSED) :])
+            else:
+                yield LogLine(number, at, "")
+
+    def _refusal(self, number: int, text: str) -> LogLine | UnreadLine:
+        try:
+            entry = self._json.decode(text)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            return UnreadLine(number, "broken")
+        at = max(0, entry.at)
+        if entry.reason == "auth":
+            return LogLine(number, at, "")
+        if entry.count != 1:
+            # Of refusals that are kept as one, only the last one's connection is named.
+            return LogLine(number, at, entry.username)
+        line = _of_client(number, at, entry.client)
+        return msgspec.structs.replace(line, account=entry.username) if isinstance(line, LogLine) else line
+
+
+def _of_client(number: int, at: int, client: str) -> LogLine | UnreadLine:
+    """Return what the server says of one connection."""
+    found = _CONNECTION.match(client)
+    if found is None:
+        return LogLine(number, at, "")
+    before, _, behind = client.partition(" user=")
+    account, end, _ = behind.partition(" ")
+    if not end:
+        return UnreadLine(number, "ambiguous")
+    place = _UNIX if found[2].startswith("/") else found[2]
+    label = before.partition(" name=")[2].partition(" ")[0]
+    return LogLine(number, at, account, ((CLIENT, f"id={found[1]} addr={place}"),), label)

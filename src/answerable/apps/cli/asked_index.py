@@ -1,0 +1,56 @@
+"""Ask the running server by the index that it keeps, and say what its answer leaves out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.apps.cli.command import Shell
+    from answerable.apps.cli.terminal import Terminal
+    from answerable.client.transport import Transport
+
+T = TypeVar("T")
+
+
+class Partial(Protocol):
+    """What every answer of an index says of itself."""
+
+    @property
+    def missing(self) -> int:
+        """Later entries that the index does not have yet."""
+        ...
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Shards whose logs are left out."""
+        ...
+
+
+def asked_server(shell: Shell, ask: Callable[[Transport], T]) -> T | None:
+    """Return what the running server answers; None if there is no server, or it keeps no index."""
+    from answerable.apps.cli.control import running
+    from answerable.errors import Unavailable
+    from answerable.errors.codes.search import SEARCH_OFF
+
+    with running(shell.settings(), say=shell.terminal.say) as control:
+        if control is None:
+            return None
+        try:
+            return ask(control)
+        except Unavailable as failed:
+            if failed.code != SEARCH_OFF.id:
+                raise
+            return None
+
+
+def warn_partial(terminal: Terminal, answer: Partial) -> None:
+    """Warn the user of what is not in an answer."""
+    if answer.elsewhere:
+        terminal.warn(
+            f"not searched here: the logs of the shards {', '.join(answer.elsewhere)}; search with the settings of "
+            "their process (--config), or their files with --ledger and --keys"
+        )
+    if answer.missing:
+        terminal.warn(f"{answer.missing} later entries are not searched yet: search again soon")

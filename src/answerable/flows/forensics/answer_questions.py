@@ -1,0 +1,86 @@
+"""Answer questions for a story, a name and what was out of scope: in the process that keeps the index, and in commands
+that read the ledger's files themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.search.names import parsed_names
+from answerable.core.search.query import parsed_query
+from answerable.flows.forensics.count_scope import check_conditions, count_scope
+from answerable.flows.forensics.describe_name import completed_names, describe_name, may_be
+from answerable.flows.forensics.tell_hits import name_answer, scope_answer, story_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from answerable.api.search_answers import NameAnswer, ScopeAnswer, StoryAnswer
+    from answerable.core.search.query import Query
+    from answerable.flows.forensics.tell_story import StoryTeller
+
+
+def _nothing_sealed(query: Query, names: Sequence[str]) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What an answer says of itself. durable: entries of the log, where it may have more than the index. elsewhere:
+    shards whose logs are left out. sealed: returns the fields of a question that cannot be compared here."""
+
+    durable: int = 0
+    elsewhere: tuple[str, ...] = ()
+    sealed: Callable[[Query, Sequence[str]], tuple[str, ...]] = _nothing_sealed
+
+
+WHOLE: Final = Standing()
+"""Of an index that has the whole log, with keys."""
+
+
+def answered_story(
+    teller: StoryTeller, words: Sequence[str], *, now: int, limit: int, standing: Standing = WHOLE
+) -> StoryAnswer:
+    """Return the story of names, narrowed by words of a search.
+
+    now: for times that are said as long ago. limit: as for `StoryTeller.story`. Raises Malformed (`search.*`),
+    Unavailable, and Broken as the index and the log do.
+    """
+    wanted = parsed_names(words, now=now)
+    story = teller.story(wanted, limit=limit)
+    whole = wanted if story.hits else completed_names(teller, wanted)
+    if whole != wanted:
+        story = teller.story(whole, limit=limit)
+    return story_answer(
+        " ".join(words),
+        story,
+        durable=standing.durable,
+        elsewhere=standing.elsewhere,
+        sealed=standing.sealed(whole.query, whole.names),
+    )
+
+
+def answered_name(teller: StoryTeller, name: str, *, standing: Standing = WHOLE) -> NameAnswer:
+    """Return what a name stands for. Raises as `answered_story`."""
+    asked = parsed_names([name], now=0)
+    candidates = may_be(teller, name)
+    found = describe_name(teller, candidates[0]) if len(candidates) == 1 else None
+    return name_answer(
+        candidates,
+        found,
+        teller.index.reach(),
+        durable=standing.durable,
+        elsewhere=standing.elsewhere,
+        sealed=standing.sealed(asked.query, asked.names),
+    )
+
+
+def answered_scope(
+    teller: StoryTeller, words: Sequence[str], *, now: int, rows: int, standing: Standing = WHOLE
+) -> ScopeAnswer:
+    """Return the count of what was out of scope. rows: of each table, the highest. Raises as `answered_story`, and
+    Malformed (`scope.field`)."""
+    query = parsed_query(words, now=now)
+    check_conditions(query)
+    counted = count_scope(teller, query, rows=rows)
+    return scope_answer(counted, durable=standing.durable, elsewhere=standing.elsewhere)

@@ -1,0 +1,27 @@
+"""Ask the index by the control API: where none is kept, and where one is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tests.worlds.asked_index import IndexAtHand
+from tests.worlds.control import Product
+
+
+def indexed(product: Product) -> Product:
+    """The same product beside an index."""
+    return replace(product, searches=IndexAtHand(product.walk.recorder))
+
+
+async def use_index(bare: Any, client: Any, mandate: str) -> None:
+    named = {"show_timeline": {"name": mandate}, "show_name": {"name": mandate}}
+    for operation in ("search_actions", "show_timeline", "show_name", "show_scope"):
+        refused = await bare(operation, status=503, **named.get(operation, {}))
+        assert (refused["code"], "`search.enabled`" in refused["detail"]) == ("search.off", True)
+    story = await client("show_timeline", name=mandate, q="kind:intent", limit="5")
+    assert [line["kind"] for line in story["lines"]][0::6] == ["mandate_issued"]
+    assert (await client("show_timeline", name="nobody"))["lines"] == []
+    assert (await client("show_name", name=mandate))["may_be"][0]["ask"] == f"mandate:{mandate}"
+    assert (await client("show_scope", q="agent:support-agent"))["actions"] == 1
+    assert (await client("search_actions", q="kind:intent"))["items"][0]["mandate"] == mandate

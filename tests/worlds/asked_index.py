@@ -1,0 +1,46 @@
+"""What a server's process for searches answers, by an index that is made for each question, of a log in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+from answerable.core.search.query import parsed_cursor, parsed_query
+from answerable.flows.forensics.answer_questions import answered_name, answered_scope, answered_story
+from answerable.flows.forensics.search_ledger import search_ledger
+from answerable.flows.forensics.tell_hits import answer_of
+from answerable.flows.state.parts import Recorder
+from tests.worlds.stories import teller_of
+
+
+@dataclass(frozen=True, slots=True)
+class IndexAtHand:
+    """Answers at once, of the whole log."""
+
+    recorder: Recorder
+
+    async def search(self, words: Sequence[str], *, limit: int, cursor: str) -> SearchAnswer:
+        query, after = parsed_query(words, now=self._now()), parsed_cursor(cursor) if cursor else None
+        with teller_of(self.recorder) as teller:
+            return answer_of(
+                search_ledger(teller.index, teller.log, teller.find, query, limit=limit, after=after)
+            )
+
+    async def story(self, words: Sequence[str], *, limit: int) -> StoryAnswer:
+        with teller_of(self.recorder) as teller:
+            return answered_story(teller, words, now=self._now(), limit=limit)
+
+    async def name(self, name: str) -> NameAnswer:
+        with teller_of(self.recorder) as teller:
+            return answered_name(teller, name)
+
+    async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
+        with teller_of(self.recorder) as teller:
+            return answered_scope(teller, words, now=self._now(), rows=rows)
+
+    async def told(self) -> tuple[str, int, str]:
+        return "ok", self.recorder.ledger.size, ""
+
+    def _now(self) -> int:
+        return self.recorder.clock.now()
