@@ -4,13 +4,14 @@ A file that never ran here counts as passed where none of that differs from the 
 has, too, of which CI ran all.
 
 What test files can depend on is what they import, and what that imports: of the product, the functions that ran, the
-constants and classes whose names these or a module of tests say, and what those say in turn, and what else is done when
-a module is read (`parts.py`, `saying.py`, `what_ran.py`); of tests and tools, every byte. A name is said as such, as an
-attribute, in an import or in a text. What a module imports only when it is asked for a name (`__getattr__`) counts where
-somebody asked. Beside it the Python, the lock, whatever lies under `src` that is no Python, and what pytest reads for
-every test. The names, parameters and docstrings of all functions, and all constants and classes, count for a file that
-looks at them (`vars`, `inspect` and the like). Every byte of the product's modules counts for a file that starts a
-program, draws by chance what it tries, sees line numbers or reads a module's text; and before Python 3.12.
+constants and classes whose names these or a module of tests say, and what those say in turn, and what else is done
+when a module is read (`parts.py`, `saying.py`, `what_ran.py`); of tests and tools, every byte. A name is said as such,
+as an attribute, in an import or in a text. What a module imports only when it is asked for a name (`__getattr__`)
+counts where somebody asked. Beside it the Python, the lock, whatever lies under `src` that is no Python, and what
+pytest reads for every test. The names, parameters and docstrings of all functions, and all constants and classes,
+count for a file that looks at them (`vars`, `inspect` and the like). Every byte of the product's modules counts for a
+file that starts a program, draws by chance what it tries, sees line numbers or reads a module's text; and before
+Python 3.12.
 
 A module of tests that names `__file__` reads other files of the checkout. It says which by a constant, such as
 `FILES_READ = ("tools/*.py",)`, and whoever imports it fails when it opens any other; whoever imports one that does not
