@@ -1,11 +1,11 @@
 """What a module consists of: symbols, functions, and the rest of its surface.
 
-A function is named as by `__qualname__`; what is nested in it belongs to it; several of one name count as one. A symbol
-(`symbols.py`) is a constant, a class with the names of its methods, or a decorated function without its body; a name of
+A function is named as by `__qualname__`; what is nested in it belongs to it; several of one name count as one. A
+symbol (`symbols.py`) is a constant, a class with the names of its methods, or a function without its body; a name of
 `__all__` that is imported is one, too. What else is done when a module is read is the `rest`, for all that import it.
 No part has comments or line numbers; each has what its names were imported as, so that an import counts for those that
-use it. Whoever looks at functions without calling them depends on the `whole` surface, which has their parameters and
-docstrings, too, and what follows a constant to explain it.
+use it. Whoever looks at functions without calling them depends on the `whole` surface, which has the parameters and
+docstrings of methods, too, and what follows a constant to explain it.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ OWN_TEXT = b"".join(
 class Parts:
     """names: modules, and names in modules, that it imports. later: without those that it imports when it is asked for
     a name that it does not have, if it does; None otherwise. symbols, functions: digests; that of a class that is in
-    another part is empty among functions. says: what is said by each of them, and by the rest, whose name is empty.
-    placed: functions that name LINE_NUMBERS. looking: those that look at functions."""
+    another part is empty among functions. says: what is said by each symbol, by the body of each function, named
+    with `()`, and by the rest, whose name is empty. placed: functions that name LINE_NUMBERS. looking: those that look at functions."""
 
     names: list[str]
     later: list[str] | None
@@ -95,9 +95,9 @@ def _take_symbols(tree: ast.Module, parts: Parts, bound: Mapping[str, str]) -> l
         name = symbol(one, once)
         if not name:
             left.append(one)
-        elif not isinstance(one, Function) or one.decorator_list:
+        else:
             parts.symbols[name] = _digest(one, bound)
-            parts.says[name] = sorted({*parts.says.get(name, ()), *said(one, bound)})
+            parts.says[name] = said(one, bound)
             if name == "__all__":
                 for handed in said(one, {}):
                     if handed in bound:
@@ -160,7 +160,7 @@ def _take_functions(node: ast.AST, inside: str, parts: Parts, bound: Mapping[str
         if isinstance(child, Function):
             name = inside + child.name
             parts.functions[name] = _digest(child, bound, parts.functions.get(name, ""))
-            parts.says[name] = sorted({*parts.says.get(name, ()), *said(child, bound)})
+            parts.says[f"{name}()"] = sorted({*parts.says.get(f"{name}()", ()), *said(child, bound)})
             seen = [*ast.walk(child)]
             if any(getattr(one, "attr", None) in LINE_NUMBERS for one in seen):
                 parts.placed.append(name)

@@ -88,7 +88,7 @@ class Saying:
     def _of_part_of(self, module: str, name: str) -> int:
         """Of a function and of the classes that it is in."""
         says = self._parts[module].says if module in self._parts else {}
-        return self._of((*says.get(name, ()), *name.split(".")))
+        return self._of((*says.get(f"{name}()", ()), *name.split(".")))
 
     def _digests_of(self, module: str, names: int) -> str:
         symbols = sorted(self._parts[module].symbols.items())

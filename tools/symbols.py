@@ -1,6 +1,6 @@
 """Which statements of a module give one name a meaning and do nothing else, and which names a piece of code says.
 
-Such a statement is a `symbol`: a constant, a class, a decorated function. It can matter only to code that says its
+Such a statement is a `symbol`: a constant, a class, a function. It can matter only to code that says its
 name: as a name, an attribute, an import or in a text. Whatever else is done when a module is read is no symbol.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 QUIET = frozenset(
@@ -39,7 +39,7 @@ def symbol(statement: ast.stmt, once: frozenset[str]) -> str:
         case ast.ClassDef(name=name):
             quiet = _is_quiet_class(statement)
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-            quiet = all(_is_quiet_decorator(one) for one in statement.decorator_list)
+            quiet = _is_quiet_function(statement)
         case _:
             return ""
     hides = name in vars(builtins) or (name.startswith("__") and name not in SPECIAL)
@@ -73,14 +73,18 @@ def _is_quiet_decorator(node: ast.AST) -> bool:
     return _last_name(named) in QUIET_DECORATORS and all(map(_is_quiet, given))
 
 
+def _is_quiet_function(found: Function) -> bool:
+    given = [one for one in (*found.args.defaults, *found.args.kw_defaults) if one]
+    return all(map(_is_quiet, given)) and all(map(_is_quiet_decorator, found.decorator_list))
+
+
 def _is_quiet_class(found: ast.ClassDef) -> bool:
     """Whether making it changes nothing else. No class of the product has a hook for that, which a test says."""
     parts: list[ast.AST] = [*found.bases, *(one.value for one in found.keywords)]
     for one in found.body:
         if isinstance(one, Function):
-            if not all(map(_is_quiet_decorator, one.decorator_list)):
+            if not _is_quiet_function(one):
                 return False
-            parts += [*one.args.defaults, *(given for given in one.args.kw_defaults if given)]
         elif isinstance(one, ast.ClassDef):
             if not _is_quiet_class(one):
                 return False
@@ -90,15 +94,13 @@ def _is_quiet_class(found: ast.ClassDef) -> bool:
 
 
 def said(node: ast.AST, bound: Mapping[str, str]) -> list[str]:
-    """Names that it says, in texts and for what it imports, too; not in a docstring, nor for the types of what a
-    function takes, holds and gives. bound: what names of imports stand for."""
+    """Names that it says, in texts and for what it imports, too; not in a docstring. bound: what names of imports stand
+    for."""
     found, left = set[str](), [node]
     while left:
         one = left.pop()
         match one:
-            case ast.Expr(value=ast.Constant()):
-                continue
-            case ast.Name(ctx=ast.Store()):
+            case ast.Expr(value=ast.Constant()) | ast.Name(ctx=ast.Store()):
                 continue
             case ast.Global(names=names):
                 found.update(names)
@@ -110,19 +112,8 @@ def said(node: ast.AST, bound: Mapping[str, str]) -> list[str]:
                 found.update(words(text))
             case ast.alias(name=name):
                 found.update(words(name))
-        left += _looked_at(one)
+        left += ast.iter_child_nodes(one)
     return sorted(found)
-
-
-def _looked_at(node: ast.AST) -> Iterator[ast.AST]:
-    """Of what is below it, what is evaluated."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(node, Function) and child is node.returns:
-            continue
-        if isinstance(node, Function) and isinstance(child, ast.arguments):
-            yield from (one for one in (*child.defaults, *child.kw_defaults) if one)
-        else:
-            yield child
 
 
 def words(text: str) -> list[str]:

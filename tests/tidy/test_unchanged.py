@@ -77,6 +77,12 @@ LATER = "early.LATE"
 def make(): return OWN()
 
 def ask(name=INNER): return getattr(early, name)
+
+class Option: help = 1
+
+def command(name: Option): return 1
+
+COMMANDS = (command,)
 '''
 LATE = """
 from importlib import import_module
@@ -152,7 +158,7 @@ def test_it(): assert (Path(__file__).parents[2] / "more.txt").read_text() and o
     "asks": """
 from answerable import late, part
 
-def test_it(): assert part.ask() == late.KEPT == 1 and part.make() and part.TABLE["kind"]
+def test_it(): assert part.ask() == late.KEPT == 1 and part.make() and part.TABLE["kind"] and part.COMMANDS
 """,
     "handed": "from answerable.late import other\n\ndef test_it(): assert other\n",
     "ends": "import os\n\ndef test_it(): os._exit(0)\n",
@@ -291,6 +297,8 @@ def test_a_changed_name_or_parameter_is_for_those_too_that_look_at_functions(
         ("def once(): ", "def once(given=1): ", ["once", "once_and_again"]),
         ("kind = 1", "kind = 2", ["asks"]),
         ('{"kind": Kind}', '{"kind": Base}', ["asks"]),
+        ("help = 1", "help = 2", ["asks"]),
+        ("command(name: Option)", "command(name: Option, more=1)", ["asks"]),
         ('INNER = "KEPT"', 'INNER = "LATE"', ["asks"]),
         ("import early\n", "import other as early\n", ["asks"]),
         ('"""Words."""', '"""Other words."""', []),
