@@ -49,7 +49,8 @@ class Parts:
     """names: modules, and names in modules, that it imports. later: without those that it imports when it is asked for
     a name that it does not have, if it does; None otherwise. symbols, functions: digests; that of a class that is in
     another part is empty among functions. says: what is said by each symbol, by the body of each function, named
-    with `()`, and by the rest, whose name is empty. placed: functions that name LINE_NUMBERS. looking: those that look at functions."""
+    with `()`, and by the rest, whose name is empty. placed: functions that name LINE_NUMBERS. looking: those that look
+    at functions."""
 
     names: list[str]
     later: list[str] | None
