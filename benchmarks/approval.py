@@ -57,6 +57,8 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import SoftPasskey
+from answerable.wiring.search_settings import SearchSettings
+from answerable.wiring.search_side import SearchSide
 
 VIEWERS: Final = 100
 SECONDS: Final = 20
@@ -132,9 +134,8 @@ async def _served(pipe: Connection, folder: Path, port: int, waiting: int) -> No
     store = _store(folder)
     register, openings = SqliteApprovalRegister(store), SqliteOpeningRegister(store)
     opening = (time.perf_counter() - opened) * 1000
-    ledger = TlogFilesLedger.open(
-        folder / "log", key=ledger_key(), sign=signing_key("ledger").sign, clock=clock
-    )
+    key, sign = ledger_key(), signing_key("ledger").sign
+    ledger = TlogFilesLedger.open(folder / "log", key=key, sign=sign, clock=clock)
     bench = await Bench(approvals=register, openings=openings, ledger=ledger, clock=clock).registered()
     bench.asking.passkeys = PasskeyState(
         register=fresh(SqlitePasskeyRegister), rp_id="localhost", origins=(origin,)
@@ -156,8 +157,8 @@ async def _served(pipe: Connection, folder: Path, port: int, waiting: int) -> No
     await bench.issue()
     asked = [(await bench.refund(6_000 + number)).approval for number in range(20 if waiting else 0)]
     _fill(bench, waiting)
-    limits = ConsoleLimits(attempts_per_minute_max=10_000)
-    app = console_app(ConsoleServices(walk=bench.walk, origin=origin, limits=limits))
+    index, limits = SearchSide(SearchSettings(), ledger), ConsoleLimits(attempts_per_minute_max=10_000)
+    app = console_app(ConsoleServices(walk=bench.walk, origin=origin, searches=index, limits=limits))
     pipe.send(Started(asked=[one.id for one in asked if one is not None], opening=opening))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ledger.seal_every, 1.0)

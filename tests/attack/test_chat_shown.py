@@ -9,7 +9,6 @@ import pytest
 from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.apps.cli.approvals import _said
 from answerable.apps.console import ConsoleServices, console_app
-from answerable.apps.console.activity import recent_lines
 from answerable.apps.control_api.approval_operations import approval_record
 from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.testing.builders import POLICIES
@@ -18,7 +17,9 @@ from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from tests.probes.console_client import Client
 from tests.worlds.canary import canary_on
 from tests.worlds.click import CLICKS, click_documents, clicking
+from tests.worlds.parts import NO_SEARCHES
 from tests.worlds.passkey import enrolled
+from tests.worlds.stories import told_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BUTTON-07")]
 
@@ -44,7 +45,7 @@ async def test_console_terminal_and_api_call_a_click_a_click(by_click):
             await world.press()
         else:
             await world.bench.answer(asked)
-        carol = Client(console_app(ConsoleServices(walk=walk, origin=ORIGIN)))
+        carol = Client(console_app(ConsoleServices(walk=walk, origin=ORIGIN, searches=NO_SEARCHES)))
         assert (await carol.sign_in(device)).status_code == 200
         page = await carol.page(f"/approvals/{asked.id}")
         told = approval_record(Calling(walk), world.now(asked))
@@ -64,7 +65,8 @@ async def test_the_timeline_and_the_live_page_call_a_click_a_click(by_click):
         else:
             await world.bench.answer(asked)
         assert (await world.bench.refund(6_000)).outcome is not None
-        lines = recent_lines(world.bench.recorder, lines_max=50, kind="approvals")
+        with told_of(world.bench.recorder) as told_by:
+            lines = told_by("kind:approval_answer").lines
     told = [" ".join((one.text, *one.details)) for one in lines if "approved approval" in one.text]
     assert len(told) == 1
     assert ("attributed, not signed" in told[0]) is by_click
@@ -81,6 +83,7 @@ async def test_a_test_that_was_answered_by_a_click_is_told_as_that(verdict):
         await world.reach.tell("slack")
         await world.press(verdict=verdict)
         assert world.now(canary).state == "void"
-        lines = recent_lines(world.bench.recorder, lines_max=50, kind="approvals")
+        with told_of(world.bench.recorder) as told_by:
+            lines = told_by("kind:canary_told").lines
     (told,) = [" ".join((one.text, *one.details)) for one in lines if "was a test" in one.text]
     assert "attributed, not signed" in told

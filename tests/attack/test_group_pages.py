@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from answerable.apps.console import ConsoleLimits, ConsoleServices, console_app
+from answerable.apps.console import ConsoleServices, console_app
 from answerable.core.approval.batch_answer import verify_kept_batch
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
@@ -17,6 +17,7 @@ from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
 from tests.attack.test_passkey_answers import answered as answered_alone
 from tests.probes.console_client import Client, challenge_of
 from tests.worlds.alike import asked_many, pay, paying_bench, seen
+from tests.worlds.parts import NO_SEARCHES
 from tests.worlds.passkey import enrolled
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ async def browsing(count: int, *, by: str = "bob", odd: dict[str, str] | None = 
     """A bench at which so many payments wait, a browser of whoever is signed in, and their device."""
     bench = await paying_bench(**more)
     waiting = await asked_many(bench, count, **(odd or {}))
-    app = console_app(ConsoleServices(walk=bench.walk, origin=ORIGIN, providers=(), limits=ConsoleLimits()))
+    app = console_app(ConsoleServices(walk=bench.walk, origin=ORIGIN, searches=NO_SEARCHES))
     await enrolled(bench, by, device := SoftPasskey(seed=by))
     client = Client(app)
     await client.sign_in(device)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from answerable.apps.console import ConsoleLimits, ConsoleServices, console_app
+from answerable.apps.console import ConsoleServices, console_app
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.policy.place_triggered_holds import place_triggered_holds
@@ -19,6 +19,7 @@ from tests.attack.test_check_answers import found
 from tests.attack.test_group_pages import answered, group_of
 from tests.probes.console_client import Client, challenge_of
 from tests.worlds.alike import pay, paying_bench, paying_documents
+from tests.worlds.parts import NO_SEARCHES
 from tests.worlds.passkey import enrolled
 from tests.worlds.rule import code_of, rule
 
@@ -47,7 +48,7 @@ async def flood(bench: Bench) -> list[Any]:
 
 
 async def browser_of(bench: Bench, person: str) -> tuple[Client, SoftPasskey]:
-    app = console_app(ConsoleServices(walk=bench.walk, origin=ORIGIN, providers=(), limits=ConsoleLimits()))
+    app = console_app(ConsoleServices(walk=bench.walk, origin=ORIGIN, searches=NO_SEARCHES))
     await enrolled(bench, person, device := SoftPasskey(seed=person))
     client = Client(app)
     await client.sign_in(device)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister
-from answerable.apps.console import ConsoleLimits, ConsoleServices, console_app
+from answerable.apps.console import ConsoleServices, console_app
 from answerable.core.approval.prepared_lines import prepared_lines
 from answerable.core.canonical import encode, parse
 from answerable.core.mandate.caveat import ArgumentAtMost
@@ -19,6 +19,7 @@ from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from answerable.verify.ledger_replay import replay_entries
 from tests.attack.test_console_approvals import answered
 from tests.probes.console_client import Client
+from tests.worlds.parts import NO_SEARCHES
 from tests.worlds.passkey import enrolled
 from tests.worlds.prepared import (
     BATCH,
@@ -44,7 +45,7 @@ async def at_the_console(batch: Any) -> tuple[Any, Any, Any, Client, SoftPasskey
     asked = (await execute(bench, await prepared(bench))).approval
     device = SoftPasskey(seed="bob")
     await enrolled(bench, "bob", device)
-    app = console_app(ConsoleServices(walk=bench.walk, origin=ORIGIN, providers=(), limits=ConsoleLimits()))
+    app = console_app(ConsoleServices(walk=bench.walk, origin=ORIGIN, searches=NO_SEARCHES))
     bob = Client(app)
     await bob.sign_in(device)
     await bob.page("/")

@@ -18,6 +18,7 @@ from answerable.flows.counters.door_desk import DoorDesk
 from answerable.flows.state.known_callers import KnownCallers
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
+from tests.worlds.asked_index import IndexAtHand
 from tests.worlds.parts import to_refuse
 from tests.worlds.passkey import enrolled, passkey_bench
 
@@ -132,7 +133,7 @@ async def console_house(
         providers=providers,
         limits=limits or ConsoleLimits(),
         refused=refused,
-        **(needs or {}),
+        **{"searches": IndexAtHand(bench.recorder), **(needs or {})},
     )
     return House(bench, console_app(services), device)
 

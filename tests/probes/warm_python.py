@@ -12,7 +12,6 @@ import array
 import atexit
 import contextlib
 import ctypes
-import gc
 import importlib
 import io
 import json
@@ -63,8 +62,6 @@ def read_modules(more: Iterable[str]) -> None:
         importlib.import_module(name)
     # A fork has only the thread that forks: with others, a lock may be held for ever.
     assert len(os.listdir("/proc/self/task")) == 1, "a module started a thread when it was imported"
-    gc.collect()
-    gc.freeze()
 
 
 def asked(door: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
@@ -340,15 +337,15 @@ def end(code: object) -> None:
     os._exit((code or 0) & 0xFF)
 
 
-def asking() -> ModuleType:
-    """What asks a Python like this one to fork, as the tests do. What is run later does not find it loaded."""
+def helpers() -> tuple[ModuleType, ModuleType]:
+    """What asks for forks, as the tests do, and what keeps what was read. What is run later does not find them."""
     sys.path.insert(0, str(Path(__file__).parents[2]))
-    from tests.probes import warm_children
+    from tests.probes import kept_pages, warm_children
 
     del sys.path[0]
     for name in [one for one in sys.modules if one.partition(".")[0] == "tests"]:
         del sys.modules[name]
-    return warm_children
+    return warm_children, kept_pages
 
 
 def beside(door: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -365,8 +362,11 @@ def beside(door: socket.socket) -> tuple[dict[str, Any], list[int]]:
 def serve(doors: Iterable[socket.socket], found_before: list[str], more: Iterable[str] = ()) -> None:
     """Fork until who started us has ended; in a new process, run what it was asked for. found_before: `sys.path`."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # As an interpreter that has not begun yet.
-    children = asking()
+    # A run of many files reads more, or has read all: it forks so often that a second of preparing for it is little.
+    many = bool(more) or "answerable" in sys.modules
+    children, pages = helpers()
     read_modules(more)
+    pages.keep(for_many=many)
     given, streams = awaited(*doors)
     belong(given)
     kept = None

@@ -228,3 +228,21 @@ def test_forked():
     assert (status, "1 failed, 20 passed" in told) == (1, True), told
     assert "ended with 7" in told
     assert not [one for one in processes if Path(f"/proc/{one}").exists()]
+
+
+@pytest.mark.requirement("FAST-41")
+def test_what_was_read_before_forking_is_not_counted_by_who_uses_it() -> None:
+    text = """
+import json, sys
+from tests.probes import kept_pages
+kept_pages.keep(for_many=True)
+later = ["later"]
+before = [sys.getrefcount(one) for one in (json.loads, json, json.__name__, later)]
+used = [json.loads, json, json.__name__, later] * 1000
+print(json.loads("[1]"), [sys.getrefcount(one) - count for one, count in zip(used, before)])
+"""
+    line = [sys.executable, "-c", text]
+    found = told(warm_starts.Cold, line, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    # Before Python 3.12, every object is counted.
+    counted = 0 if sys.version_info >= (3, 12) else 1000
+    assert found == (0, f"[1] [{counted}, {counted}, {counted}, 1000]\n".encode(), b"")

@@ -250,6 +250,7 @@ def console_door(settings: Settings, product: Product, origin: str, stopping: Ca
     needs = ConsoleServices(
         walk=product.walk,
         origin=origin,
+        searches=product.searches,
         workloads=product.workloads,
         providers=providers_of(settings, product.walk.clock),
         stopping=stopping,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from answerable.api.members import Part
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 
 SEARCH_PATH: Final = "/v1/search"
@@ -80,4 +82,29 @@ class SearchProcess(Protocol):
 
     async def reach(self) -> IndexReach:
         """Return up to where the index is complete."""
+        ...
+
+
+class Searches(Protocol):
+    """The index that answers questions, as the server asks it: by the process above, which is started where it does not
+    run. Raises as that, and Unavailable (`search.off`) where none is kept."""
+
+    async def search(self, words: Sequence[str], *, limit: int, cursor: str) -> SearchAnswer:
+        """Return a page of hits."""
+        ...
+
+    async def story(self, words: Sequence[str], *, limit: int) -> StoryAnswer:
+        """Return the story of names."""
+        ...
+
+    async def name(self, name: str) -> NameAnswer:
+        """Return what a name stands for."""
+        ...
+
+    async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
+        """Return how much was out of scope."""
+        ...
+
+    async def told(self) -> tuple[str, int, str]:
+        """Return its state, up to how many entries it is complete, and the reason of an alarm."""
         ...

@@ -40,7 +40,7 @@ LOCK: Final = "lock"
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SPARE_SPACE_BYTES: Final = 1_048_576
 """Free space on the disk beyond a segment and its tiles, for checkpoints and the file system's own records."""
-_ZEROS: Final = bytes(1_048_576)
+_ZEROS: Final = bytes(65_536)
 _SEGMENT_NAME: Final = re.compile(r"[0-9a-f]{16}\.wal")
 
 
@@ -175,7 +175,7 @@ def is_zero_filled(path: Path, size: int, *, skipping: int) -> bool:
 
 
 def read_from_disk(path: Path) -> bytes:
-    """Read a file after a sync and after dropping its page cache.
+    """Read a file after a sync and after dropping its page cache; of the zeros at its end, only the first ones.
 
     After a failed sync, Linux keeps pages that never reached the disk and marks them clean; those must not be trusted.
     On a read-only disk, such as media with evidence, there is nothing to sync.
@@ -192,14 +192,15 @@ def read_from_disk(path: Path) -> bytes:
         if is_writable:
             os.fsync(fd)
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        size = os.fstat(fd).st_size
-        content = os.pread(fd, size, 0)
-        while len(content) < size:
-            more = os.pread(fd, size - len(content), len(content))
-            if not more:
-                break
-            content += more
-        return content
+        pieces: list[bytes] = []
+        offset = used = 0
+        while piece := os.pread(fd, len(_ZEROS), offset):
+            offset += len(piece)
+            zeros = _ZEROS[: len(piece)]
+            # One and the same object for all zeros: a new segment is megabytes of them.
+            pieces.append(zeros if piece == zeros else piece)
+            used = used if piece == zeros else len(pieces)
+        return b"".join(pieces[: used + 1])
     finally:
         os.close(fd)
 

@@ -248,25 +248,34 @@ class _Walk:
             raise corrupt(place.path, SEGMENT_BYTES_MAX, fault)
         content = files.read_from_disk(place.path) if is_last else read_plain(place.path)
         place.end = self._start_in(number, place, content)
-        while True:
-            try:
-                frame = decode_frame(content, place.end)
-            except (Malformed, Unverified):
-                break
-            if frame is None:
-                break
-            self._entry(number, place, frame)
-            if not self._reach_signed():
-                return False
-        tail = tail_after(content, place.end, next_index=self._size)
-        if tail.state == "clean":
+        if not self._frames(number, place, content):
+            return False
+        if tail_after(content, place.end, next_index=self._size).state == "clean":
             return True
+        # What is torn is judged with all zeros of the file.
+        content = content.ljust(size, b"\x00")
+        if not self._frames(number, place, content):
+            return False
+        tail = tail_after(content, place.end, next_index=self._size)
         if tail.state == "corrupt" or not is_last or self._size < self._found.promised:
             raise corrupt(place.path, place.end, tail.fault, index=self._size)
         self._cut = Cut(
             segment=place.path.name, offset=place.end, size=tail.end - place.end, fault=tail.fault
         )
         return True
+
+    def _frames(self, number: int, place: Place, content: bytes) -> bool:
+        """Add the entries from `place.end` on, as long as they are valid; False if the tree lacks the signed root."""
+        while True:
+            try:
+                frame = decode_frame(content, place.end)
+            except (Malformed, Unverified):
+                return True
+            if frame is None:
+                return True
+            self._entry(number, place, frame)
+            if not self._reach_signed():
+                return False
 
     def _start_in(self, number: int, place: Place, content: bytes) -> int:
         """Return where to start in a segment: at its first entry, or where the head says that it is sealed."""

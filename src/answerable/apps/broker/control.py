@@ -11,7 +11,6 @@ import msgspec
 from anyio import to_thread
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import Route
 
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.lease import Lease
@@ -31,6 +30,7 @@ from answerable.flows.leases.revoke_lease import begin, end_within
 from answerable.flows.leases.rotate_due import due_now
 from answerable.flows.leases.settle_leases import find_strays
 from answerable.ports.lease_broker import DueSecret
+from answerable.wiring.plain_route import PlainRoute
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -99,7 +99,7 @@ class Narrow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     kept: list[str]
 
 
-def control_routes(needs: BrokerServices) -> list[Route]:
+def control_routes(needs: BrokerServices) -> list[PlainRoute]:
     """Return every route under `/v1`."""
     control = _Control(needs)
     return [
@@ -259,7 +259,7 @@ def _recalled(name: Any, target: str, log: str, now: UnixMillis) -> Lease:
     )
 
 
-def _route(name: str, kind: type[Any], act: Callable[[Any], Awaitable[dict[str, Any]]]) -> Route:
+def _route(name: str, kind: type[Any], act: Callable[[Any], Awaitable[dict[str, Any]]]) -> PlainRoute:
     decoder = msgspec.json.Decoder(kind)
 
     async def endpoint(request: Request) -> Response:
@@ -276,7 +276,7 @@ def _route(name: str, kind: type[Any], act: Callable[[Any], Awaitable[dict[str, 
             _log.exception("a question to the broker failed")
             return _answer(500, {"code": "broker.failed", "message": "the broker failed"})
 
-    return Route(f"{CONTROL_PATH}{name}", endpoint, methods=["POST"])
+    return PlainRoute(f"{CONTROL_PATH}{name}", endpoint, method="POST")
 
 
 async def _body(request: Request) -> bytes:

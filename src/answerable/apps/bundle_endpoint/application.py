@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route
 
 from answerable.errors import AnswerableError
+from answerable.wiring.plain_route import PlainRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,4 +54,4 @@ def bundle_endpoint_app(needs: BundleServices, *, path: str = PATH) -> Starlette
         }
         return Response(document, headers=headers)
 
-    return Starlette(routes=[Route(path, bundle, methods=["GET"])])
+    return Starlette(routes=[PlainRoute(path, bundle)])

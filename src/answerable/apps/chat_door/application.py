@@ -16,7 +16,6 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Route
 
 from answerable.apps.chat_door.payload import click_of
 from answerable.apps.chat_door.services import PREFIX
@@ -27,6 +26,7 @@ from answerable.errors import AnswerableError, Broken
 from answerable.errors.codes.approval import CHAT_FAILED, CHAT_PACE
 from answerable.flows.approval.answer_by_click import take_click, tell_clicked
 from answerable.wiring.guarded_request import body_within, check_host, route_fault
+from answerable.wiring.plain_route import PlainRoute
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _log: Final = logging.getLogger("answerable.chat")
 def chat_app(needs: ChatServices) -> Starlette:
     """Return the application with its single route. Every request gets a response; no exception escapes."""
     return Starlette(
-        routes=[Route(PREFIX + "slack", _Door(needs).clicked, methods=["POST"], name="slack")],
+        routes=[PlainRoute(PREFIX + "slack", _Door(needs).clicked, method="POST")],
         exception_handlers={HTTPException: _no_route},
     )
 

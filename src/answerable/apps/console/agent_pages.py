@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.apps.console.activity import recent_lines
+from answerable.apps.console.activity import recent_activity
 from answerable.apps.console.desk import see_other
 from answerable.core.containment.hold import REASON_CHARS_MAX, HoldId, described, holdable
 from answerable.core.identity.names.principal import AgentId, agent_id
@@ -58,7 +58,7 @@ async def agent(asked: Asked) -> Response:
         mandates=mandates[:MANDATES_MAX],
         mandates_count=len(mandates),
         instances=_instances(asked, name),
-        lines=recent_lines(walk.recorder, lines_max=LINES_MAX, agent=name),
+        activity=await recent_activity(asked.console.needs.searches, lines_max=LINES_MAX, agent=name),
     )
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Route
 
 from answerable.apps.console import (
     agent_pages,
@@ -32,6 +31,7 @@ from answerable.apps.console.pages import asset_answer
 from answerable.apps.console.sessions import Sessions
 from answerable.errors import shown
 from answerable.errors.codes.services import CONSOLE_GONE, CONSOLE_METHOD
+from answerable.wiring.plain_route import PlainRoute
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -114,7 +114,7 @@ def console_app(needs: ConsoleServices) -> Starlette:
         ("POST", OPEN_SCRIPTS, True, True),
     ]
     routes = [
-        Route(path, endpoint(console, act, public=public, script=script), methods=[method])
+        PlainRoute(path, endpoint(console, act, public=public, script=script), method=method)
         for method, acts, public, script in made
         for path, act in acts.items()
     ]

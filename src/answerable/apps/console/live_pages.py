@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from starlette.responses import Response, StreamingResponse
 
-from answerable.apps.console.activity import KINDS, recent_lines
+from answerable.apps.console.activity import KINDS, recent_activity
 from answerable.apps.console.guard import HEADERS
 from answerable.apps.console.sessions import COOKIE
 from answerable.errors import AnswerableError
@@ -30,8 +30,8 @@ async def live(asked: Asked) -> Response:
     kind = query.get("kind", "") if query.get("kind", "") in KINDS else ""
     agent = query.get("agent", "")[:NAME_CHARS_MAX]
     template = "live_part.html" if "part" in query else "live.html"
-    lines = recent_lines(asked.walk.recorder, lines_max=LINES_MAX, kind=kind, agent=agent)
-    return asked.page(template, lines=lines, kind=kind, agent=agent, kinds=tuple(KINDS))
+    found = await recent_activity(asked.console.needs.searches, lines_max=LINES_MAX, kind=kind, agent=agent)
+    return asked.page(template, activity=found, kind=kind, agent=agent, kinds=tuple(KINDS))
 
 
 async def news(asked: Asked) -> Response:

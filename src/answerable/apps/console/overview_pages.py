@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.apps.console.activity import LATEST, recent_lines
+from answerable.apps.console.activity import LATEST, recent_activity
 from answerable.apps.console.review_pages import owed_shown
 from answerable.core.containment.hold import described
 from answerable.errors import AnswerableError
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 DAY_MS: Final = 86_400_000
 FIGURES_SECONDS_MAX: Final = 0.2
 """Longest wait of the page for entries that are not counted yet."""
+ACTIVITY_SECONDS_MAX: Final = 3.0
+"""Longest wait of the page for the latest activity: people come for what waits for them."""
 LINES_MAX: Final = 8
 
 
@@ -47,7 +49,12 @@ async def overview(asked: Asked) -> Response:
         holds=holds_in_force(walk.authority.holds, walk.clock),
         reviews=owed_shown(walk.authority.approvals, walk.limits, walk.clock),
         uncovered=groups_uncovered(walk.authority, walk.asking),
-        lines=recent_lines(walk.recorder, lines_max=LINES_MAX, tags=LATEST),
+        activity=await recent_activity(
+            asked.console.needs.searches,
+            lines_max=LINES_MAX,
+            tags=LATEST,
+            seconds_max=ACTIVITY_SECONDS_MAX,
+        ),
         silent=await _silent(walk.asking.reach, walk.limits, walk.clock),
         empty=not walk.authority.registry.current.agents,
     )

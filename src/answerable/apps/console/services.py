@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from answerable.core.identity.proof.door_refusal import TellRefused
     from answerable.flows.trust_domain.workloads import Workloads
+    from answerable.ports.search_process import Searches
     from answerable.wiring.walk import Walk
 
 
@@ -58,15 +59,16 @@ class ConsoleLimits:
 class ConsoleServices:
     """The console's dependencies.
 
-    origin: the exact origin under which browsers open the console. workloads: set if there are instances to end.
-    providers: OpenID providers for sign-in. stopping: whether the server is shutting down. refused: called for every
-    refused request that has no session. browsers_secret: by which browsers in which people signed in are recognised;
-    empty for one of this process alone. user_of: returns the user of this machine at the other end of a connection, by
-    both addresses; None for others.
+    origin: the exact origin under which browsers open the console. searches: asked for what pages show of activity.
+    workloads: set if there are instances to end. providers: OpenID providers for sign-in. stopping: whether the server
+    is shutting down. refused: called for every refused request that has no session. browsers_secret: by which browsers
+    in which people signed in are recognised; empty for one of this process alone. user_of: returns the user of this
+    machine at the other end of a connection, by both addresses; None for others.
     """
 
     walk: Walk
     origin: str
+    searches: Searches
     workloads: Workloads | None = None
     providers: tuple[CodeFlow, ...] = ()
     stopping: Callable[[], bool] = lambda: False

@@ -10,7 +10,7 @@ from msgspec import to_builtins
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import Match
 
 from answerable.apps.control_api.call import Call
 from answerable.apps.control_api.openapi import openapi_document
@@ -28,6 +28,7 @@ from answerable.errors.codes.services import (
     REQUEST_QUERY,
 )
 from answerable.wiring.guarded_request import body_within
+from answerable.wiring.plain_route import PlainRoute
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE
 
 if TYPE_CHECKING:
@@ -60,15 +61,14 @@ def control_app(
     limits = Limits(size_bytes_max=body_bytes_max)
     return Starlette(
         routes=[
-            Route(
+            PlainRoute(
                 _matched(row.path),
                 _endpoint(row, product, limits, body_seconds_max, refused),
-                methods=[row.method],
-                name=row.id,
+                method=row.method,
             )
             for row in OPERATIONS
         ]
-        + [Route("/v1/openapi.json", _described, methods=["GET"])],
+        + [PlainRoute("/v1/openapi.json", _described)],
         exception_handlers={HTTPException: _no_route},
     )
 
@@ -154,12 +154,12 @@ async def _no_route(request: Request, error: Exception) -> Response:
 
 def _methods(request: Request) -> set[str]:
     """Return the methods of the requested path, over all its routes."""
-    routes = cast("list[Route]", request.app.routes)
+    routes = cast("list[PlainRoute]", request.app.routes)
     return {
         name
         for route in routes
         if route.matches(request.scope)[0] is not Match.NONE
-        for name in route.methods or ()
+        for name in route.methods
     }
 
 

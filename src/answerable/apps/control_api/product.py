@@ -7,35 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.flows.ledger.gather_cosignatures import WitnessState
     from answerable.flows.ledger.publish_set_checkpoint import ShardState
     from answerable.ports.published_log import PublishedLog
+    from answerable.ports.search_process import Searches
     from answerable.wiring.walk import Walk
-
-
-class Searches(Protocol):
-    """The process that answers searches, as the server asks it."""
-
-    async def search(self, words: Sequence[str], *, limit: int, cursor: str) -> SearchAnswer:
-        """Return a page of hits. Raises Malformed (`search.*`) and Unavailable (`search.*`)."""
-        ...
-
-    async def story(self, words: Sequence[str], *, limit: int) -> StoryAnswer:
-        """Return the story of names. Raises as `search`."""
-        ...
-
-    async def name(self, name: str) -> NameAnswer:
-        """Return what a name stands for. Raises as `search`."""
-        ...
-
-    async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
-        """Return how much was out of scope. Raises as `search`, and Malformed (`scope.field`)."""
-        ...
-
-    async def told(self) -> tuple[str, int, str]:
-        """Return its state, up to how many entries it is complete, and the reason of an alarm."""
-        ...
 
 
 class Product(Protocol):
@@ -53,7 +29,7 @@ class Product(Protocol):
 
     @property
     def searches(self) -> Searches:
-        """The process that answers searches."""
+        """The index that answers searches, stories, names and scope."""
         ...
 
     @property

@@ -12,7 +12,6 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Route
 
 from answerable.apps.enrolment.desk import Asked, EnrolmentDesk, Known
 from answerable.apps.enrolment.problems import problem_of
@@ -24,6 +23,7 @@ from answerable.errors.codes.identity import BUNDLE_NONE
 from answerable.errors.codes.services import HTTP_TARGET, REQUEST_MEDIA_TYPE, REQUEST_QUERY
 from answerable.errors.codes.workloads import ENROLMENT_FAILED
 from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
+from answerable.wiring.plain_route import PlainRoute
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE
 
 if TYPE_CHECKING:
@@ -48,13 +48,9 @@ def enrolment_app(needs: EnrolmentServices) -> Starlette:
         "end": desk.end,
         "stop": desk.stop,
     }
-    routes = [
-        Route(PREFIX + name, _endpoint(needs, act), methods=["POST"], name=name) for name, act in acts.items()
-    ]
-    routes.append(
-        Route(PREFIX + "challenge", _endpoint(needs, desk.challenge), methods=["GET"], name="challenge")
-    )
-    routes.append(Route(PREFIX + "bundle", _bundle(needs), methods=["GET"], name="bundle"))
+    routes = [PlainRoute(PREFIX + name, _endpoint(needs, act), method="POST") for name, act in acts.items()]
+    routes.append(PlainRoute(PREFIX + "challenge", _endpoint(needs, desk.challenge)))
+    routes.append(PlainRoute(PREFIX + "bundle", _bundle(needs)))
     return Starlette(routes=routes, exception_handlers={HTTPException: _no_route})
 
 

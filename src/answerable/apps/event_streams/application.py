@@ -13,7 +13,6 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Route
 
 from answerable.apps.event_streams import metadata
 from answerable.apps.event_streams.problems import problem_of
@@ -31,6 +30,7 @@ from answerable.flows.events import manage_streams as streams
 from answerable.flows.events.poll_events import poll_events, poll_in
 from answerable.flows.tokens.authenticate_client import Asked
 from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
+from answerable.wiring.plain_route import PlainRoute
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,9 +70,9 @@ def event_app(needs: EventServices) -> Starlette:
         (metadata.VERIFY, "POST"): door.verify,
         (metadata.POLLED, "POST"): door.poll,
     }
-    routes = [Route(path, door.answered(act), methods=[method]) for (path, method), act in acts.items()]
-    routes.append(Route(metadata.METADATA, door.told(door.metadata), methods=["GET"]))
-    routes.append(Route(metadata.KEYS, door.told(door.keys), methods=["GET"]))
+    routes = [PlainRoute(path, door.answered(act), method=method) for (path, method), act in acts.items()]
+    routes.append(PlainRoute(metadata.METADATA, door.told(door.metadata)))
+    routes.append(PlainRoute(metadata.KEYS, door.told(door.keys)))
     return Starlette(routes=routes, exception_handlers={HTTPException: _no_route})
 
 

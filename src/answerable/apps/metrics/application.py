@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route
 
 from answerable.errors import AnswerableError
+from answerable.wiring.plain_route import PlainRoute
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -52,4 +52,4 @@ def metrics_app(needs: MetricsServices) -> Starlette:
             return Response("no metrics just now\n", status_code=503, headers=_PLAIN)
         return Response(text, headers={**_PLAIN, "content-type": needs.content_type})
 
-    return Starlette(routes=[Route(PATH, metrics, methods=["GET"])])
+    return Starlette(routes=[PlainRoute(PATH, metrics)])

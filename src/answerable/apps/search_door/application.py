@@ -15,7 +15,6 @@ import msgspec
 from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route
 
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel
 from answerable.errors import AnswerableError, Broken
@@ -33,6 +32,7 @@ from answerable.ports.search_process import (
     StoryQuestion,
 )
 from answerable.wiring.guarded_request import body_within
+from answerable.wiring.plain_route import PlainRoute
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def search_app(needs: SearchServices) -> Starlette:
 
     questions = {SEARCH_PATH: search, STORY_PATH: story, NAME_PATH: name, SCOPE_PATH: scope}
     routes = [
-        *(Route(path, _endpoint(ask, needs.uids), methods=["POST"]) for path, ask in questions.items()),
-        Route(REACH_PATH, _endpoint(reach, needs.uids), methods=["GET"]),
+        *(PlainRoute(path, _endpoint(ask, needs.uids), method="POST") for path, ask in questions.items()),
+        PlainRoute(REACH_PATH, _endpoint(reach, needs.uids)),
     ]
     return Starlette(routes=routes)
 

@@ -13,7 +13,6 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Route
 
 from answerable.apps.token_service import metadata
 from answerable.apps.token_service.form import form_of
@@ -31,6 +30,7 @@ from answerable.errors.codes.tokens import (
 from answerable.flows.tokens.authenticate_client import Asked
 from answerable.flows.tokens.find_parent import Exchange
 from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
+from answerable.wiring.plain_route import PlainRoute
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -65,8 +65,8 @@ def token_app(needs: TokenServices) -> Starlette:
         metadata.STATUS.rstrip("/"): door.status_lists,
         metadata.STATUS + "{number}": door.status_list,
     }
-    routes = [Route(path, door.answered(act), methods=["POST"]) for path, act in posts.items()]
-    routes += [Route(path, door.told(tell), methods=["GET"]) for path, tell in gets.items()]
+    routes = [PlainRoute(path, door.answered(act), method="POST") for path, act in posts.items()]
+    routes += [PlainRoute(path, door.told(tell)) for path, tell in gets.items()]
     return Starlette(routes=routes, exception_handlers={HTTPException: _no_route})
 
 

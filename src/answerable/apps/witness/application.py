@@ -17,11 +17,11 @@ from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import Route
 
 from answerable.core.tlog.witnessing import BODY_BYTES_MAX
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
 from answerable.ports.witness import Remembered
+from answerable.wiring.plain_route import PlainRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,8 +99,8 @@ def witness_app(needs: WitnessServices, *, body_seconds_max: float = BODY_SECOND
 
     return Starlette(
         routes=[
-            Route("/add-checkpoint", add_checkpoint, methods=["POST"]),
-            Route("/{origin_hash}/checkpoint", checkpoint, methods=["GET"]),
+            PlainRoute("/add-checkpoint", add_checkpoint, method="POST"),
+            PlainRoute("/{origin_hash}/checkpoint", checkpoint),
         ]
     )
 

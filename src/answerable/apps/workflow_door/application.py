@@ -14,7 +14,6 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Route
 
 from answerable.apps.workflow_door.services import ITEMS_MAX, PREFIX
 from answerable.core.base64url import to_base64url
@@ -32,6 +31,7 @@ from answerable.flows.approval.answer_as_workflow import (
 )
 from answerable.flows.people.attest_workflow import attested_workflow
 from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
+from answerable.wiring.plain_route import PlainRoute
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def workflow_app(needs: WorkflowServices) -> Starlette:
     one = PREFIX + "approvals/{id}/"
     return Starlette(
         routes=[
-            Route(PREFIX + "approvals", door.endpoint(door.waiting), methods=["GET"], name="waiting"),
-            Route(one + "nonce", door.endpoint(door.open), methods=["POST"], name="nonce"),
-            Route(one + "answer", door.endpoint(door.answer), methods=["POST"], name="answer"),
+            PlainRoute(PREFIX + "approvals", door.endpoint(door.waiting)),
+            PlainRoute(one + "nonce", door.endpoint(door.open), method="POST"),
+            PlainRoute(one + "answer", door.endpoint(door.answer), method="POST"),
         ],
         exception_handlers={HTTPException: _no_route},
     )

@@ -2,8 +2,8 @@
 
 Laws: a challenge belongs to this process (it carries a MAC under a secret made at start), is less than a minute old,
 and is taken at most once; neither issuing nor taking costs memory beyond one bit for each of the last ISSUED_MAX,
-allocated at start. So no caller can exhaust the challenges of others: a challenge stays good for its minute unless
-ISSUED_MAX more are issued within it, some 70,000 a second, which no listener of ours can serve.
+allocated with the first. So no caller can exhaust the challenges of others: a challenge stays good for its minute
+unless ISSUED_MAX more are issued within it, some 70,000 a second, which no listener of ours can serve.
 
 Challenges carry ascending numbers, so their total since the start is public.
 """
@@ -35,10 +35,12 @@ class Challenges:
         self._issued_max: Final = issued_max
         self._issued = 0
         # One bit for each number modulo `issued_max`, set when the challenge is taken.
-        self._taken: Final = bytearray((issued_max + 7) // 8)
+        self._taken = bytearray()
 
     def issue(self, chance: str, *, at: float) -> str:
         """Issue a challenge. chance: a fresh random token, which makes the challenge unpredictable."""
+        if not self._taken:
+            self._taken = bytearray((self._issued_max + 7) // 8)
         number = self._issued
         self._issued += 1
         place, bit = self._bit(number)
