@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from answerable.core.search.fields import FIELDS, INDEXED, Field
+from answerable.ports.search_process import QUESTION_SECONDS_MAX
 from wire_tables import markdown_table
 
 SEARCHES = (
@@ -49,13 +50,23 @@ def search_page(made: str) -> str:
         "[`search.start_entries`](settings.md) entries; it is started again when it ends, and `answerable status` and",
         "`answerable doctor` say how it is. It reads entries only once they are durable, and the subject keys without",
         "writing them. A search waits up to 5 s until the index has every entry from before the search; `missing` says",
-        "how many it does not have yet. A search that opens 20,000 entries without filling its page is answered with",
-        "what it has found, and `next` continues. Without a server, or with `search.enabled = false`,",
-        "`answerable search` reads the files itself, one command at a time. Of several processes on one data",
-        "directory each searches its own log: `log` names it, and `elsewhere` the shards whose logs are left out.",
+        "how many it does not have yet. No question at any endpoint waits longer than",
+        f"{QUESTION_SECONDS_MAX:.0f} s: where the process is stopped or hangs, the error says how to end it, or how to",
+        "read the files without it. A search that opens 20,000 entries without filling its page is answered with what",
+        "it has found, and `next` continues. Without a server, or with `search.enabled = false`, `answerable search`",
+        "reads the files itself, one command at a time. Of several processes on one data directory each searches its",
+        "own log: `log` names it, and `elsewhere` the shards whose logs are left out.",
         "`answerable timeline`, `show` and `scope`, and `GET /v1/timeline/{name}`, `/v1/names/{name}` and `/v1/scope`,",
         "are answered by the same process in the same way (STORY-04). Where no index is kept, the control API answers",
         "`search.off`.",
+        "",
+        "In `q=`, spaces separate the words. A value with a space stands between double quotation marks, within which",
+        '`\\"` is a quotation mark and `\\\\` a backslash: `agent:scout text:"two words"`. At the command line the',
+        "shell's own quoting is enough: `'text:two words'`.",
+        "",
+        "`open` is an action of which no end is recorded: it is under way, or its process was killed. The latter ends",
+        "as `indeterminate`: at a start of the server past the action's deadline, or else",
+        "[`walk.upstream_ms_max`](settings.md) after it, which are two minutes where nothing else is set.",
         "",
         "```sh",
         *(f"answerable search {words}" for words in SEARCHES),

@@ -17,7 +17,10 @@ from answerable.core.canonical import freeze, parse
 from answerable.core.containment.hold import HoldTarget
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant
+from answerable.core.search.query import parsed_query
 from answerable.errors import Broken, Refused
+from answerable.flows.forensics.count_scope import count_scope
+from answerable.flows.forensics.describe_name import describe_name, may_be
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.walk.govern_action import gather_facts, govern_action
 from answerable.flows.walk.preview_effect import Governing, preview_effect
@@ -27,7 +30,7 @@ from tests.attack.test_check_answers import found
 from tests.worlds.hold import stop
 from tests.worlds.parts import to_decide, to_govern, to_plan
 from tests.worlds.preview import PATIENT, asked_with, bench, documents, effect_of, says, why_none
-from tests.worlds.stories import lines_of
+from tests.worlds.stories import lines_of, teller_of, told_of
 from tests.worlds.walk import fields_of
 
 pytestmark = pytest.mark.anyio
@@ -110,6 +113,34 @@ async def test_the_story_of_a_task_says_that_it_was_not_the_agent_who_looked():
     told = [line.text for line in lines if line.kind == "intent"]
     said = f"asked by the gateway for the card of approval {asked.id}"
     assert [said in text for text in told] == [True, False]
+
+
+@pytest.mark.requirement("PREVIEW-02", "SEARCH-02")
+async def test_searches_and_counts_do_not_take_what_the_gateway_looked_up_for_an_action_of_the_agent():
+    house = await bench()
+    asked = (await house.refund(6000)).approval
+    assert asked is not None
+    await house.answer(asked)
+    await house.refund(6000)
+    await house.act()
+    with told_of(house.recorder) as told, teller_of(house.recorder) as teller:
+        story = told("scout")
+        (look,) = [one.line for one in teller.matching(parsed_query(["kind:preview"], now=0))]
+        assert f"asked by the gateway for the card of approval {asked.id}" in look.text
+        assert look.index in [line.index for line in story.lines]
+        assert dict(story.gist.outcomes) == {"succeeded": 2}
+        allowed = [one.facts.one("kind") for one in teller.matching(parsed_query(["decision:allow"], now=0))]
+        assert sorted(allowed) == ["intent", "intent", "preview"]
+        assert len([*teller.matching(parsed_query(["kind:intent"], now=0))]) == 2
+        assert {one.facts.one("kind") for one in teller.matching(parsed_query(["approver:bob"], now=0))} >= {
+            "intent",
+            "preview",
+        }
+        (agent,) = may_be(teller, "scout")
+        shown = describe_name(teller, agent)
+        assert (shown.outcomes, len(shown.newest)) == ((("succeeded", 2),), 2)
+        assert look.index in [one.facts.entry for one in shown.events]
+        assert count_scope(teller, parsed_query([], now=0), rows=10).count.actions == 2
 
 
 @pytest.mark.requirement("PREVIEW-02")

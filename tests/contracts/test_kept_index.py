@@ -17,8 +17,8 @@ from answerable.adapters.sqlite import SqliteSubjectKeys, StoredSubjectKeys
 from answerable.adapters.system import SystemEntropy
 from answerable.adapters.tlog_files import FollowedFiles, StoredFiles, TlogFilesLedger
 from answerable.api.search_answers import SearchAnswer
-from answerable.core.search.query import joined_words, split_words
-from answerable.errors import Malformed, Unavailable
+from answerable.core.search.query import joined_words, parsed_query, split_words
+from answerable.errors import Broken, Malformed, Unavailable
 from answerable.flows.forensics import search_ledger as searching
 from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
 from answerable.testing.builders import Bench
@@ -28,11 +28,13 @@ from answerable.testing.samples import AUDIENCE
 from answerable.wiring import kept_index as kept
 from answerable.wiring.index_lock import index_alone
 from answerable.wiring.kept_index import KeptIndex, kept_index
-from answerable.wiring.ledger_search import own_index
+from answerable.wiring.ledger_search import own_index, places_of_copy
+from answerable.wiring.ledger_search import searching as searched
 from answerable.wiring.setting_tree import LedgerSettings, RegisterSettings, Settings
 from tests.worlds.ledger_files import SMALL, grown, small_log
 
 pytestmark = pytest.mark.requirement("SEARCH-09")
+EVERY_INTENT = parsed_query(("kind:intent",), now=0)
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,77 @@ def test_an_index_that_is_deleted_or_foreign_or_of_a_longer_log_is_made_anew(liv
     # The log was put back to an older copy: what the index has beyond it is gone.
     with kept_index(lived.settings) as index:
         assert lived.asked(index, "kind:intent", entries=40).entries == 40
+
+
+def found_by(lived: Lived, index: Path) -> list[int]:
+    """Entries that a command without a server finds by a kept index."""
+    places = places_of_copy(lived.settings.ledger.place, lived.settings.data, index)
+    with searched(places) as found:
+        return [one.facts.entry for one in found.search(EVERY_INTENT, limit=1_000, after=None).hits]
+
+
+@pytest.mark.requirement("SEARCH-12")
+@pytest.mark.parametrize("damage", ["cut", "zeroes", "one bit", "another stretch"])
+def test_an_index_that_is_not_as_it_was_left_is_made_anew(lived: Lived, tmp_path: Path, damage: str) -> None:
+    place = tmp_path / "index"
+    whole = found_by(lived, place)
+    assert len(whole) == 60
+    stretch = place / "entries-00000.db"
+    content = bytearray(stretch.read_bytes())
+    if damage == "cut":
+        del content[len(content) // 2 :]
+    elif damage == "zeroes":
+        content[8_192:16_384] = bytes(8_192)
+    elif damage == "one bit":
+        content[content.index(b"scout")] ^= 1
+    else:
+        # Of an index without subject keys: a database without a fault, with other numbers.
+        with searched(places_of_copy(lived.settings.ledger.place, None, tmp_path / "other")):
+            pass
+        content = bytearray((tmp_path / "other" / "entries-00000.db").read_bytes())
+    stretch.write_bytes(content)
+    assert found_by(lived, place) == whole
+    before = stretch.stat().st_ino
+    assert found_by(lived, place) == whole
+    assert stretch.stat().st_ino == before, "what is whole is not made again"
+
+
+@pytest.mark.requirement("SEARCH-12")
+@pytest.mark.parametrize("ended", [9_999, 3])
+def test_damage_that_shows_in_an_index_of_a_killed_process_is_told_and_the_index_made_anew(
+    lived: Lived, tmp_path: Path, ended: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = tmp_path / "index"
+    whole = found_by(lived, place)
+    kept_place = own_index(lived.settings)
+    with kept_index(lived.settings) as index:
+        assert len(lived.asked(index, "kind:intent").items) == 60
+    for one in (place, kept_place):
+        (one / "sums").unlink()
+        with sqlite3.connect(one / "entries-00000.db") as connection:
+            connection.execute("UPDATE action SET ended = ? WHERE ended IS NOT NULL", (ended,))
+        connection.close()
+    with pytest.raises(Unavailable, match=r"is damaged: .*; it was deleted: ask again"):
+        found_by(lived, place)
+    assert found_by(lived, place) == whole
+    with kept_index(lived.settings) as index:
+        with pytest.raises(Unavailable, match="is damaged"):
+            lived.asked(index, "kind:intent")
+        assert [one.entry for one in lived.asked(index, "kind:intent").items] == whole
+    assert "the search index is damaged: it is made again" in caplog.text
+
+
+@pytest.mark.requirement("SEARCH-12")
+def test_another_programs_database_is_no_index_and_stays(lived: Lived, tmp_path: Path) -> None:
+    place = tmp_path / "mine"
+    place.mkdir()
+    with sqlite3.connect(place / "index.db") as connection:
+        connection.execute("CREATE TABLE notes (text)")
+    connection.close()
+    before = (place / "index.db").read_bytes()
+    with pytest.raises(Broken, match=r"`index\.db` in `mine` is another program's database"):
+        found_by(lived, place)
+    assert (place / "index.db").read_bytes() == before
 
 
 def test_a_full_disk_leaves_the_answer_that_there_is(

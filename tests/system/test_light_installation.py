@@ -79,6 +79,9 @@ async def _recorded(place: Path) -> Handed:
             policy="",
         )
     (place / "bundle").write_bytes(evidence.bundle)
+    (place / "log").write_text(
+        "Dec  1 08:00:00 host sshd[7]: Accepted password for x from 10.0.0.7 port 1 ssh2\n"
+    )
     return Handed(place, key.formatted())
 
 
@@ -272,7 +275,13 @@ def test_every_other_command_says_what_to_install(
 
 @pytest.mark.requirement("LIGHT-06")
 @pytest.mark.parametrize(
-    "words", [("timeline", "a-1"), ("decision", "replay", "a-1"), ("decision", "replay", "--all")]
+    "words",
+    [
+        ("timeline", "a-1"),
+        ("search",),
+        ("decision", "replay", "a-1"),
+        ("decision", "replay", "--all"),
+    ],
 )
 def test_what_asks_a_server_says_so(base: BaseInstallation, tmp_path: Path, words: tuple[str, ...]) -> None:
     done = base.answerable(*words, cwd=tmp_path)
@@ -302,6 +311,12 @@ def test_help_says_it_too(base: BaseInstallation, tmp_path: Path) -> None:
         ("timeline", "--ledger", "ledger"),
         ("timeline", "m-1", "--ledger", "nowhere"),
         ("timeline", "--model", "m", "--ledger", "ledger", "--json"),
+        ("search", "agent:scout", "--ledger", "ledger", "--csv"),
+        ("search", "person:bob", "--ledger", "ledger", "--limit", "2"),
+        ("search", "--ledger", "ledger", "--keys", "nowhere"),
+        ("show", "m-1", "--ledger", "ledger", "--json"),
+        ("scope", "agent:scout", "--since", "2020-01-01", "--ledger", "ledger"),
+        ("attribute", "log", "--kind", "sshd", "--ledger", "ledger", "--zone", "+01:00", "--account", "x"),
         ("-q", "ledger", "verify", "nowhere"),
         ("ledger", "verify", "ledger", "--since", "today"),
         ("ledger", "verify", "ledger", "--policy", "nowhere"),

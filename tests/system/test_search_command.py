@@ -213,6 +213,18 @@ def test_none_that_matches_and_nothing_yet_are_different_answers(data: Path, tmp
 
 
 @pytest.mark.requirement("STORY-03")
+def test_before_the_first_start_nothing_has_happened_yet_and_nothing_is_made(tmp_path: Path) -> None:
+    here = tmp_path / "data"
+    assert "there is no data directory" in ran("--data", str(here), code=1).stderr
+    here.mkdir()
+    assert "nothing has happened yet (empty ledger)" in ran("person:ada", "--data", str(here)).stderr
+    for verb in ("timeline", "show"):
+        told = ran("person:ada", "--data", str(here), verb=verb, code=6)
+        assert "nothing has happened yet (empty ledger)" in told.stderr
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.requirement("STORY-03")
 def test_a_name_that_is_in_no_entry_is_told_apart_from_an_empty_log(data: Path) -> None:
     place = ("--ledger", str(data / "ledger"), "--keys", str(data))
     told = ran("agnet:scout", *place, verb="timeline", code=1)
@@ -240,6 +252,7 @@ def test_a_story_is_told_with_what_is_alike_as_one_and_without_a_caller_moving_t
 def test_faults_have_the_exit_codes_of_the_house(data: Path, tmp_path: Path) -> None:
     place = ("--ledger", str(data / "ledger"))
     assert "did you mean `agent`?" in ran("agnet:scout", *place, code=1).stderr
+    assert "`timeline` and `show` take a name or the number of an entry" in ran("5", *place, code=1).stderr
     assert "--keys and --index are given with --ledger" in ran("--keys", str(data), code=2).stderr
     assert "there are no subject keys" in ran(*place, "--keys", str(tmp_path), code=1).stderr
     assert "there is no ledger" in ran("--ledger", str(tmp_path), code=1).stderr

@@ -118,7 +118,7 @@ def test_a_sleeping_one_delays_nothing_but_searches(running: Up) -> None:
     try:
         status = json.loads(command(world, "status", "--json").stdout)
         assert status["search"]["state"] == "alarm"
-        assert "did not answer" in status["search"]["reason"]
+        assert f"with `kill -9 {process}`, and another one is started" in status["search"]["reason"]
         (told,) = [one for one in doctored(world) if one["name"] == "search"]
         assert (told["state"], "ALARM" in told["says"]) == ("fault", True)
         command(world, "ledger", "seal")

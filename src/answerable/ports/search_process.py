@@ -17,6 +17,8 @@ NAME_PATH: Final = "/v1/name"
 SCOPE_PATH: Final = "/v1/scope"
 REACH_PATH: Final = "/v1/reach"
 HOST: Final = "search"
+QUESTION_SECONDS_MAX: Final = 15.0
+"""How long a question waits at most, whoever asks: with the start of the process, and what that has to read first."""
 
 
 class Question(Part, frozen=True, kw_only=True):

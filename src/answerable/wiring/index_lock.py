@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors.codes.search import SEARCH_LOCKED, SEARCH_UNAVAILABLE
+from answerable.ports.search_process import QUESTION_SECONDS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WAIT_SECONDS_MAX: Final = 20.0
 LOOK_SECONDS: Final = 0.05
 
 
 @contextmanager
-def index_alone(directory: Path, *, wait_seconds_max: float = WAIT_SECONDS_MAX) -> Iterator[None]:
+def index_alone(directory: Path, *, wait_seconds_max: float = QUESTION_SECONDS_MAX) -> Iterator[None]:
     """Hold the lock of the index in this directory, after waiting for another process that has it. The directory above
     is created. Raises Unavailable (`search.locked`, `search.unavailable`)."""
     place = directory.with_name(f".{directory.name}.lock")

@@ -11,11 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
-from answerable.adapters.sqlite.search_index.index import delete_index
+from answerable.adapters.sqlite.search_index.index import delete_index, discard_if_damaged, settle
 from answerable.adapters.tlog_files import FollowedFiles
 from answerable.core.search.query import checked_limit, parsed_cursor, parsed_query
-from answerable.errors import AnswerableError, Broken
-from answerable.errors.codes.search import SEARCH_OTHER_LOG
+from answerable.errors import AnswerableError, Broken, Unavailable
+from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_OTHER_LOG
 from answerable.flows.forensics.answer_questions import (
     Standing,
     answered_name,
@@ -56,6 +56,8 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
     `search.keys`), Unavailable, and Broken as the log does."""
     directory = own_index(settings)
     with index_alone(directory):
+        if discard_if_damaged(directory):
+            _log.warning("the search index is damaged: it is made again")
         keys, blind = opened_keys(*own_keys(settings))
         try:
             log = FollowedFiles(settings.ledger.place)
@@ -64,6 +66,7 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
                 yield kept
             finally:
                 kept.close()
+                settle(directory)
         finally:
             keys.close()
 
@@ -87,7 +90,7 @@ class KeptIndex:
         self._reader = self._reading()
         self._keys_seen = -1
         self._said: dict[str, float] = {}
-        self._is_closed = False
+        self._is_closed = self._is_damaged = False
 
     def close(self) -> None:
         """End what is under way after its batch, and close the files of the index."""
@@ -121,7 +124,7 @@ class KeptIndex:
         after = parsed_cursor(question.cursor) if question.cursor else None
         limit = checked_limit(question.limit)
         self.follow(question.entries, seconds_max=CATCH_UP_SECONDS_MAX)
-        with self._turn:
+        with self._its_turn():
             self._forget_erased()
             page = search_ledger(
                 self._index,
@@ -159,21 +162,30 @@ class KeptIndex:
         """Follow the log, and hold the turn for one question."""
         self.follow(entries, seconds_max=CATCH_UP_SECONDS_MAX)
         standing = Standing(durable=entries, elsewhere=self._elsewhere())
-        with self._turn:
+        with self._its_turn():
             self._forget_erased()
             find = self._keys.find
             yield StoryTeller(self._index, self._log, find, self._subject, self._reader), standing
 
+    @contextmanager
+    def _its_turn(self) -> Iterator[None]:
+        """Note damage that shows: the index is then made anew before the next answer."""
+        with self._turn:
+            try:
+                yield
+            except Unavailable as failed:
+                self._is_damaged = self._is_damaged or failed.code == SEARCH_DAMAGED.id
+                raise
+
     def _is_up_to(self, entries: int) -> bool:
         """Apply one batch of what is missing, and return whether nothing is."""
-        with self._turn:
+        with self._its_turn():
             if self._is_closed:
                 return True
-            if not self._index.is_in_place():
-                _log.warning("the search index was deleted while it was in use: it is made again")
-                self._index.close()
-                self._index = self._opened()
-                self._reader = self._reading()
+            if self._is_damaged or not self._index.is_in_place():
+                why = "is damaged" if self._is_damaged else "was deleted while it was in use"
+                _log.warning("the search index %s: it is made again", why)
+                self._make_anew()
             done = self._index.position().entries
             self._log.reach(min(entries, done + BATCH_ENTRIES))
             try:
@@ -182,11 +194,15 @@ class KeptIndex:
                 if other.code != SEARCH_OTHER_LOG.id:
                     raise
                 _log.warning("the search index does not belong to this ledger: it is made again")
-                self._index.close()
-                delete_index(self._directory)
-                self._index = self._opened()
-                self._reader = self._reading()
+                self._make_anew()
             return self._index.position().entries >= entries
+
+    def _make_anew(self) -> None:
+        self._index.close()
+        delete_index(self._directory)
+        self._index = self._opened()
+        self._reader = self._reading()
+        self._is_damaged = False
 
     def _opened(self) -> SqliteSearchIndex:
         self._directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.sqlite import StoredSubjectKeys
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
+from answerable.adapters.sqlite.search_index.index import delete_index, discard_if_damaged, settle
 from answerable.adapters.system import SystemEntropy
 from answerable.adapters.tlog_files import StoredFiles
 from answerable.core.search.blind import BlindKey
 from answerable.core.search.matching import sealed_fields
 from answerable.core.search.names import SEALED_KINDS
 from answerable.errors import Unavailable, shown
-from answerable.errors.codes.ledger import LEDGER_NO_COPY, REGISTER_UNAVAILABLE
-from answerable.errors.codes.search import SEARCH_KEYS, SEARCH_OTHER_KEYS
+from answerable.errors.codes.ledger import LEDGER_NO_COPY, LEDGER_NO_ENTRY, REGISTER_UNAVAILABLE
+from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_KEYS, SEARCH_OTHER_KEYS
+from answerable.errors.codes.services import CONTROL_NO_DATA
 from answerable.flows.forensics.search_ledger import (
     catch_up,
     forget_erased,
@@ -35,6 +37,7 @@ from answerable.wiring.subject_keys import ROOT_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.search.query import Cursor, Query
     from answerable.flows.forensics.search_ledger import HitPage
@@ -52,20 +55,23 @@ SHARED_BYTES: Final = 32_768
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchPlaces:
     """What is searched. ledger: directory of one log. keys: the file of the subject keys, and that of their root key;
-    None for leaves alone. index: where the index is stored; None for a temporary one."""
+    None for leaves alone. index: where the index is stored; None for a temporary one. is_own: of a data directory,
+    where no ledger means that nothing has happened yet."""
 
     ledger: Path
     keys: tuple[Path, Path] | None
     index: Path | None
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Searching:
-    """An index that is up to date with a log."""
+    """An index that is up to date with a log. is_of_nothing: before a server has begun the log."""
 
     index: SqliteSearchIndex
     log: LogSnapshot
     keys: StoredSubjectKeys | None
+    is_of_nothing: bool = False
 
     def search(self, query: Query, *, limit: int, after: Cursor | None) -> HitPage:
         """Search as `search_ledger` does, with the same errors."""
@@ -76,7 +82,7 @@ class Searching:
     def sealed(self, query: Query, names: Sequence[str] = ()) -> tuple[str, ...]:
         """Return the fields of a question whose sealed values cannot be compared, as no keys are at hand. names: bare
         ones."""
-        if self.keys is not None:
+        if self.keys is not None or self.is_of_nothing:
             return ()
         return tuple(dict.fromkeys((*sealed_fields(query), *(SEALED_KINDS if names else ()))))
 
@@ -100,11 +106,17 @@ def places_of_copy(ledger: Path, keys: Path | None, index: Path | None) -> Searc
 
 
 def own_places(settings: Settings) -> SearchPlaces:
-    """Return the places of the process with these settings."""
+    """Return the places of the process with these settings. Raises Unavailable (`control.no_data`)."""
+    if not settings.data.is_dir():
+        raise CONTROL_NO_DATA(
+            f"there is no data directory {shown(settings.data)}: begin with `answerable apply` or `answerable up`, or "
+            "name another with --data"
+        )
     return SearchPlaces(
         ledger=settings.ledger.place,
         keys=own_keys(settings),
         index=own_index(settings),
+        is_own=True,
     )
 
 
@@ -131,17 +143,24 @@ def searching(
     """Open everything, bring the index up to the log, erase what is sealed under keys that were destroyed, and close it
     all at the end. Only the index is written.
 
-    Two commands that search on one index at once do so one after the other. Raises Malformed (`ledger.no_copy`,
+    Two commands that search on one index at once do so one after the other. An index that is not as it was left is made
+    anew; one whose damage shows while it is read is deleted. Raises Malformed (`ledger.no_copy`,
     `search.keys`, `search.other_keys`), Unavailable (`search.*`, `search.locked` among them), and Broken as `catch_up`.
     """
     with ExitStack() as stack:
+        if places.is_own and not places.ledger.exists():
+            empty = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-index-")))
+            index = SqliteSearchIndex.open(empty, origin="", blind=None)
+            stack.callback(index.close)
+            yield Searching(index, _NoLog(), None, is_of_nothing=True)
+            return
         keys, blind = None, None
         if places.keys is not None:
             keys, blind = stack.enter_context(keys_to_read(*places.keys))
         directory = places.index or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-index-"))
         )
-        stack.enter_context(index_alone(directory))
+        stack.enter_context(_kept_whole(directory))
         # Not before: the index must not be ahead of it.
         log = _snapshot(places)
         if places.keys is not None and keys is not None and not opens_anything(log, keys.ids()):
@@ -157,6 +176,40 @@ def searching(
         if keys is not None:
             forget_erased(index, {one.hex() for one in keys.ids()})
         yield found
+
+
+@contextmanager
+def _kept_whole(directory: Path) -> Iterator[None]:
+    """Hold an index alone, whole at the beginning and noted as it is left at the end. Raises Unavailable (`search.*`).
+
+    Raises Unavailable (`search.damaged`) with what to do where the block found damage.
+    """
+    with index_alone(directory):
+        discard_if_damaged(directory)
+        try:
+            yield
+        except Unavailable as failed:
+            if failed.code != SEARCH_DAMAGED.id:
+                raise
+            delete_index(directory)
+            why = failed.message.removesuffix("; delete it, and it is made anew")
+            raise SEARCH_DAMAGED(f"{why}; it was deleted: ask again, and it is made anew") from None
+        settle(directory)
+
+
+class _NoLog:
+    """A log that has not begun; implements ports.stored_log.LogSnapshot."""
+
+    origin: Final = ""
+    size: Final = 0
+
+    def replay(self, start: int = 0) -> Iterator[StoredEntry]:
+        """Return nothing."""
+        return iter(())
+
+    def entry(self, index: int) -> StoredEntry:
+        """Raises Malformed (`ledger.no_entry`)."""
+        raise LEDGER_NO_ENTRY(f"there is no entry {index}: nothing has happened yet")
 
 
 def _snapshot(places: SearchPlaces) -> LogSnapshot:

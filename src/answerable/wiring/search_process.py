@@ -31,7 +31,12 @@ async def serve_search(
 ) -> None:
     """Answer searches until SIGINT, SIGTERM or SIGHUP, or the end of standard input, on which the server says how many
     entries are durable. Raises as `kept_index`, and Unavailable (`front.*`)."""
-    os.nice(NICE)
+
+    def polite(listeners: Listeners) -> None:
+        # Not before: a question may wait for the start.
+        os.nice(NICE)
+        started(listeners)
+
     with kept_index(settings) as index:
         listeners = listen(uds=settings.search.socket)
         stop = anyio.Event()
@@ -44,7 +49,7 @@ async def serve_search(
                 door(index),
                 listeners=listeners,
                 limits=FrontLimits(**asdict(settings.front)),
-                started=started,
+                started=polite,
                 stop=stop,
             )
             beside.cancel_scope.cancel()

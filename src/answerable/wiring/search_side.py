@@ -10,7 +10,13 @@ from answerable.adapters.search_http import HttpSearchProcess
 from answerable.errors import Unavailable
 from answerable.errors.codes.search import SEARCH_DOWN, SEARCH_OFF, SEARCH_UNREACHABLE
 from answerable.flows.recording.rounds import until_round
-from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
+from answerable.ports.search_process import (
+    QUESTION_SECONDS_MAX,
+    NameQuestion,
+    Question,
+    ScopeQuestion,
+    StoryQuestion,
+)
 from answerable.wiring.kept_process import KeptProcess
 
 if TYPE_CHECKING:
@@ -27,8 +33,6 @@ TELL_SECONDS: Final = 1.0
 """Interval at which the process is told of new entries; a question names them itself."""
 LOOK_SECONDS: Final = 10.0
 """Interval at which the size of the ledger is looked at, before the process is started."""
-START_SECONDS_MAX: Final = 25.0
-"""How long a question waits for the process to start."""
 
 
 class SizedLog(Protocol):
@@ -95,21 +99,20 @@ class SearchSide:
     async def _asked(self, ask: Callable[[int], Awaitable[A]]) -> A:
         """Ask the process, which is started if it does not run. ask: called with the number of durable entries.
 
-        Raises Malformed as it does, and Unavailable: `search.off`, `search.down`, `search.failed`, `search.busy`.
+        Raises Malformed as it does, and Unavailable: `search.off`, `search.down`, `search.late`, `search.failed`,
+        `search.busy`.
         """
         if self._process is None:
             raise SEARCH_OFF()
         self._is_wanted.set()
-        for _ in range(2):
-            try:
-                return await ask(self._log.size)
-            except Unavailable as failed:
-                if failed.code != SEARCH_UNREACHABLE.id:
-                    raise
-            with anyio.move_on_after(START_SECONDS_MAX) as starting:
+        with anyio.move_on_after(QUESTION_SECONDS_MAX):
+            while True:
+                try:
+                    return await ask(self._log.size)
+                except Unavailable as failed:
+                    if failed.code != SEARCH_UNREACHABLE.id:
+                        raise
                 await self._process.answering()
-            if starting.cancelled_caught:
-                break
         raise SEARCH_DOWN()
 
     async def told(self) -> tuple[str, int, str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 
 import anyio
 import pytest
 
+from answerable.adapters.search_http import client
 from answerable.errors import Unavailable
 from answerable.wiring import search_side
 from answerable.wiring.search_settings import SearchSettings
@@ -37,7 +40,7 @@ async def test_without_a_server_or_where_it_is_turned_off_no_process_is_asked(tm
 async def test_the_first_question_starts_it_and_one_that_does_not_come_up_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_side, "START_SECONDS_MAX", 0.5)
+    monkeypatch.setattr(search_side, "QUESTION_SECONDS_MAX", 0.5)
     one = side(tmp_path)
     async with anyio.create_task_group() as beside:
         beside.start_soon(one.kept, ("sh", "-c", "exit 3"))
@@ -47,6 +50,28 @@ async def test_the_first_question_starts_it_and_one_that_does_not_come_up_is_tol
         state, entries, reason = await one.told()
         assert (state, entries) == ("alarm", 0)
         assert "cannot be reached; it ended" in reason
+        beside.cancel_scope.cancel()
+
+
+async def test_one_that_is_stopped_holds_a_question_up_for_a_limited_time_and_the_answer_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "ANSWER_SECONDS_MAX", 0.5)
+    monkeypatch.setattr(client, "REACH_SECONDS_MAX", 0.5)
+    one = side(tmp_path, start_entries=0)
+    async with anyio.create_task_group() as beside:
+        beside.start_soon(one.kept, ("sleep", "60"))
+        await anyio.wait_all_tasks_blocked()
+        # As of a process that a signal stopped: the kernel takes connections, and nobody reads them.
+        with socket.socket(socket.AF_UNIX) as stopped:
+            stopped.bind(str(tmp_path / "search.sock"))
+            stopped.listen()
+            with pytest.raises(Unavailable, match=r"no answer within 0\.5 s: it is stopped, hangs") as told:
+                await one.search(("agent:x",), limit=1, cursor="")
+            assert told.value.code == "search.late"
+            assert f"`kill -9 {os.getpid()}`, and another one is started, or read" in told.value.message
+            state, _, reason = await one.told()
+            assert (state, "it is stopped, hangs" in reason) == ("alarm", True)
         beside.cancel_scope.cancel()
 
 

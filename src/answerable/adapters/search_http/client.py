@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
@@ -11,7 +13,7 @@ import msgspec
 from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.connection_fault import connection_fault
 from answerable.errors import Malformed, Unavailable, shown
-from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_UNREACHABLE
+from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_LATE, SEARCH_UNREACHABLE
 from answerable.ports.search_process import (
     HOST,
     NAME_PATH,
@@ -29,11 +31,13 @@ if TYPE_CHECKING:
     from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
 
 CONNECT_SECONDS_MAX: Final = 2.0
-ANSWER_SECONDS_MAX: Final = 40.0
+ANSWER_SECONDS_MAX: Final = 12.0
+"""Within the time of a whole question, of which a process that starts takes some."""
 REACH_SECONDS_MAX: Final = 2.0
 ANSWER_BYTES_MAX: Final = 67_108_864
 
 Answer = TypeVar("Answer")
+_CREDENTIALS: Final = struct.Struct("3i")
 
 
 class _Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +75,7 @@ class HttpSearchProcess:
         self, method: str, path: str, kind: type[Answer], seconds: float, content: bytes = b""
     ) -> Answer:
         """Send one request and decode the answer. Raises Malformed as the process does, and Unavailable:
-        `search.unreachable`, `search.failed`, and the process's own."""
+        `search.unreachable`, `search.late`, `search.failed`, and the process's own."""
         timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS_MAX)
         transport = httpx2.AsyncHTTPTransport(uds=self._socket, verify=no_tls())
         try:
@@ -82,9 +86,10 @@ class HttpSearchProcess:
                     response = await client.request(method, f"http://{HOST}{path}", content=content)
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
             raise SEARCH_UNREACHABLE() from None
-        except (httpx2.HTTPError, TimeoutError) as error:
-            is_late = isinstance(error, TimeoutError | httpx2.TimeoutException)
-            why = f"no answer within {seconds:g} s" if is_late else connection_fault(error)
+        except (httpx2.TimeoutException, TimeoutError):
+            raise self._late(seconds) from None
+        except httpx2.HTTPError as error:
+            why = connection_fault(error)
             raise SEARCH_FAILED(f"the process that answers searches did not answer: {why}") from None
         if len(response.content) > ANSWER_BYTES_MAX:
             raise SEARCH_FAILED("the process that answers searches gave an answer that is too long")
@@ -96,6 +101,25 @@ class HttpSearchProcess:
             raise SEARCH_FAILED(
                 f"the process that answers searches answered {response.status_code}: {shown(response.text[:200])}"
             ) from None
+
+    def _late(self, seconds: float) -> Unavailable:
+        listener = self._listener()
+        how = f" with `kill -9 {listener}`" if listener else ""
+        return SEARCH_LATE(
+            f"the process that answers searches gave no answer within {seconds:.2g} s: it is stopped, hangs or has too "
+            f"much to do; end it{how}, and another one is started, or read the files beside it with --ledger "
+            "DATA/ledger --keys DATA"
+        )
+
+    def _listener(self) -> int:
+        """Return the id of the process that listens on the socket; 0 where that is not known."""
+        if not hasattr(socket, "SO_PEERCRED"):
+            return 0
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.setblocking(False)
+            probe.connect_ex(self._socket)
+            credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        return int(_CREDENTIALS.unpack(credentials)[0])
 
 
 def _error_of(problem: _Problem) -> Malformed | Unavailable:

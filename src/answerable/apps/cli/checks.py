@@ -357,7 +357,7 @@ def _search_finding(status: Status) -> Finding:
     says = _search(status)
     if status.search.state != "alarm":
         return Finding(name="search", state="ok", says=says)
-    advice = "the log of `answerable up` says why its process ends; the index may be deleted at any time"
+    advice = "do what the reason says, or the log of `answerable up`; the index may be deleted at any time"
     return Finding(name="search", state="fault", says=says, advice=advice)
 
 

@@ -1,4 +1,4 @@
-"""The command line of an installation without the server: verify, show a timeline from a copy, make and show keys.
+"""The command line of an installation without the server: verify, ask a copy what happened, make and show keys.
 
 Arguments, output and exit codes are those of the whole command line, whose functions it calls. Law: every other command
 does nothing, names the command that installs the server and exits with 2.
@@ -13,7 +13,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Final
 
 from answerable import __version__
-from answerable.apps.cli import without_server
+from answerable.apps.cli import light_questions, without_server
 from answerable.apps.cli.dashed_ids import with_ids_last
 from answerable.apps.cli.exit_codes import EXIT_CODES, USAGE, exit_code_of
 from answerable.apps.cli.terminal import Terminal
@@ -76,7 +76,7 @@ def _root() -> ArgumentParser:
     listed = [f"  {' '.join(name):{_COLUMN}}{one.help}" for name, one in COMMANDS.items()]
     codes = ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
     told = [
-        "Verify ledgers and evidence, and create keys, without a server.",
+        "Verify ledgers and evidence, ask a copy what happened, and create keys, without a server.",
         "",
         "commands:",
         *listed,
@@ -171,42 +171,6 @@ def _of_replay(parser: ArgumentParser) -> None:
         parser.add_argument(option, nargs="?", help=SUPPRESS)
 
 
-def _of_timeline(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "names",
-        nargs="*",
-        default=(),
-        metavar="NAME|FIELD:VALUE",
-        help="Names of actions, mandates, agents …, or an index; words of a search narrow it.",
-    )
-    parser.add_argument(
-        "--ledger",
-        type=Path,
-        default=None,
-        metavar="DIR",
-        help="Read this ledger directory, or a copy of one; sealed fields stay sealed. Required without the server.",
-    )
-    parser.add_argument(
-        "--all", action="store_true", default=False, help="Tell each entry, also of actions that are alike."
-    )
-    parser.add_argument(
-        "--limit", type=int, default=1_000, metavar="N", help="Entries that are asked about, at most 1000."
-    )
-    for option, helps in (
-        ("--keys", "Decrypt with the subject keys of this data directory, or a copy of one."),
-        ("--index", "Keep the index here, so that the next call reads new entries only."),
-    ):
-        parser.add_argument(option, type=Path, default=None, metavar="DIR", help=helps)
-    for option, helps in (("--since", "At or after this time."), ("--until", "Before this time.")):
-        parser.add_argument(option, default="", metavar="TIME", help=helps)
-    for option, value in (
-        ("--manifest", "DIGEST"),
-        ("--prompt", "sha256:HEX"),
-        ("--model", "NAME[@VERSION]"),
-    ):
-        parser.add_argument(option, default="", metavar=value, help="Actions under manifests with this one.")
-
-
 def _of_new_key(parser: ArgumentParser) -> None:
     _of_key(parser)
     parser.add_argument(
@@ -225,22 +189,15 @@ def _of_key(parser: ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="Key file.")
 
 
-def _tell(terminal: Terminal, said: Namespace) -> int | None:
-    if said.ledger is None:
-        return _refused(terminal, "timeline` without `--ledger DIR")
-    from answerable.apps.cli.told_story import StoryAsked, check_asked, read_story, show_story
+def _of_ledger_copy(
+    name: str, run: Callable[[Terminal, Namespace], int | None]
+) -> Callable[[Terminal, Namespace], int | None]:
+    """Return what runs a question to a copy, and says that it needs one."""
 
-    about = {"manifest": said.manifest, "prompt": said.prompt, "model": said.model}
-    asked = StoryAsked(
-        words=tuple(said.names), since=said.since, until=said.until, limit=said.limit, every=said.all
-    )
-    check_asked(asked.search, about)
-    if not asked.search:
-        return without_server.tell_copied_actions(terminal, said.ledger, about)
-    from answerable.wiring.ledger_search import places_of_copy
+    def asked(terminal: Terminal, said: Namespace) -> int | None:
+        return run(terminal, said) if said.ledger else _refused(terminal, f"{name}` without `--ledger DIR")
 
-    answer = read_story(terminal, places_of_copy(said.ledger, said.keys, said.index), asked)
-    return show_story(terminal, answer, asked)
+    return asked
 
 
 def _replay(terminal: Terminal, said: Namespace) -> int | None:
@@ -269,10 +226,30 @@ COMMANDS: Final[dict[tuple[str, ...], _Command]] = {
         declare=_of_replay,
         run=_replay,
     ),
+    ("search",): _Command(
+        help="Find actions, refusals and everything else in a copy.",
+        declare=light_questions.of_search,
+        run=_of_ledger_copy("search", light_questions.run_search),
+    ),
     ("timeline",): _Command(
-        help="The history of one id, or the actions under one prompt or model, from a copy.",
-        declare=_of_timeline,
-        run=_tell,
+        help="The story of any name, or the actions under one prompt or model, from a copy.",
+        declare=light_questions.of_timeline,
+        run=_of_ledger_copy("timeline", light_questions.run_timeline),
+    ),
+    ("show",): _Command(
+        help="What any id stands for, from a copy.",
+        declare=light_questions.of_show,
+        run=_of_ledger_copy("show", light_questions.run_show),
+    ),
+    ("scope",): _Command(
+        help="Count what was tried outside of scope, from a copy.",
+        declare=light_questions.of_scope,
+        run=_of_ledger_copy("scope", light_questions.run_scope),
+    ),
+    ("attribute",): _Command(
+        help="Attribute a target's own log to the steps of a copy.",
+        declare=light_questions.of_attribute,
+        run=light_questions.run_attribute,
     ),
     ("key", "new"): _Command(
         help="Create a key in a file that only you can read.",

@@ -116,26 +116,27 @@ def _story(
     shell: Shell, asked: StoryAsked, ledger: Path | None, keys: Path | None, index: Path | None
 ) -> StoryAnswer:
     """Return the story from the running server, or from files of this data directory or of a copy."""
-    from answerable.apps.cli.asked_index import asked_server
+    from answerable.apps.cli.asked_index import asked_server, places_asked
     from answerable.apps.cli.told_story import read_story
     from answerable.client import search_calls
     from answerable.core.search.names import parsed_names
     from answerable.core.search.query import checked_limit, joined_words
-    from answerable.wiring.ledger_search import own_places, places_of_copy, shards_elsewhere
 
-    if ledger is not None:
-        return read_story(shell.terminal, places_of_copy(ledger, keys, index), asked)
     # A fault in what was typed needs no server.
     parsed_names(asked.search, now=0)
     limit = checked_limit(asked.limit)
     first, *rest = asked.search
-    answer = asked_server(
-        shell,
-        lambda control: search_calls.show_timeline(
-            control, first, q=joined_words(rest) or None, limit=str(limit)
-        ),
+    answer = (
+        asked_server(
+            shell,
+            lambda control: search_calls.show_timeline(
+                control, first, q=joined_words(rest) or None, limit=str(limit)
+            ),
+        )
+        if ledger is None
+        else None
     )
     if answer is not None:
         return answer
-    settings = shell.settings()
-    return read_story(shell.terminal, own_places(settings), asked, elsewhere=shards_elsewhere(settings))
+    places, elsewhere = places_asked(shell, ledger, keys, index)
+    return read_story(shell.terminal, places, asked, elsewhere=elsewhere)

@@ -36,10 +36,14 @@ def answer_told(
         details.append(f"less was proposed instead: {plain(payload['narrower'])}")
     opened, at = leaf.get("opened"), leaf.get("at")
     if isinstance(opened, int) and isinstance(at, int):
-        details.append(f"first before them {max(0, at - opened) / 1000:.1f} s earlier, as the server says")
+        details.append(f"it was first shown to them {_time_told(at - opened)} the answer, as the server says")
     digest = short(payload.get("digest", leaf.get("digest")))
     how = f"{CLICKED}; of action digest" if _is_unsigned(leaf) else "signed over action digest"
     return text, (*details, f"{how} {digest}")
+
+
+def _time_told(millis: int) -> str:
+    return f"{millis / 1000:.1f} s before" if millis >= 100 else "less than 0.1 s before"
 
 
 def void_told(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> tuple[str, tuple[str, ...]]:

@@ -18,7 +18,7 @@ from answerable.core.search.declared import NOTHING_MOVED, UNDECLARED, Declared,
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
@@ -31,6 +31,9 @@ ACTIONS: Final[Mapping[int, tuple[str, str]]] = {
     Tag.APPROVAL_ASKED: ("defer", "asked"),
 }
 """Entries about one action: the decision, and the outcome until another entry says how it ended."""
+PREVIEW: Final = "preview"
+"""The kind of an intent or a refusal of the gateway itself, which looked something up for the card of a question to
+people: no action of the agent."""
 ENDS: Final = frozenset({Tag.OUTCOME, Tag.INDETERMINATE})
 """Entries that are joined with the intent that they end."""
 OF_APPROVAL: Final = frozenset({Tag.INTENT, Tag.REFUSAL, Tag.APPROVAL_ANSWER})
@@ -224,6 +227,12 @@ def kind_of(tag: int) -> str:
     return Tag(tag).name.lower() if tag in Tag._value2member_map_ else f"tag {tag}"
 
 
+def kinds_of(tags: Iterable[int]) -> tuple[str, ...]:
+    """Return the names of what has one of these types."""
+    names = [kind_of(one) for one in tags]
+    return (*names, PREVIEW) if kind_of(Tag.INTENT) in names else tuple(names)
+
+
 def words_in(text: str) -> tuple[str, ...]:
     """Return the distinct words of a text, without regard to case and to compatible spellings."""
     plain = unicodedata.normalize("NFKC", text).casefold()
@@ -245,7 +254,7 @@ def _add(found: _Found, name: str, value: JSONValue) -> None:
 
 
 def _names(stored: StoredEntry, leaf: Members) -> _Found:
-    found: _Found = {"kind": {kind_of(stored.tag): None}}
+    found: _Found = {"kind": {PREVIEW if leaf.get("preview_of") else kind_of(stored.tag): None}}
     for member, value in leaf.items():
         name = _FIELD_OF.get(member)
         if name is not None:

@@ -87,7 +87,13 @@ FIELDS: Final = (
     Field("token", "Delegation hop, by its id", "name", "01J9ZK4T7R"),
     Field("hold", "Hold that was placed, lifted, or that refused the action", "both", "01J9ZK4T7S"),
     Field("action", "Action, by its id", "name", "0193f0c1a2b3"),
-    Field("kind", "Type of the entry, such as `intent`, `refusal` or `hold_placed`", "name", "refusal"),
+    Field(
+        "kind",
+        "Type of the entry, such as `intent`, `refusal` or `hold_placed`; `preview` is what the gateway itself looked "
+        "up for a question to people",
+        "name",
+        "refusal",
+    ),
     Field("text", "Whole words of reasons, comments and purposes", "words", "refund"),
     Field("named", "Agent or mandate that a message named which a door refused: a claim", "sealed", "scout"),
     Field("stopped", "What was revoked, held or released, of any kind, by name", "name", "vendor-x"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.incident.timeline import Line
 from answerable.core.incident.wording import plain, quoted, short
 from answerable.core.ledger.tags import Tag
-from answerable.core.search.facts import ACTIONS
+from answerable.core.search.facts import ACTIONS, PREVIEW
 from answerable.core.search.undoing import undoing_of
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def gist_of(hits: Sequence[Hit]) -> Gist:
     actions = [one for one in hits if one.moment.tag in (Tag.INTENT, Tag.REFUSAL)]
     waiting = {one.facts.one("approval") for one in hits if one.moment.tag == Tag.APPROVAL_ASKED}
     waiting -= {one.facts.one("approval") for one in actions}
-    outcomes = Counter(one.outcome for one in actions)
+    outcomes = Counter(one.outcome for one in actions if one.facts.one("kind") != PREVIEW)
     if waiting:
         outcomes["asked"] = len(waiting)
     undoing = [(one, undoing_of(one)) for one in actions]

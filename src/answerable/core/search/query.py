@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 from answerable.core.action.outcome import OutcomeStatus
 from answerable.core.lease.name import checked_lease_name, lease_of
 from answerable.core.ledger.tags import Tag
-from answerable.core.search.facts import ACTIONS, kind_of, words_in
+from answerable.core.search.facts import ACTIONS, kinds_of, words_in
 from answerable.core.search.fields import BY_NAME, FIELDS
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.search import (
@@ -51,7 +51,7 @@ _CURSOR: Final = re.compile(r"([0-9]{1,16})\.([0-9]{1,16})")
 CLOSED: Final = {
     "decision": tuple(decision for decision, _ in ACTIONS.values()),
     "outcome": (*get_args(OutcomeStatus), *(outcome for _, outcome in ACTIONS.values())),
-    "kind": tuple(kind_of(one) for one in Tag),
+    "kind": kinds_of(Tag),
 }
 """Fields that have no other values than these."""
 _LATER_KIND: Final = re.compile(r"tag [1-9][0-9]{0,4}")
@@ -187,7 +187,8 @@ def _split(word: str) -> tuple[str, str, str]:
     found = _WORD.fullmatch(word)
     if found is None:
         raise SEARCH_WORD(
-            f"{shown(word, 40)} is not `field:value`: write for example `agent:NAME`, or `text:WORD`"
+            f"{shown(word, 40)} is not `field:value`: write for example `agent:NAME`, or `text:WORD`; `timeline` and "
+            "`show` take a name or the number of an entry as it is"
         )
     name, sign, value = found[1].lower().replace("_", "-"), found[2], found[3]
     if name not in BY_NAME:

@@ -14,6 +14,9 @@ SEARCH_BUSY = UnavailableCode(
 SEARCH_CURSOR = MalformedCode(
     "search.cursor", "… is not a cursor: give `next` of the answer before, unchanged"
 )
+SEARCH_DAMAGED = UnavailableCode(
+    "search.damaged", "the search index is damaged: …; delete it, and it is made anew", port="search_index"
+)
 SEARCH_DOWN = UnavailableCode(
     "search.down",
     "no process answers searches: the log of `answerable up` says why; it is started again by itself",
@@ -27,6 +30,12 @@ SEARCH_FAILED = UnavailableCode(
 SEARCH_FIELD = MalformedCode("search.field", "there is no field …: did you mean `…`?")
 SEARCH_KEYS = MalformedCode(
     "search.keys", "there are no subject keys in …: expected `subject-keys.db` and `keys/subjects.key`"
+)
+SEARCH_LATE = UnavailableCode(
+    "search.late",
+    "the process that answers searches gave no answer within … s: it is stopped, hangs or has too much to do; end it, "
+    "and another one is started, or read the files beside it with --ledger DATA/ledger --keys DATA",
+    port="search_process",
 )
 SEARCH_LIMIT = MalformedCode("search.limit", "a page has 1 to … hits, got …: use the cursor for more")
 SEARCH_LOCKED = UnavailableCode(

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from answerable.core.ledger.tags import Tag
-from answerable.core.search.facts import ENDS, PEOPLE, kind_of
+from answerable.core.search.facts import ENDS, PEOPLE, PREVIEW, kind_of
 from answerable.core.search.matching import resolved
 from answerable.core.search.names import CUT, ENTRY, KINDS, VAGUE, Beside, best_of, entry_of, is_term
 from answerable.core.search.query import Query, Term, parsed_query
@@ -41,7 +41,7 @@ BEGINNING_CHARS_MIN: Final = 4
 """Shortest beginning of a name that is completed."""
 MAY_BE_MAX: Final = 20
 _ACTIONS: Final = frozenset({Tag.INTENT, Tag.REFUSAL})
-_EVENTS: Final = tuple(kind_of(one) for one in Tag if one not in _ACTIONS | ENDS | {Tag.LEASE})
+_EVENTS: Final = (*(kind_of(one) for one in Tag if one not in _ACTIONS | ENDS | {Tag.LEASE}), PREVIEW)
 
 
 class Candidate(NamedTuple):
@@ -70,7 +70,7 @@ class Belonging(NamedTuple):
 class Described:
     """What a name stands for. beside: what callers wrote that is spelled like it. entries: how many name it. first_at,
     last_at: Unix milliseconds. outcomes: number of its actions by outcome. events: its newest entries about no action,
-    oldest first. newest: its newest actions."""
+    previews among them, oldest first. newest: its newest actions."""
 
     candidate: Candidate
     beside: tuple[Beside, ...]
@@ -145,7 +145,7 @@ def describe_name(teller: StoryTeller, candidate: Candidate) -> Described:
 def _of_entry(teller: StoryTeller, candidate: Candidate, beside: tuple[Beside, ...]) -> Described:
     hit = teller.entry(int(candidate.name))
     hits = (hit,) if hit is not None else ()
-    is_action = hit is not None and hit.moment.tag in _ACTIONS
+    is_action = hit is not None and hit.facts.one("kind") in map(kind_of, _ACTIONS)
     at = hit.facts.at if hit is not None else 0
     return Described(
         candidate=candidate,

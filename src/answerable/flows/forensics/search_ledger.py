@@ -14,7 +14,8 @@ from answerable.core.search.facts import ENDS, WANTED, WITH_REQUEST, ended_of, f
 from answerable.core.search.hit import Hit
 from answerable.core.search.matching import Joined, matches, resolved
 from answerable.core.search.query import Cursor
-from answerable.errors.codes.search import SEARCH_OTHER_LOG
+from answerable.errors import Malformed, Unavailable
+from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_OTHER_LOG
 from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.forensics.read_beside import BesideReader
 
@@ -192,9 +193,25 @@ def confirmed(reader: BesideReader, query: Query, candidate: Candidate) -> Hit |
 def opened_hit(reader: BesideReader, entry: int, ended: int | None) -> Hit:
     """Return one entry, opened. ended: the entry that says how the intent ended; None for none. Raises as the log
     does."""
-    log = reader.log
-    stored = log.entry(entry)
+    stored = _named(reader, entry)
     moment = opened_moment(stored, reader.find)
     facts = facts_of(stored, moment.leaf, moment.payload, reader.beside(stored, moment.leaf, named=True))
-    end = log.entry(ended) if ended is not None else None
-    return Hit(facts=facts, ended=ended_of(end, leaf_of(end)) if end is not None else None, moment=moment)
+    if ended is None:
+        return Hit(facts=facts, ended=None, moment=moment)
+    end = _named(reader, ended)
+    told = ended_of(end, leaf_of(end)) if end.tag in ENDS else None
+    if told is None or told.intent != entry:
+        raise _damaged(f"it says that entry {entry} ended with entry {ended}")
+    return Hit(facts=facts, ended=told, moment=moment)
+
+
+def _named(reader: BesideReader, entry: int) -> StoredEntry:
+    """Return an entry that the index names."""
+    try:
+        return reader.log.entry(entry)
+    except Malformed:
+        raise _damaged(f"it names entry {entry}, which the log does not have") from None
+
+
+def _damaged(why: str) -> Unavailable:
+    return SEARCH_DAMAGED(f"the search index is damaged: {why}; delete it, and it is made anew")

@@ -179,7 +179,7 @@ def _hit(hit: Hit) -> SearchHit:
     return SearchHit(
         entry=facts.entry,
         at=_instant(facts.at),
-        kind=line.kind,
+        kind=facts.one("kind"),
         text=line.text,
         outcome=hit.outcome,
         ended=ended.entry if ended is not None else None,

@@ -286,7 +286,6 @@ def test_what_is_unknown_is_an_error(applied: Command) -> None:
         ("agent", "show", "nothing"),
         ("registry", "show", "Agent", "../../x"),
         ("ledger", "show", "999"),
-        ("timeline", "nothing"),
         ("mandate", "preview", "nothing", "--as", "ada"),
     ):
         told = applied(*arguments, code=1)

@@ -13,7 +13,7 @@ from answerable.adapters.sqlite.search_index.schema import (
     unusual,
 )
 from answerable.core.lease.name import LeaseName, octets_of
-from answerable.core.search.facts import ACTIONS, kind_of
+from answerable.core.search.facts import ACTIONS, PREVIEW, kind_of
 from answerable.core.search.fields import BY_NAME, FIELDS
 from answerable.ports.search_index import MONDAY, WEEK
 
@@ -143,7 +143,8 @@ def _places(term: Term, number: Number, blind: BlindKey | None) -> Iterator[Plac
                 yield Place("session", (("value", rest), ("kind", kind)))
             continue
         if field == "decision":
-            yield from _named("kind", "kind", _KINDS.get(value, ""), number)
+            for kind in (_KINDS.get(value, ""), PREVIEW):
+                yield from _named("kind", "kind", kind, number)
             continue
         if field in ("action", "lease"):
             octets = octets_in(field, value)

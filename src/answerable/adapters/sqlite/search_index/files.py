@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.sqlite.own_file import prepare_file
 from answerable.adapters.sqlite.reader import BUSY_MILLIS_MAX, reason
 from answerable.adapters.sqlite.search_index.schema import APPLICATION_ID
-from answerable.errors.codes.search import SEARCH_UNAVAILABLE
+from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_UNAVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,8 +58,26 @@ def is_damaged(path: Path) -> bool:
         with closing(sqlite3.connect(path, timeout=BUSY_MILLIS_MAX / 1000)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.DatabaseError as error:
-        return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+        return _is_of_damage(error)
     return False
+
+
+def _is_of_damage(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return code & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether there is a database with something in it that another program made."""
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            (made_by,) = connection.execute("PRAGMA application_id").fetchone()
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error:
+        return False
+    return bool(tables) and made_by != APPLICATION_ID
 
 
 def place_of(path: Path) -> tuple[int, int]:
@@ -106,8 +124,12 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def faults(what: str) -> Iterator[None]:
-    """Translate every driver exception into Unavailable (`search.unavailable`)."""
+    """Translate every driver exception into Unavailable (`search.unavailable`, `search.damaged`)."""
     try:
         yield
     except sqlite3.Error as error:
+        if _is_of_damage(error):
+            raise SEARCH_DAMAGED(
+                f"the search index is damaged: {reason(error)}; delete it, and it is made anew"
+            ) from None
         raise SEARCH_UNAVAILABLE(f"{what}: {reason(error)}; delete it, and it is made again") from None

@@ -10,7 +10,7 @@ import heapq
 import threading
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.search_index import files
+from answerable.adapters.sqlite.search_index import files, sums
 from answerable.adapters.sqlite.search_index.schema import VERSION, WHOLE_SCHEMA
 from answerable.adapters.sqlite.search_index.stretch import Stretch
 from answerable.core.ledger.projected import Position
@@ -48,6 +48,7 @@ class SqliteSearchIndex:
         self._stretches: dict[int, Stretch] = {}
         self._lock = threading.RLock()
         self._place = files.place_of(directory / WHOLE)
+        self._is_settled = True
 
     @classmethod
     def open(
@@ -61,9 +62,16 @@ class SqliteSearchIndex:
         """Open or create the index of the log with this origin. blind: None where sealed fields cannot be decrypted.
 
         An index that another version made, or one with other keys, and one that is damaged, is deleted and begins anew.
-        Raises Broken (`search.other_log`) for the index of another log, and Unavailable (`search.unavailable`).
+        Raises Broken (`search.other_log`) for the index of another log and for another program's database, and
+        Unavailable (`search.unavailable`).
         """
         wanted = (blind.check if blind is not None else "", VERSION, stretch_entries)
+        for path in _paths(directory):
+            if files.is_foreign(path):
+                raise SEARCH_OTHER_LOG(
+                    f"`{path.name}` in `{directory.name}` is another program's database and no search index: name "
+                    "another directory"
+                )
         if any(files.is_damaged(path) for path in _paths(directory)):
             delete_index(directory)
         whole, found = cls._begun(directory, origin, wanted)
@@ -121,6 +129,7 @@ class SqliteSearchIndex:
 
     def apply(self, batch: Sequence[Facts | Ended], before: Position, after: Position, *, at: int) -> bool:
         facts = [one for one in batch if isinstance(one, Facts)]
+        self._unsettle()
         with self._lock, files.faults("cannot write the search index"), files.transaction(self._whole):
             # The whole's lock is held while the stretches are written, so that of two processes one waits.
             if self.position() != before:
@@ -153,6 +162,7 @@ class SqliteSearchIndex:
         return [row[0].hex() for row in self._rows("SELECT id FROM subject") if isinstance(row[0], bytes)]
 
     def forget(self, subjects: Iterable[str]) -> None:
+        self._unsettle()
         with self._lock, files.faults("cannot write the search index"):
             stretches = [self._stretch(number) for number in self._numbers()]
             gone = [*subjects]
@@ -209,6 +219,11 @@ class SqliteSearchIndex:
     def giver(self, mandate: str) -> int | None:
         rows = self._rows("SELECT entry FROM giver WHERE mandate = ?", (mandate,))
         return int(str(rows[0][0])) if rows else None
+
+    def _unsettle(self) -> None:
+        if self._is_settled:
+            sums.unsettle(self._directory)
+            self._is_settled = False
 
     def _write_relations(self, facts: Sequence[Facts]) -> tuple[list[tuple[str, str]], ...]:
         """Write what these entries say of other entries. Return what is new: who answered an approval, and the accounts
@@ -272,8 +287,22 @@ class SqliteSearchIndex:
 
 def delete_index(directory: Path) -> None:
     """Delete the files of an index. Raises Unavailable (`search.unavailable`)."""
-    for path in _paths(directory):
+    for path in (*_paths(directory), directory / sums.SUMS):
         files.remove(path)
+
+
+def discard_if_damaged(directory: Path) -> bool:
+    """Delete an index that is not as it was left. Return whether it was deleted. For whoever holds its lock, before it
+    is opened. Raises Unavailable (`search.unavailable`)."""
+    is_damaged = sums.is_changed(directory, _paths(directory))
+    if is_damaged:
+        delete_index(directory)
+    return is_damaged
+
+
+def settle(directory: Path) -> None:
+    """Note how an index is left. For whoever holds its lock, after it is closed."""
+    sums.settle(directory, _paths(directory))
 
 
 def _paths(directory: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from answerable.adapters.sqlite.search_index.schema import (
     column_of,
     stretch_schema,
 )
-from answerable.core.search.facts import OF_APPROVAL, OF_LEASE, kind_of
+from answerable.core.search.facts import OF_APPROVAL, OF_LEASE, kinds_of
 from answerable.ports.search_index import MONDAY, WEEK, Candidate, Tally
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Stretch:
         self, field: str, value: str, tags: Iterable[int], *where: tuple[str, tuple[object, ...]]
     ) -> None:
         """Add a value of a clear field to the entries of these types that meet a condition."""
-        kinds = [self._number(kind_of(one)) for one in tags]
+        kinds = [*map(self._number, kinds_of(tags))]
         of_kind = f"kind IN ({', '.join('?' * len(kinds))})"
         with files.transaction(self._connection):
             added = (NUMBERS[field], self._made(value))
