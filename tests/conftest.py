@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, configuration, settings
+from hypothesis.internal.conjecture import providers
 
 from tests.probes import one_ssl_context, warm_starts
 from tests.probes.loud_skips import not_proven
@@ -22,6 +23,8 @@ configuration.set_hypothesis_home_dir(Path(__file__).parent.parent / ".dev/cache
 
 # No deadline: a wall-clock limit per example says more about the machine than about the code.
 settings.register_profile("quick", deadline=None, max_examples=10)
+# Not by chance: a test that passed cannot fail before something that it runs has changed.
+settings.register_profile("same", settings.get_profile("quick"), derandomize=True)
 settings.register_profile(
     "default", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -37,6 +40,12 @@ settings.load_profile("default")
 
 WITHOUT_SERVERS = ("tests/unit/", "tests/property/", "tests/tidy/", "tests/fuzz/", "tests/vectors/", ".dev/")
 """Folders of tests of which few start any; the last is for those that tests plant."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With the same draws each time, none is of the numbers and texts in modules that this process happens to have."""
+    if config.getoption("--hypothesis-profile", None) == "same":
+        vars(providers)["is_local_module_file"] = lambda _: False
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

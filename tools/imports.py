@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -39,11 +39,14 @@ class Imports:
     def imported(self, module: str) -> list[str]:
         """Modules of ours that this one imports, with the packages that they are in."""
         if module not in self._edges:
-            names = {*self.names(module), module}
-            whole = {part for name in names for part in _prefixes(name)}
-            whole |= {f"tools.{name}" for name in names}  # which tests import by their own names
-            self._edges[module] = sorted(whole & self.modules.keys() - {module})
+            self._edges[module] = self.modules_of({*self.names(module), module}, module)
         return self._edges[module]
+
+    def modules_of(self, names: Collection[str], module: str) -> list[str]:
+        """Modules of ours that this one imports where it names these."""
+        whole = {part for name in names for part in _prefixes(name)}
+        whole |= {f"tools.{name}" for name in names}  # which tests import by their own names
+        return sorted(whole & self.modules.keys() - {module})
 
     def reached(self, module: str) -> dict[str, int]:
         """All that is read when this one is, each with how many imports away it is."""
@@ -68,7 +71,7 @@ def _prefixes(name: str) -> Iterator[str]:
         name = name.rpartition(".")[0]
 
 
-def named(tree: ast.AST) -> Iterator[str]:
+def named(tree: ast.AST, *, texts: bool = True) -> Iterator[str]:
     """What is imported when this runs, and modules that a text names."""
     left: list[ast.AST] = [tree]
     while left:
@@ -79,7 +82,7 @@ def named(tree: ast.AST) -> Iterator[str]:
                 yield from (one.name for one in names)
             case ast.ImportFrom(module=str(module), names=names):
                 yield from (f"{module}.{one.name}" for one in names)
-            case ast.Constant(value=str(text)) if text.startswith(("answerable.", "tests.")):
+            case ast.Constant(value=str(text)) if texts and text.startswith(("answerable.", "tests.")):
                 yield text.replace(":", ".")
             case node:
                 left += ast.iter_child_nodes(node)

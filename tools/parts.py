@@ -1,10 +1,11 @@
-"""What a module consists of: a surface, which whoever imports it depends on, and functions.
+"""What a module consists of: symbols, functions, and the rest of its surface.
 
-A function is named as by `__qualname__`; what is nested in it belongs to it; several of one name count as one. The
-`open` surface is all else: statements, classes with the names of their methods, decorated functions without bodies,
-docstrings. No part has comments or line numbers; each has what its names were imported as, so that an import counts
-for those that use it. Whoever looks at functions without calling them depends on the `whole` surface, which has their
-names, parameters and docstrings, too.
+A function is named as by `__qualname__`; what is nested in it belongs to it; several of one name count as one. A
+symbol (`symbols.py`) is a constant, a class with the names of its methods, or a function without its body; a name of
+`__all__` that is imported is one, too. What else is done when a module is read is the `rest`, for all that import it.
+No part has comments or line numbers; each has what its names were imported as, so that an import counts for those that
+use it. Whoever looks at functions without calling them depends on the `whole` surface, which has the parameters and
+docstrings of methods, too, and what follows a constant to explain it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import builtins
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from closed import closed
 from imports import Imports, named
+from symbols import Function, said, symbol, words
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 LINE_NUMBERS = frozenset(("__code__", "co_firstlineno", "co_lines", "f_lineno", "tb_lineno"))
 """What tells a program where code stands, which is in no part."""
 LOOKS = frozenset(
@@ -34,18 +37,28 @@ PLAIN = frozenset(
 """Decorators that do not look at the parameters of a method."""
 NOTHING = ast.arguments([], [], kwonlyargs=[], kw_defaults=[], defaults=[])
 """As parameters."""
-OWN_TEXT = Path(__file__).read_bytes()
+ASKED = "__getattr__"
+"""What a module is asked for a name that it does not have."""
+OWN_TEXT = b"".join(
+    Path(__file__).with_name(f"{one}.py").read_bytes() for one in ("imports", "parts", "symbols")
+)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """names: modules, and names in modules, that it imports. functions: digests; empty for a class, whose body is
-    surface. placed: those that name LINE_NUMBERS. looking: those that look at functions."""
+    """names: modules, and names in modules, that it imports. later: without those that it imports when it is asked for
+    a name that it does not have, if it does; None otherwise. symbols, functions: digests; that of a class that is in
+    another part is empty among functions. says: what is said by each symbol, by the body of each function, named
+    with `()`, and by the rest, whose name is empty. placed: functions that name LINE_NUMBERS. looking: those that look
+    at functions."""
 
     names: list[str]
+    later: list[str] | None
     whole: str
-    open: str
+    rest: str
+    symbols: dict[str, str]
     functions: dict[str, str]
+    says: dict[str, list[str]]
     placed: list[str]
     looking: list[str]
 
@@ -53,33 +66,62 @@ class Parts:
 def parts_of(octets: bytes) -> Parts:
     """Of a module's text. Raises SyntaxError."""
     tree = ast.parse(octets)
-    names = sorted(set(named(tree)))
+    names, at_once = set(named(tree)), set(named(tree, texts=False))
     bound = _taken_imports(tree)
-    parts = Parts(names, "", "", {}, [], [])
+    parts = Parts(sorted(names), None, "", "", {}, {}, {}, [], [])
     _take_functions(tree, "", parts, bound)
-    once = {name for name, count in Counter(_bindings(tree.body)).items() if count == 1}
+    later = sorted(at_once) if ASKED in parts.functions else None
     whole = _digest(tree, bound)
-    tree.body = [one for one in tree.body if not (isinstance(one, Function) and _is_open(one, once))]
+    _strip_methods(tree)
+    tree.body = _take_symbols(tree, parts, bound)
+    parts.says[""] = said(tree, bound)
+    return replace(parts, later=later, whole=whole, rest=_digest(tree, bound) if tree.body else "")
+
+
+def _strip_methods(tree: ast.Module) -> None:
     for each in ast.walk(tree):
         if isinstance(each, ast.ClassDef):
             for method in each.body:
                 if isinstance(method, Function) and _is_plain(method):
                     method.args, method.returns, method.body = NOTHING, None, method.body[1:]
-    return Parts(names, whole, _digest(tree, bound), parts.functions, parts.placed, parts.looking)
+
+
+def _take_symbols(tree: ast.Module, parts: Parts, bound: Mapping[str, str]) -> list[ast.stmt]:
+    """What is left."""
+    once = frozenset(name for name, count in Counter(_bindings(tree.body)).items() if count == 1)
+    left = list[ast.stmt]()
+    for one in tree.body:
+        if isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant):
+            continue
+        name = symbol(one, once)
+        if not name:
+            left.append(one)
+        else:
+            parts.symbols[name] = _digest(one, bound)
+            parts.says[name] = said(one, bound)
+            if name == "__all__":
+                for handed in said(one, {}):
+                    if handed in bound:
+                        parts.symbols[handed] = bound[handed]
+                        parts.says[handed] = words(bound[handed])
+    return left
 
 
 def _taken_imports(tree: ast.Module) -> dict[str, str]:
-    """What is imported when a module is read, by the names that it gets there. A name with two meanings stays."""
+    """What is imported when a module is read, by the names that it gets there. A name with two meanings stays. What is
+    asked of Python itself, which counts for all of the module, has no name."""
     left, taken = list[ast.stmt](), list[ast.Import | ast.ImportFrom]()
+    bound = {"": ""}
     for one in tree.body:
-        if isinstance(one, ast.Import | ast.ImportFrom) and getattr(one, "module", "") != "__future__":
+        if isinstance(one, ast.ImportFrom) and one.module == "__future__":
+            bound[""] += ast.unparse(one)
+        elif isinstance(one, ast.Import | ast.ImportFrom):
             taken.append(one)
         elif isinstance(one, ast.If) and isinstance(one.test, ast.Name) and one.test.id == "TYPE_CHECKING":
             left += one.orelse
         else:
             left.append(one)
     twice = set(_bindings(left)) | vars(builtins).keys()
-    bound: dict[str, str] = {}
     for one in taken:
         origin = "." * one.level + f"{one.module}." if isinstance(one, ast.ImportFrom) else ""
         for alias in one.names:
@@ -108,17 +150,6 @@ def _bindings(statements: list[ast.stmt]) -> Iterator[str]:
                 left += ast.iter_child_nodes(node)
 
 
-def _is_open(function: Function, once: set[str]) -> bool:
-    """Whether it is for those alone that call it: it hides nothing, and nothing is done with it as it is read."""
-    name = function.name
-    return (
-        not function.decorator_list
-        and name in once
-        and not name.startswith("__")
-        and name not in vars(builtins)
-    )
-
-
 def _is_plain(method: Function) -> bool:
     known = all(isinstance(one, ast.Name) and one.id in PLAIN for one in method.decorator_list)
     return known and not method.name.startswith("__")
@@ -130,14 +161,15 @@ def _take_functions(node: ast.AST, inside: str, parts: Parts, bound: Mapping[str
         if isinstance(child, Function):
             name = inside + child.name
             parts.functions[name] = _digest(child, bound, parts.functions.get(name, ""))
+            parts.says[f"{name}()"] = sorted({*parts.says.get(f"{name}()", ()), *said(child, bound)})
             seen = [*ast.walk(child)]
             if any(getattr(one, "attr", None) in LINE_NUMBERS for one in seen):
                 parts.placed.append(name)
             if any(_looks(one) for one in seen):
                 parts.looking.append(name)
             yields = any(isinstance(one, ast.Yield | ast.YieldFrom) for one in _own_nodes(child))
-            said = ast.get_docstring(child, clean=False)
-            child.body = [ast.Expr(ast.Constant(said)), ast.Expr(ast.Constant(yields))]
+            docstring = ast.get_docstring(child, clean=False)
+            child.body = [ast.Expr(ast.Constant(docstring)), ast.Expr(ast.Constant(yields))]
         elif isinstance(child, ast.ClassDef):
             parts.functions.setdefault(inside + child.name, "")
             _take_functions(child, f"{inside}{child.name}.", parts, bound)
@@ -161,7 +193,7 @@ def _own_nodes(function: Function) -> Iterator[ast.AST]:
 
 def _digest(tree: ast.AST, bound: Mapping[str, str], before: str = "") -> str:
     used = sorted({one.id for one in ast.walk(tree) if isinstance(one, ast.Name) and one.id in bound})
-    meant = " ".join(f"{name}={bound[name]}" for name in used)
+    meant = " ".join(f"{name}={bound[name]}" for name in ("", *used))
     return sha256(f"{before}{ast.dump(tree)}{meant}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -173,6 +205,8 @@ class KnownParts(Imports):
         self._file = file
         self._before = json.loads(file.read_text()) if file.exists() else {}
         self._parts: dict[str, tuple[str, Parts]] = {}
+        self._closed: dict[frozenset[str], dict[str, int]] = {}
+        self._sets: dict[int, frozenset[str]] = {}
 
     def names(self, module: str) -> frozenset[str]:
         return frozenset(self.parts(module).names)
@@ -190,6 +224,43 @@ class KnownParts(Imports):
             before = self._before.get(digest)
             self._parts[module] = (digest, Parts(**before) if before else parts_of(octets))
         return self._parts[module][1]
+
+    @cached_property
+    def asked(self) -> dict[str, list[str]]:
+        """By module of the product that imports others when it is asked for a name, those that it imports anyway."""
+        found = {one: self.parts(one).later for one in self._ours}
+        return {one: self.modules_of({*names, one}, one) for one, names in found.items() if names is not None}
+
+    def needed(self, module: str, idle: frozenset[str] = frozenset()) -> frozenset[str]:
+        """All that is read when this one is. idle: modules of the product that nobody asks for a name."""
+        found, left, ours = {module}, [module], 0
+        leads = self._leads(idle)
+        while left:
+            one = left.pop()
+            if one in leads:
+                ours |= leads[one]
+                continue
+            left += (others := set(self.imported(one)) - found)
+            found |= others
+        return frozenset(found | self._of_bits(ours))
+
+    @cached_property
+    def _ours(self) -> list[str]:
+        return [one for one in self.modules if one.partition(".")[0] == "answerable"]
+
+    def _leads(self, idle: frozenset[str]) -> dict[str, int]:
+        """By module of the product, those that are read when it is."""
+        if idle not in self._closed:
+            direct = {one: self.asked[one] if one in idle else self.imported(one) for one in self._ours}
+            bits = {one: 1 << at for at, one in enumerate(self._ours)}
+            ours = {one: [other for other in others if other in bits] for one, others in direct.items()}
+            self._closed[idle] = closed(ours, bits)
+        return self._closed[idle]
+
+    def _of_bits(self, ours: int) -> frozenset[str]:
+        if ours not in self._sets:
+            self._sets[ours] = frozenset(one for at, one in enumerate(self._ours) if ours >> at & 1)
+        return self._sets[ours]
 
     def keep(self) -> None:
         """For the next run."""

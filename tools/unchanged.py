@@ -3,11 +3,14 @@
 A file that never ran here counts as passed where none of that differs from the last commit that the upstream branch
 has, too, of which CI ran all.
 
-What test files can depend on is what they import, and what that imports: of the product, the surface of each module and
-the functions that ran (`parts.py`, `what_ran.py`), when it was read or later; of tests and tools, every byte. Beside it
-the Python, the lock, whatever lies under `src` that is no Python, and what pytest reads for every test. The names,
-parameters and docstrings of all functions count for a file that looks at functions. Every byte of the product's modules
-counts for a file that starts a program, draws what it tries, sees line numbers or reads a module's text; and before
+What test files can depend on is what they import, and what that imports: of the product, the functions that ran, the
+constants and classes whose names these or a module of tests say, and what those say in turn, and what else is done
+when a module is read (`parts.py`, `saying.py`, `what_ran.py`); of tests and tools, every byte. A name is said as such,
+as an attribute, in an import or in a text. What a module imports only when it is asked for a name (`__getattr__`)
+counts where somebody asked. Beside it the Python, the lock, whatever lies under `src` that is no Python, and what
+pytest reads for every test. The names, parameters and docstrings of all functions, and all constants and classes,
+count for a file that looks at them (`vars`, `inspect` and the like). Every byte of the product's modules counts for a
+file that starts a program, draws by chance what it tries, sees line numbers or reads a module's text; and before
 Python 3.12.
 
 A module of tests that names `__file__` reads other files of the checkout. It says which by a constant, such as
@@ -29,7 +32,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from parts import LOOKERS, LOOKS, KnownParts
+from parts import ASKED, LOOKERS, LOOKS, KnownParts
+from saying import Saying
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".dev/cache/unchanged.json"
@@ -37,6 +41,8 @@ PARTS = ROOT / ".dev/cache/parts.json"
 SHARED = ("requirements.lock", "pyproject.toml", "tests/conftest.py")
 READ_FOR_ALL = ("tests.conftest", "tools.in_turn", "tools.unchanged")
 CHANCE = "hypothesis"
+NO_CHANCE = "--hypothesis-profile=same"
+"""An option, with which it draws the same each time."""
 Names = Mapping[str, Collection[str]]
 """Functions, by module."""
 LOOKING = re.compile(rf"\b({'|'.join(sorted(LOOKS | LOOKERS - {'dir'}))})\b".encode())
@@ -60,6 +66,8 @@ class Unchanged:
         self._passed: dict[str, dict[str, Any]] = json.loads(STATE.read_text()) if STATE.exists() else {}
         self._imports = KnownParts(PARTS)
         self._known: dict[str, frozenset[str]] = {}
+        self._needs: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
+        self._saying = Saying(self._imports, ROOT / "pyproject.toml")
         self._shared = self._of_every_test()
 
     def left(self, files: Iterable[str]) -> list[str]:
@@ -122,9 +130,11 @@ class Unchanged:
             return None
         if any(one.startswith("src/") and one.endswith(".py") for one in ran.opened):
             return None
-        found = {one: set(at_reading[one]) for one in self._reached(file) if one in at_reading}
+        found: dict[str, set[str]] = {}
         for module, name in ran.functions:
             found.setdefault(module, set()).add(name)
+        for one in self._needed(file, found) & at_reading.keys():
+            found.setdefault(one, set()).update(at_reading[one])
         if found.keys() - self._imports.modules.keys():
             return None
         for module, names in found.items():
@@ -151,7 +161,7 @@ class Unchanged:
         for path in [*(ROOT / one for one in SHARED), *self._beside_modules]:
             digest.update(path.read_bytes())
         for one in READ_FOR_ALL:
-            for module in sorted(self._imports.reached(one)) if one in self._imports.modules else ():
+            for module in sorted(self._imports.needed(one)) if one in self._imports.modules else ():
                 # Of the product, what it runs is noted, and is for whoever imports the same.
                 if not _ours(module):
                     digest.update(self._imports.octets_digest(module).encode())
@@ -165,11 +175,20 @@ class Unchanged:
 
     def _reached(self, file: str) -> frozenset[str]:
         if file not in self._known:
-            self._known[file] = frozenset(self._imports.reached(_module(file)))
+            self._known[file] = self._imports.needed(_module(file))
         return self._known[file]
+
+    def _needed(self, file: str, functions: Names) -> frozenset[str]:
+        """Of the modules that it reaches, those that are read by what it does. functions: that ran."""
+        idle = frozenset(one for one in self._imports.asked if ASKED not in functions.get(one, ()))
+        if (file, idle) not in self._needs:
+            self._needs[file, idle] = self._imports.needed(_module(file), idle)
+        return self._needs[file, idle]
 
     def _is_drawn(self, file: str) -> bool:
         """Whether it tries what nobody chose."""
+        if NO_CHANCE in self._given:
+            return False
         tests = (one for one in self._reached(file) if not _ours(one))
         return any(
             name.partition(".")[0] == CHANCE for one in tests for name in self._imports.parts(one).names
@@ -230,20 +249,32 @@ class Unchanged:
     def _digest(self, file: str, functions: Names | None, *, looks: bool) -> str:
         """Of all that this file runs. functions: those that matter. looks: whether all do, without their bodies."""
         digest = sha256(self._shared)
-        for one in sorted(self._reached(file) | (functions or {}).keys()):
-            if one not in self._imports.modules:
-                digest.update(f"{one} is gone".encode())
-                continue
-            if functions is None or not _ours(one):
-                digest.update(f"{one} {self._imports.octets_digest(one)}".encode())
-                continue
-            parts = self._imports.parts(one)
-            bodies = " ".join(parts.functions.get(name, "gone") for name in functions.get(one, ()))
-            surface = parts.whole if looks else parts.open
-            digest.update(f"{one} {surface} {bodies}".encode())
-        for path, octets in sorted(self._reads(file).items()):
-            digest.update(f"{path.relative_to(ROOT)} {octets}".encode())
+        reads = [f"{path.relative_to(ROOT)} {octets}" for path, octets in self._reads(file).items()]
+        if functions is None or looks:
+            told = [self._whole(one, functions) for one in {*self._reached(file), *(functions or ())}]
+        else:
+            needed = sorted(self._needed(file, functions) | functions.keys())
+            told = [text for one in needed if (text := self._ran(one, functions.get(one, ())))]
+            digest.update(self._saying.counted(needed, self._saying.said(needed, functions)).encode())
+        for text in (*sorted(told), *sorted(reads)):
+            digest.update(text.encode())
         return digest.hexdigest()
+
+    def _whole(self, module: str, functions: Names | None) -> str:
+        """Of a module, for a file that looks at all of it; every byte where nobody knows which functions matter."""
+        if functions is not None and _ours(module) and module in self._imports.modules:
+            return f"{self._imports.parts(module).whole} {self._ran(module, functions.get(module, ()))}"
+        return self._ran(module, None)
+
+    def _ran(self, module: str, functions: Collection[str] | None) -> str:
+        """Of a module without its symbols. functions: those that count, None where every byte does."""
+        if module not in self._imports.modules:
+            return f"{module} is gone"
+        if functions is None or not _ours(module):
+            return f"{module} {self._imports.octets_digest(module)}"
+        parts = self._imports.parts(module)
+        bodies = " ".join(parts.functions.get(name, "gone") for name in functions)
+        return f"{module} {parts.rest} {bodies}" if parts.rest or bodies else ""
 
 
 def _found(pattern: str) -> Iterator[Path]:

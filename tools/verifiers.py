@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import go_programs
 import node_packages
 import set_up
+from go_programs import GO_SOURCES
 
 APT_SECONDS_MAX = 300
 # A mirror that does not answer is given up on; another apt-get is waited for.
@@ -45,8 +47,6 @@ class Program:
         return f"./dev verifiers (as root), or apt-get install {' '.join(self.packages)}"
 
 
-GO_SOURCES = "/usr/share/gocode"
-
 # tests/interop/go is compiled from what Debian packs, so that no Go module is downloaded.
 GO = Program(
     name="go",
@@ -69,6 +69,14 @@ GO_SPIFFE = Program(
     packages=("golang-go", "golang-github-spiffe-go-spiffe-dev"),
     paths=("/usr/bin/go", f"{GO_SOURCES}/src/github.com/spiffe/go-spiffe/v2/workloadapi"),
 )
+GO_SPIFFE_LIBRARY = "github.com/spiffe/go-spiffe/v2"
+GO_PROGRAMS = (
+    ("go", GO, ""),
+    ("go_spiffe", GO_SPIFFE, ""),
+    ("go_federation", GO_SPIFFE, ""),
+    ("go_workload_api", GO_SPIFFE, GO_SPIFFE_LIBRARY),
+)
+"""Below tests/interop: where their sources are, what they need, and the library within which one is compiled."""
 SPICY = Program(name="litetlog", packages=("litetlog",), paths=("/usr/bin/spicy-litetlog",))
 SIGSUM = Program(
     name="sigsum", packages=("sigsum-go",), paths=("/usr/bin/sigsum-witness", "/usr/bin/sigsum-key")
@@ -132,9 +140,21 @@ def make_environments() -> bool:
     return made
 
 
+def compile_programs() -> bool:
+    """Compiles those in Go that can be, so that no test has to; says why if one cannot be, and goes on."""
+    made = True
+    for name, needs, within in GO_PROGRAMS:
+        if needs.is_here():
+            try:
+                go_programs.compiled(set_up.ROOT / "tests/interop" / name, needs.paths[0], within)
+            except set_up.SetUpError as error:
+                set_up.say(f"dev: {error}")
+                made = False
+    return made
+
+
 def main() -> int:
-    installed, made = install_programs(), make_environments()
-    return 0 if installed and made else 1
+    return 0 if all([install_programs(), make_environments(), compile_programs()]) else 1
 
 
 if __name__ == "__main__":

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import os
-import shutil
 import subprocess
-from hashlib import sha256
 from pathlib import Path
 
-from set_up import DEV, ROOT, VERIFIERS
+from go_programs import compiled
+from set_up import ROOT, VERIFIERS
 from tests.probes.loud_skips import skip_loudly
-from verifiers import GO, GO_SOURCES, GO_SPIFFE, SIGSUM, SPICY, Program
+from verifiers import GO, GO_SPIFFE, GO_SPIFFE_LIBRARY, SIGSUM, SPICY, Program
 
 IN_AICS = ROOT / "tests/interop/in_aics.py"
 IN_WEBHOOKS = ROOT / "tests/interop/in_webhooks.py"
 GO_PROGRAM = ROOT / "tests/interop/go"
 GO_WORKLOAD = ROOT / "tests/interop/go_spiffe"
 GO_WORKLOAD_API = ROOT / "tests/interop/go_workload_api"
-GO_SPIFFE_LIBRARY = "github.com/spiffe/go-spiffe/v2"
-BUILD_SECONDS_MAX = 300
 RUN_SECONDS_MAX = 60
 ACCEPTED, REFUSED = 0, 1
 
@@ -77,53 +73,10 @@ def go_workload_api() -> Path:
 
 @functools.cache
 def go_program(sources: Path = GO_PROGRAM, wanted: Program = GO, within: str = "") -> Path:
-    """The program of tests/interop/go, compiled from Debian's sources, once for each state of it; or a loud skip.
-
-    within: a library whose internal packages it needs; it is compiled in a copy of that library then.
-    """
+    """The program of tests/interop/go, which `./dev verifiers` has compiled, or which is compiled now; or a loud
+    skip."""
     compiler = program(wanted)
-    digest = sha256(run(compiler, "version").stdout.encode())
-    for source in sorted(sources.glob("*.go")):
-        digest.update(source.read_bytes())
-    folder = DEV / "verifiers" / f"go-{digest.hexdigest()[:16]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    built = folder / "judge"
-    environment = os.environ | {
-        "GO111MODULE": "off",
-        "GOPATH": GO_SOURCES,
-        "GOCACHE": str(DEV / "cache/go"),
-        "GOFLAGS": "",
-        "GOTOOLCHAIN": "local",
-    }
-    with (folder / "lock").open("w") as lock:  # Test workers start together.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not built.exists():
-            if within:
-                sources = _copied_into(folder / "sources", sources, within)
-                environment["GOPATH"] = f"{folder / 'sources'}:{GO_SOURCES}"
-            partial = folder / "partial"
-            command = [compiler, "build", "-o", str(partial), "."]
-            done = subprocess.run(
-                command,
-                cwd=sources,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=BUILD_SECONDS_MAX,
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
-            partial.rename(built)
-    return built
-
-
-def _copied_into(place: Path, sources: Path, library: str) -> Path:
-    shutil.rmtree(place, ignore_errors=True)
-    copy = place / "src" / library
-    # With its go.mod, by which the compiler finds what it imports as a version.
-    shutil.copytree((Path(GO_SOURCES) / "src" / library).parent, copy.parent)
-    shutil.copytree(sources, copy / sources.name)
-    return copy / sources.name
+    return compiled(sources, compiler, within)
 
 
 def run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from check import test_step as quick_tests
 from tests.probes.example_counts import examples
 
 ROOT = Path(__file__).resolve().parents[2]
-COUNTS = {"quick": 10, "default": 30, "prove": 1000}
+COUNTS = {"quick": 10, "same": 10, "default": 30, "prove": 1000}
 
 
 @pytest.fixture
@@ -36,8 +37,10 @@ def test_a_property_tries_what_its_profile_says_and_its_own_count_only_lowers_th
 
 
 @pytest.mark.requirement("FAST-10")
-def test_check_is_quick_test_has_the_default_and_prove_is_deep() -> None:
-    assert "--hypothesis-profile=quick" in quick_tests()[1]
+def test_check_is_quick_test_has_the_default_and_prove_is_deep(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, name in (([], "same"), (["--all"], "quick")):
+        monkeypatch.setattr(sys, "argv", ["check.py", *given])
+        assert f"--hypothesis-profile={name}" in quick_tests()[1]
     dev = (ROOT / "dev").read_text()
     assert re.findall(r"hypothesis-profile=(\w+)", dev) == ["prove"]
     assert "--hypothesis-profile=prove" in dev.partition("\n  prove)")[2].partition(";;")[0]

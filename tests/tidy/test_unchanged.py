@@ -17,9 +17,8 @@ import unchanged
 from tests.tidy.planting import ROOT
 from unchanged import Unchanged
 
-TOOLS = (
-    "batches imports in_turn memory_disk parts run_folder run_tests test_worker unchanged what_ran".split()
-)
+TOOLS = "batches imports in_turn memory_disk parts run_folder run_tests saying symbols test_worker unchanged".split()
+TOOLS += ["closed", "what_ran"]
 PROBES = "warm_children warm_python warm_starts".split()
 OPTIONS = ("-p", "no:cacheprovider", "-p", "answerable.early")
 """The last is read before any test file is."""
@@ -63,7 +62,37 @@ def behind(): return 4
 def where(): return VALUE.tb_lineno if VALUE > 1 else None
 
 def told(what): return what.__doc__
+
+class Base: kind = 1
+
+class Kind(Base): pass
+
+TABLE = {"kind": Kind}
+OWN = Kind
+MADE = Kind().kind
+INNER = "KEPT"
+
+def make(): return OWN()
+
+def ask(name=INNER): return getattr(early, name)
+
+class Option: help = 1
+
+def command(name: Option): return 1
+
+COMMANDS = (command,)
 '''
+LATE = """
+from importlib import import_module
+from answerable.early import note, other
+
+PLACES = {"KEPT": "answerable.early", "LAST": "answerable.part"}
+__all__ = ["other", *PLACES]
+
+def __getattr__(name):
+    if name in PLACES: return getattr(import_module(PLACES[name]), name)
+    raise AttributeError
+"""
 EARLY = "def note(): return 1\n\ndef other(given=0): return 1\n\nKEPT = note()\n"
 TESTS = {
     "imports": "from answerable import part\n\ndef test_it(): assert part.READ == 2\n",
@@ -124,7 +153,12 @@ FILES_READ = ("words/*.txt",)
 
 def test_it(): assert (Path(__file__).parents[2] / "more.txt").read_text() and os.listdir("tests")
 """,
-    "nothing": "def test_it(): pass\n",
+    "asks": """
+from answerable import late, part
+
+def test_it(): assert part.ask() == late.KEPT == 1 and part.make() and part.TABLE["kind"] and part.COMMANDS
+""",
+    "handed": "from answerable.late import other\n\ndef test_it(): assert other\n",
     "ends": "import os\n\ndef test_it(): os._exit(0)\n",
 }
 ALWAYS = {"file", "reads_more", "ends"}
@@ -132,7 +166,7 @@ ALWAYS = {"file", "reads_more", "ends"}
 EVERY_BYTE = {"programs", "forks", "lines", "source", "draws"}
 Left = Callable[..., set[str]]
 PLACES = {"answerable": "src", "tests": ".", "tools": "."}
-IMPORT = TESTS.keys() - {"reads", "reads_more", "nothing", "ends", "file"}
+IMPORT = TESTS.keys() - {"reads", "reads_more", "ends", "file"}
 
 
 def path_of(name: str) -> str:
@@ -157,6 +191,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         "src/answerable/early.py": EARLY,
         "src/answerable/part.py": PART,
         "src/answerable/other.py": "",
+        "src/answerable/late/__init__.py": LATE,
         "src/answerable/words.txt": "a",
         "words/a.txt": "a",
         "more.txt": "a",
@@ -195,8 +230,6 @@ def left(checkout: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Left:
 
 pytestmark = pytest.mark.requirement("FAST-15")
 PART_FILE = "src/answerable/part.py"
-
-
 LOOK = {"looks", "has_told"}
 
 
@@ -246,28 +279,58 @@ def test_a_changed_name_or_parameter_is_for_those_too_that_look_at_functions(
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "names"),
+    [
+        ("async def slow(self): return 1", "def slow(self): return 1", ["makes"]),
+        ("def many(self): yield 1", "def many(self): return 1", ["makes"]),
+        ("size = 1", "size = 2", ["makes"]),
+        ("    @property\n", "", ["makes"]),
+        ("def sized", "def sizes(self): return 1\n    def sized", ["makes"]),
+        ("VALUE = 1", "VALUE = 2", ["calls", "thread"]),
+        ("VALUE = 1", "VALUE = 1\nNEW = 2", []),
+        ("def idle", "class New: pass\n\ndef idle", []),
+        ("def idle", "@functools.cache\ndef idle", []),
+        ("def once(): ", "def once(given=1): ", ["once", "once_and_again"]),
+        ("kind = 1", "kind = 2", ["asks"]),
+        ('{"kind": Kind}', '{"kind": Base}', ["asks"]),
+        ("help = 1", "help = 2", ["asks"]),
+        ("command(name: Option)", "command(name: Option, more=1)", ["asks"]),
+        ('INNER = "KEPT"', 'INNER = "LATE"', ["asks"]),
+        ("import early\n", "import other as early\n", ["asks"]),
+        ('"""Words."""', '"""Other words."""', []),
+    ],
+)
+def test_a_constant_or_class_is_for_those_that_say_its_name_by_what_they_run(
+    left: Left, old: str, new: str, names: list[str]
+) -> None:
+    assert left(PART_FILE, old, new) == expected({*names, *LOOK})
+
+
+def test_a_name_that_is_handed_on_is_for_those_that_say_it(left: Left) -> None:
+    found = left("src/answerable/late/__init__.py", "note, other", "note, note as other")
+    assert found == ({"handed"} if NOTES else {"handed", "asks"})
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("async def slow(self): return 1", "def slow(self): return 1"),
-        ("def many(self): yield 1", "def many(self): return 1"),
-        ("size = 1", "size = 2"),
-        ("VALUE = 1", "VALUE = 2"),
-        ("    @property\n", ""),
         ("lambda: 3", "lambda: 4"),
-        ('"""Words."""', '"""Other words."""'),
+        ("READ = at_reading()", "READ = at_reading() + 0"),
         ("def at_reading(): return 2", "def at_reading(): return 3"),
         ("def idle", "def len(): return 1\n\ndef idle"),
         ("def idle", "def other(): return 1\n\ndef idle"),
         ("def idle", "def __getattr__(name): return 1\n\ndef idle"),
-        ("def idle", "@functools.cache\ndef idle"),
         ("def idle", "idle = 1\ndef idle"),
-        ("def sized", "def sizes(self): return 1\n    def sized"),
-        ("def once(): ", "def once(given=1): "),
-        ("import early\n", "import other as early\n"),
+        ("def idle", "TABLE['more'] = 1\n\ndef idle"),
+        ("def idle", "@print\ndef idle"),
+        ("VALUE = 1", "VALUE = print(1) or 1"),
     ],
 )
-def test_what_is_read_with_a_module_is_for_all_that_import_it(left: Left, old: str, new: str) -> None:
-    assert left(PART_FILE, old, new) == IMPORT
+def test_what_else_is_done_when_a_module_is_read_is_for_all_that_import_it(
+    left: Left, old: str, new: str
+) -> None:
+    """But for those that import it only when somebody asks."""
+    assert left(PART_FILE, old, new) == (IMPORT - {"handed"} if NOTES else IMPORT)
 
 
 def test_what_ran_when_a_module_was_read_is_for_all_that_import_it(left: Left) -> None:

@@ -9,6 +9,7 @@ import shutil
 
 import pytest
 
+import go_programs
 import node_packages
 import set_up
 import verifiers
@@ -63,6 +64,34 @@ def test_a_machine_without_a_new_python_says_so(monkeypatch, capsys):
     monkeypatch.setattr(node_packages, "set_up_all", lambda: None)
     assert not verifiers.make_environments()
     assert "3.12" in capsys.readouterr().err
+
+
+def test_a_program_in_go_that_cannot_be_compiled_is_named_and_the_next_one_is_tried(
+    missing, monkeypatch, capsys, tmp_path
+):
+    tried = []
+
+    def fail(sources, compiler, within):
+        tried.append((sources, compiler, within))
+        raise set_up.SetUpError(f"cannot compile {sources.name}: no such package")
+
+    (tmp_path / "here").touch()
+    here = verifiers.Program(name="b", packages=(), paths=(str(tmp_path / "here"),))
+    monkeypatch.setattr(
+        verifiers, "GO_PROGRAMS", (("one", missing, ""), ("two", here, ""), ("three", here, "x"))
+    )
+    monkeypatch.setattr(go_programs, "compiled", fail)
+    assert not verifiers.compile_programs()
+    folder = set_up.ROOT / "tests/interop"
+    assert tried == [(folder / "two", here.paths[0], ""), (folder / "three", here.paths[0], "x")]
+    assert "cannot compile three: no such package" in capsys.readouterr().err
+
+
+def test_every_program_in_go_that_tests_use_is_compiled_before_them():
+    folder = set_up.ROOT / "tests/interop"
+    assert {one.parent.name for one in folder.glob("*/*.go")} == {
+        name for name, _, _ in verifiers.GO_PROGRAMS
+    }
 
 
 def test_every_environment_has_its_source_and_a_lock_with_hashes():

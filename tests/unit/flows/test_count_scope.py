@@ -25,6 +25,8 @@ from tests.worlds.searched import Searched
 from tests.worlds.stories import teller_of
 
 DAY = 86_400_000
+FILES_READ = ("src/answerable/errors/codes/*.py",)
+"""`codes_declared` lists them."""
 
 
 async def strayed() -> Bench:
