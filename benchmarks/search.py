@@ -38,7 +38,7 @@ from answerable.core.search.facts import ENDS, Ended, Facts, ended_of, facts_of
 from answerable.core.search.names import parsed_names
 from answerable.core.search.query import parsed_query
 from answerable.errors import Refused
-from answerable.flows.forensics.reconstruct_timeline import opened_moment
+from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.forensics.tell_hits import story_answer
 from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.testing.builders import Bench

@@ -15,7 +15,6 @@ from answerable.core.identity.proof.door_refusal import Sender
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
 from answerable.flows.counters.door_desk import DoorDesk, record_door_refusals
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.policy.simulate_rule import simulate_rule
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.known_callers import KnownCallers
@@ -25,6 +24,7 @@ from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.verify.ledger_history import verify_ledger
 from tests.worlds.parts import to_apply, to_refuse
 from tests.worlds.rule import rule
+from tests.worlds.stories import lines_of
 
 pytestmark = pytest.mark.anyio
 HERE = "203.0.113.9"
@@ -154,11 +154,8 @@ async def test_repetitions_are_counted_with_first_and_last_time(world: World):
     assert (again["count"], again["key"]) == (40, first["key"])
     assert again["first"] == first["last"] + 1_000
     assert again["last"] == first["last"] + 40_000
-    (line,) = reconstruct_timeline(
-        [world.bench.recorder.ledger.entry(again["index"])],
-        again["key"],
-        world.bench.recorder.subject_keys.find,
-    )
+    found = lines_of(world.bench.recorder, again["key"])
+    (line,) = [one for one in found if one.index == again["index"]]
     assert line.text.startswith("40 messages were refused at door mcp: proof.key")
 
 

@@ -21,7 +21,6 @@ from answerable.core.search.query import parsed_query
 from answerable.errors import Broken, Refused
 from answerable.flows.forensics.count_scope import count_scope
 from answerable.flows.forensics.describe_name import describe_name, may_be
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.walk.govern_action import gather_facts, govern_action
 from answerable.flows.walk.preview_effect import Governing, preview_effect
@@ -31,7 +30,7 @@ from tests.attack.test_check_answers import found
 from tests.worlds.hold import stop
 from tests.worlds.parts import to_decide, to_govern, to_plan
 from tests.worlds.preview import PATIENT, asked_with, bench, documents, effect_of, says, why_none
-from tests.worlds.stories import teller_of, told_of
+from tests.worlds.stories import lines_of, teller_of, told_of
 from tests.worlds.walk import fields_of
 
 pytestmark = pytest.mark.anyio
@@ -110,9 +109,7 @@ async def test_the_story_of_a_task_says_that_it_was_not_the_agent_who_looked():
     asked = (await house.refund(6000)).approval
     assert asked is not None
     await house.act()
-    lines = reconstruct_timeline(
-        house.walk.recorder.ledger.replay(), "m-1", house.walk.recorder.subject_keys.find
-    )
+    lines = lines_of(house.walk.recorder, "m-1")
     told = [line.text for line in lines if line.kind == "intent"]
     said = f"asked by the gateway for the card of approval {asked.id}"
     assert [said in text for text in told] == [True, False]

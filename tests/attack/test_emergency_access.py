@@ -19,7 +19,6 @@ from answerable.core.registry.parsing.active import snapshot_of
 from answerable.errors import Malformed, Refused, Unverified
 from answerable.flows.approval.answer_approval import answer_approval, answer_by_passkey
 from answerable.flows.approval.open_approval import open_to_answer
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer
@@ -34,6 +33,7 @@ from tests.worlds.mandate import changed
 from tests.worlds.parts import to_apply
 from tests.worlds.passkey import enrolled, passkey_bench
 from tests.worlds.revocation import revoke_now
+from tests.worlds.stories import lines_of
 
 pytestmark = pytest.mark.anyio
 
@@ -321,7 +321,7 @@ async def test_the_ledger_and_the_timeline_say_who_and_why():
     await broken(bench, approval)
     (leaf,) = bench.entries(Tag.APPROVAL_ANSWER)
     assert leaf["verdict"] == "break_glass"
-    found = reconstruct_timeline(bench.recorder.ledger.replay(), "m-1", bench.recorder.subject_keys.find)
+    found = lines_of(bench.recorder, "m-1")
     (line,) = [one for one in found if "broke the glass" in one.text]
     assert line.text.startswith("dan broke the glass of approval")
     assert f"comment: {REASON}" in line.details

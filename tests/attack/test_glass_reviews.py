@@ -15,7 +15,6 @@ from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import Malformed, Refused, Unverified
 from answerable.flows.approval.owed_reviews import reviews
 from answerable.flows.approval.review_emergency_access import review_emergency_access
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import bench_documents
 from answerable.testing.samples import signing_key
@@ -24,6 +23,7 @@ from answerable.wiring.telemetry import MetricsText
 from tests.worlds.glass import BREAKABLE, broken, now, review_token, reviewed, waiting
 from tests.worlds.mandate import changed
 from tests.worlds.revocation import revoke_now
+from tests.worlds.stories import lines_of
 
 pytestmark = pytest.mark.anyio
 HOURS_48_MS = 48 * 3_600_000
@@ -153,9 +153,7 @@ async def test_the_ledger_and_the_timeline_say_who_found_what():
     assert "bob" not in stored.leaf.decode()
     names = {one.name for one in disclosures_of(stored, bench.recorder.subject_keys.find) or ()}
     assert names == {"comment", "person_name", "signer", "token"}
-    found = reconstruct_timeline(
-        bench.recorder.ledger.replay(), approval.id, bench.recorder.subject_keys.find
-    )
+    found = lines_of(bench.recorder, approval.id)
     (line,) = [one for one in found if "found the broken glass" in one.text]
     assert "unjustified" in line.text
     assert "comment: two approvers were awake" in line.details

@@ -17,7 +17,6 @@ from answerable.core.mandate.scheduled import scheduled_terms
 from answerable.core.registry.parsing.active import faults_of
 from answerable.errors import AnswerableError, Refused
 from answerable.flows.approval.answer_approval import answer_approval
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.flows.state.verify_person import PersonVerifier
 from answerable.sdk.signing import signed_answer, signed_mandate
@@ -38,6 +37,7 @@ from tests.worlds.mandate import (
     shown,
     without_alice,
 )
+from tests.worlds.stories import lines_of
 
 pytestmark = [pytest.mark.anyio]
 
@@ -77,17 +77,13 @@ async def test_a_schedule_gives_its_task_once_and_its_owner_answers_for_it():
     assert mandate.id == "schedule.nightly.20261118T1100Z"
     assert mandate.purpose == "Mail the report of 2026-11-18 to example.com"
     await made.act("send", MAIL, mandate=mandate.id)
-    told = reconstruct_timeline(
-        made.walk.recorder.ledger.replay(), mandate.id, made.walk.recorder.subject_keys.find
-    )
+    told = lines_of(made.walk.recorder, mandate.id)
     text = "\n".join((*(line.text for line in told), *(d for line in told for d in line.details)))
     assert "Schedule nightly, owned by alice gave agent scout" in text
     assert "for schedule nightly, owned by alice under mandate" in text
     assert "intent sha-256:" in text
     assert await refusal(issued_from(made, signed(scheduled(made)))) == "mandate.duplicate"
-    assert any(line.kind == "intent" for line in reconstruct_timeline(
-        made.walk.recorder.ledger.replay(), "alice", made.walk.recorder.subject_keys.find
-    ))  # fmt: skip
+    assert any(line.kind == "intent" for line in lines_of(made.walk.recorder, "alice"))
 
 
 @pytest.mark.requirement("MISSION-05")
@@ -234,9 +230,7 @@ async def test_an_application_gives_a_mandate_for_the_person_who_consents_to_the
     mandate = await issued_from(made, shown(for_alice()))
     assert (mandate.principal, mandate.application) == ("alice", "portal")
     await made.act(mandate=mandate.id)
-    lines = reconstruct_timeline(
-        made.walk.recorder.ledger.replay(), mandate.id, made.walk.recorder.subject_keys.find
-    )
+    lines = lines_of(made.walk.recorder, mandate.id)
     assert lines[0].text.startswith("alice, through application portal, gave agent scout")
 
 

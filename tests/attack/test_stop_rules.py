@@ -12,7 +12,6 @@ from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.containment.refuse_held import open_stream, refuse_held
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.policy.place_triggered_holds import place_triggered_holds
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.cut_held import cut_held
@@ -28,6 +27,7 @@ from tests.worlds.delegation_lineage import asked
 from tests.worlds.enrolment import enrolling, evidence_of, key_of
 from tests.worlds.parts import to_apply, to_approve, to_govern, to_list
 from tests.worlds.rule import HUGE, LogWithoutRoom, act_as, code_of, denied, fired, retried, rule, ruled
+from tests.worlds.stories import lines_of
 from tests.worlds.tool import approval, described, describing
 from tests.worlds.tree import tree_world
 
@@ -383,5 +383,5 @@ async def test_the_story_of_a_mandate_tells_which_rule_stopped_it():
     bench = await ruled(denied(0, over="mandate"))
     await code_of(bench.refund(HUGE))
     await place_triggered_holds(bench.recorder, bench.authority, bench.live, bench.counters)
-    told = reconstruct_timeline(bench.recorder.ledger.replay(), "m-1", bench.recorder.subject_keys.find)
+    told = lines_of(bench.recorder, "m-1")
     assert "Rule denials stopped mandate m-1." in [line.text for line in told]

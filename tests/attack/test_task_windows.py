@@ -16,13 +16,13 @@ from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import account_of, lease_name
 from answerable.core.ledger.warrant_token import LeaseTerms
 from answerable.errors import AnswerableError, Refused, Unavailable
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.leases.lease_desk import DeskTarget, LeaseLimits
 from answerable.flows.leases.perform_leased import perform_leased
 from answerable.flows.leases.revoke_lease import end_within
 from answerable.flows.state.lease_side import WINDOWS_MAX, LeaseSide
 from tests.attack.test_brokered_walk import a_bench
 from tests.worlds.lease import LeaseWorld, quiet, warrant
+from tests.worlds.stories import lines_of
 
 pytestmark = pytest.mark.anyio
 
@@ -216,8 +216,7 @@ async def test_the_account_that_a_target_logs_leads_to_the_actions_of_its_lease(
     (one,) = watching.warrants
 
     def told(name: str) -> list[str]:
-        entries = bench.recorder.ledger.replay()
-        return [line.kind for line in reconstruct_timeline(entries, name, bench.recorder.subject_keys.find)]
+        return [line.kind for line in lines_of(bench.recorder, name)]
 
     assert "intent" in told(account_of(one.lease_name))
     assert told(account_of(one.lease_name)) == told(one.lease_name)

@@ -17,7 +17,6 @@ from answerable.flows.approval.answer_as_workflow import (
     open_to_workflow,
     waiting_for_workflow,
 )
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.samples import signing_key
 from tests.worlds.duty import delegate, duty_document
@@ -25,6 +24,7 @@ from tests.worlds.hold import stop
 from tests.worlds.mandate import changed
 from tests.worlds.parts import to_apply
 from tests.worlds.revocation import revoke_now
+from tests.worlds.stories import lines_of
 from tests.worlds.workflow import (
     CHECK,
     LIMITS,
@@ -234,7 +234,7 @@ async def test_an_answer_serves_once_and_here_alone():
 async def test_the_timeline_tells_which_workflow_of_whom():
     bench, approval = await waiting()
     await answered(bench, approval)
-    found = reconstruct_timeline(bench.recorder.ledger.replay(), "m-1", bench.recorder.subject_keys.find)
+    found = lines_of(bench.recorder, "m-1")
     told = [line.text for line in found]
     assert any(f"Workflow {CHECK} of erin approved" in text for text in told), told
 

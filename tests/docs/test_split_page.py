@@ -19,7 +19,6 @@ from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.flows.approval.answer_approval import answer_approval
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import nonce_for
 from answerable.testing.samples import document, signing_key
@@ -27,6 +26,7 @@ from answerable.verify.check_prepared import ShownPrepared
 from answerable.verify.leaf_rules import Fault, read_leaf
 from tests.probes.demo_run import ROOT, blocks
 from tests.worlds.gateway import World, gateway_world
+from tests.worlds.stories import lines_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PREPARE-09")]
 PAGE = (ROOT / "docs/how-to/split-a-tool-in-two.md").read_text()
@@ -133,8 +133,7 @@ async def test_a_payment_run_is_paid_as_it_was_prepared_shown_and_signed(tmp_pat
         assert again.structured_content["code"] == "prepared.used"
         assert faults(world) == ([], 0)
         intent = [one for one in world.entries(Tag.INTENT) if one["capability"] == "payruns.execute"][-1]
-        find = world.walk.recorder.subject_keys.find
-        story = reconstruct_timeline(world.walk.recorder.ledger.replay(), intent["action"], find)
+        story = lines_of(world.walk.recorder, intent["action"])
         ended = next(one for one in world.walk.recorder.ledger.replay() if one.tag == Tag.OUTCOME).index
         assert any(f"exactly what was prepared at #{ended}" in one for line in story for one in line.details)
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import sqlite3
+import ssl
 import sys
+from contextlib import closing
 from pathlib import Path
 
 MADV_COLLAPSE = 25
@@ -19,12 +22,27 @@ AT_ONCE = 10_000
 def keep(*, for_many: bool) -> None:
     """Everything that this process has read. for_many: the rest, too, beside what the collector would look through.
     Where Python or the kernel knows no such thing, nothing happens."""
+    if for_many:
+        _use_libraries()
     gc.collect()
     if for_many and sys.version_info >= (3, 12):
         _keep_objects()
     gc.freeze()
     if for_many:
         _join_pages()
+
+
+def _use_libraries() -> None:
+    """Libraries in C and Rust make much when they are first used."""
+    import cedarpy
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE one (two INTEGER)").fetchone()
+    key = Ed25519PrivateKey.generate()
+    key.public_key().verify(key.sign(b""), b"")
+    cedarpy.policies_to_json_str("permit(principal, action, resource);")
 
 
 def _keep_objects() -> None:

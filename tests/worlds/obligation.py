@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from answerable.core.action.outcome import Outcome
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.testing.builders import Bench, bench_documents
+from tests.worlds.stories import texts, told_of
 
 PERMIT = '@id("all") @reason("for the task") permit(principal, action, resource);\n'
 SECRET = "maria@example.com"
@@ -41,8 +41,8 @@ def everything(bench: Bench) -> str:
 
 
 def story(bench: Bench, name: str) -> str:
-    lines = reconstruct_timeline(bench.recorder.ledger.replay(), name, bench.recorder.subject_keys.find)
-    return "\n".join("\n".join((line.text, *line.details)) for line in lines)
+    with told_of(bench.recorder) as told:
+        return texts(told(name))
 
 
 def answers(bench: Bench, result=None, **outcome) -> None:

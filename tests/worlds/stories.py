@@ -8,28 +8,52 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
 from answerable.core.search.blind import BlindKey
 from answerable.core.search.names import parsed_names
+from answerable.errors import Refused
 from answerable.flows.forensics.search_ledger import catch_up
 from answerable.flows.forensics.tell_hits import story_answer
 from answerable.flows.forensics.tell_story import StoryTeller
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.testing.builders import Bench
 from tests.worlds.searched import ROOT
 
 if TYPE_CHECKING:
+    from answerable.api.ledger_answers import TimelineLine
     from answerable.api.search_answers import StoryAnswer
     from answerable.flows.state.parts import Recorder
 
 Told = Callable[..., "StoryAnswer"]
 
 
+async def told_bench() -> Bench:
+    """One approved refund, one read, one refusal, another mandate's read, and the end of the first mandate."""
+    bench = await Bench().registered()
+    await bench.issue("m-1")
+    await bench.issue("m-2", agent="rover")
+    asked = (await bench.refund(6000)).approval
+    assert asked is not None
+    await bench.answer(asked, comment="the customer is right")
+    await bench.refund(6000)
+    await bench.act()
+    await bench.act(mandate="m-2", agent="rover")
+    with pytest.raises(Refused):
+        await bench.refund(2_000_000)
+    await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="alice")
+    return bench
+
+
 @contextmanager
-def teller_of(recorder: Recorder) -> Iterator[StoryTeller]:
+def teller_of(recorder: Recorder, *, with_keys: bool = True) -> Iterator[StoryTeller]:
     """What tells stories of this log, as far as it is now."""
     with tempfile.TemporaryDirectory() as place:
-        find = recorder.subject_keys.find
+        find = recorder.subject_keys.find if with_keys else _nothing
+        blind = BlindKey(ROOT) if with_keys else None
         index = SqliteSearchIndex.open(
-            Path(place), origin=recorder.ledger.origin, blind=BlindKey(ROOT), stretch_entries=16
+            Path(place), origin=recorder.ledger.origin, blind=blind, stretch_entries=16
         )
         catch_up(index, recorder.ledger, find)
         yield StoryTeller(index, recorder.ledger, find)
@@ -37,14 +61,24 @@ def teller_of(recorder: Recorder) -> Iterator[StoryTeller]:
 
 
 @contextmanager
-def told_of(recorder: Recorder) -> Iterator[Told]:
+def told_of(recorder: Recorder, *, with_keys: bool = True) -> Iterator[Told]:
     """What `answerable timeline` answers to words, of this log as far as it is now."""
-    with teller_of(recorder) as teller:
+    with teller_of(recorder, with_keys=with_keys) as teller:
 
         def told(*words: str, limit: int = 1_000) -> StoryAnswer:
             return story_answer(" ".join(words), teller.story(parsed_names(words, now=0), limit=limit))
 
         yield told
+
+
+def lines_of(recorder: Recorder, *words: str) -> tuple[TimelineLine, ...]:
+    """The entries of one story."""
+    with told_of(recorder) as told:
+        return told(*words).lines
+
+
+def _nothing(key_id: bytes) -> None:
+    return None
 
 
 def texts(answer: StoryAnswer) -> str:

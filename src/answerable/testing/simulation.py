@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Final
 from anyio import CancelScope
 
 from answerable.core.action.outcome import Outcome
+from answerable.core.incident.timeline import story
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Broken, Refused, Unavailable
 from answerable.flows.counters.keep_history import keep_history
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.recovery.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
@@ -388,8 +389,9 @@ class Simulation:
             entries, self.effects, bench.authority.mandates, subject_keys=bench.recorder.subject_keys,
             promises=self.promises, happened=self.happened,
         )  # fmt: skip
+        moments = [opened_moment(stored, bench.recorder.subject_keys.find) for stored in entries]
         for name in (str(len(entries) - 1), *(effect.key for effect in self.effects[:2])):
-            if not reconstruct_timeline(entries, name, bench.recorder.subject_keys.find):
+            if not story(moments, name):
                 self.violations.append(f"the timeline knows nothing of {name}")
         assert not self.violations, "\n".join(  # noqa: S101 - this is what a simulation is for
             [f"seed {self.report.seed}:", *self.violations, "what happened last:", *self.trace]

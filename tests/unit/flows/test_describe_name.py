@@ -12,9 +12,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.search.names import KINDS, parsed_names
 from answerable.flows.forensics.describe_name import Candidate, completed_names, describe_name, may_be
 from answerable.flows.forensics.tell_story import StoryTeller
-from tests.unit.flows.test_reconstruct_timeline import told_bench
 from tests.worlds.searched import HOSTILE, Searched
-from tests.worlds.stories import teller_of
+from tests.worlds.stories import teller_of, told_bench
 
 pytestmark = pytest.mark.requirement("SHOW-01")
 

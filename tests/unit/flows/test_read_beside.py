@@ -13,10 +13,10 @@ from answerable.core.search.declared import Declared, Money, declared_in
 from answerable.core.search.query import parsed_query
 from answerable.errors import Refused
 from answerable.flows.forensics.describe_name import Candidate, describe_name
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.forensics.tell_hits import answer_of
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.builders import Bench, bench_documents, with_spending
+from tests.worlds.scanned_story import scanned_story
 from tests.worlds.searched import Searched
 from tests.worlds.stories import teller_of, told_of
 
@@ -98,7 +98,7 @@ async def test_a_refusal_after_a_no_is_found_by_its_approval_and_by_who_said_no(
             assert found(f"approval:{approval}", "outcome:refused") == [entry]
     with told_of(bench.recorder) as told:
         for name in (*approvals, *(str(one["action"]) for one in bench.entries(Tag.REFUSAL)), "bob", "alice"):
-            scanned = [one.index for one in reconstruct_timeline(entries, name, find)]
+            scanned = [one.index for one in scanned_story(entries, name, find)]
             assert [one.index for one in told(name).lines] == scanned, name
             assert {*scanned} & {*refused}
 

@@ -8,10 +8,10 @@ from answerable.adapters.sqlite import SqliteDrillRegister
 from answerable.core.containment.drill import DRILL_KINDS, drill_kind, drilled
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.recovery.recall_drills import RecalledDrills
 from answerable.testing.registers import fresh
 from tests.worlds.drill import bench_to_drill, drill
+from tests.worlds.stories import lines_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DRILL-02")]
 
@@ -47,7 +47,7 @@ async def test_a_register_that_lost_drills_has_them_again_from_the_ledger():
 async def test_the_story_of_an_agent_tells_its_drills():
     bench, workloads = await bench_to_drill()
     await drill(workloads, "stop")
-    lines = reconstruct_timeline(bench.recorder.ledger.replay(), "scout", bench.recorder.subject_keys.find)
+    lines = lines_of(bench.recorder, "scout")
     told = [
         line.text for line in lines if line.text.startswith("A stop drill of agent scout, run by uid:1000")
     ]

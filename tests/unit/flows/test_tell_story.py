@@ -12,12 +12,11 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.search.names import parsed_names
 from answerable.core.search.narrative import ALIKE_MIN
 from answerable.errors import Refused
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.testing.builders import Bench
-from tests.unit.flows.test_reconstruct_timeline import told_bench
+from tests.worlds.scanned_story import scanned_story
 from tests.worlds.searched import Searched
-from tests.worlds.stories import texts, told_of
+from tests.worlds.stories import texts, told_bench, told_of
 from tests.worlds.walk import fields_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("STORY-01")]
@@ -57,7 +56,7 @@ async def test_the_index_tells_what_a_scan_tells_of_every_name():
     entries, find = [*bench.recorder.ledger.replay()], bench.recorder.subject_keys.find
     with told_of(bench.recorder) as told:
         for name in sorted(names_in(bench)):
-            scanned = [(one.index, one.text) for one in reconstruct_timeline(entries, name, find)]
+            scanned = [(one.index, one.text) for one in scanned_story(entries, name, find)]
             assert [(one.index, one.text) for one in told(name).lines] == scanned, name
 
 

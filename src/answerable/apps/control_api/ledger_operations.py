@@ -18,7 +18,7 @@ from answerable.errors import shown
 from answerable.errors.codes.ledger import LEDGER_ENTRY_UNKNOWN
 from answerable.errors.codes.services import REQUEST_PATH
 from answerable.flows.approval.owed_reviews import counted_reviews
-from answerable.flows.forensics.reconstruct_timeline import opened_moment
+from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.recording.give_way import Turns
 from answerable.flows.tokens.trace_mandate import mandates_in
 from answerable.flows.walk.find_actions import action_told, find_actions

@@ -177,7 +177,7 @@ def facts_of(stored: StoredEntry, leaf: Members, fields: Members | None, beside:
         at=at if type(at) is int else 0,
         subject=next(iter(names.get("subject", ())), ""),
         names={name: tuple(found) for name, found in names.items()},
-        sealed=_sealed(stored.tag, opened, beside.declared.resource_of(arguments) if is_early else ""),
+        sealed=_sealed(stored.tag, leaf, opened, beside.declared.resource_of(arguments) if is_early else ""),
         people=tuple(_people(leaf, opened)) if opened else (),
         # Nothing of what an erased person did is found by amount, not even what the leaf says of it.
         money=_money(leaf, arguments, beside.declared)
@@ -303,8 +303,12 @@ def _people(leaf: Members, opened: Members) -> Iterator[tuple[str, str]]:
             yield pseudonym, name
 
 
-def _sealed(tag: int, opened: Members, declared_resource: str) -> dict[str, tuple[str, ...]]:
+def _sealed(tag: int, leaf: Members, opened: Members, declared_resource: str) -> dict[str, tuple[str, ...]]:
     found: _Found = {}
+    for member in PEOPLE:
+        if member not in leaf:
+            # The leaf has no pseudonym of the owner of a schedule, for whom an action is, too.
+            _add(found, "person", opened.get(member))
     question = opened.get("question")
     if not isinstance(question, dict):
         _add(found, "resource", declared_resource)

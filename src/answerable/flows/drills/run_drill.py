@@ -34,7 +34,7 @@ from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import AnswerableError, Refused, Unverified
 from answerable.flows.drills.report_containment import report_containment
 from answerable.flows.drills.stage_drill import LIFE_SECONDS, SECONDS_MAX, not_kept, staged
-from answerable.flows.forensics.reconstruct_timeline import opened_moment
+from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revocation.end_instance import written
 from answerable.flows.revocation.place_hold import place_hold

@@ -16,8 +16,8 @@ from answerable.core.search.matching import Joined, matches, resolved
 from answerable.core.search.query import Cursor
 from answerable.errors import Malformed, Unavailable
 from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_OTHER_LOG
+from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.forensics.read_beside import BesideReader
-from answerable.flows.forensics.reconstruct_timeline import opened_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator

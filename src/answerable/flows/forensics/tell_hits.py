@@ -22,7 +22,7 @@ from answerable.api.search_answers import (
 from answerable.core.incident.timeline import told
 from answerable.core.search.narrative import gist_of, grouped
 from answerable.core.search.scope import share_of
-from answerable.flows.forensics.reconstruct_timeline import hops_among
+from answerable.flows.forensics.opened_moment import hops_among
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,8 +17,8 @@ from answerable.core.search.facts import ENDS, kind_of
 from answerable.core.search.matching import resolved
 from answerable.core.search.names import CHOSEN, ENTRY, KINDS, VAGUE, Beside, entry_of, terms_of
 from answerable.core.search.query import Query, Term
+from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.forensics.read_beside import BesideReader
-from answerable.flows.forensics.reconstruct_timeline import opened_moment
 from answerable.flows.forensics.search_ledger import confirmed, opened_hit
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from answerable.core.incident.mandate_tree import grown
 from answerable.core.mandate import delegation_terms
 from answerable.core.mandate.hop_token import consent_in
 from answerable.core.mandate.revocation import RevocationTarget, described, hop_names, instance_names
-from answerable.flows.forensics.reconstruct_timeline import opened_moment
+from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.validity.mandate_validity import fallen
 from answerable.flows.validity.refuse_revoked import agent_names, mandate_names
 

@@ -11,7 +11,7 @@ from answerable.core.incident.under_manifest import fields_then, manifest_told
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors.codes.ledger import TIMELINE_MANIFEST_UNKNOWN
-from answerable.flows.forensics.reconstruct_timeline import opened_moment
+from answerable.flows.forensics.opened_moment import opened_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

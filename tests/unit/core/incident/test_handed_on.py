@@ -20,7 +20,7 @@ from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.constraint import Max, MaxSubtree, Min, NotOneOf, OneOf, Prefix, Rank
 from answerable.core.mandate.hop_signing import HopTerms, issue_root, sign_hop
 from answerable.core.mandate.hop_token import Mission, confirmation_of, read_hop
-from answerable.flows.forensics.reconstruct_timeline import hops_among
+from answerable.flows.forensics.opened_moment import hops_among
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -152,7 +152,7 @@ def _places(term: Term, number: Number, blind: BlindKey | None) -> Iterator[Plac
                 yield Place("action", (("id", octets), *((("leased", 1),) if field == "lease" else ())))
         if BY_NAME[field].indexed in ("name", "person", "both"):
             yield from _named(field, column, value, number)
-        if BY_NAME[field].indexed in ("sealed", "both", "words") and blind is not None:
+        if BY_NAME[field].indexed in ("sealed", "person", "both", "words") and blind is not None:
             digest = blind.digest(field, value)
             if field in DIGESTS:
                 yield Place("action", ((column, digest),))

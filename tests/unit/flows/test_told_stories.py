@@ -13,22 +13,25 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import encode
 from answerable.core.identity.proof.door_refusal import Sender
 from answerable.core.identity.workload.evidence import CallerIdentity
-from answerable.core.incident.timeline import Line
+from answerable.core.incident.timeline import Line, told
 from answerable.core.ledger.disclosure import Sealing, sealed_fields
 from answerable.core.ledger.entry import Entry, StoredEntry, sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken, Refused
 from answerable.flows.counters.door_desk import DoorDesk, record_door_refusals
-from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.state.known_callers import KnownCallers
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench
 from answerable.testing.entropy import SeededEntropy
 from tests.worlds.parts import to_govern, to_refuse
+from tests.worlds.stories import Told, lines_of, told_bench, told_of
 from tests.worlds.walk import fields_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from answerable.core.canonical import JSONValue
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-13")]
@@ -36,30 +39,14 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-13")]
 TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}")
 
 
-async def told_bench() -> Bench:
-    """One approved refund, one read, one refusal, another mandate's read, and the end of the first mandate."""
-    bench = await Bench().registered()
-    await bench.issue("m-1")
-    await bench.issue("m-2", agent="rover")
-    asked = (await bench.refund(6000)).approval
-    assert asked is not None
-    await bench.answer(asked, comment="the customer is right")
-    await bench.refund(6000)
-    await bench.act()
-    await bench.act(mandate="m-2", agent="rover")
-    with pytest.raises(Refused):
-        await bench.refund(2_000_000)
-    await close_mandate(bench.recorder, bench.authority, bench.live, "m-1", by="alice")
-    return bench
+def of(told: Told, name: str) -> list[str]:
+    return [line.kind for line in told(name).lines]
 
 
-def story_of(bench: Bench, name: str, *, entries: list[StoredEntry] | None = None) -> tuple[Line, ...]:
+def told_alone(bench: Bench, entries: Iterable[StoredEntry] | None = None) -> list[Line]:
+    """Each entry as a sentence, whatever belongs to it."""
     found = bench.recorder.ledger.replay() if entries is None else entries
-    return reconstruct_timeline(found, name, bench.recorder.subject_keys.find)
-
-
-def of(bench: Bench, name: str) -> list[str]:
-    return [line.kind for line in story_of(bench, name)]
+    return [told(opened_moment(one, bench.recorder.subject_keys.find)) for one in found]
 
 
 REFUND = ["mandate_issued", "approval_asked", "approval_answer", "intent", "outcome", "mandate_closed"]
@@ -74,30 +61,32 @@ async def test_the_story_of_an_action_is_found_from_every_id_in_it():
     # Who has no key has the pseudonyms of action and person, and finds the same.
     ids += [intent["digest"], answer["person"]]
     ids += [entry["index"] for entry in (intent, asked, outcome, answer)]
-    for name in ids:
-        assert of(bench, str(name)) == REFUND, name
+    with told_of(bench.recorder) as story:
+        for name in ids:
+            assert of(story, str(name)) == REFUND, name
 
 
 async def test_an_actions_story_has_no_other_action_in_it_and_a_mandates_has_all():
     bench = await told_bench()
     read = str(bench.entries(Tag.INTENT)[1]["action"])
-    assert of(bench, read) == ["mandate_issued", "intent", "outcome", "mandate_closed"]
-    assert of(bench, "m-1") == [*REFUND[:5], "intent", "outcome", "refusal", "mandate_closed"]
-    assert of(bench, "m-2") == ["mandate_issued", "intent", "outcome"]
-    assert of(bench, "rover") == ["mandate_issued", "intent", "outcome"]
-    both = of(bench, "alice")
-    assert both.count("mandate_issued") == both.count("intent") - 1 == 2
-    assert both.count("cited") == 2
-    assert len(both) == 1 + 8 + 2 + 2 + 1, (
-        "her own two mandates with all under them, the refusal, too: whose task it was, its mandate says"
-    )
-    assert of(bench, "operator") == ["registry_change", "policy_change"]
-    assert of(bench, "nobody knows this") == []
+    with told_of(bench.recorder) as story:
+        assert of(story, read) == ["mandate_issued", "intent", "outcome", "mandate_closed"]
+        assert of(story, "m-1") == [*REFUND[:5], "intent", "outcome", "refusal", "mandate_closed"]
+        assert of(story, "m-2") == ["mandate_issued", "intent", "outcome"]
+        assert of(story, "rover") == ["mandate_issued", "intent", "outcome"]
+        both = of(story, "alice")
+        assert both.count("mandate_issued") == both.count("intent") - 1 == 2
+        assert both.count("cited") == 2
+        assert len(both) == 1 + 8 + 2 + 2 + 1, (
+            "her own two mandates with all under them, the refusal, too: whose task it was, its mandate says"
+        )
+        assert of(story, "operator") == ["registry_change", "policy_change"]
+        assert of(story, "nobody knows this") == []
 
 
 async def test_the_sentences_say_who_for_whom_why_what_decided_how_and_with_what_result():
     bench = await told_bench()
-    lines = story_of(bench, "m-1")
+    lines = lines_of(bench.recorder, "m-1")
     text = "\n".join(part for line in lines for part in (line.text, *line.details))
     for wanted in (
         "alice gave agent scout mandate m-1 for use case support, at most 20 calls.",
@@ -119,7 +108,7 @@ async def test_the_sentences_say_who_for_whom_why_what_decided_how_and_with_what
         assert wanted in text, wanted
     assert all(line.text.endswith(".") for line in lines)
     assert not TOKEN.search(text), "signed tokens stay in the ledger"
-    assert lines[0].when() == "2026-11-18T11:06:40.000Z"
+    assert lines[0].at == "2026-11-18T11:06:40.000Z"
 
 
 async def test_what_others_wrote_can_neither_break_a_line_nor_colour_it():
@@ -140,7 +129,8 @@ async def test_what_others_wrote_can_neither_break_a_line_nor_colour_it():
     headers = [(b"answerable-mandate", evil.encode()), (b"authorization", b"Bearer " + evil.encode())]
     doors.refused("mcp", evil, Sender(address=evil, headers=headers), agent=evil, key=evil)
     await record_door_refusals(bench.recorder, bench.authority.registry, bench.counters)
-    lines = [line for index in range(bench.recorder.ledger.size) for line in story_of(bench, str(index))]
+    with told_of(bench.recorder) as story:
+        lines = [line for index in range(bench.recorder.ledger.size) for line in story(str(index)).lines]
     for line in lines:
         for part in (line.text, *line.details):
             assert part.isprintable(), part
@@ -156,7 +146,7 @@ async def test_entries_of_other_versions_and_withheld_payloads_are_told_as_far_a
         Tag.GENESIS, at=bench.clock.now(), members={"action": [1], "mandate": ["m-1"], "agent": "scout"}
     )
     stored.append(StoredEntry(index=len(stored), tag=99, leaf=odd.leaf, attachment=b"", leaf_hash=bytes(32)))
-    lines = story_of(bench, "scout", entries=stored)
+    lines = told_alone(bench, stored)
     assert lines[-1] == Line(
         index=len(stored) - 1, at=bench.clock.now(), kind="tag 99", text="An entry of type 99."
     )
@@ -167,8 +157,9 @@ async def test_entries_of_other_versions_and_withheld_payloads_are_told_as_far_a
 @pytest.mark.requirement("SEAL-02")
 async def test_without_the_keys_the_story_is_told_with_pseudonyms_and_without_what_was_said():
     bench = await told_bench()
-    lines = reconstruct_timeline(bench.recorder.ledger.replay(), "m-1", lambda _: None)
-    assert [line.kind for line in lines] == of(bench, "m-1")
+    with told_of(bench.recorder, with_keys=False) as story:
+        lines = story("m-1").lines
+    assert [line.kind for line in lines] == [line.kind for line in lines_of(bench.recorder, "m-1")]
     text = "\n".join(part for line in lines for part in (line.text, *line.details))
     alice = bench.entries(Tag.MANDATE_ISSUED)[0]["principal"]
     assert f"{str(alice)[:12]}" in text
@@ -185,7 +176,7 @@ async def test_a_payload_that_is_not_what_the_leaf_commits_to_is_not_told(attach
         StoredEntry(index=s.index, tag=s.tag, leaf=s.leaf, attachment=attachment, leaf_hash=s.leaf_hash)
         for s in bench.recorder.ledger.replay()
     ]
-    lines = story_of(bench, "m-1", entries=stored)
+    lines = told_alone(bench, stored)
     assert "4711" not in "".join(part for line in lines for part in (line.text, *line.details))
 
 
@@ -203,7 +194,7 @@ async def test_fields_that_the_leaf_does_not_commit_to_are_not_told_even_under_t
             "payload": sha256(attachment).hexdigest(), "_sd": [*committed],
         }  # fmt: skip
         await bench.recorder.ledger.append(Entry(tag=Tag.OUTCOME, leaf=encode(leaf), attachment=attachment))
-    assert [line.details for line in story_of(bench, "a-1")] == [(), ()]
+    assert [line.details for line in told_alone(bench)][-2:] == [(), ()]
 
 
 def of_the_first_version(payload: bytes, **members: JSONValue) -> Entry:
@@ -216,7 +207,7 @@ async def test_entries_of_the_first_version_are_told_with_their_payload():
     bench = Bench()
     entry = of_the_first_version(b'{"detail":"as it was then"}', action="a-1", status="failed")
     await bench.recorder.ledger.append(entry)
-    assert [line.details for line in story_of(bench, "a-1")] == [("detail: as it was then",)]
+    assert told_alone(bench)[-1].details == ("detail: as it was then",)
 
 
 async def test_payloads_that_are_no_json_object_or_are_nested_too_deeply_are_told_without():
@@ -231,13 +222,13 @@ async def test_payloads_that_are_no_json_object_or_are_nested_too_deeply_are_tol
             Tag.OUTCOME, at=bench.clock.now(), members={**told}, fields=fields, sealing=sealing
         )
         await bench.recorder.ledger.append(entry)
-    assert [line.details for line in story_of(bench, "a-1")] == [()] * 7
+    assert [line.details for line in told_alone(bench)][-7:] == [()] * 7
 
 
 async def test_a_leaf_that_is_no_object_is_an_invariant_that_fell():
     odd = StoredEntry(index=0, tag=Tag.INTENT, leaf=b"[]", attachment=b"", leaf_hash=bytes(32))
     with pytest.raises(Broken):
-        story_of(Bench(), "x", entries=[odd])
+        told_alone(Bench(), [odd])
 
 
 async def acted_as(bench: Bench, identity: CallerIdentity, *, amount: int = 0) -> None:
@@ -262,12 +253,13 @@ async def test_the_story_of_a_manifest_is_every_action_that_ran_under_it_and_no_
     with pytest.raises(Refused):
         await acted_as(bench, new, amount=2_000_000)
     intents = [entry["index"] for entry in bench.entries(Tag.INTENT)]
-    for name, expected in (("a" * 64, intents[:1]), ("b" * 64, intents[1:])):
-        lines = story_of(bench, name)
-        assert [line.index for line in lines if line.kind == "intent"] == expected
-        assert len([line for line in lines if line.kind == "outcome"]) == len(expected)
-    assert [line.kind for line in story_of(bench, "b" * 64)].count("refusal") == 1
-    first = next(line for line in story_of(bench, "a" * 64) if line.kind == "intent")
+    with told_of(bench.recorder) as story:
+        for name, expected in (("a" * 64, intents[:1]), ("b" * 64, intents[1:])):
+            lines = story(name).lines
+            assert [line.index for line in lines if line.kind == "intent"] == expected
+            assert len([line for line in lines if line.kind == "outcome"]) == len(expected)
+        assert of(story, "b" * 64).count("refusal") == 1
+        first = next(line for line in story("a" * 64).lines if line.kind == "intent")
     assert first.details[-1] == (
         "instance spiffe://answerable.test/agent/scout/1; shown by unix, measured by the kernel;"
         " manifest aaaaaaaaaaaa…"
@@ -281,13 +273,8 @@ async def test_the_story_of_an_instance_has_its_sub_agents_in_it_and_none_of_the
     names = [f"spiffe://answerable.test/agent/scout/{name}" for name in ("1", "1/sub-1", "11", "2")]
     for name in names:
         await acted_as(bench, CallerIdentity(instance=name, source="unix", grade="kernel"))
-    counts = [
-        len([line for line in story_of(bench, name) if line.kind == "intent"]) for name in (*names, "nobody")
-    ]
-    assert counts == [2, 1, 1, 1, 0]
-    # By the random part of its name, too, and by no other part.
-    counts = [
-        len([line for line in story_of(bench, name) if line.kind == "intent"])
-        for name in ("1", "11", "sub-1", "answerable.test", "spiffe:", "spiffe://answerable.test/agent/scout")
-    ]
-    assert counts[1:] == [1, 0, 0, 0, 4]
+    with told_of(bench.recorder) as story:
+        assert [of(story, name).count("intent") for name in (*names, "nobody")] == [2, 1, 1, 1, 0]
+        # By the random part of its name, too, and by no other part.
+        parts = ("11", "sub-1", "answerable.test", "spiffe:", "spiffe://answerable.test/agent/scout")
+        assert [of(story, name).count("intent") for name in parts] == [1, 0, 0, 0, 4]
