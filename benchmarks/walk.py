@@ -9,6 +9,8 @@ Each fifth action is about a case that nobody asked about before, and a policy l
 caller with a new mandate each ten actions, and each action; and with a policy set that looks at everything there is:
 ten trackers, named times, destinations, risk, and an obligation that hides part of every answer.
 
+Where `./dev native` made the native build of this source, its figures stand beside those of this one, `native_`.
+
 CPU is the process clock (all threads), which holds on a noisy machine; rates and latencies stand beside the limit that
 the same disk and loop gave in the same run.
 """
@@ -34,6 +36,7 @@ import bare_path
 import policy_rules
 import raw_log
 import uvloop
+from both_builds import native_figures
 from changing import ACTIONS_A_MANDATE, changing_messages
 from course import (
     Course,
@@ -226,10 +229,9 @@ def main() -> None:
             "policies_10000_over_50": costs[10_000] / costs[50],
             "two_process_scaling": two / one,
         }
-    load = os.getloadavg()[0]
-    machine = (
-        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, load {load:.1f}"
-    )
+    figures |= native_figures("walk", "--quick", f"--seconds={seconds}")
+    where = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    machine = f"{where}, load {os.getloadavg()[0]:.1f}"
     if options.json:
         print(json.dumps({"bench": "walk", "machine": machine, "rows": rows, "figures": figures}))
         return

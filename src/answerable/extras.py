@@ -33,6 +33,8 @@ SERVER: Final = (
     "yaml",
 )
 """Modules that `answerable[server]` installs."""
+NATIVE: Final = "answerable_native__mypyc"
+"""The library of the compiled modules, which is here in the native build only."""
 INSTALL_REPLAY: Final = 'pip install "answerable[replay]"'
 INSTALL_SERVER: Final = 'pip install "answerable[server]"'
 
@@ -44,6 +46,11 @@ def is_here(module: str) -> bool:
         return find_spec(module) is not None
     outer = find_spec(package)
     return outer is not None and PathFinder.find_spec(module, outer.submodule_search_locations) is not None
+
+
+def is_native() -> bool:
+    """Whether the path of a call is compiled here."""
+    return is_here(NATIVE)
 
 
 def require_replay(module: str, what: str) -> None:

@@ -315,7 +315,7 @@ async def test_a_canary_whose_entry_could_not_be_written_is_told_all_the_same(mo
         raise Unavailable("no room", code="ledger.full", port="ledger")
 
     with monkeypatch.context() as broken:
-        broken.setattr(bench.recorder.intents, "record", no_room)
+        broken.setattr(bench.recorder, "intents", SimpleNamespace(record=no_room))
         with pytest.raises(Unavailable):
             await canary_on(bench)
     (kept,) = [one for one in bench.authority.approvals.all(pending_only=True, now=0) if one.canary]

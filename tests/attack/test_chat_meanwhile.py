@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -206,7 +207,7 @@ async def test_what_could_not_be_recorded_is_no_answer_and_says_so(monkeypatch):
         async def full(*_, **__):
             raise Unavailable("the ledger is full", code="ledger.full", port="ledger")
 
-        monkeypatch.setattr(world.bench.recorder.intents, "record", full)
+        monkeypatch.setattr(world.bench.recorder, "intents", SimpleNamespace(record=full))
         assert "The ledger is full; this click does not count" in await refused(world)
         assert world.now(asked).state == "pending"
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from answerable import __version__
 from answerable.apps.cli.command import RootOptions
 from answerable.apps.cli.exit_codes import EXIT_CODES
+from answerable.apps.cli.version import version_told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,5 +124,5 @@ def command_line(offline: Offline, word: str = "") -> typer.Typer:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(__version__)
+        typer.echo(version_told())
         raise typer.Exit

@@ -16,6 +16,7 @@ from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.apps.cli.policy_publishing import ALONE
 from answerable.apps.cli.registry import BESIDE
 from answerable.errors import AnswerableError
+from answerable.extras import is_native
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +173,8 @@ def _findings(shell: Shell) -> Iterator[Finding]:
     from answerable.wiring.start_faults import start_faults
 
     version = ".".join(str(part) for part in sys.version_info[:3])
-    yield Finding(name="python", state="ok", says=version)
+    build = "native build" if is_native() else "pure Python build"
+    yield Finding(name="python", state="ok", says=f"{version}, {build}")
     problems = faults(shell.data, shell.config)
     beyond = () if problems else start_faults(shell.settings())
     for problem in (*problems, *beyond):

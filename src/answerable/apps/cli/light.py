@@ -12,11 +12,11 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Final
 
-from answerable import __version__
 from answerable.apps.cli import light_questions, without_server
 from answerable.apps.cli.dashed_ids import with_ids_last
 from answerable.apps.cli.exit_codes import EXIT_CODES, USAGE, exit_code_of
 from answerable.apps.cli.terminal import Terminal
+from answerable.apps.cli.version import version_told
 from answerable.extras import INSTALL_SERVER
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _root() -> ArgumentParser:
     ]
     parser = _parser("answerable", "\n".join(told), epilog=fill(f"Exit codes: {codes}.", _WIDTH))
     parser.usage = "answerable [OPTIONS] COMMAND [ARGS]..."
-    parser.add_argument("--version", action="version", version=__version__, help="Print the version.")
+    parser.add_argument("--version", action="version", version=version_told(), help="Print the version.")
     parser.add_argument("words", nargs=REMAINDER, help=SUPPRESS)
     return parser
 

@@ -59,6 +59,12 @@ USUAL_METHOD: Final = "tools/call"
 """An intent with this very object as `method` has no such member: the encoder compares defaults by identity."""
 
 
+def method_member(method: str) -> str:
+    """Return the method of an intent, as that very object if it is the usual one. Only here it surely is: a compiled
+    module has constants of its own."""
+    return USUAL_METHOD if method == USUAL_METHOD else method
+
+
 class EvidenceLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """How well the running instance is known. drifted: it differs from its agent's manifest; absent when not."""
 

@@ -20,7 +20,6 @@ from answerable.core.ledger.decided import decision_leaf, narrowed_kinds
 from answerable.core.ledger.disclosure import sealed_fields
 from answerable.core.ledger.entry import LEAF_BYTES_MAX, LEAF_VERSION, Entry, entry_of, leaf_too_large
 from answerable.core.ledger.leaves import (
-    USUAL_METHOD,
     HopLeaf,
     IntentLeaf,
     OutcomeLeaf,
@@ -28,6 +27,7 @@ from answerable.core.ledger.leaves import (
     Reference,
     encoded_leaf,
     evidence_leaf,
+    method_member,
     own_reference,
 )
 from answerable.core.ledger.mandate_fields import answering_fields
@@ -192,7 +192,7 @@ def intent(
         manifest=caller.identity.manifest,
         manifest_fields=dict(caller.identity.manifest_fields) or None,
         manifest_grade=caller.identity.manifest_grade,
-        method=USUAL_METHOD if request.method == USUAL_METHOD else request.method,
+        method=method_member(request.method),
         narrowed=narrowed_kinds(decision),
         payload=payload,
         policy_ref=own_reference(policy_ref),
