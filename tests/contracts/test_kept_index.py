@@ -175,8 +175,11 @@ def found_by(lived: Lived, index: Path) -> list[int]:
 
 
 @pytest.mark.requirement("SEARCH-12")
+@pytest.mark.parametrize("killed", [False, True])
 @pytest.mark.parametrize("damage", ["cut", "zeroes", "another letter", "another stretch"])
-def test_an_index_that_is_not_as_it_was_left_is_made_anew(lived: Lived, tmp_path: Path, damage: str) -> None:
+def test_an_index_that_is_not_as_it_was_left_is_made_anew(
+    lived: Lived, tmp_path: Path, damage: str, killed: bool
+) -> None:
     place = tmp_path / "index"
     whole = found_by(lived, place)
     assert len(whole) == 60 + 1
@@ -187,17 +190,37 @@ def test_an_index_that_is_not_as_it_was_left_is_made_anew(lived: Lived, tmp_path
     elif damage == "zeroes":
         content[8_192:16_384] = bytes(8_192)
     elif damage == "another letter":
-        content = content.replace(b"scout", b"scouu")
+        first = content.index(b"scout") if killed else 0
+        content[first + 5 :] = content[first + 5 :].replace(b"scout", b"scouu")
     else:
         # Of an index without subject keys: a database without a fault, with other numbers.
         with searched(places_of_copy(lived.settings.ledger.place, None, tmp_path / "other")):
             pass
         content = bytearray((tmp_path / "other" / "entries-00000.db").read_bytes())
     stretch.write_bytes(content)
+    if killed:
+        (place / "sums").unlink()
     assert found_by(lived, place) == whole
     before = stretch.stat().st_ino
     assert found_by(lived, place) == whole
     assert stretch.stat().st_ino == before, "what is whole is not made again"
+
+
+@pytest.mark.requirement("SEARCH-12")
+def test_an_emptied_file_of_a_killed_process_hides_nothing(
+    lived: Lived, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, kept_place = tmp_path / "index", own_index(lived.settings)
+    whole = found_by(lived, place)
+    with kept_index(lived.settings) as index:
+        assert len(lived.asked(index, "kind:intent").items) == 60
+    for one in (place, kept_place):
+        (one / "sums").unlink()
+        (one / "entries-00000.db").write_bytes(b"")
+    assert found_by(lived, place) == whole
+    with kept_index(lived.settings) as index:
+        assert [one.entry for one in lived.asked(index, "kind:intent").items] == whole[:60]
+    assert "the search index is damaged or of another version: it is made again" in caplog.text
 
 
 @pytest.mark.requirement("SEARCH-12")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.sqlite.search_index import SqliteSearchIndex
+from answerable.adapters.sqlite.search_index import SqliteSearchIndex, marks
 from answerable.core.ledger.projected import START, Position
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.blind import BlindKey
@@ -136,6 +136,58 @@ def test_a_damaged_index_is_thrown_away_and_made_anew(searched: Searched, damage
     assert rows_of(place) == before
 
 
+@pytest.mark.requirement("SEARCH-12")
+@pytest.mark.parametrize("damage", ["emptied", "gone", "older", "another ledger", "another index"])
+@pytest.mark.parametrize("file", ["index.db", "entries-00000.db", "entries-00001.db"])
+def test_an_index_with_a_file_that_is_not_as_it_was_written_is_made_anew(
+    searched: Searched, tmp_path: Path, damage: str, file: str
+) -> None:
+    index = searched.caught_up()
+    intents = searched.found(index, "kind:intent")
+    index.close()
+    place, other = searched.place / "index", searched.place / "other"
+    if damage == "older":
+        shutil.copytree(place, other)
+    for intent in (intents[-1], intents[len(intents) // 2]):
+        # A stretch in which no entry is new changes, too.
+        searched.end(intent, "failed")
+    searched.caught_up().close()
+    before = rows_of(place)
+    if damage == "another ledger":
+        (tmp_path / "beside").mkdir()
+        beside = Searched(tmp_path / "beside")
+        for _ in range(25):
+            beside.action("rover")
+        beside.caught_up().close()
+        other = beside.place / "index"
+    elif damage == "another index":
+        searched.caught_up("other").close()
+    if damage == "emptied":
+        (place / file).write_bytes(b"")
+    elif damage == "gone":
+        (place / file).unlink()
+    else:
+        shutil.copyfile(other / file, place / file)
+    index = searched.opened()
+    assert (index.is_made_again, index.position()) == (True, START)
+    catch_up(index, searched.ledger, searched.find)
+    index.close()
+    assert rows_of(place) == before
+    index = searched.opened()
+    assert not index.is_made_again
+    index.close()
+
+
+@pytest.mark.requirement("SEARCH-12")
+def test_one_stretch_in_the_place_of_another_is_no_stretch(searched: Searched) -> None:
+    searched.caught_up().close()
+    place = searched.place / "index"
+    shutil.copyfile(place / "entries-00001.db", place / "entries-00000.db")
+    index = searched.opened()
+    assert index.is_made_again
+    index.close()
+
+
 def test_a_later_correction_of_an_end_is_the_end(searched: Searched) -> None:
     index = searched.caught_up()
     intent = searched.found(index, "agent:scout")[-1]
@@ -243,6 +295,32 @@ def test_an_erased_subject_leaves_no_byte(searched: Searched, restored: bool) ->
         assert one not in bytes_below(place), name
     pseudonyms = sqlite3.connect(place / "index.db").execute("SELECT subject FROM pseudonym").fetchall()
     assert key_id not in " ".join(str(one) for (one,) in pseudonyms)
+
+
+@pytest.mark.requirement("SEARCH-05")
+def test_what_a_killed_process_wrote_of_a_subject_that_is_then_erased_leaves_no_byte(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*given: object) -> None:
+        raise Unavailable("killed", code="x.y", port="x")
+
+    for _ in range(2):
+        # The stretches are written, the position is not.
+        index = searched.opened()
+        monkeypatch.setattr(marks, "note", killed)
+        with pytest.raises(Unavailable, match="killed"):
+            catch_up(index, searched.ledger, searched.find)
+        index.close()
+        monkeypatch.undo()
+    digest = BlindKey(ROOT).digest("resource", "case-1")
+    assert digest in bytes_below(searched.place / "index")
+    searched.erase("Customer:case-1")
+    index = searched.opened()
+    assert not index.is_made_again
+    searched.follow(index)
+    assert len(searched.found(index, "resource:case-2")) == 5
+    index.close()
+    assert digest not in bytes_below(searched.place / "index")
 
 
 @pytest.mark.requirement("SEARCH-05")

@@ -208,11 +208,14 @@ class KeptIndex:
         self._directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         origin = self._log.origin
         try:
-            return SqliteSearchIndex.open(self._directory, origin=origin, blind=self._blind)
+            index = SqliteSearchIndex.open(self._directory, origin=origin, blind=self._blind)
         except Broken:
             # It is of a log that was here before, and nobody else's: the directory is the product's own.
             delete_index(self._directory)
-            return SqliteSearchIndex.open(self._directory, origin=origin, blind=self._blind)
+            index = SqliteSearchIndex.open(self._directory, origin=origin, blind=self._blind)
+        if index.is_made_again:
+            _log.warning("the search index is damaged or of another version: it is made again")
+        return index
 
     def _reading(self) -> BesideReader:
         """Return what reads what was declared once, for all searches by this index."""

@@ -1,7 +1,8 @@
 """The search index of one log: a file about the whole, and a file for each stretch of entries.
 
 The files of the stretches are written first and the position last, each in a transaction of its own: after a crash the
-batch is applied again, which changes nothing that is already there.
+batch is applied again, which changes nothing that is already there. Whose data there is stands in the file about the
+whole before any of it, so that it can be erased after a crash, too.
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ import heapq
 import threading
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.search_index import files, sums
+from answerable.adapters.sqlite.search_index import files, marks, sums
 from answerable.adapters.sqlite.search_index.schema import VERSION, WHOLE_SCHEMA
 from answerable.adapters.sqlite.search_index.stretch import Stretch
 from answerable.core.ledger.projected import Position
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.facts import NOT_OF_USE, OF_APPROVAL, OF_LEASE, Facts
-from answerable.errors.codes.search import SEARCH_OTHER_LOG
+from answerable.errors import Unavailable
+from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_OTHER_LOG
 from answerable.ports.search_index import Reach
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from answerable.core.search.blind import BlindKey
@@ -49,6 +51,8 @@ class SqliteSearchIndex:
         self._lock = threading.RLock()
         self._place = files.place_of(directory / WHOLE)
         self._is_settled = True
+        self.is_made_again = False
+        """Whether `open` found another index than this one, and deleted it."""
 
     @classmethod
     def open(
@@ -61,9 +65,9 @@ class SqliteSearchIndex:
     ) -> SqliteSearchIndex:
         """Open or create the index of the log with this origin. blind: None where sealed fields cannot be decrypted.
 
-        An index that another version made, or one with other keys, and one that is damaged, is deleted and begins anew.
-        Raises Broken (`search.other_log`) for the index of another log and for another program's database, and
-        Unavailable (`search.unavailable`).
+        An index that another version made, or one with other keys, and one of whose files one is damaged, gone or not
+        as it was left, is deleted and begins anew. Raises Broken (`search.other_log`) for the index of another log and
+        for another program's database, and Unavailable (`search.unavailable`).
         """
         wanted = (blind.check if blind is not None else "", VERSION, stretch_entries)
         for path in _paths(directory):
@@ -72,19 +76,37 @@ class SqliteSearchIndex:
                     f"`{path.name}` in `{directory.name}` is another program's database and no search index: name "
                     "another directory"
                 )
-        if any(files.is_damaged(path) for path in _paths(directory)):
+        index = cls._found(directory, origin, blind, wanted)
+        if index is None:
             delete_index(directory)
-        whole, found = cls._begun(directory, origin, wanted)
-        if found[0] != origin:
-            whole.close()
+            whole, _ = cls._begun(directory, origin, wanted)
+            index = cls(directory, whole, blind, stretch_entries)
+            index.is_made_again = True
+        return index
+
+    @classmethod
+    def _found(
+        cls, directory: Path, origin: str, blind: BlindKey | None, wanted: tuple[str, int, int]
+    ) -> SqliteSearchIndex | None:
+        """Return the index that is there, or a new one; None for one to be deleted."""
+        if any(files.is_damaged(path) for path in _paths(directory)):
+            return None
+        try:
+            whole, made_with = cls._begun(directory, origin, wanted)
+        except Unavailable as failed:
+            if failed.code != SEARCH_DAMAGED.id:
+                raise
+            return None
+        index = cls(directory, whole, blind, wanted[-1])
+        if made_with[0] != origin:
+            index.close()
             raise SEARCH_OTHER_LOG(
                 f"the search index in `{directory.name}` is of another log: name another directory, or delete it"
             )
-        if found[1:] != wanted or not cls._is_whole(directory, whole, stretch_entries):
-            whole.close()
-            delete_index(directory)
-            whole, _ = cls._begun(directory, origin, wanted)
-        return cls(directory, whole, blind, stretch_entries)
+        if made_with[1:] == wanted and index._is_as_noted():
+            return index
+        index.close()
+        return None
 
     @staticmethod
     def _begun(
@@ -92,20 +114,29 @@ class SqliteSearchIndex:
     ) -> tuple[sqlite3.Connection, tuple[str, str, int, int]]:
         """Return the file about the whole, and what the index was made with; a new one is made as wanted."""
         whole = files.opened(directory / WHOLE, WHOLE_SCHEMA)
-        with files.faults("cannot open the search index"), files.transaction(whole):
-            query = "SELECT origin, key, version, stretch FROM reached"
-            row = whole.execute(query).fetchone()
-            if row is None:
-                whole.execute("INSERT INTO reached VALUES (?, 0, '', 0, 0, ?, ?, ?)", (origin, *wanted))
+        try:
+            with files.faults("cannot open the search index"), files.transaction(whole):
+                query = "SELECT origin, key, version, stretch FROM reached"
                 row = whole.execute(query).fetchone()
+                if row is None:
+                    whole.execute("INSERT INTO reached VALUES (?, 0, '', 0, 0, ?, ?, ?)", (origin, *wanted))
+                    row = whole.execute(query).fetchone()
+        except BaseException:
+            whole.close()
+            raise
         return whole, (str(row[0]), str(row[1]), int(row[2]), int(row[3]))
 
-    @staticmethod
-    def _is_whole(directory: Path, whole: sqlite3.Connection, stretch_entries: int) -> bool:
-        """Whether every stretch that the position covers has its file."""
-        (entries,) = whole.execute("SELECT entries FROM reached").fetchone()
-        numbers = range(-(-entries // stretch_entries))
-        return all((directory / _STRETCH.format(one)).exists() for one in numbers)
+    def _is_as_noted(self) -> bool:
+        """Whether every stretch is there, and each as it was left. Closes the files if it raises."""
+        try:
+            with self._lock, files.faults("cannot open the search index"), files.transaction(self._whole):
+                stretches = self._stretches_of(_numbers_in(self._directory))
+                return marks.are_as_noted(self._whole, stretches, len(self._numbers()))
+        except Unavailable as failed:
+            if failed.code == SEARCH_DAMAGED.id:
+                return False
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the files. Idempotent."""
@@ -129,28 +160,53 @@ class SqliteSearchIndex:
 
     def apply(self, batch: Sequence[Facts | Ended], before: Position, after: Position, *, at: int) -> bool:
         facts = [one for one in batch if isinstance(one, Facts)]
+        by_stretch = self._by_stretch(batch, before, after)
         self._unsettle()
-        with self._lock, files.faults("cannot write the search index"), files.transaction(self._whole):
+        with self._lock, files.faults("cannot write the search index"):
+            stretches = self._stretches_of(by_stretch.keys() | {*range(self._count(after.entries))})
+            with files.transaction(self._whole):
+                if self.position() != before:
+                    return False
+                self._write_subjects(facts)
+                marks.prepare(self._whole, stretches)
+            return self._applied(facts, by_stretch, stretches, before, after, at)
+
+    def _by_stretch(
+        self, batch: Sequence[Facts | Ended], before: Position, after: Position
+    ) -> dict[int, tuple[list[Facts], list[Ended]]]:
+        # Every stretch up to the position has a file, also one of entries that are not found by anything.
+        numbers = range(before.entries // self._stretch_entries, self._count(after.entries))
+        found: dict[int, tuple[list[Facts], list[Ended]]] = {number: ([], []) for number in numbers}
+        for one in batch:
+            if isinstance(one, Facts):
+                found[one.entry // self._stretch_entries][0].append(one)
+            else:
+                found.setdefault(one.intent // self._stretch_entries, ([], []))[1].append(one)
+        return found
+
+    def _applied(
+        self,
+        facts: Sequence[Facts],
+        by_stretch: Mapping[int, tuple[list[Facts], list[Ended]]],
+        stretches: Mapping[int, Stretch],
+        before: Position,
+        after: Position,
+        at: int,
+    ) -> bool:
+        """Write a batch whose stretches have their next marks, and its position. Return False as `apply` does."""
+        with files.transaction(self._whole):
             # The whole's lock is held while the stretches are written, so that of two processes one waits.
             if self.position() != before:
                 return False
             approvers, accounts = self._write_relations(facts)
-            by_stretch: dict[int, tuple[list[Facts], list[Ended]]] = {}
-            # Every stretch up to the position has a file, also one of entries that are not found by anything.
-            for number in range(before.entries // self._stretch_entries, self._count(after.entries)):
-                by_stretch[number] = ([], [])
-            for one in batch:
-                if isinstance(one, Facts):
-                    by_stretch[one.entry // self._stretch_entries][0].append(one)
-                else:
-                    by_stretch.setdefault(one.intent // self._stretch_entries, ([], []))[1].append(one)
             for number, (entries, ends) in sorted(by_stretch.items()):
-                self._stretch(number).write(entries, ends, self._added(entries))
-            for stretch in map(self._stretch, range(self._count(after.entries))):
+                stretches[number].write(entries, ends, self._added(entries))
+            for stretch in stretches.values():
                 for approval, person in approvers:
                     stretch.add_approver(approval, person)
                 for lease, account in accounts:
                     stretch.add_account(lease, account)
+            marks.note(self._whole, stretches)
             happened = any(one.tag not in NOT_OF_USE for one in facts)
             self._whole.execute(
                 "UPDATE reached SET entries = ?, leaf = ?, at = ?, happened = max(happened, ?)",
@@ -164,15 +220,19 @@ class SqliteSearchIndex:
     def forget(self, subjects: Iterable[str]) -> None:
         self._unsettle()
         with self._lock, files.faults("cannot write the search index"):
-            stretches = [self._stretch(number) for number in self._numbers()]
+            stretches = self._stretches_of(_numbers_in(self._directory))
+            with files.transaction(self._whole):
+                marks.prepare(self._whole, stretches)
             gone = [*subjects]
             for subject in gone:
-                for one in stretches:
+                for one in stretches.values():
                     one.forget(subject)
                 with files.transaction(self._whole):
                     self._whole.execute("DELETE FROM pseudonym WHERE instr(subject, ?) > 0", (subject,))
+            with files.transaction(self._whole):
+                marks.note(self._whole, stretches)
             # Whoever is still reading the write-ahead log keeps it; the subjects then remain to be forgotten.
-            if all([*(one.emptied() for one in stretches), files.emptied(self._whole)]):
+            if all([*(one.emptied() for one in stretches.values()), files.emptied(self._whole)]):
                 with files.transaction(self._whole):
                     self._whole.executemany(
                         "DELETE FROM subject WHERE id = ?", [(bytes.fromhex(one),) for one in gone]
@@ -225,6 +285,16 @@ class SqliteSearchIndex:
             sums.unsettle(self._directory)
             self._is_settled = False
 
+    def _write_subjects(self, facts: Sequence[Facts]) -> None:
+        """Write the ids of the keys of whom these entries have anything sealed."""
+        ids = (
+            (bytes.fromhex(each),)
+            for one in facts
+            if self._blind is not None and (one.sealed or one.people)
+            for each in one.names.get("subject", ())
+        )
+        self._whole.executemany("INSERT OR IGNORE INTO subject VALUES (?)", ids)
+
     def _write_relations(self, facts: Sequence[Facts]) -> tuple[list[tuple[str, str]], ...]:
         """Write what these entries say of other entries. Return what is new: who answered an approval, and the accounts
         of leases."""
@@ -232,12 +302,10 @@ class SqliteSearchIndex:
         new: list[tuple[str, str]] = []
         run = self._whole.execute
         for one in facts:
-            if self._blind is not None and (one.sealed or one.people):
-                subjects = one.names.get("subject", ())
-                for each in subjects:
-                    run("INSERT OR IGNORE INTO subject VALUES (?)", (bytes.fromhex(each),))
+            if self._blind is not None:
                 for pseudonym, name in one.people:
-                    row = (self._blind.digest("person", name), pseudonym, " ".join(subjects))
+                    subjects = " ".join(one.names.get("subject", ()))
+                    row = (self._blind.digest("person", name), pseudonym, subjects)
                     run("INSERT OR IGNORE INTO pseudonym VALUES (?, ?, ?)", row)
             if one.tag == Tag.APPROVAL_ANSWER:
                 for person in one.names.get("person", ()):
@@ -269,6 +337,9 @@ class SqliteSearchIndex:
         """Return the number of stretches of so many entries."""
         return -(-entries // self._stretch_entries)
 
+    def _stretches_of(self, numbers: Iterable[int]) -> dict[int, Stretch]:
+        return {number: self._stretch(number) for number in sorted(numbers)}
+
     def _stretch(self, number: int) -> Stretch:
         with self._lock:
             found = self._stretches.get(number)
@@ -292,9 +363,13 @@ def delete_index(directory: Path) -> None:
 
 
 def discard_if_damaged(directory: Path) -> bool:
-    """Delete an index that is not as it was left. Return whether it was deleted. For whoever holds its lock, before it
-    is opened. Raises Unavailable (`search.unavailable`)."""
-    is_damaged = sums.is_changed(directory, _paths(directory))
+    """Delete an index that is not as it was left, or of a killed process and inconsistent. Return whether it was
+    deleted. For whoever holds its lock, before it is opened. Raises Unavailable (`search.unavailable`)."""
+    paths = _paths(directory)
+    if sums.are_there(directory):
+        is_damaged = sums.is_changed(directory, paths)
+    else:
+        is_damaged = not any(map(files.is_foreign, paths)) and not all(map(files.is_consistent, paths))
     if is_damaged:
         delete_index(directory)
     return is_damaged
@@ -303,6 +378,12 @@ def discard_if_damaged(directory: Path) -> bool:
 def settle(directory: Path) -> None:
     """Note how an index is left. For whoever holds its lock, after it is closed."""
     sums.settle(directory, _paths(directory))
+
+
+def _numbers_in(directory: Path) -> set[int]:
+    """Return the numbers of the stretches that have a file."""
+    names = (path.stem.rpartition("-")[2] for path in _paths(directory)[1:])
+    return {int(one) for one in names if one.isdecimal()}
 
 
 def _paths(directory: Path) -> list[Path]:

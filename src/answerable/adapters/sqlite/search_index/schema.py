@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 6
+VERSION: Final = 7
 APPLICATION_ID: Final = 0x616E7378
 """`ansx`: distinguishes these files from other SQLite databases."""
 
@@ -87,6 +87,8 @@ def stretch_schema() -> tuple[str, ...]:
         """CREATE TABLE word (
             word BLOB, at INTEGER, entry INTEGER, PRIMARY KEY (word, at, entry)
         ) STRICT, WITHOUT ROWID""",
+        "CREATE TABLE mark (mark BLOB NOT NULL) STRICT",
+        "INSERT INTO mark VALUES (x'')",
     )
 
 
@@ -101,6 +103,7 @@ WHOLE_SCHEMA: Final = (
     ) STRICT, WITHOUT ROWID""",
     "CREATE TABLE approver (approval TEXT, person TEXT, PRIMARY KEY (approval, person)) STRICT, WITHOUT ROWID",
     "CREATE TABLE account (lease TEXT, account TEXT, PRIMARY KEY (lease, account)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE stretch (number INTEGER PRIMARY KEY, mark BLOB NOT NULL, next BLOB NOT NULL) STRICT",
     "CREATE TABLE giver (mandate TEXT PRIMARY KEY, entry INTEGER NOT NULL) STRICT, WITHOUT ROWID",
 )
 """The tables about the whole index: its position, and what entries say of other entries."""

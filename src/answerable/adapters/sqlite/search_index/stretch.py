@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
@@ -56,6 +57,7 @@ _SESSION: Final = " ".join(
         "SELECT ?, ?, at, entry FROM action WHERE entry = ?",
     )
 )
+_MARK: Final = "UPDATE mark SET mark = ?"
 _OF: Final = (
     "subject = :number OR entry IN (SELECT entry FROM mention WHERE field = :subject AND name = :number)"
 )
@@ -72,17 +74,38 @@ class Stretch:
         self._blind = blind
         self._numbers: dict[str, int] = {}
         self._known_uses: set[tuple[str, int]] = set()
+        self.next_mark = b""
+        """What every change makes of `mark`."""
 
     def close(self) -> None:
         """Close the file. Idempotent."""
         self._connection.close()
+
+    def mark(self) -> bytes | None:
+        """Return what the last change wrote; nothing in a new file, and None in one without a place for it."""
+        with files.faults("cannot read the search index"):
+            if not self._connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'mark'").fetchone():
+                return None
+            row = self._connection.execute("SELECT mark FROM mark").fetchone()
+        return bytes(row[0]) if row else None
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Run one transaction, which writes the next mark if it changes anything."""
+        with files.transaction(self._connection):
+            before = self._connection.total_changes
+            yield
+            if self._connection.total_changes != before:
+                self._connection.execute(_MARK, (self.next_mark,))
 
     def write(
         self, facts: Sequence[Facts], ends: Sequence[Ended], added: Iterable[tuple[Facts, str, str]]
     ) -> None:
         """Write facts of entries of this stretch and the ends of its intents, in one transaction. added: further values
         of clear fields, as facts, field and value."""
-        with files.transaction(self._connection):
+        with self._changing():
+            # A stretch without rows that the position covers is not a new one.
+            self._connection.execute(_MARK, (self.next_mark,))
             for one in facts:
                 self._insert(one)
             for one, field, value in added:
@@ -111,7 +134,7 @@ class Stretch:
         """Add a value of a clear field to the entries of these types that meet a condition."""
         kinds = [*map(self._number, kinds_of(tags))]
         of_kind = f"kind IN ({', '.join('?' * len(kinds))})"
-        with files.transaction(self._connection):
+        with self._changing():
             added = (NUMBERS[field], self._made(value))
             for condition, values in where:
                 sql = " ".join((_ADDED, "WHERE", condition, "AND", of_kind))
@@ -123,7 +146,7 @@ class Stretch:
     def forget(self, subject: str) -> None:
         """Erase the values from sealed fields in all entries that this subject's key seals."""
         sealed = {"number": self._number(subject), "subject": NUMBERS["subject"]}
-        with files.transaction(self._connection):
+        with self._changing():
             self._connection.execute(_WORDLESS, sealed)
             self._connection.execute(_EMPTY, sealed)
 

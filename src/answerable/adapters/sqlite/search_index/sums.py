@@ -1,7 +1,8 @@
 """Know whether an index that nobody wrote in between is still as it was left: by digests of its files.
 
 SQLite finds a page that is out of order, not a number that is another one. Whoever holds the lock of the index writes
-the digests when it is closed; the first change takes them away, so that an index of a process that was killed has none.
+the digests when it is closed; the first change takes them away, so that an index of a process that was killed has none:
+that one has its marks, and what SQLite finds.
 """
 
 from __future__ import annotations
@@ -37,14 +38,15 @@ def unsettle(directory: Path) -> None:
     files.remove(directory / SUMS)
 
 
+def are_there(directory: Path) -> bool:
+    """Whether an index was closed after its last change."""
+    return (directory / SUMS).exists()
+
+
 def is_changed(directory: Path, paths: Iterable[Path]) -> bool:
-    """Whether there are digests, and these files are not those of which they are."""
+    """Whether these files are not those of which there are digests."""
     try:
-        written = (directory / SUMS).read_text(errors="replace")
-    except OSError:
-        return False
-    try:
-        return written != _told(paths)
+        return (directory / SUMS).read_text(errors="replace") != _told(paths)
     except OSError:
         return True
 
