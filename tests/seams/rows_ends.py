@@ -212,7 +212,7 @@ class Stories(Feature):
     )
     tags = frozenset({Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.GENESIS, Tag.ERASED, Tag.KEY_CHANGE})
     tables = names("history history_kept subject_keys") | names(
-        "account action approver corrected giver mention name pseudonym reached session subject used word"
+        "account action approver corrected giver mark mention name pseudonym reached session stretch subject used word"
     )
     nouns = names("timeline search show scope attribute why could can stats")
 
