@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -36,6 +37,11 @@ def whose(kind: LogKind, *targets: str) -> Whose:
     return Whose(SESSION_KINDS.get(kind, ""), frozenset(targets))
 
 
+def named(line: LogLine) -> dict[str, Any]:
+    """The names of its session, as a step is recorded with them."""
+    return dict(line.keys)
+
+
 def is_proved(answer: Answer | None) -> bool:
     return answer is not None and answer.verdict == "ours" and answer.grade in ("A", "B")
 
@@ -60,7 +66,7 @@ def test_a_line_in_a_recorded_session_is_proved_and_never_with_one_thing_changed
     tmp_path: Path, kind: LogKind
 ) -> None:
     line = genuine(kind, tmp_path)
-    steps = Ledger(until=AT + 2 * HOUR).step(1, **dict(line.keys)).step(2, session="z.9").index()
+    steps = Ledger(until=AT + 2 * HOUR).step(1, **named(line)).step(2, session="z.9").index()
     answer = attribute_line(line, steps, frozenset(), whose(kind, "db"))
     assert answer is not None
     assert answer.step is not None
@@ -75,7 +81,7 @@ def test_an_account_proves_a_step_only_at_its_time_and_in_a_log_of_its_target(
     tmp_path: Path, kind: LogKind
 ) -> None:
     line = genuine(kind, tmp_path)
-    told = {name: f"x{value}" for name, value in line.keys}
+    told: dict[str, Any] = {name: f"x{value}" for name, value in named(line).items()}
     steps = Ledger(until=AT + 2 * HOUR).step(1).step(2, **told).index()
     assert is_proved(attribute_line(line, steps, frozenset(), whose(kind)))
     for off in (-line.at, -HOUR, HOUR):
@@ -93,7 +99,7 @@ def test_an_account_proves_a_step_only_at_its_time_and_in_a_log_of_its_target(
 @pytest.mark.parametrize("kind", ["mariadb", "rabbitmq", "redis"])
 def test_a_name_that_servers_give_again_proves_nothing_without_a_time(tmp_path: Path, kind: LogKind) -> None:
     line = structs.replace(genuine(kind, tmp_path), at=0)
-    answer = attribute_line(line, Ledger().step(1, **dict(line.keys)).index(), frozenset())
+    answer = attribute_line(line, Ledger().step(1, **named(line)).index(), frozenset())
     assert answer is not None
     assert (answer.verdict, answer.grade) == ("shared", "D")
 

@@ -87,6 +87,6 @@ def _session(number: int, at: int, accepted: re.Match[str], host: str) -> LogLin
     certificate = _CERTIFICATE.fullmatch(key)
     if certificate is None:
         return LogLine(number, at, login)
-    keys = ((SERIAL, certificate[2]), (AUTHORITY, certificate[3]), (PORT, port), (USER, login))
-    keys += ((HOST, host),) if host else ()
-    return LogLine(number, at, certificate[1], keys, "", login)
+    where = ((HOST, host),) if host else ()
+    session = ((SERIAL, certificate[2]), (AUTHORITY, certificate[3]), (PORT, port), (USER, login))
+    return LogLine(number, at, certificate[1], (*session, *where), "", login)
