@@ -137,6 +137,29 @@ async def test_a_session_is_cut_while_other_processes_of_the_host_end(world, tar
             assert (ended.sessions_cut, is_running(mark)) == (1, False)
 
 
+@pytest.mark.requirement("SSH-01", "SSH-04")
+@pytest.mark.parametrize(
+    "kills",
+    ["", "$PPID", "$(cut -d ' ' -f 4 /proc/$PPID/stat)", "$(pgrep -s 0 | grep -vx -e $$ -e $kept)"],
+    ids=["nobody", "the shell around it", "the server's process", "all who watch it"],
+)
+async def test_nothing_of_a_session_runs_when_revoking_has_returned(world, target, kills):
+    """A command that ignores what ends it, and kills who would see to its end."""
+    log = world.folder / "ticks"
+    log.unlink(missing_ok=True)
+    ticks = f"trap '' TERM HUP INT; while :; do echo x >>'{log}'; sleep 0.05; done"
+    ends = f"kill -KILL {kills}" if kills else ":"
+    credential = await lease(target, (SHELL, "-c", f"({ticks}) & kept=$!; sleep 0.3; {ends}; wait"))
+    with subprocess.Popen(world.client(credential), stdin=subprocess.PIPE) as client:  # noqa: ASYNC220
+        await until(lambda: log.exists() and log.stat().st_size > 20)
+        # As the issuer ends the broker's own clients first: the shell on the host sees that, too.
+        client.kill()
+        await target.issuer.revoke(credential.lease)
+        size = log.stat().st_size
+        await anyio.sleep(0.3)
+    assert log.stat().st_size == size
+
+
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
     """A path of a socket has room for about a hundred characters, which those of tests exceed."""
