@@ -86,7 +86,8 @@ while open | sort -u >open.new; [ -s open.new ] && [ $tries -lt 20 ]; do
   [ $tries = 0 ] || sleep 0.1
   tries=$((tries+1))
   while read -r parent session name; do
-    [ "$parent" = - ] || { kill -KILL "$parent" 2>/dev/null && echo "$parent cut $name" >>cut.new; }
+    [ "$parent" = - ] || kill -KILL "$parent" 2>/dev/null
+    echo "$session cut $name" >>cut.new
     # Again until none is left: what a process had just forked is in no list that was read before.
     again=0
     while [ $again -lt 50 ]; do
