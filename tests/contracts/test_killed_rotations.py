@@ -116,7 +116,12 @@ def test_a_rotation_that_is_killed_at_any_moment_leaves_a_password_that_the_serv
     whole = time.monotonic() - begun
     killed = 0
     for number in range(KILLS):
-        killed += _killed(bench, whole * 1.2 * number / KILLS)
+        seconds = whole * 1.2 * number / KILLS
+        if _killed(bench, seconds):
+            killed += 1
+        else:
+            # The first one may have been slow: from here on this is how long one takes.
+            whole = min(whole, seconds)
         anyio.run(bench.acts)
     assert killed >= KILLS / 4, "some died in the middle"
     anyio.run(bench.rotate)

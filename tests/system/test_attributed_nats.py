@@ -44,7 +44,14 @@ async def test_a_connection_is_of_the_step_that_opened_it_whatever_others_are_ca
             session = sessions[number] = dict(done.session)["nats_client"]
             lease = lease_of(credential.account)
             assert lease is not None
-            ledger.step(number, lease=lease, account=credential.account, at=at, nats_client=session)
+            ledger.step(
+                number,
+                lease=lease,
+                account=credential.account,
+                at=at,
+                lease_ended=at + 60_000,
+                nats_client=session,
+            )
         token, key = credential.secret.reveal("token"), signing_key(credential.secret.reveal("seed"), of="U")
         thief = await connected(server, token, key, [])
         await thief.close()

@@ -56,7 +56,9 @@ async def test_a_request_is_of_the_step_that_sent_it_whatever_others_are_called(
         assert done.result["structuredContent"]["status"] == 200
         # Of the third, the outcome was lost.
         requests[number] = dict(done.session)["http_x_request_id"]
-        ledger.step(number, at=at, ended=number < 3, http_x_request_id=requests[number])
+        ledger.step(
+            number, at=at, ended=number < 3, lease_ended=at + 60_000, http_x_request_id=requests[number]
+        )
     mine, word = f"answerable/{action(1)}", USERS["crm-bot"]
     statuses = [
         asks("crm-bot", word, "curl/8"),

@@ -87,6 +87,32 @@ def test_a_log_without_any_line_of_a_lease_is_compared_with_nothing_and_says_so(
     assert "phantom  0: steps that the log does not say, of 1 compared\n" in whole.stdout
 
 
+def test_a_log_that_covers_no_step_of_its_target_and_one_without_lines_are_not_all_well(place: Path) -> None:
+    bare = told(place, [], "--target", "db", code=6)
+    assert "nothing was read: this log has no lines" in bare.stderr
+    told(place, [], code=6)
+    early = told(place, [line(-60), line(-50)], "--target", "db", code=6)
+    assert "1 succeeded at `db`, and this log does not cover the time of any" in early.stderr
+
+
+@pytest.mark.requirement("ATTRIBUTE-10")
+def test_a_line_of_any_time_ends_nothing_and_one_in_a_log_of_another_target_is_none_of_ours(
+    place: Path,
+) -> None:
+    strange = [line(0, **OWN), line(0, **OWN | {"timestamp": "9999-12-31 23:59:59.999 -14"}), line(60)]
+    done = told(place, strange, code=6)
+    assert "1 line not read: broken (2)" in done.stderr
+    log = place / "nats.json"
+    event = {"type": "io.nats.server.advisory.v1.client_connect", "timestamp": "2026-01-01T00:00:00Z"}
+    log.write_text(json.dumps(event | {"client": {"id": 1, "name_tag": OWN["user"]}}) + "\n")
+    words = ("attribute", str(log), "--kind", "nats", "--ledger", str(place / "ledger"), "--csv")
+    other = subprocess.run(
+        [sys.executable, "-m", "answerable", *words], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert other.returncode == 5, other.stderr
+    assert "the account was made at target `db`, whose log this is not" in other.stdout
+
+
 def test_a_target_that_the_ledger_does_not_have_is_an_error(place: Path) -> None:
     refused = told(place, [line(-60), line(60)], "--target", "nosuch", code=1)
     assert "no recorded step is at target `nosuch`: there are steps at `db`" in refused.stderr

@@ -58,7 +58,9 @@ async def test_a_connection_is_of_the_step_that_opened_it_whatever_others_are_ca
     assert lease is not None
     begun = next(line for line in log().splitlines() if place in line)
     at = LogTimes(zone=None, now=0).stamped(begun[:32])
-    ledger.step(1, lease=lease, account=credential.account, at=at, rabbitmq_connection=place)
+    ledger.step(
+        1, lease=lease, account=credential.account, at=at, lease_ended=at + 60_000, rabbitmq_connection=place
+    )
     text = io.BytesIO(log()[before:].encode())
     # The server is that of the session: other tests have leases on it, too.
     of_ours = (credential.account, OPERATOR)

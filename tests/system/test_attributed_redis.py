@@ -78,7 +78,9 @@ async def test_a_connection_is_of_the_step_that_opened_it_whatever_others_are_ca
         assert lease is not None
         begun = next(line for line in log.read_text().splitlines() if session in line)
         at = times.dated(*begun.split(" ")[1:5])
-        ledger.step(number, lease=lease, account=account, at=at, redis_client=session)
+        ledger.step(
+            number, lease=lease, account=account, at=at, lease_ended=at + 60_000, redis_client=session
+        )
     found, told = answers(RedisLog(times).read(lines_of(log.read_text())), ledger.index())
     mine = {session: action(number) for number, (_, session) in sessions.items()}
     assert {one.session: one.action for one in told if one.verdict == "ours"} == mine

@@ -29,7 +29,7 @@ OF_ITS_COMMAND = {
     f"answerable.apps.cli{name}"
     for name in (
         "", ".application", ".command", ".dashed_ids", ".exit_codes", ".on_demand", ".terminal", ".typed_ids",
-        ".typed_values",
+        ".typed_values", ".version",
     )
 }  # fmt: skip
 """What reads the command line of `answerable up`."""

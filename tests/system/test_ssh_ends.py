@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -135,6 +135,37 @@ async def test_a_session_is_cut_while_other_processes_of_the_host_end(world, tar
         for credential, mark in zip(leases, marks, strict=True):
             ended = await target.issuer.revoke(credential.lease)
             assert (ended.sessions_cut, is_running(mark)) == (1, False)
+
+
+@pytest.mark.requirement("SSH-01", "SSH-04")
+@pytest.mark.parametrize(
+    "kills",
+    ["", "$PPID", "$(cut -d ' ' -f 4 /proc/$PPID/stat)", "$(pgrep -s 0 | grep -vx -e $$ -e $kept)"],
+    ids=["nobody", "the shell around it", "the server's process", "all who watch it"],
+)
+async def test_nothing_of_a_session_runs_when_revoking_has_returned(world, target, kills):
+    """A command that ignores what ends it, and kills who would see to its end."""
+    mark = f"mark{os.urandom(8).hex()}"
+    ticks = f"trap '' TERM HUP INT; while :; do : {mark}; sleep 0.05; done"
+    ends = f"kill -KILL {kills}" if kills else ":"
+    ready = world.folder / mark
+    words = f"({ticks}) & kept=$!; {ends}; : >'{ready}'; wait"
+    credential = await lease(target, (SHELL, "-c", words))
+    with subprocess.Popen(world.client(credential), stdin=subprocess.PIPE) as client:  # noqa: ASYNC220
+        await until(ready.exists)
+        # As the issuer ends the broker's own clients first: the shell on the host sees that, too.
+        client.kill()
+        await target.issuer.revoke(credential.lease)
+        assert not said(mark)
+
+
+def said(mark: str) -> list[str]:
+    """The processes that have it in their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found += [str(path)] if mark.encode() in path.read_bytes() else []
+    return found
 
 
 @pytest.fixture

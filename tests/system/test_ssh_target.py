@@ -90,6 +90,7 @@ async def test_the_hosts_log_line_leads_to_the_lease_and_to_the_session_that_was
     told = (session["ssh_client_port"], session["ssh_serial"], session["ssh_ca"])
     assert told == (found[1], found[2], found[3])
     assert session["ssh_key_id"] == account_of(credential.lease)
+    assert (session["ssh_login"], session["ssh_host"]) == (LOGIN, world.hosts[0].name)
 
 
 HOSTILE = (

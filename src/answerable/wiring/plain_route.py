@@ -30,6 +30,7 @@ class PlainRoute(BaseRoute):
     ) -> None:
         self.path = path
         self.methods = frozenset({"GET", "HEAD"} if method == "GET" else {method})
+        self.endpoint = endpoint
         self._app = request_response(endpoint)
         self._fixed, _, named = path.partition("{")
         self._parts = ("{" + named).split("/") if named else []

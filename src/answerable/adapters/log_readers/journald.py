@@ -29,6 +29,7 @@ class _Entry(msgspec.Struct, gc=False):
     program: object = msgspec.field(name="SYSLOG_IDENTIFIER", default="")
     process: str = msgspec.field(name="_PID", default="")
     written_by: str = msgspec.field(name="_UID", default="")
+    host: str = msgspec.field(name="_HOSTNAME", default="")
     said: object = msgspec.field(name="MESSAGE", default=None)
 
 
@@ -52,4 +53,4 @@ class JournaldLog:
             if not isinstance(entry.said, str) or not (entry.at.isdecimal() and len(entry.at) <= _DIGITS_MAX):
                 yield UnreadLine(number, "broken")
                 continue
-            yield self._sshd.said(number, int(entry.at) // 1000, entry.process, entry.said)
+            yield self._sshd.said(number, int(entry.at) // 1000, entry.process, entry.said, entry.host)

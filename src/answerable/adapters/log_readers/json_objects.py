@@ -43,6 +43,8 @@ def json_objects(
     while source.has_more():
         number += 1
         yield JsonObject(number, source.read(chars_max))
+    if not number and source.is_open:
+        yield JsonObject(1, None)
 
 
 class _Source:
@@ -54,6 +56,12 @@ class _Source:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._text = ""
         self._at = 0
+        self._depth = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more arrays were begun than ended between the objects."""
+        return self._depth > 0
 
     def has_more(self) -> bool:
         """Go to the next object. Returns whether there is anything."""
@@ -61,6 +69,7 @@ class _Source:
             found = _BETWEEN.match(self._text, self._at)
             end = found.end() if found is not None else self._at
             if end > self._at:
+                self._depth += self._text.count("[", self._at, end) - self._text.count("]", self._at, end)
                 self._at = end
             elif len(self._text) - end >= _PREFIX_CHARS or not self._fill():
                 return self._at < len(self._text)

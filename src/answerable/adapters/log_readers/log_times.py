@@ -74,7 +74,8 @@ class LogTimes:
         named = _NAMED.get(zone) or offset_of(zone) or self._zone
         if named is None or when.tzinfo is not None:
             return 0
-        return max(0, int(when.replace(tzinfo=named).timestamp())) * 1000
+        # A time before 1970 is known, and of no step: it is not one that cannot be read.
+        return max(1, int(when.replace(tzinfo=named).timestamp())) * 1000
 
 
 def epoch_ms(text: str) -> int:

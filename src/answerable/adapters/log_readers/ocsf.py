@@ -46,7 +46,7 @@ class OcsfLog:
 
 
 def _line(number: int, event: dict[str, Any]) -> LogLine:
-    kind, at = event["class_uid"], max(0, event["time"])
+    kind, at = event["class_uid"], max(1, event["time"])
     actor, request = object_in(event, "actor"), object_in(event, "http_request")
     user = object_in(actor, "user")
     if kind == _AUTHENTICATION and not _account(user):

@@ -101,12 +101,19 @@ class PostgresLog:
     def _from_text(self, lines: Iterable[BoundedLine]) -> Iterator[LogLine | UnreadLine]:
         prefix = self._prefix
         assert prefix is not None  # noqa: S101 - asked by `read`
+        after_broken = False
         for number, text, _, _ in lines:
             if text.startswith("\t") or not text:
                 continue
+            was_broken, after_broken = after_broken, False
             found = prefix.match(text)
             if found is None:
+                after_broken = True
                 yield UnreadLine(number, "broken")
+                continue
+            if was_broken:
+                # A user's name that holds an end of a line breaks one line and begins the next.
+                yield UnreadLine(number, "ambiguous")
                 continue
             fields = found.groupdict("")
             other = prefix.other(text)
@@ -122,7 +129,8 @@ class PostgresLog:
                 number,
                 fields.get("m") or fields.get("t", ""),
                 fields["u"],
-                fields.get("c", ""),
+                # What has no account may be the rest of a name that somebody chose who did not get in.
+                fields.get("c", "") if fields["u"] not in ("", _UNKNOWN) else "",
                 label,
                 backend=fields.get("b", ""),
                 is_full=is_full,

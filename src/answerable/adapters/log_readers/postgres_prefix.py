@@ -59,6 +59,10 @@ class LinePrefix:
             raise ATTRIBUTE_PREFIX(
                 "the prefix has no %u, so no line names an account: set `log_line_prefix` to '%m %c %u %a '"
             )
+        if not self.names & {"m", "t", "n"}:
+            raise ATTRIBUTE_PREFIX(
+                "the prefix has no %m, %t or %n, so no line has a time, which proves nothing"
+            )
         self._first = re.compile(self._pattern(text, "?"), re.DOTALL)
         self._last = re.compile(self._pattern(text, ""), re.DOTALL)
 

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 CLIENT: Final = "redis_client"
 _HEAD: Final = re.compile(r"\d{1,10}:[A-Z] (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d:\d\d:\d\d\.\d{3}) ([.*#-]) ")
 _CLOSED: Final = "Client closed connection "
+_SPOKE_WRONGLY: Final = re.compile(r"Protocol error \([^()]{1,80}\) from client: ")
 _CONNECTION: Final = re.compile(r"id=(\d{1,20}) addr=(\S{1,300}) ")
 _UNIX: Final = "unix"
 
 
 class _Refusal(msgspec.Struct, gc=False):
-    """One entry of `ACL LOG`. count: of refusals that the server keeps as one."""
+    """One entry of `ACL LOG`, which may be of several refusals. client: of the last of them."""
 
     reason: str
-    count: int
     username: str
     client: str = msgspec.field(name="client-info")
     at: int = msgspec.field(name="timestamp-last-updated", default=0)
@@ -57,8 +57,11 @@ class RedisLog:
                 yield UnreadLine(number, "broken")
                 continue
             at = self._times.dated(head[1], head[2], head[3], head[4])
+            wrong = _SPOKE_WRONGLY.match(text, head.end())
             if head[5] == "-" and text.startswith(_CLOSED, head.end()):
                 yield _of_client(number, at, text[head.end() + len(_CLOSED) :])
+            elif wrong is not None:
+                yield _of_client(number, at, text[wrong.end() :].partition(". Query buffer")[0])
             else:
                 yield LogLine(number, at, "")
 
@@ -67,12 +70,9 @@ class RedisLog:
             entry = self._json.decode(text)
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
             return UnreadLine(number, "broken")
-        at = max(0, entry.at)
+        at = entry.at and max(1, entry.at)
         if entry.reason == "auth":
             return LogLine(number, at, "")
-        if entry.count != 1:
-            # Of refusals that are kept as one, only the last one's connection is named.
-            return LogLine(number, at, entry.username)
         line = _of_client(number, at, entry.client)
         return msgspec.structs.replace(line, account=entry.username) if isinstance(line, LogLine) else line
 

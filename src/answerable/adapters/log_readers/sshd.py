@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import structs
 
 from answerable.core.attribution.log_line import LogLine, UnreadLine
+from answerable.core.attribution.step import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
 
 SERIAL: Final = "ssh_serial"
 AUTHORITY: Final = "ssh_ca"
+PORT: Final = "ssh_client_port"
+USER: Final = "ssh_login"
 SESSIONS_MAX: Final = 16_384
 _SYSLOG: Final = re.compile(
     r"(?:<\d{1,3}>)?(?:(?P<old>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d)|(?P<new>\d{4}-\d\d-\d\d[T ]\S{8,24})) "
-    r"\S{1,255} (?P<program>[\w./-]{1,64})(?:\[(?P<pid>\d{1,10})\])?: "
+    r"(?P<host>\S{1,255}) (?P<program>[\w./-]{1,64})(?:\[(?P<pid>\d{1,10})\])?: "
 )
 PROGRAMS: Final = frozenset(("sshd", "sshd-session", "sshd-auth"))
 _ACCEPTED: Final = re.compile(
-    r"Accepted \S{1,40} for (\S{1,255}) from \S{1,255} port \d{1,5} ssh2(?:: (.*))?"
+    r"Accepted \S{1,40} for (\S{1,255}) from \S{1,255} port (\d{1,5}) ssh2(?:: (.*))?"
 )
 _CERTIFICATE: Final = re.compile(r"\S+-CERT \S+ ID (.*) \(serial (\d{1,20})\) CA \S+ (\S+)")
 _OF_SESSION: Final = (
@@ -62,13 +65,13 @@ class SshdLog:
                     if head["old"]
                     else self._times.stamped(head["new"].replace("T", " ", 1))
                 )
-                yield self.said(number, at, head["pid"] or "", text[head.end() :])
+                yield self.said(number, at, head["pid"] or "", text[head.end() :], head["host"])
 
-    def said(self, number: int, at: int, process: str, message: str) -> LogLine:
-        """Return what sshd says in one message."""
+    def said(self, number: int, at: int, process: str, message: str, host: str = "") -> LogLine:
+        """Return what sshd says in one message. host: of the line; empty where it names none."""
         accepted = _ACCEPTED.fullmatch(message)
         if accepted is not None:
-            line = _session(number, at, accepted[1], accepted[2] or "")
+            line = _session(number, at, accepted, host)
             if process:
                 self._sessions[process] = line
                 self._sessions.move_to_end(process)
@@ -79,9 +82,11 @@ class SshdLog:
         return structs.replace(known, number=number, at=at) if known else LogLine(number, at, "")
 
 
-def _session(number: int, at: int, login: str, key: str) -> LogLine:
+def _session(number: int, at: int, accepted: re.Match[str], host: str) -> LogLine:
+    login, port, key = accepted[1], accepted[2], accepted[3] or ""
     certificate = _CERTIFICATE.fullmatch(key)
     if certificate is None:
         return LogLine(number, at, login)
-    keys = ((SERIAL, certificate[2]), (AUTHORITY, certificate[3]))
-    return LogLine(number, at, certificate[1], keys, "", login)
+    where = ((HOST, host),) if host else ()
+    session = ((SERIAL, certificate[2]), (AUTHORITY, certificate[3]), (PORT, port), (USER, login))
+    return LogLine(number, at, certificate[1], (*session, *where), "", login)

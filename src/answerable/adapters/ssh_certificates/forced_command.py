@@ -20,12 +20,13 @@ ENDED: Final = "answerable: this lease has ended"
 _WATCH: Final = (
     'e=$(($1-$(date +%s)));n=$2;shift 2;l=;[ "$n" = - ]||{ [ -r "$n" ]||l=y;grep -qsFw -- "$0" "$n"&&l=y;};'
     f'if [ "$e" -le 0 ]||[ -n "$l" ];then echo "{ENDED}" >&2;exit {ENDED_STATUS};fi;'
-    'exec 3<&0 </dev/null;"$@" 3<&- & c=$!;'
+    'exec 3<&0 </dev/null;ANSWERABLE_LEASE="$0/$$" "$@" 3<&- & c=$!;'
     '{ timeout "$e" cat <&3;trap "" TERM;kill -TERM 0;sleep 2;kill -KILL 0; } >/dev/null 2>&1 & w=$!;'
     'exec 3<&-;trap "" TERM;wait "$c";s=$?;exec >/dev/null 2>&1;kill "$w";exit "$s"'
 )
 """$0 account, $1 expiry in Unix seconds, $2 the list of revoked names, then the command. The client sends no input, so
-the end of input means that the client is gone. A required list that cannot be read ends the lease, too."""
+the end of input means that the client is gone. A required list that cannot be read ends the lease, too. The environment
+of what the command starts names lease and session, by which it is found where the command ended this shell."""
 _WORDS_BEFORE: Final = 7
 
 

@@ -51,30 +51,43 @@ printf '%s\n' "$authority" >authority.new || exit 12
 ssh-keygen -q -k -f keys.new -s authority.new spec.new </dev/null >/dev/null || exit 13
 sync names.new keys.new 2>/dev/null
 mv names.new names && mv keys.new revoked_keys || exit 12
-words() { tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null; }
+words() { tr '\0' '\n' <"/proc/$1/$2" 2>/dev/null; }
 processes() {
   # `sed` itself would stop at the first process that ends while it is read, and miss all behind it.
   cat /proc/[0-9]*/stat 2>/dev/null |
     sed -n 's/^\([0-9]*\) (\(.*\)) [^ZX] \([0-9]*\) [0-9]* \([0-9]*\) .*/\1 \3 \4 \2/p'
 }
 open() {
-  # Its status is no answer: it fails for each process that ends before it is read, whatever it found in the others.
-  found=$(grep -lzFxsf wanted.new /proc/[0-9]*/cmdline)
+  # The status of grep is no answer: it fails for each process that ends before it is read, whatever it found in others.
+  sed 's/.*/ANSWERABLE_LEASE=&\//' wanted.new >marks.new
+  shells=$(grep -lzFxsf wanted.new /proc/[0-9]*/cmdline)
+  started=$(grep -lzFsf marks.new /proc/[0-9]*/environ)
   processes >processes.new
-  for file in $found; do
+  for file in $shells; do
     pid=${file#/proc/}; pid=${pid%/cmdline}
-    [ "$(words "$pid" | sed -n 1,2p | tr '\n' ' ')" = "/bin/sh -c " ] || continue
-    name=$(words "$pid" | sed -n 4p | grep -Fxf wanted.new) || continue
+    [ "$(words "$pid" cmdline | sed -n 1,2p | tr '\n' ' ')" = "/bin/sh -c " ] || continue
+    name=$(words "$pid" cmdline | sed -n 4p | grep -Fxf wanted.new) || continue
+    # A shell of ours: below sshd, or first in its session, or in one whose first process has ended.
     awk -v pid="$pid" -v name="$name" '{ comm[$1]=$4 } $1==pid { parent=$2; session=$3 }
-      END { if (comm[parent] ~ /^sshd/) print parent, session, name }' processes.new
+      END { if (comm[parent] ~ /^sshd/) print parent, session, name
+            else if (session && (session==pid || !(session in comm))) print "-", session, name }' processes.new
+  done
+  # What a command started has lease and session in its environment, also where it has ended our shells.
+  for file in $started; do
+    pid=${file#/proc/}; pid=${pid%/environ}
+    mark=$(words "$pid" environ | grep '^ANSWERABLE_LEASE=' | grep -Ff marks.new | sed -n 1p)
+    name=${mark#*=}; name=${name%%/*}
+    awk -v pid="$pid" -v session="${mark##*/}" -v name="$name" \
+      '$1==pid && $3==session { print "-", session, name }' processes.new
   done
 }
 tries=0; : >cut.new
-while open >open.new; [ -s open.new ] && [ $tries -lt 20 ]; do
+while open | sort -u >open.new; [ -s open.new ] && [ $tries -lt 20 ]; do
   [ $tries = 0 ] || sleep 0.1
   tries=$((tries+1))
   while read -r parent session name; do
-    kill -KILL "$parent" 2>/dev/null && echo "$parent cut $name" >>cut.new
+    [ "$parent" = - ] || kill -KILL "$parent" 2>/dev/null
+    echo "$session cut $name" >>cut.new
     # Again until none is left: what a process had just forked is in no list that was read before.
     again=0
     while [ $again -lt 50 ]; do
@@ -86,7 +99,7 @@ while open >open.new; [ -s open.new ] && [ $tries -lt 20 ]; do
 done
 sort -u cut.new | sed 's/^[0-9]* //'
 while read -r parent session name; do echo "left $name"; done <open.new
-rm -f wanted.new spec.new authority.new open.new processes.new cut.new
+rm -f wanted.new marks.new spec.new authority.new open.new processes.new cut.new
 echo revoked
 """
 

@@ -77,7 +77,7 @@ class SSHTarget:
         if run is None or limit.cancelled_caught:
             raise _late(run, seconds_max)
         result = _result(run)
-        return Performed(result=result, session=_session(run, credential, identity.serial, self._ca))
+        return Performed(result=result, session=_session(run, credential, login, identity.serial, self._ca))
 
 
 class _Session:
@@ -147,7 +147,10 @@ def _late(run: Run | None, seconds_max: float) -> Unavailable:
     )
 
 
-def _session(run: Run, credential: Credential, serial: int, ca: str) -> tuple[tuple[str, str], ...]:
+def _session(
+    run: Run, credential: Credential, login: str, serial: int, ca: str
+) -> tuple[tuple[str, str], ...]:
     """Return the fields by which sshd's log line `Accepted publickey` identifies this session."""
     named = (("ssh_key_id", credential.account), ("ssh_serial", str(serial)), ("ssh_ca", ca))
-    return (*named, ("ssh_host", run.host.name), *((("ssh_client_port", str(run.port)),) if run.port else ()))
+    where = (("ssh_host", run.host.name), ("ssh_login", login))
+    return (*named, *where, *((("ssh_client_port", str(run.port)),) if run.port else ()))

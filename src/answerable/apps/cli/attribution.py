@@ -104,8 +104,8 @@ def attribute(
     broker set. *shared*: of one of several steps (grade D, never proof). *bypass*: a governed account used past the
     broker. *forged*: a label of ours that the session does not bear out. *phantom*: a recorded step of which the log
     does not say anything. Exit code 5 if there is a bypass, forged or phantom line, or one that a client's text made
-    ambiguous; else 6 if lines could not be read, or if no line is of a step and no --target says what to compare. Lines
-    of other accounts are counted only.
+    ambiguous; else 6 if lines could not be read, or if nothing was compared. Lines of other accounts are counted
+    only.
     """
     from answerable.apps.cli.told_attribution import LogAsked, attribute_files
 

@@ -55,6 +55,7 @@ class LogAsked:
 def attribute_files(terminal: Terminal, asked: LogAsked) -> int | None:
     """Print the answers. Raises Malformed (`attribute.*`, `cli.file`, `cli.time`, `ledger.no_copy`)."""
     from answerable.apps.cli.without_server import milliseconds
+    from answerable.core.attribution.log_line import SESSION_KINDS, Whose
     from answerable.flows.forensics.attribute_log import Attribution, attribute_file
     from answerable.wiring.target_logs import LogFiles, recorded_steps
 
@@ -63,13 +64,14 @@ def attribute_files(terminal: Terminal, asked: LogAsked) -> int | None:
     logs = LogFiles(asked.kind, prefix=asked.prefix, zone=asked.zone)
     steps = recorded_steps(asked.ledger, complete_until=milliseconds(asked.complete) if asked.complete else 0)
     _check_targets(asked.targets, steps)
+    whose = Whose(SESSION_KINDS.get(asked.kind, ""), frozenset(asked.targets))
     found = Attribution()
     if asked.csv:
         print_row(COLUMNS)
     for path in asked.files:
         each = _row_printer(path) if asked.csv else None
         with logs.opened(path) as lines:
-            file = attribute_file(found, str(path), lines, steps, frozenset(asked.accounts), each)
+            file = attribute_file(found, str(path), lines, steps, frozenset(asked.accounts), each, whose)
         _check_form(file, asked.kind, asked.prefix)
     unseen = found.unseen(steps, asked.targets)
     if asked.csv:
@@ -80,15 +82,27 @@ def attribute_files(terminal: Terminal, asked: LogAsked) -> int | None:
     else:
         _tell(terminal, found, unseen, steps)
     _warn(terminal, found)
-    is_unnamed = not (asked.targets or found.targets) and bool(unseen.elsewhere)
-    if is_unnamed:
-        terminal.warn(
+    silence = _silence(found, unseen, asked.targets)
+    if silence:
+        terminal.warn(silence)
+    if found.odd or unseen.phantoms:
+        return CHECK_FAILED
+    return UNMET if found.broken or silence else None
+
+
+def _silence(found: Attribution, unseen: Unseen, targets: Sequence[str]) -> str:
+    """Return why nothing can be said by silence; empty where something was compared, or there was nothing to."""
+    if not any(one.lines for one in found.files):
+        return "nothing was read: this log has no lines"
+    if not (targets or found.targets) and unseen.elsewhere:
+        return (
             f"nothing was compared: no line is of a recorded step, and {sum(unseen.elsewhere.values())} succeeded in "
             f"the time of this log, at {_listed(unseen.elsewhere)}: name the target whose log it is with --target"
         )
-    if found.odd or unseen.phantoms:
-        return CHECK_FAILED
-    return UNMET if found.broken or is_unnamed else None
+    if targets and unseen.uncovered and not unseen.compared:
+        there = f"{unseen.uncovered} succeeded at {_listed(targets)}"
+        return f"nothing was compared: {there}, and this log does not cover the time of any"
+    return ""
 
 
 def _check_targets(targets: Sequence[str], steps: StepIndex) -> None:
@@ -211,7 +225,9 @@ def _step_told(step: Step) -> str:
 def _time(at: int) -> str:
     from datetime import UTC, datetime
 
-    if not at:
+    from answerable.core.attribution.log_line import TIME_MAX_MS
+
+    if not 0 < at <= TIME_MAX_MS:
         return "(no time)"
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

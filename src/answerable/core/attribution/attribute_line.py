@@ -1,9 +1,11 @@
 """Decide which recorded step wrote a line of a target's log.
 
-Laws: a line is given to a step only by what its server says of it, or is told as candidates; a label alone never gives
-a line to a step whose session is recorded; nothing is said against a line after the end of the record, and one
-without a time is not after it; a line without a governed account and without a label of ours has no answer; a label
-on a line without an account proves nothing, but on a login that only the broker has.
+Laws: a line is given to a step only by what its server says of it, or is told as candidates; nothing that is recorded
+of a step contradicts a line that is given to it, neither session, account, target nor time; a label alone never gives a
+line to a step whose session is recorded; nothing is said against a line after the end of the record, and one without a
+time is not after it, and proves nothing by an account or by a name of a session that servers give again; a line without
+a governed account and without a label of ours has no answer; a label on a line without an account proves nothing, but
+on a login that only the broker has.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.attribution.answer import CANDIDATES_MAX, Answer, Grade
+from answerable.core.attribution.log_line import Whose
 from answerable.core.attribution.step import SKEW_MS
 from answerable.core.lease.name import ACCOUNT_PREFIX, NAME_CHARS, lease_of
 from answerable.errors import shown
@@ -23,12 +26,17 @@ if TYPE_CHECKING:
 
 _ACTION_CHARS: Final = 32
 _LABEL_CHARS: Final = frozenset((_ACTION_CHARS, NAME_CHARS, NAME_CHARS + len(ACCOUNT_PREFIX)))
+_GIVEN_AGAIN: Final = frozenset(("mariadb_connection", "rabbitmq_connection", "redis_client"))
+"""Names of sessions that another one may have after a time, or when the server was started again."""
+ANY: Final = Whose()
 
 
-def attribute_line(line: LogLine, steps: StepLookup, governed: frozenset[str]) -> Answer | None:
+def attribute_line(
+    line: LogLine, steps: StepLookup, governed: frozenset[str], whose: Whose = ANY
+) -> Answer | None:
     """Return the answer about a line; None for one that has nothing to do with governed accounts.
 
-    governed: accounts that nobody but the broker is to use, beside those of the record.
+    governed: accounts that nobody but the broker is to use, beside those of the record. whose: whose log it is.
     """
     lease = lease_of(line.account) if line.account.startswith(ACCOUNT_PREFIX) else None
     is_governed = (
@@ -38,14 +46,16 @@ def attribute_line(line: LogLine, steps: StepLookup, governed: frozenset[str]) -
         or bool(steps.by_account(line.account))
     )
     if is_governed or not line.account:
-        found = _of_session(line, steps)
+        found = _of_session(line, steps, whose)
         if found:
             return _borne_out(line, found, steps)
         if not line.account:
-            return _of_label(line, steps, is_governed=is_governed)
+            return _elsewhen(line, steps) or _of_label(line, steps, whose, is_governed=is_governed)
         if not is_governed:
             return None
-        return _of_own_account(line, lease, steps) if lease else _of_shared_account(line, steps)
+        if lease:
+            return _of_own_account(line, lease, steps, whose)
+        return _of_shared_account(line, steps, whose)
     claimed = _claimed(line.label, steps)
     if not claimed:
         return None
@@ -53,16 +63,28 @@ def attribute_line(line: LogLine, steps: StepLookup, governed: frozenset[str]) -
     return Answer(verdict="forged", claimed=claimed, why=why)
 
 
-def _of_session(line: LogLine, steps: StepLookup) -> Sequence[Step]:
-    """Return the steps whose recorded session this is, with no name that contradicts it."""
+def _of_session(line: LogLine, steps: StepLookup, whose: Whose) -> Sequence[Step]:
+    """Return the steps whose recorded session this is, with nothing that contradicts it."""
     if not line.keys:
         return ()
     name, value = line.keys[0]
     return [
         one
         for one in steps.by_session(name, value)
-        if line.account in ("", one.account) and one.agrees(line.keys)
+        if line.account in ("", one.account)
+        and one.agrees(line.keys)
+        and one.lives(line.at)
+        and whose.has(one.target)
     ]
+
+
+def _elsewhen(line: LogLine, steps: StepLookup) -> Answer | None:
+    """Answer for a line without an account in a session that is recorded, and not of this time or target."""
+    found = steps.by_session(*line.keys[0]) if line.keys else ()
+    if not found:
+        return None
+    why = f"session {shown(line.keys[0][1], 80)} is recorded, and was not open at this time, or at another target"
+    return Answer(verdict="forged", claimed=found[0].action, why=why)
 
 
 def _borne_out(line: LogLine, found: Sequence[Step], steps: StepLookup) -> Answer:
@@ -73,6 +95,8 @@ def _borne_out(line: LogLine, found: Sequence[Step], steps: StepLookup) -> Answe
         labelled = [one for one in found if one.spans(line.at)] or [*found]
     if len(labelled) > 1:
         return _among(labelled, f"session {value} was of {len(labelled)} steps at this time")
+    if not line.at and name in _GIVEN_AGAIN:
+        return _among(labelled, f"{name} {value} is recorded with the action, and the line has no time")
     (step,) = labelled
     claimed = _claimed(line.label, steps)
     if claimed and claimed not in (step.action, step.lease):
@@ -81,23 +105,29 @@ def _borne_out(line: LogLine, found: Sequence[Step], steps: StepLookup) -> Answe
     return Answer(verdict="ours", grade="B", step=step, why=f"{name} {value} is recorded with the action")
 
 
-def _of_own_account(line: LogLine, lease: str, steps: StepLookup) -> Answer:
+def _of_own_account(line: LogLine, lease: str, steps: StepLookup, whose: Whose) -> Answer:
     """Answer for a line on an account that was made for a lease, in a session that no step is recorded with."""
-    used = steps.by_lease(lease)
-    if not used:
+    known = steps.by_lease(lease)
+    if not known:
         if _is_later(line, steps):
             return _later(steps)
         return Answer(
             verdict="bypass", why="the account has the form of ours, and no step is recorded with its lease"
         )
+    used = [one for one in known if _may_be_at(one, line, steps, whose)]
+    if not used:
+        why = f"the account was made at target {shown(known[0].target, 64)}, whose log this is not"
+        return Answer(verdict="bypass", why=why)
     if _is_later(line, steps) and max(one.life_until or one.until for one in used) > steps.complete_until:
         return _later(steps)
     possible = [one for one in used if one.spans(line.at) and not _has_other_session(one, line)]
     if possible:
-        return _only(line, possible, "A" if len(used) == 1 else "D", "the account was made for this action")
+        is_proof = len(known) == 1 and _is_known(known[0], line, steps, whose)
+        return _only(line, possible, "A" if is_proof else "D", "the account was made for this action")
     if line.is_full and any(one.spans(line.at) for one in used):
         full = [one for one in used if one.spans(line.at)]
-        return _only(line, full, "A" if len(used) == 1 else "D", "a login of the broker found no room")
+        is_proof = len(known) == 1 and bool(line.at)
+        return _only(line, full, "A" if is_proof else "D", "a login of the broker found no room")
     if line.keys and any(one.spans(line.at) for one in used):
         why = f"the broker did not open session {shown(line.keys[0][1], 80)}: its own is recorded"
     elif line.at and _is_alive(line.at, used):
@@ -109,13 +139,13 @@ def _of_own_account(line: LogLine, lease: str, steps: StepLookup) -> Answer:
     return Answer(verdict="bypass", why=why)
 
 
-def _of_shared_account(line: LogLine, steps: StepLookup) -> Answer:
+def _of_shared_account(line: LogLine, steps: StepLookup, whose: Whose) -> Answer:
     """Answer for a line on a governed account that is not of one lease."""
     if _is_later(line, steps):
         return _later(steps)
     claimed = _claimed(line.label, steps)
     step = steps.by_action(claimed) if claimed else None
-    own = steps.by_account(line.account)
+    own = [one for one in steps.by_account(line.account) if _may_be_at(one, line, steps, whose)]
     if claimed and step is None:
         labelled = [one for one in steps.by_lease(claimed) if one in own]
         step = labelled[0] if len(labelled) == 1 else None
@@ -133,7 +163,7 @@ def _of_shared_account(line: LogLine, steps: StepLookup) -> Answer:
     return Answer(verdict="bypass", why="a governed account, and no step used it at this time")
 
 
-def _of_label(line: LogLine, steps: StepLookup, *, is_governed: bool) -> Answer | None:
+def _of_label(line: LogLine, steps: StepLookup, whose: Whose, *, is_governed: bool) -> Answer | None:
     """Answer for a line that names no account, in a session that is not recorded: at most a label and a login tell."""
     claimed = _claimed(line.label, steps)
     step = steps.by_action(claimed) if claimed else None
@@ -143,7 +173,7 @@ def _of_label(line: LogLine, steps: StepLookup, *, is_governed: bool) -> Answer 
         if _is_later(line, steps):
             return _later(steps)
         return Answer(verdict="bypass", why="a governed account, and no label of a step")
-    if _has_other_session(step, line) or _was_elsewhere(step, line) or not step.spans(line.at):
+    if _has_other_session(step, line) or not _may_be_at(step, line, steps, whose) or not step.spans(line.at):
         what = "that had another session" if step.spans(line.at) else "of another time"
         return Answer(verdict="forged", claimed=claimed, why=f"label {claimed} is of a step {what}")
     if is_governed:
@@ -157,10 +187,12 @@ def _only(line: LogLine, possible: Sequence[Step], grade: Grade, why: str) -> An
     """Answer ours where one step is proved, by the account or its label, and candidates otherwise."""
     if len(possible) == 1 and grade == "A":
         return Answer(verdict="ours", grade=grade, step=possible[0], why=why)
-    labelled = [one for one in possible if line.label == one.action]
+    labelled = [one for one in possible if line.at and line.label == one.action]
     if labelled:
         why = "the label is of a step with this account"
         return Answer(verdict="ours", grade="C", step=labelled[0], why=why)
+    if len(possible) == 1:
+        return _among(possible, "the account may have been used by this action, and nothing else says so")
     return _among(possible, f"the account was made for a task, and {len(possible)} of its steps may be meant")
 
 
@@ -173,11 +205,17 @@ def _has_other_session(step: Step, line: LogLine) -> bool:
     return bool(line.keys) and line.keys[0][0] in step.session
 
 
-def _was_elsewhere(step: Step, line: LogLine) -> bool:
-    """Whether the sessions of the step are of another kind of target than that of the line. A name begins with the
-    kind, or with `secret`, for what the broker itself noted."""
-    kinds = {name.partition("_")[0] for name in step.session} - {"secret"}
-    return bool(line.keys and kinds) and line.keys[0][0].partition("_")[0] not in kinds
+def _may_be_at(step: Step, line: LogLine, steps: StepLookup, whose: Whose) -> bool:
+    """Whether the step was at a target whose log has this line, as far as that is known."""
+    kind, kinds = whose.kind_of(line), steps.kinds_of(step)
+    return whose.has(step.target) and not (kind and kinds and kind not in kinds)
+
+
+def _is_known(step: Step, line: LogLine, steps: StepLookup, whose: Whose) -> bool:
+    """Whether the account alone proves the step: at a known time and target, and no session of it is recorded that the
+    line does not name."""
+    is_there = bool(whose.targets) or whose.kind_of(line) in steps.kinds_of(step)
+    return bool(line.at) and is_there and not step.kinds
 
 
 def _is_alive(at: int, used: Sequence[Step]) -> bool:

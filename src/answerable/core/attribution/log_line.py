@@ -6,15 +6,32 @@ did is not copied.
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LogKind = Literal[
     "postgres", "mariadb", "sshd", "journald", "rabbitmq", "redis", "nats", "nginx", "cloudtrail", "ocsf"
 ]
 LOG_KINDS: Final[tuple[LogKind, ...]] = get_args(LogKind)
 """Kinds of logs that there are readers for."""
+SESSION_KINDS: Final[Mapping[LogKind, str]] = {
+    "postgres": "pg",
+    "mariadb": "mariadb",
+    "sshd": "ssh",
+    "journald": "ssh",
+    "rabbitmq": "rabbitmq",
+    "redis": "redis",
+    "nats": "nats",
+    "nginx": "http",
+    "cloudtrail": "aws",
+}
+"""How the names of sessions begin that targets of this kind tell; OCSF has lines of any."""
+TIME_MAX_MS: Final = 253_402_300_799_999
+"""The last instant of the year 9999."""
 Unreadable = Literal["broken", "ambiguous"]
 """broken: not of the log's form. ambiguous: a text that the client chose makes two readings of the line possible."""
 
@@ -33,6 +50,21 @@ class LogLine(msgspec.Struct, frozen=True, gc=False):
     label: str = ""
     login: str = ""
     is_full: bool = False
+
+
+class Whose(msgspec.Struct, frozen=True, gc=False):
+    """Whose log it is. kind: of its targets, as the names of their sessions begin; empty where it may have any.
+    targets: names of the targets; empty where they were not given."""
+
+    kind: str = ""
+    targets: frozenset[str] = frozenset()
+
+    def kind_of(self, line: LogLine) -> str:
+        """Return the kind of target that a line is of; empty where it is not known."""
+        return line.keys[0][0].partition("_")[0] if line.keys else self.kind
+
+    def has(self, target: str) -> bool:
+        return not self.targets or target in self.targets
 
 
 class UnreadLine(msgspec.Struct, frozen=True, gc=False):

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 SKEW_MS: Final = 5_000
 """How far the target's clock may be from ours."""
+HOST: Final = "ssh_host"
+"""The name of a session that says on which host it was."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -46,16 +48,34 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The last instant at which it may have acted."""
         return self.ended or self.deadline
 
+    @property
+    def kinds(self) -> set[str]:
+        """How the names of its session begin, without those of what the broker itself noted: the kind of its target."""
+        return {name.partition("_")[0] for name in self.session} - {"secret"}
+
     def spans(self, at: int) -> bool:
         """Whether a line of this time may be of it, for any allowed difference of the clocks. A line without a time may
         be."""
         return not at or self.started - SKEW_MS <= at <= self.until + SKEW_MS
 
+    def lives(self, at: int) -> bool:
+        """Whether a line of this time may be of its session: from its begin until it and its lease ended, for any
+        allowed difference of the clocks. A line without a time may be."""
+        last = max(self.until, self.life_until)
+        return not at or self.started - SKEW_MS <= at <= last + SKEW_MS
+
     def agrees(self, keys: Sequence[tuple[str, str]]) -> bool:
         """Whether no key of a line contradicts a recorded one, and the first is recorded."""
         return keys[0][0] in self.session and all(
-            self.session.get(name, value) == value for name, value in keys
+            _same(name, self.session.get(name, value), value) for name, value in keys
         )
+
+
+def _same(name: str, recorded: str, told: str) -> bool:
+    # A host calls itself by its name with or without its domain.
+    if name == HOST:
+        recorded, told = (one.partition(".")[0].casefold() for one in (recorded, told))
+    return recorded == told
 
 
 class StepLookup(Protocol):
@@ -73,6 +93,10 @@ class StepLookup(Protocol):
 
     def by_session(self, name: str, value: str) -> Sequence[Step]:
         """Return the steps whose outcome names this session of the target."""
+
+    def kinds_of(self, step: Step) -> Collection[str]:
+        """Return the kinds of target that the step may have been at, as the names of its session begin, or, where it
+        told none, of others at its target; empty where that is not known."""
 
     def by_account(self, account: str) -> Sequence[Step]:
         """Return the steps that used this account; empty for one that is not known to be governed."""

@@ -12,7 +12,7 @@ from answerable.core.lease.name import LeaseName, account_of
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
 
@@ -48,6 +48,9 @@ class StepIndex:
         self._actions = {one.action: one for one in self._all}
         self._leases = _grouped((one.lease, one) for one in self._all)
         self._accounts = _grouped((one.account, one) for one in self._all)
+        self._kinds: dict[str, set[str]] = defaultdict(set)
+        for one in self._all:
+            self._kinds[one.target] |= one.kinds
         self._sessions = _grouped((key, one) for one in self._all for key in one.session.items())
 
     def __iter__(self) -> Iterator[Step]:
@@ -68,6 +71,9 @@ class StepIndex:
 
     def by_session(self, name: str, value: str) -> Sequence[Step]:
         return self._sessions.get((name, value), ())
+
+    def kinds_of(self, step: Step) -> Collection[str]:
+        return step.kinds or self._kinds.get(step.target, ())
 
     def by_account(self, account: str) -> Sequence[Step]:
         return self._accounts.get(account, ())

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.attribution.answer import ODD, Attributed
-from answerable.core.attribution.attribute_line import attribute_line
-from answerable.core.attribution.log_line import UnreadLine
+from answerable.core.attribution.attribute_line import ANY, attribute_line
+from answerable.core.attribution.log_line import TIME_MAX_MS, UnreadLine
 from answerable.core.attribution.phantom import Unseen, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from answerable.core.attribution.answer import Answer
-    from answerable.core.attribution.log_line import LogLine
+    from answerable.core.attribution.log_line import LogLine, Whose
     from answerable.core.attribution.step import Step
     from answerable.core.attribution.step_index import StepIndex
 
@@ -108,20 +108,24 @@ def attribute_file(
     steps: StepIndex,
     governed: frozenset[str],
     each: Callable[[LogLine, Answer], None] | None = None,
+    whose: Whose = ANY,
 ) -> ReadFile:
-    """Attribute the lines of one file. governed: as in `attribute_line`. each: called with every answer, as it is
-    found. Raises whatever `lines` and `each` raise; what was counted before stays."""
+    """Attribute the lines of one file. governed, whose: as in `attribute_line`. each: called with every answer, as it
+    is found. A line of a time after the year 9999 is broken. Raises whatever `lines` and `each` raise; what was counted
+    before stays."""
     file = ReadFile(name=name)
     into.files.append(file)
     for line in lines:
         file.lines += 1
+        if not isinstance(line, UnreadLine) and line.at > TIME_MAX_MS:
+            line = UnreadLine(line.number, "broken")
         if isinstance(line, UnreadLine):
             file.unread[line.why] += 1
             if file.unread[line.why] <= UNREAD_NUMBERS:
                 file.first_unread.setdefault(line.why, []).append(line.number)
             continue
         file.note(line.at)
-        answer = attribute_line(line, steps, governed)
+        answer = attribute_line(line, steps, governed, whose)
         if answer is None:
             file.others += 1
             continue

@@ -9,13 +9,14 @@ import pytest
 
 from answerable.adapters.log_readers import JournaldLog, LogTimes, bounded_lines
 from answerable.core.attribution.log_line import LogLine, UnreadLine
-from tests.unit.adapters.log_readers.test_sshd_log import AT, KEYS, accepted
+from tests.unit.adapters.log_readers.test_sshd_log import AT, ON_WEB1, accepted
 
 pytestmark = pytest.mark.requirement("ATTRIBUTE-07")
 
 
 def entry(message: object, **more: object) -> str:
     known = {"__REALTIME_TIMESTAMP": str(AT * 1000), "SYSLOG_IDENTIFIER": "sshd", "_PID": "12", "_UID": "0"}
+    known["_HOSTNAME"] = "web1"
     return json.dumps({**known, "MESSAGE": message, **more})
 
 
@@ -25,8 +26,8 @@ def read(*lines: str) -> list[LogLine | UnreadLine]:
 
 
 def test_a_session_is_told_with_its_time_and_what_it_says_later_is_of_it() -> None:
-    ours = LogLine(1, AT, "ans_x", KEYS, "", "deploy")
-    later = LogLine(2, AT, "ans_x", KEYS, "", "deploy")
+    ours = LogLine(1, AT, "ans_x", ON_WEB1, "", "deploy")
+    later = LogLine(2, AT, "ans_x", ON_WEB1, "", "deploy")
     assert read(entry(accepted()), entry("Disconnected from user deploy")) == [ours, later]
     assert read(entry(accepted(), SYSLOG_IDENTIFIER="sshd-session")) == [ours]
 

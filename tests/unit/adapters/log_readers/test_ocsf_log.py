@@ -77,6 +77,12 @@ def test_a_request_over_http_has_its_servers_id_and_its_user_is_a_second_name() 
     assert refused.login == ""
 
 
+def test_brackets_alone_are_no_log() -> None:
+    times = LogTimes(zone=None, now=AT)
+    told = [[*OcsfLog(times).read(json_objects(io.BytesIO(one)))] for one in (b"[" * 100_000, b"[]\n", b"")]
+    assert told == [[UnreadLine(1, "broken")], [], []]
+
+
 @pytest.mark.parametrize("broken", [{}, {"time": AT}, {"class_uid": 6003}, {"time": True, "class_uid": 6003}])
 def test_what_is_no_event_is_counted(broken: object) -> None:
     assert read(broken, event(6003, [])) == [UnreadLine(1, "broken"), LogLine(2, AT, "")]

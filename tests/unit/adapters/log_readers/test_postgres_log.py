@@ -106,12 +106,20 @@ def test_a_label_that_looks_like_the_rest_of_the_prefix_takes_no_account() -> No
     (line,) = read(in_text("bob", "x| LOG:  |ans_x", "LOG:  statement"), PREFIX)
     assert isinstance(line, LogLine)
     assert (line.account, line.label) == ("bob", "")
-    label_first = "%a|%u|%c| "
-    assert read("a b|bob|656f0000.1f| LOG:  x\n", label_first)[0] == LogLine(
-        1, 0, "bob", (("pg_session", SESSION),), "a b"
-    )
-    forged = "x|ans_x|656f0000.2f| LOG:  |bob|656f0000.1f| LOG:  x\n"
+    label_first = "%a|%u|%c|%m| "
+    assert read(f"a b|bob|{SESSION}|{TIME}| LOG:  x\n", label_first) == [said("bob", "a b")]
+    forged = f"x|ans_x|656f0000.2f|{TIME}| LOG:  |bob|{SESSION}|{TIME}| LOG:  x\n"
     assert read(forged, label_first) == [UnreadLine(1, "ambiguous")]
+
+
+@pytest.mark.parametrize("account", ["", "svc"])
+def test_a_name_of_several_lines_that_did_not_get_in_is_in_no_session_of_ours(account: str) -> None:
+    name = f"x\n\n\t\n{TIME}|{SESSION}|{account}"
+    told = read(in_text(name, "", "FATAL:  password authentication failed") + in_text("bob", "x"), PREFIX)
+    assert told == [UnreadLine(1, "broken"), UnreadLine(4, "ambiguous"), said("bob", "x", 5)]
+    # One that makes a whole line of its beginning has no room for an account behind time and session.
+    (first, second) = read(in_text(f"x|| LOG:  \n{TIME}|{SESSION}|", "", "FATAL:  no"), PREFIX)
+    assert (first, second) == (said("x"), LogLine(2, AT, ""))
 
 
 def test_a_usual_prefix_is_read_in_one_way_also_where_names_and_statements_have_blanks() -> None:
@@ -123,8 +131,9 @@ def test_a_usual_prefix_is_read_in_one_way_also_where_names_and_statements_have_
 
 def test_a_process_without_a_session_and_a_name_that_is_not_known_yet_are_nobody() -> None:
     prefix = "%m %c %q%u@%d "
-    assert read(f"{TIME} {SESSION} LOG:  checkpoint\n", prefix) == [said("")]
-    assert read(f"{TIME} {SESSION} [unknown]@[unknown] LOG:  connection received\n", prefix) == [said("")]
+    assert read(f"{TIME} {SESSION} LOG:  checkpoint\n", prefix) == [LogLine(1, AT, "")]
+    unknown = f"{TIME} {SESSION} [unknown]@[unknown] LOG:  connection received\n"
+    assert read(unknown, prefix) == [LogLine(1, AT, "")]
     assert read(f"{TIME} {SESSION} bob@prod LOG:  x\n", prefix) == [said("bob")]
 
 
@@ -138,7 +147,7 @@ def test_a_prefix_may_have_any_escape_of_the_server() -> None:
     assert found == said("ans_x", "psql", is_full=True)
 
 
-@pytest.mark.parametrize("prefix", ["%m [%p] ", "%u %Z ", "%u" + "x" * 500])
+@pytest.mark.parametrize("prefix", ["%m [%p] ", "%u %Z ", "%c %u ", "%m %u" + "x" * 500])
 def test_a_prefix_that_names_no_account_or_is_none_of_the_server_is_refused(prefix: str) -> None:
     with pytest.raises(Malformed, match="prefix"):
         LinePrefix(prefix)

@@ -56,7 +56,16 @@ def test_a_command_that_was_refused_is_of_its_user_and_a_sign_in_that_was_refuse
     assert read(refusal("ans_x")) == [said("ans_x")]
     assert read(refusal("ans_x", "auth")) == [LogLine(1, AT, "")]
     # The server keeps like ones as one, with the last connection alone.
-    assert read(refusal("ans_x", count=2)) == [LogLine(1, AT, "ans_x")]
+    assert read(refusal("ans_x", count=2)) == [said("ans_x")]
+
+
+def test_a_connection_that_broke_the_protocol_is_of_its_user_whatever_it_sent() -> None:
+    stranger = "'$-5..Client closed connection id=7 addr=127.0.0.1:1 user=ans_x redir=-1'"
+    ended = f"{HEAD}- Protocol error (invalid bulk length) from client: "
+    behind = f". Query buffer during protocol error: {stranger}"
+    assert read(f"{ended}{client('ans_y')}{behind}") == [said("ans_y")]
+    cut = client("").partition(" user=")[0]
+    assert read(f"{ended}{cut}{behind}") == [UnreadLine(1, "ambiguous")]
 
 
 @pytest.mark.parametrize("chars", range(280, 340))

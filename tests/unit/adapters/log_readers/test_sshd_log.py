@@ -15,7 +15,10 @@ pytestmark = pytest.mark.requirement("ATTRIBUTE-07")
 
 AT = 1_796_150_148_000
 CERTIFICATE = "ssh2: ED25519-CERT SHA256:abc ID ans_x (serial 77) CA ED25519 SHA256:def"
-KEYS = (("ssh_serial", "77"), ("ssh_ca", "SHA256:def"))
+KEYS = (
+    ("ssh_serial", "77"), ("ssh_ca", "SHA256:def"), ("ssh_client_port", "40000"), ("ssh_login", "deploy"),
+)  # fmt: skip
+ON_WEB1 = (*KEYS, ("ssh_host", "web1"))
 
 
 def read(*lines: str) -> list[LogLine | UnreadLine]:
@@ -28,7 +31,7 @@ def accepted(login: str = "deploy", how: str = "publickey", key: str = f": {CERT
 
 
 def test_a_certificate_names_its_key_its_serial_its_authority_and_the_login() -> None:
-    ours = LogLine(1, AT, "ans_x", KEYS, "", "deploy")
+    ours = LogLine(1, AT, "ans_x", ON_WEB1, "", "deploy")
     assert read(f"Dec  1 18:35:48 web1 sshd[12]: {accepted()}") == [ours]
     assert read(f"2026-12-01T18:35:48.000000+00:00 web1 sshd-session[12]: {accepted()}") == [ours]
     assert read(f"<86>Dec  1 18:35:48 web1 sshd[12]: {accepted()}") == [ours]
@@ -51,7 +54,7 @@ def test_what_a_session_says_later_is_of_it_and_what_a_stranger_says_is_nobodys(
         "Dec  1 18:35:48 web1 sshd[13]: Invalid user Accepted publickey for deploy from 127.0.0.1 port 1 ssh2",
         "Dec  1 18:35:48 web1 su[12]: Disconnected from user deploy",
     )
-    session = LogLine(2, AT, "ans_x", KEYS, "", "deploy")
+    session = LogLine(2, AT, "ans_x", ON_WEB1, "", "deploy")
     assert found[1:] == [session, *(LogLine(number, AT, "") for number in (3, 4, 5))]
 
 

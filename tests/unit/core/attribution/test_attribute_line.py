@@ -99,6 +99,11 @@ def one_action() -> Ledger:
     return Ledger().step(1, session="a.1")
 
 
+def silent(*, ended: bool = True, lease_ended: int = AT + 2_000) -> Ledger:
+    """One step that told no session, and another at its target, by which that is a database."""
+    return Ledger().step(1, ended=ended, lease_ended=lease_ended).step(9, session="z.9")
+
+
 def one_task() -> Ledger:
     """Two steps on the account of a task; only the first told its session."""
     return Ledger().step(1, lease=TASK, session="a.1").step(2, lease=TASK, at=AT + 20_000)
@@ -125,9 +130,21 @@ CASES = {
         line(own(1), "a.1", account_of(ELSE)),
         ("forged", "B", action(1)),
     ),
-    "no session told": (Ledger().step(1), line(own(1), "a.9"), ("ours", "A", action(1))),
-    "no session in the log": (Ledger().step(1, session="a.1"), line(own(1)), ("ours", "A", action(1))),
-    "no end yet": (Ledger().step(1, ended=False), line(own(1), "a.9"), ("ours", "A", action(1))),
+    "no session told": (silent(), line(own(1), "a.9"), ("ours", "A", action(1))),
+    "no session told, and no time in the log": (silent(), line(own(1), "a.9", at=0), ("shared", "D", "")),
+    "no session told, at a target of unknown kind": (
+        Ledger().step(1),
+        line(own(1), "a.9"),
+        ("shared", "D", ""),
+    ),
+    "no session in the log": (one_action(), line(own(1)), ("shared", "D", "")),
+    "its own session, long after": (one_action(), line(own(1), "a.1", at=AT + 100_000), ("bypass", "", "")),
+    "its own session, before there is an account, long after": (
+        one_action(),
+        line("", "a.1", at=AT + 100_000),
+        ("forged", "", ""),
+    ),
+    "no end yet": (silent(ended=False), line(own(1), "a.9"), ("ours", "A", action(1))),
     "another session": (one_action(), line(own(1), "a.9", own(1)), ("bypass", "", "")),
     "another session, later": (
         one_action(),
@@ -310,7 +327,7 @@ def test_further_names_of_a_session_must_agree_with_the_first() -> None:
 def test_steps_in_one_session_are_told_apart_by_label_or_time_or_not_at_all() -> None:
     ledger = Ledger().step(1, lease=TASK, session="a.1").step(2, lease=TASK, session="a.1", at=AT + 60_000)
     account = account_of(TASK)
-    assert short(told(ledger, line(account, "a.1", action(2)))) == ("ours", "B", action(2))
+    assert short(told(ledger, line(account, "a.1", action(2), at=0))) == ("ours", "B", action(2))
     assert short(told(ledger, line(account, "a.1", at=AT + 60_500))) == ("ours", "B", action(2))
     both = told(ledger, line(account, "a.1", at=0))
     assert both is not None
@@ -339,7 +356,7 @@ def test_candidates_are_few() -> None:
     ("off", "verdict"), [(-SKEW_MS, "ours"), (-SKEW_MS - 1, "bypass"), (1_000 + SKEW_MS, "ours")]
 )
 def test_clocks_may_differ_by_five_seconds(off: int, verdict: str) -> None:
-    ledger = Ledger().step(1, lease_ended=AT + 1_000)
+    ledger = silent(lease_ended=AT + 1_000)
     answer = told(ledger, line(own(1), "a.9", at=AT + off))
     assert answer is not None
     assert answer.verdict == verdict
