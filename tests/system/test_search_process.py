@@ -110,6 +110,25 @@ def test_a_killed_one_is_started_again_and_searches_at_once_are_all_answered(run
     until(lambda: "answers searches ended with code -9" in running.said(), "the log")
 
 
+@pytest.mark.requirement("SEARCH-12")
+def test_one_that_is_killed_and_its_index_emptied_hides_nothing(running: Up) -> None:
+    world = running.world
+    before = found(world, "kind:registry_change")
+    assert before["items"]
+    (process,) = processes(world)
+    os.kill(process, signal.SIGSTOP)
+    place = world.data / "index" / "ledger"
+    for end in ("-wal", "-shm"):
+        (place / f"entries-00000.db{end}").unlink(missing_ok=True)
+    (place / "entries-00000.db").write_bytes(b"")
+    os.kill(process, signal.SIGKILL)
+    until(lambda: [one for one in processes(world) if one != process], "another process")
+    assert found(world, "kind:registry_change")["items"] == before["items"]
+    until(
+        lambda: "the search index is damaged or of another version: it is made again" in running.said(), "it"
+    )
+
+
 def test_a_sleeping_one_delays_nothing_but_searches(running: Up) -> None:
     world = running.world
     found(world, "kind:registry_change")
