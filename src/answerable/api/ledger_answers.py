@@ -35,7 +35,19 @@ class Status(Component, frozen=True, kw_only=True):
     unreadable: tuple[UnreadableRow, ...]
     registers: Texts
     search: SearchProcess
+    logs: tuple[TargetLog, ...]
     alarms: Texts
+
+
+class TargetLog(Part, frozen=True, kw_only=True):
+    """A log that is followed, as it was told last. lines: by their answer."""
+
+    targets: Texts
+    kind: str
+    path: str
+    state: Annotated[str, words("ok", "behind", "silent", "fault")]
+    reason: str
+    lines: dict[str, Count]
 
 
 class SearchProcess(Part, frozen=True, kw_only=True):

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from answerable.api.log_answers import LogsAnswer
 from answerable.api.members import Part
+from answerable.core.attribution.finding import Finding
+from answerable.core.attribution.followed import AccountSeen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from answerable.api.log_answers import FollowedLog
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 
 SEARCH_PATH: Final = "/v1/search"
 STORY_PATH: Final = "/v1/story"
 NAME_PATH: Final = "/v1/name"
 SCOPE_PATH: Final = "/v1/scope"
+LOGS_PATH: Final = "/v1/logs"
 REACH_PATH: Final = "/v1/reach"
 HOST: Final = "search"
 QUESTION_SECONDS_MAX: Final = 15.0
@@ -54,6 +59,22 @@ class ScopeQuestion(Part, frozen=True, kw_only=True):
     entries: int
 
 
+class LogsQuestion(Part, frozen=True, kw_only=True):
+    """One question how far the logs of targets were read, and what they show. entries: as in `Question`: what is
+    recorded up to there is not told again. findings: at most so many."""
+
+    entries: int
+    findings: int
+
+
+class LogsTold(Part, frozen=True, kw_only=True):
+    """How far logs were read, and findings that no entry has. accounts: governed accounts that they have lines of."""
+
+    logs: LogsAnswer
+    findings: tuple[Finding, ...]
+    accounts: tuple[AccountSeen, ...]
+
+
 class IndexReach(Part, frozen=True, kw_only=True):
     """Up to how many entries the index is complete."""
 
@@ -82,6 +103,10 @@ class SearchProcess(Protocol):
         """Return how much was out of scope."""
         ...
 
+    async def logs(self, question: LogsQuestion) -> LogsTold:
+        """Return how far the logs of targets were read, and what they show."""
+        ...
+
     async def reach(self) -> IndexReach:
         """Return up to where the index is complete."""
         ...
@@ -105,6 +130,14 @@ class Searches(Protocol):
 
     async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
         """Return how much was out of scope."""
+        ...
+
+    async def logs(self, *, findings: int = 0) -> LogsTold:
+        """Return how far the logs of targets were read, and at most so many findings that no entry has."""
+        ...
+
+    def told_of_logs(self) -> tuple[FollowedLog, ...]:
+        """Return what was told last of the logs of targets."""
         ...
 
     async def told(self) -> tuple[str, int, str]:

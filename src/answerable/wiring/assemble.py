@@ -244,9 +244,13 @@ async def assembled(
                 shard_door=shard_door(settings, own, walk.recorder, walk.planning, walk.deciding, walk.live),
                 identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
                 share=LoopShare(share=settings.gateway.loop_share_percent / 100),
-                doors=_doors(walk, identity, verifier.known), searches=SearchSide(settings.search, ledger),
+                doors=_doors(walk, identity, verifier.known), searches=_searches(settings, ledger),
             )  # fmt: skip
             await _closed(identity, walk, settings, kept)
+
+
+def _searches(settings: Settings, ledger: TlogFilesLedger) -> SearchSide:
+    return SearchSide(settings.search, ledger, at_once=bool(settings.logs.follow))
 
 
 def _doors(walk: Walk, identity: Identity, known: KnownCallers) -> DoorDesk:

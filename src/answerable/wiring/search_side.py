@@ -12,6 +12,7 @@ from answerable.errors.codes.search import SEARCH_DOWN, SEARCH_OFF, SEARCH_UNREA
 from answerable.flows.recording.rounds import until_round
 from answerable.ports.search_process import (
     QUESTION_SECONDS_MAX,
+    LogsQuestion,
     NameQuestion,
     Question,
     ScopeQuestion,
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
     from anyio.abc import ByteSendStream
 
+    from answerable.api.log_answers import FollowedLog
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+    from answerable.ports.search_process import LogsTold
     from answerable.wiring.search_settings import SearchSettings
 
 A = TypeVar("A")
@@ -47,12 +50,14 @@ class SizedLog(Protocol):
 class SearchSide:
     """The server's side. Nothing else of the server waits for it, and its failures stop no action."""
 
-    def __init__(self, settings: SearchSettings, log: SizedLog) -> None:
-        self._settings, self._log = settings, log
+    def __init__(self, settings: SearchSettings, log: SizedLog, *, at_once: bool = False) -> None:
+        """at_once: whether the process is needed before anybody asks."""
+        self._settings, self._log, self._at_once = settings, log, at_once
         self._asks = HttpSearchProcess(settings.socket)
         self._process: KeptProcess | None = None
         self._is_wanted = anyio.Event()
         self._ends = 0
+        self._logs: tuple[FollowedLog, ...] = ()
 
     async def kept(self, command: tuple[str, ...]) -> None:
         """Run the process until cancelled, from the first question or from so many entries on that finding one takes
@@ -66,6 +71,8 @@ class SearchSide:
             ended=self._ended,
             feed=self._tell,
         )
+        if self._at_once:
+            self._is_wanted.set()
         while self._log.size < self._settings.start_entries and not self._is_wanted.is_set():
             with anyio.move_on_after(until_round(LOOK_SECONDS)):
                 await self._is_wanted.wait()
@@ -95,6 +102,14 @@ class SearchSide:
         return await self._asked(
             lambda entries: self._asks.scope(ScopeQuestion(words=tuple(words), rows=rows, entries=entries))
         )
+
+    async def logs(self, *, findings: int = 0) -> LogsTold:
+        """Return how far the logs of targets were read. Raises as `_asked`."""
+        found = await self._asked(
+            lambda entries: self._asks.logs(LogsQuestion(entries=entries, findings=findings))
+        )
+        self._logs = found.logs.items
+        return found
 
     async def _asked(self, ask: Callable[[int], Awaitable[A]]) -> A:
         """Ask the process, which is started if it does not run. ask: called with the number of durable entries.
@@ -127,6 +142,10 @@ class SearchSide:
         except Unavailable as failed:
             ends = f"; it ended {self._ends} times" if self._ends else ""
             return "alarm", 0, f"{failed.message}{ends}"
+
+    def told_of_logs(self) -> tuple[FollowedLog, ...]:
+        """Return what was told last of the logs of targets."""
+        return self._logs
 
     def _ended(self) -> None:
         self._ends += 1

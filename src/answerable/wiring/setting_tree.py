@@ -19,6 +19,7 @@ from answerable.wiring.console_settings import ConsoleSettings
 from answerable.wiring.containment_settings import ContainmentSettings
 from answerable.wiring.gateway_settings import GatewaySettings as GatewaySettings
 from answerable.wiring.identity_settings import IdentitySettings
+from answerable.wiring.log_settings import LogsSettings
 from answerable.wiring.search_settings import SearchSettings
 from answerable.wiring.telemetry_settings import TelemetrySettings
 from answerable.wiring.token_settings import TokenSettings
@@ -265,6 +266,7 @@ class Settings:
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     registers: RegisterSettings = field(default_factory=RegisterSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
+    logs: LogsSettings = field(default_factory=LogsSettings)
     settle: SettleSettings = field(default_factory=SettleSettings)
     walk: WalkLimits = field(default_factory=WalkLimits)
     witnesses: WitnessesSettings = field(default_factory=WitnessesSettings)
@@ -289,6 +291,7 @@ SECTIONS: Final[dict[str, type]] = {
     "ledger": LedgerSettings,
     "registers": RegisterSettings,
     "search": SearchSettings,
+    "logs": LogsSettings,
     "settle": SettleSettings,
     "walk": WalkLimits,
     "witnesses": WitnessesSettings,

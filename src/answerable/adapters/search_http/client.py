@@ -16,19 +16,27 @@ from answerable.errors import Malformed, Unavailable, shown
 from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_LATE, SEARCH_UNREACHABLE
 from answerable.ports.search_process import (
     HOST,
+    LOGS_PATH,
     NAME_PATH,
     REACH_PATH,
     SCOPE_PATH,
     SEARCH_PATH,
     STORY_PATH,
     IndexReach,
+    LogsTold,
 )
 from answerable.unix_http import no_tls
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
+    from answerable.ports.search_process import (
+        LogsQuestion,
+        NameQuestion,
+        Question,
+        ScopeQuestion,
+        StoryQuestion,
+    )
 
 CONNECT_SECONDS_MAX: Final = 2.0
 ANSWER_SECONDS_MAX: Final = 12.0
@@ -67,6 +75,9 @@ class HttpSearchProcess:
     async def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         content = msgspec.json.encode(question)
         return await self._ask("POST", SCOPE_PATH, ScopeAnswer, ANSWER_SECONDS_MAX, content)
+
+    async def logs(self, question: LogsQuestion) -> LogsTold:
+        return await self._ask("POST", LOGS_PATH, LogsTold, ANSWER_SECONDS_MAX, msgspec.json.encode(question))
 
     async def reach(self) -> IndexReach:
         return await self._ask("GET", REACH_PATH, IndexReach, REACH_SECONDS_MAX)

@@ -21,11 +21,13 @@ from answerable.errors import AnswerableError, Broken
 from answerable.errors.codes.search import SEARCH_BUSY, SEARCH_FAILED, SEARCH_PEER
 from answerable.errors.codes.services import REQUEST_BODY
 from answerable.ports.search_process import (
+    LOGS_PATH,
     NAME_PATH,
     REACH_PATH,
     SCOPE_PATH,
     SEARCH_PATH,
     STORY_PATH,
+    LogsQuestion,
     NameQuestion,
     Question,
     ScopeQuestion,
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
-    from answerable.ports.search_process import IndexReach
+    from answerable.ports.search_process import IndexReach, LogsTold
 
 Q = TypeVar("Q")
 
@@ -62,6 +64,7 @@ class SearchServices:
     story: Callable[[StoryQuestion], StoryAnswer]
     name: Callable[[NameQuestion], NameAnswer]
     scope: Callable[[ScopeQuestion], ScopeAnswer]
+    logs: Callable[[LogsQuestion], LogsTold]
     reach: Callable[[], IndexReach]
     uids: frozenset[int]
 
@@ -98,10 +101,13 @@ def search_app(needs: SearchServices) -> Starlette:
     async def scope(request: Request) -> bytes:
         return await replied(request, ScopeQuestion, needs.scope)
 
+    async def logs(request: Request) -> bytes:
+        return await replied(request, LogsQuestion, needs.logs)
+
     async def reach(_request: Request) -> bytes:
         return msgspec.json.encode(await to_thread.run_sync(needs.reach))
 
-    questions = {SEARCH_PATH: search, STORY_PATH: story, NAME_PATH: name, SCOPE_PATH: scope}
+    questions = {SEARCH_PATH: search, STORY_PATH: story, NAME_PATH: name, SCOPE_PATH: scope, LOGS_PATH: logs}
     routes = [
         *(PlainRoute(path, _endpoint(ask, needs.uids), method="POST") for path, ask in questions.items()),
         PlainRoute(REACH_PATH, _endpoint(reach, needs.uids)),
