@@ -24,7 +24,7 @@ def test_a_line_names_target_kind_path_and_what_attribute_needs() -> None:
     assert settings is not None, found
     (log,) = followed_in(settings.logs, DATA)
     assert (log.targets, log.kind, log.path) == (("shop-db", "crm-db"), "postgres", "/data/log/pg.log")
-    assert (log.accounts, log.zone, log.prefix) == ({"app", "batch"}, "+01:00", "%m|%c|%u|%a| ")
+    assert (log.accounts, log.zone, log.prefix) == (frozenset({"app", "batch"}), "+01:00", "%m|%c|%u|%a| ")
 
 
 @pytest.mark.parametrize(
