@@ -13,7 +13,7 @@ _Class = Annotated[str, Meta(pattern=r"^(?:serious|widespread|death|personal-dat
 
 
 class IncidentLeaf(Leaf):
-    """Tag 50. by: pseudonym of the signer. statement: id of the signed statement, also where it was recorded twice.
+    """Tag 47. by: pseudonym of the signer. statement: id of the signed statement, also where it was recorded twice.
 
     Of one that opens an incident: what it is about, the names that it covers by field of a search, hours by duty, and
     from when until when it is looked at, 0 for no end. Of others, opened: the entry that did. told: who was told of the
