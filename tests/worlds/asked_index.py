@@ -5,15 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
 from answerable.api.log_answers import FollowedLog, LogsAnswer
 from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.core.search.query import parsed_cursor, parsed_query
-from answerable.flows.forensics.answer_questions import answered_name, answered_scope, answered_story
+from answerable.flows.forensics.answer_questions import (
+    answered_incident,
+    answered_incidents,
+    answered_name,
+    answered_scope,
+    answered_story,
+)
 from answerable.flows.forensics.search_ledger import search_ledger
 from answerable.flows.forensics.tell_hits import answer_of
 from answerable.flows.state.parts import Recorder
 from answerable.ports.search_process import LogsTold
 from tests.worlds.stories import teller_of
+
+
+SILENT = FollowedLog(
+    targets=("crm",),
+    kind="nginx",
+    path="/var/log/nginx/answerable.log",
+    state="silent",
+    reason="no line since it is followed, while an action ran at crm",
+    last_line_at=None,
+    late_seconds=0,
+    read_to=0,
+    actions_since=1,
+    gaps=0,
+    lines={"others": 1},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +64,19 @@ class IndexAtHand:
             return answered_scope(teller, words, now=self._now(), rows=rows)
 
     async def logs(self, *, findings: int = 0) -> LogsTold:
-        return LogsTold(logs=LogsAnswer(items=(), entries=findings, waiting=0), findings=(), accounts=())
+        told = LogsAnswer(items=self.told_of_logs(), entries=self.recorder.ledger.size, waiting=findings)
+        return LogsTold(logs=told, findings=(), accounts=())
 
     def told_of_logs(self) -> tuple[FollowedLog, ...]:
-        return ()
+        return (SILENT,)
+
+    async def incidents(self) -> IncidentsAnswer:
+        with teller_of(self.recorder) as teller:
+            return answered_incidents(teller)
+
+    async def incident(self, name: str) -> IncidentAnswer:
+        with teller_of(self.recorder) as teller:
+            return answered_incident(teller, name)
 
     async def told(self) -> tuple[str, int, str]:
         return "ok", self.recorder.ledger.size, ""

@@ -324,6 +324,8 @@ def search_door(index: KeptIndex, logs: KeptLogs) -> Any:
         name=index.name,
         scope=index.scope,
         logs=logs.told,
+        incidents=index.incidents,
+        incident=index.incident,
         reach=index.reach,
         uids=uids,
     )

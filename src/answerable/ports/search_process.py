@@ -12,6 +12,7 @@ from answerable.core.attribution.followed import AccountSeen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.log_answers import FollowedLog
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 
@@ -20,6 +21,8 @@ STORY_PATH: Final = "/v1/story"
 NAME_PATH: Final = "/v1/name"
 SCOPE_PATH: Final = "/v1/scope"
 LOGS_PATH: Final = "/v1/logs"
+INCIDENTS_PATH: Final = "/v1/incidents"
+INCIDENT_PATH: Final = "/v1/incident"
 REACH_PATH: Final = "/v1/reach"
 HOST: Final = "search"
 QUESTION_SECONDS_MAX: Final = 15.0
@@ -75,6 +78,19 @@ class LogsTold(Part, frozen=True, kw_only=True):
     accounts: tuple[AccountSeen, ...]
 
 
+class IncidentsQuestion(Part, frozen=True, kw_only=True):
+    """One question which incidents there are."""
+
+    entries: int
+
+
+class IncidentQuestion(Part, frozen=True, kw_only=True):
+    """One question about an incident. name: its id."""
+
+    name: str
+    entries: int
+
+
 class IndexReach(Part, frozen=True, kw_only=True):
     """Up to how many entries the index is complete."""
 
@@ -105,6 +121,14 @@ class SearchProcess(Protocol):
 
     async def logs(self, question: LogsQuestion) -> LogsTold:
         """Return how far the logs of targets were read, and what they show."""
+        ...
+
+    async def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        """Return all incidents, newest first."""
+        ...
+
+    async def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        """Return one incident. Raises Malformed (`incident.unknown`)."""
         ...
 
     async def reach(self) -> IndexReach:
@@ -138,6 +162,14 @@ class Searches(Protocol):
 
     def told_of_logs(self) -> tuple[FollowedLog, ...]:
         """Return what was told last of the logs of targets."""
+        ...
+
+    async def incidents(self) -> IncidentsAnswer:
+        """Return all incidents, newest first."""
+        ...
+
+    async def incident(self, name: str) -> IncidentAnswer:
+        """Return one incident. Raises Malformed (`incident.unknown`)."""
         ...
 
     async def told(self) -> tuple[str, int, str]:

@@ -19,6 +19,7 @@ from answerable.verify.door_shapes import DoorRefusalLeaf
 from answerable.verify.drill_shapes import DrillLeaf
 from answerable.verify.duty_shapes import DutyLeaf, EscalatedLeaf
 from answerable.verify.finding_shapes import LogFindingLeaf
+from answerable.verify.incident_shapes import IncidentLeaf
 from answerable.verify.key_shapes import PeoplesKeysLeaf
 from answerable.verify.leaf_types import (
     Amounts,
@@ -387,4 +388,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.PEOPLES_KEYS: PeoplesKeysLeaf,
     Tag.EVENT_STREAM: EventStreamLeaf,
     Tag.LOG_FINDING: LogFindingLeaf,
+    Tag.INCIDENT: IncidentLeaf,
 }

@@ -10,12 +10,15 @@ import anyio
 import httpx2
 import msgspec
 
+from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
 from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.connection_fault import connection_fault
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_LATE, SEARCH_UNREACHABLE
 from answerable.ports.search_process import (
     HOST,
+    INCIDENT_PATH,
+    INCIDENTS_PATH,
     LOGS_PATH,
     NAME_PATH,
     REACH_PATH,
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.ports.search_process import (
+        IncidentQuestion,
+        IncidentsQuestion,
         LogsQuestion,
         NameQuestion,
         Question,
@@ -78,6 +83,14 @@ class HttpSearchProcess:
 
     async def logs(self, question: LogsQuestion) -> LogsTold:
         return await self._ask("POST", LOGS_PATH, LogsTold, ANSWER_SECONDS_MAX, msgspec.json.encode(question))
+
+    async def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        content = msgspec.json.encode(question)
+        return await self._ask("POST", INCIDENTS_PATH, IncidentsAnswer, ANSWER_SECONDS_MAX, content)
+
+    async def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        content = msgspec.json.encode(question)
+        return await self._ask("POST", INCIDENT_PATH, IncidentAnswer, ANSWER_SECONDS_MAX, content)
 
     async def reach(self) -> IndexReach:
         return await self._ask("GET", REACH_PATH, IndexReach, REACH_SECONDS_MAX)
