@@ -22,7 +22,6 @@ from answerable.flows.state.parts import Recorder
 from answerable.ports.search_process import LogsTold
 from tests.worlds.stories import teller_of
 
-
 SILENT = FollowedLog(
     targets=("crm",),
     kind="nginx",
