@@ -54,6 +54,9 @@ async def client(
             story=unasked,
             name=unasked,
             scope=unasked,
+            under=unasked,
+            tree=unasked,
+            trace=unasked,
             reach=lambda: IndexReach(entries=7),
             uids=frozenset({os.geteuid()}),
         )

@@ -238,14 +238,16 @@ class SqliteSearchIndex:
                         "DELETE FROM subject WHERE id = ?", [(bytes.fromhex(one),) for one in gone]
                     )
 
-    def candidates(self, query: Query, after: Cursor | None) -> Iterator[Candidate]:
+    def candidates(
+        self, query: Query, after: Cursor | None, *, oldest_first: bool = False
+    ) -> Iterator[Candidate]:
         found = [
             each
             for number in reversed(self._numbers())
-            for each in self._stretch(number).candidates(query, after)
+            for each in self._stretch(number).candidates(query, after, oldest_first=oldest_first)
         ]
         last = None
-        for candidate in heapq.merge(*found, key=lambda one: (-one.at, -one.entry)):
+        for candidate in heapq.merge(*found, key=lambda one: (one.at, one.entry), reverse=not oldest_first):
             if last is None or candidate.entry != last.entry:
                 yield candidate
             last = candidate

@@ -154,9 +154,11 @@ class Stretch:
         """Write everything to the file itself. Return whether nothing is left in the write-ahead log."""
         return files.emptied(self._connection)
 
-    def candidates(self, query: Query, after: Cursor | None) -> list[Iterator[Candidate]]:
-        """Return iterators whose elements together are the candidates, each newest first."""
-        found = selects(query, after, self._number_in, self._blind)
+    def candidates(
+        self, query: Query, after: Cursor | None, *, oldest_first: bool
+    ) -> list[Iterator[Candidate]]:
+        """Return iterators whose elements together are the candidates, each in the order that is asked for."""
+        found = selects(query, after, self._number_in, self._blind, oldest_first=oldest_first)
         return [self._rows(one.sql, one.values) for one in found]
 
     def tallies(self, query: Query, fields: Sequence[str]) -> Iterator[Tally]:
