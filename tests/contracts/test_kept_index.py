@@ -101,7 +101,7 @@ def index(lived: Lived) -> Iterator[KeptIndex]:
 def test_followed_files_have_what_the_log_has_up_to_what_was_told_over_all_segments(tmp_path: Path) -> None:
     async def followed() -> None:
         async with small_log(tmp_path / "log") as ledger:
-            beside = FollowedFiles(tmp_path / "log")
+            beside = FollowedFiles(tmp_path / "log", tmp_path / "offsets")
             assert (beside.origin, beside.size, [*beside.replay()]) == (ledger.origin, 0, [])
             for size in (3, 700, 700, 1_400):
                 await grown(ledger, size)

@@ -60,6 +60,8 @@ REST_SECONDS: Final = 0.002
 CATCH_UP_SECONDS_MAX: Final = 5.0
 """How long a search waits for the index: then it is answered with what there is, and says what is missing."""
 SAID_SECONDS: Final = 60.0
+OFFSETS: Final = "offsets"
+"""Directory beside the index with where entries begin."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -74,12 +76,13 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
             _log.warning("the search index is damaged: it is made again")
         keys, blind = opened_keys(*own_keys(settings))
         try:
-            log = FollowedFiles(settings.ledger.place)
+            log = FollowedFiles(settings.ledger.place, directory / OFFSETS)
             kept = KeptIndex(log, keys, blind, directory, partial(shards_elsewhere, settings))
             try:
                 yield kept
             finally:
                 kept.close()
+                log.close()
                 settle(directory)
         finally:
             keys.close()
