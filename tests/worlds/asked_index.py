@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
 from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.core.search.query import parsed_cursor, parsed_query
 from answerable.flows.forensics.answer_questions import (
+    answered_incident,
+    answered_incidents,
     answered_name,
     answered_scope,
     answered_story,
@@ -62,6 +65,14 @@ class IndexAtHand:
         question = TraceQuestion(ends=tuple(ends), entries=0)
         with teller_of(self.recorder) as teller:
             return answered_trace(teller, question, monotonic=self.recorder.clock.monotonic)
+
+    async def incidents(self) -> IncidentsAnswer:
+        with teller_of(self.recorder) as teller:
+            return answered_incidents(teller)
+
+    async def incident(self, name: str) -> IncidentAnswer:
+        with teller_of(self.recorder) as teller:
+            return answered_incident(teller, name)
 
     async def told(self) -> tuple[str, int, str]:
         return "ok", self.recorder.ledger.size, ""

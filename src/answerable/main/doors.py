@@ -325,6 +325,8 @@ def search_door(index: KeptIndex) -> Any:
         under=index.under,
         tree=index.tree,
         trace=index.trace,
+        incidents=index.incidents,
+        incident=index.incident,
         reach=index.reach,
         uids=uids,
     )

@@ -11,6 +11,7 @@ from answerable.api.tree_answers import ActionCounts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 
 SEARCH_PATH: Final = "/v1/search"
@@ -20,6 +21,8 @@ SCOPE_PATH: Final = "/v1/scope"
 UNDER_PATH: Final = "/v1/under"
 TREE_PATH: Final = "/v1/tree"
 TRACE_PATH: Final = "/v1/trace"
+INCIDENTS_PATH: Final = "/v1/incidents"
+INCIDENT_PATH: Final = "/v1/incident"
 REACH_PATH: Final = "/v1/reach"
 HOST: Final = "search"
 QUESTION_SECONDS_MAX: Final = 15.0
@@ -124,6 +127,19 @@ class TraceAnswer(Part, frozen=True, kw_only=True):
     items: tuple[Traced, ...]
 
 
+class IncidentsQuestion(Part, frozen=True, kw_only=True):
+    """One question which incidents there are."""
+
+    entries: int
+
+
+class IncidentQuestion(Part, frozen=True, kw_only=True):
+    """One question about an incident. name: its id."""
+
+    name: str
+    entries: int
+
+
 class IndexReach(Part, frozen=True, kw_only=True):
     """Up to how many entries the index is complete."""
 
@@ -165,6 +181,14 @@ class SearchProcess(Protocol):
         """Return whether effects can be traced to people. Raises as `under`."""
         ...
 
+    async def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        """Return all incidents, newest first."""
+        ...
+
+    async def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        """Return one incident. Raises Malformed (`incident.unknown`)."""
+        ...
+
     async def reach(self) -> IndexReach:
         """Return up to where the index is complete."""
         ...
@@ -201,6 +225,14 @@ class Searches(Protocol):
     async def trace(self, ends: Sequence[int]) -> TraceAnswer:
         """Return whether effects can be traced to people. Raises Unavailable (`search.off`) also where the process was
         not started yet: it is not started for this."""
+        ...
+
+    async def incidents(self) -> IncidentsAnswer:
+        """Return all incidents, newest first."""
+        ...
+
+    async def incident(self, name: str) -> IncidentAnswer:
+        """Return one incident. Raises Malformed (`incident.unknown`)."""
         ...
 
     async def told(self) -> tuple[str, int, str]:

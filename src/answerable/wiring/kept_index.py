@@ -18,6 +18,8 @@ from answerable.errors import AnswerableError, Broken, Unavailable
 from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_DAMAGED, SEARCH_OTHER_LOG
 from answerable.flows.forensics.answer_questions import (
     Standing,
+    answered_incident,
+    answered_incidents,
     answered_name,
     answered_scope,
     answered_story,
@@ -38,9 +40,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.adapters.sqlite import StoredSubjectKeys
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.core.search.blind import BlindKey
     from answerable.ports.search_process import (
+        IncidentQuestion,
+        IncidentsQuestion,
         NameQuestion,
         Question,
         ScopeQuestion,
@@ -189,6 +194,16 @@ class KeptIndex:
         """Return whether effects can be traced to people. Raises as `under`."""
         with self._telling(question.entries, whole=True) as (teller, _):
             return answered_trace(teller, question, monotonic=time.monotonic)
+
+    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        """List the incidents. Raises as `search`."""
+        with self._telling(question.entries) as (teller, standing):
+            return answered_incidents(teller, standing=standing)
+
+    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        """Tell an incident. Raises as `search`, and Malformed (`incident.unknown`)."""
+        with self._telling(question.entries) as (teller, standing):
+            return answered_incident(teller, question.name, standing=standing)
 
     @contextmanager
     def _telling(self, entries: int, *, whole: bool = False) -> Iterator[tuple[StoryTeller, Standing]]:

@@ -57,6 +57,8 @@ async def client(
             under=unasked,
             tree=unasked,
             trace=unasked,
+            incidents=unasked,
+            incident=unasked,
             reach=lambda: IndexReach(entries=7),
             uids=frozenset({os.geteuid()}),
         )

@@ -10,12 +10,15 @@ import anyio
 import httpx2
 import msgspec
 
+from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
 from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.connection_fault import connection_fault
 from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_LATE, SEARCH_UNREACHABLE
 from answerable.ports.search_process import (
     HOST,
+    INCIDENT_PATH,
+    INCIDENTS_PATH,
     NAME_PATH,
     REACH_PATH,
     SCOPE_PATH,
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
     from answerable.api.members import Part
     from answerable.ports.search_process import (
+        IncidentQuestion,
+        IncidentsQuestion,
         NameQuestion,
         Question,
         ScopeQuestion,
@@ -87,6 +92,12 @@ class HttpSearchProcess:
 
     async def trace(self, question: TraceQuestion) -> TraceAnswer:
         return await self._posted(TRACE_PATH, TraceAnswer, question)
+
+    async def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        return await self._posted(INCIDENTS_PATH, IncidentsAnswer, question)
+
+    async def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        return await self._posted(INCIDENT_PATH, IncidentAnswer, question)
 
     async def reach(self) -> IndexReach:
         return await self._ask("GET", REACH_PATH, IndexReach, REACH_SECONDS_MAX)

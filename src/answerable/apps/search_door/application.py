@@ -21,6 +21,8 @@ from answerable.errors import AnswerableError, Broken
 from answerable.errors.codes.search import SEARCH_BUSY, SEARCH_FAILED, SEARCH_PEER
 from answerable.errors.codes.services import REQUEST_BODY
 from answerable.ports.search_process import (
+    INCIDENT_PATH,
+    INCIDENTS_PATH,
     NAME_PATH,
     REACH_PATH,
     SCOPE_PATH,
@@ -29,6 +31,8 @@ from answerable.ports.search_process import (
     TRACE_PATH,
     TREE_PATH,
     UNDER_PATH,
+    IncidentQuestion,
+    IncidentsQuestion,
     NameQuestion,
     Question,
     ScopeQuestion,
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.ports.search_process import IndexReach, TraceAnswer, TreeAnswer, UnderAnswer
 
@@ -71,6 +76,8 @@ class SearchServices:
     under: Callable[[UnderQuestion], UnderAnswer]
     tree: Callable[[TreeQuestion], TreeAnswer]
     trace: Callable[[TraceQuestion], TraceAnswer]
+    incidents: Callable[[IncidentsQuestion], IncidentsAnswer]
+    incident: Callable[[IncidentQuestion], IncidentAnswer]
     reach: Callable[[], IndexReach]
     uids: frozenset[int]
 
@@ -109,6 +116,8 @@ def search_app(needs: SearchServices) -> Starlette:
         UNDER_PATH: asking(UnderQuestion, needs.under),
         TREE_PATH: asking(TreeQuestion, needs.tree),
         TRACE_PATH: asking(TraceQuestion, needs.trace),
+        INCIDENTS_PATH: asking(IncidentsQuestion, needs.incidents),
+        INCIDENT_PATH: asking(IncidentQuestion, needs.incident),
     }
     routes = [
         *(PlainRoute(path, _endpoint(ask, needs.uids), method="POST") for path, ask in questions.items()),

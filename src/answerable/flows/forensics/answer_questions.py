@@ -1,5 +1,5 @@
-"""Answer questions for a story, a name and what was out of scope: in the process that keeps the index, and in commands
-that read the ledger's files themselves."""
+"""Answer questions for a story, a name, an incident and what was out of scope: in the process that keeps the index, and
+in commands that read the ledger's files themselves."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from answerable.core.search.query import checked_limit, parsed_cursor, parsed_qu
 from answerable.flows.forensics.count_scope import check_conditions, count_scope
 from answerable.flows.forensics.describe_name import completed_names, describe_name, may_be
 from answerable.flows.forensics.find_under import find_under
+from answerable.flows.forensics.gather_incident import gathered, incidents
 from answerable.flows.forensics.tell_hits import name_answer, scope_answer, story_answer
+from answerable.flows.forensics.tell_incident import incident_answer, incidents_answer
 from answerable.flows.forensics.trace_to_person import traced
 from answerable.ports.search_process import TraceAnswer, UnderAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, StoryAnswer
     from answerable.core.search.query import Query
     from answerable.flows.forensics.tell_story import StoryTeller
@@ -106,3 +109,21 @@ def answered_trace(
     """Return whether effects can be traced to people. monotonic: returns seconds. Raises as `answered_story`."""
     found = (traced(teller.log, teller.find, one, monotonic=monotonic) for one in question.ends)
     return TraceAnswer(items=tuple(found))
+
+
+def answered_incidents(teller: StoryTeller, *, standing: Standing = WHOLE) -> IncidentsAnswer:
+    """Return all incidents. Raises Unavailable, and Broken as the index and the log do."""
+    found, is_cut, reach = incidents(teller)
+    return incidents_answer(
+        found, reach, is_cut=is_cut, durable=standing.durable, elsewhere=standing.elsewhere
+    )
+
+
+def answered_incident(teller: StoryTeller, name: str, *, standing: Standing = WHOLE) -> IncidentAnswer:
+    """Return one incident with what it is about. Raises as `answered_incidents`, and Malformed (`incident.unknown`)."""
+    return incident_answer(
+        gathered(teller, name),
+        log=teller.log.origin,
+        durable=standing.durable,
+        elsewhere=standing.elsewhere,
+    )
