@@ -28,8 +28,10 @@ class Replay:
     """Reads the segments of one log. Raises Unavailable (`ledger.unreadable`) and Broken (`ledger.corrupt`)."""
 
     def __init__(self, places: Sequence[Place], offsets: OffsetFiles | None = None) -> None:
-        """offsets: remember where entries begin; None where nobody asks for single entries again."""
+        """offsets: remember where entries begin, and how far was read; None where nobody asks for single entries again,
+        or several threads do."""
         self._places, self._offsets = places, offsets
+        self._reached = (-1, -1, 0)
 
     def entries(self, start: int, extent: Extent) -> Iterator[StoredEntry]:
         """Yield the entries from `start` on, up to an extent."""
@@ -38,7 +40,9 @@ class Replay:
             if index >= extent.size:
                 return
             number = segment_of(places, index)
-            offset = offset_of(places[number], index)
+            *reached, offset = self._reached
+            if reached != [number, index]:
+                offset = offset_of(places[number], index)
             while index < extent.size:
                 last = extent.size if number == extent.segment else places[number + 1].first_index
                 for end, frame in stored_frames(places[number].path, offset, last - index):
@@ -46,6 +50,7 @@ class Replay:
                     if self._offsets is not None:
                         self._offsets.note(places[number], index, offset, stored.leaf_hash)
                         offset = end
+                        self._reached = number, index + 1, end
                     yield stored
                     index += 1
                 number, offset = number + 1, SEGMENT_HEADER_BYTES
