@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import aics_tlog as theirs  # type: ignore[import-not-found]
-from aics_tlog import cli  # type: ignore[import-not-found]
+from aics_tlog import cli
 from aics_witness import cli as witness_cli  # type: ignore[import-not-found]
 from aics_witness import feeder
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -104,7 +104,10 @@ def _run_alone(words: list[str], *streams: int) -> None:
     code: object = 0
     try:
         sys.argv[:] = words
-        code = COMMANDS[words[0]]() if words[0] in COMMANDS else main(words[1], words[2:])
+        if words[0] in COMMANDS:
+            code = COMMANDS[words[0]]()
+        else:
+            main(words[1], words[2:])
     except SystemExit as ended:
         code = ended.code
     except BaseException:
