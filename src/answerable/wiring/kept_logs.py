@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.adapters.tlog_files import FollowedFiles
+from answerable.api.log_answers import LogsAnswer
 from answerable.core.attribution.followed import LogStanding, Standing, TargetStanding
 from answerable.core.attribution.step_index import StepIndex
 from answerable.core.ledger.opened import leaf_of
@@ -56,7 +57,7 @@ class KeptLogs:
         """Raises Malformed (`ledger.no_copy`), Broken, Unavailable."""
         self._file = settings.logs.standing
         self._silent_ms = settings.logs.silent_seconds * 1000
-        self._log = FollowedFiles(settings.ledger.place)
+        self._log = FollowedFiles(settings.ledger.place, self._file.with_suffix(".offsets"))
         self._standing = _stored(self._file, self._log.origin)
         self._steps = StepIndex()
         self._recorded: set[str] = set()
@@ -98,12 +99,16 @@ class KeptLogs:
         with self._turn:
             for one in self._logs:
                 one.close()
+            self._log.close()
 
     def told(self, question: LogsQuestion) -> LogsTold:
         """Answer how far the logs were read. Findings are told once the entries up to the question are known, so that
         none is told again that is recorded. Raises Unavailable, Broken as the ledger does."""
         now = _now()
         with self._turn:
+            if not self._logs:
+                nothing = LogsAnswer(items=(), entries=0, waiting=0)
+                return LogsTold(logs=nothing, findings=(), accounts=())
             self._told = max(self._told, question.entries)
             give_up_at = time.monotonic() + CATCH_UP_SECONDS_MAX
             while self._position < self._told and time.monotonic() < give_up_at:
