@@ -97,9 +97,9 @@ def mentions_of(conditions: object) -> Mentions:
     while pending:
         node = pending.pop()
         if (comparison := _compared(node)) is not None:
-            path, found = comparison
-            compared.update((path, one) for one in found)
-            paths.add(path)
+            name, found = comparison
+            compared.update((name, one) for one in found)
+            paths.add(name)
             continue
         path = _path(node)
         if path == ():
