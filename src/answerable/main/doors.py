@@ -321,6 +321,8 @@ def search_door(index: KeptIndex) -> Any:
         story=index.story,
         name=index.name,
         scope=index.scope,
+        incidents=index.incidents,
+        incident=index.incident,
         reach=index.reach,
         uids=uids,
     )

@@ -18,6 +18,8 @@ from answerable.errors import AnswerableError, Broken, Unavailable
 from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_OTHER_LOG
 from answerable.flows.forensics.answer_questions import (
     Standing,
+    answered_incident,
+    answered_incidents,
     answered_name,
     answered_scope,
     answered_story,
@@ -35,9 +37,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.adapters.sqlite import StoredSubjectKeys
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.core.search.blind import BlindKey
-    from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
+    from answerable.ports.search_process import (
+        IncidentQuestion,
+        IncidentsQuestion,
+        NameQuestion,
+        Question,
+        ScopeQuestion,
+        StoryQuestion,
+    )
     from answerable.wiring.setting_tree import Settings
 
 BATCH_ENTRIES: Final = 1_000
@@ -156,6 +166,16 @@ class KeptIndex:
             return answered_scope(
                 teller, question.words, now=_now(), rows=checked_limit(question.rows), standing=standing
             )
+
+    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        """List the incidents. Raises as `search`."""
+        with self._telling(question.entries) as (teller, standing):
+            return answered_incidents(teller, standing=standing)
+
+    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        """Tell an incident. Raises as `search`, and Malformed (`incident.unknown`)."""
+        with self._telling(question.entries) as (teller, standing):
+            return answered_incident(teller, question.name, standing=standing)
 
     @contextmanager
     def _telling(self, entries: int) -> Iterator[tuple[StoryTeller, Standing]]:
