@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 MANDATE_TYP: Final = "answerable-mandate+jwt"
 ID_TOKEN_CHARS_MAX: Final = 16_384
 AUDIENCES_KEPT_MAX: Final = 1_024
+_VERIFIED: Final = Decoder(dict[str, Any])
 _CLAIMS_LIMITS: Final = Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
 _ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 
@@ -94,12 +95,6 @@ class MandateClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     application: Any = UNSET
     id_token: Any = UNSET
 
-
-class _Audience(Struct):
-    aud: str
-
-
-_AUDIENCE: Final = Decoder(_Audience)
 
 MANDATE: Final = Kind(
     typ=MANDATE_TYP,
@@ -205,9 +200,10 @@ def audience_of(token: str) -> str:
     """
     _, payload, _ = split_compact(token, malformed=MANDATE_MALFORMED)
     try:
-        return _AUDIENCE.decode(from_base64url(payload, malformed=MANDATE_MALFORMED)).aud
+        claims = _VERIFIED.decode(from_base64url(payload, malformed=MANDATE_MALFORMED))
     except (DecodeError, UnicodeDecodeError):
-        raise MANDATE_MALFORMED("claim `aud` must be text") from None
+        claims = {}
+    return _text(claims, "aud")
 
 
 def mandate_in(token: str) -> Mandate:
