@@ -14,8 +14,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from msgspec import UNSET, DecodeError, Meta, Struct, UnsetType
-from msgspec.json import Decoder
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from answerable.core.canonical import Limits, parse
 from answerable.core.identity.keys.compact_jws import (
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 MANDATE_TYP: Final = "answerable-mandate+jwt"
 ID_TOKEN_CHARS_MAX: Final = 16_384
 AUDIENCES_KEPT_MAX: Final = 1_024
-_VERIFIED: Final = Decoder(dict[str, Any])
+_VERIFIED: Final = msgspec.json.Decoder(dict[str, Any])
 _CLAIMS_LIMITS: Final = Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
 _ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 
@@ -201,7 +201,7 @@ def audience_of(token: str) -> str:
     _, payload, _ = split_compact(token, malformed=MANDATE_MALFORMED)
     try:
         claims = _VERIFIED.decode(from_base64url(payload, malformed=MANDATE_MALFORMED))
-    except (DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         claims = {}
     return _text(claims, "aud")
 
