@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from answerable.api.members import Part
 
@@ -21,6 +21,10 @@ QUESTION_SECONDS_MAX: Final = 15.0
 """How long a question waits at most, whoever asks: with the start of the process, and what that has to read first."""
 
 
+Within = Literal["all", "log", "names"]
+"""What is asked: every shard, this log alone, or this log alone with numbers that name no entry of it."""
+
+
 class Question(Part, frozen=True, kw_only=True):
     """One search. words: `field:value` each. cursor: empty for the first page. entries: how many entries of the log are
     durable: the answer covers them, if they can be read in time."""
@@ -29,6 +33,7 @@ class Question(Part, frozen=True, kw_only=True):
     limit: int
     cursor: str
     entries: int
+    within: Within = "all"
 
 
 class StoryQuestion(Part, frozen=True, kw_only=True):
@@ -37,6 +42,7 @@ class StoryQuestion(Part, frozen=True, kw_only=True):
     words: tuple[str, ...]
     limit: int
     entries: int
+    within: Within = "all"
 
 
 class NameQuestion(Part, frozen=True, kw_only=True):
@@ -44,6 +50,7 @@ class NameQuestion(Part, frozen=True, kw_only=True):
 
     name: str
     entries: int
+    within: Within = "all"
 
 
 class ScopeQuestion(Part, frozen=True, kw_only=True):
@@ -52,6 +59,7 @@ class ScopeQuestion(Part, frozen=True, kw_only=True):
     words: tuple[str, ...]
     rows: int
     entries: int
+    within: Within = "all"
 
 
 class IndexReach(Part, frozen=True, kw_only=True):

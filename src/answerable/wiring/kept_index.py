@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
@@ -28,10 +27,10 @@ from answerable.flows.forensics.tell_hits import answer_of
 from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.ports.search_process import IndexReach
 from answerable.wiring.index_lock import index_alone
-from answerable.wiring.ledger_search import opened_keys, own_index, own_keys, shards_elsewhere
+from answerable.wiring.ledger_search import opened_keys, own_index, own_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from answerable.adapters.sqlite import StoredSubjectKeys
@@ -61,7 +60,7 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
         keys, blind = opened_keys(*own_keys(settings))
         try:
             log = FollowedFiles(settings.ledger.place)
-            kept = KeptIndex(log, keys, blind, directory, partial(shards_elsewhere, settings))
+            kept = KeptIndex(log, keys, blind, directory)
             try:
                 yield kept
             finally:
@@ -80,10 +79,8 @@ class KeptIndex:
         keys: StoredSubjectKeys,
         blind: BlindKey,
         directory: Path,
-        elsewhere: Callable[[], tuple[str, ...]],
     ) -> None:
-        """elsewhere: returns the shards that are not searched here. Raises Unavailable (`search.unavailable`)."""
-        self._elsewhere = elsewhere
+        """Raises Unavailable (`search.unavailable`)."""
         self._log, self._keys, self._blind, self._directory = log, keys, blind, directory
         self._turn = threading.Lock()
         self._index = self._opened()
@@ -136,36 +133,41 @@ class KeptIndex:
                 subject=self._subject,
                 reader=self._reader,
             )
-        return answer_of(page, durable=question.entries, elsewhere=self._elsewhere())
+        return answer_of(page, durable=question.entries)
 
     def story(self, question: StoryQuestion) -> StoryAnswer:
         """Tell a story. Raises as `search`."""
-        with self._telling(question.entries) as (teller, standing):
+        with self._telling(question) as (teller, standing):
             return answered_story(
                 teller, question.words, now=_now(), limit=checked_limit(question.limit), standing=standing
             )
 
     def name(self, question: NameQuestion) -> NameAnswer:
         """Say what a name stands for. Raises as `search`."""
-        with self._telling(question.entries) as (teller, standing):
+        with self._telling(question) as (teller, standing):
             return answered_name(teller, question.name, standing=standing)
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         """Count what was out of scope. Raises as `search`, and Malformed (`scope.field`)."""
-        with self._telling(question.entries) as (teller, standing):
+        with self._telling(question) as (teller, standing):
             return answered_scope(
                 teller, question.words, now=_now(), rows=checked_limit(question.rows), standing=standing
             )
 
     @contextmanager
-    def _telling(self, entries: int) -> Iterator[tuple[StoryTeller, Standing]]:
+    def _telling(
+        self, question: StoryQuestion | NameQuestion | ScopeQuestion
+    ) -> Iterator[tuple[StoryTeller, Standing]]:
         """Follow the log, and hold the turn for one question."""
-        self.follow(entries, seconds_max=CATCH_UP_SECONDS_MAX)
-        standing = Standing(durable=entries, elsewhere=self._elsewhere())
+        self.follow(question.entries, seconds_max=CATCH_UP_SECONDS_MAX)
+        standing, has_entries = Standing(durable=question.entries), question.within != "names"
         with self._its_turn():
             self._forget_erased()
             find = self._keys.find
-            yield StoryTeller(self._index, self._log, find, self._subject, self._reader), standing
+            teller = StoryTeller(
+                self._index, self._log, find, self._subject, self._reader, has_entries=has_entries
+            )
+            yield teller, standing
 
     @contextmanager
     def _its_turn(self) -> Iterator[None]:

@@ -49,24 +49,25 @@ class _Problem(msgspec.Struct, frozen=True, kw_only=True):
 class HttpSearchProcess:
     """Implements ports.search_process.SearchProcess. Each call opens its own connection."""
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = str(socket)
+    def __init__(self, socket: Path, *, seconds_max: float = ANSWER_SECONDS_MAX) -> None:
+        """seconds_max: how long an answer may take."""
+        self._socket, self._seconds_max = str(socket), seconds_max
 
     async def search(self, question: Question) -> SearchAnswer:
         content = msgspec.json.encode(question)
-        return await self._ask("POST", SEARCH_PATH, SearchAnswer, ANSWER_SECONDS_MAX, content)
+        return await self._ask("POST", SEARCH_PATH, SearchAnswer, self._seconds_max, content)
 
     async def story(self, question: StoryQuestion) -> StoryAnswer:
         content = msgspec.json.encode(question)
-        return await self._ask("POST", STORY_PATH, StoryAnswer, ANSWER_SECONDS_MAX, content)
+        return await self._ask("POST", STORY_PATH, StoryAnswer, self._seconds_max, content)
 
     async def name(self, question: NameQuestion) -> NameAnswer:
         content = msgspec.json.encode(question)
-        return await self._ask("POST", NAME_PATH, NameAnswer, ANSWER_SECONDS_MAX, content)
+        return await self._ask("POST", NAME_PATH, NameAnswer, self._seconds_max, content)
 
     async def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         content = msgspec.json.encode(question)
-        return await self._ask("POST", SCOPE_PATH, ScopeAnswer, ANSWER_SECONDS_MAX, content)
+        return await self._ask("POST", SCOPE_PATH, ScopeAnswer, self._seconds_max, content)
 
     async def reach(self) -> IndexReach:
         return await self._ask("GET", REACH_PATH, IndexReach, REACH_SECONDS_MAX)

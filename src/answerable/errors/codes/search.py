@@ -11,6 +11,9 @@ SCOPE_FIELD = MalformedCode(
 SEARCH_BUSY = UnavailableCode(
     "search.busy", "too many searches wait already: try again soon", port="search_process"
 )
+SEARCH_BEHIND = UnavailableCode(
+    "search.behind", "the log of shard … is indexed up to entry … of …: ask again soon", port="search_index"
+)
 SEARCH_CURSOR = MalformedCode(
     "search.cursor", "… is not a cursor: give `next` of the answer before, unchanged"
 )

@@ -26,11 +26,10 @@ def _nothing_sealed(query: Query, names: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What an answer says of itself. durable: entries of the log, where it may have more than the index. elsewhere:
-    shards whose logs are left out. sealed: returns the fields of a question that cannot be compared here."""
+    """What an answer says of itself. durable: entries of the log, where it may have more than the index. sealed:
+    returns the fields of a question that cannot be compared here."""
 
     durable: int = 0
-    elsewhere: tuple[str, ...] = ()
     sealed: Callable[[Query, Sequence[str]], tuple[str, ...]] = _nothing_sealed
 
 
@@ -55,7 +54,6 @@ def answered_story(
         " ".join(words),
         story,
         durable=standing.durable,
-        elsewhere=standing.elsewhere,
         sealed=standing.sealed(whole.query, whole.names),
     )
 
@@ -70,7 +68,6 @@ def answered_name(teller: StoryTeller, name: str, *, standing: Standing = WHOLE)
         found,
         teller.index.reach(),
         durable=standing.durable,
-        elsewhere=standing.elsewhere,
         sealed=standing.sealed(asked.query, asked.names),
     )
 
@@ -83,4 +80,4 @@ def answered_scope(
     query = parsed_query(words, now=now)
     check_conditions(query)
     counted = count_scope(teller, query, rows=rows)
-    return scope_answer(counted, durable=standing.durable, elsewhere=standing.elsewhere)
+    return scope_answer(counted, durable=standing.durable)
