@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from answerable.core.search.fields import FIELDS, INDEXED, Field
 from answerable.ports.search_process import QUESTION_SECONDS_MAX
+from answerable.wiring.joined_index import OTHERS_SECONDS_MAX
 from wire_tables import markdown_table
 
 SEARCHES = (
@@ -54,8 +55,14 @@ def search_page(made: str) -> str:
         f"{QUESTION_SECONDS_MAX:.0f} s: where the process is stopped or hangs, the error says how to end it, or how to",
         "read the files without it. A search that opens 20,000 entries without filling its page is answered with what",
         "it has found, and `next` continues. Without a server, or with `search.enabled = false`, `answerable search`",
-        "reads the files itself, one command at a time. Of several processes on one data directory each searches its",
-        "own log: `log` names it, and `elsewhere` the shards whose logs are left out.",
+        "reads the files itself, one command at a time.",
+        "",
+        "Of [several shards](../how-to/run-several-processes.md) every one is asked, at whichever the question arrives:",
+        "its process, or the files of its log where that does not run, for at most",
+        f"{OTHERS_SECONDS_MAX:.0f} s. Hits, lines and counts are joined (SEARCH-13). `shard` says whose log has an entry,",
+        "which is called `SHARD/ENTRY` (`answerable show b/12`); `shards` says of each up to where it is searched, and",
+        "`elsewhere` which could not be, and why.",
+        "",
         "`answerable timeline`, `show` and `scope`, and `GET /v1/timeline/{name}`, `/v1/names/{name}` and `/v1/scope`,",
         "are answered by the same process in the same way (STORY-04). Where no index is kept, the control API answers",
         "`search.off`.",

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from answerable.core.search.log_cursors import DONE, parsed_log_cursors
 from answerable.core.search.names import ENTRY
-from answerable.core.search.query import LIMIT_MAX, checked_limit, parsed_cursor, parsed_query
+from answerable.core.search.query import LIMIT_MAX, Cursor, checked_limit, parsed_cursor, parsed_query
 from answerable.errors import AnswerableError, Unavailable
 from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_CURSOR, SEARCH_UNREACHABLE
 from answerable.flows.forensics.answer_questions import (
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 OTHERS_SECONDS_MAX: Final = 5.0
 """How long a question waits for the other shards, within the time of the whole question."""
 _ENTRY: Final = re.compile(rf"(?:{ENTRY}:)?#?([a-z0-9-]+)/(0|[1-9][0-9]{{0,15}})")
+
+_END: Final = Cursor(0, 0).formatted()
+"""After which no log has anything."""
 
 A = TypeVar("A")
 _log: Final = logging.getLogger(__name__)
@@ -158,14 +161,18 @@ class JoinedIndex:
         before = parsed_log_cursors(question.cursor)
         if question.cursor and self._shard not in before:
             raise SEARCH_CURSOR()
-        answers, unread = self._answers(
-            {
-                shard: partial(one.search, replace(question, cursor=before.get(shard, ""), within="log"))
-                for shard, one in others.items()
-                if before.get(shard) != DONE
-            },
-            partial(self._own.search, replace(question, cursor=before.get(self._shard, ""), within="log")),
-        )
+
+        def of(shard: str) -> Question:
+            return replace(
+                question, cursor=before.get(shard, "") or (_END if shard in before else ""), within="log"
+            )
+
+        asked = {
+            shard: partial(one.search, of(shard))
+            for shard, one in others.items()
+            if before.get(shard) != DONE
+        }
+        answers, unread = self._answers(asked, partial(self._own.search, of(self._shard)))
         return joined_search(self._shard, answers, unread, before=before, limit=question.limit)
 
     def story(self, question: StoryQuestion) -> StoryAnswer:

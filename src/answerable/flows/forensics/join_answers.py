@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from answerable.api.search_answers import NameBeside, NameOf, ShardReach, StoryGist
 from answerable.core.search.log_cursors import DONE, formatted
+from answerable.core.search.names import ENTRY
 from answerable.core.search.query import Cursor, parsed_cursor
 from answerable.core.search.scope import BY, OF_ALL, share_of
 from answerable.flows.forensics.count_scope import EXAMPLES
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from answerable.api.ledger_answers import TimelineLine
-    from answerable.api.search_answers import NameAnswer, ScopeAnswer, ScopeRow, SearchAnswer, StoryAnswer
+    from answerable.api.search_answers import (
+        NameAnswer,
+        Naming,
+        ScopeAnswer,
+        ScopeRow,
+        SearchAnswer,
+        StoryAnswer,
+    )
 
 
 class Reached(Protocol):
@@ -112,7 +120,8 @@ def joined_story(own: str, answers: Mapping[str, StoryAnswer], unread: Mapping[s
 
 def joined_name(own: str, answers: Mapping[str, NameAnswer], unread: Mapping[str, str]) -> NameAnswer:
     """Return what a name stands for: what it is in any shard. own, answers, unread: as for `joined_search`."""
-    may_be = {(naming.kind, naming.name): naming for one in answers.values() for naming in one.may_be}
+    namings = (_naming(shard, naming) for shard, one in answers.items() for naming in one.may_be)
+    may_be = {(naming.kind, naming.name): naming for naming in namings}
     known = {shard: one for shard, one in answers.items() if len(may_be) == 1 and len(one.may_be) == 1}
     events = [_of(shard, line) for shard, one in known.items() for line in one.events]
     newest = [replace(hit, shard=shard) for shard, one in known.items() for hit in one.newest]
@@ -229,6 +238,13 @@ def _listed(names: Mapping[str, NameOf]) -> Iterator[NameOf]:
     if rest:
         # How many names of one shard's rest are also in another's is not known.
         yield NameOf(field=rest[0].field, name="", told="others", entries=sum(one.entries for one in rest))
+
+
+def _naming(shard: str, naming: Naming) -> Naming:
+    if naming.kind != ENTRY:
+        return naming
+    name = f"{shard}/{naming.name}"
+    return replace(naming, name=name, ask=f"{ENTRY}:{name}")
 
 
 def _of(shard: str, line: TimelineLine) -> TimelineLine:
