@@ -323,6 +323,8 @@ def search_door(settings: Settings, index: KeptIndex) -> Any:
         story=joined.story,
         name=joined.name,
         scope=joined.scope,
+        incidents=index.incidents,
+        incident=index.incident,
         reach=index.reach,
         uids=uids,
     )

@@ -9,12 +9,15 @@ from answerable.api.members import Part
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 
 SEARCH_PATH: Final = "/v1/search"
 STORY_PATH: Final = "/v1/story"
 NAME_PATH: Final = "/v1/name"
 SCOPE_PATH: Final = "/v1/scope"
+INCIDENTS_PATH: Final = "/v1/incidents"
+INCIDENT_PATH: Final = "/v1/incident"
 REACH_PATH: Final = "/v1/reach"
 HOST: Final = "search"
 QUESTION_SECONDS_MAX: Final = 15.0
@@ -62,6 +65,21 @@ class ScopeQuestion(Part, frozen=True, kw_only=True):
     within: Within = "all"
 
 
+class IncidentsQuestion(Part, frozen=True, kw_only=True):
+    """One question which incidents there are."""
+
+    entries: int
+    within: Within = "log"
+
+
+class IncidentQuestion(Part, frozen=True, kw_only=True):
+    """One question about an incident. name: its id."""
+
+    name: str
+    entries: int
+    within: Within = "log"
+
+
 class IndexReach(Part, frozen=True, kw_only=True):
     """Up to how many entries the index is complete."""
 
@@ -90,6 +108,14 @@ class SearchProcess(Protocol):
         """Return how much was out of scope."""
         ...
 
+    async def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        """Return all incidents, newest first."""
+        ...
+
+    async def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        """Return one incident. Raises Malformed (`incident.unknown`)."""
+        ...
+
     async def reach(self) -> IndexReach:
         """Return up to where the index is complete."""
         ...
@@ -113,6 +139,14 @@ class Searches(Protocol):
 
     async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
         """Return how much was out of scope."""
+        ...
+
+    async def incidents(self) -> IncidentsAnswer:
+        """Return all incidents, newest first."""
+        ...
+
+    async def incident(self, name: str) -> IncidentAnswer:
+        """Return one incident. Raises Malformed (`incident.unknown`)."""
         ...
 
     async def told(self) -> tuple[str, int, str]:

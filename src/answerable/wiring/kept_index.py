@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
@@ -17,6 +18,8 @@ from answerable.errors import AnswerableError, Broken, Unavailable
 from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_OTHER_LOG
 from answerable.flows.forensics.answer_questions import (
     Standing,
+    answered_incident,
+    answered_incidents,
     answered_name,
     answered_scope,
     answered_story,
@@ -27,16 +30,24 @@ from answerable.flows.forensics.tell_hits import answer_of
 from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.ports.search_process import IndexReach
 from answerable.wiring.index_lock import index_alone
-from answerable.wiring.ledger_search import opened_keys, own_index, own_keys
+from answerable.wiring.ledger_search import opened_keys, own_index, own_keys, shards_elsewhere
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from answerable.adapters.sqlite import StoredSubjectKeys
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.core.search.blind import BlindKey
-    from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
+    from answerable.ports.search_process import (
+        IncidentQuestion,
+        IncidentsQuestion,
+        NameQuestion,
+        Question,
+        ScopeQuestion,
+        StoryQuestion,
+    )
     from answerable.wiring.setting_tree import Settings
 
 BATCH_ENTRIES: Final = 1_000
@@ -60,7 +71,7 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
         keys, blind = opened_keys(*own_keys(settings))
         try:
             log = FollowedFiles(settings.ledger.place)
-            kept = KeptIndex(log, keys, blind, directory)
+            kept = KeptIndex(log, keys, blind, directory, partial(shards_elsewhere, settings))
             try:
                 yield kept
             finally:
@@ -79,8 +90,10 @@ class KeptIndex:
         keys: StoredSubjectKeys,
         blind: BlindKey,
         directory: Path,
+        elsewhere: Callable[[], Mapping[str, str]],
     ) -> None:
-        """Raises Unavailable (`search.unavailable`)."""
+        """elsewhere: returns the shards that an incident leaves out. Raises Unavailable (`search.unavailable`)."""
+        self._elsewhere = elsewhere
         self._log, self._keys, self._blind, self._directory = log, keys, blind, directory
         self._turn = threading.Lock()
         self._index = self._opened()
@@ -154,13 +167,24 @@ class KeptIndex:
                 teller, question.words, now=_now(), rows=checked_limit(question.rows), standing=standing
             )
 
+    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        """List the incidents. Raises as `search`."""
+        with self._telling(question) as (teller, standing):
+            return answered_incidents(teller, standing=standing)
+
+    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        """Tell an incident. Raises as `search`, and Malformed (`incident.unknown`)."""
+        with self._telling(question) as (teller, standing):
+            return answered_incident(teller, question.name, standing=standing)
+
     @contextmanager
     def _telling(
-        self, question: StoryQuestion | NameQuestion | ScopeQuestion
+        self, question: StoryQuestion | NameQuestion | ScopeQuestion | IncidentsQuestion | IncidentQuestion
     ) -> Iterator[tuple[StoryTeller, Standing]]:
         """Follow the log, and hold the turn for one question."""
         self.follow(question.entries, seconds_max=CATCH_UP_SECONDS_MAX)
-        standing, has_entries = Standing(durable=question.entries), question.within != "names"
+        standing = Standing(durable=question.entries, elsewhere=self._elsewhere())
+        has_entries = question.within != "names"
         with self._its_turn():
             self._forget_erased()
             find = self._keys.find

@@ -10,12 +10,15 @@ import anyio
 import httpx2
 import msgspec
 
+from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
 from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.connection_fault import connection_fault
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_LATE, SEARCH_UNREACHABLE
 from answerable.ports.search_process import (
     HOST,
+    INCIDENT_PATH,
+    INCIDENTS_PATH,
     NAME_PATH,
     REACH_PATH,
     SCOPE_PATH,
@@ -28,7 +31,14 @@ from answerable.unix_http import no_tls
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
+    from answerable.ports.search_process import (
+        IncidentQuestion,
+        IncidentsQuestion,
+        NameQuestion,
+        Question,
+        ScopeQuestion,
+        StoryQuestion,
+    )
 
 CONNECT_SECONDS_MAX: Final = 2.0
 ANSWER_SECONDS_MAX: Final = 12.0
@@ -68,6 +78,14 @@ class HttpSearchProcess:
     async def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         content = msgspec.json.encode(question)
         return await self._ask("POST", SCOPE_PATH, ScopeAnswer, self._seconds_max, content)
+
+    async def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        content = msgspec.json.encode(question)
+        return await self._ask("POST", INCIDENTS_PATH, IncidentsAnswer, ANSWER_SECONDS_MAX, content)
+
+    async def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        content = msgspec.json.encode(question)
+        return await self._ask("POST", INCIDENT_PATH, IncidentAnswer, ANSWER_SECONDS_MAX, content)
 
     async def reach(self) -> IndexReach:
         return await self._ask("GET", REACH_PATH, IndexReach, REACH_SECONDS_MAX)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from answerable.apps.cli.terminal import Terminal
     from answerable.client.transport import Transport
     from answerable.wiring.joined_index import LogIndex
+    from answerable.wiring.ledger_search import SearchPlaces
 
 T = TypeVar("T")
 
@@ -63,6 +64,19 @@ def asked_server(shell: Shell, ask: Callable[[Transport], T]) -> T | None:
             if failed.code != SEARCH_OFF.id:
                 raise
             return None
+
+
+def places_asked(
+    shell: Shell, ledger: Path | None, keys: Path | None, index: Path | None
+) -> tuple[SearchPlaces, dict[str, str]]:
+    """Return whose files are read, a copy's or those of this data directory, and the shards that are left out. Raises
+    as `own_places`."""
+    from answerable.wiring.ledger_search import own_places, places_of_copy, shards_elsewhere
+
+    if ledger is not None:
+        return places_of_copy(ledger, keys, index), {}
+    settings = shell.settings()
+    return own_places(settings), shards_elsewhere(settings)
 
 
 @contextmanager

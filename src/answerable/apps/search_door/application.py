@@ -22,11 +22,15 @@ from answerable.errors import AnswerableError, Broken
 from answerable.errors.codes.search import SEARCH_BUSY, SEARCH_FAILED, SEARCH_PEER
 from answerable.errors.codes.services import REQUEST_BODY
 from answerable.ports.search_process import (
+    INCIDENT_PATH,
+    INCIDENTS_PATH,
     NAME_PATH,
     REACH_PATH,
     SCOPE_PATH,
     SEARCH_PATH,
     STORY_PATH,
+    IncidentQuestion,
+    IncidentsQuestion,
     NameQuestion,
     Question,
     ScopeQuestion,
@@ -41,10 +45,11 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.ports.search_process import IndexReach
 
-Q = TypeVar("Q", Question, StoryQuestion, NameQuestion, ScopeQuestion)
+Q = TypeVar("Q", Question, StoryQuestion, NameQuestion, ScopeQuestion, IncidentsQuestion, IncidentQuestion)
 
 WAITING_MAX: Final = 32
 """Questions that are answered or wait at a time."""
@@ -63,6 +68,8 @@ class SearchServices:
     story: Callable[[StoryQuestion], StoryAnswer]
     name: Callable[[NameQuestion], NameAnswer]
     scope: Callable[[ScopeQuestion], ScopeAnswer]
+    incidents: Callable[[IncidentsQuestion], IncidentsAnswer]
+    incident: Callable[[IncidentQuestion], IncidentAnswer]
     reach: Callable[[], IndexReach]
     uids: frozenset[int]
 
@@ -101,10 +108,23 @@ def search_app(needs: SearchServices) -> Starlette:
     async def scope(request: Request) -> bytes:
         return await replied(request, ScopeQuestion, needs.scope)
 
+    async def incidents(request: Request) -> bytes:
+        return await replied(request, IncidentsQuestion, needs.incidents)
+
+    async def incident(request: Request) -> bytes:
+        return await replied(request, IncidentQuestion, needs.incident)
+
     async def reach(_request: Request) -> bytes:
         return msgspec.json.encode(await to_thread.run_sync(needs.reach))
 
-    questions = {SEARCH_PATH: search, STORY_PATH: story, NAME_PATH: name, SCOPE_PATH: scope}
+    questions = {
+        SEARCH_PATH: search,
+        STORY_PATH: story,
+        NAME_PATH: name,
+        SCOPE_PATH: scope,
+        INCIDENTS_PATH: incidents,
+        INCIDENT_PATH: incident,
+    }
     routes = [
         *(PlainRoute(path, _endpoint(ask, needs.uids), method="POST") for path, ask in questions.items()),
         PlainRoute(REACH_PATH, _endpoint(reach, needs.uids)),

@@ -1,5 +1,5 @@
-"""Answer questions for a story, a name and what was out of scope: in the process that keeps the index, and in commands
-that read the ledger's files themselves."""
+"""Answer questions for a story, a name, an incident and what was out of scope: in the process that keeps the index, and
+in commands that read the ledger's files themselves."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from answerable.core.search.names import parsed_names
 from answerable.core.search.query import parsed_query
 from answerable.flows.forensics.count_scope import check_conditions, count_scope
 from answerable.flows.forensics.describe_name import completed_names, describe_name, may_be
-from answerable.flows.forensics.tell_hits import name_answer, scope_answer, story_answer
+from answerable.flows.forensics.gather_incident import gathered, incidents
+from answerable.flows.forensics.tell_hits import NOWHERE, name_answer, scope_answer, story_answer
+from answerable.flows.forensics.tell_incident import incident_answer, incidents_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, StoryAnswer
     from answerable.core.search.query import Query
     from answerable.flows.forensics.tell_story import StoryTeller
@@ -26,10 +29,12 @@ def _nothing_sealed(query: Query, names: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What an answer says of itself. durable: entries of the log, where it may have more than the index. sealed:
-    returns the fields of a question that cannot be compared here."""
+    """What an answer says of itself. durable: entries of the log, where it may have more than the index.
+    elsewhere: shards that are left out, where all are not asked. sealed: returns the fields of a question that cannot
+    be compared here."""
 
     durable: int = 0
+    elsewhere: Mapping[str, str] = NOWHERE
     sealed: Callable[[Query, Sequence[str]], tuple[str, ...]] = _nothing_sealed
 
 
@@ -81,3 +86,21 @@ def answered_scope(
     check_conditions(query)
     counted = count_scope(teller, query, rows=rows)
     return scope_answer(counted, durable=standing.durable)
+
+
+def answered_incidents(teller: StoryTeller, *, standing: Standing = WHOLE) -> IncidentsAnswer:
+    """Return all incidents. Raises Unavailable, and Broken as the index and the log do."""
+    found, is_cut, reach = incidents(teller)
+    return incidents_answer(
+        found, reach, is_cut=is_cut, durable=standing.durable, elsewhere=standing.elsewhere
+    )
+
+
+def answered_incident(teller: StoryTeller, name: str, *, standing: Standing = WHOLE) -> IncidentAnswer:
+    """Return one incident with what it is about. Raises as `answered_incidents`, and Malformed (`incident.unknown`)."""
+    return incident_answer(
+        gathered(teller, name),
+        log=teller.log.origin,
+        durable=standing.durable,
+        elsewhere=standing.elsewhere,
+    )
