@@ -62,7 +62,7 @@ class Log:
         return page(self._times, question.cursor, limit=question.limit, looks=self._looks)
 
 
-@pytest.mark.requirement("SEARCH-13")
+@pytest.mark.requirement("SEARCH-14")
 @given(LOGS, st.sampled_from(["a", "b", "c"]), st.integers(1, 5), st.integers(1, 5))
 def test_all_pages_together_are_every_hit_once_and_newest_first(
     logs: dict[str, list[int]], own: str, limit: int, looks: int

@@ -316,7 +316,7 @@ def test_a_data_directory_is_searched_beside_its_server(data: Path, tmp_path: Pa
     assert (here / "index" / "ledger" / "index.db").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.requirement("SEARCH-13")
+@pytest.mark.requirement("SEARCH-14")
 def test_all_shards_are_asked_and_one_that_cannot_be_read_is_named(data: Path, tmp_path: Path) -> None:
     here = tmp_path / "data"
     shutil.copytree(data, here, ignore=shutil.ignore_patterns("ledger", "index"))

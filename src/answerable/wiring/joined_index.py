@@ -259,7 +259,7 @@ def other_indexes(
                     is_own=True,
                     wait_seconds_max=seconds_max,
                 ),
-                progress=progress or _bounded(one.name, seconds_max),
+                progress=progress or _bounded(seconds_max),
             ),
             seconds_max=seconds_max,
         )
@@ -267,14 +267,12 @@ def other_indexes(
     }
 
 
-def _bounded(shard: str, seconds_max: float) -> Callable[[int, int], None]:
+def _bounded(seconds_max: float) -> Callable[[int, int], None]:
     ends = time.monotonic() + seconds_max
 
     def told(done: int, total: int) -> None:
         if done < total and time.monotonic() > ends:
-            raise SEARCH_BEHIND(
-                f"the log of shard {shard} is indexed up to entry {done} of {total}: ask again soon"
-            )
+            raise SEARCH_BEHIND(f"the index does not have {total - done} later entries yet: ask again soon")
 
     return told
 

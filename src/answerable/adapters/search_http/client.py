@@ -13,7 +13,7 @@ import msgspec
 from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
 from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.connection_fault import connection_fault
-from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_LATE, SEARCH_UNREACHABLE
 from answerable.ports.search_process import (
     HOST,
@@ -24,13 +24,20 @@ from answerable.ports.search_process import (
     SCOPE_PATH,
     SEARCH_PATH,
     STORY_PATH,
+    TRACE_PATH,
+    TREE_PATH,
+    UNDER_PATH,
     IndexReach,
+    TraceAnswer,
+    TreeAnswer,
+    UnderAnswer,
 )
 from answerable.unix_http import no_tls
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from answerable.api.members import Part
     from answerable.ports.search_process import (
         IncidentQuestion,
         IncidentsQuestion,
@@ -38,6 +45,9 @@ if TYPE_CHECKING:
         Question,
         ScopeQuestion,
         StoryQuestion,
+        TraceQuestion,
+        TreeQuestion,
+        UnderQuestion,
     )
 
 CONNECT_SECONDS_MAX: Final = 2.0
@@ -64,31 +74,37 @@ class HttpSearchProcess:
         self._socket, self._seconds_max = str(socket), seconds_max
 
     async def search(self, question: Question) -> SearchAnswer:
-        content = msgspec.json.encode(question)
-        return await self._ask("POST", SEARCH_PATH, SearchAnswer, self._seconds_max, content)
+        return await self._posted(SEARCH_PATH, SearchAnswer, question)
 
     async def story(self, question: StoryQuestion) -> StoryAnswer:
-        content = msgspec.json.encode(question)
-        return await self._ask("POST", STORY_PATH, StoryAnswer, self._seconds_max, content)
+        return await self._posted(STORY_PATH, StoryAnswer, question)
 
     async def name(self, question: NameQuestion) -> NameAnswer:
-        content = msgspec.json.encode(question)
-        return await self._ask("POST", NAME_PATH, NameAnswer, self._seconds_max, content)
+        return await self._posted(NAME_PATH, NameAnswer, question)
 
     async def scope(self, question: ScopeQuestion) -> ScopeAnswer:
-        content = msgspec.json.encode(question)
-        return await self._ask("POST", SCOPE_PATH, ScopeAnswer, self._seconds_max, content)
+        return await self._posted(SCOPE_PATH, ScopeAnswer, question)
+
+    async def under(self, question: UnderQuestion) -> UnderAnswer:
+        return await self._posted(UNDER_PATH, UnderAnswer, question)
+
+    async def tree(self, question: TreeQuestion) -> TreeAnswer:
+        return await self._posted(TREE_PATH, TreeAnswer, question)
+
+    async def trace(self, question: TraceQuestion) -> TraceAnswer:
+        return await self._posted(TRACE_PATH, TraceAnswer, question)
 
     async def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
-        content = msgspec.json.encode(question)
-        return await self._ask("POST", INCIDENTS_PATH, IncidentsAnswer, ANSWER_SECONDS_MAX, content)
+        return await self._posted(INCIDENTS_PATH, IncidentsAnswer, question)
 
     async def incident(self, question: IncidentQuestion) -> IncidentAnswer:
-        content = msgspec.json.encode(question)
-        return await self._ask("POST", INCIDENT_PATH, IncidentAnswer, ANSWER_SECONDS_MAX, content)
+        return await self._posted(INCIDENT_PATH, IncidentAnswer, question)
 
     async def reach(self) -> IndexReach:
         return await self._ask("GET", REACH_PATH, IndexReach, REACH_SECONDS_MAX)
+
+    async def _posted(self, path: str, kind: type[Answer], question: Part) -> Answer:
+        return await self._ask("POST", path, kind, self._seconds_max, msgspec.json.encode(question))
 
     async def _ask(
         self, method: str, path: str, kind: type[Answer], seconds: float, content: bytes = b""
@@ -141,7 +157,9 @@ class HttpSearchProcess:
         return int(_CREDENTIALS.unpack(credentials)[0])
 
 
-def _error_of(problem: _Problem) -> Malformed | Unavailable:
+def _error_of(problem: _Problem) -> Malformed | Refused | Unavailable:
     if problem.branch == "malformed":
         return Malformed(problem.detail, code=problem.code)
+    if problem.branch == "refused":
+        return Refused(problem.detail, code=problem.code)
     return Unavailable(problem.detail, code=problem.code, port="search_process")
