@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from answerable.core.search.log_cursors import DONE, parsed_log_cursors
 from answerable.core.search.names import ENTRY
 from answerable.core.search.query import LIMIT_MAX, Cursor, checked_limit, parsed_cursor, parsed_query
-from answerable.errors import AnswerableError, Unavailable
+from answerable.errors import AnswerableError, Unavailable, shown
 from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_CURSOR, SEARCH_UNREACHABLE
 from answerable.flows.forensics.answer_questions import (
     Standing,
@@ -160,7 +160,9 @@ class JoinedIndex:
             return self._own.search(question)
         before = parsed_log_cursors(question.cursor)
         if question.cursor and self._shard not in before:
-            raise SEARCH_CURSOR()
+            raise SEARCH_CURSOR(
+                f"{shown(question.cursor, 40)} is not a cursor: give `next` of the answer before, unchanged"
+            )
 
         def of(shard: str) -> Question:
             return replace(
