@@ -30,11 +30,12 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """The result of a repair. made: unreadable rows that were rebuilt. left: those for which the ledger states too
-    little."""
+    """The result of a repair. made: rows that were rebuilt. left: unreadable ones for which the ledger states too
+    little. dropped: rows of which no entry speaks."""
 
     made: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
 
 
 class SqliteAuthorityRegister:
@@ -62,27 +63,22 @@ class SqliteAuthorityRegister:
                 beginning=text(beginning),
             )
 
-    def mend(self, read_told: Callable[[], ToldAuthorities], *, now: UnixMillis) -> Mended:
+    def mend(
+        self, read_told: Callable[[], ToldAuthorities], *, now: UnixMillis, altered: bool = False
+    ) -> Mended:
         """Rebuild unreadable rows from the ledger, at the start of a process. read_told: reads the ledger; called only
-        if there are such rows. Raises Unavailable."""
+        if there is anything to rebuild. altered: another program wrote the rows, so all of them are compared, and one
+        of which no entry speaks is deleted. Raises Unavailable."""
         rows = self._store.rows(f"SELECT number, {COLUMNS} FROM authorities")  # noqa: S608 - our own names
-        damaged = [row for row in rows if not _is_whole(row[1:])]
+        damaged = [row for row in rows if altered or not _is_whole(row[1:])]
         of_domain = self._store.rows("SELECT sequence, revision, beginning FROM trust_domain")
         spoilt = [row for row in of_domain if not _is_domain(row)]
-        if not damaged and not spoilt:
+        if not (damaged or spoilt or altered):
             return Mended()
         told, done = read_told(), Mended()
         with self._store.write() as connection:
             for row in damaged:
-                found = next(
-                    (a for a in told.authorities.values() if row[1] == a.id or row[3] == a.certificate), None
-                )
-                if found is None:
-                    done.left.append(named(row[1]))
-                    continue
-                connection.execute("DELETE FROM authorities WHERE number = ?", (row[0],))
-                _insert(connection, whole(row[0]), _as_far(found, row[2], connection))
-                done.made.append(found.id)
+                _mend_row(connection, row, told, done)
             if spoilt:
                 # A sequence above any published one; a process that was creating keys starts over.
                 values = (max(told.sequence + 1, now // 1000), now)
@@ -90,6 +86,10 @@ class SqliteAuthorityRegister:
                     "UPDATE trust_domain SET sequence = ?, revision = ?, beginning = ''", values
                 )
                 done.made.append("the sequence of its bundle")
+            elif altered:
+                query = "UPDATE trust_domain SET sequence = ?1 WHERE sequence < ?1"
+                if connection.execute(query, (told.sequence,)).rowcount:
+                    done.made.append("the sequence of its bundle")
         return done
 
     def replace(self, after: AuthoritySet, *, expected: int | None) -> bool:
@@ -157,6 +157,30 @@ def _is_domain(row: tuple[object, ...]) -> bool:
         return min(whole(row[0]), whole(row[1])) >= 0
     except Unavailable:
         return False
+
+
+def _mend_row(
+    connection: sqlite3.Connection, row: tuple[object, ...], told: ToldAuthorities, done: Mended
+) -> None:
+    """Replace a row by what the ledger says of its generation, and note it if it differed."""
+    found = next((a for a in told.authorities.values() if row[1] == a.id or row[3] == a.certificate), None)
+    live = _authority(row[1:]) if _is_whole(row[1:]) else None
+    if found is None:
+        if live is None or live.id in told.named:
+            done.left.extend([] if live is not None else [named(row[1])])
+            return
+        connection.execute("DELETE FROM authorities WHERE number = ?", (row[0],))
+        done.dropped.append(live.id)
+        return
+    connection.execute("DELETE FROM authorities WHERE number = ?", (row[0],))
+    if connection.execute("SELECT 1 FROM authorities WHERE id = ?", (found.id,)).fetchone():
+        done.dropped.append(named(row[1]))
+        return
+    made = _as_far(found, row[2], connection)
+    # An entry is written some moments after its row.
+    is_so = live is not None and live == replace(made, prepared_at=live.prepared_at, since=live.since)
+    _insert(connection, whole(row[0]), live if live is not None and is_so else made)
+    done.made.extend([] if is_so else [found.id])
 
 
 def _as_far(told: Authority, state: object, connection: sqlite3.Connection) -> Authority:

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ToldAuthorities:
-    """The generations found. sequence: the highest bundle sequence that an entry names."""
+    """The generations found. named: ids of all generations, also of those whose entries lack their keys. sequence: the
+    highest bundle sequence that an entry names."""
 
     authorities: dict[str, Authority] = field(default_factory=dict)
+    named: set[str] = field(default_factory=set)
     sequence: int = 0
 
     def note(self, leaf: dict[str, JSONValue]) -> None:
@@ -36,6 +38,7 @@ class ToldAuthorities:
             self.sequence = max(self.sequence, sequence)
         if not isinstance(name, str) or not isinstance(at, int) or state not in STATES:
             return
+        self.named.add(name)
         known = self.authorities.get(name)
         if known is None:
             try:
