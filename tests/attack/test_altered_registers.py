@@ -25,7 +25,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.ledger.told_authorities import told_authorities
 from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.revocation import RevocationTarget
-from answerable.flows.recovery.project_ledger import catch_up
+from answerable.flows.recovery.project_ledger import CaughtUp, Log, catch_up
 from answerable.flows.recovery.restore_ended_authority import restore_ended_authority
 from answerable.flows.revocation.end_instance import end_instance
 from answerable.flows.revocation.revoke_authority import revoke_authority
@@ -33,6 +33,7 @@ from answerable.flows.trust_domain.keep_trust_domain import TrustDomainState
 from answerable.flows.workloads.change_authorities import AuthorityChanges
 from answerable.flows.workloads.enrol_workload import enrol, renew
 from answerable.ports.instance_register import ALTERED
+from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh_keys
 from tests.attack.test_recalled_revocations import copied, issued, listed, taken_away
 from tests.worlds.enrolment import DOMAIN, enrolling, evidence_of, key_of
@@ -233,22 +234,67 @@ async def test_an_instance_whose_row_others_wrote_ends_and_its_neighbour_lives(t
         assert back.state == "live"
 
 
+def trust_domain_in(
+    path: Path, bench: Bench, keys: LocalAuthorityKeys
+) -> tuple[SqliteStore, SqliteAuthorityRegister, TrustDomainState]:
+    """A trust domain on that file, open."""
+    store = SqliteStore.open(path)
+    register = SqliteAuthorityRegister(store)
+    desk = TrustDomainState(
+        domain=DOMAIN, keys=keys, register=register, clock=bench.clock,
+        entropy=bench.walk.entropy, limits=TrustLimits(),
+    )  # fmt: skip
+    desk.open()
+    return store, register, desk
+
+
+@pytest.mark.requirement("PROJECT-33")
+async def test_over_an_older_copy_a_replaced_authority_signs_nothing_and_the_domain_opens(tmp_path: Path):
+    bench, _ = await enrolling()
+    keys, path, copy = fresh_keys(LocalAuthorityKeys), tmp_path / "live.db", tmp_path / "copy.db"
+    log = Log(bench.recorder.ledger.origin, bench.recorder.ledger.replay)
+
+    def caught_up(store: SqliteStore, path: Path) -> CaughtUp:
+        return catch_up(SqliteProjections(store, path), [log], bench.recorder.subject_keys.find)
+
+    store, register, desk = trust_domain_in(path, bench, keys)
+    with closing(store):
+        changes = AuthorityChanges(bench.walk.recorder, desk)
+        await changes.tend()
+        first = desk.authorities()[0].id
+        assert "authorities" not in caught_up(store, path).rows
+        with closing(sqlite3.connect(path)) as live, closing(sqlite3.connect(copy)) as kept:
+            live.backup(kept)
+        bench.clock.advance(1)
+        await changes.rotate(activate=True)
+        second = desk.authorities()[1].id
+        await changes.tend()
+        await changes.remove(first)
+        before = register.read()
+        assert before is not None
+        assert "authorities" not in caught_up(store, path).rows, "what lives is as the entries say"
+    with closing(SqliteStore.open(copy)) as older:
+        assert caught_up(older, copy).rows["authorities"] == 1
+        assert not caught_up(older, copy).rows
+        found = SqliteAuthorityRegister(older).read()
+        assert found is not None
+        assert [(one.id, one.state) for one in found.authorities] == [(first, "removed")]
+        assert found.sequence == before.sequence
+    older, register, desk = trust_domain_in(copy, bench, keys)
+    with closing(older):
+        after = register.read()
+        assert after is not None
+        assert after.sequence > before.sequence
+        assert after.active is not None
+        assert after.active.id not in (first, second)
+        assert not [one for one in desk.authorities() if one.id == first and one.is_published]
+
+
 @pytest.mark.requirement("PROJECT-32")
 async def test_an_authority_that_others_wrote_is_removed_or_as_the_ledger_says(tmp_path: Path):
     bench, _ = await enrolling()
-
-    def opened(name: str) -> tuple[SqliteStore, SqliteAuthorityRegister, TrustDomainState]:
-        store = SqliteStore.open(tmp_path / name)
-        register = SqliteAuthorityRegister(store)
-        desk = TrustDomainState(
-            domain=DOMAIN, keys=fresh_keys(LocalAuthorityKeys), register=register, clock=bench.clock,
-            entropy=bench.walk.entropy, limits=TrustLimits(),
-        )  # fmt: skip
-        desk.open()
-        return store, register, desk
-
-    store, register, desk = opened("live.db")
-    thief_store, _, thief = opened("thief.db")
+    store, register, desk = trust_domain_in(tmp_path / "live.db", bench, fresh_keys(LocalAuthorityKeys))
+    thief_store, _, thief = trust_domain_in(tmp_path / "thief.db", bench, fresh_keys(LocalAuthorityKeys))
     thief_store.close()
     with closing(store):
         changes = AuthorityChanges(bench.walk.recorder, desk)

@@ -3,28 +3,36 @@ followers of changes read them."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import octets, read, text, whole
-from answerable.adapters.sqlite.unreadable import named
+from answerable.adapters.sqlite.unreadable import fetched, named
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.names.spiffe_id import trust_domain
 from answerable.core.identity.svid.authority import STATES, Authority, AuthoritySet
-from answerable.core.ledger.told_authorities import is_whole
+from answerable.core.ledger.tags import Tag
+from answerable.core.ledger.told_authorities import authorities_after, is_whole
 from answerable.errors import AnswerableError, Unavailable, shown
 from answerable.errors.codes.identity import AUTHORITY_STATE
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.identity.names.spiffe_id import TrustDomain
+    from answerable.core.ledger.projected import Told
     from answerable.core.ledger.told_authorities import ToldAuthorities
 
 COLUMNS: Final = (
     "id, state, certificate, jwt_kid, jwt_jwk, wit_kid, wit_jwk, not_before, not_after, prepared_at, since"
+)
+# One statement, so that authorities and revision are of one state.
+_SET: Final = (
+    f"SELECT sequence, revision, beginning, {COLUMNS} FROM trust_domain "  # noqa: S608 - our own names
+    "LEFT JOIN authorities ON TRUE ORDER BY number"
 )
 
 
@@ -47,21 +55,7 @@ class SqliteAuthorityRegister:
 
     def read(self) -> AuthoritySet | None:
         """Read the trust domain. Raises Unavailable (`register.corrupt`) for a row that cannot be decoded."""
-        # One statement, so that authorities and revision are of one state.
-        rows = self._store.rows(
-            f"SELECT sequence, revision, beginning, {COLUMNS} FROM trust_domain "  # noqa: S608 - our own names
-            "LEFT JOIN authorities ON TRUE ORDER BY number"
-        )
-        if not rows:
-            return None
-        sequence, revision, beginning = rows[0][:3]
-        with read("the trust domain", "of this server"):
-            return AuthoritySet(
-                authorities=tuple(_authority(row[3:]) for row in rows if row[3] is not None),
-                sequence=whole(sequence),
-                revision=whole(revision),
-                beginning=text(beginning),
-            )
+        return _set_in(self._store.rows(_SET))
 
     def mend(
         self, read_told: Callable[[], ToldAuthorities], *, now: UnixMillis, altered: bool = False
@@ -97,14 +91,7 @@ class SqliteAuthorityRegister:
             found = connection.execute("SELECT revision FROM trust_domain").fetchone()
             if (None if found is None else whole(found[0])) != expected:
                 return False
-            connection.execute("DELETE FROM trust_domain")
-            connection.execute("DELETE FROM authorities")
-            connection.execute(
-                "INSERT INTO trust_domain (one, sequence, revision, beginning) VALUES (1, ?, ?, ?)",
-                (after.sequence, after.revision, after.beginning),
-            )
-            for number, authority in enumerate(after.authorities):
-                _insert(connection, number, authority)
+            _replace(connection, after)
         return True
 
     def federated(self) -> Mapping[TrustDomain, bytes]:
@@ -138,6 +125,61 @@ class SqliteAuthorityRegister:
     def drop_federated(self, domain: TrustDomain) -> bool:
         with self._store.write() as connection:
             return connection.execute("DELETE FROM federated WHERE domain = ?", (domain,)).rowcount > 0
+
+
+class AuthorityTable:
+    """The trust domain as a projection of the ledger: one row. Only the states of its generations and the sequence of
+    its bundle follow the entries; `SqliteAuthorityRegister.mend` compares the rest."""
+
+    name: Final = "authorities"
+    tags: Final = frozenset({Tag.AUTHORITY_CHANGED})
+
+    def keys(self, told: Told) -> Iterable[str]:
+        return ("the trust domain",)
+
+    def after(self, key: str, row: AuthoritySet | None, told: Told) -> AuthoritySet | None:
+        return authorities_after(row, told)
+
+    def load(self, connection: sqlite3.Connection, key: str) -> AuthoritySet | None:
+        """Return None also where it cannot be read: `mend` rebuilds it then from all entries."""
+        with suppress(Unavailable):
+            return _set_in(fetched(connection, _SET, ()))
+        return None
+
+    def save(self, connection: sqlite3.Connection, key: str, row: AuthoritySet | None) -> None:
+        if row is not None:
+            _replace(connection, row)
+
+    def all(self, connection: sqlite3.Connection) -> Iterator[str]:
+        """Yield nothing: no generation is rebuilt without its keys."""
+        yield from ()
+
+    def mended(self, live: AuthoritySet | None, told: AuthoritySet | None) -> AuthoritySet | None:
+        return live
+
+
+def _set_in(rows: Sequence[tuple[object, ...]]) -> AuthoritySet | None:
+    if not rows:
+        return None
+    sequence, revision, beginning = rows[0][:3]
+    with read("the trust domain", "of this server"):
+        return AuthoritySet(
+            authorities=tuple(_authority(row[3:]) for row in rows if row[3] is not None),
+            sequence=whole(sequence),
+            revision=whole(revision),
+            beginning=text(beginning),
+        )
+
+
+def _replace(connection: sqlite3.Connection, after: AuthoritySet) -> None:
+    connection.execute("DELETE FROM trust_domain")
+    connection.execute("DELETE FROM authorities")
+    connection.execute(
+        "INSERT INTO trust_domain (one, sequence, revision, beginning) VALUES (1, ?, ?, ?)",
+        (after.sequence, after.revision, after.beginning),
+    )
+    for number, authority in enumerate(after.authorities):
+        _insert(connection, number, authority)
 
 
 def _federated(row: tuple[object, ...]) -> tuple[TrustDomain, bytes]:
