@@ -4,7 +4,7 @@ believed, what was used stays used."""
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import aclosing, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,24 @@ import pytest
 from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import (
     SqliteAuthorityRegister,
+    SqliteDutyRegister,
     SqliteInstanceRegister,
+    SqlitePasskeyRegister,
     SqliteProjections,
     SqliteStore,
 )
 from answerable.adapters.sqlite.instance_rows import body_of
+from answerable.core.base64url import to_base64url
 from answerable.core.identity.names.spiffe_id import spiffe_id
 from answerable.core.identity.svid.authority import TrustLimits
 from answerable.core.ledger.tags import Tag
 from answerable.core.ledger.told_authorities import told_authorities
 from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.revocation import RevocationTarget
-from answerable.flows.recovery.project_ledger import CaughtUp, Log, catch_up
+from answerable.errors import Unavailable
+from answerable.flows.escalation.appoint_deputy import end_duty
+from answerable.flows.people.remove_passkey import remove_passkey
+from answerable.flows.recovery.project_ledger import CaughtUp, Log, catch_up, confirm
 from answerable.flows.recovery.restore_ended_authority import restore_ended_authority
 from answerable.flows.revocation.end_instance import end_instance
 from answerable.flows.revocation.revoke_authority import revoke_authority
@@ -37,7 +43,7 @@ from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh_keys
 from tests.attack.test_recalled_revocations import copied, issued, listed, taken_away
 from tests.worlds.enrolment import DOMAIN, enrolling, evidence_of, key_of
-from tests.worlds.projection import Life, life
+from tests.worlds.projection import Life, life, steps
 from tests.worlds.token import TokenWorld, narrow, succeeded, token_world
 
 __all__ = ["life"]
@@ -232,6 +238,47 @@ async def test_an_instance_whose_row_others_wrote_ends_and_its_neighbour_lives(t
         assert again.instances.find(gone.id) is None or again.instances.find(gone.id).state == "ended"
         back = await enrol(again, evidence=evidence_of(), key=key_of("four"))
         assert back.state == "live"
+
+
+class _Full:
+    """A register whose ends cannot be written: the disk is full."""
+
+    def __init__(self, register: Any) -> None:
+        self._register = register
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._register, name)
+
+    def remove(self, *_: object, **__: object) -> bool:
+        raise Unavailable("full", code="register.unavailable", port="registers")
+
+    end = remove
+
+
+@pytest.mark.requirement("PROJECT-34")
+async def test_what_is_removed_on_record_is_removed_though_its_row_could_not_be_written_then(life: Life):
+    bench, find = life.bench, life.bench.recorder.subject_keys.find
+    async with aclosing(steps(life)) as lived:
+        async for _ in lived:
+            bench.clock.advance(1)
+    passkeys, duties = bench.asking.passkeys, bench.asking.duties
+    assert passkeys is not None
+    assert duties.register is not None
+    registers = SqliteProjections(life.store, life.root / "live.db")
+    catch_up(registers, [life.log], find)
+    (passkey,), (deputy,) = passkeys.register.all(), duties.register.delegations()
+    passkeys.register, duties.register = _Full(passkeys.register), _Full(duties.register)
+    with pytest.raises(Unavailable):
+        await remove_passkey(bench.recorder, passkeys, to_base64url(passkey.id), by="operator")
+    with pytest.raises(Unavailable):
+        await end_duty(bench.recorder, duties, deputy.id, by="bob")
+    # There is space again, and what is counted of the log is stored, past both.
+    bench.authority.mandates.keep_used(life.log.origin, {}, bench.recorder.ledger.size)
+    assert not confirm(registers, life.log, find)
+    assert catch_up(registers, [life.log], find).rows == {"duty_delegations": 1, "passkeys": 1}
+    assert [*SqlitePasskeyRegister(life.store).all()] == []
+    assert [*SqliteDutyRegister(life.store).delegations()] == []
+    assert confirm(registers, life.log, find)
 
 
 def trust_domain_in(

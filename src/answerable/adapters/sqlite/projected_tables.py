@@ -10,6 +10,7 @@ from answerable.adapters.sqlite.approval_rows import body_of, from_body
 from answerable.adapters.sqlite.authorities import AuthorityTable
 from answerable.adapters.sqlite.columns import octets, read, text, whole
 from answerable.adapters.sqlite.manifests import signed_in_row
+from answerable.adapters.sqlite.people_tables import DutyTable, PasskeyTable
 from answerable.adapters.sqlite.policies import record_in_row
 from answerable.adapters.sqlite.tool_pins import PIN_COLUMNS, pin_in_row
 from answerable.adapters.sqlite.unreadable import fetched
@@ -338,6 +339,8 @@ PROJECTED: Final[tuple[ProjectedTable, ...]] = (
     ApprovalTable(),
     JoinTokenTable(),
     AuthorityTable(),
+    PasskeyTable(),
+    DutyTable(),
 )
 """In the order in which one entry is applied: keys first, then statements signed with them."""
 
