@@ -130,7 +130,7 @@ async def test_what_was_used_and_is_unused_by_hand_is_gone(life: Life):
 @pytest.mark.requirement("PROJECT-29")
 def test_writes_of_others_are_noted_in_each_table_that_gives_ends_or_uses_up(tmp_path: Path):
     with closing(SqliteStore.open(tmp_path / "any.db")) as store:
-        tables = {name for (name,) in store.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        tables = {str(name) for (name,) in store.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
         query = "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%UPDATE touched%'"
         noted = {name for (name,) in store.rows(query)}
     assert {one for one in tables - noted if not one.startswith("sqlite_")} == UNNOTED
@@ -240,23 +240,15 @@ async def test_an_instance_whose_row_others_wrote_ends_and_its_neighbour_lives(t
         assert back.state == "live"
 
 
-class _Full:
-    """A register whose ends cannot be written: the disk is full."""
-
-    def __init__(self, register: Any) -> None:
-        self._register = register
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._register, name)
-
-    def remove(self, *_: object, **__: object) -> bool:
-        raise Unavailable("full", code="register.unavailable", port="registers")
-
-    end = remove
+def full(*_: object, **__: object) -> bool:
+    """What happens to a write while the disk is full."""
+    raise Unavailable("full", code="register.unavailable", port="registers")
 
 
 @pytest.mark.requirement("PROJECT-34")
-async def test_what_is_removed_on_record_is_removed_though_its_row_could_not_be_written_then(life: Life):
+async def test_what_is_removed_on_record_is_removed_though_its_row_could_not_be_written_then(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+):
     bench, find = life.bench, life.bench.recorder.subject_keys.find
     async with aclosing(steps(life)) as lived:
         async for _ in lived:
@@ -267,7 +259,8 @@ async def test_what_is_removed_on_record_is_removed_though_its_row_could_not_be_
     registers = SqliteProjections(life.store, life.root / "live.db")
     catch_up(registers, [life.log], find)
     (passkey,), (deputy,) = passkeys.register.all(), duties.register.delegations()
-    passkeys.register, duties.register = _Full(passkeys.register), _Full(duties.register)
+    monkeypatch.setattr(passkeys.register, "remove", full)
+    monkeypatch.setattr(duties.register, "end", full)
     with pytest.raises(Unavailable):
         await remove_passkey(bench.recorder, passkeys, to_base64url(passkey.id), by="operator")
     with pytest.raises(Unavailable):

@@ -195,6 +195,13 @@ async def steps(life: Life) -> AsyncIterator[str]:
     yield "withdrawn"
     await publish(bench, await propose(bench, POLICIES + "// other\n"))
     yield "published"
+    async for step in people_steps(life):
+        yield step
+
+
+async def people_steps(life: Life) -> AsyncIterator[str]:
+    """Its end: policies go back, and passkeys and deputies come and go."""
+    bench, applying = life.bench, to_apply(life.bench.walk)
     await roll_back(bench)
     yield "rolled back"
     gone = await enrolled(bench, "alice")

@@ -33,9 +33,10 @@ _ONE_CALL: Final = {CALLS: 1}
 
 
 class Begun(NamedTuple):
-    """What of an intent its end is compared with. reserved: UNSET, as in early entries, for one call."""
+    """What of an intent its end is compared with. entry: its index. reserved: UNSET, as in early entries, for one
+    call."""
 
-    index: int
+    entry: int
     mandate: str
     at: int
     reserved: dict[str, int] | UnsetType
@@ -110,7 +111,7 @@ class Spending:
                 self._of(begun.mandate, name).now -= amount
         if leaf.status != "succeeded" and not (is_first and leaf.status == "failed"):
             return None
-        acted = _Acted(begun.at, begun.index, index)
+        acted = _Acted(begun.at, begun.entry, index)
         fault = self._ended_before(begun.mandate, acted)
         if fault is None:
             known = self._acted.get(begun.mandate)

@@ -193,8 +193,7 @@ async def assembled(
             closing(opened_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
             kept = await brought_up(settings, store, ledger, subject_keys.find, clock)
-            altered = "authorities" in kept.caught_up.recalled
-            await mended_trust_domain(settings, store, ledger, clock, altered=altered)
+            await mended_trust_domain(settings, store, ledger, clock, altered=kept.caught_up.recalled)
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)

@@ -19,7 +19,7 @@ from answerable.flows.recovery.project_ledger import NAMED_MAX, CaughtUp, Log, c
 from answerable.wiring.shards import other_shards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.ledger.opened import FindKey
@@ -44,6 +44,8 @@ MADE_ANEW: Final = {
 }
 """Altered registers that the ledger cannot restore, as people know them."""
 
+AUTHORITIES: Final = "authorities"
+"""The register's name among those that another program has written."""
 DOMAIN_UNREADABLE: Final = (
     "of the trust domain could not be read and was restored from the ledger: %s; check the disk of the "
     "registers"
@@ -71,20 +73,21 @@ async def brought_up(
 
 
 async def mended_trust_domain(
-    settings: Settings, store: SqliteStore, ledger: Ledger, clock: Clock, *, altered: bool
+    settings: Settings, store: SqliteStore, ledger: Ledger, clock: Clock, *, altered: Collection[str]
 ) -> None:
     """Repair the trust domain before its authorities are read: rebuild unreadable ones from the ledger, and log their
-    names. altered: another program wrote it, so everything in it is compared. Raises Unavailable, and Broken as
-    `told_authorities`."""
+    names. altered: registers that another program wrote; if this is one, everything in it is compared. Raises
+    Unavailable, and Broken as `told_authorities`."""
+    is_altered = AUTHORITIES in altered
 
     def read_told() -> ToldAuthorities:
-        logs = (log.entries(0) for log in other_shards(settings) if altered and log.origin())
+        logs = (log.entries(0) for log in other_shards(settings) if is_altered and log.origin())
         return told_authorities(chain(ledger.replay(), *logs))
 
-    mend = partial(SqliteAuthorityRegister(store).mend, read_told, now=clock.now(), altered=altered)
+    mend = partial(SqliteAuthorityRegister(store).mend, read_told, now=clock.now(), altered=is_altered)
     done = await to_thread.run_sync(mend)
     if done.made:
-        _log.warning(DOMAIN_ALTERED if altered else DOMAIN_UNREADABLE, ", ".join(map(shown, done.made)))
+        _log.warning(DOMAIN_ALTERED if is_altered else DOMAIN_UNREADABLE, ", ".join(map(shown, done.made)))
     for name in done.dropped:
         _log.warning(
             "authority %s was removed from the trust domain, as no entry of the ledger has it: find out what wrote it",
