@@ -54,6 +54,11 @@ async def client(
             story=unasked,
             name=unasked,
             scope=unasked,
+            under=unasked,
+            tree=unasked,
+            trace=unasked,
+            incidents=unasked,
+            incident=unasked,
             reach=lambda: IndexReach(entries=7),
             uids=frozenset({os.geteuid()}),
         )

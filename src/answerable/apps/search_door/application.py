@@ -21,15 +21,25 @@ from answerable.errors import AnswerableError, Broken
 from answerable.errors.codes.search import SEARCH_BUSY, SEARCH_FAILED, SEARCH_PEER
 from answerable.errors.codes.services import REQUEST_BODY
 from answerable.ports.search_process import (
+    INCIDENT_PATH,
+    INCIDENTS_PATH,
     NAME_PATH,
     REACH_PATH,
     SCOPE_PATH,
     SEARCH_PATH,
     STORY_PATH,
+    TRACE_PATH,
+    TREE_PATH,
+    UNDER_PATH,
+    IncidentQuestion,
+    IncidentsQuestion,
     NameQuestion,
     Question,
     ScopeQuestion,
     StoryQuestion,
+    TraceQuestion,
+    TreeQuestion,
+    UnderQuestion,
 )
 from answerable.wiring.guarded_request import body_within
 from answerable.wiring.plain_route import PlainRoute
@@ -40,8 +50,9 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
-    from answerable.ports.search_process import IndexReach
+    from answerable.ports.search_process import IndexReach, TraceAnswer, TreeAnswer, UnderAnswer
 
 Q = TypeVar("Q")
 
@@ -62,6 +73,11 @@ class SearchServices:
     story: Callable[[StoryQuestion], StoryAnswer]
     name: Callable[[NameQuestion], NameAnswer]
     scope: Callable[[ScopeQuestion], ScopeAnswer]
+    under: Callable[[UnderQuestion], UnderAnswer]
+    tree: Callable[[TreeQuestion], TreeAnswer]
+    trace: Callable[[TraceQuestion], TraceAnswer]
+    incidents: Callable[[IncidentsQuestion], IncidentsAnswer]
+    incident: Callable[[IncidentQuestion], IncidentAnswer]
     reach: Callable[[], IndexReach]
     uids: frozenset[int]
 
@@ -86,22 +102,23 @@ def search_app(needs: SearchServices) -> Starlette:
         finally:
             waiting -= 1
 
-    async def search(request: Request) -> bytes:
-        return await replied(request, Question, needs.search)
-
-    async def story(request: Request) -> bytes:
-        return await replied(request, StoryQuestion, needs.story)
-
-    async def name(request: Request) -> bytes:
-        return await replied(request, NameQuestion, needs.name)
-
-    async def scope(request: Request) -> bytes:
-        return await replied(request, ScopeQuestion, needs.scope)
+    def asking(kind: type[Q], answer: Callable[[Q], object]) -> Callable[[Request], Awaitable[bytes]]:
+        return lambda request: replied(request, kind, answer)
 
     async def reach(_request: Request) -> bytes:
         return msgspec.json.encode(await to_thread.run_sync(needs.reach))
 
-    questions = {SEARCH_PATH: search, STORY_PATH: story, NAME_PATH: name, SCOPE_PATH: scope}
+    questions = {
+        SEARCH_PATH: asking(Question, needs.search),
+        STORY_PATH: asking(StoryQuestion, needs.story),
+        NAME_PATH: asking(NameQuestion, needs.name),
+        SCOPE_PATH: asking(ScopeQuestion, needs.scope),
+        UNDER_PATH: asking(UnderQuestion, needs.under),
+        TREE_PATH: asking(TreeQuestion, needs.tree),
+        TRACE_PATH: asking(TraceQuestion, needs.trace),
+        INCIDENTS_PATH: asking(IncidentsQuestion, needs.incidents),
+        INCIDENT_PATH: asking(IncidentQuestion, needs.incident),
+    }
     routes = [
         *(PlainRoute(path, _endpoint(ask, needs.uids), method="POST") for path, ask in questions.items()),
         PlainRoute(REACH_PATH, _endpoint(reach, needs.uids)),

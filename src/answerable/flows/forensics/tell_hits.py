@@ -43,13 +43,13 @@ def answer_of(
     """Return a page of hits as an answer. durable: entries of the log, where it may have more than the index.
     elsewhere: shards whose logs were not searched. sealed: fields that could not be compared."""
     return SearchAnswer(
-        items=tuple(_hit(one) for one in page.hits),
+        items=tuple(hit_answer(one) for one in page.hits),
         next=page.next,
         log=page.log,
         missing=max(0, durable - page.entries),
         elsewhere=elsewhere,
         entries=page.entries,
-        complete_at=_instant(page.at) if page.entries else None,
+        complete_at=instant(page.at) if page.entries else None,
         happened=page.happened,
         sealed=sealed,
     )
@@ -83,14 +83,14 @@ def story_answer(
         ),
         lines=tuple(_line(told(moments[index], hops)) for index in sorted(moments)),
         groups=tuple(
-            StoryGroup(line=_line(one.line), until=_instant(one.until), entries=one.entries)
+            StoryGroup(line=_line(one.line), until=instant(one.until), entries=one.entries)
             for one in grouped(story.hits)
         ),
         is_cut=story.is_cut,
         missing=max(0, durable - story.reach.entries),
         elsewhere=elsewhere,
         entries=story.reach.entries,
-        complete_at=_instant(story.reach.at) if story.reach.entries else None,
+        complete_at=instant(story.reach.at) if story.reach.entries else None,
         happened=story.reach.happened,
         sealed=sealed,
     )
@@ -111,7 +111,7 @@ def scope_answer(scope: Scope, *, durable: int = 0, elsewhere: tuple[str, ...] =
         missing=max(0, durable - scope.reach.entries),
         elsewhere=elsewhere,
         entries=scope.reach.entries,
-        complete_at=_instant(scope.reach.at) if scope.reach.entries else None,
+        complete_at=instant(scope.reach.at) if scope.reach.entries else None,
         happened=scope.reach.happened,
     )
 
@@ -133,19 +133,19 @@ def name_answer(
         ),
         also=tuple(map(_beside, found.beside)) if found is not None else (),
         named=found.entries if found is not None else 0,
-        first_at=_instant(found.first_at) if found is not None else None,
-        last_at=_instant(found.last_at) if found is not None else None,
+        first_at=instant(found.first_at) if found is not None else None,
+        last_at=instant(found.last_at) if found is not None else None,
         outcomes=dict(found.outcomes) if found is not None else {},
         belongs=tuple(
             NameOf(field=one.field, name=one.name, told=one.told, entries=one.entries)
             for one in (found.belongs if found is not None else ())
         ),
         events=tuple(_line(one.line) for one in (found.events if found is not None else ())),
-        newest=tuple(_hit(one) for one in (found.newest if found is not None else ())),
+        newest=tuple(hit_answer(one) for one in (found.newest if found is not None else ())),
         missing=max(0, durable - reach.entries),
         elsewhere=elsewhere,
         entries=reach.entries,
-        complete_at=_instant(reach.at) if reach.entries else None,
+        complete_at=instant(reach.at) if reach.entries else None,
         happened=reach.happened,
         sealed=sealed,
     )
@@ -159,7 +159,7 @@ def _scope_row(line: ScopeLine) -> ScopeRow:
     row = line.row
     return ScopeRow(
         by=row.by,
-        name=_instant(int(row.name))[:10] if row.by == "week" else row.name,
+        name=instant(int(row.name))[:10] if row.by == "week" else row.name,
         outside=row.outside,
         actions=row.actions,
         share=row.share,
@@ -174,16 +174,17 @@ def _line(line: Line) -> TimelineLine:
     )
 
 
-def _hit(hit: Hit) -> SearchHit:
+def hit_answer(hit: Hit) -> SearchHit:
+    """Return one hit as an answer."""
     facts, ended, line = hit.facts, hit.ended, hit.line
     return SearchHit(
         entry=facts.entry,
-        at=_instant(facts.at),
+        at=instant(facts.at),
         kind=facts.one("kind"),
         text=line.text,
         outcome=hit.outcome,
         ended=ended.entry if ended is not None else None,
-        ended_at=_instant(ended.at) if ended is not None else None,
+        ended_at=instant(ended.at) if ended is not None else None,
         action=facts.one("action"),
         agent=facts.one("agent"),
         instance=facts.one("instance"),
@@ -206,6 +207,7 @@ def _hit(hit: Hit) -> SearchHit:
     )
 
 
-def _instant(at: int) -> str:
+def instant(at: int) -> str:
+    """Return a time as RFC 3339 in UTC with milliseconds."""
     when = datetime.fromtimestamp(at / 1000, UTC)
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
