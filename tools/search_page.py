@@ -57,12 +57,7 @@ def search_page(made: str) -> str:
         "it has found, and `next` continues. Without a server, or with `search.enabled = false`, `answerable search`",
         "reads the files itself, one command at a time.",
         "",
-        "Of [several shards](../how-to/run-several-processes.md) every one is asked, wherever the question arrives:",
-        "its process, or the files of its log where that does not run, for at most",
-        f"{OTHERS_SECONDS_MAX:.0f} s. Hits, lines and counts are joined (SEARCH-14). `shard` says whose log has an",
-        "entry, which is called `SHARD/ENTRY` (`answerable show b/12`); `shards` says of each up to where it is",
-        "searched, and `elsewhere` which could not be, and why.",
-        "",
+        *_shards(),
         "`answerable timeline`, `show` and `scope`, and `GET /v1/timeline/{name}`, `/v1/names/{name}` and `/v1/scope`,",
         "are answered by the same process in the same way (STORY-04). So are `GET /v1/actions/under`, which",
         "`answerable timeline --model` asks, and `GET /v1/mandates/{id}/tree`, which `answerable mandate tree` asks:",
@@ -93,6 +88,17 @@ def search_page(made: str) -> str:
         ],
     )
     return "\n".join(lines) + "\n"
+
+
+def _shards() -> list[str]:
+    return [
+        "Of [several shards](../how-to/run-several-processes.md) every one is asked, wherever the question arrives:",
+        "its process, or the files of its log where that does not run, for at most",
+        f"{OTHERS_SECONDS_MAX:.0f} s. Hits, lines and counts are joined (SEARCH-14). `shard` says whose log has an",
+        "entry, which is called `SHARD/ENTRY` (`answerable show b/12`); `shards` says of each up to where it is",
+        "searched, and `elsewhere` which could not be, and why.",
+        "",
+    ]
 
 
 def _sign(one: Field) -> str:
