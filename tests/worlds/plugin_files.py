@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+# Whoever looks for distributions lists every folder that Python imports from.
+FILES_READ = ("*", "src/*", "tools/*")
+
 
 def plugin(folder: Path, name: str, kind: str, code: str, *, version: str = "2.5") -> None:
     """Write a distribution that brings one kind into a folder of imports, as an installer leaves it. code: of its
