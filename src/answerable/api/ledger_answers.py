@@ -80,8 +80,9 @@ class Witness(Component, frozen=True, kw_only=True):
 
 
 class TimelineLine(Part, frozen=True, kw_only=True):
-    """One entry in words."""
+    """One entry in words. shard: whose log has it; empty for a ledger of one log."""
 
+    shard: str
     index: Count
     at: Instant
     kind: str

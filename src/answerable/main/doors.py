@@ -314,16 +314,18 @@ def witness_door(settings: Settings, desk: CosigningState) -> Any:
     return witness_app(needs, body_seconds_max=settings.local_witness.body_seconds_max)
 
 
-def search_door(index: KeptIndex, logs: KeptLogs) -> Any:
+def search_door(settings: Settings, index: KeptIndex, logs: KeptLogs) -> Any:
     """Return the endpoint of the process that answers searches."""
     from answerable.apps.search_door.application import SearchServices, search_app
+    from answerable.wiring.joined_index import JoinedIndex, other_indexes
 
     uids = frozenset({0, os.geteuid()})
+    joined = JoinedIndex(index, settings.ledger.shard, partial(other_indexes, settings))
     needs = SearchServices(
-        search=index.search,
-        story=index.story,
-        name=index.name,
-        scope=index.scope,
+        search=joined.search,
+        story=joined.story,
+        name=joined.name,
+        scope=joined.scope,
         logs=logs.told,
         under=index.under,
         tree=index.tree,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from answerable.api.ledger_answers import ActionUnder
 from answerable.api.log_answers import LogsAnswer
@@ -34,6 +34,10 @@ QUESTION_SECONDS_MAX: Final = 15.0
 """How long a question waits at most, whoever asks: with the start of the process, and what that has to read first."""
 
 
+Within = Literal["all", "log", "names"]
+"""What is asked: every shard, this log alone, or this log alone with numbers that name no entry of it."""
+
+
 class Question(Part, frozen=True, kw_only=True):
     """One search. words: `field:value` each. cursor: empty for the first page. entries: how many entries of the log are
     durable: the answer covers them, if they can be read in time."""
@@ -42,6 +46,7 @@ class Question(Part, frozen=True, kw_only=True):
     limit: int
     cursor: str
     entries: int
+    within: Within = "all"
 
 
 class StoryQuestion(Part, frozen=True, kw_only=True):
@@ -50,6 +55,7 @@ class StoryQuestion(Part, frozen=True, kw_only=True):
     words: tuple[str, ...]
     limit: int
     entries: int
+    within: Within = "all"
 
 
 class NameQuestion(Part, frozen=True, kw_only=True):
@@ -57,6 +63,7 @@ class NameQuestion(Part, frozen=True, kw_only=True):
 
     name: str
     entries: int
+    within: Within = "all"
 
 
 class ScopeQuestion(Part, frozen=True, kw_only=True):
@@ -65,6 +72,7 @@ class ScopeQuestion(Part, frozen=True, kw_only=True):
     words: tuple[str, ...]
     rows: int
     entries: int
+    within: Within = "all"
 
 
 class LogsQuestion(Part, frozen=True, kw_only=True):
@@ -73,6 +81,7 @@ class LogsQuestion(Part, frozen=True, kw_only=True):
 
     entries: int
     findings: int
+    within: Within = "log"
 
 
 class LogsTold(Part, frozen=True, kw_only=True):
@@ -93,6 +102,7 @@ class UnderQuestion(Part, frozen=True, kw_only=True):
     limit: int
     cursor: str
     entries: int
+    within: Within = "log"
 
 
 class UnderAnswer(Part, frozen=True, kw_only=True):
@@ -107,6 +117,7 @@ class TreeQuestion(Part, frozen=True, kw_only=True):
 
     mandate: str
     entries: int
+    within: Within = "log"
 
 
 class HopTold(Part, frozen=True, kw_only=True):
@@ -133,6 +144,7 @@ class TraceQuestion(Part, frozen=True, kw_only=True):
 
     ends: tuple[int, ...]
     entries: int
+    within: Within = "log"
 
 
 class Traced(Part, frozen=True, kw_only=True):
@@ -152,6 +164,7 @@ class IncidentsQuestion(Part, frozen=True, kw_only=True):
     """One question which incidents there are."""
 
     entries: int
+    within: Within = "log"
 
 
 class IncidentQuestion(Part, frozen=True, kw_only=True):
@@ -159,6 +172,7 @@ class IncidentQuestion(Part, frozen=True, kw_only=True):
 
     name: str
     entries: int
+    within: Within = "log"
 
 
 class IndexReach(Part, frozen=True, kw_only=True):

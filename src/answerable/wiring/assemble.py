@@ -194,7 +194,7 @@ async def assembled(
             closing(opened_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
             kept = await brought_up(settings, store, ledger, subject_keys.find, clock)
-            await mended_trust_domain(store, ledger, clock)
+            await mended_trust_domain(settings, store, ledger, clock, altered=kept.caught_up.recalled)
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
@@ -281,7 +281,7 @@ async def _recovered(
     changes = AuthorityChanges(walk.recorder, identity.desk, alone=partial(alone, settings))
     # Unreadable rows count as lost, however old they are, and so do rows that others overwrote: then recount from the
     # start.
-    suspect = bool(kept.caught_up.recalled)
+    suspect = kept.caught_up.recalled
     counted = 0 if unreadable or suspect else walk.authority.mandates.used_up_to(walk.recorder.ledger.origin)
     recover_from_ledger(walk.recorder, walk.authority, walk.counters, walk.limits)
     recalled = await restore_ended_authority(

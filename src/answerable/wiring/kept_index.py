@@ -36,7 +36,7 @@ from answerable.wiring.index_lock import index_alone
 from answerable.wiring.ledger_search import opened_keys, own_index, own_keys, shards_elsewhere
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from answerable.adapters.sqlite import StoredSubjectKeys
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         TreeQuestion,
         UnderAnswer,
         UnderQuestion,
+        Within,
     )
     from answerable.wiring.setting_tree import Settings
 
@@ -102,9 +103,9 @@ class KeptIndex:
         keys: StoredSubjectKeys,
         blind: BlindKey,
         directory: Path,
-        elsewhere: Callable[[], tuple[str, ...]],
+        elsewhere: Callable[[], Mapping[str, str]],
     ) -> None:
-        """elsewhere: returns the shards that are not searched here. Raises Unavailable (`search.unavailable`)."""
+        """elsewhere: returns the shards that an incident leaves out. Raises Unavailable (`search.unavailable`)."""
         self._elsewhere = elsewhere
         self._log, self._keys, self._blind, self._directory = log, keys, blind, directory
         self._turn = threading.Lock()
@@ -158,23 +159,23 @@ class KeptIndex:
                 subject=self._subject,
                 reader=self._reader,
             )
-        return answer_of(page, durable=question.entries, elsewhere=self._elsewhere())
+        return answer_of(page, durable=question.entries)
 
     def story(self, question: StoryQuestion) -> StoryAnswer:
         """Tell a story. Raises as `search`."""
-        with self._telling(question.entries) as (teller, standing):
+        with self._telling(question.entries, within=question.within) as (teller, standing):
             return answered_story(
                 teller, question.words, now=_now(), limit=checked_limit(question.limit), standing=standing
             )
 
     def name(self, question: NameQuestion) -> NameAnswer:
         """Say what a name stands for. Raises as `search`."""
-        with self._telling(question.entries) as (teller, standing):
+        with self._telling(question.entries, within=question.within) as (teller, standing):
             return answered_name(teller, question.name, standing=standing)
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         """Count what was out of scope. Raises as `search`, and Malformed (`scope.field`)."""
-        with self._telling(question.entries) as (teller, standing):
+        with self._telling(question.entries, within=question.within) as (teller, standing):
             return answered_scope(
                 teller, question.words, now=_now(), rows=checked_limit(question.rows), standing=standing
             )
@@ -197,17 +198,20 @@ class KeptIndex:
 
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
         """List the incidents. Raises as `search`."""
-        with self._telling(question.entries) as (teller, standing):
+        with self._telling(question.entries, within=question.within) as (teller, standing):
             return answered_incidents(teller, standing=standing)
 
     def incident(self, question: IncidentQuestion) -> IncidentAnswer:
         """Tell an incident. Raises as `search`, and Malformed (`incident.unknown`)."""
-        with self._telling(question.entries) as (teller, standing):
+        with self._telling(question.entries, within=question.within) as (teller, standing):
             return answered_incident(teller, question.name, standing=standing)
 
     @contextmanager
-    def _telling(self, entries: int, *, whole: bool = False) -> Iterator[tuple[StoryTeller, Standing]]:
-        """Follow the log, and hold the turn for one question. whole: of all entries or none."""
+    def _telling(
+        self, entries: int, *, within: Within = "log", whole: bool = False
+    ) -> Iterator[tuple[StoryTeller, Standing]]:
+        """Follow the log, and hold the turn for one question. within: as of the question. whole: of all entries or
+        none."""
         self.follow(entries, seconds_max=CATCH_UP_SECONDS_MAX)
         standing = Standing(durable=entries, elsewhere=self._elsewhere())
         with self._its_turn():
@@ -216,7 +220,10 @@ class KeptIndex:
                 raise SEARCH_BEHIND(f"the index does not have {missing} later entries yet: ask again soon")
             self._forget_erased()
             find = self._keys.find
-            yield StoryTeller(self._index, self._log, find, self._subject, self._reader), standing
+            teller = StoryTeller(
+                self._index, self._log, find, self._subject, self._reader, has_entries=within != "names"
+            )
+            yield teller, standing
 
     @contextmanager
     def _its_turn(self) -> Iterator[None]:

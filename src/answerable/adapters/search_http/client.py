@@ -72,8 +72,9 @@ class _Problem(msgspec.Struct, frozen=True, kw_only=True):
 class HttpSearchProcess:
     """Implements ports.search_process.SearchProcess. Each call opens its own connection."""
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = str(socket)
+    def __init__(self, socket: Path, *, seconds_max: float | None = None) -> None:
+        """seconds_max: how long an answer may take; None for the time of one that nobody waits for beside others."""
+        self._socket, self._seconds_max = str(socket), seconds_max
 
     async def search(self, question: Question) -> SearchAnswer:
         return await self._posted(SEARCH_PATH, SearchAnswer, question)
@@ -109,7 +110,8 @@ class HttpSearchProcess:
         return await self._ask("GET", REACH_PATH, IndexReach, REACH_SECONDS_MAX)
 
     async def _posted(self, path: str, kind: type[Answer], question: Part) -> Answer:
-        return await self._ask("POST", path, kind, ANSWER_SECONDS_MAX, msgspec.json.encode(question))
+        seconds = ANSWER_SECONDS_MAX if self._seconds_max is None else self._seconds_max
+        return await self._ask("POST", path, kind, seconds, msgspec.json.encode(question))
 
     async def _ask(
         self, method: str, path: str, kind: type[Answer], seconds: float, content: bytes = b""

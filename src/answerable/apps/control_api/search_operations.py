@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.apps.control_api.operation import Operation, operation
 from answerable.apps.control_api.schemas import TEXT
+from answerable.core.search.log_cursors import check_cursor
 from answerable.core.search.names import parsed_names
 from answerable.core.search.query import (
     LIMIT_DEFAULT,
     LIMIT_MAX,
     ROWS_DEFAULT,
     checked_limit,
-    parsed_cursor,
     parsed_query,
     split_words,
 )
@@ -66,8 +66,7 @@ async def search_actions(call: Call) -> SearchAnswer:
     cursor = call.query.get("cursor", "")
     words = _words(call)
     parsed_query(words, now=call.walk.clock.now())
-    if cursor:
-        parsed_cursor(cursor)
+    check_cursor(cursor)
     limit = _number(call, "limit", LIMIT_DEFAULT)
     return await call.product.searches.search(words, limit=limit, cursor=cursor)
 

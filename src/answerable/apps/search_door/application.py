@@ -1,7 +1,8 @@
 """Answer searches as an ASGI application, in the process that alone reads the ledger for questions.
 
 Only processes of this user and of root are answered, by the uid that the kernel reports for the connection. Questions
-are answered one after another; when too many wait, further ones are turned away.
+are answered one after another; when too many wait, further ones are turned away. One about all shards, which waits for
+other processes, does not hold up those of other shards about this log: else two processes would wait for each other.
 """
 
 from __future__ import annotations
@@ -56,7 +57,19 @@ if TYPE_CHECKING:
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.ports.search_process import IndexReach, LogsTold, TraceAnswer, TreeAnswer, UnderAnswer
 
-Q = TypeVar("Q")
+Q = TypeVar(
+    "Q",
+    Question,
+    StoryQuestion,
+    NameQuestion,
+    ScopeQuestion,
+    UnderQuestion,
+    TreeQuestion,
+    TraceQuestion,
+    IncidentsQuestion,
+    IncidentQuestion,
+    LogsQuestion,
+)
 
 WAITING_MAX: Final = 32
 """Questions that are answered or wait at a time."""
@@ -88,7 +101,7 @@ class SearchServices:
 def search_app(needs: SearchServices) -> Starlette:
     """Return the application. Every request gets a response; no exception escapes."""
     waiting = 0
-    turn = anyio.CapacityLimiter(1)
+    turns = {is_whole: anyio.CapacityLimiter(1) for is_whole in (True, False)}
 
     async def replied(request: Request, kind: type[Q], answer: Callable[[Q], object]) -> bytes:
         nonlocal waiting
@@ -101,7 +114,9 @@ def search_app(needs: SearchServices) -> Starlette:
             raise SEARCH_BUSY()
         waiting += 1
         try:
-            return msgspec.json.encode(await to_thread.run_sync(answer, question, limiter=turn))
+            return msgspec.json.encode(
+                await to_thread.run_sync(answer, question, limiter=turns[question.within == "all"])
+            )
         finally:
             waiting -= 1
 

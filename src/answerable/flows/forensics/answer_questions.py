@@ -13,13 +13,13 @@ from answerable.flows.forensics.count_scope import check_conditions, count_scope
 from answerable.flows.forensics.describe_name import completed_names, describe_name, may_be
 from answerable.flows.forensics.find_under import find_under
 from answerable.flows.forensics.gather_incident import gathered, incidents
-from answerable.flows.forensics.tell_hits import name_answer, scope_answer, story_answer
+from answerable.flows.forensics.tell_hits import NOWHERE, name_answer, scope_answer, story_answer
 from answerable.flows.forensics.tell_incident import incident_answer, incidents_answer
 from answerable.flows.forensics.trace_to_person import traced
 from answerable.ports.search_process import TraceAnswer, UnderAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, StoryAnswer
@@ -34,11 +34,12 @@ def _nothing_sealed(query: Query, names: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What an answer says of itself. durable: entries of the log, where it may have more than the index. elsewhere:
-    shards whose logs are left out. sealed: returns the fields of a question that cannot be compared here."""
+    """What an answer says of itself. durable: entries of the log, where it may have more than the index.
+    elsewhere: shards that are left out, where all are not asked. sealed: returns the fields of a question that cannot
+    be compared here."""
 
     durable: int = 0
-    elsewhere: tuple[str, ...] = ()
+    elsewhere: Mapping[str, str] = NOWHERE
     sealed: Callable[[Query, Sequence[str]], tuple[str, ...]] = _nothing_sealed
 
 
@@ -63,7 +64,6 @@ def answered_story(
         " ".join(words),
         story,
         durable=standing.durable,
-        elsewhere=standing.elsewhere,
         sealed=standing.sealed(whole.query, whole.names),
     )
 
@@ -78,7 +78,6 @@ def answered_name(teller: StoryTeller, name: str, *, standing: Standing = WHOLE)
         found,
         teller.index.reach(),
         durable=standing.durable,
-        elsewhere=standing.elsewhere,
         sealed=standing.sealed(asked.query, asked.names),
     )
 
@@ -91,7 +90,7 @@ def answered_scope(
     query = parsed_query(words, now=now)
     check_conditions(query)
     counted = count_scope(teller, query, rows=rows)
-    return scope_answer(counted, durable=standing.durable, elsewhere=standing.elsewhere)
+    return scope_answer(counted, durable=standing.durable)
 
 
 def answered_under(teller: StoryTeller, question: UnderQuestion) -> UnderAnswer:

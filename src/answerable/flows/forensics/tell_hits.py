@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from answerable.api.ledger_answers import TimelineLine
 from answerable.api.search_answers import (
@@ -25,7 +26,7 @@ from answerable.core.search.scope import share_of
 from answerable.flows.forensics.opened_moment import hops_among
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from answerable.core.incident.timeline import Line
     from answerable.core.search.hit import Hit
@@ -37,17 +38,20 @@ if TYPE_CHECKING:
     from answerable.ports.search_index import Reach
 
 
-def answer_of(
-    page: HitPage, *, durable: int = 0, elsewhere: tuple[str, ...] = (), sealed: tuple[str, ...] = ()
-) -> SearchAnswer:
+NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
+"""No shard is left out."""
+
+
+def answer_of(page: HitPage, *, durable: int = 0, sealed: tuple[str, ...] = ()) -> SearchAnswer:
     """Return a page of hits as an answer. durable: entries of the log, where it may have more than the index.
-    elsewhere: shards whose logs were not searched. sealed: fields that could not be compared."""
+    sealed: fields that could not be compared."""
     return SearchAnswer(
         items=tuple(hit_answer(one) for one in page.hits),
         next=page.next,
         log=page.log,
         missing=max(0, durable - page.entries),
-        elsewhere=elsewhere,
+        shards=(),
+        elsewhere={},
         entries=page.entries,
         complete_at=instant(page.at) if page.entries else None,
         happened=page.happened,
@@ -60,7 +64,7 @@ def story_answer(
     story: Story,
     *,
     durable: int = 0,
-    elsewhere: tuple[str, ...] = (),
+    elsewhere: Mapping[str, str] = NOWHERE,
     sealed: tuple[str, ...] = (),
 ) -> StoryAnswer:
     """Return a story as an answer. name: what was asked. durable, elsewhere, sealed: as for `answer_of`."""
@@ -78,7 +82,7 @@ def story_answer(
             outcomes=dict(gist.outcomes),
             rules=gist.rules,
             approvals=gist.approvals,
-            not_reversible=gist.not_reversible,
+            not_reversible=tuple(map(str, gist.not_reversible)),
             not_readable=gist.not_readable,
         ),
         lines=tuple(_line(told(moments[index], hops)) for index in sorted(moments)),
@@ -88,7 +92,8 @@ def story_answer(
         ),
         is_cut=story.is_cut,
         missing=max(0, durable - story.reach.entries),
-        elsewhere=elsewhere,
+        shards=(),
+        elsewhere=dict(elsewhere),
         entries=story.reach.entries,
         complete_at=instant(story.reach.at) if story.reach.entries else None,
         happened=story.reach.happened,
@@ -96,8 +101,8 @@ def story_answer(
     )
 
 
-def scope_answer(scope: Scope, *, durable: int = 0, elsewhere: tuple[str, ...] = ()) -> ScopeAnswer:
-    """Return counts of attempts outside of scope as an answer. durable, elsewhere: as for `answer_of`."""
+def scope_answer(scope: Scope, *, durable: int = 0) -> ScopeAnswer:
+    """Return counts of attempts outside of scope as an answer. durable: as for `answer_of`."""
     count = scope.count
     return ScopeAnswer(
         actions=count.actions,
@@ -109,7 +114,8 @@ def scope_answer(scope: Scope, *, durable: int = 0, elsewhere: tuple[str, ...] =
         unrecorded=scope.unrecorded,
         rows=tuple(_scope_row(one) for lines in scope.lines.values() for one in lines),
         missing=max(0, durable - scope.reach.entries),
-        elsewhere=elsewhere,
+        shards=(),
+        elsewhere={},
         entries=scope.reach.entries,
         complete_at=instant(scope.reach.at) if scope.reach.entries else None,
         happened=scope.reach.happened,
@@ -122,7 +128,6 @@ def name_answer(
     reach: Reach,
     *,
     durable: int = 0,
-    elsewhere: tuple[str, ...] = (),
     sealed: tuple[str, ...] = (),
 ) -> NameAnswer:
     """Return what a name stands for as an answer. found: None unless it is one thing. durable, elsewhere, sealed: as
@@ -143,7 +148,8 @@ def name_answer(
         events=tuple(_line(one.line) for one in (found.events if found is not None else ())),
         newest=tuple(hit_answer(one) for one in (found.newest if found is not None else ())),
         missing=max(0, durable - reach.entries),
-        elsewhere=elsewhere,
+        shards=(),
+        elsewhere={},
         entries=reach.entries,
         complete_at=instant(reach.at) if reach.entries else None,
         happened=reach.happened,
@@ -170,7 +176,12 @@ def _scope_row(line: ScopeLine) -> ScopeRow:
 
 def _line(line: Line) -> TimelineLine:
     return TimelineLine(
-        index=line.index, at=line.when(), kind=line.kind, text=line.text, details=tuple(line.details)
+        shard="",
+        index=line.index,
+        at=line.when(),
+        kind=line.kind,
+        text=line.text,
+        details=tuple(line.details),
     )
 
 
@@ -178,6 +189,7 @@ def hit_answer(hit: Hit) -> SearchHit:
     """Return one hit as an answer."""
     facts, ended, line = hit.facts, hit.ended, hit.line
     return SearchHit(
+        shard="",
         entry=facts.entry,
         at=instant(facts.at),
         kind=facts.one("kind"),
