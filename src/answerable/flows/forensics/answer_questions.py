@@ -3,7 +3,7 @@ in commands that read the ledger's files themselves."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.incident.under_manifest import wanted_manifest
@@ -13,7 +13,7 @@ from answerable.flows.forensics.count_scope import check_conditions, count_scope
 from answerable.flows.forensics.describe_name import completed_names, describe_name, may_be
 from answerable.flows.forensics.find_under import find_under
 from answerable.flows.forensics.gather_incident import gathered, incidents
-from answerable.flows.forensics.tell_hits import NOWHERE, name_answer, scope_answer, story_answer
+from answerable.flows.forensics.tell_hits import name_answer, scope_answer, story_answer
 from answerable.flows.forensics.tell_incident import incident_answer, incidents_answer
 from answerable.flows.forensics.trace_to_person import traced
 from answerable.ports.search_process import TraceAnswer, UnderAnswer
@@ -39,7 +39,7 @@ class Standing:
     be compared here."""
 
     durable: int = 0
-    elsewhere: Mapping[str, str] = NOWHERE
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
     sealed: Callable[[Query, Sequence[str]], tuple[str, ...]] = _nothing_sealed
 
 
