@@ -12,7 +12,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec.structs import replace
 
@@ -28,20 +28,21 @@ from answerable.flows.forensics.answer_questions import (
     answered_story,
 )
 from answerable.flows.forensics.tell_hits import answer_of
+from answerable.ports.search_process import NAME, SCOPE, SEARCH, STORY, A, Q
 from answerable.wiring.ledger_search import INDEX, SearchPlaces, own_keys, searching
 from answerable.wiring.shard_settings import with_shard
 from answerable.wiring.shards import other_shards
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.ports.search_process import (
         NameQuestion,
         Question,
+        QuestionKind,
         ScopeQuestion,
-        SearchProcess,
         StoryQuestion,
     )
     from answerable.wiring.setting_tree import Settings
@@ -53,7 +54,6 @@ _ENTRY: Final = re.compile(rf"(?:{ENTRY}:)?#?([a-z0-9-]+)/(0|[1-9][0-9]{{0,15}})
 _END: Final = Cursor(0, 0).formatted()
 """After which no log has anything."""
 
-A = TypeVar("A")
 _log: Final = logging.getLogger(__name__)
 
 
@@ -119,29 +119,29 @@ class OtherShard:
         self._socket, self._files, self._seconds_max = socket, files, seconds_max
 
     def search(self, question: Question) -> SearchAnswer:
-        return self._asked(lambda process: process.search(question), lambda: self._files.search(question))
+        return self._asked(SEARCH, question, self._files.search)
 
     def story(self, question: StoryQuestion) -> StoryAnswer:
-        return self._asked(lambda process: process.story(question), lambda: self._files.story(question))
+        return self._asked(STORY, question, self._files.story)
 
     def name(self, question: NameQuestion) -> NameAnswer:
-        return self._asked(lambda process: process.name(question), lambda: self._files.name(question))
+        return self._asked(NAME, question, self._files.name)
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
-        return self._asked(lambda process: process.scope(question), lambda: self._files.scope(question))
+        return self._asked(SCOPE, question, self._files.scope)
 
-    def _asked(self, ask: Callable[[SearchProcess], Awaitable[A]], read: Callable[[], A]) -> A:
+    def _asked(self, kind: QuestionKind[Q, A], question: Q, read: Callable[[Q], A]) -> A:
         import anyio
 
         from answerable.adapters.search_http import HttpSearchProcess
 
         process = HttpSearchProcess(self._socket, seconds_max=self._seconds_max)
         try:
-            return anyio.run(ask, process)
+            return anyio.run(process.ask, kind, question)
         except Unavailable as failed:
             if failed.code != SEARCH_UNREACHABLE.id:
                 raise
-        return read()
+        return read(question)
 
 
 class JoinedIndex:
