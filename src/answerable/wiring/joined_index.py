@@ -23,6 +23,8 @@ from answerable.errors import AnswerableError, Unavailable, shown
 from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_CURSOR, SEARCH_UNREACHABLE
 from answerable.flows.forensics.answer_questions import (
     Standing,
+    answered_incident,
+    answered_incidents,
     answered_name,
     answered_scope,
     answered_story,
@@ -37,8 +39,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.ports.search_process import (
+        IncidentQuestion,
+        IncidentsQuestion,
         NameQuestion,
         Question,
         QuestionKind,
@@ -78,8 +83,20 @@ class LogIndex(Protocol):
         ...
 
 
+class IncidentIndex(LogIndex, Protocol):
+    """What tells incidents, too."""
+
+    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        """Return all incidents, newest first."""
+        ...
+
+    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        """Return one incident."""
+        ...
+
+
 class FilesIndex:
-    """The files of one log, opened for each question; implements `LogIndex`."""
+    """The files of one log, opened for each question; implements `IncidentIndex`."""
 
     def __init__(
         self, places: SearchPlaces, *, progress: Callable[[int, int], None] = lambda done, total: None
@@ -110,6 +127,14 @@ class FilesIndex:
             return answered_scope(
                 found.teller(), question.words, now=_now(), rows=checked_limit(question.rows)
             )
+
+    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        with searching(self._places, progress=self._progress) as found:
+            return answered_incidents(found.teller())
+
+    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        with searching(self._places, progress=self._progress) as found:
+            return answered_incident(found.teller(), question.name)
 
 
 class OtherShard:
@@ -145,9 +170,9 @@ class OtherShard:
 
 
 class JoinedIndex:
-    """All shards of a ledger; implements `LogIndex`. Thread-safe where `own` is."""
+    """All shards of a ledger; implements `IncidentIndex`. Thread-safe where `own` is."""
 
-    def __init__(self, own: LogIndex, shard: str, others: Callable[[], Mapping[str, LogIndex]]) -> None:
+    def __init__(self, own: IncidentIndex, shard: str, others: Callable[[], Mapping[str, LogIndex]]) -> None:
         """own: answers for the log of this shard; empty for a ledger of one log. others: returns what answers for the
         other shards that there are now, by name."""
         self._own, self._shard, self._others = own, shard, others
@@ -220,6 +245,16 @@ class JoinedIndex:
         asked = {shard: partial(one.scope, whole) for shard, one in others.items()}
         answers, unread = self._answers(asked, partial(self._own.scope, whole))
         return joined_scope(self._shard, answers, unread, rows=question.rows)
+
+    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        return replace(self._own.incidents(question), elsewhere=self._left_out())
+
+    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        found = self._own.incident(question)
+        return replace(found, story=replace(found.story, elsewhere=self._left_out()))
+
+    def _left_out(self) -> dict[str, str]:
+        return dict.fromkeys(self._others(), "an incident is told from the log of one shard")
 
     def _asked_too(
         self, question: Question | StoryQuestion | NameQuestion | ScopeQuestion
