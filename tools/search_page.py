@@ -97,7 +97,7 @@ def _shards() -> list[str]:
         "its process, or the files of its log where that does not run, for at most",
         f"{OTHERS_SECONDS_MAX:.0f} s. Hits, lines and counts are joined (SEARCH-14). `shard` says whose log has an",
         "entry, which is called `SHARD/ENTRY` (`answerable show b/12`); `shards` says of each up to where it is",
-        "searched, and `elsewhere` which could not be, and why.",
+        "searched, at most a second behind its log while it runs, and `elsewhere` which could not be, and why.",
         "",
     ]
 

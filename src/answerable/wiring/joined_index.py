@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     )
     from answerable.wiring.setting_tree import Settings
 
+    Asked = Question | StoryQuestion | NameQuestion | ScopeQuestion
+
 OTHERS_SECONDS_MAX: Final = 5.0
 """How long a question waits for the other shards, within the time of the whole question."""
 _ENTRY: Final = re.compile(rf"(?:{ENTRY}:)?#?([a-z0-9-]+)/(0|[1-9][0-9]{{0,15}})")
@@ -165,9 +167,8 @@ class JoinedIndex:
             )
 
         def of(shard: str) -> Question:
-            return replace(
-                question, cursor=before.get(shard, "") or (_END if shard in before else ""), within="log"
-            )
+            cursor = before.get(shard, "") or (_END if shard in before else "")
+            return replace(question, cursor=cursor, entries=self._entries(question, shard), within="log")
 
         asked = {
             shard: partial(one.search, of(shard))
@@ -187,7 +188,8 @@ class JoinedIndex:
         def of(shard: str) -> StoryQuestion:
             words = tuple(_of_shard(one, shard) for one in question.words)
             is_named = words != question.words or shard == self._shard
-            return replace(question, words=words, within="log" if is_named else "names")
+            entries = self._entries(question, shard)
+            return replace(question, words=words, entries=entries, within="log" if is_named else "names")
 
         asked = {shard: partial(one.story, of(shard)) for shard, one in others.items()}
         answers, unread = self._answers(asked, partial(self._own.story, of(self._shard)))
@@ -203,7 +205,8 @@ class JoinedIndex:
         def of(shard: str) -> NameQuestion:
             name = _of_shard(question.name, shard)
             is_named = name != question.name or shard == self._shard
-            return replace(question, name=name, within="log" if is_named else "names")
+            entries = self._entries(question, shard)
+            return replace(question, name=name, entries=entries, within="log" if is_named else "names")
 
         asked = {shard: partial(one.name, of(shard)) for shard, one in others.items()}
         answers, unread = self._answers(asked, partial(self._own.name, of(self._shard)))
@@ -215,15 +218,20 @@ class JoinedIndex:
         others = self._asked_too(question)
         if not others:
             return self._own.scope(question)
+
         # The highest rows of all shards need not be among the highest of one.
-        whole = replace(question, rows=LIMIT_MAX, within="log")
-        asked = {shard: partial(one.scope, whole) for shard, one in others.items()}
-        answers, unread = self._answers(asked, partial(self._own.scope, whole))
+        def of(shard: str) -> ScopeQuestion:
+            return replace(question, rows=LIMIT_MAX, entries=self._entries(question, shard), within="log")
+
+        asked = {shard: partial(one.scope, of(shard)) for shard, one in others.items()}
+        answers, unread = self._answers(asked, partial(self._own.scope, of(self._shard)))
         return joined_scope(self._shard, answers, unread, rows=question.rows)
 
-    def _asked_too(
-        self, question: Question | StoryQuestion | NameQuestion | ScopeQuestion
-    ) -> Mapping[str, LogIndex]:
+    def _entries(self, question: Asked, shard: str) -> int:
+        """Return how many entries a shard is asked for: what its own server told its process, where it is another."""
+        return question.entries if shard == self._shard else 0
+
+    def _asked_too(self, question: Asked) -> Mapping[str, LogIndex]:
         return self._others() if self._shard and question.within == "all" else {}
 
     def _answers(
