@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.ports.search_process import (
+        Asked,
         IncidentQuestion,
         IncidentsQuestion,
         NameQuestion,
@@ -190,9 +191,8 @@ class JoinedIndex:
             )
 
         def of(shard: str) -> Question:
-            return replace(
-                question, cursor=before.get(shard, "") or (_END if shard in before else ""), within="log"
-            )
+            cursor = before.get(shard, "") or (_END if shard in before else "")
+            return replace(question, cursor=cursor, entries=self._entries(question, shard), within="log")
 
         asked = {
             shard: partial(one.search, of(shard))
@@ -212,7 +212,8 @@ class JoinedIndex:
         def of(shard: str) -> StoryQuestion:
             words = tuple(_of_shard(one, shard) for one in question.words)
             is_named = words != question.words or shard == self._shard
-            return replace(question, words=words, within="log" if is_named else "names")
+            entries = self._entries(question, shard)
+            return replace(question, words=words, entries=entries, within="log" if is_named else "names")
 
         asked = {shard: partial(one.story, of(shard)) for shard, one in others.items()}
         answers, unread = self._answers(asked, partial(self._own.story, of(self._shard)))
@@ -228,7 +229,8 @@ class JoinedIndex:
         def of(shard: str) -> NameQuestion:
             name = _of_shard(question.name, shard)
             is_named = name != question.name or shard == self._shard
-            return replace(question, name=name, within="log" if is_named else "names")
+            entries = self._entries(question, shard)
+            return replace(question, name=name, entries=entries, within="log" if is_named else "names")
 
         asked = {shard: partial(one.name, of(shard)) for shard, one in others.items()}
         answers, unread = self._answers(asked, partial(self._own.name, of(self._shard)))
@@ -240,10 +242,13 @@ class JoinedIndex:
         others = self._asked_too(question)
         if not others:
             return self._own.scope(question)
+
         # The highest rows of all shards need not be among the highest of one.
-        whole = replace(question, rows=LIMIT_MAX, within="log")
-        asked = {shard: partial(one.scope, whole) for shard, one in others.items()}
-        answers, unread = self._answers(asked, partial(self._own.scope, whole))
+        def of(shard: str) -> ScopeQuestion:
+            return replace(question, rows=LIMIT_MAX, entries=self._entries(question, shard), within="log")
+
+        asked = {shard: partial(one.scope, of(shard)) for shard, one in others.items()}
+        answers, unread = self._answers(asked, partial(self._own.scope, of(self._shard)))
         return joined_scope(self._shard, answers, unread, rows=question.rows)
 
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
@@ -256,9 +261,11 @@ class JoinedIndex:
     def _left_out(self) -> dict[str, str]:
         return dict.fromkeys(self._others(), "an incident is told from the log of one shard")
 
-    def _asked_too(
-        self, question: Question | StoryQuestion | NameQuestion | ScopeQuestion
-    ) -> Mapping[str, LogIndex]:
+    def _entries(self, question: Asked, shard: str) -> int:
+        """Return how many entries a shard is asked for: what its own server told its process, where it is another."""
+        return question.entries if shard == self._shard else 0
+
+    def _asked_too(self, question: Asked) -> Mapping[str, LogIndex]:
         return self._others() if self._shard and question.within == "all" else {}
 
     def _answers(
