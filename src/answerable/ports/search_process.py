@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar
 
+import msgspec
+
+from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
 from answerable.api.ledger_answers import ActionUnder
 from answerable.api.log_answers import LogsAnswer
 from answerable.api.members import AnyObject, Part
+from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.api.tree_answers import ActionCounts
 from answerable.core.attribution.finding import Finding
 from answerable.core.attribution.followed import AccountSeen
@@ -14,20 +19,8 @@ from answerable.core.attribution.followed import AccountSeen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.log_answers import FollowedLog
-    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 
-SEARCH_PATH: Final = "/v1/search"
-STORY_PATH: Final = "/v1/story"
-NAME_PATH: Final = "/v1/name"
-SCOPE_PATH: Final = "/v1/scope"
-LOGS_PATH: Final = "/v1/logs"
-UNDER_PATH: Final = "/v1/under"
-TREE_PATH: Final = "/v1/tree"
-TRACE_PATH: Final = "/v1/trace"
-INCIDENTS_PATH: Final = "/v1/incidents"
-INCIDENT_PATH: Final = "/v1/incident"
 REACH_PATH: Final = "/v1/reach"
 HOST: Final = "search"
 QUESTION_SECONDS_MAX: Final = 15.0
@@ -38,50 +31,72 @@ Within = Literal["all", "log", "names"]
 """What is asked: every shard, this log alone, or this log alone with numbers that name no entry of it."""
 
 
-class Question(Part, frozen=True, kw_only=True):
-    """One search. words: `field:value` each. cursor: empty for the first page. entries: how many entries of the log are
-    durable: the answer covers them, if they can be read in time."""
+class Asked(Part, frozen=True, kw_only=True):
+    """What every question has. entries: how many entries of the log are durable: the answer covers them, if they can be
+    read in time. within: which logs are asked."""
+
+    entries: int = 0
+    within: Within = "log"
+
+
+Q = TypeVar("Q", bound=Asked)
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionKind(Generic[Q, A]):
+    """One kind of question. path: where it is asked. question, answer: their types."""
+
+    path: str
+    question: type[Q]
+    answer: type[A]
+
+    def read_question(self, body: bytes) -> Q:
+        """Read a question. Raises as msgspec does."""
+        return msgspec.json.decode(body, type=self.question)
+
+    def read_answer(self, body: bytes) -> A:
+        """Read an answer. Raises as msgspec does."""
+        return msgspec.json.decode(body, type=self.answer)
+
+
+class Question(Asked, frozen=True, kw_only=True):
+    """One search. words: `field:value` each. cursor: empty for the first page."""
 
     words: tuple[str, ...]
     limit: int
     cursor: str
-    entries: int
     within: Within = "all"
 
 
-class StoryQuestion(Part, frozen=True, kw_only=True):
+class StoryQuestion(Asked, frozen=True, kw_only=True):
     """One question for a story. words: names, and `field:value`. limit: of entries that are asked about."""
 
     words: tuple[str, ...]
     limit: int
-    entries: int
     within: Within = "all"
 
 
-class NameQuestion(Part, frozen=True, kw_only=True):
+class NameQuestion(Asked, frozen=True, kw_only=True):
     """One question what a name stands for."""
 
     name: str
-    entries: int
     within: Within = "all"
 
 
-class ScopeQuestion(Part, frozen=True, kw_only=True):
+class ScopeQuestion(Asked, frozen=True, kw_only=True):
     """One question what was out of scope. words: `field:value` each. rows: of each table."""
 
     words: tuple[str, ...]
     rows: int
-    entries: int
     within: Within = "all"
 
 
-class LogsQuestion(Part, frozen=True, kw_only=True):
-    """One question how far the logs of targets were read, and what they show. entries: as in `Question`: what is
-    recorded up to there is not told again. findings: at most so many."""
+class LogsQuestion(Asked, frozen=True, kw_only=True):
+    """One question how far the logs of targets were read, and what they show. What is recorded up to `entries` is not
+    told again. findings: at most so many."""
 
-    entries: int
     findings: int
-    within: Within = "log"
 
 
 class LogsTold(Part, frozen=True, kw_only=True):
@@ -92,7 +107,7 @@ class LogsTold(Part, frozen=True, kw_only=True):
     accounts: tuple[AccountSeen, ...]
 
 
-class UnderQuestion(Part, frozen=True, kw_only=True):
+class UnderQuestion(Asked, frozen=True, kw_only=True):
     """One question for actions under a manifest, prompt or model, as `wanted_manifest` takes them. cursor: as for a
     search."""
 
@@ -101,8 +116,6 @@ class UnderQuestion(Part, frozen=True, kw_only=True):
     model: str
     limit: int
     cursor: str
-    entries: int
-    within: Within = "log"
 
 
 class UnderAnswer(Part, frozen=True, kw_only=True):
@@ -112,12 +125,10 @@ class UnderAnswer(Part, frozen=True, kw_only=True):
     next: str
 
 
-class TreeQuestion(Part, frozen=True, kw_only=True):
+class TreeQuestion(Asked, frozen=True, kw_only=True):
     """One question what was handed on below a mandate."""
 
     mandate: str
-    entries: int
-    within: Within = "log"
 
 
 class HopTold(Part, frozen=True, kw_only=True):
@@ -139,12 +150,10 @@ class TreeAnswer(Part, frozen=True, kw_only=True):
     hops_count: int
 
 
-class TraceQuestion(Part, frozen=True, kw_only=True):
+class TraceQuestion(Asked, frozen=True, kw_only=True):
     """One question whether effects can be traced to people. ends: the entries that record them."""
 
     ends: tuple[int, ...]
-    entries: int
-    within: Within = "log"
 
 
 class Traced(Part, frozen=True, kw_only=True):
@@ -160,19 +169,14 @@ class TraceAnswer(Part, frozen=True, kw_only=True):
     items: tuple[Traced, ...]
 
 
-class IncidentsQuestion(Part, frozen=True, kw_only=True):
+class IncidentsQuestion(Asked, frozen=True, kw_only=True):
     """One question which incidents there are."""
 
-    entries: int
-    within: Within = "log"
 
-
-class IncidentQuestion(Part, frozen=True, kw_only=True):
+class IncidentQuestion(Asked, frozen=True, kw_only=True):
     """One question about an incident. name: its id."""
 
     name: str
-    entries: int
-    within: Within = "log"
 
 
 class IndexReach(Part, frozen=True, kw_only=True):
@@ -181,51 +185,29 @@ class IndexReach(Part, frozen=True, kw_only=True):
     entries: int
 
 
+SEARCH: Final = QuestionKind(path="/v1/search", question=Question, answer=SearchAnswer)
+STORY: Final = QuestionKind(path="/v1/story", question=StoryQuestion, answer=StoryAnswer)
+NAME: Final = QuestionKind(path="/v1/name", question=NameQuestion, answer=NameAnswer)
+SCOPE: Final = QuestionKind(path="/v1/scope", question=ScopeQuestion, answer=ScopeAnswer)
+LOGS: Final = QuestionKind(path="/v1/logs", question=LogsQuestion, answer=LogsTold)
+UNDER: Final = QuestionKind(path="/v1/under", question=UnderQuestion, answer=UnderAnswer)
+TREE: Final = QuestionKind(path="/v1/tree", question=TreeQuestion, answer=TreeAnswer)
+TRACE: Final = QuestionKind(path="/v1/trace", question=TraceQuestion, answer=TraceAnswer)
+INCIDENTS: Final = QuestionKind(path="/v1/incidents", question=IncidentsQuestion, answer=IncidentsAnswer)
+INCIDENT: Final = QuestionKind(path="/v1/incident", question=IncidentQuestion, answer=IncidentAnswer)
+
+
 class SearchProcess(Protocol):
-    """Promises: each question is answered within a limited time, and stops nothing where it is not.
+    """Promises: each question is answered within a limited time, and stops nothing where it is not."""
 
-    Raises Malformed as `parsed_query`, `parsed_cursor` and `wanted_manifest`, and `scope.field`; Refused
-    (`timeline.manifest_unknown`); Unavailable: `search.*`.
-    """
+    async def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        """Return the answer: of a story without lines where there is none; all that a name may be; incidents newest
+        first.
 
-    async def search(self, question: Question) -> SearchAnswer:
-        """Return one page of hits."""
-        ...
-
-    async def story(self, question: StoryQuestion) -> StoryAnswer:
-        """Return the story of names; without lines where there is none."""
-        ...
-
-    async def name(self, question: NameQuestion) -> NameAnswer:
-        """Return what a name stands for, or may be."""
-        ...
-
-    async def scope(self, question: ScopeQuestion) -> ScopeAnswer:
-        """Return how much was out of scope."""
-        ...
-
-    async def logs(self, question: LogsQuestion) -> LogsTold:
-        """Return how far the logs of targets were read, and what they show."""
-        ...
-
-    async def under(self, question: UnderQuestion) -> UnderAnswer:
-        """Return the actions under a manifest. Raises Unavailable (`search.behind`) rather than leave any out."""
-        ...
-
-    async def tree(self, question: TreeQuestion) -> TreeAnswer:
-        """Return what was handed on below a mandate. Raises as `under`."""
-        ...
-
-    async def trace(self, question: TraceQuestion) -> TraceAnswer:
-        """Return whether effects can be traced to people. Raises as `under`."""
-        ...
-
-    async def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
-        """Return all incidents, newest first."""
-        ...
-
-    async def incident(self, question: IncidentQuestion) -> IncidentAnswer:
-        """Return one incident. Raises Malformed (`incident.unknown`)."""
+        Raises Malformed as `parsed_query`, `parsed_cursor` and `wanted_manifest`, `scope.field` and
+        `incident.unknown`; Refused (`timeline.manifest_unknown`); Unavailable: `search.*`, where `under`, `tree` and
+        `trace` raise `search.behind` rather than leave any out.
+        """
         ...
 
     async def reach(self) -> IndexReach:

@@ -12,7 +12,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec.structs import replace
 
@@ -23,30 +23,35 @@ from answerable.errors import AnswerableError, Unavailable, shown
 from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_CURSOR, SEARCH_UNREACHABLE
 from answerable.flows.forensics.answer_questions import (
     Standing,
+    answered_incident,
+    answered_incidents,
     answered_name,
     answered_scope,
     answered_story,
 )
 from answerable.flows.forensics.tell_hits import answer_of
+from answerable.ports.search_process import NAME, SCOPE, SEARCH, STORY, A, Q
 from answerable.wiring.ledger_search import INDEX, SearchPlaces, own_keys, searching
 from answerable.wiring.shard_settings import with_shard
 from answerable.wiring.shards import other_shards
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.ports.search_process import (
+        Asked,
+        IncidentQuestion,
+        IncidentsQuestion,
         NameQuestion,
         Question,
+        QuestionKind,
         ScopeQuestion,
-        SearchProcess,
         StoryQuestion,
     )
     from answerable.wiring.setting_tree import Settings
-
-    Asked = Question | StoryQuestion | NameQuestion | ScopeQuestion
 
 OTHERS_SECONDS_MAX: Final = 5.0
 """How long a question waits for the other shards, within the time of the whole question."""
@@ -55,7 +60,6 @@ _ENTRY: Final = re.compile(rf"(?:{ENTRY}:)?#?([a-z0-9-]+)/(0|[1-9][0-9]{{0,15}})
 _END: Final = Cursor(0, 0).formatted()
 """After which no log has anything."""
 
-A = TypeVar("A")
 _log: Final = logging.getLogger(__name__)
 
 
@@ -80,8 +84,20 @@ class LogIndex(Protocol):
         ...
 
 
+class IncidentIndex(LogIndex, Protocol):
+    """What tells incidents, too."""
+
+    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        """Return all incidents, newest first."""
+        ...
+
+    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        """Return one incident."""
+        ...
+
+
 class FilesIndex:
-    """The files of one log, opened for each question; implements `LogIndex`."""
+    """The files of one log, opened for each question; implements `IncidentIndex`."""
 
     def __init__(
         self, places: SearchPlaces, *, progress: Callable[[int, int], None] = lambda done, total: None
@@ -113,6 +129,14 @@ class FilesIndex:
                 found.teller(), question.words, now=_now(), rows=checked_limit(question.rows)
             )
 
+    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        with searching(self._places, progress=self._progress) as found:
+            return answered_incidents(found.teller())
+
+    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        with searching(self._places, progress=self._progress) as found:
+            return answered_incident(found.teller(), question.name)
+
 
 class OtherShard:
     """Another shard of this deployment: its process, or its files where that does not run; implements `LogIndex`."""
@@ -121,35 +145,35 @@ class OtherShard:
         self._socket, self._files, self._seconds_max = socket, files, seconds_max
 
     def search(self, question: Question) -> SearchAnswer:
-        return self._asked(lambda process: process.search(question), lambda: self._files.search(question))
+        return self._asked(SEARCH, question, self._files.search)
 
     def story(self, question: StoryQuestion) -> StoryAnswer:
-        return self._asked(lambda process: process.story(question), lambda: self._files.story(question))
+        return self._asked(STORY, question, self._files.story)
 
     def name(self, question: NameQuestion) -> NameAnswer:
-        return self._asked(lambda process: process.name(question), lambda: self._files.name(question))
+        return self._asked(NAME, question, self._files.name)
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
-        return self._asked(lambda process: process.scope(question), lambda: self._files.scope(question))
+        return self._asked(SCOPE, question, self._files.scope)
 
-    def _asked(self, ask: Callable[[SearchProcess], Awaitable[A]], read: Callable[[], A]) -> A:
+    def _asked(self, kind: QuestionKind[Q, A], question: Q, read: Callable[[Q], A]) -> A:
         import anyio
 
         from answerable.adapters.search_http import HttpSearchProcess
 
         process = HttpSearchProcess(self._socket, seconds_max=self._seconds_max)
         try:
-            return anyio.run(ask, process)
+            return anyio.run(process.ask, kind, question)
         except Unavailable as failed:
             if failed.code != SEARCH_UNREACHABLE.id:
                 raise
-        return read()
+        return read(question)
 
 
 class JoinedIndex:
-    """All shards of a ledger; implements `LogIndex`. Thread-safe where `own` is."""
+    """All shards of a ledger; implements `IncidentIndex`. Thread-safe where `own` is."""
 
-    def __init__(self, own: LogIndex, shard: str, others: Callable[[], Mapping[str, LogIndex]]) -> None:
+    def __init__(self, own: IncidentIndex, shard: str, others: Callable[[], Mapping[str, LogIndex]]) -> None:
         """own: answers for the log of this shard; empty for a ledger of one log. others: returns what answers for the
         other shards that there are now, by name."""
         self._own, self._shard, self._others = own, shard, others
@@ -226,6 +250,16 @@ class JoinedIndex:
         asked = {shard: partial(one.scope, of(shard)) for shard, one in others.items()}
         answers, unread = self._answers(asked, partial(self._own.scope, of(self._shard)))
         return joined_scope(self._shard, answers, unread, rows=question.rows)
+
+    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        return replace(self._own.incidents(question), elsewhere=self._left_out())
+
+    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        found = self._own.incident(question)
+        return replace(found, story=replace(found.story, elsewhere=self._left_out()))
+
+    def _left_out(self) -> dict[str, str]:
+        return dict.fromkeys(self._others(), "an incident is told from the log of one shard")
 
     def _entries(self, question: Asked, shard: str) -> int:
         """Return how many entries a shard is asked for: what its own server told its process, where it is another."""

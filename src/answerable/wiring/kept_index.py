@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
@@ -33,10 +32,10 @@ from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.flows.forensics.tell_tree import tell_tree
 from answerable.ports.search_process import IndexReach
 from answerable.wiring.index_lock import index_alone
-from answerable.wiring.ledger_search import opened_keys, own_index, own_keys, shards_elsewhere
+from answerable.wiring.ledger_search import opened_keys, own_index, own_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from answerable.adapters.sqlite import StoredSubjectKeys
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.core.search.blind import BlindKey
     from answerable.ports.search_process import (
+        Asked,
         IncidentQuestion,
         IncidentsQuestion,
         NameQuestion,
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
         TreeQuestion,
         UnderAnswer,
         UnderQuestion,
-        Within,
     )
     from answerable.wiring.setting_tree import Settings
 
@@ -83,7 +82,7 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
         keys, blind = opened_keys(*own_keys(settings))
         try:
             log = FollowedFiles(settings.ledger.place, directory / OFFSETS)
-            kept = KeptIndex(log, keys, blind, directory, partial(shards_elsewhere, settings))
+            kept = KeptIndex(log, keys, blind, directory)
             try:
                 yield kept
             finally:
@@ -97,16 +96,7 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
 class KeptIndex:
     """An index that follows its log. Created by `kept_index`; thread-safe: one batch or one search at a time."""
 
-    def __init__(
-        self,
-        log: FollowedFiles,
-        keys: StoredSubjectKeys,
-        blind: BlindKey,
-        directory: Path,
-        elsewhere: Callable[[], Mapping[str, str]],
-    ) -> None:
-        """elsewhere: returns the shards that an incident leaves out. Raises Unavailable (`search.unavailable`)."""
-        self._elsewhere = elsewhere
+    def __init__(self, log: FollowedFiles, keys: StoredSubjectKeys, blind: BlindKey, directory: Path) -> None:
         self._log, self._keys, self._blind, self._directory = log, keys, blind, directory
         self._turn = threading.Lock()
         self._index = self._opened()
@@ -163,67 +153,70 @@ class KeptIndex:
 
     def story(self, question: StoryQuestion) -> StoryAnswer:
         """Tell a story. Raises as `search`."""
-        with self._telling(question.entries, within=question.within) as (teller, standing):
+        with self._telling(question) as teller:
             return answered_story(
-                teller, question.words, now=_now(), limit=checked_limit(question.limit), standing=standing
+                teller,
+                question.words,
+                now=_now(),
+                limit=checked_limit(question.limit),
+                standing=Standing(durable=question.entries),
             )
 
     def name(self, question: NameQuestion) -> NameAnswer:
         """Say what a name stands for. Raises as `search`."""
-        with self._telling(question.entries, within=question.within) as (teller, standing):
-            return answered_name(teller, question.name, standing=standing)
+        with self._telling(question) as teller:
+            return answered_name(teller, question.name, standing=Standing(durable=question.entries))
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         """Count what was out of scope. Raises as `search`, and Malformed (`scope.field`)."""
-        with self._telling(question.entries, within=question.within) as (teller, standing):
+        with self._telling(question) as teller:
             return answered_scope(
-                teller, question.words, now=_now(), rows=checked_limit(question.rows), standing=standing
+                teller,
+                question.words,
+                now=_now(),
+                rows=checked_limit(question.rows),
+                standing=Standing(durable=question.entries),
             )
 
     def under(self, question: UnderQuestion) -> UnderAnswer:
         """Return a page of actions under a manifest. Raises as `search`, Malformed (`timeline.*`), Refused
         (`timeline.manifest_unknown`), and Unavailable (`search.behind`) rather than leave any out."""
-        with self._telling(question.entries, whole=True) as (teller, _):
+        with self._telling(question, whole=True) as teller:
             return answered_under(teller, question)
 
     def tree(self, question: TreeQuestion) -> TreeAnswer:
         """Return what was handed on below a mandate. Raises as `under`."""
-        with self._telling(question.entries, whole=True) as (teller, _):
+        with self._telling(question, whole=True) as teller:
             return tell_tree(teller, question.mandate)
 
     def trace(self, question: TraceQuestion) -> TraceAnswer:
         """Return whether effects can be traced to people. Raises as `under`."""
-        with self._telling(question.entries, whole=True) as (teller, _):
+        with self._telling(question, whole=True) as teller:
             return answered_trace(teller, question, monotonic=time.monotonic)
 
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
         """List the incidents. Raises as `search`."""
-        with self._telling(question.entries, within=question.within) as (teller, standing):
-            return answered_incidents(teller, standing=standing)
+        with self._telling(question) as teller:
+            return answered_incidents(teller, standing=Standing(durable=question.entries))
 
     def incident(self, question: IncidentQuestion) -> IncidentAnswer:
         """Tell an incident. Raises as `search`, and Malformed (`incident.unknown`)."""
-        with self._telling(question.entries, within=question.within) as (teller, standing):
-            return answered_incident(teller, question.name, standing=standing)
+        with self._telling(question) as teller:
+            return answered_incident(teller, question.name, standing=Standing(durable=question.entries))
 
     @contextmanager
-    def _telling(
-        self, entries: int, *, within: Within = "log", whole: bool = False
-    ) -> Iterator[tuple[StoryTeller, Standing]]:
-        """Follow the log, and hold the turn for one question. within: as of the question. whole: of all entries or
-        none."""
-        self.follow(entries, seconds_max=CATCH_UP_SECONDS_MAX)
-        standing = Standing(durable=entries, elsewhere=self._elsewhere())
+    def _telling(self, asked: Asked, *, whole: bool = False) -> Iterator[StoryTeller]:
+        """Follow the log, and hold the turn for one question. whole: of all entries or none."""
+        self.follow(asked.entries, seconds_max=CATCH_UP_SECONDS_MAX)
         with self._its_turn():
-            missing = entries - self._index.position().entries
+            missing = asked.entries - self._index.position().entries
             if whole and missing > 0:
                 raise SEARCH_BEHIND(f"the index does not have {missing} later entries yet: ask again soon")
             self._forget_erased()
-            find = self._keys.find
-            teller = StoryTeller(
-                self._index, self._log, find, self._subject, self._reader, has_entries=within != "names"
+            find, has_entries = self._keys.find, asked.within != "names"
+            yield StoryTeller(
+                self._index, self._log, find, self._subject, self._reader, has_entries=has_entries
             )
-            yield teller, standing
 
     @contextmanager
     def _its_turn(self) -> Iterator[None]:

@@ -32,7 +32,6 @@ from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.ports.search_process import QUESTION_SECONDS_MAX
 from answerable.wiring.index_lock import index_alone
 from answerable.wiring.ledger_copy import PublishedCopy
-from answerable.wiring.shards import other_shards
 from answerable.wiring.subject_keys import ROOT_BYTES
 
 if TYPE_CHECKING:
@@ -130,11 +129,6 @@ def own_keys(settings: Settings) -> tuple[Path, Path]:
 def own_index(settings: Settings) -> Path:
     """Return the directory of the index of this process's log."""
     return settings.data / INDEX / settings.ledger.place.name
-
-
-def shards_elsewhere(settings: Settings) -> dict[str, str]:
-    """Return why an incident is not told from other shards, by their names; empty without shards."""
-    return {one.name: "an incident is told from the log of one shard" for one in other_shards(settings)}
 
 
 @contextmanager

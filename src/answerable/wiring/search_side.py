@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
+from msgspec.structs import replace
 
 from answerable.adapters.search_http import HttpSearchProcess
 from answerable.errors import Unavailable
 from answerable.errors.codes.search import SEARCH_DOWN, SEARCH_OFF, SEARCH_UNREACHABLE
 from answerable.flows.recording.rounds import until_round
 from answerable.ports.search_process import (
+    INCIDENT,
+    INCIDENTS,
+    LOGS,
+    NAME,
     QUESTION_SECONDS_MAX,
+    SCOPE,
+    SEARCH,
+    STORY,
+    TRACE,
+    TREE,
+    UNDER,
+    A,
     IncidentQuestion,
     IncidentsQuestion,
     LogsQuestion,
     NameQuestion,
+    Q,
     Question,
+    QuestionKind,
     ScopeQuestion,
     StoryQuestion,
     TraceQuestion,
@@ -26,7 +40,7 @@ from answerable.ports.search_process import (
 from answerable.wiring.kept_process import KeptProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from anyio.abc import ByteSendStream
 
@@ -35,8 +49,6 @@ if TYPE_CHECKING:
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.ports.search_process import LogsTold, TraceAnswer, TreeAnswer, UnderAnswer
     from answerable.wiring.search_settings import SearchSettings
-
-A = TypeVar("A")
 
 TELL_SECONDS: Final = 1.0
 """Interval at which the process is told of new entries; a question names them itself."""
@@ -87,73 +99,52 @@ class SearchSide:
 
     async def search(self, words: Sequence[str], *, limit: int, cursor: str) -> SearchAnswer:
         """Return a page of hits. Raises as `_asked`."""
-        return await self._asked(
-            lambda entries: self._asks.search(
-                Question(words=tuple(words), limit=limit, cursor=cursor, entries=entries)
-            )
-        )
+        return await self._asked(SEARCH, Question(words=tuple(words), limit=limit, cursor=cursor))
 
     async def story(self, words: Sequence[str], *, limit: int) -> StoryAnswer:
         """Return the story of names. Raises as `_asked`."""
-        return await self._asked(
-            lambda entries: self._asks.story(StoryQuestion(words=tuple(words), limit=limit, entries=entries))
-        )
+        return await self._asked(STORY, StoryQuestion(words=tuple(words), limit=limit))
 
     async def name(self, name: str) -> NameAnswer:
         """Return what a name stands for. Raises as `_asked`."""
-        return await self._asked(lambda entries: self._asks.name(NameQuestion(name=name, entries=entries)))
+        return await self._asked(NAME, NameQuestion(name=name))
 
     async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
         """Return how much was out of scope. Raises as `_asked`."""
-        return await self._asked(
-            lambda entries: self._asks.scope(ScopeQuestion(words=tuple(words), rows=rows, entries=entries))
-        )
+        return await self._asked(SCOPE, ScopeQuestion(words=tuple(words), rows=rows))
 
     async def logs(self, *, findings: int = 0) -> LogsTold:
         """Return how far the logs of targets were read. Raises as `_asked`."""
-        found = await self._asked(
-            lambda entries: self._asks.logs(LogsQuestion(entries=entries, findings=findings))
-        )
+        found = await self._asked(LOGS, LogsQuestion(findings=findings))
         self._logs = found.logs.items
         return found
 
     async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:
         """Return a page of actions under a manifest. Raises as `_asked`."""
-        return await self._asked(
-            lambda entries: self._asks.under(
-                UnderQuestion(
-                    manifest=manifest, prompt=prompt, model=model, limit=limit, cursor=cursor, entries=entries
-                )
-            )
-        )
+        question = UnderQuestion(manifest=manifest, prompt=prompt, model=model, limit=limit, cursor=cursor)
+        return await self._asked(UNDER, question)
 
     async def tree(self, mandate: str) -> TreeAnswer:
         """Return what was handed on below a mandate. Raises as `_asked`."""
-        return await self._asked(
-            lambda entries: self._asks.tree(TreeQuestion(mandate=mandate, entries=entries))
-        )
+        return await self._asked(TREE, TreeQuestion(mandate=mandate))
 
     async def trace(self, ends: Sequence[int]) -> TraceAnswer:
         """Return whether effects can be traced to people, without starting the process for that. Raises as `_asked`,
         `search.off` also where it has not been started yet."""
         if not self._is_wanted.is_set():
             raise SEARCH_OFF()
-        return await self._asked(
-            lambda entries: self._asks.trace(TraceQuestion(ends=tuple(ends), entries=entries))
-        )
+        return await self._asked(TRACE, TraceQuestion(ends=tuple(ends)))
 
     async def incidents(self) -> IncidentsAnswer:
         """Return all incidents. Raises as `_asked`."""
-        return await self._asked(lambda entries: self._asks.incidents(IncidentsQuestion(entries=entries)))
+        return await self._asked(INCIDENTS, IncidentsQuestion())
 
     async def incident(self, name: str) -> IncidentAnswer:
         """Return one incident. Raises as `_asked`."""
-        return await self._asked(
-            lambda entries: self._asks.incident(IncidentQuestion(name=name, entries=entries))
-        )
+        return await self._asked(INCIDENT, IncidentQuestion(name=name))
 
-    async def _asked(self, ask: Callable[[int], Awaitable[A]]) -> A:
-        """Ask the process, which is started if it does not run. ask: called with the number of durable entries.
+    async def _asked(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        """Ask the process, which is started if it does not run, of all entries that are durable.
 
         Raises Malformed and Refused as it does, and Unavailable: `search.off`, `search.down`, `search.late`,
         `search.failed`, `search.busy`.
@@ -164,7 +155,7 @@ class SearchSide:
         with anyio.move_on_after(QUESTION_SECONDS_MAX):
             while True:
                 try:
-                    return await ask(self._log.size)
+                    return await self._asks.ask(kind, replace(question, entries=self._log.size))
                 except Unavailable as failed:
                     if failed.code != SEARCH_UNREACHABLE.id:
                         raise

@@ -32,9 +32,7 @@ class SearchesHere(SearchSide):
 
     async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:
         """As `SearchSide.under`. Raises as `searching`, Malformed, and Refused (`timeline.manifest_unknown`)."""
-        question = UnderQuestion(
-            manifest=manifest, prompt=prompt, model=model, limit=limit, cursor=cursor, entries=self._log.size
-        )
+        question = UnderQuestion(manifest=manifest, prompt=prompt, model=model, limit=limit, cursor=cursor)
         return await to_thread.run_sync(self._read, partial(answered_under, question=question))
 
     async def tree(self, mandate: str) -> TreeAnswer:

@@ -46,8 +46,7 @@ def checked_search(words: Sequence[str], *, limit: int, cursor: str) -> SearchAs
 
 def searched_files(index: LogIndex, asked: SearchAsked) -> SearchAnswer:
     """Search files in this process. Raises as `LogIndex`."""
-    question = Question(words=asked.words, limit=asked.limit, cursor=asked.cursor, entries=0)
-    return index.search(question)
+    return index.search(Question(words=asked.words, limit=asked.limit, cursor=asked.cursor))
 
 
 def print_found(terminal: Terminal, answer: SearchAnswer, asked: SearchAsked, *, as_csv: bool) -> int | None:

@@ -3,7 +3,7 @@ in commands that read the ledger's files themselves."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.incident.under_manifest import wanted_manifest
@@ -19,7 +19,7 @@ from answerable.flows.forensics.trace_to_person import traced
 from answerable.ports.search_process import TraceAnswer, UnderAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, StoryAnswer
@@ -34,12 +34,10 @@ def _nothing_sealed(query: Query, names: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What an answer says of itself. durable: entries of the log, where it may have more than the index.
-    elsewhere: shards that are left out, where all are not asked. sealed: returns the fields of a question that cannot
-    be compared here."""
+    """What an answer says of itself. durable: entries of the log, where it may have more than the index. sealed:
+    returns the fields of a question that cannot be compared here."""
 
     durable: int = 0
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
     sealed: Callable[[Query, Sequence[str]], tuple[str, ...]] = _nothing_sealed
 
 
@@ -113,16 +111,9 @@ def answered_trace(
 def answered_incidents(teller: StoryTeller, *, standing: Standing = WHOLE) -> IncidentsAnswer:
     """Return all incidents. Raises Unavailable, and Broken as the index and the log do."""
     found, is_cut, reach = incidents(teller)
-    return incidents_answer(
-        found, reach, is_cut=is_cut, durable=standing.durable, elsewhere=standing.elsewhere
-    )
+    return incidents_answer(found, reach, is_cut=is_cut, durable=standing.durable)
 
 
 def answered_incident(teller: StoryTeller, name: str, *, standing: Standing = WHOLE) -> IncidentAnswer:
     """Return one incident with what it is about. Raises as `answered_incidents`, and Malformed (`incident.unknown`)."""
-    return incident_answer(
-        gathered(teller, name),
-        log=teller.log.origin,
-        durable=standing.durable,
-        elsewhere=standing.elsewhere,
-    )
+    return incident_answer(gathered(teller, name), log=teller.log.origin, durable=standing.durable)
