@@ -398,3 +398,11 @@ def test_a_tree_a_manifest_and_traces_are_answered_of_all_entries_or_not_at_all(
 def test_words_in_one_line_are_the_words_that_they_were() -> None:
     for words in (("a:b",), ('text:a "b" \\', "x:\\\\", "resource:line\nbreak"), ("a: b ",), ()):
         assert split_words(joined_words(words)) == words
+
+
+def test_one_that_was_asked_for_more_than_the_log_has_goes_on_where_it_was(
+    lived: Lived, index: KeptIndex
+) -> None:
+    lived.asked(index, "kind:intent", entries=lived.entries + 7)
+    found = lived.asked(index, "kind:intent")
+    assert (len(found.items), found.missing) == (60, 0)

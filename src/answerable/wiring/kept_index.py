@@ -230,6 +230,8 @@ class KeptIndex:
                 catch_up(self._index, self._log, self._keys.find, reader=self._reader)
             except Broken as other:
                 if other.code != SEARCH_OTHER_LOG.id:
+                    # Perhaps the log does not have what was asked for: what it gets there is read the next time.
+                    self._log.fall_back(self._index.position().entries)
                     raise
                 _log.warning("the search index does not belong to this ledger: it is made again")
                 self._make_anew()
