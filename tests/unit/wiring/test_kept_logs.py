@@ -212,6 +212,9 @@ async def test_silence_is_told_with_the_actions_since_and_a_log_that_cannot_be_r
         assert (silent.state, silent.actions_since) == ("silent", 3)
         assert "while 3 actions ran at db" in silent.reason
         assert not lab.told(logs).findings, "what the log does not cover is no phantom"
+        # A line whose clock is far ahead does not say that the log has come as far as that.
+        lab.writes(line(90_000_000, "c.9"))
+        assert (lab.told(logs).logs.items[0].state, lab.told(logs).findings) == ("silent", ())
         lab.writes(line(299, "c.2"))
         assert lab.told(logs).logs.items[0].state == "ok"
         assert [one.verdict for one in lab.told(logs).findings] == ["phantom"] * 3
