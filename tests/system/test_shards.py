@@ -49,6 +49,10 @@ def test_two_shards_act_beside_one_another_and_are_verified_together(house: Hous
             assert [one["shard"] for one in found["items"]] == ["a", "b", "a"]
             assert found["elsewhere"] == {}
             assert [one["missing"] for one in found["shards"]] == [0]
+        # An entry is called by its shard, and what was done under a mandate is in the log that it was issued in.
+        shown = json.loads(house.command("a", "show", "b/0", "--json").stdout)
+        assert [one["ask"] for one in shown["may_be"]] == ["entry:b/0"]
+        assert "use it there" in house.command("a", "mandate", "tree", mandates["b"], code=3).stderr
         assert {one["state"] for one in states} == {"ok"}
         policy = house.command("a", "witness", "policy").stdout
     copy = house.copied()

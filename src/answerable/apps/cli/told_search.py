@@ -57,8 +57,8 @@ def print_found(terminal: Terminal, answer: SearchAnswer, asked: SearchAsked, *,
         terminal.json(answer)
     else:
         _show(terminal, answer, asked)
-    # That nothing was found says nothing about what could not be compared.
-    return UNMET if answer.sealed and not answer.items else None
+    # That nothing was found says nothing about what could not be compared, or asked.
+    return UNMET if (answer.sealed or answer.elsewhere) and not answer.items else None
 
 
 def _print_csv(answer: SearchAnswer) -> None:
