@@ -98,6 +98,8 @@ def _shards() -> list[str]:
         f"{OTHERS_SECONDS_MAX:.0f} s. Hits, lines and counts are joined (SEARCH-14). `shard` says whose log has an",
         "entry, which is called `SHARD/ENTRY` (`answerable show b/12`); `shards` says of each up to where it is",
         "searched, at most a second behind its log while it runs, and `elsewhere` which could not be, and why.",
+        "Where nothing is found and one is left out, the exit code is 6. An incident, a tree of a mandate and actions",
+        "under a manifest are told from the log of the shard that is asked; one that has not issued a mandate refuses.",
         "",
     ]
 

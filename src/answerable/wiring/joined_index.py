@@ -19,8 +19,10 @@ from msgspec.structs import replace
 
 from answerable.core.search.log_cursors import DONE, parsed_log_cursors
 from answerable.core.search.names import ENTRY
-from answerable.core.search.query import LIMIT_MAX, Cursor, checked_limit, parsed_cursor, parsed_query
-from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.core.search.query import LIMIT_MAX, Cursor, Query, checked_limit, parsed_cursor, parsed_query
+from answerable.errors import AnswerableError, Malformed, Unavailable, shown
+from answerable.errors.codes.incidents import INCIDENT_UNKNOWN
+from answerable.errors.codes.ledger import LEDGER_NO_COPY
 from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_CURSOR, SEARCH_UNREACHABLE
 from answerable.flows.forensics.answer_questions import (
     answered_incident,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from answerable.adapters.tlog_files import StoredFiles
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.flows.forensics.tell_story import StoryTeller
@@ -130,8 +133,10 @@ class FilesIndex:
             return answered_incidents(teller, question)
 
     def incident(self, question: IncidentQuestion) -> IncidentAnswer:
-        with self._opened(question) as (teller, _):
-            return answered_incident(teller, question)
+        with self._opened(question) as (teller, found):
+            answer = answered_incident(teller, question)
+            sealed = found.sealed(Query(), (question.name,))
+            return replace(answer, story=replace(answer.story, sealed=sealed))
 
     @contextmanager
     def _opened(self, asked: Asked) -> Iterator[tuple[StoryTeller, Searching]]:
@@ -142,8 +147,8 @@ class FilesIndex:
 class OtherShard:
     """Another shard of this deployment: its process, or its files where that does not run; implements `LogIndex`."""
 
-    def __init__(self, socket: Path, files: FilesIndex, *, seconds_max: float) -> None:
-        self._socket, self._files, self._seconds_max = socket, files, seconds_max
+    def __init__(self, log: StoredFiles, socket: Path, files: FilesIndex, *, seconds_max: float) -> None:
+        self._log, self._socket, self._files, self._seconds_max = log, socket, files, seconds_max
 
     def search(self, question: Question) -> SearchAnswer:
         return self._asked(SEARCH, question, self._files.search)
@@ -162,6 +167,10 @@ class OtherShard:
 
         from answerable.adapters.search_http import HttpSearchProcess
 
+        origin = self._log.origin()
+        if origin and not origin.endswith(f"/{self._log.name}"):
+            # What a shard did would be told, and counted, twice.
+            raise LEDGER_NO_COPY(f"the log in shard {self._log.name} is called {shown(origin)}: it is a copy")
         process = HttpSearchProcess(self._socket, seconds_max=self._seconds_max)
         try:
             return anyio.run(process.ask, kind, question)
@@ -256,7 +265,15 @@ class JoinedIndex:
         return replace(self._own.incidents(question), elsewhere=self._left_out())
 
     def incident(self, question: IncidentQuestion) -> IncidentAnswer:
-        found = self._own.incident(question)
+        try:
+            found = self._own.incident(question)
+        except Malformed as unknown:
+            others = ", ".join(self._others())
+            if unknown.code != INCIDENT_UNKNOWN.id or not others:
+                raise
+            raise INCIDENT_UNKNOWN(
+                f"{unknown.message}, and those of the shards {others}, each asked with its own settings"
+            ) from None
         return replace(found, story=replace(found.story, elsewhere=self._left_out()))
 
     def _left_out(self) -> dict[str, str]:
@@ -295,6 +312,7 @@ def other_indexes(
     indexed, which then takes as long as it does; None to end that after `seconds_max`."""
     return {
         one.name: OtherShard(
+            one,
             with_shard(settings, one.name).search.socket,
             FilesIndex(
                 SearchPlaces(
