@@ -23,7 +23,12 @@ from answerable.flows.forensics.tell_hits import answer_of
 from answerable.flows.forensics.tell_tree import tell_tree
 from answerable.flows.state.parts import Recorder
 from answerable.ports.search_process import (
+    IncidentQuestion,
+    IncidentsQuestion,
     LogsTold,
+    NameQuestion,
+    ScopeQuestion,
+    StoryQuestion,
     TraceAnswer,
     TraceQuestion,
     TreeAnswer,
@@ -62,15 +67,15 @@ class IndexAtHand:
 
     async def story(self, words: Sequence[str], *, limit: int) -> StoryAnswer:
         with teller_of(self.recorder) as teller:
-            return answered_story(teller, words, now=self._now(), limit=limit)
+            return answered_story(teller, StoryQuestion(words=tuple(words), limit=limit), now=self._now())
 
     async def name(self, name: str) -> NameAnswer:
         with teller_of(self.recorder) as teller:
-            return answered_name(teller, name)
+            return answered_name(teller, NameQuestion(name=name))
 
     async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
         with teller_of(self.recorder) as teller:
-            return answered_scope(teller, words, now=self._now(), rows=rows)
+            return answered_scope(teller, ScopeQuestion(words=tuple(words), rows=rows), now=self._now())
 
     async def logs(self, *, findings: int = 0) -> LogsTold:
         told = LogsAnswer(items=self.told_of_logs(), entries=self.recorder.ledger.size, waiting=findings)
@@ -80,9 +85,7 @@ class IndexAtHand:
         return (SILENT,)
 
     async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:
-        question = UnderQuestion(
-            manifest=manifest, prompt=prompt, model=model, limit=limit, cursor=cursor, entries=0
-        )
+        question = UnderQuestion(manifest=manifest, prompt=prompt, model=model, limit=limit, cursor=cursor)
         with teller_of(self.recorder) as teller:
             return answered_under(teller, question)
 
@@ -91,17 +94,17 @@ class IndexAtHand:
             return tell_tree(teller, mandate)
 
     async def trace(self, ends: Sequence[int]) -> TraceAnswer:
-        question = TraceQuestion(ends=tuple(ends), entries=0)
+        question = TraceQuestion(ends=tuple(ends))
         with teller_of(self.recorder) as teller:
             return answered_trace(teller, question, monotonic=self.recorder.clock.monotonic)
 
     async def incidents(self) -> IncidentsAnswer:
         with teller_of(self.recorder) as teller:
-            return answered_incidents(teller)
+            return answered_incidents(teller, IncidentsQuestion())
 
     async def incident(self, name: str) -> IncidentAnswer:
         with teller_of(self.recorder) as teller:
-            return answered_incident(teller, name)
+            return answered_incident(teller, IncidentQuestion(name=name))
 
     async def told(self) -> tuple[str, int, str]:
         return "ok", self.recorder.ledger.size, ""

@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -22,7 +23,6 @@ from answerable.core.search.query import LIMIT_MAX, Cursor, checked_limit, parse
 from answerable.errors import AnswerableError, Unavailable, shown
 from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_CURSOR, SEARCH_UNREACHABLE
 from answerable.flows.forensics.answer_questions import (
-    Standing,
     answered_incident,
     answered_incidents,
     answered_name,
@@ -36,11 +36,12 @@ from answerable.wiring.shard_settings import with_shard
 from answerable.wiring.shards import other_shards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+    from answerable.flows.forensics.tell_story import StoryTeller
     from answerable.ports.search_process import (
         Asked,
         IncidentQuestion,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         ScopeQuestion,
         StoryQuestion,
     )
+    from answerable.wiring.ledger_search import Searching
     from answerable.wiring.setting_tree import Settings
 
 OTHERS_SECONDS_MAX: Final = 5.0
@@ -112,30 +114,29 @@ class FilesIndex:
             return answer_of(page, sealed=found.sealed(query))
 
     def story(self, question: StoryQuestion) -> StoryAnswer:
-        limit = checked_limit(question.limit)
-        with searching(self._places, progress=self._progress) as found:
-            teller = found.teller(has_entries=question.within != "names")
-            standing = Standing(sealed=found.sealed)
-            return answered_story(teller, question.words, now=_now(), limit=limit, standing=standing)
+        with self._opened(question) as (teller, found):
+            return answered_story(teller, question, now=_now(), sealed=found.sealed)
 
     def name(self, question: NameQuestion) -> NameAnswer:
-        with searching(self._places, progress=self._progress) as found:
-            teller = found.teller(has_entries=question.within != "names")
-            return answered_name(teller, question.name, standing=Standing(sealed=found.sealed))
+        with self._opened(question) as (teller, found):
+            return answered_name(teller, question, sealed=found.sealed)
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
-        with searching(self._places, progress=self._progress) as found:
-            return answered_scope(
-                found.teller(), question.words, now=_now(), rows=checked_limit(question.rows)
-            )
+        with self._opened(question) as (teller, _):
+            return answered_scope(teller, question, now=_now())
 
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
-        with searching(self._places, progress=self._progress) as found:
-            return answered_incidents(found.teller())
+        with self._opened(question) as (teller, _):
+            return answered_incidents(teller, question)
 
     def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        with self._opened(question) as (teller, _):
+            return answered_incident(teller, question)
+
+    @contextmanager
+    def _opened(self, asked: Asked) -> Iterator[tuple[StoryTeller, Searching]]:
         with searching(self._places, progress=self._progress) as found:
-            return answered_incident(found.teller(), question.name)
+            yield found.teller(has_entries=asked.within != "names"), found
 
 
 class OtherShard:

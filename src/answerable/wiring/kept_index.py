@@ -16,7 +16,6 @@ from answerable.core.search.query import checked_limit, parsed_cursor, parsed_qu
 from answerable.errors import AnswerableError, Broken, Unavailable
 from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_DAMAGED, SEARCH_OTHER_LOG
 from answerable.flows.forensics.answer_questions import (
-    Standing,
     answered_incident,
     answered_incidents,
     answered_name,
@@ -154,29 +153,17 @@ class KeptIndex:
     def story(self, question: StoryQuestion) -> StoryAnswer:
         """Tell a story. Raises as `search`."""
         with self._telling(question) as teller:
-            return answered_story(
-                teller,
-                question.words,
-                now=_now(),
-                limit=checked_limit(question.limit),
-                standing=Standing(durable=question.entries),
-            )
+            return answered_story(teller, question, now=_now())
 
     def name(self, question: NameQuestion) -> NameAnswer:
         """Say what a name stands for. Raises as `search`."""
         with self._telling(question) as teller:
-            return answered_name(teller, question.name, standing=Standing(durable=question.entries))
+            return answered_name(teller, question)
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         """Count what was out of scope. Raises as `search`, and Malformed (`scope.field`)."""
         with self._telling(question) as teller:
-            return answered_scope(
-                teller,
-                question.words,
-                now=_now(),
-                rows=checked_limit(question.rows),
-                standing=Standing(durable=question.entries),
-            )
+            return answered_scope(teller, question, now=_now())
 
     def under(self, question: UnderQuestion) -> UnderAnswer:
         """Return a page of actions under a manifest. Raises as `search`, Malformed (`timeline.*`), Refused
@@ -197,12 +184,12 @@ class KeptIndex:
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
         """List the incidents. Raises as `search`."""
         with self._telling(question) as teller:
-            return answered_incidents(teller, standing=Standing(durable=question.entries))
+            return answered_incidents(teller, question)
 
     def incident(self, question: IncidentQuestion) -> IncidentAnswer:
         """Tell an incident. Raises as `search`, and Malformed (`incident.unknown`)."""
         with self._telling(question) as teller:
-            return answered_incident(teller, question.name, standing=Standing(durable=question.entries))
+            return answered_incident(teller, question)
 
     @contextmanager
     def _telling(self, asked: Asked, *, whole: bool = False) -> Iterator[StoryTeller]:

@@ -14,6 +14,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError
 from answerable.flows.forensics.answer_questions import answered_incidents
 from answerable.flows.forensics.opened_moment import opened_moment
+from answerable.ports.search_process import IncidentsQuestion
 from answerable.verify.leaf_rules import Fault, read_leaf
 from tests.worlds.hold import REACHING, bench_to_hold, stop
 from tests.worlds.incident_statements import incident_of, incident_token, noted, opened, recorded
@@ -114,7 +115,7 @@ async def test_questions_stay_open_until_a_note_answers_them_and_a_closed_incide
     assert clock(answer)["contained"] == (None, "nothing has stopped what it is about")
     assert clock(answer)["first effect"][1] == "there is no action that changed anything in it"
     with teller_of(bench.recorder) as teller:
-        (row,) = answered_incidents(teller).items
+        (row,) = answered_incidents(teller, IncidentsQuestion()).items
     assert (row.id, row.notes, row.open_questions) == (incident.incident, 5, 0)
 
 

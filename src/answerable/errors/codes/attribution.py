@@ -1,11 +1,17 @@
-"""Error codes of attributing the lines of targets' logs."""
+"""Error codes of attributing the lines of targets' logs, and of following them."""
 
 from __future__ import annotations
 
-from answerable.errors.code import MalformedCode
+from answerable.errors.code import MalformedCode, UnavailableCode
 
 ATTRIBUTE_FORM = MalformedCode("attribute.form", "no line of … is of a log of kind …: …")
 ATTRIBUTE_OUTPUT = MalformedCode("attribute.output", "give either --json or --csv")
 ATTRIBUTE_PREFIX = MalformedCode("attribute.prefix", "the prefix …")
 ATTRIBUTE_TARGET = MalformedCode("attribute.target", "no recorded step is at target …: there are steps at …")
 ATTRIBUTE_ZONE = MalformedCode("attribute.zone", "… is not a time zone: give an offset such as `+01:00`")
+LOG_NO_SERVER = UnavailableCode(
+    "log.no_server",
+    "no server answers at …, and only a server follows logs: start `answerable up`, or read a log once with "
+    "`answerable attribute`",
+    port="control",
+)

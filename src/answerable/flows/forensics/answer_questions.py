@@ -3,8 +3,7 @@ in commands that read the ledger's files themselves."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from answerable.core.incident.under_manifest import wanted_manifest
 from answerable.core.search.names import parsed_names
@@ -25,70 +24,67 @@ if TYPE_CHECKING:
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, StoryAnswer
     from answerable.core.search.query import Query
     from answerable.flows.forensics.tell_story import StoryTeller
-    from answerable.ports.search_process import TraceQuestion, UnderQuestion
+    from answerable.ports.search_process import (
+        IncidentQuestion,
+        IncidentsQuestion,
+        NameQuestion,
+        ScopeQuestion,
+        StoryQuestion,
+        TraceQuestion,
+        UnderQuestion,
+    )
+
+    Sealed = Callable[[Query, Sequence[str]], tuple[str, ...]]
+    """Returns the fields of a question, and of its bare names, that cannot be compared here."""
 
 
 def _nothing_sealed(query: Query, names: Sequence[str]) -> tuple[str, ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What an answer says of itself. durable: entries of the log, where it may have more than the index. sealed:
-    returns the fields of a question that cannot be compared here."""
-
-    durable: int = 0
-    sealed: Callable[[Query, Sequence[str]], tuple[str, ...]] = _nothing_sealed
-
-
-WHOLE: Final = Standing()
-"""Of an index that has the whole log, with keys."""
-
-
 def answered_story(
-    teller: StoryTeller, words: Sequence[str], *, now: int, limit: int, standing: Standing = WHOLE
+    teller: StoryTeller, question: StoryQuestion, *, now: int, sealed: Sealed = _nothing_sealed
 ) -> StoryAnswer:
     """Return the story of names, narrowed by words of a search.
 
-    now: for times that are said as long ago. limit: as for `StoryTeller.story`. Raises Malformed (`search.*`),
-    Unavailable, and Broken as the index and the log do.
+    now: for times that are said as long ago. Raises Malformed (`search.*`), Unavailable, and Broken as the index and
+    the log do.
     """
-    wanted = parsed_names(words, now=now)
+    wanted, limit = parsed_names(question.words, now=now), checked_limit(question.limit)
     story = teller.story(wanted, limit=limit)
     whole = wanted if story.hits else completed_names(teller, wanted)
     if whole != wanted:
         story = teller.story(whole, limit=limit)
     return story_answer(
-        " ".join(words),
+        " ".join(question.words),
         story,
-        durable=standing.durable,
-        sealed=standing.sealed(whole.query, whole.names),
+        durable=question.entries,
+        sealed=sealed(whole.query, whole.names),
     )
 
 
-def answered_name(teller: StoryTeller, name: str, *, standing: Standing = WHOLE) -> NameAnswer:
+def answered_name(
+    teller: StoryTeller, question: NameQuestion, *, sealed: Sealed = _nothing_sealed
+) -> NameAnswer:
     """Return what a name stands for. Raises as `answered_story`."""
-    asked = parsed_names([name], now=0)
-    candidates = may_be(teller, name)
+    asked = parsed_names([question.name], now=0)
+    candidates = may_be(teller, question.name)
     found = describe_name(teller, candidates[0]) if len(candidates) == 1 else None
     return name_answer(
         candidates,
         found,
         teller.index.reach(),
-        durable=standing.durable,
-        sealed=standing.sealed(asked.query, asked.names),
+        durable=question.entries,
+        sealed=sealed(asked.query, asked.names),
     )
 
 
-def answered_scope(
-    teller: StoryTeller, words: Sequence[str], *, now: int, rows: int, standing: Standing = WHOLE
-) -> ScopeAnswer:
-    """Return the count of what was out of scope. rows: of each table, the highest. Raises as `answered_story`, and
-    Malformed (`scope.field`)."""
-    query = parsed_query(words, now=now)
+def answered_scope(teller: StoryTeller, question: ScopeQuestion, *, now: int) -> ScopeAnswer:
+    """Return the count of what was out of scope. Raises as `answered_story`, and Malformed (`scope.field`)."""
+    query = parsed_query(question.words, now=now)
     check_conditions(query)
-    counted = count_scope(teller, query, rows=rows)
-    return scope_answer(counted, durable=standing.durable)
+    counted = count_scope(teller, query, rows=checked_limit(question.rows))
+    return scope_answer(counted, durable=question.entries)
 
 
 def answered_under(teller: StoryTeller, question: UnderQuestion) -> UnderAnswer:
@@ -108,12 +104,12 @@ def answered_trace(
     return TraceAnswer(items=tuple(found))
 
 
-def answered_incidents(teller: StoryTeller, *, standing: Standing = WHOLE) -> IncidentsAnswer:
+def answered_incidents(teller: StoryTeller, question: IncidentsQuestion) -> IncidentsAnswer:
     """Return all incidents. Raises Unavailable, and Broken as the index and the log do."""
     found, is_cut, reach = incidents(teller)
-    return incidents_answer(found, reach, is_cut=is_cut, durable=standing.durable)
+    return incidents_answer(found, reach, is_cut=is_cut, durable=question.entries)
 
 
-def answered_incident(teller: StoryTeller, name: str, *, standing: Standing = WHOLE) -> IncidentAnswer:
+def answered_incident(teller: StoryTeller, question: IncidentQuestion) -> IncidentAnswer:
     """Return one incident with what it is about. Raises as `answered_incidents`, and Malformed (`incident.unknown`)."""
-    return incident_answer(gathered(teller, name), log=teller.log.origin, durable=standing.durable)
+    return incident_answer(gathered(teller, question.name), log=teller.log.origin, durable=question.entries)
