@@ -18,6 +18,14 @@ SEARCHES = (
 )
 
 
+_PLACES = (
+    "Beside the index the directory `offsets` has 8 bytes an entry, by which one is opened without reading what",
+    "stands before it. It may be deleted, too; it is compared with a part of the entry's hash, which finds damage",
+    "(SEARCH-13). Whoever writes to it can have another entry of the log shown: like the index it is no evidence,",
+    "and [`ledger verify`](../how-to/verify-a-ledger.md) reads the log without it.",
+)
+
+
 def search_page(made: str) -> str:
     """Return the page. made: the line that says that it is made."""
     lines = ["# Search", "", made, ""]
@@ -65,8 +73,7 @@ def search_page(made: str) -> str:
         "of all entries, or with an error (`search.behind`) where the index does not have all of them (STORY-05).",
         "Where no index is kept, the control API answers `search.off`.",
         "",
-        "Beside the index the directory `offsets` has 8 bytes an entry, by which one is opened without reading what",
-        "stands before it. It may be deleted, too; what it says is checked by the hash of the entry (SEARCH-13).",
+        *_PLACES,
         "",
         "In `q=`, spaces separate the words. A value with a space stands between double quotation marks, within which",
         '`\\"` is a quotation mark and `\\\\` a backslash: `agent:scout text:"two words"`. At the command line the',

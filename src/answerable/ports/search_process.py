@@ -219,20 +219,8 @@ class Searches(Protocol):
     """The index that answers questions, as the server asks it: by the process above, which is started where it does not
     run. Raises as that, and Unavailable (`search.off`) where none is kept."""
 
-    async def search(self, words: Sequence[str], *, limit: int, cursor: str) -> SearchAnswer:
-        """Return a page of hits."""
-        ...
-
-    async def story(self, words: Sequence[str], *, limit: int) -> StoryAnswer:
-        """Return the story of names."""
-        ...
-
-    async def name(self, name: str) -> NameAnswer:
-        """Return what a name stands for."""
-        ...
-
-    async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
-        """Return how much was out of scope."""
+    async def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        """Return the answer, of all entries that are durable."""
         ...
 
     async def logs(self, *, findings: int = 0) -> LogsTold:
@@ -243,25 +231,9 @@ class Searches(Protocol):
         """Return what was told last of the logs of targets."""
         ...
 
-    async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:
-        """Return a page of actions under a manifest."""
-        ...
-
-    async def tree(self, mandate: str) -> TreeAnswer:
-        """Return what was handed on below a mandate."""
-        ...
-
     async def trace(self, ends: Sequence[int]) -> TraceAnswer:
         """Return whether effects can be traced to people. Raises Unavailable (`search.off`) also where the process was
         not started yet: it is not started for this."""
-        ...
-
-    async def incidents(self) -> IncidentsAnswer:
-        """Return all incidents, newest first."""
-        ...
-
-    async def incident(self, name: str) -> IncidentAnswer:
-        """Return one incident. Raises Malformed (`incident.unknown`)."""
         ...
 
     async def told(self) -> tuple[str, int, str]:

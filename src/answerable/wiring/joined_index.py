@@ -147,8 +147,8 @@ class FilesIndex:
 class OtherShard:
     """Another shard of this deployment: its process, or its files where that does not run; implements `LogIndex`."""
 
-    def __init__(self, log: StoredFiles, socket: Path, files: FilesIndex, *, seconds_max: float) -> None:
-        self._log, self._socket, self._files, self._seconds_max = log, socket, files, seconds_max
+    def __init__(self, log: StoredFiles, socket: Path, files: FilesIndex) -> None:
+        self._log, self._socket, self._files = log, socket, files
 
     def search(self, question: Question) -> SearchAnswer:
         return self._asked(SEARCH, question, self._files.search)
@@ -171,7 +171,7 @@ class OtherShard:
         if origin and not origin.endswith(f"/{self._log.name}"):
             # What a shard did would be told, and counted, twice.
             raise LEDGER_NO_COPY(f"the log in shard {self._log.name} is called {shown(origin)}: it is a copy")
-        process = HttpSearchProcess(self._socket, seconds_max=self._seconds_max)
+        process = HttpSearchProcess(self._socket, seconds_max=OTHERS_SECONDS_MAX)
         try:
             return anyio.run(process.ask, kind, question)
         except Unavailable as failed:
@@ -303,13 +303,10 @@ class JoinedIndex:
 
 
 def other_indexes(
-    settings: Settings,
-    *,
-    seconds_max: float = OTHERS_SECONDS_MAX,
-    progress: Callable[[int, int], None] | None = None,
+    settings: Settings, *, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, LogIndex]:
     """Return what answers for the other shards of this deployment, by name. progress: is called while the log of one is
-    indexed, which then takes as long as it does; None to end that after `seconds_max`."""
+    indexed, which then takes as long as it does; None to end that after `OTHERS_SECONDS_MAX`."""
     return {
         one.name: OtherShard(
             one,
@@ -320,18 +317,17 @@ def other_indexes(
                     keys=own_keys(settings),
                     index=settings.data / INDEX / one.name,
                     is_own=True,
-                    wait_seconds_max=seconds_max,
+                    wait_seconds_max=OTHERS_SECONDS_MAX,
                 ),
-                progress=progress or _bounded(seconds_max),
+                progress=progress or _bounded(),
             ),
-            seconds_max=seconds_max,
         )
         for one in other_shards(settings)
     }
 
 
-def _bounded(seconds_max: float) -> Callable[[int, int], None]:
-    ends = time.monotonic() + seconds_max
+def _bounded() -> Callable[[int, int], None]:
+    ends = time.monotonic() + OTHERS_SECONDS_MAX
 
     def told(done: int, total: int) -> None:
         if done < total and time.monotonic() > ends:

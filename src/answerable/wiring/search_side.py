@@ -12,30 +12,14 @@ from answerable.errors import Unavailable
 from answerable.errors.codes.search import SEARCH_DOWN, SEARCH_OFF, SEARCH_UNREACHABLE
 from answerable.flows.recording.rounds import until_round
 from answerable.ports.search_process import (
-    INCIDENT,
-    INCIDENTS,
     LOGS,
-    NAME,
     QUESTION_SECONDS_MAX,
-    SCOPE,
-    SEARCH,
-    STORY,
     TRACE,
-    TREE,
-    UNDER,
     A,
-    IncidentQuestion,
-    IncidentsQuestion,
     LogsQuestion,
-    NameQuestion,
     Q,
-    Question,
     QuestionKind,
-    ScopeQuestion,
-    StoryQuestion,
     TraceQuestion,
-    TreeQuestion,
-    UnderQuestion,
 )
 from answerable.wiring.kept_process import KeptProcess
 
@@ -44,10 +28,8 @@ if TYPE_CHECKING:
 
     from anyio.abc import ByteSendStream
 
-    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.log_answers import FollowedLog
-    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
-    from answerable.ports.search_process import LogsTold, TraceAnswer, TreeAnswer, UnderAnswer
+    from answerable.ports.search_process import LogsTold, TraceAnswer
     from answerable.wiring.search_settings import SearchSettings
 
 TELL_SECONDS: Final = 1.0
@@ -97,53 +79,20 @@ class SearchSide:
         self._is_wanted.set()
         await self._process.run()
 
-    async def search(self, words: Sequence[str], *, limit: int, cursor: str) -> SearchAnswer:
-        """Return a page of hits. Raises as `_asked`."""
-        return await self._asked(SEARCH, Question(words=tuple(words), limit=limit, cursor=cursor))
-
-    async def story(self, words: Sequence[str], *, limit: int) -> StoryAnswer:
-        """Return the story of names. Raises as `_asked`."""
-        return await self._asked(STORY, StoryQuestion(words=tuple(words), limit=limit))
-
-    async def name(self, name: str) -> NameAnswer:
-        """Return what a name stands for. Raises as `_asked`."""
-        return await self._asked(NAME, NameQuestion(name=name))
-
-    async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
-        """Return how much was out of scope. Raises as `_asked`."""
-        return await self._asked(SCOPE, ScopeQuestion(words=tuple(words), rows=rows))
-
     async def logs(self, *, findings: int = 0) -> LogsTold:
-        """Return how far the logs of targets were read. Raises as `_asked`."""
-        found = await self._asked(LOGS, LogsQuestion(findings=findings))
+        """Return how far the logs of targets were read. Raises as `ask`."""
+        found = await self.ask(LOGS, LogsQuestion(findings=findings))
         self._logs = found.logs.items
         return found
 
-    async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:
-        """Return a page of actions under a manifest. Raises as `_asked`."""
-        question = UnderQuestion(manifest=manifest, prompt=prompt, model=model, limit=limit, cursor=cursor)
-        return await self._asked(UNDER, question)
-
-    async def tree(self, mandate: str) -> TreeAnswer:
-        """Return what was handed on below a mandate. Raises as `_asked`."""
-        return await self._asked(TREE, TreeQuestion(mandate=mandate))
-
     async def trace(self, ends: Sequence[int]) -> TraceAnswer:
-        """Return whether effects can be traced to people, without starting the process for that. Raises as `_asked`,
+        """Return whether effects can be traced to people, without starting the process for that. Raises as `ask`,
         `search.off` also where it has not been started yet."""
         if not self._is_wanted.is_set():
             raise SEARCH_OFF()
-        return await self._asked(TRACE, TraceQuestion(ends=tuple(ends)))
+        return await self.ask(TRACE, TraceQuestion(ends=tuple(ends)))
 
-    async def incidents(self) -> IncidentsAnswer:
-        """Return all incidents. Raises as `_asked`."""
-        return await self._asked(INCIDENTS, IncidentsQuestion())
-
-    async def incident(self, name: str) -> IncidentAnswer:
-        """Return one incident. Raises as `_asked`."""
-        return await self._asked(INCIDENT, IncidentQuestion(name=name))
-
-    async def _asked(self, kind: QuestionKind[Q, A], question: Q) -> A:
+    async def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
         """Ask the process, which is started if it does not run, of all entries that are durable.
 
         Raises Malformed and Refused as it does, and Unavailable: `search.off`, `search.down`, `search.late`,

@@ -63,9 +63,8 @@ def list_logs(shell: Shell) -> int | None:
 
 def log_told(one: FollowedLog | TargetLog) -> str:
     """Return how a log is, in one line."""
-    state = one.state if one.state in ("ok", "behind") else one.state.upper()
     reason = f", {one.reason}" if one.reason else ""
-    return f"{', '.join(one.targets)} ({one.kind}): {state}{reason}; {_lines(one.lines)}"
+    return f"{', '.join(one.targets)} ({one.kind}): {_state(one)}{reason}; {_lines(one.lines)}"
 
 
 def _code(items: tuple[FollowedLog, ...]) -> int | None:
@@ -78,12 +77,16 @@ def _row(one: FollowedLog) -> tuple[str, ...]:
     return (
         ", ".join(one.targets),
         one.kind,
-        one.state if one.state in ("ok", "behind") else one.state.upper(),
+        _state(one),
         one.last_line_at or "never",
         f"{one.late_seconds} s",
         _lines(one.lines),
         one.path,
     )
+
+
+def _state(one: FollowedLog | TargetLog) -> str:
+    return one.state if one.state in ("ok", "behind") else one.state.upper()
 
 
 def _lines(lines: Mapping[str, int]) -> str:

@@ -18,6 +18,7 @@ from answerable.errors.codes.mandate import MANDATE_UNKNOWN
 from answerable.errors.codes.search import SEARCH_FAILED
 from answerable.flows.tokens.trace_mandate import hop_states, mandate_state
 from answerable.flows.validity.mandate_validity import shard_fault
+from answerable.ports.search_process import TREE, TreeQuestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +49,7 @@ async def show_tree(call: Call) -> answers.MandateTree:
     if fault is not None:
         # Its actions are in the log of the other shard alone.
         raise fault
-    tree = await call.product.searches.tree(mandate.id)
+    tree = await call.product.searches.ask(TREE, TreeQuestion(mandate=mandate.id))
     branches = told_branches(tree)
     state, because = mandate_state(call.walk.authority, mandate)
     states = {

@@ -63,7 +63,7 @@ def incident_answer(found: Gathered, *, log: str, durable: int = 0) -> IncidentA
         actions=tuple(IncidentAction(action=hit_answer(one), undoing=how) for one, how in undoing),
         undoing=dict(Counter(how for _, how in undoing)),
         data=tuple(_readings(found.actions)),
-        questions=tuple(_questions(found)),
+        questions=tuple(_questions(found, clock)),
         open_questions=tuple(map(_note, incident.open_questions)),
         notes=tuple(map(_note, incident.notes)),
         story=story,
@@ -178,12 +178,12 @@ def _readings(actions: Sequence[Hit]) -> Iterator[IncidentReading]:
         yield IncidentReading(server=server, capability=capability, resource=resource, entries=tuple(entries))
 
 
-def _questions(found: Gathered) -> Iterator[str]:
+def _questions(found: Gathered, clock: Sequence[_Moment]) -> Iterator[str]:
     """Yield what is not known, as far as entries show it."""
     incident, actions = found.incident, found.actions
     if not incident.classes:
         yield "nobody has said whether it is serious, or whether personal data are affected"
-    contained, says = next((at, says) for name, at, _, says in _clock(found) if name == "contained")
+    contained, says = next((at, says) for name, at, _, says in clock if name == "contained")
     if not contained:
         yield f"it is not contained: {says}"
     odd = [one.facts.entry for one in actions if one.outcome in ("indeterminate", "open")]
