@@ -277,12 +277,12 @@ class Incidents(Feature):
         text: str,
         change: str = "opened",
         of: Kept | None = None,
-        name: str = "quiet",
+        since: int = 1,
         **more: Any,
     ) -> Kept:
-        """What Ada says of an incident, about an agent that does nothing."""
+        """What Ada says of an incident, about a time in which nothing happened."""
         at = time.time_ns() // 1_000_000
-        about = {"kind": "agent", "name": name, "since_ms": 1} if of is None else {}
+        about = {"kind": "window", "since_ms": since, "until_ms": since + 1} if of is None else {}
         place = {name: of[name] for name in ("incident", "entry")} if of is not None else {}
         claims = incident_claims(
             "ada", life.origin, text, at=at, random=os.urandom(16), change=change, **about, **place, **more
@@ -301,10 +301,13 @@ class Incidents(Feature):
         return {"open": told[0], "closed": told[1], "asked": str(len(answers[0]["open_questions"]))}
 
     def write(self, life: Life, kept: Kept, number: int) -> object:
-        return self.said(life, "again", name=f"written-{number}")["incident"]
+        return self.said(life, "again", since=SINCE_MS + number)["incident"]
 
     def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
-        found = [one for one in life.items("/v1/incidents") if one["name"] == f"written-{number}"]
+        since = datetime.fromtimestamp((SINCE_MS + number) / 1_000, UTC)
+        found = [
+            one for one in life.items("/v1/incidents") if datetime.fromisoformat(one["since"]) == since
+        ]
         assert said is None or [one["id"] for one in found] == [said]
         assert all((one["state"], one["notes"], one["opened_by"]) == ("open", 1, "ada") for one in found)
         return bool(found)

@@ -26,11 +26,12 @@ def incident_token(
     *,
     log: str = AUDIENCE,
     key: str = "",
+    random: bytes = b"",
     **more: Any,
 ) -> str:
     """What somebody signs of an incident."""
     at = bench.clock.now()
-    random = bench.walk.entropy.bytes(16)
+    random = random or bench.walk.entropy.bytes(16)
     claims = incident_claims(by, log, text, at=at, random=random, change=change, **more)
     return signed_incident(claims, key=signing_key(key or by))
 

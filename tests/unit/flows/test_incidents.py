@@ -11,9 +11,10 @@ from answerable.core.incident.incident import incidents_in
 from answerable.core.incident.incident_duties import IncidentRules
 from answerable.core.incident.timeline import Moment, told
 from answerable.core.ledger.tags import Tag
-from answerable.errors import AnswerableError, Malformed
+from answerable.errors import AnswerableError, Malformed, Refused
 from answerable.flows.forensics.answer_questions import answered_incidents
 from answerable.flows.forensics.opened_moment import opened_moment
+from answerable.flows.state.parts import InProgress
 from answerable.ports.search_process import IncidentsQuestion
 from answerable.verify.leaf_rules import Fault, read_leaf
 from tests.worlds.hold import REACHING, bench_to_hold, stop
@@ -122,18 +123,48 @@ async def test_questions_stay_open_until_a_note_answers_them_and_a_closed_incide
     assert (row.id, row.notes, row.open_questions) == (incident.incident, 5, 0)
 
 
-async def test_a_statement_counts_once_and_the_first_that_opens_an_id_is_the_incident():
+async def test_a_statement_that_arrives_again_is_answered_with_its_entry_also_after_a_start():
     bench = await told_bench()
-    token = incident_token(bench, "bob", "it is odd", "opened", kind="window", since_ms=1)
+    same: dict[str, Any] = {"kind": "window", "since_ms": 1, "random": bytes(16)}
+    token = incident_token(bench, "bob", "it is odd", "opened", **same)
     first, again = [await recorded(bench, token, "opened") for _ in range(2)]
-    assert first.incident == again.incident
+    assert first == again
     note = incident_token(bench, "bob", "x", "noted", incident=first.incident, entry=first.entry)
-    for _ in range(2):
-        await recorded(bench, note, "noted", incident=first.incident)
-    found = incidents_in(statements(bench))[first.incident]
+    noted_once = [await recorded(bench, note, "noted", incident=first.incident)]
+    bench.asking.under_way = InProgress()
+    noted_once += [await recorded(bench, note, "noted", incident=first.incident) for _ in range(2)]
+    assert len({*noted_once}) == 1
+    assert await recorded(bench, token, "opened") == first
+    moments = statements(bench)
+    assert [one.index for one in moments] == [first.entry, noted_once[0].entry]
+    # Its name is taken: nothing else is recorded under it, and nothing that was said is lost without a word.
+    other = incident_token(bench, "bob", "it is very odd", "opened", **same)
+    assert await code_of(bench, other) == "incident.malformed"
+    # Of what an older version recorded twice, one counts, and without what opened it there is no incident.
+    found = incidents_in([moments[0], *moments])[first.incident]
     assert (found.entry, len(found.notes)) == (first.entry, 2)
-    # Without what opened it there is none.
-    assert incidents_in(statements(bench)[2:]) == {}
+    assert incidents_in(moments[1:]) == {}
+
+
+async def test_what_an_incident_is_to_be_about_must_be_there_and_an_alert_must_be_one():
+    bench = await told_bench()
+
+    async def refused(kind: str, name: str) -> str:
+        with pytest.raises(Refused) as raised:
+            await opened(bench, kind, name, since_ms=1)
+        assert raised.value.code == "incident.about"
+        return raised.value.message
+
+    assert "no agent is called `scuot`; did you mean `scout`?" in await refused("agent", "scuot")
+    for tag in (Tag.GENESIS, Tag.INTENT, Tag.OUTCOME, Tag.REFUSAL, Tag.MANDATE_CLOSED):
+        entry = str(bench.entries(tag)[0]["index"])
+        assert f"entry {entry} ({tag.name.lower()}) is no alert" in await refused("alert", entry)
+    assert not statements(bench)
+    await stop(bench, HoldTarget("owner", "alice"))
+    (held,) = bench.entries(Tag.HOLD_PLACED)
+    answer = incident_of(bench, await opened(bench, "alert", str(held["index"]), since_ms=1))
+    assert {*answer.incident.covers} == {"person", "hold"}
+    assert {one.action.agent for one in answer.actions} == {"scout", "rover"}
 
 
 async def test_who_may_not_write_about_incidents_writes_nothing():

@@ -1,7 +1,8 @@
 """Verify and record what a person signed about an incident: that it is opened, a note, that it is closed.
 
-Law: the entry is all there is of it. Nothing is read here but the entries that the statement names, each by its index;
-what an incident is, and whether it is closed, the process that keeps the index says.
+Laws: the entry is all there is of it; a statement that arrives again is answered with the entry that it has. Nothing is
+read here but the entries that the statement names and, once after a start, those of the last minutes; what an incident
+is, and whether it is closed, the process that keeps the index says.
 """
 
 from __future__ import annotations
@@ -10,32 +11,28 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio.to_thread
 
-from answerable.core.containment.hold import HoldId, HoldTarget, holdable
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
-from answerable.core.incident.incident import NAMES_MAX
 from answerable.core.incident.incident_entry import incident_entry
 from answerable.core.incident.incident_statement import verified_incident
-from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.documents.time_rule import instant_of
-from answerable.core.registry.tools.tool_pin import TOOLS_CALL
-from answerable.errors import Malformed, Refused, shown
+from answerable.core.statement import AGE_MILLIS_MAX, AHEAD_MILLIS_MAX
+from answerable.errors import shown
 from answerable.errors.codes.incidents import (
-    INCIDENT_ABOUT,
     INCIDENT_MALFORMED,
     INCIDENT_RIGHT,
     INCIDENT_TOLD,
     INCIDENT_UNKNOWN,
-    INCIDENT_WIDE,
 )
+from answerable.flows.containment.incident_covers import covers_of
 from answerable.flows.recording.name_keys import key_file
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.state.parts import Stated
 from answerable.flows.validity.refuse_revoked import signer_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from answerable.core.canonical import JSONValue
     from answerable.core.incident.incident_duties import IncidentRules
     from answerable.core.incident.incident_statement import IncidentChange, IncidentClaims
@@ -43,11 +40,10 @@ if TYPE_CHECKING:
     from answerable.flows.state.parts import AuthorityRegisters, InProgress, Recorder
     from answerable.ports.ledger import Ledger
 
-Covers = dict[str, tuple[str, ...]]
-_DIRECT: Final = frozenset({"agent", "instance", "mandate", "server", "capability", "key", "manifest"})
-"""Kinds of what can be held that a search has a field for."""
-_OF_ALERTS: Final = ("agent", "server", "capability", "target", "account", "key")
-"""Members of an alert's leaf: the first that it has says what the incident is about."""
+KEPT_MILLIS: Final = AGE_MILLIS_MAX + AHEAD_MILLIS_MAX
+"""How long after its entry a statement can arrive again and be young enough."""
+READ_MAX: Final = 20_000
+"""Entries that are read for statements that an earlier process recorded."""
 
 
 class Recorded(NamedTuple):
@@ -83,25 +79,65 @@ async def record_incident(
     if fault is not None:
         raise fault
     _check_right(authority.registry.current, rules, claims.iss)
-    covers: Covers = {}
-    if change == "opened":
-        covers = await anyio.to_thread.run_sync(_covers, recorder, authority, claims)
-    else:
-        _check_opened(recorder.ledger, claims)
-    entry = incident_entry(
-        claims,
-        token,
-        at=now,
-        sealing=sealing_for(recorder, principal_subject(claims.iss)),
-        by=pseudonym_of(recorder, claims.iss),
-        key_file=signed_with,
-        covers=covers,
-        duties=rules.hours,
-    )
-    receipt, left = await record_entry(recorder, entry)
+    async with under_way.stating:
+        known = await _known(recorder, under_way, claims, token, now)
+        if known is not None:
+            return Recorded(claims.incident, change, known.entry, known.at)
+        if change == "opened":
+            covers = await anyio.to_thread.run_sync(covers_of, recorder, authority, claims)
+        else:
+            covers = {}
+            _check_opened(recorder.ledger, claims)
+        entry = incident_entry(
+            claims,
+            token,
+            at=now,
+            sealing=sealing_for(recorder, principal_subject(claims.iss)),
+            by=pseudonym_of(recorder, claims.iss),
+            key_file=signed_with,
+            covers=covers,
+            duties=rules.hours,
+        )
+        receipt, left = await record_entry(recorder, entry)
+        under_way.stated[claims.id] = Stated(token, receipt.index, now)
     if left is not None:
         raise left
     return Recorded(claims.incident, change, receipt.index, now)
+
+
+async def _known(
+    recorder: Recorder, under_way: InProgress, claims: IncidentClaims, token: str, now: UnixMillis
+) -> Stated | None:
+    """Return what is recorded of this statement already. Raises Malformed (`incident.malformed`) if another statement
+    has its id."""
+    since = UnixMillis(now - KEPT_MILLIS)
+    if not under_way.is_stated_read:
+        before = await anyio.to_thread.run_sync(_stated_since, recorder, since)
+        under_way.stated.update(before)
+        under_way.is_stated_read = True
+    for name in [name for name, one in under_way.stated.items() if one.at < since]:
+        del under_way.stated[name]
+    known = under_way.stated.get(claims.id)
+    if known is not None and known.token != token:
+        raise INCIDENT_MALFORMED("another statement has this `id`: sign it anew, with an `id` of its own")
+    return known
+
+
+def _stated_since(recorder: Recorder, since: UnixMillis) -> dict[str, Stated]:
+    """Return the statements that an earlier process recorded since a time, by id."""
+    found: dict[str, Stated] = {}
+    size = recorder.ledger.size
+    for index in range(size - 1, max(-1, size - 1 - READ_MAX), -1):
+        stored = recorder.ledger.entry(index)
+        leaf = leaf_of(stored)
+        at = leaf.get("at")
+        if type(at) is int and at < since:
+            break
+        if stored.tag == Tag.INCIDENT and type(at) is int:
+            token = (payload_of(stored, leaf, recorder.subject_keys.find) or {}).get("token")
+            # The first one counts.
+            found[str(leaf.get("statement"))] = Stated(str(token), index, UnixMillis(at))
+    return found
 
 
 def _check_right(current: RegistrySnapshot, rules: IncidentRules, person: str) -> None:
@@ -137,90 +173,3 @@ def _leaf(ledger: Ledger, claims: IncidentClaims, index: int) -> dict[str, JSONV
             f"there is no incident {shown(claims.incident)} that entry {index} is about: see `answerable incident list`"
         )
     return leaf
-
-
-def _covers(recorder: Recorder, authority: AuthorityRegisters, claims: IncidentClaims) -> Covers:
-    """Return the names whose entries an incident is about, by field of a search; none for everything in its window."""
-    match claims.kind:
-        case "agent":
-            covers: Covers = {"agent": (claims.name,)}
-        case "vendor":
-            covers = _held(recorder, authority, HoldTarget("vendor", claims.name))
-            if not covers:
-                raise _nothing(f"no agent or server has vendor {shown(claims.name)}")
-        case "hold":
-            hold = authority.holds.get(HoldId(claims.name))
-            if hold is None:
-                raise _nothing(f"there is no hold {shown(claims.name)}, see `answerable hold list`")
-            covers = _held(recorder, authority, hold.what)
-            if covers or hold.what.kind != "everything":
-                covers["hold"] = (claims.name,)
-        case "alert":
-            covers = _alerted(recorder, authority, claims.name)
-        case _:
-            covers = {}
-    if any(len(names) > NAMES_MAX for names in covers.values()):
-        raise INCIDENT_WIDE(
-            f"this incident would be about more than {NAMES_MAX} names: open it for a part of them"
-        )
-    return covers
-
-
-def _alerted(recorder: Recorder, authority: AuthorityRegisters, name: str) -> Covers:
-    """Return what the entry of an alert is about."""
-    index = int(name) if name.isascii() and name.isdigit() and len(name) <= 16 else -1
-    if not 0 <= index < recorder.ledger.size:
-        raise _nothing(f"the ledger has no entry {shown(name)}")
-    stored = recorder.ledger.entry(index)
-    leaf = leaf_of(stored)
-    if stored.tag == Tag.RULE_FIRED:
-        try:
-            return _held(recorder, authority, holdable(str(leaf.get("kind")), str(leaf.get("name"))))
-        except Malformed:
-            return {}
-    for field in _OF_ALERTS:
-        found = leaf.get(field)
-        if isinstance(found, str) and found:
-            return {field: (found,)}
-    return {}
-
-
-def _held(recorder: Recorder, authority: AuthorityRegisters, what: HoldTarget) -> Covers:
-    """Return the names of what can be held, as a search finds its entries."""
-    current, name = authority.registry.current, what.name
-    agents = {**current.agents, **current.idle_agents}.values()
-    servers = current.servers.values()
-    capabilities = {**current.capabilities, **current.idle}.values()
-    if what.kind in _DIRECT:
-        return {what.kind: (name,)}
-    match what.kind:
-        case "owner":
-            return {"person": (pseudonym_of(recorder, name),)}
-        case "tool":
-            used = (one for one in capabilities if one.method == TOOLS_CALL)
-            return _some(capability=(one.name for one in used if f"{one.server}/{one.target}" == name))
-        case "vendor":
-            return _some(
-                agent=(one.name for one in agents if name in one.vendors),
-                server=(one.name for one in servers if one.vendor == name),
-            )
-        case "tenant":
-            return _some(
-                agent=(one.name for one in agents if one.tenant == name),
-                server=(one.name for one in servers if one.tenant == name),
-            )
-        case "environment":
-            return _some(
-                agent=(one.name for one in agents if one.environment == name),
-                capability=(one.name for one in capabilities if one.environment == name),
-            )
-    return {}
-
-
-def _some(**names: Iterable[str]) -> Covers:
-    found = {field: tuple(sorted({*of})) for field, of in names.items()}
-    return {field: of for field, of in found.items() if of}
-
-
-def _nothing(why: str) -> Refused:
-    return INCIDENT_ABOUT(f"there is nothing of that name that an incident can be about: {why}")

@@ -7,7 +7,7 @@ members.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 from anyio import Lock
@@ -104,6 +104,14 @@ class IntentWitness(Protocol):
         ...
 
 
+class Stated(NamedTuple):
+    """A statement about an incident that is on record. token: as it was signed. at: when it was recorded."""
+
+    token: str
+    entry: int
+    at: UnixMillis
+
+
 @dataclass(slots=True, kw_only=True)
 class InProgress:
     """Work under way in this process, so that two concurrent callers do not both write it.
@@ -111,7 +119,8 @@ class InProgress:
     `asking`: deferrals being written, by agent, mandate and action digest, with the event set when one is written.
     `voiding`: approvals being voided, likewise. `answering`: approvals being answered. `issuing`: mandates.
     `groups`: of waiting approvals. `looks`: stored views of them. `typed`: wrong typed names.
-    `applying`: lock for documents. `lifting`: holds being lifted.
+    `applying`: lock for documents. `lifting`: holds being lifted. `stating`: lock for statements about incidents.
+    `stated`: those of the last minutes, by id. `is_stated_read`: whether those of an earlier process are among them.
     """
 
     asking: dict[tuple[AgentId, MandateId, bytes], Event] = field(default_factory=dict)
@@ -123,6 +132,9 @@ class InProgress:
     issuing: set[str] = field(default_factory=set)
     applying: Lock = field(default_factory=Lock)
     lifting: set[str] = field(default_factory=set)
+    stating: Lock = field(default_factory=Lock)
+    stated: dict[str, Stated] = field(default_factory=dict)
+    is_stated_read: bool = False
 
 
 @dataclass(slots=True, weakref_slot=True, kw_only=True)
