@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from answerable.core.search.fields import FIELDS, INDEXED, Field
 from answerable.ports.search_process import QUESTION_SECONDS_MAX
-from answerable.wiring.joined_index import OTHERS_SECONDS_MAX
+from answerable.wiring.log_index import OTHERS_SECONDS_MAX
 from wire_tables import markdown_table
 
 SEARCHES = (
@@ -105,8 +105,9 @@ def _shards() -> list[str]:
         f"{OTHERS_SECONDS_MAX:.0f} s. Hits, lines and counts are joined (SEARCH-14). `shard` says whose log has an",
         "entry, which is called `SHARD/ENTRY` (`answerable show b/12`); `shards` says of each up to where it is",
         "searched, at most a second behind its log while it runs, and `elsewhere` which could not be, and why.",
-        "Where nothing is found and one is left out, the exit code is 6. An incident, a tree of a mandate and actions",
-        "under a manifest are told from the log of the shard that is asked; one that has not issued a mandate refuses.",
+        "Where nothing is found and one is left out, the exit code is 6. So are incidents told (INCIDENT-05); the tree",
+        "of a mandate is told from the log that it is for. Actions under a manifest are found in all logs or not at",
+        "all.",
         "",
     ]
 

@@ -13,7 +13,8 @@ from answerable.api.search_answers import SearchAnswer, SearchHit
 from answerable.core.search.query import Cursor, parsed_cursor
 from answerable.errors.codes.search import SEARCH_UNREACHABLE
 from answerable.ports.search_process import Question
-from answerable.wiring.joined_index import JoinedIndex, LogIndex
+from answerable.wiring.joined_index import JoinedIndex
+from answerable.wiring.log_index import LogIndex
 
 # Times of entries by shard: few of them, so that many are alike.
 LOGS = st.dictionaries(

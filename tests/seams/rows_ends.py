@@ -6,6 +6,7 @@ import json
 import os
 import time
 from base64 import b64decode
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from answerable.core.incident.incident_statement import incident_claims
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from tests.seams.life import Life
     from tests.seams.said import Said
+
+SINCE_MS = 1_000_000
+"""From when on what is written while something fails is looked at; each of it another millisecond."""
 
 
 class Holds(Feature):
@@ -306,7 +310,9 @@ class Incidents(Feature):
     def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
         since = datetime.fromtimestamp((SINCE_MS + number) / 1_000, UTC)
         found = [
-            one for one in life.items("/v1/incidents") if datetime.fromisoformat(one["since"]) == since
+            one
+            for one in life.items("/v1/incidents?limit=1000")
+            if datetime.fromisoformat(one["since"]) == since
         ]
         assert said is None or [one["id"] for one in found] == [said]
         assert all((one["state"], one["notes"], one["opened_by"]) == ("open", 1, "ada") for one in found)

@@ -40,10 +40,12 @@ class IncidentNote(Part, frozen=True, kw_only=True):
 
 
 class IncidentMoment(Part, frozen=True, kw_only=True):
-    """A moment of the clock. at, entry: None for no data. says: what it is computed from, or why there is no data."""
+    """A moment of the clock. at, entry: None for no data. shard: as of a hit of a search. says: what it is computed
+    from, or why there is no data."""
 
     name: Annotated[str, words("first attempt", "first effect", "detected", "contained", "told", "closed")]
     at: Instant | None
+    shard: str
     entry: Count | None
     says: str
 
@@ -70,19 +72,21 @@ class IncidentAction(Part, frozen=True, kw_only=True):
 
 class IncidentReading(Part, frozen=True, kw_only=True):
     """Data that was read: a resource, by one capability. resource: empty where it cannot be opened, or none is
-    declared. entries: of the actions that read it."""
+    declared. entries: addresses of the actions that read it."""
 
     server: str
     capability: str
     resource: str
-    entries: tuple[Count, ...]
+    entries: Texts
 
 
 class IncidentRow(Component, frozen=True, kw_only=True):
     """An incident in a list. about, name: what it is about. covers: names by field of a search; empty for everything
-    in its window. entry: the one that opened it. since, until: what is looked at; None for no end."""
+    in its window. shard: as of a hit of a search. entry: the one that opened it. since, until: what is looked at; None
+    for no end."""
 
     id: str
+    shard: str
     state: Annotated[str, words("open", "closed")]
     about: str
     name: str
@@ -99,13 +103,13 @@ class IncidentRow(Component, frozen=True, kw_only=True):
 
 
 class IncidentsAnswer(Component, frozen=True, kw_only=True):
-    """Incidents, newest first. is_cut: whether older ones are left out.
+    """Incidents, newest first. next: cursor of the page after this; empty for none.
 
     entries, complete_at, missing, shards, elsewhere: as in an answer to a search.
     """
 
     items: tuple[IncidentRow, ...]
-    is_cut: bool
+    next: str
     entries: Count
     missing: Count
     shards: tuple[ShardReach, ...]

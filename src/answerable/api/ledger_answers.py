@@ -100,8 +100,9 @@ class MadeOfField(Part, frozen=True, kw_only=True):
 
 
 class ActionUnder(Component, frozen=True, kw_only=True):
-    """An action that ran under a manifest."""
+    """An action that ran under a manifest. shard: as of a hit of a search."""
 
+    shard: str
     index: Count
     at: Instant
     action: str

@@ -8,7 +8,7 @@ from answerable.api.incident_answers import (
     IncidentsAnswer,
     IncidentStatement,
 )
-from answerable.client.transport import WAIT_SECONDS_MAX, Transport, segment
+from answerable.client.transport import WAIT_SECONDS_MAX, Transport, given, segment
 
 
 def open_incident(
@@ -18,9 +18,21 @@ def open_incident(
     return control.answer_as(IncidentRecorded, "POST", "/v1/incidents", body=body, seconds_max=seconds_max)
 
 
-def list_incidents(control: Transport, *, seconds_max: float = WAIT_SECONDS_MAX) -> IncidentsAnswer:
+def list_incidents(
+    control: Transport,
+    *,
+    limit: str | None = None,
+    cursor: str | None = None,
+    seconds_max: float = WAIT_SECONDS_MAX,
+) -> IncidentsAnswer:
     """Incidents, newest first."""
-    return control.answer_as(IncidentsAnswer, "GET", "/v1/incidents", seconds_max=seconds_max)
+    return control.answer_as(
+        IncidentsAnswer,
+        "GET",
+        "/v1/incidents",
+        query=given(limit=limit, cursor=cursor),
+        seconds_max=seconds_max,
+    )
 
 
 def show_incident(control: Transport, id: str, *, seconds_max: float = WAIT_SECONDS_MAX) -> IncidentAnswer:

@@ -318,7 +318,8 @@ def search_door(settings: Settings, index: KeptIndex, logs: KeptLogs) -> Any:
     """Return the endpoint of the process that answers searches."""
     from answerable.apps.search_door.application import SearchServices, answering, search_app
     from answerable.ports import search_process as port
-    from answerable.wiring.joined_index import JoinedIndex, other_indexes
+    from answerable.wiring.joined_index import JoinedIndex
+    from answerable.wiring.log_index import other_indexes
 
     uids = frozenset({0, os.geteuid()})
     joined = JoinedIndex(index, settings.ledger.shard, partial(other_indexes, settings))
@@ -329,11 +330,14 @@ def search_door(settings: Settings, index: KeptIndex, logs: KeptLogs) -> Any:
             answering(port.NAME, joined.name),
             answering(port.SCOPE, joined.scope),
             answering(port.LOGS, logs.told),
-            answering(port.UNDER, index.under),
-            answering(port.TREE, index.tree),
+            answering(port.UNDER, joined.under),
+            answering(port.MADE, joined.made),
+            answering(port.TREE, joined.tree),
             answering(port.TRACE, index.trace),
             answering(port.INCIDENTS, joined.incidents),
             answering(port.INCIDENT, joined.incident),
+            answering(port.OPENED, joined.opened),
+            answering(port.PART, joined.part),
         ),
         reach=index.reach,
         uids=uids,

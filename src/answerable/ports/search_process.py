@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
-from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
+from answerable.api.incident_answers import IncidentAction, IncidentAnswer, IncidentReading, IncidentsAnswer
 from answerable.api.ledger_answers import ActionUnder
 from answerable.api.log_answers import LogsAnswer
 from answerable.api.members import AnyObject, Part
@@ -15,6 +15,7 @@ from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer,
 from answerable.api.tree_answers import ActionCounts
 from answerable.core.attribution.finding import Finding
 from answerable.core.attribution.followed import AccountSeen
+from answerable.core.incident.incident import Incident
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,15 +108,34 @@ class LogsTold(Part, frozen=True, kw_only=True):
     accounts: tuple[AccountSeen, ...]
 
 
+class ManifestTold(Part, frozen=True, kw_only=True):
+    """A manifest as its entry records it. payload: None where it cannot be decrypted."""
+
+    digest: str
+    leaf: AnyObject
+    payload: AnyObject | None
+
+
 class UnderQuestion(Asked, frozen=True, kw_only=True):
     """One question for actions under a manifest, prompt or model, as `wanted_manifest` takes them. cursor: as for a
-    search."""
+    search. named: digests of manifests that match and that logs of other shards have, and made: what these say, of as
+    many as there is room for."""
 
     manifest: str
     prompt: str
     model: str
     limit: int
     cursor: str
+    named: tuple[str, ...] = ()
+    made: tuple[ManifestTold, ...] = ()
+    within: Within = "all"
+
+
+class MadeAnswer(Part, frozen=True, kw_only=True):
+    """Manifests that a log has and that match a question. unread: others, whose content cannot be read."""
+
+    manifests: tuple[ManifestTold, ...]
+    unread: int
 
 
 class UnderAnswer(Part, frozen=True, kw_only=True):
@@ -126,9 +146,11 @@ class UnderAnswer(Part, frozen=True, kw_only=True):
 
 
 class TreeQuestion(Asked, frozen=True, kw_only=True):
-    """One question what was handed on below a mandate."""
+    """One question what was handed on below a mandate. log: which it is for; empty for the log that is asked."""
 
     mandate: str
+    log: str = ""
+    within: Within = "all"
 
 
 class HopTold(Part, frozen=True, kw_only=True):
@@ -170,13 +192,54 @@ class TraceAnswer(Part, frozen=True, kw_only=True):
 
 
 class IncidentsQuestion(Asked, frozen=True, kw_only=True):
-    """One question which incidents there are."""
+    """One question which incidents there are. cursor: empty for the first page."""
+
+    limit: int
+    cursor: str
+    within: Within = "all"
 
 
 class IncidentQuestion(Asked, frozen=True, kw_only=True):
     """One question about an incident. name: its id."""
 
     name: str
+    within: Within = "all"
+
+
+class IncidentOpened(Part, frozen=True, kw_only=True):
+    """What people said of an incident. incident: None for one that was not opened in this log. log: its origin."""
+
+    incident: Incident | None
+    log: str
+
+
+class PartQuestion(Asked, frozen=True, kw_only=True):
+    """One question what a log has of an incident. is_home: whether it was opened in this log."""
+
+    incident: Incident
+    is_home: bool
+
+
+class StopTold(Part, frozen=True, kw_only=True):
+    """What stopped what an incident is about. at: from when on. hold: id of a hold; empty for another stop."""
+
+    entry: int
+    at: int
+    kind: str
+    name: str
+    hold: str
+
+
+class IncidentPart(Part, frozen=True, kw_only=True):
+    """What one log has of an incident, oldest first. names: of each action, by field, those by which it can be
+    stopped. noticed: time and entry of what was noticed in it."""
+
+    actions: tuple[IncidentAction, ...]
+    names: tuple[dict[str, tuple[str, ...]], ...]
+    data: tuple[IncidentReading, ...]
+    stops: tuple[StopTold, ...]
+    noticed: tuple[tuple[int, int], ...]
+    story: StoryAnswer
 
 
 class IndexReach(Part, frozen=True, kw_only=True):
@@ -191,10 +254,13 @@ NAME: Final = QuestionKind(path="/v1/name", question=NameQuestion, answer=NameAn
 SCOPE: Final = QuestionKind(path="/v1/scope", question=ScopeQuestion, answer=ScopeAnswer)
 LOGS: Final = QuestionKind(path="/v1/logs", question=LogsQuestion, answer=LogsTold)
 UNDER: Final = QuestionKind(path="/v1/under", question=UnderQuestion, answer=UnderAnswer)
+MADE: Final = QuestionKind(path="/v1/made", question=UnderQuestion, answer=MadeAnswer)
 TREE: Final = QuestionKind(path="/v1/tree", question=TreeQuestion, answer=TreeAnswer)
 TRACE: Final = QuestionKind(path="/v1/trace", question=TraceQuestion, answer=TraceAnswer)
 INCIDENTS: Final = QuestionKind(path="/v1/incidents", question=IncidentsQuestion, answer=IncidentsAnswer)
 INCIDENT: Final = QuestionKind(path="/v1/incident", question=IncidentQuestion, answer=IncidentAnswer)
+OPENED: Final = QuestionKind(path="/v1/incident-opened", question=IncidentQuestion, answer=IncidentOpened)
+PART: Final = QuestionKind(path="/v1/incident-part", question=PartQuestion, answer=IncidentPart)
 
 
 class SearchProcess(Protocol):

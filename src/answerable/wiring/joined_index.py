@@ -1,183 +1,60 @@
 """Answer questions about a ledger that is kept in shards: each shard is asked for its own log, and the answers are
-joined.
-
-The process of a shard that answers searches is asked where it runs; else the files of its log are read here. A shard
-that gives no answer is named with the reason, and hides nothing of the others.
+joined. A shard that gives no answer is named with the reason, and hides nothing of the others; where an answer may
+leave nothing out, there is none without it.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
+import msgspec
 from msgspec.structs import replace
 
 from answerable.core.search.log_cursors import DONE, parsed_log_cursors
 from answerable.core.search.names import ENTRY
-from answerable.core.search.query import LIMIT_MAX, Cursor, Query, checked_limit, parsed_cursor, parsed_query
-from answerable.errors import AnswerableError, Malformed, Unavailable, shown
-from answerable.errors.codes.incidents import INCIDENT_UNKNOWN
-from answerable.errors.codes.ledger import LEDGER_NO_COPY
-from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_CURSOR, SEARCH_UNREACHABLE
-from answerable.flows.forensics.answer_questions import (
-    answered_incident,
-    answered_incidents,
-    answered_name,
-    answered_scope,
-    answered_story,
-)
-from answerable.flows.forensics.tell_hits import answer_of
-from answerable.ports.search_process import NAME, SCOPE, SEARCH, STORY, A, Q
-from answerable.wiring.ledger_search import INDEX, SearchPlaces, own_keys, searching
-from answerable.wiring.shard_settings import with_shard
-from answerable.wiring.shards import other_shards
+from answerable.core.search.query import LIMIT_MAX, Cursor
+from answerable.errors import AnswerableError, shown
+from answerable.errors.codes.mandate import MANDATE_OTHER_SHARD
+from answerable.errors.codes.search import SEARCH_CURSOR
+from answerable.ports.search_process import A, PartQuestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping
 
-    from answerable.adapters.tlog_files import StoredFiles
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
-    from answerable.flows.forensics.tell_story import StoryTeller
     from answerable.ports.search_process import (
         Asked,
+        IncidentOpened,
+        IncidentPart,
         IncidentQuestion,
         IncidentsQuestion,
+        MadeAnswer,
+        ManifestTold,
         NameQuestion,
         Question,
-        QuestionKind,
         ScopeQuestion,
         StoryQuestion,
+        TreeAnswer,
+        TreeQuestion,
+        UnderAnswer,
+        UnderQuestion,
     )
-    from answerable.wiring.ledger_search import Searching
-    from answerable.wiring.setting_tree import Settings
+    from answerable.wiring.log_index import IncidentIndex, LogIndex
 
-OTHERS_SECONDS_MAX: Final = 5.0
-"""How long a question waits for the other shards, within the time of the whole question."""
 _ENTRY: Final = re.compile(rf"(?:{ENTRY}:)?#?([a-z0-9-]+)/(0|[1-9][0-9]{{0,15}})")
 
 _END: Final = Cursor(0, 0).formatted()
-"""After which no log has anything."""
+_LAST: Final = Cursor(10**16 - 1, 10**16 - 1).formatted()
+"""After which no log has anything, newest first and oldest first."""
+_MADE_BYTES_MAX: Final = 131_072
+"""Of manifests that are told to other shards: a question is twice as long at most."""
 
 _log: Final = logging.getLogger(__name__)
-
-
-class LogIndex(Protocol):
-    """What answers questions about one log. Each raises as the method of `ports.search_process.SearchProcess`, and
-    Broken as the log does."""
-
-    def search(self, question: Question) -> SearchAnswer:
-        """Return a page of hits."""
-        ...
-
-    def story(self, question: StoryQuestion) -> StoryAnswer:
-        """Return the story of names."""
-        ...
-
-    def name(self, question: NameQuestion) -> NameAnswer:
-        """Return what a name stands for."""
-        ...
-
-    def scope(self, question: ScopeQuestion) -> ScopeAnswer:
-        """Return how much was out of scope."""
-        ...
-
-
-class IncidentIndex(LogIndex, Protocol):
-    """What tells incidents, too."""
-
-    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
-        """Return all incidents, newest first."""
-        ...
-
-    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
-        """Return one incident."""
-        ...
-
-
-class FilesIndex:
-    """The files of one log, opened for each question; implements `IncidentIndex`."""
-
-    def __init__(
-        self, places: SearchPlaces, *, progress: Callable[[int, int], None] = lambda done, total: None
-    ) -> None:
-        self._places, self._progress = places, progress
-
-    def search(self, question: Question) -> SearchAnswer:
-        query = parsed_query(question.words, now=_now())
-        after = parsed_cursor(question.cursor) if question.cursor else None
-        with searching(self._places, progress=self._progress) as found:
-            page = found.search(query, limit=checked_limit(question.limit), after=after)
-            return answer_of(page, sealed=found.sealed(query))
-
-    def story(self, question: StoryQuestion) -> StoryAnswer:
-        with self._opened(question) as (teller, found):
-            return answered_story(teller, question, now=_now(), sealed=found.sealed)
-
-    def name(self, question: NameQuestion) -> NameAnswer:
-        with self._opened(question) as (teller, found):
-            return answered_name(teller, question, sealed=found.sealed)
-
-    def scope(self, question: ScopeQuestion) -> ScopeAnswer:
-        with self._opened(question) as (teller, _):
-            return answered_scope(teller, question, now=_now())
-
-    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
-        with self._opened(question) as (teller, _):
-            return answered_incidents(teller, question)
-
-    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
-        with self._opened(question) as (teller, found):
-            answer = answered_incident(teller, question)
-            sealed = found.sealed(Query(), (question.name,))
-            return replace(answer, story=replace(answer.story, sealed=sealed))
-
-    @contextmanager
-    def _opened(self, asked: Asked) -> Iterator[tuple[StoryTeller, Searching]]:
-        with searching(self._places, progress=self._progress) as found:
-            yield found.teller(has_entries=asked.within != "names"), found
-
-
-class OtherShard:
-    """Another shard of this deployment: its process, or its files where that does not run; implements `LogIndex`."""
-
-    def __init__(self, log: StoredFiles, socket: Path, files: FilesIndex) -> None:
-        self._log, self._socket, self._files = log, socket, files
-
-    def search(self, question: Question) -> SearchAnswer:
-        return self._asked(SEARCH, question, self._files.search)
-
-    def story(self, question: StoryQuestion) -> StoryAnswer:
-        return self._asked(STORY, question, self._files.story)
-
-    def name(self, question: NameQuestion) -> NameAnswer:
-        return self._asked(NAME, question, self._files.name)
-
-    def scope(self, question: ScopeQuestion) -> ScopeAnswer:
-        return self._asked(SCOPE, question, self._files.scope)
-
-    def _asked(self, kind: QuestionKind[Q, A], question: Q, read: Callable[[Q], A]) -> A:
-        import anyio
-
-        from answerable.adapters.search_http import HttpSearchProcess
-
-        origin = self._log.origin()
-        if origin and not origin.endswith(f"/{self._log.name}"):
-            # What a shard did would be told, and counted, twice.
-            raise LEDGER_NO_COPY(f"the log in shard {self._log.name} is called {shown(origin)}: it is a copy")
-        process = HttpSearchProcess(self._socket, seconds_max=OTHERS_SECONDS_MAX)
-        try:
-            return anyio.run(process.ask, kind, question)
-        except Unavailable as failed:
-            if failed.code != SEARCH_UNREACHABLE.id:
-                raise
-        return read(question)
 
 
 class JoinedIndex:
@@ -189,26 +66,18 @@ class JoinedIndex:
         self._own, self._shard, self._others = own, shard, others
 
     def search(self, question: Question) -> SearchAnswer:
-        from answerable.flows.forensics.join_answers import joined_search
+        from answerable.flows.forensics.join_pages import joined_search
 
         others = self._asked_too(question)
         if not others and ":" not in question.cursor:
             return self._own.search(question)
-        before = parsed_log_cursors(question.cursor)
-        if question.cursor and self._shard not in before:
-            raise SEARCH_CURSOR(
-                f"{shown(question.cursor, 40)} is not a cursor: give `next` of the answer before, unchanged"
-            )
+        before = self._cursors(question.cursor)
 
         def of(shard: str) -> Question:
-            cursor = before.get(shard, "") or (_END if shard in before else "")
+            cursor = _cursor(before, shard, _END)
             return replace(question, cursor=cursor, entries=self._entries(question, shard), within="log")
 
-        asked = {
-            shard: partial(one.search, of(shard))
-            for shard, one in others.items()
-            if before.get(shard) != DONE
-        }
+        asked = {shard: partial(one.search, of(shard)) for shard, one in _left(others, before).items()}
         answers, unread = self._answers(asked, partial(self._own.search, of(self._shard)))
         return joined_search(self._shard, answers, unread, before=before, limit=question.limit)
 
@@ -261,23 +130,119 @@ class JoinedIndex:
         answers, unread = self._answers(asked, partial(self._own.scope, of(self._shard)))
         return joined_scope(self._shard, answers, unread, rows=question.rows)
 
+    def under(self, question: UnderQuestion) -> UnderAnswer:
+        from answerable.flows.forensics.answer_questions import check_wanted
+        from answerable.flows.forensics.join_pages import joined_under
+
+        others = self._asked_too(question)
+        if not others and ":" not in question.cursor:
+            return self._own.under(question)
+        before = self._cursors(question.cursor)
+
+        def asked(shard: str) -> UnderQuestion:
+            return replace(question, cursor="", entries=self._entries(question, shard), within="log")
+
+        made, _ = self._answers(
+            {shard: partial(one.made, asked(shard)) for shard, one in others.items()},
+            partial(self._own.made, asked(self._shard)),
+            whole=True,
+        )
+        found = {one.digest: one for answer in made.values() for one in answer.manifests}
+        known = _within(found.values())
+
+        def of(shard: str) -> UnderQuestion:
+            return replace(asked(shard), cursor=_cursor(before, shard, _LAST), named=tuple(found), made=known)
+
+        answers, _ = self._answers(
+            {shard: partial(one.under, of(shard)) for shard, one in _left(others, before).items()},
+            partial(self._own.under, of(self._shard)),
+            whole=True,
+        )
+        answer = joined_under(answers, before=before, limit=question.limit)
+        unread = sum(one.unread for one in made.values())
+        check_wanted(question, is_known=bool(found or answer.items or before), unread=unread)
+        return answer
+
+    def made(self, question: UnderQuestion) -> MadeAnswer:
+        return self._own.made(question)
+
+    def tree(self, question: TreeQuestion) -> TreeAnswer:
+        others = self._asked_too(question)
+        if not question.log:
+            return self._own.tree(question)
+        # What was done under a mandate is in one log alone: the one that it is for.
+        shard = question.log.rpartition("/")[2]
+        if shard not in others:
+            raise MANDATE_OTHER_SHARD(
+                f"mandate {shown(question.mandate)} is for log {shown(question.log)}, which is no shard here"
+            )
+        return others[shard].tree(replace(question, log="", entries=0, within="log"))
+
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
-        return replace(self._own.incidents(question), elsewhere=self._left_out())
+        from answerable.flows.forensics.join_pages import joined_incidents
+
+        others = self._asked_too(question)
+        if not others and ":" not in question.cursor:
+            return self._own.incidents(question)
+        before = self._cursors(question.cursor)
+
+        def of(shard: str) -> IncidentsQuestion:
+            cursor = _cursor(before, shard, _END)
+            return replace(question, cursor=cursor, entries=self._entries(question, shard), within="log")
+
+        asked = {shard: partial(one.incidents, of(shard)) for shard, one in _left(others, before).items()}
+        answers, unread = self._answers(asked, partial(self._own.incidents, of(self._shard)))
+        return joined_incidents(self._shard, answers, unread, before=before, limit=question.limit)
 
     def incident(self, question: IncidentQuestion) -> IncidentAnswer:
-        try:
-            found = self._own.incident(question)
-        except Malformed as unknown:
-            others = ", ".join(self._others())
-            if unknown.code != INCIDENT_UNKNOWN.id or not others:
-                raise
-            raise INCIDENT_UNKNOWN(
-                f"{unknown.message}, and those of the shards {others}, each asked with its own settings"
-            ) from None
-        return replace(found, story=replace(found.story, elsewhere=self._left_out()))
+        from answerable.flows.forensics.answer_questions import unknown_incident
+        from answerable.flows.forensics.join_answers import joined_story
+        from answerable.flows.forensics.tell_incident import incident_answer
 
-    def _left_out(self) -> dict[str, str]:
-        return dict.fromkeys(self._others(), "an incident is told from the log of one shard")
+        others = self._asked_too(question)
+        if not others:
+            return self._own.incident(question)
+
+        def asked(shard: str) -> IncidentQuestion:
+            return replace(question, entries=self._entries(question, shard), within="log")
+
+        said, unread = self._answers(
+            {shard: partial(one.opened, asked(shard)) for shard, one in others.items()},
+            partial(self._own.opened, asked(self._shard)),
+        )
+        home, incident = next(
+            ((shard, one.incident) for shard, one in said.items() if one.incident), ("", None)
+        )
+        if incident is None:
+            left_out = f"; {', '.join(unread)} could not be asked" if unread else ""
+            raise unknown_incident(question.name, f" of {', '.join(said)}{left_out}")
+
+        def of(shard: str) -> PartQuestion:
+            return PartQuestion(
+                incident=incident, is_home=shard == home, entries=self._entries(question, shard)
+            )
+
+        parts, unread = self._answers(
+            {shard: partial(one.part, of(shard)) for shard, one in others.items()},
+            partial(self._own.part, of(self._shard)),
+        )
+        story = joined_story(self._shard, {shard: one.story for shard, one in parts.items()}, unread)
+        return incident_answer(incident, parts, story, log=said[home].log, home=home)
+
+    def opened(self, question: IncidentQuestion) -> IncidentOpened:
+        return self._own.opened(question)
+
+    def part(self, question: PartQuestion) -> IncidentPart:
+        return self._own.part(question)
+
+    def _cursors(self, text: str) -> dict[str, str]:
+        """Return how far each shard has come. Raises Malformed (`search.cursor`)."""
+        before = parsed_log_cursors(text)
+        if text and self._shard not in before:
+            raise SEARCH_CURSOR(
+                f"{shown(text, 40)} is not a cursor: give `next` of the answer before, unchanged"
+            )
+        return before
 
     def _entries(self, question: Asked, shard: str) -> int:
         """Return how many entries a shard is asked for: what its own server told its process, where it is another."""
@@ -287,9 +252,10 @@ class JoinedIndex:
         return self._others() if self._shard and question.within == "all" else {}
 
     def _answers(
-        self, asked: Mapping[str, Callable[[], A]], own: Callable[[], A]
+        self, asked: Mapping[str, Callable[[], A]], own: Callable[[], A], *, whole: bool = False
     ) -> tuple[dict[str, A], dict[str, str]]:
-        """Return the answers by shard, that of this one first, and why others gave none. Raises as `own` does."""
+        """Return the answers by shard, that of this one first, and why others gave none. whole: raise rather than leave
+        one out. Raises as `own` does."""
         with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
             futures = {shard: pool.submit(one) for shard, one in asked.items()}
             answers, unread = {self._shard: own()}, {}
@@ -297,43 +263,11 @@ class JoinedIndex:
                 try:
                     answers[shard] = future.result()
                 except AnswerableError as failed:
+                    if whole:
+                        raise
                     _log.warning("shard %s was not searched: %s", shard, failed.message)
                     unread[shard] = failed.message
         return answers, unread
-
-
-def other_indexes(
-    settings: Settings, *, progress: Callable[[int, int], None] | None = None
-) -> dict[str, LogIndex]:
-    """Return what answers for the other shards of this deployment, by name. progress: is called while the log of one is
-    indexed, which then takes as long as it does; None to end that after `OTHERS_SECONDS_MAX`."""
-    return {
-        one.name: OtherShard(
-            one,
-            with_shard(settings, one.name).search.socket,
-            FilesIndex(
-                SearchPlaces(
-                    ledger=settings.ledger.shards / one.name,
-                    keys=own_keys(settings),
-                    index=settings.data / INDEX / one.name,
-                    is_own=True,
-                    wait_seconds_max=OTHERS_SECONDS_MAX,
-                ),
-                progress=progress or _bounded(),
-            ),
-        )
-        for one in other_shards(settings)
-    }
-
-
-def _bounded() -> Callable[[int, int], None]:
-    ends = time.monotonic() + OTHERS_SECONDS_MAX
-
-    def told(done: int, total: int) -> None:
-        if done < total and time.monotonic() > ends:
-            raise SEARCH_BEHIND(f"the index does not have {total - done} later entries yet: ask again soon")
-
-    return told
 
 
 def _of_shard(word: str, shard: str) -> str:
@@ -342,5 +276,22 @@ def _of_shard(word: str, shard: str) -> str:
     return f"{ENTRY}:{found[2]}" if found is not None and found[1] == shard else word
 
 
-def _now() -> int:
-    return time.time_ns() // 1_000_000
+def _left(others: Mapping[str, LogIndex], before: Mapping[str, str]) -> dict[str, LogIndex]:
+    """Return the shards that have anything after the page before."""
+    return {shard: one for shard, one in others.items() if before.get(shard) != DONE}
+
+
+def _cursor(before: Mapping[str, str], shard: str, end: str) -> str:
+    return before.get(shard, "") or (end if shard in before else "")
+
+
+def _within(manifests: Iterable[ManifestTold]) -> tuple[ManifestTold, ...]:
+    """Return as many as fit into a question."""
+    found: list[ManifestTold] = []
+    left = _MADE_BYTES_MAX
+    for one in manifests:
+        left -= len(msgspec.json.encode(one))
+        if left < 0:
+            break
+        found.append(one)
+    return tuple(found)

@@ -18,7 +18,10 @@ from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_DAMAGED, SEARCH
 from answerable.flows.forensics.answer_questions import (
     answered_incident,
     answered_incidents,
+    answered_made,
     answered_name,
+    answered_opened,
+    answered_part,
     answered_scope,
     answered_story,
     answered_trace,
@@ -43,9 +46,13 @@ if TYPE_CHECKING:
     from answerable.core.search.blind import BlindKey
     from answerable.ports.search_process import (
         Asked,
+        IncidentOpened,
+        IncidentPart,
         IncidentQuestion,
         IncidentsQuestion,
+        MadeAnswer,
         NameQuestion,
+        PartQuestion,
         Question,
         ScopeQuestion,
         StoryQuestion,
@@ -181,6 +188,11 @@ class KeptIndex:
         with self._telling(question, whole=True) as teller:
             return answered_trace(teller, question, monotonic=time.monotonic)
 
+    def made(self, question: UnderQuestion) -> MadeAnswer:
+        """Return the manifests that match a question. Raises as `under`."""
+        with self._telling(question, whole=True) as teller:
+            return answered_made(teller, question)
+
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
         """List the incidents. Raises as `search`."""
         with self._telling(question) as teller:
@@ -190,6 +202,16 @@ class KeptIndex:
         """Tell an incident. Raises as `search`, and Malformed (`incident.unknown`)."""
         with self._telling(question) as teller:
             return answered_incident(teller, question)
+
+    def opened(self, question: IncidentQuestion) -> IncidentOpened:
+        """Return what people said of an incident. Raises as `search`."""
+        with self._telling(question) as teller:
+            return answered_opened(teller, question)
+
+    def part(self, question: PartQuestion) -> IncidentPart:
+        """Return what the log has of an incident. Raises as `search`."""
+        with self._telling(question) as teller:
+            return answered_part(teller, question)
 
     @contextmanager
     def _telling(self, asked: Asked, *, whole: bool = False) -> Iterator[StoryTeller]:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
-from answerable.flows.forensics.answer_questions import answered_under
-from answerable.flows.forensics.tell_tree import tell_tree
 from answerable.ports.search_process import TREE, UNDER, A, Q, QuestionKind
-from answerable.wiring.ledger_search import own_places, searching
+from answerable.wiring.joined_index import JoinedIndex
+from answerable.wiring.ledger_search import own_places
+from answerable.wiring.log_index import FilesIndex, other_indexes
 from answerable.wiring.search_side import SearchSide, SizedLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from answerable.flows.forensics.tell_story import StoryTeller
     from answerable.wiring.setting_tree import Settings
-
-_READ: Final[Mapping[QuestionKind[Any, Any], Callable[[StoryTeller, Any], Any]]] = {
-    UNDER: answered_under,
-    TREE: lambda teller, question: tell_tree(teller, question.mandate),
-}
-"""What answers the questions that commands do not read from the files by themselves."""
 
 
 class SearchesHere(SearchSide):
@@ -34,11 +28,11 @@ class SearchesHere(SearchSide):
 
     async def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
         """As `SearchSide.ask`. Raises as `searching`, Malformed, and Refused (`timeline.manifest_unknown`)."""
-        if kind not in _READ:
+        if kind not in (UNDER, TREE):
             return await super().ask(kind, question)
-        return await to_thread.run_sync(self._read, kind, question)
-
-    def _read(self, kind: QuestionKind[Q, A], question: Q) -> A:
-        with searching(own_places(self._all_settings)) as found:
-            answer: A = _READ[kind](found.teller(), question)
-            return answer
+        settings = self._all_settings
+        own = FilesIndex(own_places(settings))
+        index = JoinedIndex(own, settings.ledger.shard, partial(other_indexes, settings))
+        read: Callable[[Any], Any] = index.under if kind == UNDER else index.tree
+        answer: A = await to_thread.run_sync(read, question)
+        return answer

@@ -81,6 +81,28 @@ async def test_an_incident_says_who_for_whom_which_task_decision_and_data_and_wh
         assert {*by_entry} <= {one.action.entry for one in other.actions}, kind
 
 
+@pytest.mark.requirement("INCIDENT-06")
+async def test_a_window_is_contained_when_all_that_ran_in_it_was_stopped_and_by_no_stop_of_anything_else():
+    bench = await told_bench()
+    bench.clock.advance(HOUR)
+    window: dict[str, Any] = {"since_ms": 1, "until_ms": bench.clock.now() * 2}
+    incident = await opened(bench, "window", **window)
+    # m-1 was closed after all that ran under it; what ran under m-2 goes on.
+    (other,) = [
+        one.action.entry for one in incident_of(bench, incident).actions if one.action.agent == "rover"
+    ]
+    says = f"what did these has not been stopped since: #{other}"
+    assert clock(incident_of(bench, incident))["contained"] == (None, says)
+    await stop(bench, HoldTarget("agent", "nobody-here"))
+    await stop(bench, HoldTarget("capability", "crm.refund"))
+    assert clock(incident_of(bench, incident))["contained"] == (None, says)
+    await stop(bench, HoldTarget("agent", "rover"))
+    *_, held = [one["index"] for one in bench.entries(Tag.HOLD_PLACED)]
+    assert clock(incident_of(bench, incident))["contained"][0] == held
+    quiet = await opened(bench, "window", since_ms=1, until_ms=2)
+    assert clock(incident_of(bench, quiet))["contained"] == (None, "nothing has stopped what it is about")
+
+
 async def test_duties_are_as_configured_when_it_was_opened_and_end_with_a_note_that_somebody_was_told():
     bench = await told_bench()
     rules = IncidentRules(hours={"gdpr-33": 2, "ai-act-73": 3})
@@ -119,10 +141,11 @@ async def test_questions_stay_open_until_a_note_answers_them_and_a_closed_incide
     assert clock(answer)["contained"] == (None, "nothing has stopped what it is about")
     assert clock(answer)["first effect"][1] == "there is no action that changed anything in it"
     with teller_of(bench.recorder) as teller:
-        (row,) = answered_incidents(teller, IncidentsQuestion()).items
+        (row,) = answered_incidents(teller, IncidentsQuestion(limit=9, cursor="")).items
     assert (row.id, row.notes, row.open_questions) == (incident.incident, 5, 0)
 
 
+@pytest.mark.requirement("INCIDENT-06")
 async def test_a_statement_that_arrives_again_is_answered_with_its_entry_also_after_a_start():
     bench = await told_bench()
     same: dict[str, Any] = {"kind": "window", "since_ms": 1, "random": bytes(16)}
@@ -146,6 +169,7 @@ async def test_a_statement_that_arrives_again_is_answered_with_its_entry_also_af
     assert incidents_in(moments[1:]) == {}
 
 
+@pytest.mark.requirement("INCIDENT-06")
 async def test_what_an_incident_is_to_be_about_must_be_there_and_an_alert_must_be_one():
     bench = await told_bench()
 

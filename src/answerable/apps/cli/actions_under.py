@@ -27,11 +27,13 @@ _STANDINGS: Final = {
 
 def show_actions(terminal: Terminal, found: list[ActionUnder]) -> int | None:
     """Print the actions, oldest first."""
+    from answerable.apps.cli.asked_index import entry_told
+
     if terminal.as_json:
         terminal.json(found)
         return None
     for one in found:
-        terminal.heading(f"{one.at}  #{one.index}  {one.text}")
+        terminal.heading(f"{one.at}  #{entry_told(one.shard, one.index)}  {one.text}")
         ended = one.outcome.replace("_", " ") or "no recorded end"
         drifted = "; the agent differed from its manifest" if one.drifted else ""
         terminal.line(f"    {ended}; manifest {one.manifest}{drifted}")

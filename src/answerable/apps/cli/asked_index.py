@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from answerable.apps.cli.command import Shell
     from answerable.apps.cli.terminal import Terminal
     from answerable.client.transport import Transport
-    from answerable.wiring.joined_index import IncidentIndex
+    from answerable.wiring.log_index import IncidentIndex
 
 T = TypeVar("T")
 
@@ -99,8 +99,9 @@ def _asked_server(shell: Shell, ask: Callable[[Transport], T]) -> T | None:
 @contextmanager
 def _files(shell: Shell, copy: CopyAsked) -> Iterator[IncidentIndex]:
     """Return what reads the files of a copy, or those of this data directory with all shards."""
-    from answerable.wiring.joined_index import FilesIndex, JoinedIndex, other_indexes
+    from answerable.wiring.joined_index import JoinedIndex
     from answerable.wiring.ledger_search import own_places, places_of_copy
+    from answerable.wiring.log_index import FilesIndex, other_indexes
 
     with shell.terminal.progress("indexing") as told:
         if copy.ledger is not None:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from answerable.apps.cli.asked_index import complete_told
+from answerable.apps.cli.asked_index import complete_told, entry_told
 from answerable.apps.cli.csv_rows import write_row
 from answerable.apps.cli.incident_ocsf import ocsf_events
 from answerable.apps.cli.terminal import safe
-from answerable.apps.cli.told_incident import NO_DATA, about, note_told, record_of
+from answerable.apps.cli.told_incident import NO_DATA, about, entry_of, note_told, record_of
 from answerable.errors import shown
 from answerable.errors.codes.incidents import INCIDENT_FOLDER, INCIDENT_WRITE
 
@@ -40,15 +40,20 @@ STATEMENTS_MAX: Final = 200
 ENTRIES_MAX: Final = 5_000
 _MARKUP: Final = re.compile(r"[\\<\[]")
 _ACTION: Final = tuple(
-    "entry at kind agent person mandate use_case capability server resource outcome code approval lease action".split()
+    "shard entry at kind agent person mandate use_case capability server resource outcome code approval lease "
+    "action".split()
 )
 """Columns of the table of actions, beside whether it can be undone, rules and destinations."""
 
 
 def wanted_entries(answer: IncidentAnswer) -> tuple[int, ...]:
-    """Return the entries that the evidence shows: all of the story, and what people said, the newest ones."""
-    found = {one.index for one in answer.story.lines} | {one.entry for one in answer.notes}
-    found |= {one.entry for one in answer.clock if one.entry is not None}
+    """Return the entries that the evidence shows: all of the story in the log of the incident, and what people said,
+    the newest ones."""
+    home = answer.incident.shard
+    found = {one.index for one in answer.story.lines if one.shard == home} | {
+        one.entry for one in answer.notes
+    }
+    found |= {one.entry for one in answer.clock if one.entry is not None and one.shard == home}
     return tuple(sorted(found)[-ENTRIES_MAX:])
 
 
@@ -125,6 +130,7 @@ def _readme(answer: IncidentAnswer, evidence: Evidence, key: str) -> str:
         "",
         "An entry in a table or in the story is the one of that index in the bundle. Fields that are not shown there",
         "are the statement of whoever made this folder.",
+        *_of_others(answer),
         "",
         "| file | has |",
         "|---|---|",
@@ -138,6 +144,13 @@ def _readme(answer: IncidentAnswer, evidence: Evidence, key: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _of_others(answer: IncidentAnswer) -> Iterator[str]:
+    told = dict.fromkeys(one.shard for one in answer.story.lines if one.shard != answer.incident.shard)
+    if told:
+        yield f"Entries of other shards ({', '.join(told)}) are told as SHARD/ENTRY. They are not in the bundle, which"
+        yield "is of one log: `answerable evidence export` at the server of each makes one."
+
+
 def _marked(text: str) -> str:
     """Return a text as Markdown shows it: no markup and no link of whoever wrote it."""
     return _MARKUP.sub(r"\\\g<0>", safe(text))
@@ -147,14 +160,14 @@ def _story(answer: IncidentAnswer) -> Iterator[str]:
     if answer.story.is_cut:
         yield "(older entries are left out)"
     for line in answer.story.lines:
-        yield safe(f"{line.at}  #{line.index}  {line.text}")
+        yield safe(f"{line.at}  #{entry_told(line.shard, line.index)}  {line.text}")
         yield from (f"    {safe(detail)}" for detail in line.details)
 
 
 def _checklist(answer: IncidentAnswer) -> str:
     lines = [f"# Checklist of incident {answer.incident.id}", "", "## Clock", ""]
     for moment in answer.clock:
-        entry = f", entry {moment.entry}" if moment.entry is not None else ""
+        entry = f", entry {entry_told(moment.shard, moment.entry)}" if moment.entry is not None else ""
         lines.append(f"- {moment.name}: {moment.at or NO_DATA}{entry} ({_marked(moment.says)})")
     lines += ["", "## Duties", ""]
     for duty in answer.duties:
@@ -188,12 +201,10 @@ def _tables(answer: IncidentAnswer) -> Iterator[tuple[str, _Rows]]:
     data: _Rows = [("server", "capability", "resource", "times", "entries")]
     for read in answer.data:
         resource = read.resource or NO_DATA
-        data.append(
-            (read.server, read.capability, resource, len(read.entries), " ".join(map(str, read.entries)))
-        )
+        data.append((read.server, read.capability, resource, len(read.entries), " ".join(read.entries)))
     yield "data", data
     clock: _Rows = [("moment", "at", "entry", "from")]
-    clock += [(one.name, one.at or NO_DATA, one.entry, one.says) for one in answer.clock]
+    clock += [(one.name, one.at or NO_DATA, entry_of(one), one.says) for one in answer.clock]
     yield "clock", clock
     duties: _Rows = [("duty", "class", "hours", "due", "told", "state", "is")]
     duties += [

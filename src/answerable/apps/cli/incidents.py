@@ -12,7 +12,7 @@ import typer
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.evidence import Reveal, Wait
 from answerable.apps.cli.exit_codes import PENDING
-from answerable.apps.cli.search import Index, Keys, LedgerCopy, Until
+from answerable.apps.cli.search import After, Index, Keys, LedgerCopy, Limit, Until
 
 if TYPE_CHECKING:
     from answerable.api.incident_answers import (
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         IncidentStatement,
     )
     from answerable.apps.cli.asked_index import CopyAsked
+    from answerable.client.transport import Transport
     from answerable.core.incident.incident_statement import IncidentClaims
 
 Text = Annotated[str, typer.Argument(help="What is known, in a sentence, for the record.", metavar="TEXT")]
@@ -147,16 +148,32 @@ def open_incident(
     )
 
 
-def list_incidents(shell: Shell, ledger: LedgerCopy = None, keys: Keys = None, index: Index = None) -> None:
+def list_incidents(
+    shell: Shell,
+    limit: Limit = 50,
+    cursor: After = "",
+    ledger: LedgerCopy = None,
+    keys: Keys = None,
+    index: Index = None,
+) -> None:
     """Incidents, newest first."""
     from answerable.apps.cli.asked_index import answered, checked_copy
     from answerable.apps.cli.told_incident import show_incidents
     from answerable.client import incident_calls
+    from answerable.core.search.log_cursors import check_cursor
+    from answerable.core.search.query import checked_limit
     from answerable.ports.search_process import IncidentsQuestion
 
-    copy = checked_copy(ledger, keys, index)
+    copy, asked = (
+        checked_copy(ledger, keys, index),
+        IncidentsQuestion(limit=checked_limit(limit), cursor=cursor),
+    )
+    check_cursor(cursor)
     answer = answered(
-        shell, copy, incident_calls.list_incidents, lambda files: files.incidents(IncidentsQuestion())
+        shell,
+        copy,
+        lambda control: incident_calls.list_incidents(control, limit=str(limit), cursor=cursor or None),
+        lambda files: files.incidents(asked),
     )
     show_incidents(shell.terminal, answer)
 
@@ -209,6 +226,7 @@ def note(
     )
     statement = _signed(claims, key)
     with shell.control() as control:
+        _check_home(control, known)
         done = incident_calls.note_incident(control, id, statement)
     _told(shell, done, f"noted, as entry {done.entry}")
 
@@ -235,6 +253,7 @@ def close(shell: Shell, id: Id, text: NoteText, person: Person, key: KeyFile) ->
     )
     statement = _signed(claims, key)
     with shell.control() as control:
+        _check_home(control, known)
         done = incident_calls.close_incident(control, id, statement)
     _told(shell, done, f"closed, as entry {done.entry}")
 
@@ -249,15 +268,14 @@ def pack(shell: Shell, id: Id, out: Out, reveal: Reveal = None, wait: Wait = 30)
     from answerable.api.evidence_answers import EvidenceRequest
     from answerable.apps.cli.evidence import witnessed
     from answerable.apps.cli.incident_pack import wanted_entries, wanted_fields, write_pack
-    from answerable.client import ledger_calls
 
     answer = incident_asked(shell, id)
+    with shell.control() as control:
+        key = _check_home(control, answer)
     asked = EvidenceRequest(
         entries=wanted_entries(answer), about={}, reveal=wanted_fields(answer, reveal or ()), replay=False
     )
     found = witnessed(shell, asked, seconds=wait)
-    with shell.control() as control:
-        key = ledger_calls.show_ledger(control).key
     files = write_pack(out, answer, found, key)
     code = None if found.witnessed else PENDING
     if shell.terminal.as_json:
@@ -282,6 +300,22 @@ def incident_asked(shell: Shell, id: str, copy: CopyAsked | None = None) -> Inci
         lambda control: incident_calls.show_incident(control, id),
         lambda files: files.incident(IncidentQuestion(name=id)),
     )
+
+
+def _check_home(control: Transport, known: IncidentAnswer) -> str:
+    """Check that an incident is in the log of this server, and return the key of that log. Raises Refused
+    (`incident.shard`)."""
+    from answerable.client import ledger_calls
+    from answerable.errors import shown
+    from answerable.errors.codes.incidents import INCIDENT_SHARD
+
+    ledger = ledger_calls.show_ledger(control)
+    if ledger.origin != known.log:
+        raise INCIDENT_SHARD(
+            f"incident {shown(known.incident.id)} is in log {shown(known.log)}, this server writes "
+            f"{shown(ledger.origin)}: do this at the server of shard {shown(known.incident.shard)}"
+        )
+    return ledger.key
 
 
 def _signed(claims: IncidentClaims, key: Path) -> IncidentStatement:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from answerable.apps.cli.terminal import Terminal
-    from answerable.wiring.joined_index import LogIndex
+    from answerable.wiring.log_index import LogIndex
 
 
 def of_search(parser: ArgumentParser) -> None:
@@ -192,8 +192,8 @@ def run_timeline(terminal: Terminal, said: Namespace) -> int | None:
 
 @contextmanager
 def _files(terminal: Terminal, said: Namespace) -> Iterator[LogIndex]:
-    from answerable.wiring.joined_index import FilesIndex
     from answerable.wiring.ledger_search import places_of_copy
+    from answerable.wiring.log_index import FilesIndex
 
     with terminal.progress("indexing") as told:
         yield FilesIndex(places_of_copy(said.ledger, said.keys, said.index), progress=told)

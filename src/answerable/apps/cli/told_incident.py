@@ -6,13 +6,14 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from answerable.apps.cli.asked_index import complete_told, warn_partial
+from answerable.apps.cli.asked_index import complete_told, entry_told, warn_partial
 from answerable.apps.cli.told_story import sealed_told
 
 if TYPE_CHECKING:
     from answerable.api.incident_answers import (
         IncidentAnswer,
         IncidentDuty,
+        IncidentMoment,
         IncidentNote,
         IncidentRow,
         IncidentsAnswer,
@@ -31,12 +32,24 @@ def show_incidents(terminal: Terminal, answer: IncidentsAnswer) -> None:
         terminal.json(answer)
         return
     warn_partial(terminal, answer)
+    is_of_shards = any(one.shard for one in answer.items)
     terminal.table(
-        ("id", "state", "about", "opened", "by", "classes", "notes", "open questions"),
+        (
+            "id",
+            "state",
+            *(("shard",) if is_of_shards else ()),
+            "about",
+            "opened",
+            "by",
+            "classes",
+            "notes",
+            "open questions",
+        ),
         [
             (
                 one.id,
                 one.state,
+                *((one.shard,) if is_of_shards else ()),
                 about(one),
                 one.opened_at,
                 one.opened_by,
@@ -48,8 +61,8 @@ def show_incidents(terminal: Terminal, answer: IncidentsAnswer) -> None:
         ],
         empty=f"no incident was ever opened ({complete_told(answer)})",
     )
-    if answer.is_cut:
-        terminal.say("older incidents are left out")
+    if answer.next:
+        terminal.say(f"more with --cursor {answer.next}")
 
 
 def show_incident(terminal: Terminal, answer: IncidentAnswer) -> None:
@@ -64,7 +77,7 @@ def show_incident(terminal: Terminal, answer: IncidentAnswer) -> None:
     terminal.line("")
     terminal.table(
         ("clock", "at", "entry", "from"),
-        [(one.name, one.at or NO_DATA, _entry(one.entry), one.says) for one in answer.clock],
+        [(one.name, one.at or NO_DATA, entry_of(one), one.says) for one in answer.clock],
         empty="",
     )
     if answer.duties:
@@ -103,6 +116,7 @@ def record_of(answer: IncidentAnswer) -> list[tuple[str, object]]:
     return [
         ("incident", incident.id),
         ("state", incident.state),
+        ("shard", incident.shard),
         ("about", about(incident)),
         ("looked at", f"from {incident.since}{until}"),
         ("is", ", ".join(incident.classes) or NO_DATA),
@@ -162,5 +176,6 @@ def _few(values: list[str] | tuple[str, ...]) -> list[str]:
     return [*values[:SHOWN_MAX], *([f"and {rest} more"] if rest > 0 else [])]
 
 
-def _entry(entry: int | None) -> str:
-    return f"#{entry}" if entry is not None else ""
+def entry_of(one: IncidentMoment) -> str:
+    """Return the address of the entry of a moment of the clock; empty for no data."""
+    return f"#{entry_told(one.shard, one.entry)}" if one.entry is not None else ""

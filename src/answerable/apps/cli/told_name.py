@@ -15,7 +15,7 @@ from answerable.ports.search_process import NameQuestion
 if TYPE_CHECKING:
     from answerable.api.search_answers import NameAnswer
     from answerable.apps.cli.terminal import Terminal
-    from answerable.wiring.joined_index import LogIndex
+    from answerable.wiring.log_index import LogIndex
 
 
 def read_name(index: LogIndex, name: str) -> NameAnswer:

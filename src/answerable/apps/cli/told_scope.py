@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from answerable.api.search_answers import ScopeAnswer, ScopeRow
     from answerable.apps.cli.terminal import Terminal
-    from answerable.wiring.joined_index import LogIndex
+    from answerable.wiring.log_index import LogIndex
 
 TITLES: Final = {
     "agent": "agent",

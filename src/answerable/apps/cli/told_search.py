@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from answerable.api.search_answers import SearchAnswer, SearchHit
     from answerable.apps.cli.terminal import Terminal
-    from answerable.wiring.joined_index import LogIndex
+    from answerable.wiring.log_index import LogIndex
 
 
 class SearchAsked(NamedTuple):

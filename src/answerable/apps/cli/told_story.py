@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from answerable.api.search_answers import NameBeside, StoryAnswer
     from answerable.apps.cli.terminal import Terminal
     from answerable.errors import Malformed
-    from answerable.wiring.joined_index import LogIndex
+    from answerable.wiring.log_index import LogIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

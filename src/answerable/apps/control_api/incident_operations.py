@@ -12,6 +12,10 @@ from answerable.api.incident_answers import (
 )
 from answerable.apps.control_api.call import instant
 from answerable.apps.control_api.operation import Operation, operation
+from answerable.apps.control_api.schemas import TEXT
+from answerable.apps.control_api.search_operations import number_of, up_to
+from answerable.core.search.log_cursors import check_cursor
+from answerable.core.search.query import LIMIT_DEFAULT
 from answerable.flows.containment.record_incident import record_incident
 from answerable.ports.search_process import INCIDENT, INCIDENTS, IncidentQuestion, IncidentsQuestion
 
@@ -39,11 +43,18 @@ async def open_incident(call: Call) -> IncidentRecorded:
     id="list_incidents",
     summary="Incidents, newest first",
     answer=IncidentsAnswer,
+    query=(
+        ("limit", up_to(LIMIT_DEFAULT), "most items on one page"),
+        ("cursor", TEXT, "`next` of the page before"),
+    ),
     is_long=True,
 )
 async def list_incidents(call: Call) -> IncidentsAnswer:
     """List the incidents."""
-    return await call.product.searches.ask(INCIDENTS, IncidentsQuestion())
+    cursor = call.query.get("cursor", "")
+    check_cursor(cursor)
+    question = IncidentsQuestion(limit=number_of(call, "limit", LIMIT_DEFAULT), cursor=cursor)
+    return await call.product.searches.ask(INCIDENTS, question)
 
 
 @operation(

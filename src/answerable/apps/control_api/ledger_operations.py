@@ -14,7 +14,7 @@ from answerable.apps.control_api.operation import Operation, operation
 from answerable.apps.control_api.schemas import DIGEST, TEXT
 from answerable.core.incident.timeline import told
 from answerable.core.incident.under_manifest import wanted_manifest
-from answerable.core.search.query import parsed_cursor
+from answerable.core.search.log_cursors import check_cursor
 from answerable.errors import shown
 from answerable.errors.codes.ledger import LEDGER_ENTRY_UNKNOWN
 from answerable.errors.codes.services import REQUEST_PATH
@@ -182,8 +182,7 @@ async def find_under(call: Call) -> Page[answers.ActionUnder]:
     manifest, prompt, model = (call.query.get(name, "") for name in ("manifest", "prompt", "model"))
     wanted_manifest(manifest=manifest, prompt=prompt, model=model)
     cursor = call.query.get("cursor", "")
-    if cursor:
-        parsed_cursor(cursor)
+    check_cursor(cursor)
     question = UnderQuestion(
         manifest=manifest, prompt=prompt, model=model, limit=page_limit(call), cursor=cursor
     )

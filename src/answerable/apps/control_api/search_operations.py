@@ -43,22 +43,23 @@ QUERY_CHARS_MAX: Final = 20_000
 _WORDS: Final = 'words `FIELD:VALUE`, all of which must hold; `FIELD:"two words"` for a value with a space'
 
 
-def _up_to(default: int) -> Schema:
+def up_to(default: int) -> Schema:
+    """Return the schema of how much is asked for."""
     return {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": default}
 
 
 _QUERY: Final[Query] = (
     ("q", TEXT, _WORDS),
-    ("limit", _up_to(LIMIT_DEFAULT), "most items on one page"),
+    ("limit", up_to(LIMIT_DEFAULT), "most items on one page"),
     ("cursor", TEXT, "`next` of the page before"),
 )
 _STORY_QUERY: Final[Query] = (
     ("q", TEXT, "further names, and words `FIELD:VALUE` that narrow the story"),
-    ("limit", _up_to(LIMIT_MAX), "most entries that are asked about, newest first"),
+    ("limit", up_to(LIMIT_MAX), "most entries that are asked about, newest first"),
 )
 _SCOPE_QUERY: Final[Query] = (
     ("q", TEXT, f"{_WORDS}: agent, instance, mandate, use-case, capability, server, key, since or until"),
-    ("rows", _up_to(ROWS_DEFAULT), "most rows of each table but that of weeks"),
+    ("rows", up_to(ROWS_DEFAULT), "most rows of each table but that of weeks"),
 )
 
 
@@ -77,7 +78,7 @@ async def search_actions(call: Call) -> SearchAnswer:
     words = _words(call)
     parsed_query(words, now=call.walk.clock.now())
     check_cursor(cursor)
-    limit = _number(call, "limit", LIMIT_DEFAULT)
+    limit = number_of(call, "limit", LIMIT_DEFAULT)
     return await call.product.searches.ask(SEARCH, Question(words=words, limit=limit, cursor=cursor))
 
 
@@ -94,7 +95,7 @@ async def show_timeline(call: Call) -> StoryAnswer:
     """Tell the story of a name, or of a word of a search."""
     words = (call.path["name"], *_words(call))
     parsed_names(words, now=call.walk.clock.now())
-    question = StoryQuestion(words=words, limit=_number(call, "limit", LIMIT_MAX))
+    question = StoryQuestion(words=words, limit=number_of(call, "limit", LIMIT_MAX))
     return await call.product.searches.ask(STORY, question)
 
 
@@ -126,7 +127,7 @@ async def show_scope(call: Call) -> ScopeAnswer:
     """Count attempts outside of scope."""
     words = _words(call)
     check_conditions(parsed_query(words, now=call.walk.clock.now()))
-    question = ScopeQuestion(words=words, rows=_number(call, "rows", ROWS_DEFAULT))
+    question = ScopeQuestion(words=words, rows=number_of(call, "rows", ROWS_DEFAULT))
     return await call.product.searches.ask(SCOPE, question)
 
 
@@ -138,7 +139,7 @@ def _words(call: Call) -> tuple[str, ...]:
     return split_words(asked)
 
 
-def _number(call: Call, name: str, default: int) -> int:
+def number_of(call: Call, name: str, default: int) -> int:
     """Return how much is asked for. Raises Malformed (`request.query`, `search.limit`)."""
     text = call.query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) <= 6):

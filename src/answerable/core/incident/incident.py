@@ -6,8 +6,10 @@ what is closed stays closed; what cannot be opened any more is told as withheld,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from answerable.core.ledger.tags import Tag
 
@@ -17,13 +19,11 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.incident.timeline import Moment
 
-FIELDS_MAX: Final = 8
 NAMES_MAX: Final = 200
 """Names of one field that an incident covers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(Struct, frozen=True, kw_only=True):
     """One statement. by: the name of the person where it can be opened, else the pseudonym. text: None where it cannot
     be opened. answers: entry of the question; -1 for none."""
 
@@ -40,17 +40,16 @@ class Note:
     answers: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incident:
-    """An incident. kind, name: of what it is about. covers: names by field of a search; empty for everything in its
-    window. duties: hours by name. until: 0 for no end. closed_at: 0 while it is open. notes: all statements, the
-    one that opened it first."""
+class Incident(Struct, frozen=True, kw_only=True):
+    """An incident, as processes tell each other, too. kind, name: of what it is about. covers: names by field of a
+    search; empty for everything in its window. duties: hours by name. until: 0 for no end. closed_at: 0 while it is
+    open. notes: all statements, the one that opened it first."""
 
     id: str
     kind: str
     name: str
-    covers: Mapping[str, tuple[str, ...]]
-    duties: Mapping[str, int]
+    covers: dict[str, tuple[str, ...]]
+    duties: dict[str, int]
     since: int
     until: int
     notes: tuple[Note, ...]

@@ -20,6 +20,9 @@ INCIDENT_OPTIONS = MalformedCode(
     "say what the incident is about with one of --alert, --hold, --agent, --vendor, --window",
 )
 INCIDENT_RIGHT = RefusedCode("incident.right", "… may not write about incidents: only members of group … may")
+INCIDENT_SHARD = RefusedCode(
+    "incident.shard", "incident … is in log …, this server writes …: do this at the server of shard …"
+)
 INCIDENT_SIGNATURE = UnverifiedCode("incident.signature", "the signature is invalid", step="incident")
 INCIDENT_STALE = UnverifiedCode(
     "incident.stale",

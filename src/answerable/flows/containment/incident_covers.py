@@ -94,8 +94,8 @@ def _alerted(recorder: Recorder, authority: AuthorityRegisters, name: str) -> Co
     stored = recorder.ledger.entry(index)
     if not _is_alert(recorder, stored):
         raise _nothing(
-            f"entry {index} ({kind_of(stored.tag)}) is no alert: a rule that fired, a hold, an end of authority, a finding in a "
-            "target's log, or an action that a group was to be notified of; name an agent or a window of time"
+            f"entry {index} ({kind_of(stored.tag)}) is no alert: a rule that fired, a hold, an end of authority, a "
+            "finding in a target's log, or an action that a group was to be notified of; name an agent or a window"
         )
     leaf = leaf_of(stored)
     covers = _of_hold(recorder, authority, str(leaf.get("hold"))) if stored.tag == Tag.HOLD_PLACED else None

@@ -14,8 +14,11 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.search.facts import kind_of, kinds_of
 from answerable.core.search.query import Cursor, Query, Term
 from answerable.errors.codes.ledger import TIMELINE_MANIFEST_UNKNOWN
+from answerable.ports.search_process import MadeAnswer, ManifestTold
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from answerable.core.incident.timeline import Moment
     from answerable.core.incident.under_manifest import WantedManifest
     from answerable.core.registry.manifests.manifest import Manifest
@@ -39,24 +42,31 @@ class FoundActions:
 
 
 def find_under(
-    teller: StoryTeller, wanted: WantedManifest, *, limit: int, after: Cursor | None = None
+    teller: StoryTeller,
+    wanted: WantedManifest,
+    *,
+    limit: int,
+    after: Cursor | None = None,
+    named: Sequence[str] = (),
+    made: Sequence[ManifestTold] = (),
+    is_alone: bool = True,
 ) -> FoundActions:
     """Return the actions that set out under a matching manifest, of any agent and at any time.
 
-    Raises Refused (`timeline.manifest_unknown`) if the ledger has no such manifest, Unavailable, and Broken as the
-    index and the log do.
+    named, made: as in `UnderQuestion`. is_alone: whether no other log is asked. Raises Refused
+    (`timeline.manifest_unknown`) if no log has such a manifest, Unavailable, and Broken as the index and the log do.
     """
-    registered = _registered(teller)
-    fitting = tuple(digest for digest, made in registered.items() if wanted.fits(digest, made))
+    registered = {one.digest: manifest_told(one.leaf, one.payload) for one in made} | _registered(teller)
+    own = (digest for digest, manifest in registered.items() if wanted.fits(digest, manifest))
+    fitting = tuple(dict.fromkeys((*own, *named)))
     # An intent may name a manifest that another log has registered.
     is_elsewhere = wanted.digest not in registered and wanted.fits(wanted.digest, None)
     named = (wanted.digest,) if is_elsewhere else fitting
     under = Query(terms=(Term("manifest", named), Term("kind", kinds_of((Tag.INTENT,)))))
     found = [*islice(teller.index.candidates(under, after, oldest_first=True), limit + 1)]
-    unread = sum(1 for digest, made in registered.items() if made is None and digest not in fitting)
-    if not (fitting or found):
-        more = f"; {unread} other manifests cannot be read here" if unread else ""
-        raise TIMELINE_MANIFEST_UNKNOWN(f"no manifest in the ledger has {wanted.told()}{more}")
+    unread = sum(1 for digest, one in registered.items() if one is None and digest not in fitting)
+    if is_alone:
+        check_known(wanted, is_known=bool(fitting or found), unread=unread)
     telling = _Telling(teller, registered)
     last = found[limit - 1] if len(found) > limit else None
     return FoundActions(
@@ -67,15 +77,40 @@ def find_under(
     )
 
 
+def check_known(wanted: WantedManifest, *, is_known: bool, unread: int) -> None:
+    """Raise Refused (`timeline.manifest_unknown`) where no manifest matches. unread: manifests whose content cannot be
+    read."""
+    if not is_known:
+        more = f"; {unread} other manifests cannot be read here" if unread else ""
+        raise TIMELINE_MANIFEST_UNKNOWN(f"no manifest in the ledger has {wanted.told()}{more}")
+
+
+def manifests_of(teller: StoryTeller, wanted: WantedManifest) -> MadeAnswer:
+    """Return the manifests of this log that match. Raises as `find_under`."""
+    registered = _registered(teller)
+    found: dict[str, ManifestTold] = {}
+    for moment in _entries(teller):
+        digest = str(moment.leaf.get("manifest"))
+        if wanted.fits(digest, registered[digest]) and (digest not in found or not found[digest].payload):
+            payload = dict(moment.payload) if moment.payload is not None else None
+            found[digest] = ManifestTold(digest=digest, leaf=dict(moment.leaf), payload=payload)
+    unread = sum(1 for digest, made in registered.items() if made is None and digest not in found)
+    return MadeAnswer(manifests=tuple(found.values()), unread=unread)
+
+
 def _registered(teller: StoryTeller) -> dict[str, Manifest | None]:
     """Return the registered manifests by digest, oldest first; None for one whose content cannot be read."""
     found: dict[str, Manifest | None] = {}
-    wanted = Query(terms=(Term("kind", (kind_of(Tag.MANIFEST_REGISTERED),)),))
-    for candidate in teller.index.candidates(wanted, None, oldest_first=True):
-        moment = teller.opened(candidate.entry)
+    for moment in _entries(teller):
         digest = str(moment.leaf.get("manifest"))
         found[digest] = found.get(digest) or manifest_told(moment.leaf, moment.payload)
     return found
+
+
+def _entries(teller: StoryTeller) -> Iterator[Moment]:
+    wanted = Query(terms=(Term("kind", (kind_of(Tag.MANIFEST_REGISTERED),)),))
+    for candidate in teller.index.candidates(wanted, None, oldest_first=True):
+        yield teller.opened(candidate.entry)
 
 
 @dataclass(slots=True)
@@ -95,6 +130,7 @@ class _Telling:
         fields = fields_then(manifest, leaf, self._drift(moment)) if manifest is not None else ()
         ended = self.teller.opened(candidate.ended).leaf if candidate.ended is not None else {}
         return ActionUnder(
+            shard="",
             index=line.index,
             at=line.when(),
             action=str(leaf.get("action")),

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.incident.containing import is_whole, stop_of
 from answerable.core.incident.incident import incidents_in
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.facts import PREVIEW, kind_of
 from answerable.core.search.names import Asked, entry_of
-from answerable.core.search.query import Query, Term
-from answerable.core.search.undoing import DONE
-from answerable.errors import shown
-from answerable.errors.codes.incidents import INCIDENT_UNKNOWN
+from answerable.core.search.query import Cursor, Query, Term
 from answerable.flows.forensics.tell_story import Story
 
 if TYPE_CHECKING:
@@ -24,13 +22,12 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.incident.incident import Incident
-    from answerable.core.incident.timeline import Moment
     from answerable.core.search.hit import Hit
     from answerable.flows.forensics.tell_story import StoryTeller
     from answerable.ports.search_index import Reach
 
 STATEMENTS_MAX: Final = 10_000
-"""Entries about incidents that one answer reads, the newest ones."""
+"""Entries about incidents that one answer reads, and statements of one incident, the first ones."""
 ENTRIES_MAX: Final = 1_000
 """Entries of each kind of name that an incident is about, the newest ones; what belongs to them is beside it."""
 STOPPING: Final = frozenset({Tag.HOLD_PLACED, Tag.REVOKED, Tag.MANDATE_CLOSED})
@@ -38,10 +35,9 @@ STOPPING: Final = frozenset({Tag.HOLD_PLACED, Tag.REVOKED, Tag.MANDATE_CLOSED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
-    """An incident with what it is about. stops: what ended authority, and alarms: what was noticed, both oldest first
-    and of its window."""
+    """What a log has of an incident. stops: what ended authority, and alarms: what was noticed, both oldest first and
+    of its window."""
 
-    incident: Incident
     story: Story
     stops: tuple[Hit, ...]
     alarms: tuple[Hit, ...]
@@ -55,42 +51,62 @@ class Gathered:
             if one.moment.tag in (Tag.INTENT, Tag.REFUSAL) and one.facts.one("kind") != PREVIEW
         )
 
-    @property
-    def done(self) -> tuple[Hit, ...]:
-        """Actions that ran, or that may have, oldest first."""
-        return tuple(one for one in self.actions if one.moment.tag == Tag.INTENT and one.outcome in DONE)
+
+@dataclass(frozen=True, slots=True)
+class IncidentPage:
+    """Incidents, newest first. next: cursor of the page after this; empty for none. reach: up to where it is
+    complete."""
+
+    items: tuple[Incident, ...]
+    next: str
+    reach: Reach
 
 
-def incidents(teller: StoryTeller) -> tuple[list[Incident], bool, Reach]:
-    """Return all incidents, newest first, whether older ones are left out, and up to where this is complete. Raises
-    Unavailable and Broken as the index and the log do."""
+def incidents(teller: StoryTeller, *, limit: int, after: Cursor | None = None) -> IncidentPage:
+    """Return a page of incidents, by when they were opened. Raises Unavailable and Broken as the index and the log
+    do."""
     reach = teller.index.reach()
-    moments, is_cut = _statements(teller, Term("kind", (kind_of(Tag.INCIDENT),)))
-    return [*incidents_in(moments).values()][::-1], is_cut, reach
+    found: list[Incident] = []
+    last = ""
+    statements = Query(terms=(Term("kind", (kind_of(Tag.INCIDENT),)),))
+    for number, candidate in enumerate(teller.index.candidates(statements, after), 1):
+        moment = teller.opened(candidate.entry)
+        if moment.leaf.get("change") == "opened":
+            incident = opened(teller, str(moment.leaf.get("incident")))
+            # An id may be opened by several entries, of which the first one counts.
+            if incident is not None and incident.entry == candidate.entry:
+                if len(found) == limit:
+                    return IncidentPage(tuple(found), last, reach)
+                found.append(incident)
+        last = Cursor(candidate.at, candidate.entry).formatted()
+        if number == STATEMENTS_MAX:
+            return IncidentPage(tuple(found), last, reach)
+    return IncidentPage(tuple(found), "", reach)
 
 
-def gathered(teller: StoryTeller, name: str) -> Gathered:
-    """Return an incident with what it is about. Raises Malformed (`incident.unknown`), Unavailable, and Broken as the
-    index and the log do."""
-    moments, _ = _statements(teller, Term("incident", (name,)))
-    found = incidents_in(moments).get(name)
-    if found is None:
-        raise INCIDENT_UNKNOWN(f"there is no incident {shown(name)}: see `answerable incident list`")
-    stories = [
-        teller.story(Asked((), one), limit=ENTRIES_MAX)
-        for one in (*_queries(teller, found), _itself(found.id))
-    ]
-    story = _joined(stories)
-    stops = _stops(teller, found)
+def opened(teller: StoryTeller, name: str) -> Incident | None:
+    """Return an incident as the statements of this log say it; None for one that was not opened here. Raises
+    Unavailable, and Broken as the index and the log do."""
+    statements = Query(terms=(Term("incident", (name,)), Term("kind", (kind_of(Tag.INCIDENT),))))
+    first = islice(teller.index.candidates(statements, None, oldest_first=True), STATEMENTS_MAX)
+    return incidents_in(teller.opened(one.entry) for one in first).get(name)
+
+
+def gathered(teller: StoryTeller, incident: Incident, *, is_home: bool = True) -> Gathered:
+    """Return what this log has of what an incident is about. is_home: whether it was opened in this log. Raises
+    Unavailable, and Broken as the index and the log do."""
+    queries = [*_queries(teller, incident), *((_itself(incident.id),) if is_home else ())]
+    story = _joined([teller.story(Asked((), one), limit=ENTRIES_MAX) for one in queries])
+    stops = _stops(teller, incident)
     noticed = {one.facts.entry: one for one in stops if one.moment.tag == Tag.HOLD_PLACED}
     for one in story.hits:
-        if one.moment.tag == Tag.RULE_FIRED and _is_within(one, found):
+        if one.moment.tag == Tag.RULE_FIRED and _is_within(one, incident):
             noticed[one.facts.entry] = one
-    alert = teller.entry(entry_of(found.name) or 0) if found.kind == "alert" else None
+    alert = teller.entry(entry_of(incident.name) or 0) if is_home and incident.kind == "alert" else None
     if alert is not None:
         noticed[alert.facts.entry] = alert
     alarms = tuple(noticed[entry] for entry in sorted(noticed))
-    return Gathered(incident=found, story=story, stops=stops, alarms=alarms)
+    return Gathered(story=story, stops=stops, alarms=alarms)
 
 
 def _stops(teller: StoryTeller, incident: Incident) -> tuple[Hit, ...]:
@@ -104,27 +120,9 @@ def _stops(teller: StoryTeller, incident: Incident) -> tuple[Hit, ...]:
 
 
 def _is_stopped(leaf: Mapping[str, JSONValue], incident: Incident) -> bool:
-    """Whether a stop is of a name that the incident covers, or of more."""
-    kind, name, covers = (
-        str(leaf.get("kind", "mandate")),
-        leaf.get("name", leaf.get("mandate")),
-        incident.covers,
-    )
-    if not covers or kind == "everything" or (incident.kind, incident.name) == (kind, name):
-        return True
-    if incident.kind == "hold" and leaf.get("hold") == incident.name:
-        return True
-    return name in covers.get("person" if kind == "owner" else kind, ())
-
-
-def _statements(teller: StoryTeller, term: Term) -> tuple[list[Moment], bool]:
-    """Return the newest entries about incidents that meet a term, oldest first, and whether there are more."""
-    found: list[Moment] = []
-    for hit in teller.matching(Query(terms=(term,))):
-        if len(found) == STATEMENTS_MAX:
-            return found[::-1], True
-        found.append(hit.moment)
-    return found[::-1], False
+    """Whether a stop may concern what an incident is about: it is of a name that the incident covers, or of more."""
+    stop = stop_of(leaf)
+    return not incident.covers or is_whole(incident, stop) or stop.name in incident.covers.get(stop.field, ())
 
 
 def _queries(teller: StoryTeller, incident: Incident) -> Iterator[Query]:

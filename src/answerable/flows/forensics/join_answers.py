@@ -7,19 +7,17 @@ depend on the order of the answers; numbers are added, and what only one log can
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
 from answerable.api.search_answers import NameBeside, NameOf, ShardReach, StoryGist
-from answerable.core.search.log_cursors import DONE, formatted
 from answerable.core.search.names import ENTRY
-from answerable.core.search.query import Cursor, parsed_cursor
 from answerable.core.search.scope import BY, OF_ALL, share_of
 from answerable.flows.forensics.count_scope import EXAMPLES
 from answerable.flows.forensics.describe_name import EVENTS, LISTED
+from answerable.flows.forensics.tell_hits import address, millis
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
         Naming,
         ScopeAnswer,
         ScopeRow,
-        SearchAnswer,
         StoryAnswer,
     )
 
@@ -54,79 +51,36 @@ class Reached(Protocol):
         ...
 
 
-def joined_search(
-    own: str,
-    answers: Mapping[str, SearchAnswer],
-    unread: Mapping[str, str],
-    *,
-    before: Mapping[str, str],
-    limit: int,
-) -> SearchAnswer:
-    """Return one page, newest first.
-
-    own: the shard whose process answers. answers: by shard, each from its cursor in `before` on; that of `own` is among
-    them. unread: shards that could not be searched, with the reason. A page ends where a shard has looked no further,
-    so that no later page has an entry that is newer.
-    """
-    found = [
-        (_millis(one.at), shard, one.entry, one) for shard, answer in answers.items() for one in answer.items
-    ]
-    found.sort(key=lambda one: one[:3], reverse=True)
-    bound = max((parsed_cursor(one.next).at for one in answers.values() if one.next), default=0)
-    whole = [one for one in found if one[0] >= bound]
-    taken = whole[:limit]
-    low = taken[-1][0] if len(taken) < len(whole) else bound
-    cursors = dict(before)
-    for shard, answer in answers.items():
-        last = [(at, entry) for at, name, entry, _ in taken if name == shard]
-        if len(last) == len(answer.items):
-            cursors[shard] = answer.next or DONE
-        elif last:
-            cursors[shard] = Cursor(*last[-1]).formatted()
-        else:
-            # What is newer than the page would be told by none of the next ones.
-            cursors.setdefault(shard, Cursor(low + 1, 0).formatted())
-    return replace(
-        answers[own],
-        items=tuple(replace(one, shard=shard) for _, shard, _, one in taken),
-        # A shard that could not be asked keeps its place, and does not hold up the last page.
-        next=formatted(cursors) if any(cursors[shard] != DONE for shard in answers) else "",
-        happened=any(one.happened for one in answers.values()),
-        sealed=_union(one.sealed for one in answers.values()),
-        shards=_reaches(own, answers),
-        elsewhere=dict(unread),
-    )
-
-
 def joined_story(own: str, answers: Mapping[str, StoryAnswer], unread: Mapping[str, str]) -> StoryAnswer:
-    """Return one story, oldest first. own, answers, unread: as for `joined_search`."""
+    """Return one story, oldest first. own: the shard whose process
+    answers. answers: by shard, that of `own` among them. unread: shards that could not be asked, with the reason."""
     lines = [_of(shard, line) for shard, answer in answers.items() for line in answer.lines]
     groups = [
         replace(group, line=_of(shard, group.line)) for shard, one in answers.items() for group in one.groups
     ]
     return replace(
         answers[own],
-        kinds=_union(one.kinds for one in answers.values()),
+        kinds=union(one.kinds for one in answers.values()),
         also=_besides(answers.values()),
         gist=_gist({shard: one.gist for shard, one in answers.items()}),
         lines=tuple(sorted(lines, key=_when)),
         groups=tuple(sorted(groups, key=lambda one: _when(one.line))),
         is_cut=any(one.is_cut for one in answers.values()),
         happened=any(one.happened for one in answers.values()),
-        sealed=_union(one.sealed for one in answers.values()),
-        shards=_reaches(own, answers),
+        sealed=union(one.sealed for one in answers.values()),
+        shards=reaches(own, answers),
         elsewhere=dict(unread),
     )
 
 
 def joined_name(own: str, answers: Mapping[str, NameAnswer], unread: Mapping[str, str]) -> NameAnswer:
-    """Return what a name stands for: what it is in any shard. own, answers, unread: as for `joined_search`."""
+    """Return what a name stands for: what it is in any shard. own, answers, unread: as for `joined_story`."""
     namings = (_naming(shard, naming) for shard, one in answers.items() for naming in one.may_be)
     may_be = {(naming.kind, naming.name): naming for naming in namings}
     known = {shard: one for shard, one in answers.items() if len(may_be) == 1 and len(one.may_be) == 1}
     events = [_of(shard, line) for shard, one in known.items() for line in one.events]
     newest = [replace(hit, shard=shard) for shard, one in known.items() for hit in one.newest]
-    newest.sort(key=lambda one: (_millis(one.at), one.shard, one.entry), reverse=True)
+    newest.sort(key=lambda one: (millis(one.at), one.shard, one.entry), reverse=True)
     firsts = [one.first_at for one in known.values() if one.first_at is not None]
     lasts = [one.last_at for one in known.values() if one.last_at is not None]
     return replace(
@@ -134,15 +88,15 @@ def joined_name(own: str, answers: Mapping[str, NameAnswer], unread: Mapping[str
         may_be=tuple(may_be.values()),
         also=_besides(known.values()),
         named=sum(one.named for one in known.values()),
-        first_at=min(firsts, key=_millis, default=None),
-        last_at=max(lasts, key=_millis, default=None),
+        first_at=min(firsts, key=millis, default=None),
+        last_at=max(lasts, key=millis, default=None),
         outcomes=_sum(one.outcomes for one in known.values()),
         belongs=_belongs(known.values()),
         events=tuple(sorted(events, key=_when)[-EVENTS:]),
         newest=tuple(newest[:LISTED]),
         happened=any(one.happened for one in answers.values()),
-        sealed=_union(one.sealed for one in answers.values()),
-        shards=_reaches(own, answers),
+        sealed=union(one.sealed for one in answers.values()),
+        shards=reaches(own, answers),
         elsewhere=dict(unread),
     )
 
@@ -150,7 +104,7 @@ def joined_name(own: str, answers: Mapping[str, NameAnswer], unread: Mapping[str
 def joined_scope(
     own: str, answers: Mapping[str, ScopeAnswer], unread: Mapping[str, str], *, rows: int
 ) -> ScopeAnswer:
-    """Return one count. own, answers, unread: as for `joined_search`; each answer has all of its rows. rows: of each
+    """Return one count. own, answers, unread: as for `joined_story`; each answer has all of its rows. rows: of each
     table but that of weeks, the highest."""
     each = [*answers.values()]
     actions, outside = sum(one.actions for one in each), sum(one.outside for one in each)
@@ -165,7 +119,7 @@ def joined_scope(
         unrecorded=sum(one.unrecorded for one in each),
         rows=tuple(_scope_rows(each, actions=actions, rows=rows)),
         happened=any(one.happened for one in each),
-        shards=_reaches(own, answers),
+        shards=reaches(own, answers),
         elsewhere=dict(unread),
     )
 
@@ -200,14 +154,14 @@ def _scope_row(rows: Sequence[ScopeRow], *, whole: int | None) -> ScopeRow:
 def _gist(gists: Mapping[str, StoryGist]) -> StoryGist:
     each = [*gists.values()]
     return StoryGist(
-        agents=_union(one.agents for one in each),
-        people=_union(one.people for one in each),
-        tasks=_union(one.tasks for one in each),
+        agents=union(one.agents for one in each),
+        people=union(one.people for one in each),
+        tasks=union(one.tasks for one in each),
         outcomes=_sum(one.outcomes for one in each),
-        rules=_union(one.rules for one in each),
-        approvals=_union(one.approvals for one in each),
+        rules=union(one.rules for one in each),
+        approvals=union(one.approvals for one in each),
         not_reversible=tuple(
-            f"{shard}/{entry}" for shard, one in gists.items() for entry in one.not_reversible
+            address(shard, entry) for shard, one in gists.items() for entry in one.not_reversible
         ),
         not_readable=sum(one.not_readable for one in each),
     )
@@ -244,7 +198,7 @@ def _listed(names: Mapping[str, NameOf]) -> Iterator[NameOf]:
 def _naming(shard: str, naming: Naming) -> Naming:
     if naming.kind != ENTRY:
         return naming
-    name = f"{shard}/{naming.name}"
+    name = address(shard, naming.name)
     return replace(naming, name=name, ask=f"{ENTRY}:{name}")
 
 
@@ -253,22 +207,20 @@ def _of(shard: str, line: TimelineLine) -> TimelineLine:
 
 
 def _when(line: TimelineLine) -> tuple[int, str, int]:
-    return _millis(line.at), line.shard, line.index
-
-
-def _millis(at: str) -> int:
-    return round(datetime.fromisoformat(at).timestamp() * 1_000)
+    return millis(line.at), line.shard, line.index
 
 
 def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(sum(map(Counter, counts), Counter[str]()))
 
 
-def _union(texts: Iterable[Sequence[str]]) -> tuple[str, ...]:
+def union(texts: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Return each text once."""
     return tuple(dict.fromkeys(chain.from_iterable(texts)))
 
 
-def _reaches(own: str, answers: Mapping[str, Reached]) -> tuple[ShardReach, ...]:
+def reaches(own: str, answers: Mapping[str, Reached]) -> tuple[ShardReach, ...]:
+    """Return up to where the logs of the other shards were looked at."""
     return tuple(
         ShardReach(shard=shard, entries=one.entries, complete_at=one.complete_at, missing=one.missing)
         for shard, one in answers.items()

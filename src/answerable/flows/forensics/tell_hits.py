@@ -217,3 +217,13 @@ def instant(at: int) -> str:
     """Return a time as RFC 3339 in UTC with milliseconds."""
     when = datetime.fromtimestamp(at / 1000, UTC)
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def millis(at: str) -> int:
+    """Return a time that `instant` wrote, in Unix milliseconds."""
+    return round(datetime.fromisoformat(at).timestamp() * 1_000)
+
+
+def address(shard: str, entry: int | str) -> str:
+    """Return the address of an entry, as every question takes it."""
+    return f"{shard}/{entry}" if shard else str(entry)

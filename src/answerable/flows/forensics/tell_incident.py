@@ -4,7 +4,9 @@ entry says a thing, the answer says *no data*, and why."""
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from msgspec.structs import replace
 
 from answerable.api.incident_answers import (
     IncidentAction,
@@ -16,90 +18,155 @@ from answerable.api.incident_answers import (
     IncidentRow,
     IncidentsAnswer,
 )
+from answerable.core.incident.containing import STOPPABLE, Acted, At, Stop, containment, stop_of
 from answerable.core.incident.incident_duties import BY_NAME
 from answerable.core.ledger.tags import Tag
+from answerable.core.search.facts import kind_of
 from answerable.core.search.narrative import listed_numbers
-from answerable.core.search.undoing import undoing_of
-from answerable.flows.forensics.tell_hits import hit_answer, instant, story_answer
+from answerable.core.search.undoing import DONE, undoing_of
+from answerable.flows.forensics.tell_hits import address, hit_answer, instant, millis, story_answer
+from answerable.ports.search_process import IncidentPart, StopTold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from answerable.api.members import Texts
+    from answerable.api.search_answers import StoryAnswer
     from answerable.core.incident.incident import Incident, Note
     from answerable.core.search.hit import Hit
-    from answerable.flows.forensics.gather_incident import Gathered
-    from answerable.ports.search_index import Reach
+    from answerable.flows.forensics.gather_incident import Gathered, IncidentPage
 
 HOUR_MS: Final = 3_600_000
 CUT: Final = "older entries are left out of this answer: open an incident of a shorter window"
 
 
-def incidents_answer(
-    found: Sequence[Incident], reach: Reach, *, is_cut: bool, durable: int = 0
-) -> IncidentsAnswer:
-    """Return a list of incidents as an answer. durable: as for a search."""
+def incidents_answer(page: IncidentPage, *, durable: int = 0) -> IncidentsAnswer:
+    """Return a page of incidents as an answer. durable: as for a search."""
     return IncidentsAnswer(
-        items=tuple(map(_row, found)),
-        is_cut=is_cut,
-        entries=reach.entries,
-        missing=max(0, durable - reach.entries),
+        items=tuple(_row(one, "") for one in page.items),
+        next=page.next,
+        entries=page.reach.entries,
+        missing=max(0, durable - page.reach.entries),
         shards=(),
         elsewhere={},
-        complete_at=instant(reach.at) if reach.entries else None,
+        complete_at=instant(page.reach.at) if page.reach.entries else None,
     )
 
 
-def incident_answer(found: Gathered, *, log: str, durable: int = 0) -> IncidentAnswer:
-    """Return an incident as an answer. log: its origin. durable: as for a search."""
-    incident = found.incident
-    clock = _clock(found)
-    story = story_answer(incident.id, found.story, durable=durable)
-    undoing = [(one, undoing_of(one)) for one in found.actions]
+def incident_part(
+    name: str, found: Gathered, *, durable: int = 0, sealed: tuple[str, ...] = ()
+) -> IncidentPart:
+    """Return what one log has of an incident. durable, sealed: as for a search."""
+    actions = found.actions
+    return IncidentPart(
+        actions=tuple(IncidentAction(action=hit_answer(one), undoing=undoing_of(one)) for one in actions),
+        names=tuple(
+            {field: one.facts.names[field] for field in STOPPABLE if field in one.facts.names}
+            for one in actions
+        ),
+        data=tuple(_readings(actions)),
+        stops=tuple(_stop(one) for one in found.stops),
+        noticed=tuple((one.facts.at, one.facts.entry) for one in found.alarms),
+        story=story_answer(name, found.story, durable=durable, sealed=sealed),
+    )
+
+
+def incident_answer(
+    incident: Incident, parts: Mapping[str, IncidentPart], story: StoryAnswer, *, log: str, home: str = ""
+) -> IncidentAnswer:
+    """Return an incident as an answer. parts: what each log has of it, by shard. story: of all of them. log, home:
+    origin of the log in which it was opened, and its shard."""
+    acted = sorted(_acted(parts), key=lambda one: one.place)
+    clock = _clock(incident, parts, acted, home, is_cut=story.is_cut)
     return IncidentAnswer(
-        incident=_row(incident),
+        incident=_row(incident, home),
         log=log,
-        clock=tuple(_moment(*one) for one in clock),
-        duties=tuple(_duties(incident, next(at for name, at, _, _ in clock if name == "detected"))),
-        actions=tuple(IncidentAction(action=hit_answer(one), undoing=how) for one, how in undoing),
-        undoing=dict(Counter(how for _, how in undoing)),
-        data=tuple(_readings(found.actions)),
-        questions=tuple(_questions(found, clock)),
+        clock=tuple(_moment(one) for one in clock),
+        duties=tuple(_duties(incident, next(one.place.at for one in clock if one.name == "detected"))),
+        actions=tuple(one.told for one in acted),
+        undoing=dict(Counter(one.told.undoing for one in acted)),
+        data=_joined_readings(parts),
+        questions=tuple(_questions(incident, clock, acted, story, home)),
         open_questions=tuple(map(_note, incident.open_questions)),
         notes=tuple(map(_note, incident.notes)),
         story=story,
     )
 
 
-_Moment = tuple[str, int, int, str]
-"""Name, time and entry, 0 and -1 for no data, and what it is computed from."""
+class _Action(NamedTuple):
+    """An action, with the names by which it can be stopped."""
+
+    place: At
+    told: IncidentAction
+    names: Mapping[str, Texts]
+
+    @property
+    def ran(self) -> bool:
+        """Whether it ran, or may have."""
+        return self.told.action.kind == _INTENT and self.told.action.outcome in DONE
 
 
-def _clock(found: Gathered) -> list[_Moment]:
-    incident, done = found.incident, found.done
-    changed = [one for one in done if undoing_of(one) != "read"]
+class _Tick(NamedTuple):
+    """A moment of the clock. place: `_NONE` for no data. says: what it is computed from."""
+
+    name: str
+    place: At
+    says: str
+
+
+_INTENT: Final = kind_of(Tag.INTENT)
+_NONE: Final = At(0, "", -1)
+
+
+def _acted(parts: Mapping[str, IncidentPart]) -> Iterator[_Action]:
+    for shard, part in parts.items():
+        for one, names in zip(part.actions, part.names, strict=True):
+            told = IncidentAction(action=replace(one.action, shard=shard), undoing=one.undoing)
+            yield _Action(At(millis(one.action.at), shard, one.action.entry), told, names)
+
+
+def _stop(hit: Hit) -> StopTold:
+    stop, since = stop_of(hit.moment.leaf), hit.moment.leaf.get("since")
+    at = since if type(since) is int else hit.facts.at
+    return StopTold(entry=hit.facts.entry, at=at, kind=stop.kind, name=stop.name, hold=stop.hold)
+
+
+def _clock(
+    incident: Incident,
+    parts: Mapping[str, IncidentPart],
+    acted: Sequence[_Action],
+    home: str,
+    *,
+    is_cut: bool,
+) -> list[_Tick]:
+    ran = [one for one in acted if one.ran]
+    changed = [one for one in ran if one.told.undoing != "read"]
     told = [one for one in incident.notes if one.told]
-    is_cut = found.story.is_cut
-    alarm = found.alarms[0] if found.alarms else None
-    opened = ("detected", incident.opened_at, incident.entry, "a person opened the incident")
-    noticed = _first("detected", found.alarms[:1], "a rule or a person stopped it, or it is the alert", "")
+    opened = At(incident.opened_at, home, incident.entry)
+    noticed = min(
+        (At(at, shard, entry) for shard, part in parts.items() for at, entry in part.noticed), default=_NONE
+    )
+    is_noticed = noticed != _NONE and noticed.at < opened.at
     return [
         _first(
-            "first attempt",
-            () if is_cut else found.actions,
-            "the first action in it",
-            _none(is_cut, "no action"),
+            "first attempt", () if is_cut else acted, "the first action in it", _none(is_cut, "no action")
         ),
         _first(
             "first effect",
             () if is_cut else changed,
             "the first action that changed something, or that may have",
-            _none(is_cut, "no action that changed anything" if done else "no action that ran"),
+            _none(is_cut, "no action that changed anything" if ran else "no action that ran"),
         ),
-        noticed if alarm is not None and alarm.facts.at < incident.opened_at else opened,
-        _contained(found),
-        *(("told", one.told_at, one.entry, f"{one.told} was told, as {one.by} notes") for one in told),
-        *([] if told else [("told", 0, -1, "no note says that anybody was told")]),
-        _closed(incident),
+        _Tick("detected", noticed, "a rule or a person stopped it, or it is the alert")
+        if is_noticed
+        else _Tick("detected", opened, "a person opened the incident"),
+        _contained(incident, parts, acted),
+        *(
+            _Tick("told", At(one.told_at, home, one.entry), f"{one.told} was told, as {one.by} notes")
+            for one in told
+        ),
+        *([] if told else [_Tick("told", _NONE, "no note says that anybody was told")]),
+        _closed(incident, home),
     ]
 
 
@@ -107,39 +174,31 @@ def _none(is_cut: bool, what: str) -> str:
     return CUT if is_cut else f"there is {what} in it"
 
 
-def _first(name: str, hits: Sequence[Hit], says: str, none: str) -> _Moment:
-    return (name, hits[0].facts.at, hits[0].facts.entry, says) if hits else (name, 0, -1, none)
+def _first(name: str, found: Sequence[_Action], says: str, none: str) -> _Tick:
+    return _Tick(name, found[0].place, says) if found else _Tick(name, _NONE, none)
 
 
-def _contained(found: Gathered) -> _Moment:
-    """Return the first stop after which nothing ran."""
-    last = max(((one.facts.at, one.facts.entry) for one in found.done), default=(-1, -1))
-    for one in found.stops:
-        if (_since(one), one.facts.entry) > last:
-            return (
-                "contained",
-                _since(one),
-                one.facts.entry,
-                "it was stopped, and no action has run after that",
-            )
-    if found.stops:
-        stop = (_since(found.stops[-1]), found.stops[-1].facts.entry)
-        late = [one.facts.entry for one in found.done if (one.facts.at, one.facts.entry) > stop]
-        return "contained", 0, -1, f"actions ran after the last stop: {listed_numbers(late)}"
-    return "contained", 0, -1, "nothing has stopped what it is about"
+def _contained(incident: Incident, parts: Mapping[str, IncidentPart], acted: Sequence[_Action]) -> _Tick:
+    """Return the stop by which all that ran had been stopped."""
+    stops = (
+        (At(one.at, shard, one.entry), Stop(one.kind, one.name, one.hold))
+        for shard, part in parts.items()
+        for one in part.stops
+    )
+    found = containment(incident, (Acted(one.place, one.ran, one.names) for one in acted), stops)
+    if found.at is not None:
+        return _Tick("contained", found.at, "it was stopped, and no action has run after that")
+    if not found.stops:
+        return _Tick("contained", _NONE, "nothing has stopped what it is about")
+    left = listed_numbers([address(one.shard, one.entry) for one in found.left])
+    return _Tick("contained", _NONE, f"what did these has not been stopped since: {left}")
 
 
-def _since(hit: Hit) -> int:
-    """Return when a stop came into force."""
-    since = hit.moment.leaf.get("since")
-    return since if type(since) is int else hit.facts.at
-
-
-def _closed(incident: Incident) -> _Moment:
+def _closed(incident: Incident, home: str) -> _Tick:
     closing = next((one for one in incident.notes if one.change == "closed"), None)
     if closing is None:
-        return "closed", 0, -1, "it is open"
-    return "closed", closing.at, closing.entry, f"{closing.by} closed it"
+        return _Tick("closed", _NONE, "it is open")
+    return _Tick("closed", At(closing.at, home, closing.entry), f"{closing.by} closed it")
 
 
 def _duties(incident: Incident, detected: int) -> Iterator[IncidentDuty]:
@@ -175,35 +234,57 @@ def _readings(actions: Sequence[Hit]) -> Iterator[IncidentReading]:
                 place = (facts.one("server"), facts.one("capability"), resource)
                 found.setdefault(place, []).append(facts.entry)
     for (server, capability, resource), entries in sorted(found.items()):
-        yield IncidentReading(server=server, capability=capability, resource=resource, entries=tuple(entries))
+        yield IncidentReading(
+            server=server, capability=capability, resource=resource, entries=tuple(map(str, entries))
+        )
 
 
-def _questions(found: Gathered, clock: Sequence[_Moment]) -> Iterator[str]:
+def _joined_readings(parts: Mapping[str, IncidentPart]) -> tuple[IncidentReading, ...]:
+    found: dict[tuple[str, str, str], IncidentReading] = {}
+    for shard, part in parts.items():
+        for one in part.data:
+            place = (one.server, one.capability, one.resource)
+            entries = tuple(address(shard, entry) for entry in one.entries)
+            known = found.get(place)
+            found[place] = replace(one, entries=(*known.entries, *entries) if known is not None else entries)
+    return tuple(found[place] for place in sorted(found))
+
+
+def _questions(
+    incident: Incident, clock: Sequence[_Tick], acted: Sequence[_Action], story: StoryAnswer, home: str
+) -> Iterator[str]:
     """Yield what is not known, as far as entries show it."""
-    incident, actions = found.incident, found.actions
+
+    def listed(found: Iterable[_Action]) -> str:
+        return listed_numbers([address(one.place.shard, one.place.entry) for one in found])
+
     if not incident.classes:
         yield "nobody has said whether it is serious, or whether personal data are affected"
-    contained, says = next((at, says) for name, at, _, says in clock if name == "contained")
-    if not contained:
-        yield f"it is not contained: {says}"
-    odd = [one.facts.entry for one in actions if one.outcome in ("indeterminate", "open")]
+    contained = next(one for one in clock if one.name == "contained")
+    if contained.place == _NONE:
+        yield f"it is not contained: {contained.says}"
+    odd = [one for one in acted if one.told.action.outcome in ("indeterminate", "open")]
     if odd:
-        yield f"whether these took effect is not known: {listed_numbers(odd)}"
-    sealed = [one.facts.entry for one in actions if undoing_of(one) == "not_readable"]
+        yield f"whether these took effect is not known: {listed(odd)}"
+    sealed = [one for one in acted if one.told.undoing == "not_readable"]
     if sealed:
-        yield f"what these did is erased or sealed, and so is whether it can be undone: {listed_numbers(sealed)}"
-    alone = [one.facts.entry for one in actions if one.moment.tag == Tag.INTENT and not one.facts.person]
+        yield f"what these did is erased or sealed, and so is whether it can be undone: {listed(sealed)}"
+    alone = [one for one in acted if one.told.action.kind == _INTENT and not one.told.action.person]
     if alone:
-        yield f"for whom these were is not known: {listed_numbers(alone)}"
-    if found.story.is_cut:
-        yield f"what happened before entry {found.story.hits[0].facts.entry}: {CUT}"
-    withheld = [one.entry for one in incident.notes if one.text is None]
+        yield f"for whom these were is not known: {listed(alone)}"
+    if story.is_cut:
+        first = story.lines[0]
+        yield f"what happened before entry {address(first.shard, first.index)}: {CUT}"
+    withheld = [address(home, one.entry) for one in incident.notes if one.text is None]
     if withheld:
         yield f"what these statements of people say was erased or is sealed: {listed_numbers(withheld)}"
+    for shard, why in story.elsewhere.items():
+        yield f"what happened in the log of shard {shard}: {why}"
 
 
-def _row(incident: Incident) -> IncidentRow:
+def _row(incident: Incident, shard: str) -> IncidentRow:
     return IncidentRow(
+        shard=shard,
         id=incident.id,
         state="closed" if incident.closed_at else "open",
         about=incident.kind,
@@ -236,7 +317,12 @@ def _note(one: Note) -> IncidentNote:
     )
 
 
-def _moment(name: str, at: int, entry: int, says: str) -> IncidentMoment:
+def _moment(one: _Tick) -> IncidentMoment:
+    at, shard, entry = one.place
     return IncidentMoment(
-        name=name, at=instant(at) if at else None, entry=entry if entry >= 0 else None, says=says
+        name=one.name,
+        at=instant(at) if at else None,
+        shard=shard,
+        entry=entry if entry >= 0 else None,
+        says=one.says,
     )

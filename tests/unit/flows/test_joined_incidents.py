@@ -1,0 +1,153 @@
+"""An incident, a mandate's tree and actions under a manifest are told from the logs of all shards, at any of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from answerable.api.ledger_answers import ActionUnder
+from answerable.core.containment.hold import HoldTarget
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Malformed, Refused, Unavailable
+from answerable.errors.codes.search import SEARCH_UNREACHABLE
+from answerable.ports.search_process import IncidentQuestion, IncidentsQuestion, TreeQuestion, UnderQuestion
+from answerable.testing.samples import AUDIENCE
+from tests.attack.test_actions_under import NEWER, story
+from tests.worlds.hold import stop
+from tests.worlds.incident_statements import noted, opened
+from tests.worlds.logs_at_hand import LogAtHand, joined
+from tests.worlds.stories import told_bench
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.api.incident_answers import IncidentAnswer
+    from answerable.testing.builders import Bench
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("INCIDENT-05")]
+HOUR = 3_600
+
+
+def asked(name: str, own: str, **benches: Bench) -> IncidentAnswer:
+    index = joined(own, **{shard: LogAtHand(bench.recorder) for shard, bench in benches.items()})
+    return index.incident(IncidentQuestion(name=name))
+
+
+async def test_an_incident_is_told_from_all_logs_and_alike_wherever_it_is_asked() -> None:
+    a, b = await told_bench(), await told_bench()
+    for bench in (a, b):
+        bench.clock.advance(HOUR)
+    incident = await opened(a, "agent", "scout", since_ms=1)
+    await noted(a, incident, "personal data", classes=["personal-data"])
+    await stop(a, HoldTarget("agent", "scout"))
+    b.clock.advance(HOUR)
+    await b.issue("m-3")
+    await b.act(mandate="m-3")
+    told = asked(incident.incident, "a", a=a, b=b)
+    (late,) = [one.action for one in told.actions if one.action.mandate == "m-3"]
+    assert (late.shard, len(told.actions)) == ("b", 7)
+    assert {one.action.shard for one in told.actions} == {"a", "b"}
+    clock = {one.name: one for one in told.clock}
+    # The stop in one log came before what ran by the other one.
+    assert clock["contained"].at is None
+    assert clock["contained"].says == f"what did these has not been stopped since: #b/{late.entry}"
+    assert (told.incident.shard, told.log, clock["detected"].shard) == ("a", AUDIENCE, "a")
+    (read,) = told.data
+    assert {one.partition("/")[0] for one in read.entries} == {"a", "b"}
+    assert told.undoing == {"not_reversible": 2, "read": 3, "nothing_done": 2}
+    assert {line.shard for line in told.story.lines} == {"a", "b"}
+    other = asked(incident.incident, "b", a=a, b=b)
+    assert (other.incident, other.clock, other.actions, other.notes) == (
+        told.incident,
+        told.clock,
+        told.actions,
+        told.notes,
+    )
+    b.clock.advance(HOUR)
+    await stop(b, HoldTarget("agent", "scout"))
+    (held,) = [one["index"] for one in b.entries(Tag.HOLD_PLACED)]
+    contained = next(one for one in asked(incident.incident, "a", a=a, b=b).clock if one.name == "contained")
+    assert (contained.shard, contained.entry) == ("b", held)
+    with pytest.raises(Malformed, match=r"there is no incident `inc_x`.* of a, b") as unknown:
+        asked("inc_x", "a", a=a, b=b)
+    assert unknown.value.code == "incident.unknown"
+
+
+class Gone(LogAtHand):
+    """One that gives no answer."""
+
+    def __getattr__(self, name: str) -> Callable[[Any], Any]:
+        def answered(question: Any) -> Any:
+            raise SEARCH_UNREACHABLE()
+
+        return answered
+
+
+async def test_pages_of_incidents_of_all_logs_are_each_once_and_newest_first() -> None:
+    a, b = await told_bench(), await told_bench()
+    for at in range(3):
+        bench = (a, b)[at % 2]
+        for one in (a, b):
+            one.clock.advance(HOUR)
+        await opened(bench, "window", since_ms=at + 1)
+        await noted(bench, await opened(bench, "window", since_ms=100 + at), "nothing")
+    logs = {"a": LogAtHand(a.recorder), "b": LogAtHand(b.recorder)}
+    for asked_logs, count in ((logs, 6), ({"a": logs["a"]}, 4)):
+        index, cursor, rows = joined("a", **asked_logs), "", []
+        while not rows or cursor:
+            page = index.incidents(IncidentsQuestion(limit=2, cursor=cursor))
+            assert len(page.items) <= 2
+            rows += page.items
+            cursor = page.next
+        assert len({(one.shard, one.id) for one in rows}) == len(rows) == count
+        assert [one.opened_at for one in rows] == sorted((one.opened_at for one in rows), reverse=True)
+        assert {one.notes for one in rows} == {1, 2}
+    away = joined("a", a=logs["a"], b=Gone(b.recorder))
+    page = away.incidents(IncidentsQuestion(limit=50, cursor=""))
+    assert (len(page.items), [*page.elsewhere], page.next) == (4, ["b"], "")
+    incident = page.items[0].id
+    told = away.incident(IncidentQuestion(name=incident))
+    assert [*told.story.elsewhere] == ["b"]
+    assert any("what happened in the log of shard b" in one for one in told.questions)
+
+
+async def test_actions_under_a_manifest_of_any_log_are_found_in_all_of_them_and_no_log_is_left_out() -> None:
+    bench, (_, newer, _) = await story()
+    entries = [*bench.recorder.ledger.replay()]
+    has_made = [one for one in entries if one.tag not in (Tag.INTENT, Tag.OUTCOME)]
+    has_acted = [one for one in entries if one.tag != Tag.MANIFEST_REGISTERED]
+    a, b = LogAtHand(bench.recorder, has_made), LogAtHand(bench.recorder, has_acted)
+    for own in ("a", "b"):
+        index = joined(own, a=a, b=b)
+        under: list[ActionUnder] = []
+        cursor = ""
+        while not under or cursor:
+            question = UnderQuestion(
+                manifest="", prompt="", model=NEWER.model_name, limit=2, cursor=cursor, entries=0
+            )
+            page = index.under(question)
+            under += page.items
+            cursor = page.next
+        assert [one.index for one in under] == sorted(one.index for one in under)
+        assert ({one.shard for one in under}, len(under)) == ({"b"}, 6)
+        # What the manifest says is in the other log.
+        assert all(one.made_of for one in under)
+        assert newer in {one.manifest for one in under}
+        with pytest.raises(Refused, match="no manifest in the ledger has model"):
+            index.under(UnderQuestion(manifest="", prompt="", model="nothing", limit=9, cursor=""))
+    with pytest.raises(Unavailable):
+        joined("a", a=a, b=Gone(bench.recorder)).under(
+            UnderQuestion(manifest=newer, prompt="", model="", limit=9, cursor="")
+        )
+
+
+async def test_the_tree_of_a_mandate_is_told_from_the_log_that_it_is_for() -> None:
+    a, b = await told_bench(), await told_bench()
+    await b.issue("m-3")
+    await b.act(mandate="m-3")
+    index = joined("a", a=LogAtHand(a.recorder), b=LogAtHand(b.recorder))
+    assert index.tree(TreeQuestion(mandate="m-3")).actions.done == 0
+    assert index.tree(TreeQuestion(mandate="m-3", log="house/b")).actions.done == 1
+    with pytest.raises(Refused, match="which is no shard here"):
+        index.tree(TreeQuestion(mandate="m-3", log="house/elsewhere"))
