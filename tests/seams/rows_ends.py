@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SINCE_MS = 1_000_000
 """From when on what is written while something fails is looked at; each of it another millisecond."""
 
+BEHIND_SECONDS_MAX = 3.0
+
 
 class Holds(Feature):
     name = "hold and lift"
@@ -297,6 +299,14 @@ class Incidents(Feature):
         return dict(life.told(f"/v1/incidents{of_one}", {"token": token}))
 
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        # What another process wrote is told by an index that may be a second behind.
+        ends = time.monotonic() + BEHIND_SECONDS_MAX
+        while (said := self.told(life, kept)) != {**self.holds} and time.monotonic() < ends:
+            time.sleep(0.1)
+        return said
+
+    @staticmethod
+    def told(life: Life, kept: Kept) -> dict[str, str]:
         answers = [life.told(f"/v1/incidents/{kept[name]['incident']}") for name in ("another", "first")]
         told = [
             f"{one['incident']['state']}: {'; '.join(note['text'] for note in one['notes'])}"
