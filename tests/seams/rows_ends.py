@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 SINCE_MS = 1_000_000
 """From when on what is written while something fails is looked at; each of it another millisecond."""
 
-BEHIND_SECONDS_MAX = 3.0
-
 
 class Holds(Feature):
     name = "hold and lift"
@@ -300,13 +298,8 @@ class Incidents(Feature):
 
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
         # What another process wrote is told by an index that may be a second behind.
-        ends = time.monotonic() + BEHIND_SECONDS_MAX
-        while (said := self.told(life, kept)) != {**self.holds} and time.monotonic() < ends:
-            time.sleep(0.1)
-        return said
-
-    @staticmethod
-    def told(life: Life, kept: Kept) -> dict[str, str]:
+        one = f"/v1/incidents/{kept['first']['incident']}"
+        life.until(lambda: life.told(one)["incident"]["state"] == "closed", "what was said of an incident")
         answers = [life.told(f"/v1/incidents/{kept[name]['incident']}") for name in ("another", "first")]
         told = [
             f"{one['incident']['state']}: {'; '.join(note['text'] for note in one['notes'])}"
@@ -318,12 +311,9 @@ class Incidents(Feature):
         return self.said(life, "again", since=SINCE_MS + number)["incident"]
 
     def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
-        since = datetime.fromtimestamp((SINCE_MS + number) / 1_000, UTC)
-        found = [
-            one
-            for one in life.items("/v1/incidents?limit=1000")
-            if datetime.fromisoformat(one["since"]) == since
-        ]
+        at = datetime.fromtimestamp((SINCE_MS + number) / 1_000, UTC)
+        every = life.items("/v1/incidents?limit=1000")
+        found = [one for one in every if datetime.fromisoformat(one["since"]) == at]
         assert said is None or [one["id"] for one in found] == [said]
         assert all((one["state"], one["notes"], one["opened_by"]) == ("open", 1, "ada") for one in found)
         return bool(found)

@@ -46,8 +46,8 @@ async def show_tree(call: Call) -> answers.MandateTree:
     if mandate is None:
         raise MANDATE_UNKNOWN(f"mandate {shown(call.path['id'])} is not known")
     log = shard_elsewhere(mandate, call.walk.recorder.ledger.origin)
-    if log == "":
-        raise shard_fault(mandate, call.walk.recorder.ledger.origin) or MANDATE_UNKNOWN()
+    if log == "" and (fault := shard_fault(mandate, call.walk.recorder.ledger.origin)) is not None:
+        raise fault
     # Its actions are in the log that it is for alone.
     tree = await call.product.searches.ask(TREE, TreeQuestion(mandate=mandate.id, log=log or ""))
     branches = told_branches(tree)
