@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 from answerable.flows.forensics.answer_questions import (
     answered_incident,
     answered_incidents,
-    answered_made,
     answered_opened,
     answered_part,
-    answered_under,
 )
-from answerable.flows.forensics.tell_tree import tell_tree
 from answerable.wiring.joined_index import JoinedIndex
 from answerable.wiring.log_index import IncidentIndex
+from answerable.wiring.whole_answers import WHOLE
 from tests.worlds.stories import teller_of
 
 if TYPE_CHECKING:
@@ -24,9 +22,7 @@ if TYPE_CHECKING:
     from answerable.flows.state.parts import Recorder
 
 _ANSWERS: Mapping[str, Callable[..., Any]] = {
-    "under": answered_under,
-    "made": answered_made,
-    "tree": lambda teller, asked: tell_tree(teller, asked.mandate),
+    "whole": lambda teller, kind, question: WHOLE[kind](teller, question),
     "incidents": answered_incidents,
     "incident": answered_incident,
     "opened": answered_opened,
@@ -41,12 +37,12 @@ class LogAtHand:
     recorder: Recorder
     entries: Sequence[StoredEntry] | None = None
 
-    def __getattr__(self, name: str) -> Callable[[Any], Any]:
+    def __getattr__(self, name: str) -> Callable[..., Any]:
         answer = _ANSWERS[name]
 
-        def answered(question: Any) -> Any:
+        def answered(*asked: Any) -> Any:
             with teller_of(self.recorder, entries=self.entries) as teller:
-                return answer(teller, question)
+                return answer(teller, *asked)
 
         return answered
 

@@ -320,6 +320,7 @@ def search_door(settings: Settings, index: KeptIndex, logs: KeptLogs) -> Any:
     from answerable.ports import search_process as port
     from answerable.wiring.joined_index import JoinedIndex
     from answerable.wiring.log_index import other_indexes
+    from answerable.wiring.whole_answers import WHOLE
 
     uids = frozenset({0, os.geteuid()})
     joined = JoinedIndex(index, settings.ledger.shard, partial(other_indexes, settings))
@@ -330,14 +331,11 @@ def search_door(settings: Settings, index: KeptIndex, logs: KeptLogs) -> Any:
             answering(port.NAME, joined.name),
             answering(port.SCOPE, joined.scope),
             answering(port.LOGS, logs.told),
-            answering(port.UNDER, joined.under),
-            answering(port.MADE, joined.made),
-            answering(port.TREE, joined.tree),
-            answering(port.TRACE, index.trace),
             answering(port.INCIDENTS, joined.incidents),
             answering(port.INCIDENT, joined.incident),
-            answering(port.OPENED, joined.opened),
-            answering(port.PART, joined.part),
+            answering(port.OPENED, index.opened),
+            answering(port.PART, index.part),
+            *(answering(kind, partial(joined.whole, kind)) for kind in WHOLE),
         ),
         reach=index.reach,
         uids=uids,

@@ -9,7 +9,7 @@ import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -20,7 +20,7 @@ from answerable.core.search.query import LIMIT_MAX, Cursor
 from answerable.errors import AnswerableError, shown
 from answerable.errors.codes.mandate import MANDATE_OTHER_SHARD
 from answerable.errors.codes.search import SEARCH_CURSOR
-from answerable.ports.search_process import A, PartQuestion
+from answerable.ports.search_process import MADE, TREE, UNDER, A, PartQuestion, Q
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
         IncidentPart,
         IncidentQuestion,
         IncidentsQuestion,
-        MadeAnswer,
         ManifestTold,
         NameQuestion,
         Question,
+        QuestionKind,
         ScopeQuestion,
         StoryQuestion,
         TreeAnswer,
@@ -130,21 +130,28 @@ class JoinedIndex:
         answers, unread = self._answers(asked, partial(self._own.scope, of(self._shard)))
         return joined_scope(self._shard, answers, unread, rows=question.rows)
 
-    def under(self, question: UnderQuestion) -> UnderAnswer:
+    def whole(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        of_shards: dict[QuestionKind[Any, Any], Callable[[Any], Any]] = {UNDER: self._under, TREE: self._tree}
+        if kind not in of_shards:
+            return self._own.whole(kind, question)
+        answer: A = of_shards[kind](question)
+        return answer
+
+    def _under(self, question: UnderQuestion) -> UnderAnswer:
         from answerable.flows.forensics.answer_questions import check_wanted
         from answerable.flows.forensics.join_pages import joined_under
 
         others = self._asked_too(question)
         if not others and ":" not in question.cursor:
-            return self._own.under(question)
+            return self._own.whole(UNDER, question)
         before = self._cursors(question.cursor)
 
         def asked(shard: str) -> UnderQuestion:
             return replace(question, cursor="", entries=self._entries(question, shard), within="log")
 
         made, _ = self._answers(
-            {shard: partial(one.made, asked(shard)) for shard, one in others.items()},
-            partial(self._own.made, asked(self._shard)),
+            {shard: partial(one.whole, MADE, asked(shard)) for shard, one in others.items()},
+            partial(self._own.whole, MADE, asked(self._shard)),
             whole=True,
         )
         found = {one.digest: one for answer in made.values() for one in answer.manifests}
@@ -154,8 +161,8 @@ class JoinedIndex:
             return replace(asked(shard), cursor=_cursor(before, shard, _LAST), named=tuple(found), made=known)
 
         answers, _ = self._answers(
-            {shard: partial(one.under, of(shard)) for shard, one in _left(others, before).items()},
-            partial(self._own.under, of(self._shard)),
+            {shard: partial(one.whole, UNDER, of(shard)) for shard, one in _left(others, before).items()},
+            partial(self._own.whole, UNDER, of(self._shard)),
             whole=True,
         )
         answer = joined_under(answers, before=before, limit=question.limit)
@@ -163,20 +170,17 @@ class JoinedIndex:
         check_wanted(question, is_known=bool(found or answer.items or before), unread=unread)
         return answer
 
-    def made(self, question: UnderQuestion) -> MadeAnswer:
-        return self._own.made(question)
-
-    def tree(self, question: TreeQuestion) -> TreeAnswer:
+    def _tree(self, question: TreeQuestion) -> TreeAnswer:
         others = self._asked_too(question)
         if not question.log:
-            return self._own.tree(question)
+            return self._own.whole(TREE, question)
         # What was done under a mandate is in one log alone: the one that it is for.
         shard = question.log.rpartition("/")[2]
         if shard not in others:
             raise MANDATE_OTHER_SHARD(
                 f"mandate {shown(question.mandate)} is for log {shown(question.log)}, which is no shard here"
             )
-        return others[shard].tree(replace(question, log="", entries=0, within="log"))
+        return others[shard].whole(TREE, replace(question, log="", entries=0, within="log"))
 
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
         from answerable.flows.forensics.join_pages import joined_incidents

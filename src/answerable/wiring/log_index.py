@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from answerable.core.search.query import checked_limit, parsed_cursor, parsed_query
@@ -13,33 +14,28 @@ from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_UNREACHABLE
 from answerable.flows.forensics.answer_questions import (
     answered_incident,
     answered_incidents,
-    answered_made,
     answered_name,
     answered_opened,
     answered_part,
     answered_scope,
     answered_story,
-    answered_under,
 )
 from answerable.flows.forensics.tell_hits import answer_of
-from answerable.flows.forensics.tell_tree import tell_tree
 from answerable.ports.search_process import (
     INCIDENTS,
-    MADE,
     NAME,
     OPENED,
     PART,
     SCOPE,
     SEARCH,
     STORY,
-    TREE,
-    UNDER,
     A,
     Q,
 )
 from answerable.wiring.ledger_search import INDEX, SearchPlaces, own_keys, searching
 from answerable.wiring.shard_settings import with_shard
 from answerable.wiring.shards import other_shards
+from answerable.wiring.whole_answers import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,17 +51,12 @@ if TYPE_CHECKING:
         IncidentPart,
         IncidentQuestion,
         IncidentsQuestion,
-        MadeAnswer,
         NameQuestion,
         PartQuestion,
         Question,
         QuestionKind,
         ScopeQuestion,
         StoryQuestion,
-        TreeAnswer,
-        TreeQuestion,
-        UnderAnswer,
-        UnderQuestion,
     )
     from answerable.wiring.ledger_search import Searching
     from answerable.wiring.setting_tree import Settings
@@ -94,16 +85,8 @@ class LogIndex(Protocol):
         """Return how much was out of scope."""
         ...
 
-    def under(self, question: UnderQuestion) -> UnderAnswer:
-        """Return a page of actions under a manifest, oldest first."""
-        ...
-
-    def made(self, question: UnderQuestion) -> MadeAnswer:
-        """Return the manifests that match the question."""
-        ...
-
-    def tree(self, question: TreeQuestion) -> TreeAnswer:
-        """Return what was handed on below a mandate."""
+    def whole(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        """Answer a question that is in `WHOLE`, of all entries or none."""
         ...
 
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
@@ -154,17 +137,10 @@ class FilesIndex:
         with self._opened(question) as (teller, _):
             return answered_scope(teller, question, now=_now())
 
-    def under(self, question: UnderQuestion) -> UnderAnswer:
+    def whole(self, kind: QuestionKind[Q, A], question: Q) -> A:
         with self._opened(question) as (teller, _):
-            return answered_under(teller, question)
-
-    def made(self, question: UnderQuestion) -> MadeAnswer:
-        with self._opened(question) as (teller, _):
-            return answered_made(teller, question)
-
-    def tree(self, question: TreeQuestion) -> TreeAnswer:
-        with self._opened(question) as (teller, _):
-            return tell_tree(teller, question.mandate)
+            answer: A = WHOLE[kind](teller, question)
+            return answer
 
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
         with self._opened(question) as (teller, _):
@@ -206,14 +182,8 @@ class OtherShard:
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         return self._asked(SCOPE, question, self._files.scope)
 
-    def under(self, question: UnderQuestion) -> UnderAnswer:
-        return self._asked(UNDER, question, self._files.under)
-
-    def made(self, question: UnderQuestion) -> MadeAnswer:
-        return self._asked(MADE, question, self._files.made)
-
-    def tree(self, question: TreeQuestion) -> TreeAnswer:
-        return self._asked(TREE, question, self._files.tree)
+    def whole(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        return self._asked(kind, question, partial(self._files.whole, kind))
 
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
         return self._asked(INCIDENTS, question, self._files.incidents)

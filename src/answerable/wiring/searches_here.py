@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from answerable.ports.search_process import TREE, UNDER, A, Q, QuestionKind
+from answerable.ports.search_process import A, Q, QuestionKind
 from answerable.wiring.joined_index import JoinedIndex
 from answerable.wiring.ledger_search import own_places
 from answerable.wiring.log_index import FilesIndex, other_indexes
 from answerable.wiring.search_side import SearchSide, SizedLog
+from answerable.wiring.whole_answers import WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from answerable.wiring.setting_tree import Settings
 
 
 class SearchesHere(SearchSide):
-    """Reads the ledger's files for what commands do not read from them by themselves; `search.off` for all others."""
+    """Reads the ledger's files for what is answered of all of it, which commands do not read from them by themselves;
+    `search.off` for all others."""
 
     def __init__(self, settings: Settings, log: SizedLog) -> None:
         super().__init__(settings.search, log)
@@ -28,11 +28,12 @@ class SearchesHere(SearchSide):
 
     async def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
         """As `SearchSide.ask`. Raises as `searching`, Malformed, and Refused (`timeline.manifest_unknown`)."""
-        if kind not in (UNDER, TREE):
+        if kind not in WHOLE:
             return await super().ask(kind, question)
+        return await to_thread.run_sync(self._read, kind, question)
+
+    def _read(self, kind: QuestionKind[Q, A], question: Q) -> A:
         settings = self._all_settings
         own = FilesIndex(own_places(settings))
         index = JoinedIndex(own, settings.ledger.shard, partial(other_indexes, settings))
-        read: Callable[[Any], Any] = index.under if kind == UNDER else index.tree
-        answer: A = await to_thread.run_sync(read, question)
-        return answer
+        return index.whole(kind, question)

@@ -11,7 +11,14 @@ from answerable.core.containment.hold import HoldTarget
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.errors.codes.search import SEARCH_UNREACHABLE
-from answerable.ports.search_process import IncidentQuestion, IncidentsQuestion, TreeQuestion, UnderQuestion
+from answerable.ports.search_process import (
+    TREE,
+    UNDER,
+    IncidentQuestion,
+    IncidentsQuestion,
+    TreeQuestion,
+    UnderQuestion,
+)
 from answerable.testing.samples import AUDIENCE
 from tests.attack.test_actions_under import NEWER, story
 from tests.worlds.hold import stop
@@ -77,8 +84,8 @@ async def test_an_incident_is_told_from_all_logs_and_alike_wherever_it_is_asked(
 class Gone(LogAtHand):
     """One that gives no answer."""
 
-    def __getattr__(self, name: str) -> Callable[[Any], Any]:
-        def answered(question: Any) -> Any:
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def answered(*asked: Any) -> Any:
             raise SEARCH_UNREACHABLE()
 
         return answered
@@ -126,7 +133,7 @@ async def test_actions_under_a_manifest_of_any_log_are_found_in_all_of_them_and_
             question = UnderQuestion(
                 manifest="", prompt="", model=NEWER.model_name, limit=2, cursor=cursor, entries=0
             )
-            page = index.under(question)
+            page = index.whole(UNDER, question)
             under += page.items
             cursor = page.next
         assert [one.index for one in under] == sorted(one.index for one in under)
@@ -135,10 +142,10 @@ async def test_actions_under_a_manifest_of_any_log_are_found_in_all_of_them_and_
         assert all(one.made_of for one in under)
         assert newer in {one.manifest for one in under}
         with pytest.raises(Refused, match="no manifest in the ledger has model"):
-            index.under(UnderQuestion(manifest="", prompt="", model="nothing", limit=9, cursor=""))
+            index.whole(UNDER, UnderQuestion(manifest="", prompt="", model="nothing", limit=9, cursor=""))
     with pytest.raises(Unavailable):
-        joined("a", a=a, b=Gone(bench.recorder)).under(
-            UnderQuestion(manifest=newer, prompt="", model="", limit=9, cursor="")
+        joined("a", a=a, b=Gone(bench.recorder)).whole(
+            UNDER, UnderQuestion(manifest=newer, prompt="", model="", limit=9, cursor="")
         )
 
 
@@ -147,7 +154,7 @@ async def test_the_tree_of_a_mandate_is_told_from_the_log_that_it_is_for() -> No
     await b.issue("m-3")
     await b.act(mandate="m-3")
     index = joined("a", a=LogAtHand(a.recorder), b=LogAtHand(b.recorder))
-    assert index.tree(TreeQuestion(mandate="m-3")).actions.done == 0
-    assert index.tree(TreeQuestion(mandate="m-3", log="house/b")).actions.done == 1
+    assert index.whole(TREE, TreeQuestion(mandate="m-3")).actions.done == 0
+    assert index.whole(TREE, TreeQuestion(mandate="m-3", log="house/b")).actions.done == 1
     with pytest.raises(Refused, match="which is no shard here"):
-        index.tree(TreeQuestion(mandate="m-3", log="house/elsewhere"))
+        index.whole(TREE, TreeQuestion(mandate="m-3", log="house/elsewhere"))
