@@ -79,6 +79,9 @@ async def test_a_folder_has_every_table_and_nothing_in_it_is_calculated_or_break
     assert {name: hashlib.sha256((place / name).read_bytes()).hexdigest() for name in sums} == sums
     assert {*sums, "SHA256SUMS"} == {*files}
     assert (place / BUNDLE).read_bytes() == b"bytes"
+    # Told again, it is the same to the byte.
+    write_pack(tmp_path / "again", incident_of(bench, incident), EVIDENCE, "log+key")
+    assert all((tmp_path / "again" / name).read_bytes() == (place / name).read_bytes() for name in files)
     (duty,) = [one for one in answer.duties if one.name == "gdpr-33"]
     assert duty_state(duty, now=4_000_000_000) == "OVERDUE"
     with pytest.raises(Malformed) as again:
