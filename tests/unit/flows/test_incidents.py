@@ -16,6 +16,7 @@ from answerable.flows.forensics.answer_questions import answered_incidents
 from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.state.parts import InProgress
 from answerable.ports.search_process import IncidentsQuestion
+from answerable.testing.builders import Bench
 from answerable.verify.leaf_rules import Fault, read_leaf
 from tests.worlds.hold import REACHING, bench_to_hold, stop
 from tests.worlds.incident_statements import incident_of, incident_token, noted, opened, recorded
@@ -24,7 +25,6 @@ from tests.worlds.stories import teller_of, told_bench
 
 if TYPE_CHECKING:
     from answerable.api.incident_answers import IncidentAnswer
-    from answerable.testing.builders import Bench
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("INCIDENT-01", "INCIDENT-02")]
 HOUR = 3_600
@@ -79,6 +79,15 @@ async def test_an_incident_says_who_for_whom_which_task_decision_and_data_and_wh
     for kind, name in (("hold", placed.hold.id), ("alert", str(held)), ("window", "")):
         other = incident_of(bench, await opened(bench, kind, name, since_ms=1))
         assert {*by_entry} <= {one.action.entry for one in other.actions}, kind
+
+
+async def test_what_people_were_only_asked_about_says_who_asked_and_by_which_rule():
+    bench = await Bench().registered()
+    await bench.issue("m-1")
+    assert (await bench.refund(6000)).approval is not None
+    gist = incident_of(bench, await opened(bench, "window", since_ms=1)).story.gist
+    assert (gist.agents, gist.people, gist.rules) == (("scout",), ("alice",), ("refund-large",))
+    assert gist.outcomes == {"asked": 1}
 
 
 @pytest.mark.requirement("INCIDENT-06")

@@ -79,12 +79,13 @@ def gist_of(hits: Sequence[Hit]) -> Gist:
     if waiting:
         outcomes["asked"] = len(waiting)
     undoing = [(one, undoing_of(one)) for one in actions]
+    decided = [one for one in hits if one.facts.is_action]
     return Gist(
-        agents=_distinct(name for one in actions for name in one.facts.names.get("agent", ())),
+        agents=_distinct(name for one in decided for name in one.facts.names.get("agent", ())),
         people=_distinct(_person(one) for one in hits if one.facts.is_action or _is_issue(one)),
         tasks=_tasks(hits),
         outcomes=tuple(outcomes.most_common()),
-        rules=_distinct(name for one in actions for name in one.facts.names.get("rule", ())),
+        rules=_distinct(name for one in decided for name in one.facts.names.get("rule", ())),
         approvals=_approvals(hits),
         not_reversible=tuple(one.facts.entry for one, how in undoing if how == "not_reversible"),
         not_readable=sum(how == "not_readable" for _, how in undoing),
