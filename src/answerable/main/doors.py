@@ -333,7 +333,9 @@ def broker_door(broker: Broker) -> Any:
     from answerable.apps.broker.services import BrokerServices
 
     return broker_app(
-        BrokerServices(desk=broker.desk, keys=broker.keys, uids=broker.uids, kinds=broker.kinds)
+        BrokerServices(
+            desk=broker.desk, keys=broker.keys, uids=broker.uids, kinds=broker.kinds, own=broker.own
+        )
     )
 
 
