@@ -207,7 +207,7 @@ async def test_every_line_of_a_real_log_is_told_from_the_step_that_wrote_it(tmp_
                 assert f"/* {mark} */" not in text or row["action"] == action, text
 
 
-@pytest.mark.requirement("ATTRIBUTE-04", "ATTRIBUTE-08")
+@pytest.mark.requirement("ATTRIBUTE-04", "ATTRIBUTE-08", "ACCOUNT-02", "ACCOUNT-03", "ACCOUNT-04")
 async def test_a_step_that_the_log_does_not_say_is_a_phantom_and_texts_of_the_log_are_harmless(
     tmp_path, server
 ):
@@ -216,6 +216,7 @@ async def test_a_step_that_the_log_does_not_say_is_a_phantom_and_texts_of_the_lo
         key = await desk.agent()
         for mark in ("kept", "lost", "kept-too"):
             await lab.acts(key, "query", "SELECT id FROM support_messages", mark)
+        await accounts_are_told(lab)
         await desk.home.stop(signal.SIGTERM)
         lost = desk.of_action(lab.ours["lost"])[1]["session"]["pg_session"]
         lines = lab.logs.joinpath("pg.json").read_text().splitlines()
@@ -250,6 +251,40 @@ async def test_a_step_that_the_log_does_not_say_is_a_phantom_and_texts_of_the_lo
         unreadable = await asyncio.to_thread(lab.told, "pg.log")
         assert unreadable.returncode == 1
         assert "--prefix" in unreadable.stderr
+
+
+async def accounts_are_told(lab: Lab) -> None:
+    """Of the log of a server in use: people's, the broker's own and those of leases, by the server and by a copy."""
+    owner = await lab.server.owner("prod")
+    await owner.execute("SELECT 1")
+    await owner.close()
+    await lab.desk.command("ledger", "seal")
+    data = lab.desk.home.data
+    seen = ("--target", "shop-db", "--seen", str(data / "seen-accounts.json"))
+    kept = await asyncio.to_thread(lab.told, "pg.json", "--json", *seen)
+    assert json.loads(kept.stdout)["files"], kept.stderr
+    lines = len(lab.logs.joinpath("pg.json").read_text().splitlines())
+    text = (data / "seen-accounts.json").read_text()
+    assert "support_messages" not in text
+    copy = ("--ledger", str(data / "ledger"), *seen)
+    for words, is_asked in (((), True), (copy, False)):
+        done = await asyncio.to_thread(lab.desk.home.finished, "account", "list", "--json", *words)
+        told = json.loads(done.stdout)
+        assert (done.returncode, told["broker"]) == (5, is_asked), done.stderr
+        found = {one["name"]: one for one in told["items"]}
+        assert sum(one["lines"] for one in found.values()) <= lines
+        assert {one["target"] for one in found.values()} == {"shop-db"}
+        own = found["ans_*"]
+        assert (own["kind"], own["accounts"], own["actions"], own["past"]) == ("action", 3, 3, 0)
+        assert [one["name"] for one in own["agents"]] == ["scout"]
+        assert (found["owner"]["kind"], found["owner"]["actions"]) == ("unknown", 0)
+        # Of its own account the broker alone knows.
+        broker = found["answerable"]
+        assert (broker["kind"], broker["kept"]) == (("static", "file") if is_asked else ("unknown", ""))
+        assert all(one["lines"] > 0 for one in found.values())
+    person = await asyncio.to_thread(lab.desk.home.finished, "show", "owner")
+    assert person.returncode == 0, person.stderr
+    assert "nobody declared it" in person.stdout
 
 
 def _in_order(entry: dict[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+from answerable.api.search_answers import AccountsAnswer, NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.core.search.query import parsed_cursor, parsed_query
-from answerable.flows.forensics.answer_questions import answered_name, answered_scope, answered_story
+from answerable.flows.forensics.answer_questions import (
+    answered_accounts,
+    answered_name,
+    answered_scope,
+    answered_story,
+)
 from answerable.flows.forensics.search_ledger import search_ledger
 from answerable.flows.forensics.tell_hits import answer_of
 from answerable.flows.state.parts import Recorder
@@ -38,6 +43,10 @@ class IndexAtHand:
     async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
         with teller_of(self.recorder) as teller:
             return answered_scope(teller, words, now=self._now(), rows=rows)
+
+    async def accounts(self, target: str) -> AccountsAnswer:
+        with teller_of(self.recorder) as teller:
+            return answered_accounts(teller, target)
 
     async def told(self) -> tuple[str, int, str]:
         return "ok", self.recorder.ledger.size, ""

@@ -321,6 +321,7 @@ def search_door(index: KeptIndex) -> Any:
         story=index.story,
         name=index.name,
         scope=index.scope,
+        accounts=index.accounts,
         reach=index.reach,
         uids=uids,
     )

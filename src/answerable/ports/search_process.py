@@ -5,16 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from answerable.api.members import Part
+from answerable.core.lease.own_account import DeclaredTarget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+    from answerable.api.search_answers import (
+        AccountsAnswer,
+        NameAnswer,
+        ScopeAnswer,
+        SearchAnswer,
+        StoryAnswer,
+    )
 
 SEARCH_PATH: Final = "/v1/search"
 STORY_PATH: Final = "/v1/story"
 NAME_PATH: Final = "/v1/name"
 SCOPE_PATH: Final = "/v1/scope"
+ACCOUNTS_PATH: Final = "/v1/accounts"
 REACH_PATH: Final = "/v1/reach"
 HOST: Final = "search"
 QUESTION_SECONDS_MAX: Final = 15.0
@@ -32,18 +40,29 @@ class Question(Part, frozen=True, kw_only=True):
 
 
 class StoryQuestion(Part, frozen=True, kw_only=True):
-    """One question for a story. words: names, and `field:value`. limit: of entries that are asked about."""
+    """One question for a story. words: names, and `field:value`. limit: of entries that are asked about. declared: what
+    the broker declares of its targets; None where it could not be asked."""
 
     words: tuple[str, ...]
     limit: int
     entries: int
+    declared: tuple[DeclaredTarget, ...] | None = None
 
 
 class NameQuestion(Part, frozen=True, kw_only=True):
-    """One question what a name stands for."""
+    """One question what a name stands for. declared: as of a story."""
 
     name: str
     entries: int
+    declared: tuple[DeclaredTarget, ...] | None = None
+
+
+class AccountsQuestion(Part, frozen=True, kw_only=True):
+    """One question for accounts. target: at one alone; empty for all. declared: as of a story."""
+
+    target: str
+    entries: int
+    declared: tuple[DeclaredTarget, ...] | None = None
 
 
 class ScopeQuestion(Part, frozen=True, kw_only=True):
@@ -82,6 +101,10 @@ class SearchProcess(Protocol):
         """Return how much was out of scope."""
         ...
 
+    async def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
+        """Return the accounts at targets."""
+        ...
+
     async def reach(self) -> IndexReach:
         """Return up to where the index is complete."""
         ...
@@ -105,6 +128,10 @@ class Searches(Protocol):
 
     async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
         """Return how much was out of scope."""
+        ...
+
+    async def accounts(self, target: str) -> AccountsAnswer:
+        """Return the accounts at all targets, or at one."""
         ...
 
     async def told(self) -> tuple[str, int, str]:

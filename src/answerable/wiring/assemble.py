@@ -55,7 +55,7 @@ from answerable.wiring.console import passkey_desk
 from answerable.wiring.drills import drill_desk, give_ground
 from answerable.wiring.identity import noted_at_last, opened_identity, verifier_of
 from answerable.wiring.identity_lock import alone
-from answerable.wiring.leases import lease_side, warrant_signer
+from answerable.wiring.leases import declared_targets, lease_side, warrant_signer
 from answerable.wiring.loop_share import LoopShare
 from answerable.wiring.own_ledger import opened_ledger
 from answerable.wiring.policies import policy_desk
@@ -244,7 +244,8 @@ async def assembled(
                 shard_door=shard_door(settings, own, walk.recorder, walk.planning, walk.deciding, walk.live),
                 identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
                 share=LoopShare(share=settings.gateway.loop_share_percent / 100),
-                doors=_doors(walk, identity, verifier.known), searches=SearchSide(settings.search, ledger),
+                doors=_doors(walk, identity, verifier.known),
+                searches=SearchSide(settings.search, ledger, partial(declared_targets, walk.live.leases)),
             )  # fmt: skip
             await _closed(identity, walk, settings, kept)
 

@@ -18,6 +18,7 @@ from answerable.errors import AnswerableError, Broken, Unavailable
 from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_OTHER_LOG
 from answerable.flows.forensics.answer_questions import (
     Standing,
+    answered_accounts,
     answered_name,
     answered_scope,
     answered_story,
@@ -29,15 +30,30 @@ from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.ports.search_process import IndexReach
 from answerable.wiring.index_lock import index_alone
 from answerable.wiring.ledger_search import opened_keys, own_index, own_keys, shards_elsewhere
+from answerable.wiring.seen_accounts import SEEN, known_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from answerable.adapters.sqlite import StoredSubjectKeys
-    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+    from answerable.api.search_answers import (
+        AccountsAnswer,
+        NameAnswer,
+        ScopeAnswer,
+        SearchAnswer,
+        StoryAnswer,
+    )
+    from answerable.core.lease.own_account import DeclaredTarget
     from answerable.core.search.blind import BlindKey
-    from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
+    from answerable.flows.forensics.list_accounts import Known
+    from answerable.ports.search_process import (
+        AccountsQuestion,
+        NameQuestion,
+        Question,
+        ScopeQuestion,
+        StoryQuestion,
+    )
     from answerable.wiring.setting_tree import Settings
 
 BATCH_ENTRIES: Final = 1_000
@@ -61,7 +77,14 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
         keys, blind = opened_keys(*own_keys(settings))
         try:
             log = FollowedFiles(settings.ledger.place)
-            kept = KeptIndex(log, keys, blind, directory, partial(shards_elsewhere, settings))
+            kept = KeptIndex(
+                log,
+                keys,
+                blind,
+                directory,
+                partial(shards_elsewhere, settings),
+                partial(known_accounts, settings.data / SEEN),
+            )
             try:
                 yield kept
             finally:
@@ -81,9 +104,11 @@ class KeptIndex:
         blind: BlindKey,
         directory: Path,
         elsewhere: Callable[[], tuple[str, ...]],
+        accounts: Callable[[tuple[DeclaredTarget, ...] | None], Known],
     ) -> None:
-        """elsewhere: returns the shards that are not searched here. Raises Unavailable (`search.unavailable`)."""
-        self._elsewhere = elsewhere
+        """elsewhere: returns the shards that are not searched here. accounts: returns what is known of accounts beside
+        the ledger. Raises Unavailable (`search.unavailable`)."""
+        self._elsewhere, self._accounts = elsewhere, accounts
         self._log, self._keys, self._blind, self._directory = log, keys, blind, directory
         self._turn = threading.Lock()
         self._index = self._opened()
@@ -140,15 +165,20 @@ class KeptIndex:
 
     def story(self, question: StoryQuestion) -> StoryAnswer:
         """Tell a story. Raises as `search`."""
-        with self._telling(question.entries) as (teller, standing):
+        with self._telling(question.entries, question.declared) as (teller, standing):
             return answered_story(
                 teller, question.words, now=_now(), limit=checked_limit(question.limit), standing=standing
             )
 
     def name(self, question: NameQuestion) -> NameAnswer:
         """Say what a name stands for. Raises as `search`."""
-        with self._telling(question.entries) as (teller, standing):
+        with self._telling(question.entries, question.declared) as (teller, standing):
             return answered_name(teller, question.name, standing=standing)
+
+    def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
+        """List the accounts at targets. Raises as `search`."""
+        with self._telling(question.entries, question.declared) as (teller, standing):
+            return answered_accounts(teller, question.target, standing=standing)
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         """Count what was out of scope. Raises as `search`, and Malformed (`scope.field`)."""
@@ -158,10 +188,13 @@ class KeptIndex:
             )
 
     @contextmanager
-    def _telling(self, entries: int) -> Iterator[tuple[StoryTeller, Standing]]:
+    def _telling(
+        self, entries: int, declared: tuple[DeclaredTarget, ...] | None = None
+    ) -> Iterator[tuple[StoryTeller, Standing]]:
         """Follow the log, and hold the turn for one question."""
         self.follow(entries, seconds_max=CATCH_UP_SECONDS_MAX)
-        standing = Standing(durable=entries, elsewhere=self._elsewhere())
+        known = self._accounts(declared)
+        standing = Standing(durable=entries, elsewhere=self._elsewhere(), known=known)
         with self._its_turn():
             self._forget_erased()
             find = self._keys.find

@@ -12,6 +12,7 @@ from answerable.errors.codes.search import SEARCH_DOWN, SEARCH_OFF, SEARCH_UNREA
 from answerable.flows.recording.rounds import until_round
 from answerable.ports.search_process import (
     QUESTION_SECONDS_MAX,
+    AccountsQuestion,
     NameQuestion,
     Question,
     ScopeQuestion,
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
 
     from anyio.abc import ByteSendStream
 
-    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+    from answerable.api.search_answers import (
+        AccountsAnswer,
+        NameAnswer,
+        ScopeAnswer,
+        SearchAnswer,
+        StoryAnswer,
+    )
+    from answerable.core.lease.own_account import DeclaredTarget
     from answerable.wiring.search_settings import SearchSettings
 
 A = TypeVar("A")
@@ -33,6 +41,10 @@ TELL_SECONDS: Final = 1.0
 """Interval at which the process is told of new entries; a question names them itself."""
 LOOK_SECONDS: Final = 10.0
 """Interval at which the size of the ledger is looked at, before the process is started."""
+
+
+async def _nothing_declared() -> tuple[DeclaredTarget, ...]:
+    return ()
 
 
 class SizedLog(Protocol):
@@ -47,8 +59,14 @@ class SizedLog(Protocol):
 class SearchSide:
     """The server's side. Nothing else of the server waits for it, and its failures stop no action."""
 
-    def __init__(self, settings: SearchSettings, log: SizedLog) -> None:
-        self._settings, self._log = settings, log
+    def __init__(
+        self,
+        settings: SearchSettings,
+        log: SizedLog,
+        declared: Callable[[], Awaitable[tuple[DeclaredTarget, ...] | None]] = _nothing_declared,
+    ) -> None:
+        """declared: returns what the broker declares of its targets; None where it cannot be asked."""
+        self._settings, self._log, self._declared = settings, log, declared
         self._asks = HttpSearchProcess(settings.socket)
         self._process: KeptProcess | None = None
         self._is_wanted = anyio.Event()
@@ -82,13 +100,31 @@ class SearchSide:
 
     async def story(self, words: Sequence[str], *, limit: int) -> StoryAnswer:
         """Return the story of names. Raises as `_asked`."""
-        return await self._asked(
-            lambda entries: self._asks.story(StoryQuestion(words=tuple(words), limit=limit, entries=entries))
-        )
+
+        async def ask(entries: int) -> StoryAnswer:
+            known = await self._declared()
+            question = StoryQuestion(words=tuple(words), limit=limit, entries=entries, declared=known)
+            return await self._asks.story(question)
+
+        return await self._asked(ask)
 
     async def name(self, name: str) -> NameAnswer:
         """Return what a name stands for. Raises as `_asked`."""
-        return await self._asked(lambda entries: self._asks.name(NameQuestion(name=name, entries=entries)))
+
+        async def ask(entries: int) -> NameAnswer:
+            known = await self._declared()
+            return await self._asks.name(NameQuestion(name=name, entries=entries, declared=known))
+
+        return await self._asked(ask)
+
+    async def accounts(self, target: str) -> AccountsAnswer:
+        """Return the accounts at all targets, or at one. Raises as `_asked`."""
+
+        async def ask(entries: int) -> AccountsAnswer:
+            known = await self._declared()
+            return await self._asks.accounts(AccountsQuestion(target=target, entries=entries, declared=known))
+
+        return await self._asked(ask)
 
     async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
         """Return how much was out of scope. Raises as `_asked`."""

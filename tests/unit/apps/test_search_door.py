@@ -54,6 +54,7 @@ async def client(
             story=unasked,
             name=unasked,
             scope=unasked,
+            accounts=unasked,
             reach=lambda: IndexReach(entries=7),
             uids=frozenset({os.geteuid()}),
         )

@@ -10,11 +10,18 @@ import anyio
 import httpx2
 import msgspec
 
-from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+from answerable.api.search_answers import (
+    AccountsAnswer,
+    NameAnswer,
+    ScopeAnswer,
+    SearchAnswer,
+    StoryAnswer,
+)
 from answerable.connection_fault import connection_fault
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_LATE, SEARCH_UNREACHABLE
 from answerable.ports.search_process import (
+    ACCOUNTS_PATH,
     HOST,
     NAME_PATH,
     REACH_PATH,
@@ -28,7 +35,13 @@ from answerable.unix_http import no_tls
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
+    from answerable.ports.search_process import (
+        AccountsQuestion,
+        NameQuestion,
+        Question,
+        ScopeQuestion,
+        StoryQuestion,
+    )
 
 CONNECT_SECONDS_MAX: Final = 2.0
 ANSWER_SECONDS_MAX: Final = 12.0
@@ -67,6 +80,10 @@ class HttpSearchProcess:
     async def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         content = msgspec.json.encode(question)
         return await self._ask("POST", SCOPE_PATH, ScopeAnswer, ANSWER_SECONDS_MAX, content)
+
+    async def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
+        content = msgspec.json.encode(question)
+        return await self._ask("POST", ACCOUNTS_PATH, AccountsAnswer, ANSWER_SECONDS_MAX, content)
 
     async def reach(self) -> IndexReach:
         return await self._ask("GET", REACH_PATH, IndexReach, REACH_SECONDS_MAX)

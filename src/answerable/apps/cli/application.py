@@ -41,6 +41,7 @@ NOUNS: Final = {
     "answerable.apps.cli.show": ("show",),
     "answerable.apps.cli.scope": ("scope",),
     "answerable.apps.cli.attribution": ("attribute",),
+    "answerable.apps.cli.accounts": ("account",),
     "answerable.apps.cli.stats": ("stats",),
     "answerable.apps.cli.evidence": ("evidence",),
     "answerable.apps.cli.policy": ("policy",),

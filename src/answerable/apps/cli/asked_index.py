@@ -48,14 +48,14 @@ def asked_server(shell: Shell, ask: Callable[[Transport], T]) -> T | None:
 
 
 def places_asked(
-    shell: Shell, ledger: Path | None, keys: Path | None, index: Path | None
+    shell: Shell, ledger: Path | None, keys: Path | None, index: Path | None, seen: Path | None = None
 ) -> tuple[SearchPlaces, tuple[str, ...]]:
-    """Return whose files are read, a copy's or those of this data directory, and the shards that are left out. Raises
-    as `own_places`."""
+    """Return whose files are read, a copy's or those of this data directory, and the shards that are left out. seen:
+    accounts that were seen in logs, beside a copy. Raises as `own_places` and `places_of_copy`."""
     from answerable.wiring.ledger_search import own_places, places_of_copy, shards_elsewhere
 
     if ledger is not None:
-        return places_of_copy(ledger, keys, index), ()
+        return places_of_copy(ledger, keys, index, seen), ()
     settings = shell.settings()
     return own_places(settings), shards_elsewhere(settings)
 

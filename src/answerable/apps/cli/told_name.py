@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.apps.cli.account_lines import account_lines
 from answerable.apps.cli.asked_index import warn_partial
 from answerable.apps.cli.exit_codes import ERROR, UNMET
 from answerable.apps.cli.told_story import also_told, complete_told, sealed_told
@@ -24,10 +25,12 @@ def read_name(
     Malformed (`search.*`), and as `searching`."""
     from answerable.flows.forensics.answer_questions import Standing, answered_name
     from answerable.wiring.ledger_search import searching
+    from answerable.wiring.seen_accounts import known_accounts
 
     parsed_names([name], now=0)
     with terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        standing = Standing(elsewhere=elsewhere, sealed=found.sealed)
+        known = known_accounts(places.seen)
+        standing = Standing(elsewhere=elsewhere, known=known, sealed=found.sealed)
         return answered_name(found.teller(), name, standing=standing)
 
 
@@ -44,6 +47,13 @@ def show_name(terminal: Terminal, answer: NameAnswer, name: str) -> int | None:
             for candidate in answer.may_be:
                 terminal.line(candidate.ask)
     if is_one:
+        return None
+    if answer.accounts and not answer.may_be:
+        # No entry has the name: a target's log has it, or the broker.
+        if not terminal.as_json:
+            terminal.record(
+                [("name", name), ("is", "an account"), ("account", account_lines(answer.accounts))]
+            )
         return None
     upto = _upto(answer)
     if answer.may_be:
@@ -78,6 +88,7 @@ def _show(terminal: Terminal, answer: NameAnswer) -> None:
             (what.kind, what.name),
             ("is", " and ".join(map(kind_told, (what.kind, *what.same)))),
             ("also", also_told(answer.also)),
+            ("account", account_lines(answer.accounts)),
             ("entries", f"{answer.named}, from {answer.first_at} to {answer.last_at}"),
             ("actions", f"{total}: {outcomes}" if total else ""),
             *((field, ", ".join(names)) for field, names in belongs.items()),

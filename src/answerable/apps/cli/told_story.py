@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from answerable.apps.cli.account_lines import account_lines
 from answerable.apps.cli.asked_index import warn_partial
 from answerable.apps.cli.exit_codes import UNMET, code_of
 from answerable.core.search.names import advice_for, is_term, parsed_names
@@ -54,12 +55,14 @@ def read_story(
     (`search.*`), Unavailable, and Broken as `searching`."""
     from answerable.flows.forensics.answer_questions import Standing, answered_story
     from answerable.wiring.ledger_search import searching
+    from answerable.wiring.seen_accounts import known_accounts
 
     now = time.time_ns() // 1_000_000
     parsed_names(asked.search, now=now)
     limit = checked_limit(asked.limit)
     with terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        standing = Standing(elsewhere=elsewhere, sealed=found.sealed)
+        known = known_accounts(places.seen)
+        standing = Standing(elsewhere=elsewhere, known=known, sealed=found.sealed)
         return answered_story(found.teller(), asked.search, now=now, limit=limit, standing=standing)
 
 
@@ -105,7 +108,7 @@ def also_told(also: Sequence[NameBeside]) -> list[str]:
 def _missing(words: Sequence[str], answer: StoryAnswer) -> Malformed | None:
     """Return the error that says why there is no story; None where there is one."""
     upto = complete_told(answer.entries, answer.complete_at)
-    if answer.lines:
+    if answer.lines or answer.accounts:
         return None
     if not answer.happened:
         return TIMELINE_EMPTY(f"nothing has happened yet ({upto})")
@@ -162,6 +165,7 @@ def _gist(answer: StoryAnswer) -> list[tuple[str, object]]:
     return [
         ("is", " and ".join(kinds_told(answer.kinds))),
         ("also", also_told(answer.also)),
+        ("account", account_lines(answer.accounts)),
         ("who", listed_names(gist.agents)),
         ("for whom", listed_names(gist.people)),
         ("task", list(gist.tasks[:5])),

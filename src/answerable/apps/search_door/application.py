@@ -21,11 +21,13 @@ from answerable.errors import AnswerableError, Broken
 from answerable.errors.codes.search import SEARCH_BUSY, SEARCH_FAILED, SEARCH_PEER
 from answerable.errors.codes.services import REQUEST_BODY
 from answerable.ports.search_process import (
+    ACCOUNTS_PATH,
     NAME_PATH,
     REACH_PATH,
     SCOPE_PATH,
     SEARCH_PATH,
     STORY_PATH,
+    AccountsQuestion,
     NameQuestion,
     Question,
     ScopeQuestion,
@@ -40,7 +42,13 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+    from answerable.api.search_answers import (
+        AccountsAnswer,
+        NameAnswer,
+        ScopeAnswer,
+        SearchAnswer,
+        StoryAnswer,
+    )
     from answerable.ports.search_process import IndexReach
 
 Q = TypeVar("Q")
@@ -62,6 +70,7 @@ class SearchServices:
     story: Callable[[StoryQuestion], StoryAnswer]
     name: Callable[[NameQuestion], NameAnswer]
     scope: Callable[[ScopeQuestion], ScopeAnswer]
+    accounts: Callable[[AccountsQuestion], AccountsAnswer]
     reach: Callable[[], IndexReach]
     uids: frozenset[int]
 
@@ -98,10 +107,19 @@ def search_app(needs: SearchServices) -> Starlette:
     async def scope(request: Request) -> bytes:
         return await replied(request, ScopeQuestion, needs.scope)
 
+    async def accounts(request: Request) -> bytes:
+        return await replied(request, AccountsQuestion, needs.accounts)
+
     async def reach(_request: Request) -> bytes:
         return msgspec.json.encode(await to_thread.run_sync(needs.reach))
 
-    questions = {SEARCH_PATH: search, STORY_PATH: story, NAME_PATH: name, SCOPE_PATH: scope}
+    questions = {
+        SEARCH_PATH: search,
+        STORY_PATH: story,
+        NAME_PATH: name,
+        SCOPE_PATH: scope,
+        ACCOUNTS_PATH: accounts,
+    }
     routes = [
         *(PlainRoute(path, _endpoint(ask, needs.uids), method="POST") for path, ask in questions.items()),
         PlainRoute(REACH_PATH, _endpoint(reach, needs.uids)),

@@ -1,5 +1,5 @@
-"""Answer questions for a story, a name and what was out of scope: in the process that keeps the index, and in commands
-that read the ledger's files themselves."""
+"""Answer questions for a story, a name, accounts and what was out of scope: in the process that keeps the index, and in
+commands that read the ledger's files themselves."""
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ from answerable.core.search.names import parsed_names
 from answerable.core.search.query import parsed_query
 from answerable.flows.forensics.count_scope import check_conditions, count_scope
 from answerable.flows.forensics.describe_name import completed_names, describe_name, may_be
+from answerable.flows.forensics.list_accounts import NOTHING, accounts_named, list_accounts
+from answerable.flows.forensics.tell_accounts import account_told, accounts_answer
 from answerable.flows.forensics.tell_hits import name_answer, scope_answer, story_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from answerable.api.search_answers import NameAnswer, ScopeAnswer, StoryAnswer
+    from answerable.api.search_answers import (
+        AccountsAnswer,
+        NameAnswer,
+        ScopeAnswer,
+        StoryAnswer,
+        TargetAccount,
+    )
     from answerable.core.search.query import Query
+    from answerable.flows.forensics.list_accounts import Known
     from answerable.flows.forensics.tell_story import StoryTeller
 
 
@@ -27,10 +36,12 @@ def _nothing_sealed(query: Query, names: Sequence[str]) -> tuple[str, ...]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """What an answer says of itself. durable: entries of the log, where it may have more than the index. elsewhere:
-    shards whose logs are left out. sealed: returns the fields of a question that cannot be compared here."""
+    shards whose logs are left out. known: of accounts, beside the ledger. sealed: returns the fields of a question that
+    cannot be compared here."""
 
     durable: int = 0
     elsewhere: tuple[str, ...] = ()
+    known: Known = NOTHING
     sealed: Callable[[Query, Sequence[str]], tuple[str, ...]] = _nothing_sealed
 
 
@@ -54,6 +65,7 @@ def answered_story(
     return story_answer(
         " ".join(words),
         story,
+        accounts=tuple(one for name in wanted.names for one in _accounts(teller, standing, name)),
         durable=standing.durable,
         elsewhere=standing.elsewhere,
         sealed=standing.sealed(whole.query, whole.names),
@@ -69,10 +81,22 @@ def answered_name(teller: StoryTeller, name: str, *, standing: Standing = WHOLE)
         candidates,
         found,
         teller.index.reach(),
+        accounts=_accounts(teller, standing, candidates[0].name if len(candidates) == 1 else name),
         durable=standing.durable,
         elsewhere=standing.elsewhere,
         sealed=standing.sealed(asked.query, asked.names),
     )
+
+
+def answered_accounts(teller: StoryTeller, target: str, *, standing: Standing = WHOLE) -> AccountsAnswer:
+    """Return the accounts at all targets, or at one. Raises Unavailable and Broken as the index and the log do."""
+    found = list_accounts(teller, standing.known, target=target)
+    return accounts_answer(found, standing.known, durable=standing.durable, elsewhere=standing.elsewhere)
+
+
+def _accounts(teller: StoryTeller, standing: Standing, name: str) -> tuple[TargetAccount, ...]:
+    """Return the accounts that have a name."""
+    return tuple(map(account_told, accounts_named(teller, standing.known, name.removeprefix("account:"))))
 
 
 def answered_scope(

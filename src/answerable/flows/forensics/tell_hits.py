@@ -27,6 +27,7 @@ from answerable.flows.forensics.opened_moment import hops_among
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from answerable.api.search_answers import TargetAccount
     from answerable.core.incident.timeline import Line
     from answerable.core.search.hit import Hit
     from answerable.core.search.names import Beside
@@ -49,7 +50,7 @@ def answer_of(
         missing=max(0, durable - page.entries),
         elsewhere=elsewhere,
         entries=page.entries,
-        complete_at=_instant(page.at) if page.entries else None,
+        complete_at=instant(page.at) if page.entries else None,
         happened=page.happened,
         sealed=sealed,
     )
@@ -59,11 +60,13 @@ def story_answer(
     name: str,
     story: Story,
     *,
+    accounts: tuple[TargetAccount, ...] = (),
     durable: int = 0,
     elsewhere: tuple[str, ...] = (),
     sealed: tuple[str, ...] = (),
 ) -> StoryAnswer:
-    """Return a story as an answer. name: what was asked. durable, elsewhere, sealed: as for `answer_of`."""
+    """Return a story as an answer. name: what was asked. accounts: of that name. durable, elsewhere, sealed: as for
+    `answer_of`."""
     moments = {one.facts.entry: one.moment for one in story.hits} | story.ends
     hops = hops_among(moments.values())
     gist = gist_of(story.hits)
@@ -71,6 +74,7 @@ def story_answer(
         name=name,
         kinds=story.kinds,
         also=tuple(map(_beside, story.beside)),
+        accounts=accounts,
         gist=StoryGist(
             agents=gist.agents,
             people=gist.people,
@@ -83,14 +87,14 @@ def story_answer(
         ),
         lines=tuple(_line(told(moments[index], hops)) for index in sorted(moments)),
         groups=tuple(
-            StoryGroup(line=_line(one.line), until=_instant(one.until), entries=one.entries)
+            StoryGroup(line=_line(one.line), until=instant(one.until), entries=one.entries)
             for one in grouped(story.hits)
         ),
         is_cut=story.is_cut,
         missing=max(0, durable - story.reach.entries),
         elsewhere=elsewhere,
         entries=story.reach.entries,
-        complete_at=_instant(story.reach.at) if story.reach.entries else None,
+        complete_at=instant(story.reach.at) if story.reach.entries else None,
         happened=story.reach.happened,
         sealed=sealed,
     )
@@ -111,7 +115,7 @@ def scope_answer(scope: Scope, *, durable: int = 0, elsewhere: tuple[str, ...] =
         missing=max(0, durable - scope.reach.entries),
         elsewhere=elsewhere,
         entries=scope.reach.entries,
-        complete_at=_instant(scope.reach.at) if scope.reach.entries else None,
+        complete_at=instant(scope.reach.at) if scope.reach.entries else None,
         happened=scope.reach.happened,
     )
 
@@ -121,20 +125,22 @@ def name_answer(
     found: Described | None,
     reach: Reach,
     *,
+    accounts: tuple[TargetAccount, ...] = (),
     durable: int = 0,
     elsewhere: tuple[str, ...] = (),
     sealed: tuple[str, ...] = (),
 ) -> NameAnswer:
-    """Return what a name stands for as an answer. found: None unless it is one thing. durable, elsewhere, sealed: as
-    for `answer_of`."""
+    """Return what a name stands for as an answer. found: None unless it is one thing. accounts: of that name. durable,
+    elsewhere, sealed: as for `answer_of`."""
     return NameAnswer(
         may_be=tuple(
             Naming(kind=one.kind, name=one.name, ask=one.written(), same=one.same) for one in candidates
         ),
         also=tuple(map(_beside, found.beside)) if found is not None else (),
+        accounts=accounts,
         named=found.entries if found is not None else 0,
-        first_at=_instant(found.first_at) if found is not None else None,
-        last_at=_instant(found.last_at) if found is not None else None,
+        first_at=instant(found.first_at) if found is not None else None,
+        last_at=instant(found.last_at) if found is not None else None,
         outcomes=dict(found.outcomes) if found is not None else {},
         belongs=tuple(
             NameOf(field=one.field, name=one.name, told=one.told, entries=one.entries)
@@ -145,7 +151,7 @@ def name_answer(
         missing=max(0, durable - reach.entries),
         elsewhere=elsewhere,
         entries=reach.entries,
-        complete_at=_instant(reach.at) if reach.entries else None,
+        complete_at=instant(reach.at) if reach.entries else None,
         happened=reach.happened,
         sealed=sealed,
     )
@@ -159,7 +165,7 @@ def _scope_row(line: ScopeLine) -> ScopeRow:
     row = line.row
     return ScopeRow(
         by=row.by,
-        name=_instant(int(row.name))[:10] if row.by == "week" else row.name,
+        name=instant(int(row.name))[:10] if row.by == "week" else row.name,
         outside=row.outside,
         actions=row.actions,
         share=row.share,
@@ -178,12 +184,12 @@ def _hit(hit: Hit) -> SearchHit:
     facts, ended, line = hit.facts, hit.ended, hit.line
     return SearchHit(
         entry=facts.entry,
-        at=_instant(facts.at),
+        at=instant(facts.at),
         kind=facts.one("kind"),
         text=line.text,
         outcome=hit.outcome,
         ended=ended.entry if ended is not None else None,
-        ended_at=_instant(ended.at) if ended is not None else None,
+        ended_at=instant(ended.at) if ended is not None else None,
         action=facts.one("action"),
         agent=facts.one("agent"),
         instance=facts.one("instance"),
@@ -206,6 +212,7 @@ def _hit(hit: Hit) -> SearchHit:
     )
 
 
-def _instant(at: int) -> str:
+def instant(at: int) -> str:
+    """Return a time in Unix milliseconds as answers have it."""
     when = datetime.fromtimestamp(at / 1000, UTC)
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")

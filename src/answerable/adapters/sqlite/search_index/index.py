@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from answerable.core.search.accounts import AccountUse
     from answerable.core.search.blind import BlindKey
     from answerable.core.search.facts import Ended
     from answerable.core.search.query import Cursor, Query
@@ -253,6 +254,10 @@ class SqliteSearchIndex:
     def tallies(self, query: Query, fields: Sequence[str]) -> Iterator[Tally]:
         for number in self._numbers():
             yield from self._stretch(number).tallies(query, fields)
+
+    def account_uses(self, *, target: str = "", name: str = "") -> Iterator[AccountUse]:
+        for number in self._numbers():
+            yield from self._stretch(number).account_uses(target, name)
 
     def corrected(self, intent: int) -> Sequence[int]:
         number = intent // self._stretch_entries
