@@ -14,7 +14,7 @@ import node_packages
 import set_up
 import verifiers
 
-FILES_READ = ("environments/**/*",)
+FILES_READ = ("environments/**/*", "tests/interop/*", "tests/interop/*/*.go")
 
 
 @pytest.fixture
