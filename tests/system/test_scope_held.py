@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
-from answerable.testing.samples import document
+from answerable.testing.samples import OWNERSHIP, document
 from tests.worlds.older import SOON, copied, documents, put_back
 from tests.worlds.up import House, house
 from tests.worlds.workflow_tasks import give_task, noted
 
 pytestmark = pytest.mark.anyio
-LIMIT = {"watches": "outside_scope", "limit": 2, "within": "1h"}
+LIMIT = {"watches": "outside_scope", "limit": 2, "within": "1h", "ownership": {**OWNERSHIP}}
 
 
 async def again(home: House, how: signal.Signals, registers: Path) -> None:

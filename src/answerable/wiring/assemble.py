@@ -240,11 +240,10 @@ async def assembled(
                 cosigning=rounds, registers=store, proofs=proofs, tokens=tokens,
                 events=event_desk(settings, store, tokens), published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings), beside=partial(agents_beside, verifier, registry),
-                heads=_heads(settings, entropy, clock, witness),
+                heads=_heads(settings, entropy, clock, witness), doors=_doors(walk, identity, verifier.known),
                 shard_door=shard_door(settings, own, walk.recorder, walk.planning, walk.deciding, walk.live),
                 identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
                 share=LoopShare(share=settings.gateway.loop_share_percent / 100),
-                doors=_doors(walk, identity, verifier.known),
                 searches=SearchSide(settings.search, ledger, partial(declared_targets, walk.live.leases)),
             )  # fmt: skip
             await _closed(identity, walk, settings, kept)

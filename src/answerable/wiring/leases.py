@@ -15,6 +15,7 @@ from anyio import to_thread
 
 from answerable.adapters.broker_http import HttpLeaseBroker
 from answerable.adapters.local_keys import open_or_create_key
+from answerable.core.lease.own_account import DeclaredTarget
 from answerable.core.ledger.warrant_token import SignedWarrant
 from answerable.errors import Unavailable
 from answerable.errors.codes.identity import KEY_UNREADABLE, KEY_UNWRITABLE
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.core.identity.keys.keys import SigningKey
-    from answerable.core.lease.own_account import DeclaredTarget
     from answerable.core.ledger.warrant import Warrant
     from answerable.ports.entropy import Entropy
     from answerable.wiring.setting_tree import Settings
