@@ -233,7 +233,8 @@ class Stories(Feature):
         found = life.told(f"/v1/actions?q=action:{kept['action']}")["items"]
         ends = " ".join(one["outcome"] for one in found)
         # Whose accounts the plug-in's target had is in the ledger, whatever became of the registers.
-        accounts = " ".join(one["kind"] for one in life.told("/v1/accounts?target=notes")["items"])
+        listed = life.told("/v1/accounts?target=notes")["items"]
+        accounts = " ".join(one["kind"] for one in listed if one["actions"])
         said = (" ".join(kinds), str(of_mandate), str(of_agent), ends, accounts)
         return dict(zip(self.holds, said, strict=True))
 
