@@ -12,6 +12,7 @@ from answerable.core.approval.deputy_statement import DUTY
 from answerable.core.approval.review import REVIEW
 from answerable.core.approval.token import ANSWER
 from answerable.core.containment.lift import LIFT
+from answerable.core.incident.incident_statement import INCIDENT
 from answerable.core.ledger.warrant_token import WARRANT
 from answerable.core.mandate.token import MANDATE
 from answerable.core.registry.manifests.manifest_token import MANIFEST
@@ -23,6 +24,7 @@ KINDS: tuple[Kind[Any], ...] = (
     ANSWER,
     BATCH,
     DUTY,
+    INCIDENT,
     LIFT,
     MANDATE,
     MANIFEST,

@@ -27,6 +27,7 @@ _OTHER_LOG: Final = "issue 11: each process has the stories of its own log only,
 LATER: Final[Mapping[tuple[str, str], str]] = {
     ("second process", "refusal"): _OTHER_LOG,
     ("second process", "search and story"): _OTHER_LOG,
+    ("second process", "incident"): _OTHER_LOG,
     (
         "older copy",
         "refusal",

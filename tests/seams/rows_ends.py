@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from base64 import b64decode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from answerable.core.incident.incident_statement import incident_claims
 from answerable.core.ledger.tags import Tag
+from answerable.sdk.signing import signed_incident
 from tests.seams.documents import TRAP
 from tests.seams.feature import Answers, Feature, Kept, names
 from tests.seams.home import REFUSALS_MAX
@@ -251,6 +255,64 @@ class Stories(Feature):
         return done == 1
 
 
+class Incidents(Feature):
+    name = "incident"
+    claim = "What people said of an incident stands, signed, and is what every door tells of it."
+    doors = ("incident show {incident}", "/v1/incidents/{incident}", 0)
+    asked = ("incident show {incident}", "it did nothing")
+    holds = Answers(
+        {"open": "open: it is odd; why?", "closed": "closed: it is odd; it did nothing", "asked": "1"}
+    )
+    tags = frozenset({Tag.INCIDENT})
+    nouns = names("incident")
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        kept |= {"another": self.said(life, "it is odd"), "first": self.said(life, "it is odd")}
+        kept["incident"] = kept["first"]["incident"]
+
+    def finish(self, life: Life, kept: Kept) -> None:
+        self.said(life, "why?", "noted", kept["another"], question=1)
+        self.said(life, "it did nothing", "closed", kept["first"])
+
+    @staticmethod
+    def said(
+        life: Life,
+        text: str,
+        change: str = "opened",
+        of: Kept | None = None,
+        name: str = "quiet",
+        **more: Any,
+    ) -> Kept:
+        """What Ada says of an incident, about an agent that does nothing."""
+        at = time.time_ns() // 1_000_000
+        about = {"kind": "agent", "name": name, "since_ms": 1} if of is None else {}
+        place = {name: of[name] for name in ("incident", "entry")} if of is not None else {}
+        claims = incident_claims(
+            "ada", life.origin, text, at=at, random=os.urandom(16), change=change, **about, **place, **more
+        )
+        path = {"noted": "/notes", "closed": "/close"}.get(change, "")
+        of_one = f"/{place['incident']}{path}" if place else ""
+        token = signed_incident(claims, key=life.key("ada"))
+        return dict(life.told(f"/v1/incidents{of_one}", {"token": token}))
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        answers = [life.told(f"/v1/incidents/{kept[name]['incident']}") for name in ("another", "first")]
+        told = [
+            f"{one['incident']['state']}: {'; '.join(note['text'] for note in one['notes'])}"
+            for one in answers
+        ]
+        return {"open": told[0], "closed": told[1], "asked": str(len(answers[0]["open_questions"]))}
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        return self.said(life, "again", name=f"written-{number}")["incident"]
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        found = [one for one in life.items("/v1/incidents") if one["name"] == f"written-{number}"]
+        assert said is None or [one["id"] for one in found] == [said]
+        assert all((one["state"], one["notes"], one["opened_by"]) == ("open", 1, "ada") for one in found)
+        return bool(found)
+
+
 class Checks(Feature):
     name = "check and review"
     claim = "What a check finds is what is so, and the ledger that is verified is the one that was written."
@@ -326,4 +388,4 @@ class Light(Feature):
         return str(json.loads(done.stdout)["status"]) == "valid_but"
 
 
-ROWS = (Holds(), Revocations(), Rules(), Refusals(), Stories(), Checks(), Light())
+ROWS = (Holds(), Revocations(), Rules(), Refusals(), Stories(), Incidents(), Checks(), Light())

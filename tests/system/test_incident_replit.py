@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.probes.postgres_tap import DONE, NO_RIGHT, Login, Tap, asking_server, tapped
 from tests.stand_ins.postgres_server import PostgresServer
-from tests.worlds.brokered import support_desk
+from tests.worlds.brokered import Desk, support_desk
 from tests.worlds.incident import ALL, an_agent, document, on_database, people, template, was_done
 
 pytestmark = pytest.mark.anyio
@@ -79,7 +82,73 @@ async def refusals_of(tap: Tap, login: Login) -> None:
     assert await tap.used(login, "SELECT id FROM customers", "staging") == NO_RIGHT
 
 
-@pytest.mark.requirement("SCEN7-03")
+async def told_in_one_command_each(desk: Desk, account: str, key: str) -> None:
+    """Who, for whom, which task, which decision, which data, and from which line, of an incident that Bela opens while
+    nothing is stopped by it."""
+    signed = ("--as", "bela", "--key", str(desk.home.root / "bela.jwk"))
+    opened = await desk.command(
+        "incident", "open", "it tried to change production", "--agent", "scout", *signed, "--json"
+    )
+    name = opened["incident"]
+    shown = await desk.command("incident", "show", name, "--json")
+    gist = shown["story"]["gist"]
+    assert (gist["agents"], gist["people"]) == (["scout"], ["ada"])
+    assert any(desk.mandate in one and "Answer case 1" in one for one in gist["tasks"])
+    assert "freeze" in gist["rules"]
+    assert shown["undoing"] == {"read": 1, "nothing_done": len(CHANGES)}
+    assert [(one["capability"], one["server"], one["resource"]) for one in shown["data"]] == [
+        ("customers.read", "shop-db", "prod")
+    ]
+    clock = {one["name"]: one for one in shown["clock"]}
+    assert (clock["first attempt"]["entry"], clock["first effect"]["at"]) == (
+        shown["actions"][0]["action"]["entry"],
+        None,
+    )
+    assert any("it is not contained" in one for one in shown["questions"])
+    # From the account in a line of the target's own log.
+    (line,) = (await desk.command("search", f"lease:{account}", "kind:intent", "--json"))["items"]
+    assert line["entry"] == shown["actions"][0]["action"]["entry"]
+    await packed(desk, name, signed, key)
+
+
+async def packed(desk: Desk, name: str, signed: tuple[str, ...], key: str) -> None:
+    """Somebody notes on it and closes it, and a folder of it is checked by its evidence alone."""
+    await desk.command("stop", "scout", "--json")
+    note = ("=1+1 looks like a formula", "--class", "serious", "--told", "ai-act-73")
+    await desk.command("incident", "note", name, *note, *signed, "--json")
+    await desk.command("incident", "close", name, "the freeze held", *signed, "--json")
+    out = desk.home.root / "pack"
+    # Its witnesses have not seen it yet.
+    await desk.command("incident", "pack", name, "--out", str(out), "--wait", "0", code=4)
+    rows = [*csv.reader((out / "actions.csv").read_text().splitlines())]
+    assert len(rows) == 2 + len(CHANGES)
+    assert "'=1+1 looks like a formula" in (out / "statements.csv").read_text()
+    checked(json.loads((out / "ocsf.json").read_text()), len(rows) - 1)
+    assert "- [x] **ai-act-73**" in (out / "checklist.md").read_text()
+    assert "contained: 20" in (out / "checklist.md").read_text()
+    report = await desk.command("evidence", "verify", str(out / "evidence.zip"), "--key", key, "--json")
+    assert report["status"] == "valid_but", report
+    assert report["answers"]["signed"] >= 0
+    forged = (out / "evidence.zip").read_bytes().replace(b'"change":"closed"', b'"change":"opened"')
+    (out / "forged.zip").write_bytes(forged)
+    await desk.command("evidence", "verify", str(out / "forged.zip"), "--key", key, code=5)
+
+
+def checked(events: list[dict[str, Any]], actions: int) -> None:
+    """As OCSF wants its events."""
+    assert [one["class_uid"] for one in events].count(2005) == 3
+    assert len(events) == actions + 3
+    for one in events:
+        assert one["type_uid"] == one["class_uid"] * 100 + one["activity_id"]
+        assert one["category_uid"] == one["class_uid"] // 1000
+        assert one["metadata"]["version"] == "1.9.0-dev"
+        assert one["time"] > 10**12
+    denied = [one for one in events if one.get("action_id") == 2]
+    assert len(denied) == len(CHANGES)
+    assert {one["disposition_id"] for one in denied} == {2}
+
+
+@pytest.mark.requirement("SCEN7-03", "INCIDENT-03", "INCIDENT-04")
 async def test_an_agent_in_a_freeze_changes_nothing_and_its_reading_credential_cannot(tmp_path, server):
     before = await state(server)
     async with (
@@ -116,3 +185,6 @@ async def test_an_agent_in_a_freeze_changes_nothing_and_its_reading_credential_c
         begun = [one["text"] for one in story if one["kind"] == "intent"]
         assert len(begun) == 1
         assert 'call query(sql="SELECT count(*)' in begun[0]
+        # 6. What happened is told as an incident, before anything is stopped.
+        of_log = (await desk.told("/v1/ledger"))["key"]
+        await told_in_one_command_each(desk, login.account, of_log)

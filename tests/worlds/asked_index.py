@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
 from answerable.api.search_answers import AccountsAnswer, NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.core.search.query import parsed_cursor, parsed_query
 from answerable.flows.forensics.answer_questions import (
     answered_accounts,
+    answered_incident,
+    answered_incidents,
     answered_name,
     answered_scope,
     answered_story,
@@ -47,6 +50,14 @@ class IndexAtHand:
     async def accounts(self, target: str) -> AccountsAnswer:
         with teller_of(self.recorder) as teller:
             return answered_accounts(teller, target)
+
+    async def incidents(self) -> IncidentsAnswer:
+        with teller_of(self.recorder) as teller:
+            return answered_incidents(teller)
+
+    async def incident(self, name: str) -> IncidentAnswer:
+        with teller_of(self.recorder) as teller:
+            return answered_incident(teller, name)
 
     async def told(self) -> tuple[str, int, str]:
         return "ok", self.recorder.ledger.size, ""

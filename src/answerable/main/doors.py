@@ -322,6 +322,8 @@ def search_door(index: KeptIndex) -> Any:
         name=index.name,
         scope=index.scope,
         accounts=index.accounts,
+        incidents=index.incidents,
+        incident=index.incident,
         reach=index.reach,
         uids=uids,
     )

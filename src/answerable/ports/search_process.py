@@ -10,6 +10,7 @@ from answerable.core.lease.own_account import DeclaredTarget
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import (
         AccountsAnswer,
         NameAnswer,
@@ -23,6 +24,8 @@ STORY_PATH: Final = "/v1/story"
 NAME_PATH: Final = "/v1/name"
 SCOPE_PATH: Final = "/v1/scope"
 ACCOUNTS_PATH: Final = "/v1/accounts"
+INCIDENTS_PATH: Final = "/v1/incidents"
+INCIDENT_PATH: Final = "/v1/incident"
 REACH_PATH: Final = "/v1/reach"
 HOST: Final = "search"
 QUESTION_SECONDS_MAX: Final = 15.0
@@ -73,6 +76,19 @@ class ScopeQuestion(Part, frozen=True, kw_only=True):
     entries: int
 
 
+class IncidentsQuestion(Part, frozen=True, kw_only=True):
+    """One question which incidents there are."""
+
+    entries: int
+
+
+class IncidentQuestion(Part, frozen=True, kw_only=True):
+    """One question about an incident. name: its id."""
+
+    name: str
+    entries: int
+
+
 class IndexReach(Part, frozen=True, kw_only=True):
     """Up to how many entries the index is complete."""
 
@@ -105,6 +121,14 @@ class SearchProcess(Protocol):
         """Return the accounts at targets."""
         ...
 
+    async def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        """Return all incidents, newest first."""
+        ...
+
+    async def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        """Return one incident. Raises Malformed (`incident.unknown`)."""
+        ...
+
     async def reach(self) -> IndexReach:
         """Return up to where the index is complete."""
         ...
@@ -132,6 +156,14 @@ class Searches(Protocol):
 
     async def accounts(self, target: str) -> AccountsAnswer:
         """Return the accounts at all targets, or at one."""
+        ...
+
+    async def incidents(self) -> IncidentsAnswer:
+        """Return all incidents, newest first."""
+        ...
+
+    async def incident(self, name: str) -> IncidentAnswer:
+        """Return one incident. Raises Malformed (`incident.unknown`)."""
         ...
 
     async def told(self) -> tuple[str, int, str]:

@@ -14,6 +14,7 @@ from answerable.core.approval.token import ANSWER, answer_claims
 from answerable.core.approval.words import words_of
 from answerable.core.containment.lift import LIFT, LiftClaims
 from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.incident.incident_statement import INCIDENT, IncidentClaims, check_claims
 from answerable.core.mandate.token import MANDATE_TYP, claims_of
 from answerable.core.registry.policy_sets.publication import PUBLICATION, step_claims
 
@@ -142,3 +143,12 @@ def signed_duty(terms: DutyTerms, *, key: SigningKey) -> str:
     Raises Malformed (`statement.size`, `json.*`).
     """
     return DUTY.sign(terms.form(), key)
+
+
+def signed_incident(claims: IncidentClaims, *, key: SigningKey) -> str:
+    """Return the token (`typ` answerable-incident+jwt) by which a person opens an incident, notes on it or closes it.
+
+    Raises Malformed (`incident.malformed`, `name.invalid`, `statement.size`, `json.*`).
+    """
+    check_claims(claims)
+    return INCIDENT.sign(claims, key)

@@ -1,4 +1,5 @@
-"""Check the other statements that people signed with key files: mandates, lifts, manifests, tool pins, policy sets.
+"""Check the other statements that people signed with key files: mandates, lifts, manifests, tool pins, policy sets,
+and what they said of incidents.
 
 Laws: the statement is signed by the key in its entry, matches its entry, and is issued in the name disclosed beside it;
 the key belongs to that person, as `check_keys` checks. Statements without a disclosed key, such as those from before
@@ -18,6 +19,7 @@ from answerable.core.containment.lift import LIFT_TYP
 from answerable.core.identity.keys.compact_jws import TokenCodes, read_compact, verified_claims
 from answerable.core.identity.keys.keys import public_key
 from answerable.core.identity.names.principal import schedule_of
+from answerable.core.incident.incident_statement import INCIDENT_TYP
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.token import MANDATE_TYP
 from answerable.core.registry.manifests.manifest import manifest_digest, manifest_of
@@ -31,6 +33,7 @@ from answerable.errors.codes.ledger import (
     SIGNED_SIGNATURE,
     SIGNED_TYPE,
 )
+from answerable.verify.incident_shapes import IncidentLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import MandateLeaf, ManifestLeaf
 from answerable.verify.policy_shapes import ChangeLeaf, ProposedLeaf
@@ -43,7 +46,9 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.verify.check_keys import ShownKeys
 
-SignedLeaf = MandateLeaf | HoldLiftedLeaf | ManifestLeaf | ToolPinnedLeaf | ProposedLeaf | ChangeLeaf
+SignedLeaf = (
+    MandateLeaf | HoldLiftedLeaf | IncidentLeaf | ManifestLeaf | ToolPinnedLeaf | ProposedLeaf | ChangeLeaf
+)
 """Leaves that this module checks; of change leaves, only those of policy sets."""
 
 
@@ -58,6 +63,14 @@ class _Form:
     says: Mapping[str, str]
 
 
+_OF_INCIDENTS: Final = {
+    "incident": "incident",
+    "statement": "id",
+    "change": "change",
+    "about": "kind",
+    "about_name": "name",
+    "told": "told",
+}
 _FORMS: Final[Mapping[int, _Form]] = {
     Tag.MANDATE_ISSUED: _Form(
         typ=MANDATE_TYP,
@@ -70,6 +83,7 @@ _FORMS: Final[Mapping[int, _Form]] = {
         },
     ),
     Tag.HOLD_LIFTED: _Form(typ=LIFT_TYP, says={"hold": "hold"}),
+    Tag.INCIDENT: _Form(typ=INCIDENT_TYP, says=_OF_INCIDENTS),
     Tag.MANIFEST_REGISTERED: _Form(typ=MANIFEST_TYP, says={"agent": "sub"}),
     Tag.TOOL_PINNED: _Form(
         typ=TOOL_TYP, says={one: one for one in ("server", "tool", "definition", "previous")}

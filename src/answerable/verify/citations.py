@@ -24,6 +24,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
 from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.duty_shapes import DutyLeaf, duty_name
+from answerable.verify.incident_shapes import IncidentLeaf
 from answerable.verify.key_shapes import PeoplesKeysLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import (
@@ -132,6 +133,7 @@ class Citations:
             GlassReviewedLeaf
             | CanaryToldLeaf
             | HoldLiftedLeaf
+            | IncidentLeaf
             | ManifestLeaf
             | ToolPinnedLeaf
             | ProposedLeaf,

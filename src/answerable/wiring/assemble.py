@@ -55,6 +55,7 @@ from answerable.wiring.console import passkey_desk
 from answerable.wiring.drills import drill_desk, give_ground
 from answerable.wiring.identity import noted_at_last, opened_identity, verifier_of
 from answerable.wiring.identity_lock import alone
+from answerable.wiring.incident_settings import incident_rules
 from answerable.wiring.leases import declared_targets, lease_side, warrant_signer
 from answerable.wiring.loop_share import LoopShare
 from answerable.wiring.own_ledger import opened_ledger
@@ -201,7 +202,7 @@ async def assembled(
             upstream = _upstream(settings, clock, own.origin, entropy)
             revocations = SqliteRevocationRegister(store, clock=clock)
             walk = Walk(
-                clock=clock, entropy=entropy,
+                clock=clock, entropy=entropy, incidents=incident_rules(settings.incidents),
                 drills=drill_desk(settings, store), limits=settings.walk,
                 recorder=Recorder(
                     ledger=ledger, subject_keys=subject_keys,

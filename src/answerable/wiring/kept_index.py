@@ -19,6 +19,8 @@ from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_OTHER_LOG
 from answerable.flows.forensics.answer_questions import (
     Standing,
     answered_accounts,
+    answered_incident,
+    answered_incidents,
     answered_name,
     answered_scope,
     answered_story,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.adapters.sqlite import StoredSubjectKeys
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import (
         AccountsAnswer,
         NameAnswer,
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
     from answerable.flows.forensics.list_accounts import Known
     from answerable.ports.search_process import (
         AccountsQuestion,
+        IncidentQuestion,
+        IncidentsQuestion,
         NameQuestion,
         Question,
         ScopeQuestion,
@@ -186,6 +191,16 @@ class KeptIndex:
             return answered_scope(
                 teller, question.words, now=_now(), rows=checked_limit(question.rows), standing=standing
             )
+
+    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        """List the incidents. Raises as `search`."""
+        with self._telling(question.entries) as (teller, standing):
+            return answered_incidents(teller, standing=standing)
+
+    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        """Tell an incident. Raises as `search`, and Malformed (`incident.unknown`)."""
+        with self._telling(question.entries) as (teller, standing):
+            return answered_incident(teller, question.name, standing=standing)
 
     @contextmanager
     def _telling(

@@ -13,6 +13,8 @@ from answerable.flows.recording.rounds import until_round
 from answerable.ports.search_process import (
     QUESTION_SECONDS_MAX,
     AccountsQuestion,
+    IncidentQuestion,
+    IncidentsQuestion,
     NameQuestion,
     Question,
     ScopeQuestion,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import ByteSendStream
 
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import (
         AccountsAnswer,
         NameAnswer,
@@ -130,6 +133,16 @@ class SearchSide:
         """Return how much was out of scope. Raises as `_asked`."""
         return await self._asked(
             lambda entries: self._asks.scope(ScopeQuestion(words=tuple(words), rows=rows, entries=entries))
+        )
+
+    async def incidents(self) -> IncidentsAnswer:
+        """Return all incidents. Raises as `_asked`."""
+        return await self._asked(lambda entries: self._asks.incidents(IncidentsQuestion(entries=entries)))
+
+    async def incident(self, name: str) -> IncidentAnswer:
+        """Return one incident. Raises as `_asked`."""
+        return await self._asked(
+            lambda entries: self._asks.incident(IncidentQuestion(name=name, entries=entries))
         )
 
     async def _asked(self, ask: Callable[[int], Awaitable[A]]) -> A:

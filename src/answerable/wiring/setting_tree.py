@@ -19,6 +19,7 @@ from answerable.wiring.console_settings import ConsoleSettings
 from answerable.wiring.containment_settings import ContainmentSettings
 from answerable.wiring.gateway_settings import GatewaySettings as GatewaySettings
 from answerable.wiring.identity_settings import IdentitySettings
+from answerable.wiring.incident_settings import IncidentSettings
 from answerable.wiring.search_settings import SearchSettings
 from answerable.wiring.telemetry_settings import TelemetrySettings
 from answerable.wiring.token_settings import TokenSettings
@@ -275,6 +276,7 @@ class Settings:
     announcing: AnnouncingSettings = field(default_factory=AnnouncingSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     containment: ContainmentSettings = field(default_factory=ContainmentSettings)
+    incidents: IncidentSettings = field(default_factory=IncidentSettings)
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     channels: ChannelSettings = field(default_factory=ChannelSettings)
@@ -299,6 +301,7 @@ SECTIONS: Final[dict[str, type]] = {
     "announcing": AnnouncingSettings,
     "telemetry": TelemetrySettings,
     "containment": ContainmentSettings,
+    "incidents": IncidentSettings,
     "broker": BrokerSettings,
     "console": ConsoleSettings,
     "channels": ChannelSettings,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.containment.hold import HoldTarget
+from answerable.core.incident.incident_duties import IncidentRules
 from answerable.flows.recording.intent_log import EmbeddedIntentLog
 from answerable.flows.state.drill_desk import Applying, DrillState
 from answerable.flows.state.parts import Counters, LiveAccess
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 class Walk:
     """The parts of one process, and what steps of flows use together, made of them. No flow is given a walk.
 
-    `policies`: policy sets in force and their publishing. `drills`: what drills need. `intents`: the intent log, where
+    `policies`: policy sets in force and their publishing. `drills`: what drills need.
+    `incidents`: who may write about incidents, and what is to be told of them. `intents`: the intent log, where
     another walk of this process has made it for the same ledger.
     """
 
@@ -42,6 +44,7 @@ class Walk:
     live: LiveAccess = field(default_factory=LiveAccess)
     counters: Counters = field(default_factory=Counters)
     drills: DrillState = field(default_factory=DrillState)
+    incidents: IncidentRules = field(default_factory=IncidentRules)
     limits: WalkLimits = field(default_factory=WalkLimits)
     intents: InitVar[IntentLog | None] = None
     planning: Planning = field(init=False)

@@ -55,6 +55,8 @@ async def client(
             name=unasked,
             scope=unasked,
             accounts=unasked,
+            incidents=unasked,
+            incident=unasked,
             reach=lambda: IndexReach(entries=7),
             uids=frozenset({os.geteuid()}),
         )

@@ -14,6 +14,7 @@ from answerable.verify.leaf_rules import Fault, read_leaf
 HEX: Final = "0123456789abcdef" * 4
 KEY: Final = "Az09_-" + "k" * 37
 HOLD: Final = "hold_" + "Az09_-" * 3 + "AAAA"
+INCIDENT: Final = "inc_" + "Az09_-" * 3 + "AAAA"
 LEASE: Final = "abcdefghijklmnopqrstuvwx27"
 DUTY: Final = "Az09_-" + "d" * 16
 
@@ -57,6 +58,7 @@ LEAVES: Final[dict[Tag, dict[str, JSONValue]]] = {
     ),
     Tag.DUTY: members("group of to", change="given", delegation=DUTY),
     Tag.EVENT_STREAM: members("agent stream", change="made", method="push", status="enabled"),
+    Tag.INCIDENT: members("by", change="opened", incident=INCIDENT, statement=INCIDENT[4:]),
     Tag.GLASS_REVIEWED: members("approval mandate person", late=False, verdict="justified"),
     Tag.HOLD_LIFTED: members("by key kind name", "agreed lifted_at wanted", hold=HOLD),
     Tag.HOLD_PLACED: members(
@@ -113,6 +115,8 @@ WORDS: Final = {
     (Tag.GLASS_REVIEWED, "asks"): "passkey hardware",
     (Tag.GLASS_REVIEWED, "verdict"): "justified unjustified",
     (Tag.HOLD_PLACED, "source"): "person rule panic drill agent",
+    (Tag.INCIDENT, "about"): "alert hold agent vendor window",
+    (Tag.INCIDENT, "change"): "opened noted closed",
     (Tag.LEASE, "end"): "revoked expired not_issued",
     (Tag.LEASE, "state"): "named issued unrevoked ended",
     (Tag.LEASE, "window"): "action task",
@@ -138,6 +142,8 @@ NAMES: Final = {
     (Tag.DOOR_REFUSAL, "key"): KEY,
     (Tag.HOLD_LIFTED, "hold"): HOLD,
     (Tag.HOLD_PLACED, "hold"): HOLD,
+    (Tag.INCIDENT, "incident"): INCIDENT,
+    (Tag.INCIDENT, "statement"): INCIDENT[4:],
     (Tag.LEASE, "lease"): LEASE,
     (Tag.LEASE, "scope"): HEX,
     (Tag.PASSKEY, "invitation"): HEX,
@@ -176,6 +182,7 @@ def obliged(count: int) -> JSONValue:
         (Tag.APPROVAL_VOID, "because", (["x"], ["x"] * 32), ([], ["x"] * 33)),
         (Tag.CONTAINMENT_REPORT, "last", (-1, 0), (-2,)),
         (Tag.DUTY, "delegation", ("d" * 22, "d" * 64), ("d" * 21, "d" * 65, "d" * 21 + "+")),
+        (Tag.INCIDENT, "classes", (["serious"], ["death"] * 4), ([], ["death"] * 5, ["odd"])),
         (Tag.PEOPLES_KEYS, "people", ([HEX], [HEX] * 64), ([], [HEX] * 65, [HEX[1:]])),
         (
             Tag.REVOKED,

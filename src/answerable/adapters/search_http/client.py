@@ -10,6 +10,7 @@ import anyio
 import httpx2
 import msgspec
 
+from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
 from answerable.api.search_answers import (
     AccountsAnswer,
     NameAnswer,
@@ -23,6 +24,8 @@ from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_LATE, SEARCH_UN
 from answerable.ports.search_process import (
     ACCOUNTS_PATH,
     HOST,
+    INCIDENT_PATH,
+    INCIDENTS_PATH,
     NAME_PATH,
     REACH_PATH,
     SCOPE_PATH,
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 
     from answerable.ports.search_process import (
         AccountsQuestion,
+        IncidentQuestion,
+        IncidentsQuestion,
         NameQuestion,
         Question,
         ScopeQuestion,
@@ -84,6 +89,14 @@ class HttpSearchProcess:
     async def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
         content = msgspec.json.encode(question)
         return await self._ask("POST", ACCOUNTS_PATH, AccountsAnswer, ANSWER_SECONDS_MAX, content)
+
+    async def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        content = msgspec.json.encode(question)
+        return await self._ask("POST", INCIDENTS_PATH, IncidentsAnswer, ANSWER_SECONDS_MAX, content)
+
+    async def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        content = msgspec.json.encode(question)
+        return await self._ask("POST", INCIDENT_PATH, IncidentAnswer, ANSWER_SECONDS_MAX, content)
 
     async def reach(self) -> IndexReach:
         return await self._ask("GET", REACH_PATH, IndexReach, REACH_SECONDS_MAX)

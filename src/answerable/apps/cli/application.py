@@ -42,6 +42,7 @@ NOUNS: Final = {
     "answerable.apps.cli.scope": ("scope",),
     "answerable.apps.cli.attribution": ("attribute",),
     "answerable.apps.cli.accounts": ("account",),
+    "answerable.apps.cli.incidents": ("incident",),
     "answerable.apps.cli.stats": ("stats",),
     "answerable.apps.cli.evidence": ("evidence",),
     "answerable.apps.cli.policy": ("policy",),

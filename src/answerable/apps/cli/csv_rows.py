@@ -1,10 +1,10 @@
-"""CSV on standard output (RFC 4180), harmless to terminals and to spreadsheets."""
+"""CSV (RFC 4180), harmless to terminals and to spreadsheets."""
 
 from __future__ import annotations
 
 import csv
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from answerable.apps.cli.terminal import printing, safe
 
@@ -22,7 +22,12 @@ def print_row(cells: Iterable[object]) -> None:
     apostrophe. Numbers are written as they are, None as an empty cell. Raises as `printing`.
     """
     with printing():
-        csv.writer(sys.stdout).writerow([_cell(one) for one in cells])
+        write_row(sys.stdout, cells)
+
+
+def write_row(file: TextIO, cells: Iterable[object]) -> None:
+    """Write one row to a file, as `print_row` prints it."""
+    csv.writer(file).writerow([_cell(one) for one in cells])
 
 
 def _cell(value: object) -> object:

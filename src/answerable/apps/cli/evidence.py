@@ -116,10 +116,7 @@ def export(
         reveal=tuple(reveal or ()),
         replay=replay,
     )
-    with shell.control() as control:
-        found = assembled(control, asked)
-        if not found.witnessed and _seen_by_witnesses(shell, control, max(found.entries), seconds=wait):
-            found = assembled(control, asked)
+    found = witnessed(shell, asked, seconds=wait)
     try:
         # The bundle's revealed fields may be personal data.
         with open(out, "xb", opener=partial(os.open, mode=0o600)) as file:
@@ -150,6 +147,15 @@ def export(
         indexes = ", ".join(str(index) for index in found.withheld)
         shell.terminal.warn(f"the fields of entries {indexes} cannot be opened: their keys were erased")
     return code
+
+
+def witnessed(shell: Shell, asked: EvidenceRequest, *, seconds: int) -> Evidence:
+    """Fetch a bundle, once witnesses have cosigned its entries or the time is over. Raises as the control API."""
+    with shell.control() as control:
+        found = assembled(control, asked)
+        if not found.witnessed and _seen_by_witnesses(shell, control, max(found.entries), seconds=seconds):
+            found = assembled(control, asked)
+    return found
 
 
 def assembled(control: Control, asked: EvidenceRequest) -> Evidence:

@@ -22,12 +22,16 @@ from answerable.errors.codes.search import SEARCH_BUSY, SEARCH_FAILED, SEARCH_PE
 from answerable.errors.codes.services import REQUEST_BODY
 from answerable.ports.search_process import (
     ACCOUNTS_PATH,
+    INCIDENT_PATH,
+    INCIDENTS_PATH,
     NAME_PATH,
     REACH_PATH,
     SCOPE_PATH,
     SEARCH_PATH,
     STORY_PATH,
     AccountsQuestion,
+    IncidentQuestion,
+    IncidentsQuestion,
     NameQuestion,
     Question,
     ScopeQuestion,
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import (
         AccountsAnswer,
         NameAnswer,
@@ -71,6 +76,8 @@ class SearchServices:
     name: Callable[[NameQuestion], NameAnswer]
     scope: Callable[[ScopeQuestion], ScopeAnswer]
     accounts: Callable[[AccountsQuestion], AccountsAnswer]
+    incidents: Callable[[IncidentsQuestion], IncidentsAnswer]
+    incident: Callable[[IncidentQuestion], IncidentAnswer]
     reach: Callable[[], IndexReach]
     uids: frozenset[int]
 
@@ -110,6 +117,12 @@ def search_app(needs: SearchServices) -> Starlette:
     async def accounts(request: Request) -> bytes:
         return await replied(request, AccountsQuestion, needs.accounts)
 
+    async def incidents(request: Request) -> bytes:
+        return await replied(request, IncidentsQuestion, needs.incidents)
+
+    async def incident(request: Request) -> bytes:
+        return await replied(request, IncidentQuestion, needs.incident)
+
     async def reach(_request: Request) -> bytes:
         return msgspec.json.encode(await to_thread.run_sync(needs.reach))
 
@@ -119,6 +132,8 @@ def search_app(needs: SearchServices) -> Starlette:
         NAME_PATH: name,
         SCOPE_PATH: scope,
         ACCOUNTS_PATH: accounts,
+        INCIDENTS_PATH: incidents,
+        INCIDENT_PATH: incident,
     }
     routes = [
         *(PlainRoute(path, _endpoint(ask, needs.uids), method="POST") for path, ask in questions.items()),

@@ -17,6 +17,7 @@ from answerable.core.incident.circumstances import circumstances, set_aside
 from answerable.core.incident.describe_answers import answer_told, canary_told, glass_reviewed_told, void_told
 from answerable.core.incident.describe_drills import drill_told
 from answerable.core.incident.describe_holds import containment_told, hold_lifted_told, hold_placed_told
+from answerable.core.incident.describe_incidents import incident_told
 from answerable.core.incident.describe_keys import changed_told, describe_keys
 from answerable.core.incident.describe_leases import lease_told, session_told
 from answerable.core.incident.describe_on_call import DUTIES_TOLD
@@ -26,6 +27,7 @@ from answerable.core.incident.describe_prepared import executed_told, kept_told
 from answerable.core.incident.describe_revocations import authority_told, revoked_told
 from answerable.core.incident.describe_rules import rule_fired_told
 from answerable.core.incident.describe_tools import tool_pinned_told
+from answerable.core.incident.describe_workloads import ended_told, enrolled_told, manifest_told, svid_told
 from answerable.core.incident.doors_told import door_refusal_told
 from answerable.core.incident.handed_on import (
     cited_sentence,
@@ -39,11 +41,9 @@ from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.streams_told import stream_told
 from answerable.core.incident.wording import (
     arguments_told,
-    fields_told,
     for_card,
     instance_told,
     listed,
-    measurer,
     named,
     plain,
     proof_told,
@@ -299,39 +299,6 @@ def _recovered(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _To
     return "The log was reopened.", tuple(f"{k}: {v}" for k, v in leaf.items() if k not in ("v", "tag", "at"))
 
 
-def _manifest(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    text = f"{named('by', leaf, payload)} signed manifest {short(leaf.get('manifest'))} of agent {leaf.get('agent')}."
-    return text, ()
-
-
-def _enrolled(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    parent = f", a sub-agent of {plain(leaf.get('parent'))}" if leaf.get("parent") else ""
-    text = f"An instance of agent {leaf.get('agent')} was enrolled: {plain(leaf.get('instance'))}{parent}."
-    drift, measured = leaf.get("drift"), payload.get("selectors")
-    details = [f"shown by {leaf.get('source')}, measured by {measurer(leaf.get('grade'))}"]
-    if isinstance(measured, list):
-        details.append(f"measured: {listed(measured)}")
-    if leaf.get("manifest"):
-        details.append(f"compared with manifest {short(leaf.get('manifest'))}, {fields_told(leaf)}")
-    if drift:
-        details.append(f"differs from it in {listed(drift)}")
-    return text, tuple(details)
-
-
-def _ended(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    because = plain(leaf.get("because"))
-    ended = f"was ended by {named('by', leaf, payload)}" if leaf.get("by") else "ended"
-    return f"Instance {plain(leaf.get('instance'))} of agent {leaf.get('agent')} {ended}: {because}.", ()
-
-
-def _svid(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
-    kind = {"x509": "An X.509-SVID", "jwt": "A JWT-SVID", "wit": "A WIT-SVID"}.get(
-        str(leaf.get("kind")), "An SVID"
-    )
-    broker = f" through broker {plain(leaf.get('broker'))}" if leaf.get("broker") else ""
-    return f"{kind} was issued to {plain(leaf.get('instance'))}{broker} ({short(leaf.get('serial'))}).", ()
-
-
 _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONValue]], _Told]]] = {
     Tag.GENESIS: _genesis,
     Tag.INTENT: _intent,
@@ -349,10 +316,10 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.POLICY_CHANGE: policy_changed_told,
     Tag.RECOVERY: _recovered,
     Tag.CITED: _cited,
-    Tag.MANIFEST_REGISTERED: _manifest,
-    Tag.WORKLOAD_ENROLLED: _enrolled,
-    Tag.WORKLOAD_ENDED: _ended,
-    Tag.SVID_ISSUED: _svid,
+    Tag.MANIFEST_REGISTERED: manifest_told,
+    Tag.WORKLOAD_ENROLLED: enrolled_told,
+    Tag.WORKLOAD_ENDED: ended_told,
+    Tag.SVID_ISSUED: svid_told,
     Tag.AUTHORITY_CHANGED: authority_told,
     Tag.REVOKED: revoked_told,
     Tag.TOOL_PINNED: tool_pinned_told,
@@ -371,6 +338,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.CANARY_TOLD: canary_told,
     Tag.PEOPLES_KEYS: describe_keys,
     Tag.EVENT_STREAM: stream_told,
+    Tag.INCIDENT: incident_told,
 }
 
 

@@ -60,6 +60,7 @@ _FIELD_OF: Final = {
     "code": "code",
     "hold": "hold",
     "hop": "token",
+    "incident": "incident",
     "instance": "instance",
     "lease": "lease",
     "lease_target": "target",

@@ -102,5 +102,8 @@ FIELDS: Final = (
     ),
     Field("since", "At or after: a time, or as long ago as `90m`, `24h`, `7d`", "time", "24h"),
     Field("until", "Before: a time, or as long ago as `90m`, `24h`, `7d`", "time", "2026-12-01T08:00Z"),
+    Field(
+        "incident", "Incident that people opened, noted on or closed", "name", "inc_mfzwizltoqqgk3tuonxxez"
+    ),
 )
 BY_NAME: Final = {one.name: one for one in FIELDS}

@@ -44,7 +44,7 @@ def answer_of(
     """Return a page of hits as an answer. durable: entries of the log, where it may have more than the index.
     elsewhere: shards whose logs were not searched. sealed: fields that could not be compared."""
     return SearchAnswer(
-        items=tuple(_hit(one) for one in page.hits),
+        items=tuple(hit_answer(one) for one in page.hits),
         next=page.next,
         log=page.log,
         missing=max(0, durable - page.entries),
@@ -147,7 +147,7 @@ def name_answer(
             for one in (found.belongs if found is not None else ())
         ),
         events=tuple(_line(one.line) for one in (found.events if found is not None else ())),
-        newest=tuple(_hit(one) for one in (found.newest if found is not None else ())),
+        newest=tuple(hit_answer(one) for one in (found.newest if found is not None else ())),
         missing=max(0, durable - reach.entries),
         elsewhere=elsewhere,
         entries=reach.entries,
@@ -180,7 +180,8 @@ def _line(line: Line) -> TimelineLine:
     )
 
 
-def _hit(hit: Hit) -> SearchHit:
+def hit_answer(hit: Hit) -> SearchHit:
+    """Return one hit as an answer."""
     facts, ended, line = hit.facts, hit.ended, hit.line
     return SearchHit(
         entry=facts.entry,
@@ -213,6 +214,6 @@ def _hit(hit: Hit) -> SearchHit:
 
 
 def instant(at: int) -> str:
-    """Return a time in Unix milliseconds as answers have it."""
+    """Return a time as RFC 3339 in UTC with milliseconds."""
     when = datetime.fromtimestamp(at / 1000, UTC)
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -22,6 +22,7 @@ SIGNED: Final[Mapping[int, str]] = {
     Tag.GLASS_REVIEWED: "person",
     Tag.DUTY: "of",
     Tag.HOLD_LIFTED: "by",
+    Tag.INCIDENT: "by",
     Tag.MANIFEST_REGISTERED: "by",
     Tag.TOOL_PINNED: "by",
     Tag.POLICY_PROPOSED: "author",

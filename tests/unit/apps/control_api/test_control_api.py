@@ -29,6 +29,7 @@ from answerable.wiring.registry_documents import read_documents
 from tests.unit.apps.control_api.control_containment import use_containment
 from tests.unit.apps.control_api.control_duties import use_duties
 from tests.unit.apps.control_api.control_identity import use_identity
+from tests.unit.apps.control_api.control_incidents import use_incidents
 from tests.unit.apps.control_api.control_index import indexed, use_index
 from tests.unit.apps.control_api.control_issuers import use_issuers
 from tests.unit.apps.control_api.control_leases import use_leases
@@ -151,6 +152,7 @@ async def test_every_operation_answers_what_the_document_says(
     assert (await client("close_mandate", {}, id=mandate["id"]))["state"] == "closed"
     async with client_of(control_app(indexed(product))) as asked_by_index:
         await use_index(client, asked_by_index, mandate["id"])
+        await use_incidents(client, asked_by_index, product, world)
     await client("find_actions", status=403, model="m")
     status = await client("show_status")
     assert (status["mandates_open"], status["approvals_pending"]) == (0, 0)

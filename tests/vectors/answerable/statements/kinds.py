@@ -18,6 +18,7 @@ from answerable.core.identity.workload.enrolment import (
     enrolment_proof,
 )
 from answerable.core.ledger.warrant_token import WARRANT_TYP
+from answerable.core.incident.incident_statement import INCIDENT_TYP, incident_claims
 from answerable.core.mandate.delegation_terms import TYP as HOP_TYP
 from answerable.core.mandate.status_list import (
     STATUS_LIST_TYP,
@@ -36,6 +37,7 @@ from answerable.core.registry.tools.tool_approval import TOOL_TYP, signed_approv
 from answerable.errors.codes.identity import STATEMENT_MALFORMED
 from answerable.sdk.signing import (
     signed_duty,
+    signed_incident,
     signed_lift,
     signed_mandate,
 )
@@ -59,6 +61,7 @@ from tests.vectors.answerable.statements.readers import (
     enrolled,
     hop,
     hop_read,
+    incident,
     large,
     lifted,
     mandate,
@@ -302,6 +305,43 @@ KINDS: tuple[Kind, ...] = (
             {"digest": HEX},
             {"reason": "two\nlines"},
             {"reason": "r" * 1001},
+        ),
+    ),
+    Kind(
+        name="incident",
+        typ=INCIDENT_TYP,
+        signer="bob",
+        sign=lambda: signed_incident(
+            incident_claims(
+                "bob",
+                AUDIENCE,
+                "it is odd",
+                at=NOW,
+                random=bytes(range(16)),
+                change="opened",
+                kind="agent",
+                name="scout",
+                since_ms=1,
+                classes=["serious"],
+            ),
+            key=signing_key("bob"),
+        ),
+        read=incident,
+        more=(
+            *TIMES,
+            ELSEWHERE,
+            {"incident": "inc_" + "b" * 22},
+            {"entry": 3},
+            {"change": "noted"},
+            {"kind": "window"},
+            {"until_ms": 1},
+            {"classes": ["serious", "death"]},
+            {"classes": ["odd"]},
+            {"told": "gdpr-33", "told_ms": 1},
+            {"question": 1},
+            {"answers": 3},
+            {"text": "two\nlines"},
+            {"text": "t" * 2001},
         ),
     ),
     Kind(

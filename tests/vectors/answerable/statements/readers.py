@@ -19,6 +19,8 @@ from answerable.core.approval.token import Verdict, verify_answer
 from answerable.core.canonical import freeze
 from answerable.core.containment.hold import EVERYTHING, Hold, HoldId
 from answerable.core.containment.lift import verified_lift
+from answerable.core.incident.incident_statement import verified_incident
+from answerable.core.statement import claims_in
 from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.identity.keys.keys import PublicKey
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
@@ -231,6 +233,11 @@ def tool(token: str) -> dict[str, Any]:
 def lifted(token: str) -> dict[str, Any]:
     said = verified_lift(token, hold=HOLD, audience=AUDIENCE, current=CURRENT, now=NOW)
     return {"by": said.by, "key": said.key, "reason": said.reason, "at": said.at}
+
+
+def incident(token: str) -> dict[str, Any]:
+    said, key = verified_incident(token, audience=AUDIENCE, current=CURRENT, now=NOW)
+    return {**claims_in(said), "key": key}
 
 
 def warranted(token: str) -> dict[str, Any]:

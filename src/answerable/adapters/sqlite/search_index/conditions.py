@@ -32,6 +32,7 @@ _FIRST: Final = (
     "session",
     "approval",
     "hold",
+    "incident",
     "lease",
     "token",
     "digest",

@@ -1,0 +1,191 @@
+"""An incident is what its entries say: who may write them, and what is computed of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from answerable.core.containment.hold import HoldTarget
+from answerable.core.incident.incident import incidents_in
+from answerable.core.incident.incident_duties import IncidentRules
+from answerable.core.incident.timeline import Moment, told
+from answerable.core.ledger.tags import Tag
+from answerable.errors import AnswerableError
+from answerable.flows.forensics.answer_questions import answered_incidents
+from answerable.flows.forensics.opened_moment import opened_moment
+from answerable.verify.leaf_rules import Fault, read_leaf
+from tests.worlds.hold import stop
+from tests.worlds.incident_statements import incident_of, incident_token, noted, opened, recorded
+from tests.worlds.stories import teller_of, told_bench
+
+if TYPE_CHECKING:
+    from answerable.api.incident_answers import IncidentAnswer
+    from answerable.testing.builders import Bench
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("INCIDENT-01", "INCIDENT-02")]
+HOUR = 3_600
+
+
+def clock(answer: IncidentAnswer) -> dict[str, tuple[int | None, str]]:
+    return {one.name: (one.entry, one.says) for one in answer.clock}
+
+
+def statements(bench: Bench) -> list[Moment]:
+    found = (opened_moment(one, bench.recorder.subject_keys.find) for one in bench.recorder.ledger.replay())
+    return [one for one in found if one.tag == Tag.INCIDENT]
+
+
+async def code_of(bench: Bench, token: str, change: Any = "opened", **more: Any) -> str:
+    with pytest.raises(AnswerableError) as raised:
+        await recorded(bench, token, change, **more)
+    return raised.value.code
+
+
+async def test_an_incident_says_who_for_whom_which_task_decision_and_data_and_what_cannot_be_undone():
+    bench = await told_bench()
+    bench.clock.advance(HOUR)
+    placed = await stop(bench, HoldTarget("agent", "scout"))
+    bench.clock.advance(HOUR)
+    incident = await opened(bench, "agent", "scout", since_ms=1)
+    answer = incident_of(bench, incident)
+    gist = answer.story.gist
+    assert gist.agents == ("scout",)
+    assert "alice" in gist.people
+    assert any("m-1" in one and "Answer case 4711" in one for one in gist.tasks)
+    assert "refund-large" in gist.rules
+    assert any("bob" in one for one in gist.approvals)
+    assert answer.undoing == {"not_reversible": 1, "read": 1, "nothing_done": 1}
+    assert [(one.capability, one.resource, len(one.entries)) for one in answer.data] == [
+        ("crm.read", "4711", 1)
+    ]
+    by_entry = {one.action.entry: one for one in answer.actions}
+    (gone,) = gist.not_reversible
+    assert by_entry[gone].undoing == "not_reversible"
+    said = clock(answer)
+    assert said["first attempt"][0] == min(by_entry)
+    assert said["first effect"][0] == gone
+    (held,) = [one["index"] for one in bench.entries(Tag.HOLD_PLACED)]
+    assert said["detected"][0] == said["contained"][0] == held
+    assert said["told"] == (None, "no note says that anybody was told")
+    assert {one.state for one in answer.duties} == {"no data"}
+    assert "nobody has said whether it is serious, or whether personal data are affected" in answer.questions
+    # From the hold, from the alert's entry and from a window of time it is the same.
+    for kind, name in (("hold", placed.hold.id), ("alert", str(held)), ("window", "")):
+        other = incident_of(bench, await opened(bench, kind, name, since_ms=1))
+        assert {*by_entry} <= {one.action.entry for one in other.actions}, kind
+
+
+async def test_duties_are_as_configured_when_it_was_opened_and_end_with_a_note_that_somebody_was_told():
+    bench = await told_bench()
+    rules = IncidentRules(hours={"gdpr-33": 2, "ai-act-73": 3})
+    token = incident_token(bench, "bob", "a leak", "opened", kind="agent", name="scout", since_ms=1)
+    incident = await recorded(bench, token, "opened", rules=rules)
+    await noted(bench, incident, "names of customers", classes=["personal-data"])
+    before = {one.name: one for one in incident_of(bench, incident).duties}
+    assert {name: (one.hours, one.state) for name, one in before.items()} == {
+        "gdpr-33": (2, "open"),
+        "ai-act-73": (3, "not said to apply"),
+    }
+    bench.clock.advance(3 * HOUR)
+    await noted(bench, incident, "by form", told="gdpr-33", told_ms=bench.clock.now())
+    (late,) = [one for one in incident_of(bench, incident).duties if one.name == "gdpr-33"]
+    assert late.state == "told late"
+    assert late.told_at is not None
+    assert late.due == before["gdpr-33"].due
+
+
+async def test_questions_stay_open_until_a_note_answers_them_and_a_closed_incident_looks_no_further():
+    bench = await told_bench()
+    incident = await opened(bench, "agent", "rover", since_ms=1)
+    asked = await noted(bench, incident, "who gave it that task?", by="alice", question=1)
+    assert [one.text for one in incident_of(bench, incident).open_questions] == ["who gave it that task?"]
+    await noted(bench, incident, "alice did", answers=asked.entry)
+    await noted(bench, incident, "it may read", change="closed")
+    bench.clock.advance(60)
+    await bench.act(mandate="m-2", agent="rover")
+    await noted(bench, incident, "again", change="closed")
+    answer = incident_of(bench, incident)
+    assert answer.open_questions == ()
+    assert (answer.incident.state, len(answer.actions)) == ("closed", 1)
+    assert clock(answer)["contained"] == (None, "nothing has stopped what it is about")
+    assert clock(answer)["first effect"][1] == "there is no action that changed anything in it"
+    with teller_of(bench.recorder) as teller:
+        (row,) = answered_incidents(teller).items
+    assert (row.id, row.notes, row.open_questions) == (incident.incident, 5, 0)
+
+
+async def test_a_statement_counts_once_and_the_first_that_opens_an_id_is_the_incident():
+    bench = await told_bench()
+    token = incident_token(bench, "bob", "it is odd", "opened", kind="window", since_ms=1)
+    first, again = [await recorded(bench, token, "opened") for _ in range(2)]
+    assert first.incident == again.incident
+    note = incident_token(bench, "bob", "x", "noted", incident=first.incident, entry=first.entry)
+    for _ in range(2):
+        await recorded(bench, note, "noted", incident=first.incident)
+    found = incidents_in(statements(bench))[first.incident]
+    assert (found.entry, len(found.notes)) == (first.entry, 2)
+    # Without what opened it there is none.
+    assert incidents_in(statements(bench)[2:]) == {}
+
+
+async def test_who_may_not_write_about_incidents_writes_nothing():
+    bench = await told_bench()
+    window: dict[str, Any] = {"kind": "window", "since_ms": 1}
+    size = bench.recorder.ledger.size
+
+    def token(by: str = "bob", **more: Any) -> str:
+        return incident_token(bench, by, "odd", "opened", **{**window, **more})
+
+    group = IncidentRules(group="responders")
+    assert await code_of(bench, token(), rules=group) == "incident.right"
+    assert await code_of(bench, token(by="scout")) == "incident.key", "an agent is nobody who signs"
+    assert await code_of(bench, token(key="mallory")) == "incident.key"
+    assert await code_of(bench, token(log="elsewhere")) == "incident.audience"
+    assert await code_of(bench, token(), change="closed") == "incident.malformed"
+    old = token()
+    bench.clock.advance(HOUR)
+    assert await code_of(bench, old) == "incident.stale"
+    assert await code_of(bench, token(kind="hold", name="hold_" + "x" * 22)) == "incident.about"
+    assert await code_of(bench, token(kind="vendor", name="nobody")) == "incident.about"
+    assert await code_of(bench, token(kind="alert", name=str(10**9))) == "incident.about"
+    other = incident_token(bench, "bob", "x", "noted", incident="inc_" + "a" * 22, entry=3)
+    assert await code_of(bench, other, change="noted") == "incident.unknown"
+    assert bench.recorder.ledger.size - size <= 1, "at most the entry that names bob's key"
+    assert not statements(bench)
+    await stop(bench, HoldTarget("owner", "bob"))
+    assert await code_of(bench, token()) == "held.owner"
+
+
+async def test_what_a_person_who_was_erased_said_is_withheld_and_the_incident_stays():
+    bench = await told_bench()
+    incident = await opened(bench, "agent", "scout", text="Dana's data are gone", since_ms=1)
+    assert "Dana" in str(incident_of(bench, incident).notes)
+    answer = incident_of(bench, incident, with_keys=False)
+    assert [(one.text, one.by != "bob") for one in answer.notes] == [(None, True)]
+    assert "Dana" not in str(answer)
+    assert any("what these statements of people say was erased" in one for one in answer.questions)
+    assert answer.undoing["not_readable"] == 2
+
+
+async def test_its_entries_are_told_and_are_as_the_verifier_wants_them():
+    bench = await told_bench()
+    incident = await opened(bench, "agent", "scout", since_ms=1, classes=["serious"])
+    asked = await noted(bench, incident, "why?", question=1)
+    await noted(bench, incident, "because", answers=asked.entry)
+    await noted(bench, incident, "told them", told="gdpr-33", told_ms=bench.clock.now())
+    await noted(bench, incident, "done", change="closed")
+    lines = [told(one) for one in statements(bench)]
+    short = incident.incident
+    assert [one.text for one in lines] == [
+        f"bob opened incident {short} about agent scout.",
+        f"bob asked about incident {short}.",
+        f"bob answered question #{asked.entry} about incident {short}.",
+        f"bob noted on incident {short}.",
+        f"bob closed incident {short}.",
+    ]
+    assert {"text: it is odd", "said to be: serious"} <= {*lines[0].details}
+    assert lines[3].details[1].startswith("told: gdpr-33, at ")
+    for stored in bench.recorder.ledger.replay():
+        if stored.tag == Tag.INCIDENT:
+            assert not isinstance(read_leaf(stored.leaf), Fault)
