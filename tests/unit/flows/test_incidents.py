@@ -15,8 +15,9 @@ from answerable.errors import AnswerableError
 from answerable.flows.forensics.answer_questions import answered_incidents
 from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.verify.leaf_rules import Fault, read_leaf
-from tests.worlds.hold import stop
+from tests.worlds.hold import REACHING, bench_to_hold, stop
 from tests.worlds.incident_statements import incident_of, incident_token, noted, opened, recorded
+from tests.worlds.revocation import act_as_instance
 from tests.worlds.stories import teller_of, told_bench
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("INCIDENT-01", "INCIDENT-02")]
 HOUR = 3_600
+NOT_IN_ENTRIES = {"key of the giver", "trust domain"}
+"""Actions are not found by these names; the entries that refused them by the hold are."""
 
 
 def clock(answer: IncidentAnswer) -> dict[str, tuple[int | None, str]]:
@@ -189,3 +192,31 @@ async def test_its_entries_are_told_and_are_as_the_verifier_wants_them():
     for stored in bench.recorder.ledger.replay():
         if stored.tag == Tag.INCIDENT:
             assert not isinstance(read_leaf(stored.leaf), Fault)
+
+
+async def test_what_a_vendor_did_is_told_before_anything_is_stopped():
+    bench = await bench_to_hold()
+    await act_as_instance(bench)
+    of_maker = incident_of(bench, await opened(bench, "vendor", "model-maker", since_ms=1))
+    of_server = incident_of(bench, await opened(bench, "vendor", "crm-maker", since_ms=1))
+    assert (dict(of_maker.incident.covers), dict(of_server.incident.covers)) == (
+        {"agent": ("scout",)},
+        {"server": ("crm",)},
+    )
+    for answer in (of_maker, of_server):
+        assert [one.action.capability for one in answer.actions] == ["crm.read"]
+        assert clock(answer)["contained"] == (None, "nothing has stopped what it is about")
+    assert not bench.entries(Tag.HOLD_PLACED)
+
+
+@pytest.mark.parametrize("name", sorted(REACHING))
+async def test_an_incident_about_a_hold_tells_what_the_hold_reaches(name: str):
+    bench = await bench_to_hold()
+    await act_as_instance(bench)
+    bench.clock.advance(60)
+    placed = await stop(bench, REACHING[name])
+    answer = incident_of(bench, await opened(bench, "hold", placed.hold.id, since_ms=1))
+    (held,) = [one["index"] for one in bench.entries(Tag.HOLD_PLACED)]
+    assert clock(answer)["contained"][0] == held
+    found = [one.action.capability for one in answer.actions]
+    assert found == ([] if name in NOT_IN_ENTRIES else ["crm.read"])

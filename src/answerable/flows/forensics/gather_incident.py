@@ -77,7 +77,8 @@ def gathered(teller: StoryTeller, name: str) -> Gathered:
     if found is None:
         raise INCIDENT_UNKNOWN(f"there is no incident {shown(name)}: see `answerable incident list`")
     stories = [
-        teller.story(Asked((), one), limit=ENTRIES_MAX) for one in (*_queries(found), _itself(found.id))
+        teller.story(Asked((), one), limit=ENTRIES_MAX)
+        for one in (*_queries(teller, found), _itself(found.id))
     ]
     story = _joined(stories)
     stops = _stops(teller, found)
@@ -126,10 +127,13 @@ def _statements(teller: StoryTeller, term: Term) -> tuple[list[Moment], bool]:
     return found[::-1], False
 
 
-def _queries(incident: Incident) -> Iterator[Query]:
+def _queries(teller: StoryTeller, incident: Incident) -> Iterator[Query]:
     """Yield the searches whose results together are what an incident is about."""
     since, until = incident.since, incident.before
     for field, names in incident.covers.items():
+        if field == "instance":
+            # An instance stands for its sub-agents, too.
+            names = tuple(one for name in names for one in teller.terms(name)[field].values)
         yield Query(terms=(Term(field, names),), since=since, until=until)
     if not incident.covers:
         yield Query(since=since, until=until)
