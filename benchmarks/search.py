@@ -20,16 +20,19 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import search_beside
+from msgspec import structs
 
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
+from answerable.core.canonical import encode
 from answerable.core.lease.name import LeaseName, account_of, lease_name
+from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.projected import START, Position
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.blind import BlindKey
@@ -146,10 +149,7 @@ class Told:
         return self.first + len(self.entries)
 
     def entry(self, index: int) -> StoredEntry:
-        one = self.entries[index - self.first]
-        return type(one)(
-            index=index, tag=one.tag, leaf=one.leaf, attachment=one.attachment, leaf_hash=one.leaf_hash
-        )
+        return self.entries[index - self.first]
 
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:
         return map(self.entry, range(max(start, self.first), self.size))
@@ -159,11 +159,17 @@ class Told:
         for stored in self.replay():
             moment = opened_moment(stored, self.find)
             end = ended_of(stored, moment.leaf) if stored.tag in ENDS else None
-            if end is not None:
-                found.append(replace(end, intent=end.intent + self.first))
-            else:
-                found.append(facts_of(stored, moment.leaf, moment.payload))
+            found.append(facts_of(stored, moment.leaf, moment.payload) if end is None else end)
         return found
+
+
+def later(stored: StoredEntry, first: int) -> StoredEntry:
+    """The same entry in a log that has so many entries before it."""
+    leaf = leaf_of(stored)
+    intent = leaf.get("intent")
+    if stored.tag in ENDS and isinstance(intent, int):
+        leaf["intent"] = intent + first
+    return structs.replace(stored, index=stored.index + first, leaf=encode(leaf))
 
 
 async def one_task(first: int) -> Told:
@@ -180,7 +186,8 @@ async def one_task(first: int) -> Told:
                 await bench.act(mandate="m-told", arguments={"case": f"case-{number}"})
             else:
                 await bench.refund(2_000_000, mandate="m-told")
-    return Told([*bench.recorder.ledger.replay()], first, bench.recorder.subject_keys.find)
+    entries = [later(one, first) for one in bench.recorder.ledger.replay()]
+    return Told(entries, first, bench.recorder.subject_keys.find)
 
 
 def told_story(index: SqliteSearchIndex) -> tuple[float, int]:

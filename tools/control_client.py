@@ -124,6 +124,8 @@ def _asked(row: Operation) -> Iterator[str]:
         yield "body=body"
     if not row.page:
         yield "seconds_max=seconds_max"
+    elif row.is_long:
+        yield "seconds_max=WAIT_SECONDS_MAX"
 
 
 def _has_body(row: Operation) -> bool:

@@ -12,12 +12,14 @@ import pytest
 from msgspec import structs
 
 from answerable.adapters.tlog_files import TlogFilesLedger
+from answerable.api.ledger_answers import ActionUnder
 from answerable.apps.control_api.application import control_app
 from answerable.core.canonical import encode, parse
 from answerable.core.incident.under_manifest import wanted_manifest
 from answerable.core.ledger.tags import Tag
+from answerable.core.search.query import parsed_cursor
 from answerable.errors import Broken, Malformed, Refused
-from answerable.flows.walk.find_actions import FoundActions, find_actions
+from answerable.flows.forensics.find_under import FoundActions, find_under
 from answerable.flows.workloads.enrol_workload import renew
 from answerable.testing.builders import Bench, ledger_key
 from answerable.testing.clock import ManualClock
@@ -28,8 +30,10 @@ from answerable.wiring.ledger_copy import copied_entries
 from tests.attack.test_drift_laundering import CRUEL, MADE, OTHER, WHOLE, acted, enrolled, manifest, seen
 from tests.probes.typed_lines import typed
 from tests.unit.apps.control_api.test_control_api import client_of
+from tests.worlds.asked_index import IndexAtHand
 from tests.worlds.control import memory_product
 from tests.worlds.enrolment import attested_documents, workloads_over
+from tests.worlds.stories import teller_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -74,9 +78,11 @@ async def story(ledger: TlogFilesLedger | None = None) -> tuple[Bench, list[str]
     return bench, digests
 
 
-def found(bench: Bench, entries: list[StoredEntry] | None = None, **asked: str) -> FoundActions:
-    replayed = list(bench.recorder.ledger.replay()) if entries is None else entries
-    return find_actions(replayed, wanted_manifest(**asked), bench.recorder.subject_keys.find)
+def found(
+    bench: Bench, entries: list[StoredEntry] | None = None, with_keys: bool = True, **asked: str
+) -> FoundActions:
+    with teller_of(bench.recorder, entries=entries, with_keys=with_keys) as teller:
+        return find_under(teller, wanted_manifest(**asked), limit=1_000)
 
 
 def standings(one: Any) -> dict[str, tuple[str, str]]:
@@ -96,6 +102,21 @@ async def test_a_prompt_and_a_model_lead_to_every_manifest_that_ever_had_them() 
     assert [one.outcome for one in both.actions] == ["succeeded"] * 4
     assert len(found(bench, manifest=retold).actions) == 1
     assert len(found(bench, model="claude-sonnet-4-5").actions) == 6
+
+
+async def test_pages_together_are_the_whole_answer_oldest_first() -> None:
+    bench, _ = await story()
+    whole = found(bench, model="claude-sonnet-4-5").actions
+    paged: list[ActionUnder] = []
+    with teller_of(bench.recorder) as teller:
+        wanted, after, pages = wanted_manifest(model="claude-sonnet-4-5"), None, 0
+        while pages == 0 or after is not None:
+            page = find_under(teller, wanted, limit=2, after=after)
+            paged += page.actions
+            pages += 1
+            after = parsed_cursor(page.next) if page.next else None
+    assert (tuple(paged), pages) == (whole, 3)
+    assert [one.index for one in whole] == sorted(one.index for one in whole)
 
 
 async def test_each_field_is_told_as_well_as_it_was_known_then_and_no_better() -> None:
@@ -142,10 +163,10 @@ async def test_an_entry_from_before_fields_were_told_is_not_told_as_measured() -
     (one, *_) = found(bench, entries, manifest=first).actions
     assert {standing for standing, _ in standings(one).values()} == {"unwritten"}
     # Without a key for the token there is no telling what the manifest says.
-    blind = find_actions(entries, wanted_manifest(manifest=first), lambda key_id: None)
+    blind = found(bench, entries, with_keys=False, manifest=first)
     assert [one.made_of for one in blind.actions] == [()] * 4
     with pytest.raises(Refused) as told:
-        find_actions(entries, wanted_manifest(prompt=MADE.prompt_digest), lambda key_id: None)
+        found(bench, entries, with_keys=False, prompt=MADE.prompt_digest)
     assert told.value.code == "timeline.manifest_unknown"
     assert "3 other manifests" in told.value.message
 
@@ -201,7 +222,7 @@ async def test_one_command_answers_with_a_server_and_on_a_copy_without_any_key(t
     ) as ledger:
         bench, (first, *_) = await story(ledger)
         ledger.seal()
-        product = replace(memory_product(), walk=bench.walk)
+        product = replace(memory_product(), walk=bench.walk, searches=IndexAtHand(bench.recorder))
         home = tmp_path / "house"
         home.mkdir(mode=0o700)
 

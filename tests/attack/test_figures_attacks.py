@@ -58,6 +58,10 @@ HOSTILE = (
 )
 
 
+def person_of(bench, entry):
+    return person_behind(bench.recorder.ledger, bench.recorder.subject_keys.find, entry)
+
+
 async def with_finance():
     """Rover works for finance, scout for support."""
     documents = bench_documents()
@@ -219,7 +223,7 @@ async def test_an_effect_under_a_schedule_is_traced_to_who_answers_for_it():
     bench = await at_eleven()
     mandate = await issue_mandate(*to_issue(bench.walk), signed(scheduled(bench)))
     answer = await bench.act("send", MAIL, mandate=mandate.id)
-    assert person_behind(bench.recorder, answer.receipt.index) == "alice"
+    assert person_of(bench, answer.receipt.index) == "alice"
 
 
 @pytest.mark.requirement("STAT-06")
@@ -228,7 +232,7 @@ async def test_an_effect_that_was_handed_on_is_traced_by_every_hop():
     believing(bench)
     mandate = await mandated(bench)
     answer = await govern_action(*to_govern(bench.walk), *asked(bench, chain_of(bench, mandate)))
-    assert person_behind(bench.recorder, answer.receipt.index) == "alice"
+    assert person_of(bench, answer.receipt.index) == "alice"
     (hops,) = [one for one in bench.recorder.ledger.replay() if one.tag == Tag.INTENT]
     assert b'"hops":[{' in hops.leaf
 
@@ -237,7 +241,7 @@ async def test_an_effect_that_was_handed_on_is_traced_by_every_hop():
 async def test_an_effect_about_a_customer_is_traced_to_the_person_and_not_to_the_customer():
     bench = await customers_bench()
     answer = await bench.refund(100)
-    assert person_behind(bench.recorder, answer.receipt.index) == "alice"
+    assert person_of(bench, answer.receipt.index) == "alice"
 
 
 @pytest.mark.requirement("STAT-06")
@@ -291,10 +295,10 @@ async def test_a_link_that_is_not_what_it_is_referred_to_as_ends_the_trace(broke
     whole = walk.recorder.ledger.entry
     walk.recorder.ledger.entry = lambda index: spoilt if index == at else whole(index)
     try:
-        assert person_behind(walk.recorder, answer.receipt.index) == ""
+        assert person_of(bench, answer.receipt.index) == ""
     finally:
         del walk.recorder.ledger.entry
-    assert person_behind(walk.recorder, answer.receipt.index) == "alice"
+    assert person_of(bench, answer.receipt.index) == "alice"
 
 
 @pytest.mark.requirement("STAT-06")
@@ -310,7 +314,7 @@ async def test_keys_that_cannot_be_had_just_now_are_no_missing_trace():
 
     bench.recorder.subject_keys = Away()
     with pytest.raises(Unavailable):
-        person_behind(bench.recorder, answer.receipt.index)
+        person_of(bench, answer.receipt.index)
 
 
 @pytest.mark.requirement("STAT-02")

@@ -18,9 +18,17 @@ from answerable.adapters.system import SystemEntropy
 from answerable.adapters.tlog_files import FollowedFiles, StoredFiles, TlogFilesLedger
 from answerable.api.search_answers import SearchAnswer
 from answerable.core.search.query import joined_words, parsed_query, split_words
-from answerable.errors import Broken, Malformed, Unavailable
+from answerable.errors import Broken, Malformed, Refused, Unavailable
 from answerable.flows.forensics import search_ledger as searching
-from answerable.ports.search_process import NameQuestion, Question, ScopeQuestion, StoryQuestion
+from answerable.ports.search_process import (
+    NameQuestion,
+    Question,
+    ScopeQuestion,
+    StoryQuestion,
+    TraceQuestion,
+    TreeQuestion,
+    UnderQuestion,
+)
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
@@ -93,7 +101,7 @@ def index(lived: Lived) -> Iterator[KeptIndex]:
 def test_followed_files_have_what_the_log_has_up_to_what_was_told_over_all_segments(tmp_path: Path) -> None:
     async def followed() -> None:
         async with small_log(tmp_path / "log") as ledger:
-            beside = FollowedFiles(tmp_path / "log")
+            beside = FollowedFiles(tmp_path / "log", tmp_path / "offsets")
             assert (beside.origin, beside.size, [*beside.replay()]) == (ledger.origin, 0, [])
             for size in (3, 700, 700, 1_400):
                 await grown(ledger, size)
@@ -367,6 +375,23 @@ def test_a_story_a_name_and_the_scope_are_answered_by_the_same_index_with_what_i
     assert (scope.actions, scope.outside, scope.missing) == (60, 0, 0)
     with pytest.raises(Malformed, match="attempts are not counted by `person`"):
         index.scope(ScopeQuestion(words=("person:ada",), rows=1, entries=whole))
+
+
+@pytest.mark.requirement("STORY-05")
+def test_a_tree_a_manifest_and_traces_are_answered_of_all_entries_or_not_at_all(
+    lived: Lived, index: KeptIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = lived.entries
+    (mandate,) = {one.mandate for one in lived.asked(index, "kind:mandate_issued").items}
+    assert index.tree(TreeQuestion(mandate=mandate, entries=whole)).actions.done == 60
+    ends = [one.ended for one in lived.asked(index, "kind:intent").items if one.ended is not None]
+    traced = index.trace(TraceQuestion(ends=(*ends, 0), entries=whole))
+    assert [one.found for one in traced.items] == [True] * 60 + [False]
+    with pytest.raises(Refused, match="no manifest in the ledger"):
+        index.under(UnderQuestion(manifest="", prompt="", model="m", limit=1, cursor="", entries=whole))
+    monkeypatch.setattr(kept, "CATCH_UP_SECONDS_MAX", 0.0)
+    with pytest.raises(Unavailable, match="does not have 1 later entries"):
+        index.tree(TreeQuestion(mandate=mandate, entries=whole + 1))
 
 
 @pytest.mark.requirement("SEARCH-01")

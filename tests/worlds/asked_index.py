@@ -15,10 +15,14 @@ from answerable.flows.forensics.answer_questions import (
     answered_name,
     answered_scope,
     answered_story,
+    answered_trace,
+    answered_under,
 )
 from answerable.flows.forensics.search_ledger import search_ledger
 from answerable.flows.forensics.tell_hits import answer_of
+from answerable.flows.forensics.tell_tree import tell_tree
 from answerable.flows.state.parts import Recorder
+from answerable.ports.search_process import TraceAnswer, TraceQuestion, TreeAnswer, UnderAnswer, UnderQuestion
 from tests.worlds.stories import teller_of
 
 
@@ -50,6 +54,22 @@ class IndexAtHand:
     async def accounts(self, target: str) -> AccountsAnswer:
         with teller_of(self.recorder) as teller:
             return answered_accounts(teller, target)
+
+    async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:
+        question = UnderQuestion(
+            manifest=manifest, prompt=prompt, model=model, limit=limit, cursor=cursor, entries=0
+        )
+        with teller_of(self.recorder) as teller:
+            return answered_under(teller, question)
+
+    async def tree(self, mandate: str) -> TreeAnswer:
+        with teller_of(self.recorder) as teller:
+            return tell_tree(teller, mandate)
+
+    async def trace(self, ends: Sequence[int]) -> TraceAnswer:
+        question = TraceQuestion(ends=tuple(ends), entries=0)
+        with teller_of(self.recorder) as teller:
+            return answered_trace(teller, question, monotonic=self.recorder.clock.monotonic)
 
     async def incidents(self) -> IncidentsAnswer:
         with teller_of(self.recorder) as teller:

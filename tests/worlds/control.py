@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,6 +61,7 @@ from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.registers import fresh, fresh_ends, fresh_subject_keys
 from answerable.testing.tool_pins import ApprovedAsSeen
 from answerable.wiring.policies import policy_desk
+from answerable.wiring.searches_here import SearchesHere
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import load_settings
 from answerable.wiring.walk import Walk
@@ -251,8 +252,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
     async with TlogFilesLedger.open(
         settings.ledger.directory, key=log_key, sign=key.sign, clock=clock
     ) as ledger:
-        upstream = _upstream(clock)
-        revocations = SqliteRevocationRegister(store, clock=clock)
+        upstream, revocations = _upstream(clock), SqliteRevocationRegister(store, clock=clock)
         walk = Walk(
             clock=clock, entropy=entropy, limits=settings.walk,
             recorder=Recorder(ledger=ledger, subject_keys=subject_keys),
@@ -394,7 +394,7 @@ class Running:
 
 async def _served(world: World, running: Running) -> None:
     settings = world.settings()
-    async with opened(settings) as product:
-        stop = anyio.Event()
-        begun = partial(running.begun, product, stop)
+    async with opened(settings) as one:
+        product = replace(one, searches=SearchesHere(settings, one.walk.recorder.ledger))
+        begun = partial(running.begun, product, stop := anyio.Event())
         await serve(control_app(product), uds=settings.control.socket, started=lambda _: begun(), stop=stop)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,9 @@ from tests.worlds.searched import ROOT
 if TYPE_CHECKING:
     from answerable.api.ledger_answers import TimelineLine
     from answerable.api.search_answers import StoryAnswer
+    from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.state.parts import Recorder
+    from answerable.ports.stored_log import LogSnapshot
 
 Told = Callable[..., "StoryAnswer"]
 
@@ -47,17 +50,36 @@ async def told_bench() -> Bench:
 
 
 @contextmanager
-def teller_of(recorder: Recorder, *, with_keys: bool = True) -> Iterator[StoryTeller]:
-    """What tells stories of this log, as far as it is now."""
+def teller_of(
+    recorder: Recorder, *, with_keys: bool = True, entries: Sequence[StoredEntry] | None = None
+) -> Iterator[StoryTeller]:
+    """What tells stories of this log, as far as it is now. entries: in the place of those that it has."""
+    log: LogSnapshot = recorder.ledger if entries is None else Entries(recorder.ledger.origin, entries)
     with tempfile.TemporaryDirectory() as place:
         find = recorder.subject_keys.find if with_keys else _nothing
         blind = BlindKey(ROOT) if with_keys else None
-        index = SqliteSearchIndex.open(
-            Path(place), origin=recorder.ledger.origin, blind=blind, stretch_entries=16
-        )
-        catch_up(index, recorder.ledger, find)
-        yield StoryTeller(index, recorder.ledger, find)
+        index = SqliteSearchIndex.open(Path(place), origin=log.origin, blind=blind, stretch_entries=16)
+        catch_up(index, log, find)
+        yield StoryTeller(index, log, find)
         index.close()
+
+
+@dataclass(frozen=True)
+class Entries:
+    """A log of these entries, of which some may be missing. Implements ports.stored_log.LogSnapshot."""
+
+    origin: str
+    entries: Sequence[StoredEntry]
+
+    @property
+    def size(self) -> int:
+        return self.entries[-1].index + 1
+
+    def replay(self, start: int = 0) -> Iterator[StoredEntry]:
+        return (one for one in self.entries if one.index >= start)
+
+    def entry(self, index: int) -> StoredEntry:
+        return next(self.replay(index))
 
 
 @contextmanager

@@ -30,6 +30,7 @@ def find_actions(
         Page[ActionUnder],
         "/v1/actions/under",
         query=given(manifest=manifest, prompt=prompt, model=model),
+        seconds_max=WAIT_SECONDS_MAX,
     )
 
 

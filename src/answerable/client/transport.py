@@ -48,12 +48,17 @@ class Transport(Protocol):
 
 
 def items_of(
-    transport: Transport, page: type[Page[T]], path: str, query: Mapping[str, str] | None = None
+    transport: Transport,
+    page: type[Page[T]],
+    path: str,
+    query: Mapping[str, str] | None = None,
+    *,
+    seconds_max: float = READ_SECONDS_MAX,
 ) -> Iterator[T]:
-    """Iterate over all items of a list, page by page."""
+    """Iterate over all items of a list, page by page. seconds_max: for each page."""
     asked = {**(query or {}), "limit": str(PAGE_ITEMS)}
     while True:
-        found = transport.answer_as(page, "GET", path, query=asked)
+        found = transport.answer_as(page, "GET", path, query=asked, seconds_max=seconds_max)
         yield from found.items
         if found.next is None:
             return

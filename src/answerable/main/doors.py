@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -322,6 +323,9 @@ def search_door(index: KeptIndex) -> Any:
         name=index.name,
         scope=index.scope,
         accounts=index.accounts,
+        under=index.under,
+        tree=index.tree,
+        trace=index.trace,
         incidents=index.incidents,
         incident=index.incident,
         reach=index.reach,
@@ -346,8 +350,10 @@ def broker_door(broker: Broker) -> Any:
 async def offline_control(settings: Settings) -> AsyncIterator[Any]:
     """Yield the control API on a data directory, in this process, with no other listener open."""
     from answerable.wiring.assemble import assembled
+    from answerable.wiring.searches_here import SearchesHere
     from answerable.wiring.start_room import told_of_room
 
     opening = assembled(settings, wait_seconds_max=COMMAND_WAIT_SECONDS_MAX)
     async with told_of_room(settings, opening) as product:
-        yield control_door(settings, product)
+        here = replace(product, searches=SearchesHere(settings, product.ledger))
+        yield control_door(settings, here)

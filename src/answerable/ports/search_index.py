@@ -99,8 +99,11 @@ class SearchIndex(Protocol):
         """Erase what the index contains of sealed fields of these subjects."""
         ...
 
-    def candidates(self, query: Query, after: Cursor | None) -> Iterator[Candidate]:
-        """Yield the entries that may match, newest first, from after a cursor on. query: as `resolved` returns it."""
+    def candidates(
+        self, query: Query, after: Cursor | None, *, oldest_first: bool = False
+    ) -> Iterator[Candidate]:
+        """Yield the entries that may match, newest first unless asked otherwise, from after a cursor on. query: as
+        `resolved` returns it."""
         ...
 
     def tallies(self, query: Query, fields: Sequence[str]) -> Iterable[Tally]:

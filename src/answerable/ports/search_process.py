@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from answerable.api.members import Part
+from answerable.api.ledger_answers import ActionUnder
+from answerable.api.members import AnyObject, Part
+from answerable.api.tree_answers import ActionCounts
 from answerable.core.lease.own_account import DeclaredTarget
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ STORY_PATH: Final = "/v1/story"
 NAME_PATH: Final = "/v1/name"
 SCOPE_PATH: Final = "/v1/scope"
 ACCOUNTS_PATH: Final = "/v1/accounts"
+UNDER_PATH: Final = "/v1/under"
+TREE_PATH: Final = "/v1/tree"
+TRACE_PATH: Final = "/v1/trace"
 INCIDENTS_PATH: Final = "/v1/incidents"
 INCIDENT_PATH: Final = "/v1/incident"
 REACH_PATH: Final = "/v1/reach"
@@ -76,6 +81,71 @@ class ScopeQuestion(Part, frozen=True, kw_only=True):
     entries: int
 
 
+class UnderQuestion(Part, frozen=True, kw_only=True):
+    """One question for actions under a manifest, prompt or model, as `wanted_manifest` takes them. cursor: as for a
+    search."""
+
+    manifest: str
+    prompt: str
+    model: str
+    limit: int
+    cursor: str
+    entries: int
+
+
+class UnderAnswer(Part, frozen=True, kw_only=True):
+    """One page of actions under a manifest, oldest first. next: cursor of the page after this; empty for none."""
+
+    items: tuple[ActionUnder, ...]
+    next: str
+
+
+class TreeQuestion(Part, frozen=True, kw_only=True):
+    """One question what was handed on below a mandate."""
+
+    mandate: str
+    entries: int
+
+
+class HopTold(Part, frozen=True, kw_only=True):
+    """One hop as its entry records it. leaf: of that entry. token: empty where it cannot be decrypted. above: place of
+    its parent in the answer; -1 for none that the log has."""
+
+    leaf: AnyObject
+    token: str
+    above: int
+    actions: ActionCounts
+
+
+class TreeAnswer(Part, frozen=True, kw_only=True):
+    """What was handed on below a mandate. actions: under the mandate itself. hops: each after its parent. hops_count:
+    of all, of which not all may be listed."""
+
+    actions: ActionCounts
+    hops: tuple[HopTold, ...]
+    hops_count: int
+
+
+class TraceQuestion(Part, frozen=True, kw_only=True):
+    """One question whether effects can be traced to people. ends: the entries that record them."""
+
+    ends: tuple[int, ...]
+    entries: int
+
+
+class Traced(Part, frozen=True, kw_only=True):
+    """Whether a person was found behind an effect, and how long that took."""
+
+    found: bool
+    micros: int
+
+
+class TraceAnswer(Part, frozen=True, kw_only=True):
+    """One for each effect that was asked about, in that order."""
+
+    items: tuple[Traced, ...]
+
+
 class IncidentsQuestion(Part, frozen=True, kw_only=True):
     """One question which incidents there are."""
 
@@ -98,7 +168,8 @@ class IndexReach(Part, frozen=True, kw_only=True):
 class SearchProcess(Protocol):
     """Promises: each question is answered within a limited time, and stops nothing where it is not.
 
-    Raises Malformed as `parsed_query` and `parsed_cursor`, and `scope.field`; Unavailable: `search.*`.
+    Raises Malformed as `parsed_query`, `parsed_cursor` and `wanted_manifest`, and `scope.field`; Refused
+    (`timeline.manifest_unknown`); Unavailable: `search.*`.
     """
 
     async def search(self, question: Question) -> SearchAnswer:
@@ -119,6 +190,18 @@ class SearchProcess(Protocol):
 
     async def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
         """Return the accounts at targets."""
+        ...
+
+    async def under(self, question: UnderQuestion) -> UnderAnswer:
+        """Return the actions under a manifest. Raises Unavailable (`search.behind`) rather than leave any out."""
+        ...
+
+    async def tree(self, question: TreeQuestion) -> TreeAnswer:
+        """Return what was handed on below a mandate. Raises as `under`."""
+        ...
+
+    async def trace(self, question: TraceQuestion) -> TraceAnswer:
+        """Return whether effects can be traced to people. Raises as `under`."""
         ...
 
     async def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
@@ -156,6 +239,19 @@ class Searches(Protocol):
 
     async def accounts(self, target: str) -> AccountsAnswer:
         """Return the accounts at all targets, or at one."""
+        ...
+
+    async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:
+        """Return a page of actions under a manifest."""
+        ...
+
+    async def tree(self, mandate: str) -> TreeAnswer:
+        """Return what was handed on below a mandate."""
+        ...
+
+    async def trace(self, ends: Sequence[int]) -> TraceAnswer:
+        """Return whether effects can be traced to people. Raises Unavailable (`search.off`) also where the process was
+        not started yet: it is not started for this."""
         ...
 
     async def incidents(self) -> IncidentsAnswer:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
+from anyio import to_thread
 
-from answerable.errors import Unavailable
-from answerable.flows.approval.keep_figures import keep_figures, read_figures
+from answerable.errors import AnswerableError, Unavailable
+from answerable.flows.approval.keep_figures import keep_figures, read_figures, traced_here
 from answerable.flows.counters.keep_history import keep_history, read_unread_history
 from answerable.flows.recording.rounds import until_round
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.decision.history import History
     from answerable.flows.state.figures_desk import StatisticsState
     from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.search_process import Searches, Traced
 
 FIGURES_SECONDS: Final = 1.0
 """Interval at which new entries are counted."""
@@ -27,6 +32,9 @@ BEHIND_SECONDS: Final = 0.05
 """Pause before the next turn while many entries are still unread."""
 UNREAD_SECONDS: Final = 0.05
 """Interval at which tracker history is read for trackers that another process put into force."""
+
+TRACE_SECONDS_MAX: Final = 2.0
+"""How long a sample of effects waits for the process that answers searches."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -57,8 +65,19 @@ async def reading_histories(
             _log.warning("entries for new trackers cannot be read now: %s", failed.message)
 
 
-async def counting_figures(recorder: Recorder, figures: StatisticsState) -> None:
+async def trace_elsewhere(searches: Searches, recorder: Recorder, ends: Sequence[int]) -> Sequence[Traced]:
+    """Trace effects in the process that answers searches; where that cannot, in a thread. Raises Unavailable."""
+    with anyio.move_on_after(TRACE_SECONDS_MAX):
+        try:
+            return (await searches.trace(ends)).items
+        except AnswerableError as failed:
+            _log.debug("effects are traced in a thread: %s", failed.message)
+    return await to_thread.run_sync(traced_here, recorder, ends)
+
+
+async def counting_figures(recorder: Recorder, figures: StatisticsState, searches: Searches) -> None:
     """Until cancelled, count new entries. Only reports depend on it: an unresponsive register ends nothing."""
+    figures.trace = partial(trace_elsewhere, searches, recorder)
     while True:
         try:
             found = await read_figures(recorder, figures, seconds_max=FIGURES_TURN_SECONDS)

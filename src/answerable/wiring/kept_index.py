@@ -15,7 +15,7 @@ from answerable.adapters.sqlite.search_index.index import delete_index, discard_
 from answerable.adapters.tlog_files import FollowedFiles
 from answerable.core.search.query import checked_limit, parsed_cursor, parsed_query
 from answerable.errors import AnswerableError, Broken, Unavailable
-from answerable.errors.codes.search import SEARCH_DAMAGED, SEARCH_OTHER_LOG
+from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_DAMAGED, SEARCH_OTHER_LOG
 from answerable.flows.forensics.answer_questions import (
     Standing,
     answered_accounts,
@@ -24,11 +24,14 @@ from answerable.flows.forensics.answer_questions import (
     answered_name,
     answered_scope,
     answered_story,
+    answered_trace,
+    answered_under,
 )
 from answerable.flows.forensics.read_beside import BesideReader
 from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
 from answerable.flows.forensics.tell_hits import answer_of
 from answerable.flows.forensics.tell_story import StoryTeller
+from answerable.flows.forensics.tell_tree import tell_tree
 from answerable.ports.search_process import IndexReach
 from answerable.wiring.index_lock import index_alone
 from answerable.wiring.ledger_search import opened_keys, own_index, own_keys, shards_elsewhere
@@ -58,6 +61,12 @@ if TYPE_CHECKING:
         Question,
         ScopeQuestion,
         StoryQuestion,
+        TraceAnswer,
+        TraceQuestion,
+        TreeAnswer,
+        TreeQuestion,
+        UnderAnswer,
+        UnderQuestion,
     )
     from answerable.wiring.setting_tree import Settings
 
@@ -67,6 +76,8 @@ REST_SECONDS: Final = 0.002
 CATCH_UP_SECONDS_MAX: Final = 5.0
 """How long a search waits for the index: then it is answered with what there is, and says what is missing."""
 SAID_SECONDS: Final = 60.0
+OFFSETS: Final = "offsets"
+"""Directory beside the index with where entries begin."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -81,7 +92,7 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
             _log.warning("the search index is damaged: it is made again")
         keys, blind = opened_keys(*own_keys(settings))
         try:
-            log = FollowedFiles(settings.ledger.place)
+            log = FollowedFiles(settings.ledger.place, directory / OFFSETS)
             kept = KeptIndex(
                 log,
                 keys,
@@ -94,6 +105,7 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
                 yield kept
             finally:
                 kept.close()
+                log.close()
                 settle(directory)
         finally:
             keys.close()
@@ -192,6 +204,22 @@ class KeptIndex:
                 teller, question.words, now=_now(), rows=checked_limit(question.rows), standing=standing
             )
 
+    def under(self, question: UnderQuestion) -> UnderAnswer:
+        """Return a page of actions under a manifest. Raises as `search`, Malformed (`timeline.*`), Refused
+        (`timeline.manifest_unknown`), and Unavailable (`search.behind`) rather than leave any out."""
+        with self._telling(question.entries, whole=True) as (teller, _):
+            return answered_under(teller, question)
+
+    def tree(self, question: TreeQuestion) -> TreeAnswer:
+        """Return what was handed on below a mandate. Raises as `under`."""
+        with self._telling(question.entries, whole=True) as (teller, _):
+            return tell_tree(teller, question.mandate)
+
+    def trace(self, question: TraceQuestion) -> TraceAnswer:
+        """Return whether effects can be traced to people. Raises as `under`."""
+        with self._telling(question.entries, whole=True) as (teller, _):
+            return answered_trace(teller, question, monotonic=time.monotonic)
+
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
         """List the incidents. Raises as `search`."""
         with self._telling(question.entries) as (teller, standing):
@@ -204,13 +232,16 @@ class KeptIndex:
 
     @contextmanager
     def _telling(
-        self, entries: int, declared: tuple[DeclaredTarget, ...] | None = None
+        self, entries: int, declared: tuple[DeclaredTarget, ...] | None = None, *, whole: bool = False
     ) -> Iterator[tuple[StoryTeller, Standing]]:
-        """Follow the log, and hold the turn for one question."""
+        """Follow the log, and hold the turn for one question. whole: of all entries or none."""
         self.follow(entries, seconds_max=CATCH_UP_SECONDS_MAX)
         known = self._accounts(declared)
         standing = Standing(durable=entries, elsewhere=self._elsewhere(), known=known)
         with self._its_turn():
+            missing = entries - self._index.position().entries
+            if whole and missing > 0:
+                raise SEARCH_BEHIND(f"the index does not have {missing} later entries yet: ask again soon")
             self._forget_erased()
             find = self._keys.find
             yield StoryTeller(self._index, self._log, find, self._subject, self._reader), standing

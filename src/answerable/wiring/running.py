@@ -67,7 +67,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         )
         tasks.start_soon(follow_leases, recorder, authority, live.leases, policies)
         tasks.start_soon(following_questions, recorder, authority, asking)
-        tasks.start_soon(counting_figures, recorder, asking.figures)
+        tasks.start_soon(counting_figures, recorder, asking.figures, product.searches)
         tasks.start_soon(sending_metrics, recorder, authority, walk.deciding, settings)
         tasks.start_soon(telling_refused, recorder, authority.registry, walk.counters)
         tasks.start_soon(

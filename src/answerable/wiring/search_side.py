@@ -19,6 +19,9 @@ from answerable.ports.search_process import (
     Question,
     ScopeQuestion,
     StoryQuestion,
+    TraceQuestion,
+    TreeQuestion,
+    UnderQuestion,
 )
 from answerable.wiring.kept_process import KeptProcess
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
         StoryAnswer,
     )
     from answerable.core.lease.own_account import DeclaredTarget
+    from answerable.ports.search_process import TraceAnswer, TreeAnswer, UnderAnswer
     from answerable.wiring.search_settings import SearchSettings
 
 A = TypeVar("A")
@@ -135,6 +139,31 @@ class SearchSide:
             lambda entries: self._asks.scope(ScopeQuestion(words=tuple(words), rows=rows, entries=entries))
         )
 
+    async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:
+        """Return a page of actions under a manifest. Raises as `_asked`."""
+        return await self._asked(
+            lambda entries: self._asks.under(
+                UnderQuestion(
+                    manifest=manifest, prompt=prompt, model=model, limit=limit, cursor=cursor, entries=entries
+                )
+            )
+        )
+
+    async def tree(self, mandate: str) -> TreeAnswer:
+        """Return what was handed on below a mandate. Raises as `_asked`."""
+        return await self._asked(
+            lambda entries: self._asks.tree(TreeQuestion(mandate=mandate, entries=entries))
+        )
+
+    async def trace(self, ends: Sequence[int]) -> TraceAnswer:
+        """Return whether effects can be traced to people, without starting the process for that. Raises as `_asked`,
+        `search.off` also where it has not been started yet."""
+        if not self._is_wanted.is_set():
+            raise SEARCH_OFF()
+        return await self._asked(
+            lambda entries: self._asks.trace(TraceQuestion(ends=tuple(ends), entries=entries))
+        )
+
     async def incidents(self) -> IncidentsAnswer:
         """Return all incidents. Raises as `_asked`."""
         return await self._asked(lambda entries: self._asks.incidents(IncidentsQuestion(entries=entries)))
@@ -148,8 +177,8 @@ class SearchSide:
     async def _asked(self, ask: Callable[[int], Awaitable[A]]) -> A:
         """Ask the process, which is started if it does not run. ask: called with the number of durable entries.
 
-        Raises Malformed as it does, and Unavailable: `search.off`, `search.down`, `search.late`, `search.failed`,
-        `search.busy`.
+        Raises Malformed and Refused as it does, and Unavailable: `search.off`, `search.down`, `search.late`,
+        `search.failed`, `search.busy`.
         """
         if self._process is None:
             raise SEARCH_OFF()

@@ -19,7 +19,7 @@ from answerable.api.search_answers import (
     StoryAnswer,
 )
 from answerable.connection_fault import connection_fault
-from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_LATE, SEARCH_UNREACHABLE
 from answerable.ports.search_process import (
     ACCOUNTS_PATH,
@@ -31,13 +31,20 @@ from answerable.ports.search_process import (
     SCOPE_PATH,
     SEARCH_PATH,
     STORY_PATH,
+    TRACE_PATH,
+    TREE_PATH,
+    UNDER_PATH,
     IndexReach,
+    TraceAnswer,
+    TreeAnswer,
+    UnderAnswer,
 )
 from answerable.unix_http import no_tls
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from answerable.api.members import Part
     from answerable.ports.search_process import (
         AccountsQuestion,
         IncidentQuestion,
@@ -46,6 +53,9 @@ if TYPE_CHECKING:
         Question,
         ScopeQuestion,
         StoryQuestion,
+        TraceQuestion,
+        TreeQuestion,
+        UnderQuestion,
     )
 
 CONNECT_SECONDS_MAX: Final = 2.0
@@ -71,35 +81,41 @@ class HttpSearchProcess:
         self._socket = str(socket)
 
     async def search(self, question: Question) -> SearchAnswer:
-        content = msgspec.json.encode(question)
-        return await self._ask("POST", SEARCH_PATH, SearchAnswer, ANSWER_SECONDS_MAX, content)
+        return await self._posted(SEARCH_PATH, SearchAnswer, question)
 
     async def story(self, question: StoryQuestion) -> StoryAnswer:
-        content = msgspec.json.encode(question)
-        return await self._ask("POST", STORY_PATH, StoryAnswer, ANSWER_SECONDS_MAX, content)
+        return await self._posted(STORY_PATH, StoryAnswer, question)
 
     async def name(self, question: NameQuestion) -> NameAnswer:
-        content = msgspec.json.encode(question)
-        return await self._ask("POST", NAME_PATH, NameAnswer, ANSWER_SECONDS_MAX, content)
+        return await self._posted(NAME_PATH, NameAnswer, question)
 
     async def scope(self, question: ScopeQuestion) -> ScopeAnswer:
-        content = msgspec.json.encode(question)
-        return await self._ask("POST", SCOPE_PATH, ScopeAnswer, ANSWER_SECONDS_MAX, content)
+        return await self._posted(SCOPE_PATH, ScopeAnswer, question)
+
+    async def under(self, question: UnderQuestion) -> UnderAnswer:
+        return await self._posted(UNDER_PATH, UnderAnswer, question)
+
+    async def tree(self, question: TreeQuestion) -> TreeAnswer:
+        return await self._posted(TREE_PATH, TreeAnswer, question)
+
+    async def trace(self, question: TraceQuestion) -> TraceAnswer:
+        return await self._posted(TRACE_PATH, TraceAnswer, question)
 
     async def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
         content = msgspec.json.encode(question)
         return await self._ask("POST", ACCOUNTS_PATH, AccountsAnswer, ANSWER_SECONDS_MAX, content)
 
     async def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
-        content = msgspec.json.encode(question)
-        return await self._ask("POST", INCIDENTS_PATH, IncidentsAnswer, ANSWER_SECONDS_MAX, content)
+        return await self._posted(INCIDENTS_PATH, IncidentsAnswer, question)
 
     async def incident(self, question: IncidentQuestion) -> IncidentAnswer:
-        content = msgspec.json.encode(question)
-        return await self._ask("POST", INCIDENT_PATH, IncidentAnswer, ANSWER_SECONDS_MAX, content)
+        return await self._posted(INCIDENT_PATH, IncidentAnswer, question)
 
     async def reach(self) -> IndexReach:
         return await self._ask("GET", REACH_PATH, IndexReach, REACH_SECONDS_MAX)
+
+    async def _posted(self, path: str, kind: type[Answer], question: Part) -> Answer:
+        return await self._ask("POST", path, kind, ANSWER_SECONDS_MAX, msgspec.json.encode(question))
 
     async def _ask(
         self, method: str, path: str, kind: type[Answer], seconds: float, content: bytes = b""
@@ -152,7 +168,9 @@ class HttpSearchProcess:
         return int(_CREDENTIALS.unpack(credentials)[0])
 
 
-def _error_of(problem: _Problem) -> Malformed | Unavailable:
+def _error_of(problem: _Problem) -> Malformed | Refused | Unavailable:
     if problem.branch == "malformed":
         return Malformed(problem.detail, code=problem.code)
+    if problem.branch == "refused":
+        return Refused(problem.detail, code=problem.code)
     return Unavailable(problem.detail, code=problem.code, port="search_process")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.adapters.tlog_files import directory as files
+from answerable.adapters.tlog_files.offsets import OffsetFiles
 from answerable.adapters.tlog_files.opening import port_errors
 from answerable.adapters.tlog_files.places import Extent, Place, segment_of
 from answerable.adapters.tlog_files.published import PublishedFiles
@@ -21,20 +22,27 @@ if TYPE_CHECKING:
 
 class FollowedFiles:
     """Implements ports.stored_log.LogSnapshot over a growing log: the entries up to what `reach` was last given. Takes
-    no lock, and reads nothing twice: where entries begin is known from the reading before.
+    no lock, and reads nothing twice: where entries begin is known from the reading before, and stays known in a
+    directory of its own. Not thread-safe.
 
     Each entry is checked against its own checksum, and not against the tree: whoever writes the log has done that.
     """
 
-    def __init__(self, directory: Path) -> None:
-        """Raises Malformed (`ledger.no_copy`) if there is no log, Broken, Unavailable (`ledger.unreadable`)."""
+    def __init__(self, directory: Path, offsets: Path) -> None:
+        """offsets: directory in which it is remembered where entries begin. Raises Malformed (`ledger.no_copy`) if
+        there is no log, Broken, Unavailable (`ledger.unreadable`)."""
         key = PublishedFiles(directory).key()
         if key is None:
             raise LEDGER_NO_COPY(f"there is no ledger in {shown(directory)}")
         self._directory, self._origin = directory, key.name
         self._places: list[Place] = []
-        self._replay = Replay(self._places)
+        self._offsets = OffsetFiles(offsets)
+        self._replay = Replay(self._places, self._offsets)
         self._extent = Extent(size=0, chain=b"")
+
+    def close(self) -> None:
+        """Close the files. Idempotent."""
+        self._offsets.close()
 
     @property
     def origin(self) -> str:

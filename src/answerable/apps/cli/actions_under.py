@@ -3,6 +3,7 @@ how reliably that is known."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -59,13 +60,15 @@ def asked_actions(shell: Shell, asked: dict[str, str]) -> list[ActionUnder]:
 def copied_actions(terminal: Terminal, directory: Path, asked: dict[str, str]) -> list[ActionUnder]:
     """Return the actions from a copy of the ledger. Raises the error family."""
     from answerable.core.incident.under_manifest import wanted_manifest
-    from answerable.flows.walk.find_actions import action_told, find_actions
-    from answerable.wiring.ledger_copy import copied_entries
+    from answerable.flows.forensics.find_under import find_under
+    from answerable.wiring.ledger_search import places_of_copy, searching
 
     wanted = wanted_manifest(**asked)
-    found = find_actions(copied_entries(directory), wanted, lambda key_id: None)
+    places = places_of_copy(directory, None, None)
+    with terminal.progress("indexing") as told, searching(places, progress=told) as index:
+        found = find_under(index.teller(), wanted, limit=sys.maxsize - 1)
     if found.unread:
         terminal.warn(
             f"what {found.unread} older manifests say is sealed: actions under them are not included"
         )
-    return [action_told(one) for one in found.actions]
+    return [*found.actions]

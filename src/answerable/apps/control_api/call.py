@@ -107,7 +107,7 @@ def page_of(call: Call, items: Iterable[T], *, name: Callable[[T], str], render:
 
 
 def _cut(call: Call, items: Iterable[T], name: Callable[[T], str]) -> tuple[list[T], str | None]:
-    limit = _limit(call.query.get("limit", str(PAGE_ITEMS_DEFAULT)))
+    limit = page_limit(call)
     rest = iter(items)
     cursor = call.query.get("cursor")
     if cursor is not None and not any(name(item) == cursor for item in rest):
@@ -122,7 +122,9 @@ def instant(milliseconds: int) -> str:
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _limit(text: str) -> int:
+def page_limit(call: Call) -> int:
+    """Return how many items a page has at most. Raises Malformed (`request.query`)."""
+    text = call.query.get("limit", str(PAGE_ITEMS_DEFAULT))
     limit = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
     if not 1 <= limit <= PAGE_ITEMS_MAX:
         raise REQUEST_QUERY(f"limit must be 1 to {PAGE_ITEMS_MAX}, got {shown(text)}")

@@ -9,23 +9,21 @@ from anyio import to_thread
 from answerable import __version__
 from answerable.api import ledger_answers as answers
 from answerable.api.members import Nothing, Page
-from answerable.apps.control_api.call import instant, page_of
+from answerable.apps.control_api.call import instant, page_limit
 from answerable.apps.control_api.operation import Operation, operation
 from answerable.apps.control_api.schemas import DIGEST, TEXT
 from answerable.core.incident.timeline import told
 from answerable.core.incident.under_manifest import wanted_manifest
+from answerable.core.search.query import parsed_cursor
 from answerable.errors import shown
 from answerable.errors.codes.ledger import LEDGER_ENTRY_UNKNOWN
 from answerable.errors.codes.services import REQUEST_PATH
 from answerable.flows.approval.owed_reviews import counted_reviews
 from answerable.flows.forensics.opened_moment import opened_moment
-from answerable.flows.recording.give_way import Turns
 from answerable.flows.tokens.trace_mandate import mandates_in
-from answerable.flows.walk.find_actions import action_told, find_actions
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Call
-    from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.ledger.gather_cosignatures import WitnessState
     from answerable.flows.state.worlds import PlanDifference
 
@@ -139,11 +137,11 @@ async def show_entry(call: Call) -> answers.Entry:
     text = call.path["index"]
     if not (text.isascii() and text.isdigit() and len(text) <= 16):
         raise REQUEST_PATH(f"{shown(text)} is not the index of an entry")
-    stored = next(iter(call.walk.recorder.ledger.replay(int(text))), None)
-    if stored is None:
-        raise LEDGER_ENTRY_UNKNOWN(
-            f"there is no entry {text}: the ledger has {call.walk.recorder.ledger.size}"
-        )
+    ledger = call.walk.recorder.ledger
+    if int(text) >= ledger.size:
+        raise LEDGER_ENTRY_UNKNOWN(f"there is no entry {text}: the ledger has {ledger.size}")
+    # The first entry of a part that nobody has read yet takes milliseconds to find.
+    stored = await to_thread.run_sync(ledger.entry, int(text))
     moment = opened_moment(stored, call.walk.recorder.subject_keys.find)
     line = told(moment)
     return answers.Entry(
@@ -165,24 +163,19 @@ async def show_entry(call: Call) -> answers.Entry:
     summary="Actions that ran under a manifest, prompt or model, with how well each field was known at each",
     answer=Page[answers.ActionUnder],
     query=_MADE_OF,
+    is_long=True,
 )
 async def find_under(call: Call) -> Page[answers.ActionUnder]:
-    """Return the actions that ran under a manifest, prompt or model, in the ledger's order."""
-    asked = {name: call.query.get(name, "") for name in ("manifest", "prompt", "model")}
-    wanted = wanted_manifest(**asked)
-    entries = await _entries(call)
-    found = await to_thread.run_sync(find_actions, entries, wanted, call.walk.recorder.subject_keys.find)
-    return page_of(call, found.actions, name=lambda one: str(one.line.index), render=action_told)
-
-
-async def _entries(call: Call) -> list[StoredEntry]:
-    """Return all entries of the log. A long log takes time to read: other callers are served meanwhile."""
-    entries: list[StoredEntry] = []
-    turns = Turns(call.walk.clock)
-    for stored in call.walk.recorder.ledger.replay():
-        entries.append(stored)
-        await turns.after(len(entries))
-    return entries
+    """Return the actions that ran under a manifest, prompt or model, oldest first."""
+    manifest, prompt, model = (call.query.get(name, "") for name in ("manifest", "prompt", "model"))
+    wanted_manifest(manifest=manifest, prompt=prompt, model=model)
+    cursor = call.query.get("cursor", "")
+    if cursor:
+        parsed_cursor(cursor)
+    found = await call.product.searches.under(
+        manifest=manifest, prompt=prompt, model=model, limit=page_limit(call), cursor=cursor
+    )
+    return Page(items=found.items, next=found.next or None)
 
 
 OPERATIONS: Final[tuple[Operation, ...]] = (

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from anyio import to_thread
+from msgspec import structs
 
 from answerable.api import tree_answers as answers
 from answerable.apps.control_api.call import instant
 from answerable.apps.control_api.operation import Operation, operation
-from answerable.core.incident.handed_on import narrowed
+from answerable.core.incident.handed_on import narrowed, traced_hop
+from answerable.core.incident.mandate_tree import Branch, Tally
 from answerable.core.mandate.authority import authority_of
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.mandate import MANDATE_UNKNOWN
-from answerable.flows.recording.give_way import Turns
-from answerable.flows.tokens.trace_mandate import hop_states, mandate_state, trace_mandate
+from answerable.errors.codes.search import SEARCH_FAILED
+from answerable.flows.tokens.trace_mandate import hop_states, mandate_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.apps.control_api.call import Call
-    from answerable.core.incident.mandate_tree import Branch, Tally
-    from answerable.core.ledger.entry import StoredEntry
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate
+    from answerable.ports.search_process import TreeAnswer
 
-HOPS_MAX: Final = 1_000
-"""Hops in one answer; the answer has the number of the others."""
 ENDED: Final = ("closed", "fallen", "revoked", "expired")
 """States of a mandate that apply to all of its hops."""
 
@@ -38,23 +36,19 @@ ENDED: Final = ("closed", "fallen", "revoked", "expired")
     id="show_mandate_tree",
     summary="What was handed on below a mandate, to whom, and what was done at each place",
     answer=answers.MandateTree,
+    is_long=True,
 )
 async def show_tree(call: Call) -> answers.MandateTree:
     """Return the mandate, its hops, each after its parent, and the actions under each."""
     mandate = call.walk.authority.mandates.find(MandateId(call.path["id"]))
     if mandate is None:
         raise MANDATE_UNKNOWN(f"mandate {shown(call.path['id'])} is not known")
-    # A long log takes time to read: other callers are served meanwhile.
-    entries: list[StoredEntry] = []
-    turns = Turns(call.walk.clock)
-    for stored in call.walk.recorder.ledger.replay():
-        entries.append(stored)
-        await turns.after(len(entries))
-    tree = await to_thread.run_sync(trace_mandate, entries, mandate.id, call.walk.recorder.subject_keys.find)
+    tree = await call.product.searches.tree(mandate.id)
+    branches = told_branches(tree)
     state, because = mandate_state(call.walk.authority, mandate)
     states = {
-        name: (state, because) if _counts_first(state, found[0]) else found
-        for name, found in hop_states(call.walk.authority, tree.branches, call.walk.clock.now()).items()
+        name: (state, because) if _counts_first(state, of_hop[0]) else of_hop
+        for name, of_hop in hop_states(call.walk.authority, branches, call.walk.clock.now()).items()
     }
     whole = _authority(mandate)
     return answers.MandateTree(
@@ -65,10 +59,22 @@ async def show_tree(call: Call) -> answers.MandateTree:
         state=state,
         because=because,
         expires_at=instant(mandate.expires_at),
-        actions=_actions(tree.tally),
-        hops=tuple(_hop(one, states, whole) for one in tree.branches[:HOPS_MAX]),
-        hops_count=len(tree.branches),
+        actions=tree.actions,
+        hops=tuple(_hop(one, states, whole) for one in branches),
+        hops_count=tree.hops_count,
     )
+
+
+def told_branches(tree: TreeAnswer) -> tuple[Branch, ...]:
+    """Return the hops that an index tells, each after its parent."""
+    found: list[Branch] = []
+    for one in tree.hops:
+        hop = traced_hop(one.leaf, {"token": one.token})
+        if hop is None:
+            raise SEARCH_FAILED("the process that answers searches tells of a hop that is none")
+        above = found[one.above].hop if one.above >= 0 else None
+        found.append(Branch(hop=hop, above=above, tally=Tally(**structs.asdict(one.actions))))
+    return tuple(found)
 
 
 def _counts_first(state: str, of_hop: str) -> bool:

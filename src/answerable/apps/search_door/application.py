@@ -29,6 +29,9 @@ from answerable.ports.search_process import (
     SCOPE_PATH,
     SEARCH_PATH,
     STORY_PATH,
+    TRACE_PATH,
+    TREE_PATH,
+    UNDER_PATH,
     AccountsQuestion,
     IncidentQuestion,
     IncidentsQuestion,
@@ -36,6 +39,9 @@ from answerable.ports.search_process import (
     Question,
     ScopeQuestion,
     StoryQuestion,
+    TraceQuestion,
+    TreeQuestion,
+    UnderQuestion,
 )
 from answerable.wiring.guarded_request import body_within
 from answerable.wiring.plain_route import PlainRoute
@@ -54,7 +60,7 @@ if TYPE_CHECKING:
         SearchAnswer,
         StoryAnswer,
     )
-    from answerable.ports.search_process import IndexReach
+    from answerable.ports.search_process import IndexReach, TraceAnswer, TreeAnswer, UnderAnswer
 
 Q = TypeVar("Q")
 
@@ -76,6 +82,9 @@ class SearchServices:
     name: Callable[[NameQuestion], NameAnswer]
     scope: Callable[[ScopeQuestion], ScopeAnswer]
     accounts: Callable[[AccountsQuestion], AccountsAnswer]
+    under: Callable[[UnderQuestion], UnderAnswer]
+    tree: Callable[[TreeQuestion], TreeAnswer]
+    trace: Callable[[TraceQuestion], TraceAnswer]
     incidents: Callable[[IncidentsQuestion], IncidentsAnswer]
     incident: Callable[[IncidentQuestion], IncidentAnswer]
     reach: Callable[[], IndexReach]
@@ -102,38 +111,23 @@ def search_app(needs: SearchServices) -> Starlette:
         finally:
             waiting -= 1
 
-    async def search(request: Request) -> bytes:
-        return await replied(request, Question, needs.search)
-
-    async def story(request: Request) -> bytes:
-        return await replied(request, StoryQuestion, needs.story)
-
-    async def name(request: Request) -> bytes:
-        return await replied(request, NameQuestion, needs.name)
-
-    async def scope(request: Request) -> bytes:
-        return await replied(request, ScopeQuestion, needs.scope)
-
-    async def accounts(request: Request) -> bytes:
-        return await replied(request, AccountsQuestion, needs.accounts)
-
-    async def incidents(request: Request) -> bytes:
-        return await replied(request, IncidentsQuestion, needs.incidents)
-
-    async def incident(request: Request) -> bytes:
-        return await replied(request, IncidentQuestion, needs.incident)
+    def asking(kind: type[Q], answer: Callable[[Q], object]) -> Callable[[Request], Awaitable[bytes]]:
+        return lambda request: replied(request, kind, answer)
 
     async def reach(_request: Request) -> bytes:
         return msgspec.json.encode(await to_thread.run_sync(needs.reach))
 
     questions = {
-        SEARCH_PATH: search,
-        STORY_PATH: story,
-        NAME_PATH: name,
-        SCOPE_PATH: scope,
-        ACCOUNTS_PATH: accounts,
-        INCIDENTS_PATH: incidents,
-        INCIDENT_PATH: incident,
+        SEARCH_PATH: asking(Question, needs.search),
+        STORY_PATH: asking(StoryQuestion, needs.story),
+        NAME_PATH: asking(NameQuestion, needs.name),
+        SCOPE_PATH: asking(ScopeQuestion, needs.scope),
+        UNDER_PATH: asking(UnderQuestion, needs.under),
+        TREE_PATH: asking(TreeQuestion, needs.tree),
+        TRACE_PATH: asking(TraceQuestion, needs.trace),
+        ACCOUNTS_PATH: asking(AccountsQuestion, needs.accounts),
+        INCIDENTS_PATH: asking(IncidentsQuestion, needs.incidents),
+        INCIDENT_PATH: asking(IncidentQuestion, needs.incident),
     }
     routes = [
         *(PlainRoute(path, _endpoint(ask, needs.uids), method="POST") for path, ask in questions.items()),

@@ -77,7 +77,7 @@ def grown(moments: Iterable[Moment], mandate: str) -> MandateTree:
             case Tag.REFUSAL if moment.leaf.get("mandate") == mandate:
                 _place(tree, moment.leaf).refused += 1
     for index, tally in tree.begun.items():
-        _count(tally, tree.ends.get(index, ""))
+        count_outcome(tally, tree.ends.get(index, ""))
     return MandateTree(tally=tree.own, branches=_in_order(tree))
 
 
@@ -104,16 +104,20 @@ def _place(tree: _Growing, leaf: Mapping[str, JSONValue]) -> Tally:
     return tree.tallies[name] if name is not None else tree.own
 
 
-def _count(tally: Tally, status: str) -> None:
-    match status:
-        case "":
-            tally.in_flight += 1
+def count_outcome(tally: Tally, outcome: str, actions: int = 1) -> None:
+    """Count actions that ended alike. outcome: as the entry of the end says it, empty where there is none, or as an
+    index has it."""
+    match outcome:
+        case "" | "open":
+            tally.in_flight += actions
+        case "refused":
+            tally.refused += actions
         case "succeeded":
-            tally.done += 1
+            tally.done += actions
         case "failed" | "not_started":
-            tally.failed += 1
+            tally.failed += actions
         case _:
-            tally.unknown += 1
+            tally.unknown += actions
 
 
 def _in_order(tree: _Growing) -> tuple[Branch, ...]:

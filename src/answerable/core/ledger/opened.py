@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.canonical import parse
 from answerable.core.ledger.disclosure import INNER, opened_fields
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     FindKey = Callable[[bytes], SubjectKey | None]
 
+_LENIENT: Final = json.JSONDecoder(parse_constant=str)
 _TOLD_AS: Final = {
     "request": "action",
     "principal_name": "principal",
@@ -118,10 +119,7 @@ def payload_of(stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey) -
         if not fields:
             return None
         # Results of upstreams may contain what our canonical form refuses, so they are read with the lenient parser.
-        payload = {
-            _TOLD_AS.get(one.name, one.name): json.loads(bytes(one.value), parse_constant=str)
-            for one in fields
-        }
+        payload = {_TOLD_AS.get(one.name, one.name): _read(bytes(one.value)) for one in fields}
         for one in inner:
             # Values that are sealed separately for another subject are merged with the rest of their field.
             payload[one.name] = {**payload.get(one.name, {}), **json.loads(bytes(one.value))}
@@ -148,9 +146,7 @@ def fields_to_index(
         keys = [(section, find(key_id_of(section))) for section in sections]
         opened = [one for section, key in keys if key is not None for one in opened_fields(section, key)]
         payload = {
-            _TOLD_AS.get(one.name, one.name): json.loads(bytes(one.value), parse_constant=str)
-            for one in opened
-            if one.name in wanted
+            _TOLD_AS.get(one.name, one.name): _read(bytes(one.value)) for one in opened if one.name in wanted
         }
         if "action" in payload:
             request = next(one.value for one in opened if one.name == "request")
@@ -160,6 +156,11 @@ def fields_to_index(
     if not opened:
         return None
     return {**_task_in(payload.get("question")), **payload} if leaf.get("tag") == Tag.INTENT else payload
+
+
+def _read(value: bytes) -> Any:
+    """Read a field as `json.loads` does, which makes a decoder each time. Raises ValueError, RecursionError."""
+    return _LENIENT.decode(value.decode("utf-8", "surrogatepass"))
 
 
 def _task_in(question: JSONValue) -> dict[str, JSONValue]:

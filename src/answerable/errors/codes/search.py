@@ -8,6 +8,11 @@ SCOPE_FIELD = MalformedCode(
     "scope.field",
     "attempts are not counted by `…`, which what was refused does not have: give …, since or until",
 )
+SEARCH_BEHIND = UnavailableCode(
+    "search.behind",
+    "the index does not have … later entries of the ledger yet: ask again soon",
+    port="search_process",
+)
 SEARCH_BUSY = UnavailableCode(
     "search.busy", "too many searches wait already: try again soon", port="search_process"
 )
@@ -30,6 +35,9 @@ SEARCH_FAILED = UnavailableCode(
 SEARCH_FIELD = MalformedCode("search.field", "there is no field …: did you mean `…`?")
 SEARCH_KEYS = MalformedCode(
     "search.keys", "there are no subject keys in …: expected `subject-keys.db` and `keys/subjects.key`"
+)
+SEARCH_LARGE = UnavailableCode(
+    "search.large", "more than … actions: an answer about them would take too long", port="search_process"
 )
 SEARCH_LATE = UnavailableCode(
     "search.late",

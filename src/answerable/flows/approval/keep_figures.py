@@ -11,20 +11,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import anyio
-import anyio.lowlevel
 import anyio.to_thread
 import msgspec
 
 from answerable.core.ledger.approval_statistics import Figures, restored
-from answerable.flows.forensics.trace_to_person import person_behind
+from answerable.flows.forensics.trace_to_person import traced
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from answerable.flows.state.figures_desk import StatisticsState
     from answerable.flows.state.parts import Recorder
     from answerable.ports.clock import Clock
     from answerable.ports.ledger import Ledger
+    from answerable.ports.search_process import Traced
 
 FORM: Final = 2
 """Version of the stored form. Raise it when counting changes: figures stored in another form are counted again."""
@@ -38,8 +38,8 @@ PAGE_ENTRIES: Final = 1_024
 """Of the effects in a page of this many entries, or fewer, at most `TRACED_PER_PAGE_MAX` are traced."""
 TRACED_PER_HOUR_MAX: Final = 600
 TRACED_AT_ONCE_MAX: Final = 100
-"""Most traces saved up from the hourly allowance. A trace holds the event loop for milliseconds, and a page may be what
-arrived within a second: without an hourly limit, sampling would cost most when there are many actions."""
+"""Most traces saved up from the hourly allowance. A page may be what arrived within a second: without an hourly limit,
+sampling would cost most when there are many actions."""
 Elsewhere: TypeAlias = "Callable[[Callable[[], None]], Awaitable[None]]"
 
 
@@ -126,14 +126,20 @@ async def _trace_page(recorder: Recorder, statistics: StatisticsState, figures: 
     most = min(TRACED_PER_PAGE_MAX, _traces_left(statistics, recorder.clock))
     if not most:
         return
-    step = max(1, -(-len(effects) // most))
-    for effect in effects[::step]:
-        statistics.traces_left -= 1
-        began = recorder.clock.monotonic()
-        person = person_behind(recorder, effect.entry)
-        micros = round((recorder.clock.monotonic() - began) * 1_000_000)
-        figures.was_traced(effect, found=bool(person), micros=micros)
-        await anyio.lowlevel.checkpoint()
+    sample = effects[:: max(1, -(-len(effects) // most))]
+    statistics.traces_left -= len(sample)
+    ends = [effect.entry for effect in sample]
+    if not ends:
+        return
+    found = await statistics.trace(ends) if statistics.trace is not None else traced_here(recorder, ends)
+    for effect, one in zip(sample, found, strict=True):
+        figures.was_traced(effect, found=one.found, micros=one.micros)
+
+
+def traced_here(recorder: Recorder, ends: Sequence[int]) -> list[Traced]:
+    """Trace effects in this process. ends: the entries that record them. Raises Unavailable."""
+    find, monotonic = recorder.subject_keys.find, recorder.clock.monotonic
+    return [traced(recorder.ledger, find, one, monotonic=monotonic) for one in ends]
 
 
 def _traces_left(figures: StatisticsState, clock: Clock) -> int:

@@ -6,15 +6,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.incident.under_manifest import wanted_manifest
 from answerable.core.search.names import parsed_names
-from answerable.core.search.query import parsed_query
+from answerable.core.search.query import checked_limit, parsed_cursor, parsed_query
 from answerable.flows.forensics.count_scope import check_conditions, count_scope
 from answerable.flows.forensics.describe_name import completed_names, describe_name, may_be
+from answerable.flows.forensics.find_under import find_under
 from answerable.flows.forensics.gather_incident import gathered, incidents
 from answerable.flows.forensics.list_accounts import NOTHING, accounts_named, list_accounts
 from answerable.flows.forensics.tell_accounts import account_told, accounts_answer
 from answerable.flows.forensics.tell_hits import name_answer, scope_answer, story_answer
 from answerable.flows.forensics.tell_incident import incident_answer, incidents_answer
+from answerable.flows.forensics.trace_to_person import traced
+from answerable.ports.search_process import TraceAnswer, UnderAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from answerable.core.search.query import Query
     from answerable.flows.forensics.list_accounts import Known
     from answerable.flows.forensics.tell_story import StoryTeller
+    from answerable.ports.search_process import TraceQuestion, UnderQuestion
 
 
 def _nothing_sealed(query: Query, names: Sequence[str]) -> tuple[str, ...]:
@@ -111,6 +116,23 @@ def answered_scope(
     check_conditions(query)
     counted = count_scope(teller, query, rows=rows)
     return scope_answer(counted, durable=standing.durable, elsewhere=standing.elsewhere)
+
+
+def answered_under(teller: StoryTeller, question: UnderQuestion) -> UnderAnswer:
+    """Return a page of actions under a manifest. Raises as `answered_story`, Malformed (`timeline.*`), and Refused
+    (`timeline.manifest_unknown`)."""
+    wanted = wanted_manifest(manifest=question.manifest, prompt=question.prompt, model=question.model)
+    after = parsed_cursor(question.cursor) if question.cursor else None
+    found = find_under(teller, wanted, limit=checked_limit(question.limit), after=after)
+    return UnderAnswer(items=found.actions, next=found.next)
+
+
+def answered_trace(
+    teller: StoryTeller, question: TraceQuestion, *, monotonic: Callable[[], float]
+) -> TraceAnswer:
+    """Return whether effects can be traced to people. monotonic: returns seconds. Raises as `answered_story`."""
+    found = (traced(teller.log, teller.find, one, monotonic=monotonic) for one in question.ends)
+    return TraceAnswer(items=tuple(found))
 
 
 def answered_incidents(teller: StoryTeller, *, standing: Standing = WHOLE) -> IncidentsAnswer:

@@ -193,22 +193,23 @@ def confirmed(reader: BesideReader, query: Query, candidate: Candidate) -> Hit |
 def opened_hit(reader: BesideReader, entry: int, ended: int | None) -> Hit:
     """Return one entry, opened. ended: the entry that says how the intent ended; None for none. Raises as the log
     does."""
-    stored = _named(reader, entry)
+    stored = named_entry(reader.log, entry)
     moment = opened_moment(stored, reader.find)
     facts = facts_of(stored, moment.leaf, moment.payload, reader.beside(stored, moment.leaf, named=True))
     if ended is None:
         return Hit(facts=facts, ended=None, moment=moment)
-    end = _named(reader, ended)
+    end = named_entry(reader.log, ended)
     told = ended_of(end, leaf_of(end)) if end.tag in ENDS else None
     if told is None or told.intent != entry:
         raise _damaged(f"it says that entry {entry} ended with entry {ended}")
     return Hit(facts=facts, ended=told, moment=moment)
 
 
-def _named(reader: BesideReader, entry: int) -> StoredEntry:
-    """Return an entry that the index names."""
+def named_entry(log: LogSnapshot, entry: int) -> StoredEntry:
+    """Return an entry that the index names. Raises Unavailable (`search.damaged`) for one that the log does not have,
+    and as the log does."""
     try:
-        return reader.log.entry(entry)
+        return log.entry(entry)
     except Malformed:
         raise _damaged(f"it names entry {entry}, which the log does not have") from None
 

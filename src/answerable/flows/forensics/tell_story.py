@@ -19,7 +19,7 @@ from answerable.core.search.names import CHOSEN, ENTRY, KINDS, VAGUE, Beside, en
 from answerable.core.search.query import Query, Term
 from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.forensics.read_beside import BesideReader
-from answerable.flows.forensics.search_ledger import confirmed, opened_hit
+from answerable.flows.forensics.search_ledger import confirmed, named_entry, opened_hit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -98,7 +98,7 @@ class StoryTeller:
         hits = tuple(self._hits[entry] for entry in sorted(self._hits))
         ended = [(one.facts.entry, one.ended.entry) for one in hits if one.ended is not None]
         ends = {
-            entry: opened_moment(self.log.entry(entry), self.find)
+            entry: self.opened(entry)
             for intent, last in ended
             for entry in (*self.index.corrected(intent), last)
         }
@@ -110,6 +110,10 @@ class StoryTeller:
             reach=reach,
             is_cut=is_cut,
         )
+
+    def opened(self, entry: int) -> Moment:
+        """Return an entry that the index names, opened. Raises as `named_entry`."""
+        return opened_moment(named_entry(self.log, entry), self.find)
 
     def matching(self, query: Query) -> Iterator[Hit]:
         """Yield the entries that match, newest first."""

@@ -13,7 +13,12 @@ from answerable.core.ledger.approval_statistics import Figures
 from answerable.core.ledger.oversight import Oversight
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from answerable.ports.figures_register import FiguresRegister
+    from answerable.ports.search_process import Traced
+
+    Trace = Callable[[Sequence[int]], Awaitable[Sequence[Traced]]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,6 +30,7 @@ class StatisticsState:
       storing.
     `latency`: of decisions, in this process.
     `oversight`: results of approvals, as far as the log was read. `looking`: lock for reading them.
+    `trace`: traces effects to people, elsewhere than on the loop; None for here.
     `traces_left`: effects that may be traced now, as of `traces_at` (monotonic seconds).
     """
 
@@ -37,5 +43,6 @@ class StatisticsState:
     keeping: Lock = field(default_factory=Lock)
     oversight: Oversight = field(default_factory=Oversight)
     looking: Lock = field(default_factory=Lock)
+    trace: Trace | None = None
     traces_left: float = 0.0
     traces_at: float = -inf

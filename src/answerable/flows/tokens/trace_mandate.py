@@ -1,6 +1,6 @@
-"""Trace everything delegated below a mandate: what is valid, what has ended, and what was done where.
+"""Say what of a mandate, and of everything delegated below it, is valid now and what has ended.
 
-The log states what happened; the registers state what is in force now.
+The registers state what is in force now; what was done where is told from the log.
 """
 
 from __future__ import annotations
@@ -12,22 +12,18 @@ import anyio.lowlevel
 from answerable.core.containment.hold import described as hold_described
 from answerable.core.containment.reach import reach_of
 from answerable.core.identity.names.principal import AgentId
-from answerable.core.incident.mandate_tree import grown
 from answerable.core.mandate import delegation_terms
 from answerable.core.mandate.hop_token import consent_in
 from answerable.core.mandate.revocation import RevocationTarget, described, hop_names, instance_names
-from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.validity.mandate_validity import fallen
 from answerable.flows.validity.refuse_revoked import agent_names, mandate_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.incident.handed_on import TracedHop
-    from answerable.core.incident.mandate_tree import Branch, MandateTree
-    from answerable.core.ledger.entry import StoredEntry
-    from answerable.core.ledger.subject_key import SubjectKey
+    from answerable.core.incident.mandate_tree import Branch
     from answerable.core.mandate.mandate import Mandate
     from answerable.flows.state.parts import AuthorityRegisters
 
@@ -35,13 +31,6 @@ if TYPE_CHECKING:
 MANDATE_STATES: Final = ("open", "held", "fallen", "closed", "revoked", "expired", "not_yet", "spent")
 """`fallen`: its giver may no longer give it, or its agent is not active."""
 MANDATES_PER_TURN: Final = 64
-
-
-def trace_mandate(
-    entries: Iterable[StoredEntry], mandate: str, find_key: Callable[[bytes], SubjectKey | None]
-) -> MandateTree:
-    """Build the tree of a mandate from the log's entries, in order. Raises Broken (`ledger.leaf_malformed`)."""
-    return grown((opened_moment(stored, find_key) for stored in entries), mandate)
 
 
 def mandate_state(authority: AuthorityRegisters, mandate: Mandate) -> tuple[str, str]:

@@ -16,7 +16,8 @@ def indexed(product: Product) -> Product:
 
 async def use_index(bare: Any, client: Any, mandate: str) -> None:
     named = {"show_timeline": {"name": mandate}, "show_name": {"name": mandate}}
-    for operation in ("search_actions", "show_timeline", "show_name", "show_scope", "list_accounts"):
+    named |= {"show_mandate_tree": {"id": mandate}, "find_actions": {"model": "m"}}
+    for operation in ("search_actions", "show_scope", "list_accounts", *named):
         refused = await bare(operation, status=503, **named.get(operation, {}))
         assert (refused["code"], "`search.enabled`" in refused["detail"]) == ("search.off", True)
     story = await client("show_timeline", name=mandate, q="kind:intent", limit="5")
@@ -25,4 +26,7 @@ async def use_index(bare: Any, client: Any, mandate: str) -> None:
     assert (await client("show_name", name=mandate))["may_be"][0]["ask"] == f"mandate:{mandate}"
     assert (await client("show_scope", q="agent:support-agent"))["actions"] == 1
     assert (await client("list_accounts", target="shop-db"))["items"] == []
+    tree = await client("show_mandate_tree", id=mandate)
+    assert (tree["state"], tree["actions"]["done"], tree["hops"]) == ("closed", 1, [])
+    await client("find_actions", status=403, model="m")
     assert (await client("search_actions", q="kind:intent"))["items"][0]["mandate"] == mandate

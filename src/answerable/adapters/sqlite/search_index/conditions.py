@@ -66,7 +66,7 @@ _SINGLE: Final = frozenset(USUAL)
 """Columns of which no entry has a second value."""
 _KINDS: Final = {decision: kind_of(tag) for tag, (decision, _) in ACTIONS.items()}
 _WEEK: Final = f"(a.at - {MONDAY}) / {WEEK}"
-ORDER: Final = "ORDER BY {0}.at DESC, {0}.entry DESC"
+_ORDER: Final = "ORDER BY {0}.at {1}, {0}.entry {1}"
 
 
 class Place(NamedTuple):
@@ -78,17 +78,16 @@ class Place(NamedTuple):
 
 
 class Select(NamedTuple):
-    """A query for `at, entry, ended`, newest first. source: its tables and conditions. alias: of the table with the
-    order of answers."""
+    """A query for `at, entry, ended`. source: its tables and conditions. order: the order of answers."""
 
     source: str
-    alias: str
+    order: str
     values: tuple[object, ...]
 
     @property
     def sql(self) -> str:
         """Return the whole query."""
-        return " ".join(("SELECT a.at, a.entry, a.ended FROM", self.source, ORDER.format(self.alias)))
+        return " ".join(("SELECT a.at, a.entry, a.ended FROM", self.source, self.order))
 
 
 class Condition(NamedTuple):
@@ -98,7 +97,9 @@ class Condition(NamedTuple):
     values: tuple[object, ...]
 
 
-def selects(query: Query, after: Cursor | None, number: Number, blind: BlindKey | None) -> list[Select]:
+def selects(
+    query: Query, after: Cursor | None, number: Number, blind: BlindKey | None, *, oldest_first: bool = False
+) -> list[Select]:
     """Return the queries whose results together are the candidates; none where nothing can match.
 
     number: returns the number of a name in this stretch, for a field; None for one that no entry has.
@@ -110,7 +111,7 @@ def selects(query: Query, after: Cursor | None, number: Number, blind: BlindKey 
     indexed = next((i for i, (field, _) in enumerate(places) if field not in UNINDEXED), None)
     first = places.pop(indexed)[1] if indexed is not None else [Place("action", ())]
     filters = [*map(_any_of, (found for _, found in places)), *_amounts(query)]
-    return [_select(one, query, after, filters) for one in first]
+    return [_select(one, query, after, filters, oldest_first=oldest_first) for one in first]
 
 
 def counting(query: Query, fields: Sequence[str], number: Number, blind: BlindKey | None) -> Condition | None:
@@ -180,7 +181,9 @@ def octets_in(field: str, value: str) -> bytes | None:
     return octets if is_plain else None
 
 
-def _select(first: Place, query: Query, after: Cursor | None, filters: list[Condition]) -> Select:
+def _select(
+    first: Place, query: Query, after: Cursor | None, filters: list[Condition], *, oldest_first: bool
+) -> Select:
     """Return the query that looks up one place and compares all other conditions with the entry found."""
     alias = "a" if first.table == "action" else "m"
     source = "action a" if alias == "a" else f"{first.table} m CROSS JOIN action a ON a.entry = m.entry"
@@ -197,14 +200,15 @@ def _select(first: Place, query: Query, after: Cursor | None, filters: list[Cond
         conditions.append(f"{alias}.at < ?")
         values.append(query.until)
     if after is not None:
-        conditions.append(f"({alias}.at, {alias}.entry) < (?, ?)")
+        conditions.append(f"({alias}.at, {alias}.entry) {'>' if oldest_first else '<'} (?, ?)")
         values += after
     for sql, more in filters:
         conditions.append(sql)
         values += more
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     # Only names of our own tables and columns; every value is a parameter.
-    return Select(" ".join((source, where)), alias, tuple(values))
+    order = _ORDER.format(alias, "ASC" if oldest_first else "DESC")
+    return Select(" ".join((source, where)), order, tuple(values))
 
 
 def _any_of(places: list[Place]) -> Condition:

@@ -51,6 +51,7 @@ class SqliteSearchIndex:
         self._stretches: dict[int, Stretch] = {}
         self._lock = threading.RLock()
         self._place = files.place_of(directory / WHOLE)
+        self._people: set[tuple[bytes, str, str]] = set()
         self._is_settled = True
         self.is_made_again = False
         """Whether `open` found another index than this one, and deleted it."""
@@ -170,7 +171,11 @@ class SqliteSearchIndex:
                     return False
                 self._write_subjects(facts)
                 marks.prepare(self._whole, stretches)
-            return self._applied(facts, by_stretch, stretches, before, after, at)
+            try:
+                return self._applied(facts, by_stretch, stretches, before, after, at)
+            except BaseException:
+                self._people.clear()
+                raise
 
     def _by_stretch(
         self, batch: Sequence[Facts | Ended], before: Position, after: Position
@@ -220,6 +225,7 @@ class SqliteSearchIndex:
 
     def forget(self, subjects: Iterable[str]) -> None:
         self._unsettle()
+        self._people.clear()
         with self._lock, files.faults("cannot write the search index"):
             stretches = self._stretches_of(_numbers_in(self._directory))
             with files.transaction(self._whole):
@@ -239,14 +245,16 @@ class SqliteSearchIndex:
                         "DELETE FROM subject WHERE id = ?", [(bytes.fromhex(one),) for one in gone]
                     )
 
-    def candidates(self, query: Query, after: Cursor | None) -> Iterator[Candidate]:
+    def candidates(
+        self, query: Query, after: Cursor | None, *, oldest_first: bool = False
+    ) -> Iterator[Candidate]:
         found = [
             each
             for number in reversed(self._numbers())
-            for each in self._stretch(number).candidates(query, after)
+            for each in self._stretch(number).candidates(query, after, oldest_first=oldest_first)
         ]
         last = None
-        for candidate in heapq.merge(*found, key=lambda one: (-one.at, -one.entry)):
+        for candidate in heapq.merge(*found, key=lambda one: (one.at, one.entry), reverse=not oldest_first):
             if last is None or candidate.entry != last.entry:
                 yield candidate
             last = candidate
@@ -311,7 +319,9 @@ class SqliteSearchIndex:
                 for pseudonym, name in one.people:
                     subjects = " ".join(one.names.get("subject", ()))
                     row = (self._blind.digest("person", name), pseudonym, subjects)
-                    run("INSERT OR IGNORE INTO pseudonym VALUES (?, ?, ?)", row)
+                    if row not in self._people:
+                        run("INSERT OR IGNORE INTO pseudonym VALUES (?, ?, ?)", row)
+                        self._people.add(row)
             if one.tag == Tag.APPROVAL_ANSWER:
                 for person in one.names.get("person", ()):
                     said = (one.one("approval"), person)

@@ -46,7 +46,8 @@ _ADDED: Final = "INSERT OR IGNORE INTO mention (field, name, at, entry) SELECT ?
 _USE: Final = "INSERT OR IGNORE INTO used (field, name) VALUES (?, ?)"
 _IS_USED: Final = "SELECT 1 FROM used WHERE field = ? AND name = ?"
 _WORD: Final = "INSERT OR IGNORE INTO word (word, at, entry) VALUES (?, ?, ?)"
-_END: Final = "UPDATE action SET outcome = ?, ended = ? WHERE entry = ? AND (ended IS NULL OR ended < ?)"
+_END: Final = "UPDATE action SET outcome = ?, ended = ? WHERE entry = ? AND ended IS NULL"
+_CORRECTS: Final = "UPDATE action SET outcome = ?, ended = ? WHERE entry = ? AND ended < ?"
 _CORRECTED: Final = " ".join(
     (
         "INSERT OR IGNORE INTO corrected (intent, entry)",
@@ -156,9 +157,11 @@ class Stretch:
         """Write everything to the file itself. Return whether nothing is left in the write-ahead log."""
         return files.emptied(self._connection)
 
-    def candidates(self, query: Query, after: Cursor | None) -> list[Iterator[Candidate]]:
-        """Return iterators whose elements together are the candidates, each newest first."""
-        found = selects(query, after, self._number_in, self._blind)
+    def candidates(
+        self, query: Query, after: Cursor | None, *, oldest_first: bool
+    ) -> list[Iterator[Candidate]]:
+        """Return iterators whose elements together are the candidates, each in the order that is asked for."""
+        found = selects(query, after, self._number_in, self._blind, oldest_first=oldest_first)
         return [self._rows(one.sql, one.values) for one in found]
 
     def tallies(self, query: Query, fields: Sequence[str]) -> Iterator[Tally]:
@@ -235,8 +238,10 @@ class Stretch:
         self._connection.execute(_MENTION, (NUMBERS[field], self._used(field, value), facts.at, facts.entry))
 
     def _end(self, end: Ended) -> None:
-        self._connection.execute(_CORRECTED, {"intent": end.intent, "end": end.entry})
-        self._connection.execute(_END, (self._made(end.outcome), end.entry, end.intent, end.entry))
+        outcome = self._made(end.outcome)
+        if not self._connection.execute(_END, (outcome, end.entry, end.intent)).rowcount:
+            self._connection.execute(_CORRECTED, {"intent": end.intent, "end": end.entry})
+            self._connection.execute(_CORRECTS, (outcome, end.entry, end.intent, end.entry))
         for kind, value in end.session:
             self._connection.execute(_SESSION, (value, kind, end.intent))
 
