@@ -153,11 +153,11 @@ class SqliteSearchIndex:
         return files.place_of(self._directory / WHOLE) == self._place
 
     def position(self) -> Position:
-        entries, leaf = self._row("SELECT entries, leaf FROM reached")
+        entries, leaf = self._rows("SELECT entries, leaf FROM reached")[0]
         return Position(int(str(entries)), str(leaf))
 
     def reach(self) -> Reach:
-        entries, at, happened = self._row("SELECT entries, at, happened FROM reached")
+        entries, at, happened = self._rows("SELECT entries, at, happened FROM reached")[0]
         return Reach(int(str(entries)), int(str(at)), bool(happened))
 
     def apply(self, batch: Sequence[Facts | Ended], before: Position, after: Position, *, at: int) -> bool:
@@ -349,7 +349,6 @@ class SqliteSearchIndex:
         return range(self._count(self.position().entries))
 
     def _count(self, entries: int) -> int:
-        """Return the number of stretches of so many entries."""
         return -(-entries // self._stretch_entries)
 
     def _stretches_of(self, numbers: Iterable[int]) -> dict[int, Stretch]:
@@ -362,9 +361,6 @@ class SqliteSearchIndex:
                 path = self._directory / _STRETCH.format(number)
                 found = self._stretches[number] = Stretch(path, self._blind)
             return found
-
-    def _row(self, query: str) -> tuple[object, ...]:
-        return self._rows(query)[0]
 
     def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         with self._lock, files.faults("cannot read the search index"):
@@ -396,7 +392,6 @@ def settle(directory: Path) -> None:
 
 
 def _numbers_in(directory: Path) -> set[int]:
-    """Return the numbers of the stretches that have a file."""
     names = (path.stem.rpartition("-")[2] for path in _paths(directory)[1:])
     return {int(one) for one in names if one.isdecimal()}
 
