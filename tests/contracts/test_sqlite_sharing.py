@@ -9,12 +9,15 @@ import pytest
 
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteCitationRegister,
     SqliteMandateRegister,
+    SqlitePreparedRegister,
     SqliteRegistryStore,
     SqliteStore,
 )
 from answerable.core.canonical import encode
 from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.ledger.leaves import Reference
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.registry.parsing.in_force import in_force
 from answerable.core.registry.parsing.parse import document_key
@@ -137,3 +140,29 @@ def test_what_was_stored_at_the_start_is_in_force(tmp_path: Path) -> None:
     SqliteRegistryStore(here).put(DOCUMENTS)
     theirs = SqliteRegistryStore(there)
     assert (theirs.documents(), theirs.coming) == (DOCUMENTS, None)
+
+
+def opened_in(folder: Path) -> int:
+    """How many files of this folder this process has open."""
+    places = [one.readlink() for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+    return sum(one.is_relative_to(folder) for one in places)
+
+
+@pytest.mark.requirement("FAST-45")
+def test_registers_share_one_connection_and_read_what_another_process_committed_before(
+    tmp_path: Path,
+) -> None:
+    here, there = two(tmp_path)
+    opened = opened_in(tmp_path)
+    citations = SqliteCitationRegister(here)
+    after_one = opened_in(tmp_path)
+    SqlitePreparedRegister(here)
+    SqliteMandateRegister(here)
+    assert opened < after_one == opened_in(tmp_path)
+    place = Reference(entry=1, leaf="00" * 32)
+    assert citations.find("log", ("grant", "one")) is None
+    SqliteCitationRegister(there).keep("log", {("grant", "one"): place}, 2)
+    assert citations.find("log", ("grant", "one")) == place
+    here.close()
+    with pytest.raises(Unavailable):
+        citations.find("log", ("grant", "one"))

@@ -1,9 +1,10 @@
-"""The npm package oidc-provider, a certified OpenID provider, in a process of its own: it signs whatever claims a test
-tells it, under keys that it makes, and serves them by discovery."""
+"""Certified OpenID providers, of the npm package oidc-provider: each signs whatever claims a test tells it, under keys
+that it makes, and serves them by discovery. One process of Node has all of them."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import subprocess
 from collections.abc import Iterator
@@ -22,9 +23,9 @@ AUDIENCE = "https://answerable.example"
 class CertifiedProvider:
     """issuer: as its tokens and its discovery name it."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        self.issuer = self._line()
+    def __init__(self, node: subprocess.Popen[str], path: str, algorithm: str) -> None:
+        self._node = node
+        self.issuer = self._told({"open": path, "algorithm": algorithm})
 
     def token(self, *, audience: str = AUDIENCE, header: Any = None, **claims: Any) -> str:
         """A token of the client credentials grant (RFC 6749, section 4.4) for this resource (RFC 8707)."""
@@ -49,17 +50,34 @@ class CertifiedProvider:
         """Serve the newest key alone."""
         self._tell({"withdraw": True})
 
-    def _tell(self, what: Any) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(what) + "\n")
-        self._process.stdin.flush()
-        assert self._line() == "done"
+    def close(self) -> None:
+        """Serve nothing more."""
+        self._tell({"close": True})
 
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline().strip()
+    def _tell(self, what: Any) -> None:
+        assert self._told({"to": self.issuer, **what}) == "done"
+
+    def _told(self, what: Any) -> str:
+        assert self._node.stdin is not None
+        assert self._node.stdout is not None
+        self._node.stdin.write(json.dumps(what) + "\n")
+        self._node.stdin.flush()
+        line = self._node.stdout.readline().strip()
         assert line, "the provider did not answer"
         return line
+
+
+@functools.cache
+def _node() -> subprocess.Popen[str]:
+    """It ends with this process, which closes its standard input."""
+    node, library = OIDC_PROVIDER.command()
+    return subprocess.Popen(
+        [node, str(PROGRAM), library],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
 
 
 @contextlib.contextmanager
@@ -67,12 +85,8 @@ def certified_provider(path: str = "", algorithm: str = "RS256") -> Iterator[Cer
     """Running; path: below which its issuer is. Skips loudly where it is not installed."""
     if not OIDC_PROVIDER.is_ready():
         skip_loudly("the npm package oidc-provider", "./dev verifiers", name="npm")
-    node, library = OIDC_PROVIDER.command()
-    command = [node, str(PROGRAM), library, path, algorithm]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        try:
-            yield CertifiedProvider(process)
-        finally:
-            process.terminate()
+    made = CertifiedProvider(_node(), path, algorithm)
+    try:
+        yield made
+    finally:
+        made.close()

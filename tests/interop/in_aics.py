@@ -3,22 +3,33 @@
     in_aics.py audit LOG KEY [WITNESS_KEY]        every tile and bundle against the checkpoint, cosigned if asked for
     in_aics.py write LOG ORIGIN WITNESS OLD SIZE  a log whose entries are "entry 0", "entry 1" …
     in_aics.py feed URL KEY LOG CHECKPOINT …      each checkpoint in turn to a witness, with proofs from the log's tiles
+    in_aics.py fork                               each of these or of its commands that a line on standard input is
 
 Exit status 1 says refused, and the last line why. `write` prints the two verifier keys as JSON, `feed` the last
-checkpoint with the cosignature.
+checkpoint with the cosignature. `fork` reads their library once for all of them: each runs in a process of its own, and
+a line says how it ended.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 import aics_tlog as theirs  # type: ignore[import-not-found]
-from aics_witness import feeder  # type: ignore[import-not-found]
+from aics_tlog import cli
+from aics_witness import cli as witness_cli  # type: ignore[import-not-found]
+from aics_witness import feeder
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+COMMANDS = {"aics-tlog": cli.main, "aics-witness": witness_cli.main}
+RUN_SECONDS_MAX = 60
 
 
 def audit(log: str, key: str, *witnesses: str) -> None:
@@ -71,6 +82,45 @@ def feed(url: str, key: str, log: str, *checkpoints: str) -> None:
     sys.stdout.write(cosigned.decode())
 
 
+def fork() -> None:
+    for line in sys.stdin:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = os.fork()
+            if process == 0:
+                signal.alarm(RUN_SECONDS_MAX)
+                _run_alone(json.loads(line), out.fileno(), err.fileno())
+            _, status = os.waitpid(process, 0)
+            told: dict[str, object] = {"returncode": os.waitstatus_to_exitcode(status)}
+            for name, file in (("stdout", out), ("stderr", err)):
+                file.seek(0)
+                told[name] = file.read().decode()
+        print(json.dumps(told), flush=True)
+
+
+def _run_alone(words: list[str], *streams: int) -> None:
+    """As its interpreter runs it, and ends."""
+    for number, one in enumerate((os.open(os.devnull, os.O_RDONLY), *streams)):
+        os.dup2(one, number)
+    code: object = 0
+    try:
+        sys.argv[:] = words
+        if words[0] in COMMANDS:
+            code = COMMANDS[words[0]]()
+        else:
+            main(words[1], words[2:])
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0)
+
+
 def main(command: str, arguments: Sequence[str]) -> None:
     if command == "audit":
         audit(*arguments)
@@ -78,6 +128,8 @@ def main(command: str, arguments: Sequence[str]) -> None:
         write(*arguments)
     elif command == "feed":
         feed(*arguments)
+    elif command == "fork":
+        fork()
     else:
         sys.exit(f"no command {command}")
 

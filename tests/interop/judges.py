@@ -9,7 +9,7 @@ from typing import Protocol
 
 from answerable.core.tlog.note import VerifierKey
 from answerable.core.tlog.proof import HEADER
-from tests.interop.programs import ACCEPTED, IN_AICS, REFUSED, aics, go_program, run, spicy
+from tests.interop.programs import ACCEPTED, REFUSED, go_program, run, run_aics, spicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ class AicsTlog:
     def audit(self, shown: Shown) -> Verdict:
         """Its own library function, which the command does not offer."""
         known = [key.formatted() for key in (shown.key, shown.witness) if key is not None]
-        done = run(aics("python"), IN_AICS, "audit", shown.directory, *known)
+        done = run_aics("", "audit", shown.directory, *known)
         assert done.returncode in (ACCEPTED, REFUSED), done.stderr
         assert "Traceback" not in done.stderr, done.stderr
         return Verdict(accepted=done.returncode == ACCEPTED, said=done.stdout + done.stderr)
@@ -141,7 +141,7 @@ class AicsTlog:
         known: list[str | Path] = ["--vkey-file", key]
         if shown.witness is not None:
             known += ["--witness-key", shown.witness.formatted(), "--quorum", "1"]
-        done = run(aics("aics-tlog"), command, "--tiles", shown.directory, *known, *arguments)
+        done = run_aics("aics-tlog", command, "--tiles", shown.directory, *known, *arguments)
         assert done.returncode in (ACCEPTED, REFUSED), done.stderr
         assert json.loads(done.stdout)["ok"] == (done.returncode == ACCEPTED), done.stdout
         return Verdict(accepted=done.returncode == ACCEPTED, said=done.stdout)

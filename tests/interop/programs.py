@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -79,17 +80,46 @@ def go_program(sources: Path = GO_PROGRAM, wanted: Program = GO, within: str = "
     return compiled(sources, compiler, within)
 
 
+def run_aics(name: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """As `run`, of a program of the environment with aics-tlog, or of IN_AICS if it has no name. Their library is read
+    once for all of them: most of what a run takes."""
+    aics(name or "aics-tlog")
+    forking = _forking_aics()
+    assert forking.stdin is not None
+    assert forking.stdout is not None
+    line = [name or str(IN_AICS), *map(str, words)]
+    forking.stdin.write(json.dumps(line) + "\n")
+    forking.stdin.flush()
+    return subprocess.CompletedProcess(line, **json.loads(forking.stdout.readline()))
+
+
+@functools.cache
+def _forking_aics() -> subprocess.Popen[str]:
+    """It ends with this process, which closes its standard input."""
+    return subprocess.Popen(
+        [str(aics("python")), str(IN_AICS), "fork"],
+        env=_without_python(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _without_python() -> dict[str, str]:
+    """The environment without our own Python's settings."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
+
+
 def run(
     *command: str | Path, here: Path | None = None, given: str = "", **more: str
 ) -> subprocess.CompletedProcess[str]:
     """One run to its end, in an environment without our own Python's settings, and with `more`."""
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
-    }
     return subprocess.run(
         [str(part) for part in command],
         cwd=here,
-        env=kept | more,
+        env=_without_python() | more,
         input=given,
         capture_output=True,
         text=True,

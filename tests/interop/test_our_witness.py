@@ -10,7 +10,7 @@ import pytest
 
 from tests.interop.judges import COSIGNATURE_JUDGES, Shown
 from tests.interop.our_log import INDEX, OLD_SIZE, OurLog, changed_signature, flipped
-from tests.interop.programs import ACCEPTED, IN_AICS, REFUSED, aics, run
+from tests.interop.programs import ACCEPTED, REFUSED, aics, run_aics
 from tests.interop.witnesses import Witness, our_witness
 
 SIZE = 5_003
@@ -42,7 +42,7 @@ def fed(witness: Witness, tiles: Path, folder: Path, *checkpoints: bytes) -> sub
     paths = [folder / f"checkpoint-{number}" for number in range(len(checkpoints))]
     for path, checkpoint in zip(paths, checkpoints, strict=True):
         path.write_bytes(checkpoint)
-    done = run(aics("python"), IN_AICS, "feed", witness.url, witness.key.formatted(), tiles, *paths)
+    done = run_aics("", "feed", witness.url, witness.key.formatted(), tiles, *paths)
     assert done.returncode in (ACCEPTED, REFUSED), done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     return done

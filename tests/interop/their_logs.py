@@ -24,7 +24,7 @@ from answerable.core.tlog.tile import (
     tiles_of,
     verified_hash_reader,
 )
-from tests.interop.programs import IN_AICS, aics, go_program, run
+from tests.interop.programs import go_program, run, run_aics
 
 SIZE, OLD_SIZE, INDEX = 70_001, 1_000, 4_711
 ORIGIN, WITNESS = "others.example/log", "others.example/w1"
@@ -103,7 +103,7 @@ def by_go(directory: Path) -> TheirLog:
 def by_aics(directory: Path) -> TheirLog:
     """Everything by the library of aics-tlog."""
     arguments = (directory, ORIGIN, WITNESS, str(OLD_SIZE), str(SIZE))
-    done = run(aics("python"), IN_AICS, "write", *arguments)
+    done = run_aics("", "write", *arguments)
     return _written(directory, done.stdout, done.stderr)
 
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from answerable.core.tlog.note import VerifierKey
 from set_up import ROOT
-from tests.interop.programs import aics, run, sigsum_witness
+from tests.interop.programs import aics, run, run_aics, sigsum_witness
 from tests.stand_ins.ports import free_port
 
 T = TypeVar("T")
@@ -66,9 +66,11 @@ class Witness:
 def aics_witness(folder: Path, log: VerifierKey) -> Iterator[Witness]:
     """aics-witness, which keeps evidence of log-signed requests that do not fit."""
     program, config = aics("aics-witness"), ("-c", folder / "witness.json")
-    made = run(program, "init", *config, "--name", "witness.example/aics", "--listen", "127.0.0.1:0")
+    made = run_aics(
+        program.name, "init", *config, "--name", "witness.example/aics", "--listen", "127.0.0.1:0"
+    )
     assert made.returncode == 0, made.stderr
-    added = run(program, "add-log", *config, "--origin", log.name, "--vkey", log.formatted())
+    added = run_aics(program.name, "add-log", *config, "--origin", log.name, "--vkey", log.formatted())
     assert added.returncode == 0, added.stderr
     output = folder / "served"
     with running([str(program), "serve", "-c", str(folder / "witness.json")], output):
@@ -76,7 +78,7 @@ def aics_witness(folder: Path, log: VerifierKey) -> Iterator[Witness]:
         port = int(until(lambda: listening.search(output.read_text()), output)[1])
 
         def evidence() -> str:
-            return run(program, "evidence", *config).stdout
+            return run_aics(program.name, "evidence", *config).stdout
 
         key = VerifierKey.parse(made.stdout.strip())
         yield Witness(host="127.0.0.1", port=port, key=key, evidence=evidence)

@@ -40,7 +40,7 @@ from tests.seams.login import SECRET, Login
 from tests.seams.notes import Notes
 from tests.seams.said import Said, read_answer
 from tests.seams.wall import Wall
-from tests.worlds.base_installation import BaseInstallation, base_installation
+from tests.worlds.base_installation import BaseInstallation, shared_installation
 from tests.worlds.gateway import modern, modern_headers
 from tests.worlds.up import environment
 
@@ -243,10 +243,10 @@ class Life:
             "/sign-in/finish", {"ceremony": begun["ceremony"], "assertion": answered, "next": "/"}
         ).status_code
 
-    @cached_property
+    @property
     def light(self) -> BaseInstallation:
         """What `pip install answerable` installs, with no extra."""
-        return base_installation(self.root / f"light-{self.home.shard}")
+        return shared_installation()
 
     def apply(self, *documents: Any) -> Any:
         return self.told("/v1/registry/apply", {"documents": [*documents], "prune": False})

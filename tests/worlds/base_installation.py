@@ -3,13 +3,17 @@ here, in a folder in which nothing else is, for a Python that looks nowhere else
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import Distribution, distribution
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -85,18 +89,35 @@ def distributions_of(*extras: str) -> dict[str, Distribution]:
     return found
 
 
+@cache
+def shared_installation() -> BaseInstallation:
+    """One for all tests of this process that change nothing in it."""
+    folder = Path(tempfile.mkdtemp(prefix="base-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return base_installation(folder / "site")
+
+
 def base_installation(folder: Path) -> BaseInstallation:
-    """Make one in a folder that is not there yet."""
+    """Make one in a folder that is not there yet, with what Python compiled of its modules, as an installer leaves
+    it."""
     found = distributions_of()
     for one in found.values():
         for file in one.files or ():
-            if file.parts[0] == ".." or "__pycache__" in file.parts:
-                continue
-            place = folder / file
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.symlink_to(Path(str(one.locate_file(file))))
+            if file.parts[0] != ".." and "__pycache__" not in file.parts:
+                _link(Path(str(one.locate_file(file))), folder / file)
     # A wheel has just these files, to which a test holds it.
-    shutil.copytree(
-        ROOT / "src/answerable", folder / "answerable", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    sources = ROOT / "src/answerable"
+    for path in sources.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            _link(path, folder / "answerable" / path.relative_to(sources))
     return BaseInstallation(folder=folder, distributions=found)
+
+
+def _link(source: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(source)
+    compiled = Path(cache_from_source(str(source))) if source.suffix == ".py" else None
+    if compiled is not None and compiled.exists():
+        place = place.parent / "__pycache__" / compiled.name
+        place.parent.mkdir(exist_ok=True)
+        place.symlink_to(compiled)

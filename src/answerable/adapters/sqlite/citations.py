@@ -20,7 +20,7 @@ class SqliteCitationRegister:
 
     def __init__(self, store: SqliteStore) -> None:
         """Raises Unavailable (`register.unavailable`)."""
-        self._store, self._reader = store, store.reader()
+        self._store, self._reader = store, store.lookup
 
     def find(self, origin: str, name: Cited) -> Reference | None:
         rows = self._reader.rows(

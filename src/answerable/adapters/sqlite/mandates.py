@@ -41,7 +41,7 @@ class SqliteMandateRegister:
 
     def __init__(self, store: SqliteStore) -> None:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
-        self._store, self._reader = store, store.reader()
+        self._store, self._reader = store, store.lookup
         self._budgets = threading.Lock()
         self._mandates: dict[MandateId, Mandate] = {}
         self._closed: frozenset[MandateId] = frozenset()

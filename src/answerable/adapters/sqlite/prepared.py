@@ -32,7 +32,7 @@ class SqlitePreparedRegister:
 
     def __init__(self, store: SqliteStore) -> None:
         """Raises Unavailable (`register.unavailable`)."""
-        self._store, self._reader = store, store.reader()
+        self._store, self._reader = store, store.lookup
         self._using = threading.Lock()
 
     def add(self, prepared: Prepared, *, waiting_max: int) -> bool:

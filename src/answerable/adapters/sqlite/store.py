@@ -11,6 +11,7 @@ import sqlite3
 import threading
 import time
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.change_log import ChangeLog
@@ -199,6 +200,11 @@ class SqliteStore:
             reader = SqliteReader(self._path)
             self._readers.append(reader)
             return reader
+
+    @cached_property
+    def lookup(self) -> SqliteReader:
+        """The connection that registers share to read a few rows. Raises Unavailable (`register.unavailable`)."""
+        return self.reader()
 
     def look_for_room(self) -> str:
         """Return why the file cannot be written now; empty if it can. Writes to the file only after a failed write."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from inspect import Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -72,24 +73,23 @@ def first_word(line: Sequence[str]) -> str:
     return ""
 
 
-def command_line(offline: Offline, word: str = "") -> typer.Typer:
-    """Return the command line with every command that opens no listener of its own.
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version_told())
+        raise typer.Exit
 
-    offline: opens the control application on a data directory, for when no server runs. word: if not empty, only the
-    module that registers it is imported, and no module if none does.
-    """
-    app = typer.Typer(
-        name="answerable",
-        help="Every effect an autonomous agent causes, traced to a principal, a task, a decision and a person.",
-        epilog=_EPILOG,
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        # Boxes and colour on a terminal, plain lines in a pipe.
-        rich_markup_mode="rich" if sys.stdout.isatty() else None,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
 
-    def root_options(
+class _RootOptions:
+    """Takes the options that may come before the noun. Typer reads the signature several times for each line, and so
+    its annotations are resolved once."""
+
+    def __init__(self, offline: Offline) -> None:
+        self.__signature__ = _SIGNATURE
+        self.__annotations__ = {}
+        self._offline = offline
+
+    def __call__(
+        self,
         ctx: typer.Context,
         data: Annotated[
             Path | None,
@@ -115,16 +115,31 @@ def command_line(offline: Offline, word: str = "") -> typer.Typer:
             bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
         ] = False,
     ) -> None:
-        ctx.obj = RootOptions(offline=offline, data=data, config=config, quiet=quiet, plain=plain)
+        ctx.obj = RootOptions(offline=self._offline, data=data, config=config, quiet=quiet, plain=plain)
 
-    app.callback()(root_options)
+
+_SIGNATURE: Final = Signature(list(signature(_RootOptions.__call__, eval_str=True).parameters.values())[1:])
+
+
+def command_line(offline: Offline, word: str = "") -> typer.Typer:
+    """Return the command line with every command that opens no listener of its own.
+
+    offline: opens the control application on a data directory, for when no server runs. word: if not empty, only the
+    module that registers it is imported, and no module if none does.
+    """
+    app = typer.Typer(
+        name="answerable",
+        help="Every effect an autonomous agent causes, traced to a principal, a task, a decision and a person.",
+        epilog=_EPILOG,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        # Boxes and colour on a terminal, plain lines in a pipe.
+        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    app.callback()(_RootOptions(offline))
     for module, words in NOUNS.items():
         if not word or word in words:
             import_module(module).register(app)
     return app
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(version_told())
-        raise typer.Exit

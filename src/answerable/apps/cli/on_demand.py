@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from typer.main import get_command, get_command_from_info, get_group_from_info
+from typer.main import (
+    get_command,
+    get_command_from_info,
+    get_group_from_info,
+    get_install_completion_arguments,
+)
 
 from answerable.apps.cli.typed_values import convert_when_needed
 
@@ -18,6 +23,11 @@ if TYPE_CHECKING:
 
 Command: TypeAlias = Any
 """The command class of the click inside Typer, which exports no type for it."""
+
+
+convert_when_needed()
+_COMPLETION: Final = get_install_completion_arguments()
+"""The options that Typer adds to a root: it makes them anew for each tree."""
 
 
 class _OnDemand(Mapping[str, Command]):
@@ -42,8 +52,10 @@ class _OnDemand(Mapping[str, Command]):
 def command_tree(app: Typer) -> TyperGroup:
     """Return the same tree as `typer.main.get_command` does, without its cost. Every command and group must have a
     name."""
-    convert_when_needed()
-    root: Any = get_command(_bare(app))
+    bare = _bare(app)
+    bare._add_completion = False
+    root: Any = get_command(bare)
+    root.params += _COMPLETION
     root.commands = _commands(app, app)
     group: TyperGroup = root
     return group

@@ -11,7 +11,7 @@ from answerable.core.canonical import encode, parse
 from answerable.core.ledger import records_statements
 from answerable.core.registry.documents.documents import PRINCIPAL, WORKFLOW
 from answerable.core.registry.documents.standing import with_standing
-from answerable.core.registry.parsing.active import ParsedDocuments, faults_of_new
+from answerable.core.registry.parsing.active import ParsedDocuments, faults_of_shape
 from answerable.core.registry.parsing.in_force import POLICY_SET, built
 from answerable.core.registry.parsing.parse import document_key
 from answerable.core.registry.policy_sets.publication import policy_documents
@@ -232,9 +232,8 @@ def planned(
     Raises Malformed, Refused (`agent.retired`, `drill.missing`, `registry.reserved_name`), and Unavailable.
     """
     old = registry.documents()
-    own_faults = faults_of_new(documents)
+    shape = faults_of_shape(documents)
     check_reserved(documents)
-    shape = [fault for fault in own_faults if fault.kind == "shape"]
     given = {} if shape else {document_key(one): _given(one, old) for one in documents}
     kept = {} if prune else {key: text for key, text in old.items() if key not in without}
     new = {**kept, **given}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -132,3 +133,14 @@ def test_each_value_becomes_what_typer_makes_of_it():
             )
             count += 1
     assert count > 5_000
+
+
+@pytest.mark.requirement("FAST-45")
+def test_the_options_before_a_noun_are_read_from_their_declaration_once():
+    lines = [command_line(lambda settings: pytest.fail("nothing runs")) for _ in range(2)]
+    first, second = (signature(one.registered_callback.callback, eval_str=True) for one in lines)
+    assert first is second
+    assert not [one for one in first.parameters.values() if isinstance(one.annotation, str)]
+    roots = [on_demand.command_tree(one) for one in lines]
+    shared = [one.name for one in roots[0].params if one in roots[1].params]
+    assert shared == ["install_completion", "show_completion"]

@@ -163,17 +163,26 @@ def faults_of_new(documents: Sequence[JSONValue]) -> tuple[Fault, ...]:
     accepted and this one refuses. Documents already registered with such an entry stay registered, or nothing else
     could be applied, but the entry has no effect (see `findings`). Never raises."""
     parsed = ParsedDocuments(documents)
-    found = [
+    return tuple(sorted((*parsed.faults, *_refused_now(parsed.shapes)), key=lambda fault: fault.document))
+
+
+def faults_of_shape(documents: Sequence[JSONValue]) -> list[Fault]:
+    """Return those of `faults_of_new` that are in a document whatever else is registered. Never raises."""
+    shapes = shapes_of(documents)
+    return sorted((*shapes.faults, *_refused_now(shapes)), key=lambda fault: fault.document)
+
+
+def _refused_now(shapes: Shapes) -> list[Fault]:
+    return [
         Fault(
             document=one.document,
             path=f"/spec/attestation/{index}",
             code=ATTESTATION_EVERY_USER.id,
             message=_EVERY_USER,
         )
-        for one in parsed.shapes.nouns
+        for one in shapes.nouns
         for index in _sets_for_every_user(one)
     ]
-    return tuple(sorted((*parsed.faults, *found), key=lambda fault: fault.document))
 
 
 def _sets_for_every_user(found: Registered) -> list[int]:
