@@ -81,3 +81,48 @@ def test_texts_that_no_policy_tells_apart_have_one_answer_and_others_their_own(c
         trial = Trial(arguments={"case": case}, resource_id="1")
         verified, facts = trial.verified(), trial.facts()
         assert keeping.decide(verified, facts) == asking.decide(verified, facts)
+
+
+@st.composite
+def about_count(draw: st.DrawFn) -> str:
+    """A condition on a counter: mostly comparisons with numbers, in either order, and at times another look at it."""
+    name = draw(
+        st.sampled_from(
+            ["task.calls_used", "budget.calls_left", "budget.left_percent", "history.started_here"]
+        )
+    )
+    count, number = f"context.{name}", draw(st.integers(-1, 12) | st.sampled_from([95, 99, 100]))
+    operator = draw(st.sampled_from(["<", "<=", ">", ">=", "==", "!="]))
+    one = draw(
+        st.sampled_from(
+            [
+                f"{count} {operator} {number}",
+                f"{number} {operator} {count}",
+                f"!({count} {operator} {number})",
+                f"{count} + 1 {operator} {number}",
+                f"{count} {operator} context.task.calls_used",
+                f"[{number}, 3].contains({count})",
+                f"(if {count} {operator} {number} then 1 else {count}) < 3",
+            ]
+        )
+    )
+    joint = draw(st.sampled_from(["", "&&", "||"]))
+    return f"({one}) {joint} ({draw(about_count())})" if joint else one
+
+
+@pytest.mark.requirement("HOUSE-14")
+@given(
+    st.lists(about_count(), min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 6)), min_size=2, max_size=12),
+)
+def test_counts_that_no_policy_tells_apart_have_one_answer_and_others_their_own(conditions, counts):
+    policies = '@id("p") permit(principal, action, resource);' + "".join(
+        f'@id("f{number}") forbid(principal, action == Action::"crm.customer.read", resource) when {{ {condition} }};'
+        for number, condition in enumerate(conditions)
+    )
+    policy_set = published(policies, REGISTRY)
+    keeping, asking = (CedarDecisionPoint(policy_set, answers=KeptAnswers(most)) for most in (100, 0))
+    for used, started in counts:
+        trial = Trial(resource_id="1", calls_used=used, history={"started_here": started, "paid_today": 0})
+        verified, facts = trial.verified(), trial.facts()
+        assert keeping.decide(verified, facts) == asking.decide(verified, facts)

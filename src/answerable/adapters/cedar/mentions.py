@@ -7,6 +7,7 @@ members. The differential test of slices against the whole set proves that the a
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,24 @@ if TYPE_CHECKING:
 
 _CONTEXT: Final = {"Var": "context"}
 _RESOURCE: Final = {"Var": "resource"}
+# By comparison of a name with a number: where numbers begin, counted from that one, for which it says something else.
+_STEPS: Final = {"<": (0,), "<=": (1,), ">": (1,), ">=": (0,), "==": (0, 1), "!=": (0, 1)}
+_TURNED: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldApart:
+    """What conditions tell apart in one name: each of these texts from all others, and numbers on either side of a
+    step. steps: ascending."""
+
+    texts: frozenset[str]
+    steps: tuple[int, ...]
+
+    def of(self, value: object) -> object:
+        """Return what stands for this value and for all that no condition tells apart from it."""
+        if type(value) is str:
+            return value if value in self.texts else 0
+        return bisect_right(self.steps, value) if type(value) is int else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +45,15 @@ class Mentions:
     everything: the context is used as a whole.
     paths: `(member,)` for a member used as a whole, `(member, inner)` for one name inside it.
     resource: whether the resource, which is no part of the context, is read.
-    compared: names inside members, each with a text that it is compared with. free: names inside members that are read
-    in any other way than to compare them with a text or to ask whether they are there.
+    compared: names inside members, each with a text that it is compared with, or a number at which a comparison begins
+    to say something else. free: names inside members that are read in any other way than to compare them with a text or
+    a number, or to ask whether they are there.
     """
 
     everything: bool = False
     paths: frozenset[tuple[str, ...]] = frozenset()
     resource: bool = False
-    compared: frozenset[tuple[tuple[str, ...], str]] = frozenset()
+    compared: frozenset[tuple[tuple[str, ...], str | int]] = frozenset()
     free: frozenset[tuple[str, ...]] = frozenset()
 
     def joined(self, other: Mentions) -> Mentions:
@@ -46,12 +66,15 @@ class Mentions:
             free=self.free | other.free,
         )
 
-    def texts_told_apart(self, member: str, name: str) -> frozenset[str] | None:
-        """Return the texts that conditions tell apart from all others in this name; None if they may tell any two texts
-        apart."""
+    def told_apart(self, member: str, name: str) -> ToldApart | None:
+        """Return what conditions tell apart in this name; None if they may tell any two values apart."""
         if self.inside(member) is None or (member, name) in self.free:
             return None
-        return frozenset(text for path, text in self.compared if path == (member, name))
+        found = [one for path, one in self.compared if path == (member, name)]
+        return ToldApart(
+            texts=frozenset(one for one in found if isinstance(one, str)),
+            steps=tuple(sorted(one for one in found if isinstance(one, int))),
+        )
 
     def inside(self, member: str) -> frozenset[str] | None:
         """Return the names that are read inside a member; None if the member is used as a whole."""
@@ -68,14 +91,15 @@ def mentions_of(conditions: object) -> Mentions:
     """
     everything = resource = False
     paths: set[tuple[str, ...]] = set()
-    compared: set[tuple[tuple[str, ...], str]] = set()
+    compared: set[tuple[tuple[str, ...], str | int]] = set()
     free: set[tuple[str, ...]] = set()
     pending: list[object] = [conditions]
     while pending:
         node = pending.pop()
         if (comparison := _compared(node)) is not None:
-            compared.add(comparison)
-            paths.add(comparison[0])
+            name, found = comparison
+            compared.update((name, one) for one in found)
+            paths.add(name)
             continue
         path = _path(node)
         if path == ():
@@ -98,20 +122,26 @@ def mentions_of(conditions: object) -> Mentions:
     )
 
 
-def _compared(node: object) -> tuple[tuple[str, ...], str] | None:
-    """Return the path and the text if the node is `context.a.b == "text"`, or `!=`, in either order; None for anything
-    else."""
-    match node:
-        case {"==": {"left": left, "right": right}} | {"!=": {"left": left, "right": right}}:
+def _compared(node: object) -> tuple[tuple[str, ...], tuple[str | int, ...]] | None:
+    """Return the path, and the text or the steps of the numbers, if the node compares `context.a.b` with a text (`==`,
+    `!=`) or a whole number, in either order; None for anything else."""
+    if not isinstance(node, dict) or len(node) != 1:
+        return None
+    [(operator, sides)] = node.items()
+    match sides:
+        case {"left": left, "right": right} if operator in _STEPS:
             pass
         case _:
             return None
-    for access, literal in ((left, right), (right, left)):
-        match access, literal:
-            case {".": _}, {"Value": str(text)}:
-                path = _path(access)
-                if path is not None and len(path) == 2:
-                    return path, text
+    for access, literal, said in ((left, right, operator), (right, left, _TURNED[operator])):
+        path = _path(access)
+        if path is None or len(path) != 2 or "." not in access:
+            continue
+        match literal:
+            case {"Value": str(text)} if said in ("==", "!="):
+                return path, (text,)
+            case {"Value": int(number)} if type(number) is int:
+                return path, tuple(number + step for step in _STEPS[said])
     return None
 
 

@@ -9,7 +9,8 @@ the first.
 
 Answers are cached, too: the call is a third of a decision's time, and agents repeat requests. Laws: the cache key
 covers everything that the policies of the slice can tell apart, so a cached answer equals a fresh one; no answer is
-cached if the policies read what every action changes; the cache ends with its policy set. Keys are digests: the cache
+cached if the policies read what every action changes, except to compare counters with numbers; the cache ends with its
+policy set. Keys are digests: the cache
 holds no arguments of actions, and every entry has the same size.
 """
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     import cedarpy
 
     from answerable.adapters.cedar.engine import CedarRequest, Engine, Evaluate
+    from answerable.adapters.cedar.mentions import ToldApart
     from answerable.adapters.cedar.publishing import CedarPolicySet, Policy
     from answerable.core.decision.policy_context import Context
     from answerable.core.registry.documents.capability import Capability
@@ -53,7 +55,6 @@ REDUCED_MAX: Final = 1_024
 """Slices without the forbids that an approval may lift."""
 
 ANSWERS_MAX: Final = 16_384
-_EACH_ACTION_CHANGES: Final = ("budget", "history", "now")
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -62,9 +63,9 @@ Without: TypeAlias = "Callable[[tuple[str, ...]], Evaluation]"
 """Returns the answer with these policies left out."""
 AnswerKey: TypeAlias = "tuple[Slice, bytes]"
 """A slice, compared by identity, and the digest of what differs between two of its requests."""
-_Seen: TypeAlias = "tuple[str, str, str | tuple[str, ...] | None, frozenset[str] | None]"
+_Seen: TypeAlias = "tuple[str, str, str | tuple[str, ...] | None, ToldApart | None]"
 """An attribute of the request, the member of the context that it is taken from, the name or names in that member (None
-for the member itself), and the texts that policies tell apart in it (None if they may tell any two apart)."""
+for the member itself), and what policies tell apart in it (None if they may tell any two values apart)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,12 +138,19 @@ class KeptAnswers:
 
 
 def is_steady(mentions: Mentions) -> bool:
-    """Whether answers of policies with these mentions may be cached: they read neither time nor counters."""
-    used = mentions.inside("task")
-    return not (
-        used is None
-        or "calls_used" in used
-        or any(mentions.inside(member) != frozenset() for member in _EACH_ACTION_CHANGES)
+    """Whether answers of policies with these mentions may be cached: they do not read the time, and only compare
+    counters with numbers."""
+    task = mentions.inside("task")
+    if task is None or mentions.inside("now") != frozenset():
+        return False
+    counters = {
+        "budget": mentions.inside("budget"),
+        "history": mentions.inside("history"),
+        "task": task & TASK_MOVING,
+    }
+    return all(
+        names is not None and all(mentions.told_apart(member, name) is not None for name in names)
+        for member, names in counters.items()
     )
 
 
@@ -153,7 +161,7 @@ class ContextView:
     `flat_name`.
     """
 
-    __slots__ = ("_moving", "_shared", "_tells_all", "flat")
+    __slots__ = ("_moving", "_shared", "_told", "flat")
 
     def __init__(
         self, mentions: Mentions, capability: Capability, declared: PolicyParts, *, flat: bool = True
@@ -176,10 +184,10 @@ class ContextView:
                 for name in wanted:
                     moves = member in moving and (member != "task" or name in TASK_MOVING)
                     where = self._moving if moves else self._shared
-                    texts = mentions.texts_told_apart(member, name) if member == "arguments" else None
-                    where.append((flat_name(member, name), member, name, texts))
+                    told = mentions.told_apart(member, name) if moves else None
+                    where.append((flat_name(member, name), member, name, told))
         self.flat = frozenset(flattened)
-        self._tells_all = all(texts is None for _, _, _, texts in self._moving)
+        self._told = [(said, told) for said, _, _, told in self._moving if told is not None]
 
     def shared_text(self, shared: Context) -> bytes:
         """Return the beginning of the text of each context that shares these members, as `shared_context` says."""
@@ -192,13 +200,13 @@ class ContextView:
     def told_apart(self, shared_text: bytes, moving: Context) -> bytes:
         """Return a text that is equal for two contexts that no policy of the slice tells apart. Parameters as in
         `text`."""
-        if self._tells_all:
+        if not self._told:
             return self.text(shared_text, moving)
         seen = _seen(self._moving, moving)
-        for said, _, _, texts in self._moving:
-            if texts is not None and type(told := seen.get(said)) is str and told not in texts:
-                # Whichever text it is. No argument is a number in one action and text in another.
-                seen[said] = 0
+        for said, told in self._told:
+            # Nothing is a number in one action and text in another.
+            if said in seen:
+                seen[said] = told.of(seen[said])
         return _joined(shared_text, seen)
 
 

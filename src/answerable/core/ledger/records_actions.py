@@ -77,6 +77,7 @@ class IntentForm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     proof: str
     policy_set: str
     determined_by: tuple[str, ...]
+    lifted: tuple[str, ...]
     obligations: tuple[str, ...]
 
     def fits(self, decision: Decision, principal: str, proof: str) -> bool:
@@ -84,6 +85,7 @@ class IntentForm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return (
             self.policy_set == decision.policy_set
             and self.determined_by == decision.determined_by
+            and self.lifted == decision.lifted
             and self.obligations == decision.obligations
             and self.principal == principal
             and self.proof == proof

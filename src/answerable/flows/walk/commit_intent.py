@@ -69,7 +69,7 @@ async def commit_intent(
     approval = facts.approval.id if facts.approval is not None else ""
     form = grounds.plan.forms.last
     unusual = approval or names.brokered or verified.prepared or verified.request.preview_of
-    usual = amounts is ONE_CALL and not (unusual or decision.wider or decision.lifted)
+    usual = amounts is ONE_CALL and not (unusual or decision.wider)
     making = _Making(
         recorder=recorder,
         grounds=grounds,
@@ -193,6 +193,7 @@ class _Making(Starting, kw_only=True):
             proof=self.grounds.verified.caller.proof,
             policy_set=decision.policy_set,
             determined_by=decision.determined_by,
+            lifted=decision.lifted,
             obligations=decision.obligations,
         )
 

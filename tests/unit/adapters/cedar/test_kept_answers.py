@@ -60,11 +60,13 @@ def test_whoever_asks_again_with_all_facts_alike_that_policies_look_at_is_answer
     "condition",
     [
         "context.now > 0",
-        "context.budget.calls_left > 0",
-        "context.budget.left_percent < 200",
-        "context.history.started_here < 9",
+        "context.budget.calls_left > context.budget.left_percent || true",
+        "context.budget == context.budget",
+        "context.history.started_here + 1 < 9",
+        "[1, 2, 0].contains(context.history.started_here)",
         "context.history == context.history",
-        "context.task.calls_used < 9",
+        "context.task.calls_used <= context.task.calls_max",
+        "context.task.calls_used < 9 && context.task.calls_used * 1 < 9",
         "context has task",
         "context.task == context.task",
         "context == context",
@@ -153,3 +155,21 @@ def test_an_answer_is_kept_for_all_texts_that_policies_do_not_tell_apart():
     assert found == ["allow", "deny", "allow", "deny", "allow", "deny"]
     assert len(asked.requests) == 3
     assert [json.loads(one["context"])["arguments.case"] for one in asked.requests] == ["3", "1", "2"]
+
+
+@pytest.mark.requirement("HOUSE-14")
+@pytest.mark.parametrize(
+    ("condition", "counts", "found", "asked"),
+    [
+        ("context.task.calls_used < 3", (0, 1, 2, 3, 4, 2), "aaadda", 2),
+        ("context.task.calls_used <= 3", (2, 3, 4, 5, 3), "aadda", 2),
+        ("3 > context.task.calls_used && context.task.calls_used != 1", (0, 1, 2, 3, 0, 9, 1), "adadadd", 4),
+        ("context.budget.calls_left > 0", (0, 1, 2), "aaa", 1),
+        ("context.task.calls_used == -1 || 4 <= context.task.calls_used", (3, 4, 5, 0), "daad", 2),
+    ],
+)
+def test_an_answer_is_kept_for_all_counts_on_the_same_side_of_each_number(condition, counts, found, asked):
+    own, engine = point(PERMIT.format(condition))
+    told = effects(own, *(read("1", calls_used=used) for used in counts))
+    assert "".join(effect[0] for effect in told) == found
+    assert len(engine.requests) == asked

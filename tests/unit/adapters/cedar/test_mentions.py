@@ -5,7 +5,7 @@ import json
 import cedarpy
 import pytest
 
-from answerable.adapters.cedar.mentions import Mentions, flattened, mentions_of
+from answerable.adapters.cedar.mentions import Mentions, ToldApart, flattened, mentions_of
 
 
 def mentions(condition: str) -> Mentions:
@@ -109,4 +109,37 @@ def test_what_is_in_a_record_stands_beside_it_and_nothing_else_changes(condition
 def test_texts_are_told_apart_by_comparisons_and_all_of_them_by_anything_else(
     condition: str, texts: set[str] | None
 ):
-    assert mentions(condition).texts_told_apart("arguments", "case") == texts
+    expected = None if texts is None else ToldApart(texts=frozenset(texts), steps=())
+    assert mentions(condition).told_apart("arguments", "case") == expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "steps"),
+    [
+        ("context.arguments.amount < 5", (5,)),
+        ("context.arguments.amount >= 5", (5,)),
+        ("context.arguments.amount <= 5", (6,)),
+        ("context.arguments.amount > 5", (6,)),
+        ("context.arguments.amount == 5 && context.arguments.amount != -2", (-2, -1, 5, 6)),
+        ("5 < context.arguments.amount || 9 <= context.arguments.amount", (6, 9)),
+        ("5 > context.arguments.amount || 9 >= context.arguments.amount", (5, 10)),
+        ("context.arguments has amount", ()),
+        ("context.arguments.amount + 1 < 5", None),
+        ("context.arguments.amount < 5 && context.arguments.amount * 1 < 5", None),
+        ("context.arguments.amount < context.task.calls_max", None),
+        ("-(context.arguments.amount) < 5", None),
+        ("[5].contains(context.arguments.amount)", None),
+        ("context.arguments.amount == true", None),
+    ],
+)
+def test_numbers_are_told_apart_where_a_comparison_begins_to_say_something_else(
+    condition: str, steps: tuple[int, ...] | None
+):
+    expected = None if steps is None else ToldApart(texts=frozenset(), steps=steps)
+    assert mentions(condition).told_apart("arguments", "amount") == expected
+
+
+def test_numbers_that_no_comparison_tells_apart_stand_for_each_other_and_other_values_for_themselves():
+    told = ToldApart(texts=frozenset({"a"}), steps=(0, 5, 6))
+    assert [told.of(number) for number in (-9, -1, 0, 4, 5, 6, 99)] == [0, 0, 1, 1, 2, 3, 3]
+    assert [told.of(other) for other in ("a", "b", "", True, ["a"])] == ["a", 0, 0, True, ["a"]]

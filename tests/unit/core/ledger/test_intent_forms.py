@@ -49,6 +49,7 @@ _DECISIONS = st.builds(
     effect=st.just("allow"),
     reasons=st.just(()) | st.just((Reason(source="p", text="t", internal="i"),)),
     determined_by=_NAMES,
+    lifted=_NAMES,
     policy_set=_HEX,
     obligations=st.just(()) | st.just(("log:digest", "notify:crew")),
     question=st.just(b"") | st.just(b'{"v":3}'),
