@@ -23,6 +23,8 @@ PACKAGE = "answerable"
 COLUMNS = 120
 TOP = "(top level)"
 EVERYWHERE = "errors"
+DOCSTRING = re.compile(rb'\s*""".*?"""', re.DOTALL)
+"""As each of our modules begins: all of it need not be parsed."""
 
 
 class House:
@@ -77,7 +79,8 @@ class House:
     def says(self, module: str) -> str:
         """The first sentence of its docstring."""
         if module not in self._says:
-            text = ast.get_docstring(ast.parse(self._imports.read(module))) or ""
+            found = DOCSTRING.match(self._imports.read(module))
+            text = ast.get_docstring(ast.parse(found[0])) or "" if found else ""
             self._says[module] = " ".join(text.partition("\n\n")[0].split())
         return self._says[module]
 

@@ -75,14 +75,18 @@ def named(tree: ast.AST, *, texts: bool = True) -> Iterator[str]:
     """What is imported when this runs, and modules that a text names."""
     left: list[ast.AST] = [tree]
     while left:
-        match left.pop():
+        node = left.pop()
+        match node:
+            case ast.Name() | ast.expr_context():
+                continue
+            case ast.Constant(value=text):
+                if texts and isinstance(text, str) and text.startswith(("answerable.", "tests.")):
+                    yield text.replace(":", ".")
             case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=otherwise):
                 left += otherwise
             case ast.Import(names=names):
                 yield from (one.name for one in names)
             case ast.ImportFrom(module=str(module), names=names):
                 yield from (f"{module}.{one.name}" for one in names)
-            case ast.Constant(value=str(text)) if texts and text.startswith(("answerable.", "tests.")):
-                yield text.replace(":", ".")
-            case node:
+            case _:
                 left += ast.iter_child_nodes(node)

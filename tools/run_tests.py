@@ -114,7 +114,6 @@ class Told:
         """A line of a worker that asks for nothing."""
         if "deselected" in line:
             self.counts["left out"] += len(line["deselected"])
-            self.unclean.update(one.partition("::")[0] for one in line["deselected"])
         elif "warned" in line:
             self.warned[line["warned"]] += 1
         elif "done" in line:

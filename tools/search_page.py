@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from answerable.core.search.fields import FIELDS, INDEXED, Field
 from answerable.ports.search_process import QUESTION_SECONDS_MAX
+from answerable.wiring.joined_index import OTHERS_SECONDS_MAX
 from wire_tables import markdown_table
 
 SEARCHES = (
@@ -54,8 +55,9 @@ def search_page(made: str) -> str:
         f"{QUESTION_SECONDS_MAX:.0f} s: where the process is stopped or hangs, the error says how to end it, or how to",
         "read the files without it. A search that opens 20,000 entries without filling its page is answered with what",
         "it has found, and `next` continues. Without a server, or with `search.enabled = false`, `answerable search`",
-        "reads the files itself, one command at a time. Of several processes on one data directory each searches its",
-        "own log: `log` names it, and `elsewhere` the shards whose logs are left out.",
+        "reads the files itself, one command at a time.",
+        "",
+        *_shards(),
         "`answerable timeline`, `show`, `scope` and `account list`, and `GET /v1/timeline/{name}`, `/v1/names/{name}`,",
         "`/v1/scope` and `/v1/accounts`, are answered by the same process in the same way (STORY-04, ACCOUNT-03). So",
         "are `GET /v1/actions/under`, which `answerable timeline --model` asks, and `GET /v1/mandates/{id}/tree`,",
@@ -64,7 +66,7 @@ def search_page(made: str) -> str:
         "Where no index is kept, the control API answers `search.off`.",
         "",
         "Beside the index the directory `offsets` has 8 bytes an entry, by which one is opened without reading what",
-        "stands before it. It may be deleted, too; what it says is checked by the hash of the entry (SEARCH-13).",
+        "stands before it. It may be deleted, too; what it says is checked by the hash of the entry (SEARCH-14).",
         "",
         "In `q=`, spaces separate the words. A value with a space stands between double quotation marks, within which",
         '`\\"` is a quotation mark and `\\\\` a backslash: `agent:scout text:"two words"`. At the command line the',
@@ -87,6 +89,17 @@ def search_page(made: str) -> str:
         ],
     )
     return "\n".join(lines) + "\n"
+
+
+def _shards() -> list[str]:
+    return [
+        "Of [several shards](../how-to/run-several-processes.md) every one is asked, wherever the question arrives:",
+        "its process, or the files of its log where that does not run, for at most",
+        f"{OTHERS_SECONDS_MAX:.0f} s. Hits, lines and counts are joined (SEARCH-14). `shard` says whose log has an",
+        "entry, which is called `SHARD/ENTRY` (`answerable show b/12`); `shards` says of each up to where it is",
+        "searched, and `elsewhere` which could not be, and why.",
+        "",
+    ]
 
 
 def _sign(one: Field) -> str:

@@ -122,6 +122,8 @@ class Unchanged:
             return False
         if record is None:
             return self._differing is not None and self._differing.isdisjoint(self._read_for(file))
+        if not self._imports.modules.keys() >= (record["ran"] or {}).keys():
+            return False
         return bool(record["digest"] == self._digest(file, record["ran"], looks=record.get("looks", False)))
 
     def _functions(self, file: str, ran: Ran | None, at_reading: Mapping[str, set[str]]) -> Names | None:
@@ -262,14 +264,12 @@ class Unchanged:
 
     def _whole(self, module: str, functions: Names | None) -> str:
         """Of a module, for a file that looks at all of it; every byte where nobody knows which functions matter."""
-        if functions is not None and _ours(module) and module in self._imports.modules:
+        if functions is not None and _ours(module):
             return f"{self._imports.parts(module).whole} {self._ran(module, functions.get(module, ()))}"
         return self._ran(module, None)
 
     def _ran(self, module: str, functions: Collection[str] | None) -> str:
         """Of a module without its symbols. functions: those that count, None where every byte does."""
-        if module not in self._imports.modules:
-            return f"{module} is gone"
         if functions is None or not _ours(module):
             return f"{module} {self._imports.octets_digest(module)}"
         parts = self._imports.parts(module)

@@ -69,11 +69,13 @@ def told(life: Life) -> list[Told]:
     test: Members = {"nonce": "00" * 32, "wrong": "amount", "argument": "amount", "ended": "caught"}
     review: Members = {"verdict": "justified"}
     deputy: Members = {"duty": {"group": "a", "delegation": "d"}, "duty_ref": {"entry": 1, "leaf": ""}}
+    authority: Members = {"at": 1, "authority": "00" * 16, "state": "old", "sequence": 3}
     return [
         *kinds.values(),
         replace(answer, tag=Tag.CANARY_TOLD, leaf=answer.leaf | test),
         replace(answer, tag=Tag.GLASS_REVIEWED, leaf=answer.leaf | review),
         replace(answer, leaf=answer.leaf | deputy, fields=(answer.fields or {}) | {"of": "carol"}),
+        replace(answer, tag=Tag.AUTHORITY_CHANGED, leaf=authority, fields=None),
         replace(answer, tag=Tag.WORKLOAD_ENROLLED, leaf={"at": 1, "join_token": "00" * 32}, fields=None),
     ]
 

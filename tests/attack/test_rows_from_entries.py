@@ -20,13 +20,12 @@ from answerable.adapters.sqlite import (
 )
 from answerable.core.action.prepared import NO_CONTENT, Prepared, prepared_text
 from answerable.core.canonical import encode
-from answerable.core.identity.keys.keys import public_key
 from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.identity.names.spiffe_id import spiffe_id
-from answerable.core.identity.workload.evidence import Evidence
 from answerable.core.identity.workload.instance import Instance
 from answerable.core.incident.event_stream import SUBJECT_BYTES_MAX, EventStream
 from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.projected_instances import instance_in
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.registry.manifests.manifest_drift import Measured
@@ -145,39 +144,16 @@ async def test_what_changes_nothing_is_no_entry_and_a_receiver_cannot_fill_the_l
     await streams.create_stream(desk, "scout", {})
 
 
-def instance_in(leaf: dict[str, Any], sealed: dict[str, Any]) -> Instance:
-    """The instance as the last entry about it says it."""
-    running = sealed["running"]
-    return Instance(
-        id=spiffe_id(leaf["instance"]),
-        agent=AgentId(leaf["agent"]),
-        evidence=Evidence(
-            source=leaf["source"], grade=leaf["grade"], selectors=tuple(sealed.get("selectors", ()))
-        ),
-        enrolled_at=UnixMillis(running["enrolled_at"]),
-        expires_at=UnixMillis(leaf["expires"]),
-        key=public_key(running["public_key"]) if running["public_key"] else None,
-        process=running["process"],
-        parent=leaf["parent"],
-        manifest=leaf["manifest"],
-        manifest_grade=leaf["manifest_grade"],
-        manifest_fields=tuple(leaf["manifest_fields"].items()),
-        agent_up=running["agent_up"],
-        measured=tuple((name, digest, grade) for name, digest, grade in running["measured"]),
-        drift=tuple(leaf["drift"]),
-    )
-
-
 @pytest.mark.requirement("PROJECT-24")
 async def test_instances_can_be_made_again_from_their_entries_also_after_they_renewed(tmp_path: Path):
     bench, workloads = await enrolling()
     with closing(SqliteStore.open(tmp_path / "live.db")) as store:
         workloads.instances = SqliteInstanceRegister(store)
         await sign_manifest(bench.walk, b"be kind")
-        told = Measured(values={"prompt_digest": (PROMPT, "sidecar")})
-        first = await enrol(workloads, evidence=evidence_of(), key=key_of("one"), measured=told)
+        says = Measured(values={"prompt_digest": (PROMPT, "sidecar")})
+        first = await enrol(workloads, evidence=evidence_of(), key=key_of("one"), measured=says)
         below = await enrol(
-            workloads, evidence=evidence_of(), key=key_of("sub"), measured=told, parent=first.id
+            workloads, evidence=evidence_of(), key=key_of("sub"), measured=says, parent=first.id
         )
         assert isinstance(workloads.observer, InventedProcesses)
         process = workloads.observer.start(7).process
@@ -190,7 +166,9 @@ async def test_instances_can_be_made_again_from_their_entries_also_after_they_re
         made: dict[str, Instance] = {}
         for stored, leaf, sealed in entries(bench):
             if stored.tag == Tag.WORKLOAD_ENROLLED:
-                made[leaf["instance"]] = instance_in(leaf, sealed)
+                told = instance_in(leaf, sealed)
+                assert told is not None
+                made[leaf["instance"]] = told
             elif stored.tag == Tag.WORKLOAD_ENDED:
                 ended = {"ended_because": leaf["because"], "ended_by": sealed.get("by", "")}
                 made[leaf["instance"]] = replace(made[leaf["instance"]], state="ended", **ended)

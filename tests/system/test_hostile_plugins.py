@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.worlds.plugin_installation import plugin
+from tests.worlds.plugin_files import plugin
 from tests.worlds.up import WAIT_SECONDS_MAX, environment, until
 
 pytestmark = pytest.mark.anyio

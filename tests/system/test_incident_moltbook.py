@@ -24,9 +24,9 @@ from tests.probes.postgres_tap import DONE, NO_RIGHT, asking_server, tapped
 from tests.stand_ins.other_host import Tapped
 from tests.stand_ins.postgres_server import BROKER_PASSWORD, PostgresServer
 from tests.worlds.brokered import SupportDesk, support_desk
+from tests.worlds.call_meta import META
 from tests.worlds.enrolment import fresh_key
 from tests.worlds.incident import an_agent, files_of, was_done
-from tests.worlds.mail import META
 
 pytestmark = pytest.mark.anyio
 UPDATE = "UPDATE support_messages SET body = 'seen' WHERE id = 1"

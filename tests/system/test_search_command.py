@@ -316,15 +316,47 @@ def test_a_data_directory_is_searched_beside_its_server(data: Path, tmp_path: Pa
     assert (here / "index" / "ledger" / "index.db").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_search_in_one_of_several_shards_says_which_logs_it_leaves_out(data: Path, tmp_path: Path) -> None:
+@pytest.mark.requirement("SEARCH-14")
+def test_all_shards_are_asked_and_one_that_cannot_be_read_is_named(data: Path, tmp_path: Path) -> None:
     here = tmp_path / "data"
-    shutil.copytree(data, here)
-    shutil.move(here / "ledger", here / "moved")
-    (here / "ledger" / "shards" / "b").mkdir(parents=True)
-    shutil.move(here / "moved", here / "ledger" / "shards" / "a")
+    shutil.copytree(data, here, ignore=shutil.ignore_patterns("ledger", "index"))
+    # The second is a copy of the first, so that each number is known.
+    for shard in ("a", "b"):
+        shutil.copytree(data / "ledger", here / "ledger" / "shards" / shard)
+    (here / "ledger" / "shards" / "c").mkdir()
     (here / "answerable.toml").write_text('[ledger]\nshard = "a"\n')
-    place = ("resource:4712", "--data", str(here))
-    assert json.loads(ran(*place, "--json").stdout)["elsewhere"] == ["b"]
-    assert "not searched here: the logs of the shards b; search with the settings" in ran(*place).stderr
+    place = ("--data", str(here))
+
+    def asked(verb: str, *words: str) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(ran(*words, *place, "--json", verb=verb).stdout)
+        return told
+
+    whole = asked("search", "agent:scout", "--limit", "1000")
+    hits = [(one["shard"], one["entry"]) for one in whole["items"]]
+    assert {shard for shard, _ in hits} == {"a", "b"}
+    assert len(hits) == len(set(hits)) == 2 * len({entry for _, entry in hits})
+    assert [*whole["elsewhere"]] == ["c"]
+    assert [one["shard"] for one in whole["shards"]] == ["b"]
+    paged, cursor = [], ""
+    while not paged or cursor:
+        page = asked("search", "agent:scout", "--limit", "12", *(("--cursor", cursor) if cursor else ()))
+        paged += [(one["shard"], one["entry"]) for one in page["items"]]
+        cursor = page["next"]
+    assert paged == hits
+    scope = asked("scope")
+    assert (scope["actions"], scope["outside"]) == (28, 2)
+    assert sum(asked("show", "m-1")["outcomes"].values()) == 28
+    story = asked("timeline", "m-1")
+    lines = [(one["at"], one["shard"], one["index"]) for one in story["lines"]]
+    assert lines == sorted(lines)
+    assert {shard for _, shard, _ in lines} == {"a", "b"}
+    # An entry is called by its shard; without one it is of the shard that is asked.
+    entry = max(index for _, _, index in lines)
+    assert [one["ask"] for one in asked("show", f"b/{entry}")["may_be"]] == [f"entry:b/{entry}"]
+    assert [one["ask"] for one in asked("show", str(entry))["may_be"]] == [f"entry:a/{entry}"]
+    told = ran("agent:scout", *place)
+    assert f"#b/{entry}  " in told.stdout
+    assert "the log of shard c is left out: there is no ledger in" in told.stderr
+    assert "; of b complete up to entry" in told.stderr
     (here / "answerable.toml").unlink()
-    assert "of several shards, name one with --ledger" in ran(*place, code=1).stderr
+    assert "of several shards, name one with --ledger" in ran("agent:scout", *place, code=1).stderr

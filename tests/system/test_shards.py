@@ -21,7 +21,7 @@ def house() -> Iterator[House]:
         yield made
 
 
-@pytest.mark.requirement("SHARD-01", "SHARD-02", "SHARD-05", "SHARD-06")
+@pytest.mark.requirement("SHARD-01", "SHARD-02", "SHARD-05", "SHARD-06", "SEARCH-14")
 def test_two_shards_act_beside_one_another_and_are_verified_together(house: House) -> None:
     house.command("a", "apply", "-f", str(house.world.registry))
     with house.up("a") as a, house.up("b") as b:
@@ -35,6 +35,11 @@ def test_two_shards_act_beside_one_another_and_are_verified_together(house: Hous
             lambda: all(house.head_sizes().get(name, 0) >= size for name, size in sizes.items()), "the heads"
         )
         states = until(lambda: b.status()["shards"], "the states in the process that only follows")
+        # Of one mandate of each, and asked at either: whoever issued it, its actions are found, with their log.
+        for asked in ("a", "b"):
+            found = json.loads(house.command(asked, "search", "kind:intent", "--json").stdout)
+            assert [one["shard"] for one in found["items"]] == ["a", "b", "a"]
+            assert found["elsewhere"] == {}
         assert {one["state"] for one in states} == {"ok"}
         policy = house.command("a", "witness", "policy").stdout
     copy = house.copied()

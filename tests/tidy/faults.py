@@ -152,6 +152,8 @@ def _last_name(node: ast.expr) -> str:
 
 def leftovers(path: str, text: str) -> list[str]:
     """Notes to self without the number of an issue."""
+    if not any(word in text for word in rules.LEFTOVER_WORDS):
+        return []
     pattern = re.compile(rf"\b({'|'.join(rules.LEFTOVER_WORDS)})\b(?!\(#\d+\))")
     return [
         f"{path}:{number}: `{found[0]}` without an issue, as in `{found[0]}(#12)`"
@@ -162,6 +164,8 @@ def leftovers(path: str, text: str) -> list[str]:
 
 def places(path: str, text: str) -> list[str]:
     """Paths of one machine, and addresses of package registries."""
+    if not any(one in text for one in (*rules.MACHINE_PATHS, *rules.REGISTRY_HOSTS)):
+        return []
     paths = re.compile(rf"(?<![\w.)}}\]-])(?:{'|'.join(map(re.escape, rules.MACHINE_PATHS))})[\w.-]*")
     hosts = re.compile("|".join(map(re.escape, rules.REGISTRY_HOSTS)))
     return [

@@ -7,8 +7,9 @@ import tomllib
 
 import pytest
 
-from tests.tidy.test_requirements import claims_of_every_change, marks_of_each
-from tests.tidy.tree import ROOT, modules
+from tests.tidy.answers import answers
+from tests.tidy.test_requirements import claims_of, claims_of_every_change
+from tests.tidy.tree import ROOT
 
 OTHERS_JUDGE = (
     "tests/browser/",
@@ -28,13 +29,11 @@ def commands_of(name: str) -> str:
 @pytest.mark.requirement("CI-01")
 @pytest.mark.parametrize("place", OTHERS_JUDGE)
 def test_every_test_by_which_others_judge_us_is_run_for_every_change(place: str) -> None:
-    tests = 0
-    for module in modules("tests"):
-        if module.path.startswith(place):
-            every = [name for name, _ in marks_of_each(module)]
-            assert [name for name, _ in claims_of_every_change(module)] == every, (
-                f"{module.path}: some are slow"
-            )
+    tests, quick = 0, answers(claims_of_every_change, "tests")
+    for path, claims in answers(claims_of, "tests").items():
+        if path.startswith(place):
+            every = [name for name, _ in claims]
+            assert [name for name, _ in quick[path]] == every, f"{path}: some are slow"
             tests += len(every)
     assert tests, f"{place} has no tests"
 

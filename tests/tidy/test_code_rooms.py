@@ -8,12 +8,15 @@ from collections.abc import Callable
 import pytest
 
 import code_rooms
+from tests.tidy.answers import KeptImports
 from tests.tidy.tree import ROOT
 
 
 @pytest.fixture(scope="module")
 def now() -> code_rooms.House:
-    return code_rooms.House()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(code_rooms, "Imports", KeptImports)
+        return code_rooms.House()
 
 
 Told = Callable[..., tuple[int, str]]

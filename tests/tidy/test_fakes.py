@@ -10,11 +10,13 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import pytest
 
-from tests.tidy.tree import ROOT, Module, modules, parsed
+from tests.tidy.answers import answers
+from tests.tidy.tree import ROOT, Module, parsed
 
 LISTED = ROOT / "tests/fakes.toml"
 PLACES = ("src/answerable/testing/", "src/answerable/adapters/memory/", "tests/")
@@ -29,12 +31,24 @@ Place = tuple[str, str]
 """Path and class."""
 
 
-def classes_of(module: Module) -> Iterator[ast.ClassDef]:
-    return (node for node in module.nodes if isinstance(node, ast.ClassDef))
+class Class(NamedTuple):
+    """What counts of one. said: ports that its docstring names."""
+
+    name: str
+    bases: list[str]
+    members: list[str]
+    said: list[str]
+
+    @property
+    def is_protocol(self) -> bool:
+        return "Protocol" in self.bases
 
 
-def is_protocol(node: ast.ClassDef) -> bool:
-    return "Protocol" in map(ast.unparse, node.bases)
+def classes_of(module: Module) -> Iterator[Class]:
+    for node in module.nodes:
+        if isinstance(node, ast.ClassDef):
+            said = SAID.findall(ast.get_docstring(node) or "")
+            yield Class(node.name, [*map(ast.unparse, node.bases)], sorted(members_of(node)), said)
 
 
 def members_of(node: ast.ClassDef) -> set[str]:
@@ -56,18 +70,18 @@ def members_of(node: ast.ClassDef) -> set[str]:
 class Classes:
     """Classes by name, so that what one inherits can be found."""
 
-    def __init__(self, found: Iterable[Module]) -> None:
-        self.known: dict[str, list[tuple[str, ast.ClassDef]]] = {}
-        for module in found:
-            for node in classes_of(module):
-                self.known.setdefault(node.name, []).append((module.path, node))
+    def __init__(self, found: Mapping[str, Iterable[Class]]) -> None:
+        self.known: dict[str, list[tuple[str, Class]]] = {}
+        for path, there in found.items():
+            for one in there:
+                self.known.setdefault(one.name, []).append((path, one))
 
-    def members(self, path: str, node: ast.ClassDef, seen: tuple[str, ...] = ()) -> set[str]:
+    def members(self, path: str, of: Class, seen: tuple[str, ...] = ()) -> set[str]:
         """Its own and inherited ones; of two bases of one name, that of the same file."""
-        found = members_of(node)
-        for base in node.bases:
-            name = ast.unparse(base).partition("[")[0].rpartition(".")[2]
-            if name in seen or name == node.name:
+        found = {*of.members}
+        for base in of.bases:
+            name = base.partition("[")[0].rpartition(".")[2]
+            if name in seen or name == of.name:
                 continue
             named = self.known.get(name, [])
             for where, one in [one for one in named if one[0] == path] or named:
@@ -75,37 +89,38 @@ class Classes:
         return found
 
 
-def ports_of(found: Iterable[Module]) -> dict[str, set[str]]:
+def ports_of(found: Mapping[str, Iterable[Class]]) -> dict[str, set[str]]:
     """What each port promises: names of its functions and values."""
     return {
-        node.name: {name for name in members_of(node) if not name.startswith("_")}
-        for module in found
-        if module.path.startswith(PORTS)
-        for node in classes_of(module)
-        if is_protocol(node)
+        one.name: {name for name in one.members if not name.startswith("_")}
+        for path, there in found.items()
+        if path.startswith(PORTS)
+        for one in there
+        if one.is_protocol
     }
 
 
-def is_called_one(node: ast.ClassDef, ports: Iterable[str]) -> bool:
-    said = SAID.findall(ast.get_docstring(node) or "")
+def is_called_one(one: Class, ports: Iterable[str]) -> bool:
     return (
-        node.name.lstrip("_").startswith(NAMES) or "StandIn" in node.name or any(one in ports for one in said)
+        one.name.lstrip("_").startswith(NAMES)
+        or "StandIn" in one.name
+        or any(port in ports for port in one.said)
     )
 
 
-def fakes_in(found: tuple[Module, ...]) -> set[Place]:
+def fakes_in(found: Mapping[str, Iterable[Class]]) -> set[Place]:
     classes, fakes, ports = Classes(found), set(), ports_of(found)
     whole = [one for one in ports.values() if len(one) >= LEAST_MEMBERS]
-    for module in found:
-        if not module.path.startswith(PLACES):
+    for path, there in found.items():
+        if not path.startswith(PLACES):
             continue
-        for node in classes_of(module):
-            if is_protocol(node) or node.name.startswith("Test"):
+        for one in there:
+            if one.is_protocol or one.name.startswith("Test"):
                 continue
-            members = classes.members(module.path, node)
+            members = classes.members(path, one)
             stands_in = "__getattr__" in members or any(port <= members for port in whole)
-            if stands_in or is_called_one(node, ports):
-                fakes.add((module.path, node.name))
+            if stands_in or is_called_one(one, ports):
+                fakes.add((path, one.name))
     return fakes
 
 
@@ -126,7 +141,9 @@ def named() -> list[Place]:
 
 @pytest.mark.requirement("SHIPPED-10")
 def test_every_fake_is_named_once_with_its_reason_and_nothing_else_is():
-    found, told = fakes_in((*modules(*SOURCES), *modules("tests"))), named()
+    there = answers(classes_of, *SOURCES, "tests")
+    found = fakes_in({path: [Class(*one) for one in several] for path, several in there.items()})
+    told = named()
     assert [one for one in told if told.count(one) > 1] == []
     assert sorted(found - {*told}) == [], "a real part, or a line in tests/fakes.toml with the reason"
     assert sorted({*told} - found) == [], "no fake any more: take it out of tests/fakes.toml"
@@ -157,4 +174,5 @@ def test_a_new_fake_is_found(text: str, is_fake: bool):
     real = parsed(
         "src/answerable/adapters/x.py", "class Kept:\n    def now(self): ...\n    def monotonic(self): ..."
     )
-    assert bool(fakes_in((port, real, parsed("tests/unit/test_x.py", text)))) is is_fake
+    found = (port, real, parsed("tests/unit/test_x.py", text))
+    assert bool(fakes_in({one.path: [*classes_of(one)] for one in found})) is is_fake

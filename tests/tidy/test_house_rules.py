@@ -6,6 +6,7 @@ import pytest
 
 import doc_links
 from tests.tidy import faults, rules, timing
+from tests.tidy.answers import answers, found
 from tests.tidy.tree import modules, texts
 
 SOURCE = ("src",)
@@ -13,44 +14,45 @@ OURS = ("src", "tools", "examples", "benchmarks")
 EVERYTHING = (*OURS, "tests")
 
 
-def none(found: list[str]) -> None:
-    assert not found, "\n".join(["", *found])
+def none(told: list[str]) -> None:
+    assert not told, "\n".join(["", *told])
 
 
 def test_names_say_something():
-    none([fault for module in modules(*OURS) for fault in faults.names(module)])
+    none(found(faults.names, *OURS))
 
 
 def test_pure_rooms_name_no_clock_chance_or_environment():
-    none([fault for module in modules(*SOURCE) for fault in faults.world(module)])
+    none(found(faults.world, *SOURCE))
 
 
 def test_core_imports_only_what_its_list_allows():
-    none([fault for module in modules(*SOURCE) for fault in faults.core_imports(module)])
+    none(found(faults.core_imports, *SOURCE))
 
 
 def test_ports_know_only_core():
-    none([fault for module in modules(*SOURCE) for fault in faults.room_imports(module)])
+    none(found(faults.room_imports, *SOURCE))
 
 
 def test_every_port_states_its_promises():
-    none([fault for module in modules(*SOURCE) for fault in faults.ports(module)])
+    none(found(faults.ports, *SOURCE))
 
 
 def test_values_of_the_walk_are_made_in_one_place():
-    none([fault for module in modules(*SOURCE) for fault in faults.makers(module)])
+    none(found(faults.makers, *SOURCE))
 
 
 @pytest.mark.requirement("HOUSE-72")
 def test_only_a_commit_takes_budgets_approvals_and_prepared_objects():
-    none([fault for module in modules(*SOURCE) for fault in faults.takers(module)])
+    none(found(faults.takers, *SOURCE))
 
 
 def test_functions_fit_a_screen_and_modules_hold_one_idea():
-    found = [fault for module in modules(*EVERYTHING) for fault in faults.sizes(module)]
     listed = {*rules.LONG_MODULES, *(entry.partition(":")[0] for entry in rules.LONG_FUNCTIONS)}
     gone = listed - {module.path for module in modules(*EVERYTHING)}
-    none(found + [f"{path}: is gone; take it off the list" for path in sorted(gone)])
+    none(
+        found(faults.sizes, *EVERYTHING) + [f"{path}: is gone; take it off the list" for path in sorted(gone)]
+    )
 
 
 def test_every_note_to_self_names_an_issue():
@@ -72,13 +74,13 @@ def test_locks_name_no_registry_and_hash_every_file():
 
 @pytest.mark.requirement("FAST-03")
 def test_no_test_asserts_how_long_something_took():
-    none([fault for module in modules("tests") for fault in timing.timed_assertions(module)])
+    none(found(timing.timed_assertions, "tests"))
 
 
 @pytest.mark.requirement("FAST-04")
 def test_tests_wait_for_what_happens_and_not_for_a_while():
-    none([fault for module in modules("tests") for fault in timing.bare_sleeps(module)])
-    kept = {module.path: len(timing.sleeps(module)) for module in modules("tests")}
+    none(found(timing.bare_sleeps, "tests"))
+    kept = {path: len(sleeps) for path, sleeps in answers(timing.sleeps, "tests").items()}
     listed = rules.SLEEPS_FOR_A_REASON
     none(
         [

@@ -17,17 +17,17 @@ from tests.probes.loud_skips import (
     skip_loudly,
     without_loudly,
 )
-from tests.tidy.tree import ROOT, modules
+from tests.tidy.answers import answers
+from tests.tidy.tree import ROOT, Module
 
 THE_ONE = "tests/probes/loud_skips.py"
 HERE = "tests/tidy/test_loud_skips.py"
 
 
-def test_nobody_skips_but_loudly() -> None:
-    quiet = [
+def quiet(module: Module) -> list[str]:
+    """Where it skips without a word."""
+    return [
         f"{module.path}:{call.lineno}"
-        for module in modules("tests")
-        if module.path != THE_ONE
         for call in module.nodes
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Attribute)
@@ -35,7 +35,10 @@ def test_nobody_skips_but_loudly() -> None:
         and isinstance(call.func.value, ast.Name)
         and call.func.value.id == "pytest"
     ]
-    assert quiet == []
+
+
+def test_nobody_skips_but_loudly() -> None:
+    assert [path for path, places in answers(quiet, "tests").items() if places] == [THE_ONE]
 
 
 @pytest.mark.parametrize(
@@ -90,22 +93,27 @@ def installed_by_ci() -> set[str]:
     return found | {package for program in verifiers.PROGRAMS for package in program.packages}
 
 
+def loud(module: Module) -> list[tuple[str, bool, str | None]]:
+    """Where it skips loudly, whether by name, and with which advice, if that is written there."""
+    return [
+        (
+            f"{module.path}:{call.lineno}",
+            any(given.arg == "name" for given in call.keywords),
+            str(call.args[1].value) if isinstance(call.args[1], ast.Constant) else None,
+        )
+        for call in module.nodes
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "skip_loudly"
+    ]
+
+
 @pytest.mark.requirement("CI-06")
 def test_every_skip_for_a_missing_program_has_its_name_and_advises_what_ci_installs() -> None:
     installed = installed_by_ci()
-    skips = [
-        (f"{module.path}:{call.lineno}", call)
-        for module in modules("tests")
-        for call in module.nodes
-        if isinstance(call, ast.Call)
-        and getattr(call.func, "id", "") == "skip_loudly"
-        and module.path != HERE
-    ]
+    skips = [one for path, there in answers(loud, "tests").items() if path != HERE for one in there]
     assert len(skips) > 20
-    for place, call in skips:
-        assert any(given.arg == "name" for given in call.keywords), place
-        if isinstance(call.args[1], ast.Constant):
-            advice = str(call.args[1].value)
+    for place, has_name, advice in skips:
+        assert has_name, place
+        if advice is not None:
             named = " ".join(re.findall(r"apt-get install ([a-z0-9 .-]+)", advice)).split()
             assert named or "./dev" in advice, place
             assert set(named) <= installed, place

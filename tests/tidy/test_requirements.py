@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tidy.tree import ROOT, FunctionNode, Module, modules, parsed
+from tests.tidy.answers import answers, found
+from tests.tidy.tree import ROOT, FunctionNode, Module, parsed
 
 FOLDER = ROOT / "tests/requirements"
 WITHOUT_IDS = ("tests/unit/", "tests/tidy/")
@@ -63,10 +64,10 @@ def marks_of_each(module: Module) -> Iterator[tuple[str, list[ast.expr]]]:
                     yield f"{node.name}.{part.name}", marks + part.decorator_list
 
 
-def claims_of(module: Module) -> Iterator[tuple[str, set[str]]]:
+def claims_of(module: Module) -> Iterator[tuple[str, list[str]]]:
     """Name and ids of every test in a module."""
     for name, marks in marks_of_each(module):
-        yield name, set().union(*map(marked, marks))
+        yield name, sorted(set().union(*map(marked, marks)))
 
 
 def is_slow(mark: ast.AST) -> bool:
@@ -76,27 +77,27 @@ def is_slow(mark: ast.AST) -> bool:
     return isinstance(mark, ast.Attribute) and mark.attr == "slow"
 
 
-def claims_of_every_change(module: Module) -> Iterator[tuple[str, set[str]]]:
+def claims_of_every_change(module: Module) -> Iterator[tuple[str, list[str]]]:
     """Name and ids of every test in a module that is not slow, without those of its slow cases alone."""
     for name, marks in marks_of_each(module):
         if any(map(is_slow, marks)):
             continue
-        ids = set().union(*map(marked, marks))
+        ids: set[str] = set().union(*map(marked, marks))
         for case in (node for mark in marks for node in ast.walk(mark) if isinstance(node, ast.Call)):
             if any(one.arg == "marks" and is_slow(one.value) for one in case.keywords):
                 ids -= marked(case)
-        yield name, ids
+        yield name, sorted(ids)
 
 
 def proved() -> set[str]:
-    return {name for module in modules("tests") for _, ids in claims_of(module) for name in ids}
+    return {one for _, ids in found(claims_of, "tests") for one in ids}
 
 
 def test_every_requirement_says_what_and_whence():
-    found = requirements()
-    ids = [requirement["id"] for requirement in found]
+    every = requirements()
+    ids = [requirement["id"] for requirement in every]
     assert len(ids) == len(set(ids)), sorted(name for name in set(ids) if ids.count(name) > 1)
-    for requirement in found:
+    for requirement in every:
         assert set(requirement) == {"id", "sentence", "source"}, requirement
         assert all(requirement.values()), requirement
 
@@ -108,7 +109,7 @@ def test_every_requirement_has_a_test_or_is_pending():
 
 @pytest.mark.requirement("CI-03")
 def test_every_requirement_has_a_test_that_every_change_runs():
-    quick = {one for module in modules("tests") for _, ids in claims_of_every_change(module) for one in ids}
+    quick = {one for _, ids in found(claims_of_every_change, "tests") for one in ids}
     missing = proved() - quick
     assert not missing, f"all tests of {sorted(missing)} are slow: `.ci/run` proves nothing of it"
 
@@ -122,13 +123,13 @@ def test_pending_requirements_exist_and_have_no_test_yet():
 def test_every_test_that_is_no_unit_test_carries_a_known_id():
     ids = {requirement["id"] for requirement in requirements()}
     faults = []
-    for module in modules("tests"):
-        if module.path.startswith(WITHOUT_IDS):
+    for path, claims in answers(claims_of, "tests").items():
+        if path.startswith(WITHOUT_IDS):
             continue
-        for name, carried in claims_of(module):
+        for name, carried in claims:
             if not carried:
-                faults.append(f"{module.path}: {name} carries no requirement")
-            faults += [f"{module.path}: {name} carries unknown {one}" for one in sorted(carried - ids)]
+                faults.append(f"{path}: {name} carries no requirement")
+            faults += [f"{path}: {name} carries unknown {one}" for one in carried if one not in ids]
     assert not faults, "\n".join(["", *faults])
 
 
@@ -145,10 +146,9 @@ class TestB:
     def test_c(self): ...
     def no_test(self): ...
 """
-    found = parsed("tests/system/test_x.py", text)
-    assert dict(claims_of(found)) == {
-        "test_a": {"M-1", "F-1", "F-2", "P-1"},
-        "TestB.test_c": {"M-1", "C-1"},
+    assert dict(claims_of(parsed("tests/system/test_x.py", text))) == {
+        "test_a": ["F-1", "F-2", "M-1", "P-1"],
+        "TestB.test_c": ["C-1", "M-1"],
     }
 
 
@@ -162,6 +162,6 @@ def test_a(): ...
 @pytest.mark.parametrize("x", [1, pytest.param(2, marks=[pytest.mark.slow, pytest.mark.requirement("P-1")])])
 def test_b(x): ...
 """
-    assert dict(claims_of_every_change(parsed("tests/system/test_x.py", text))) == {"test_b": {"F-2"}}
+    assert dict(claims_of_every_change(parsed("tests/system/test_x.py", text))) == {"test_b": ["F-2"]}
     of_all = parsed("tests/system/test_x.py", f"pytestmark = [pytest.mark.anyio, pytest.mark.slow]\n{text}")
     assert dict(claims_of_every_change(of_all)) == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,17 +12,12 @@ from answerable.adapters.sqlite import SqliteStore
 from answerable.flows.state.triggered_holds import TriggeredHolds
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh_store
-from imports import Imports
-from tests.tidy.test_dead_modules import unreached
-from tests.tidy.tree import ROOT, modules
+from tests.tidy.answers import KeptImports, answers
+from tests.tidy.answers import found as found_in
+from tests.tidy.test_dead_modules import leads, unreached
+from tests.tidy.tree import ROOT, Module, parsed
 
 PORT_OF = re.compile(r"\b(?:Implements |Ports? |and )(?:ports\.\w+\.)?([A-Z]\w+)")
-PORTS = {
-    node.name
-    for module in modules("src/answerable/ports")
-    for node in module.nodes
-    if isinstance(node, ast.ClassDef)
-}
 SUITE = re.compile(r"^class \w+\((?:Durable|Shared)?(\w+)Contract\)", re.MULTILINE)
 
 
@@ -34,19 +30,27 @@ def adapters() -> dict[str, set[str]]:
     words."""
     found: dict[str, set[str]] = {}
     places = ("adapters", "targets", EMBEDDED.removeprefix("answerable.").replace(".", "/"))
-    for module in modules(*(f"src/answerable/{one}" for one in places)):
-        for node in module.nodes:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                said = PORT_OF.findall(ast.get_docstring(node) or "")
-                for port in {*said, *(one for one in PORTS if node.name.endswith(one))}:
-                    package = ".".join(module.name.split(".")[:3])
-                    found.setdefault(port, set()).add(module.name if package == EMBEDDED else package)
+    ports = {name for name, _ in found_in(classes, "src/answerable/ports")}
+    for path, there in answers(classes, *(f"src/answerable/{one}" for one in places)).items():
+        module = parsed(path, "").name
+        for name, said in there:
+            if not name.startswith("_"):
+                for port in {*said, *(one for one in ports if name.endswith(one))}:
+                    package = ".".join(module.split(".")[:3])
+                    found.setdefault(port, set()).add(module if package == EMBEDDED else package)
     return found
+
+
+def classes(module: Module) -> Iterator[tuple[str, list[str]]]:
+    """Each with the ports that it says it implements."""
+    for node in module.nodes:
+        if isinstance(node, ast.ClassDef):
+            yield node.name, PORT_OF.findall(ast.get_docstring(node) or "")
 
 
 def suites() -> dict[str, set[str]]:
     """What is run, by the port whose suite it is: modules that its test modules and their worlds import."""
-    tree, found = Imports(), dict[str, set[str]]()
+    tree, found = KeptImports(), dict[str, set[str]]()
     for path in sorted((ROOT / "tests/contracts").glob("test_*.py")):
         name = f"tests.contracts.{path.stem}"
         reached, left = {name}, [name]
@@ -61,7 +65,8 @@ def suites() -> dict[str, set[str]]:
 
 @pytest.mark.requirement("SHIPPED-01")
 def test_every_adapter_is_used_by_the_product_itself() -> None:
-    found = tuple(one for one in modules("src") if not one.name.startswith("answerable.testing"))
+    testing = "src/answerable/testing"
+    found = {path: names for path, names in answers(leads, "src").items() if not path.startswith(testing)}
     assert [path for path in unreached(found) if "/adapters/" in path] == []
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tidy.tree import ROOT, FunctionNode, modules
+from tests.tidy.answers import answers
+from tests.tidy.tree import ROOT, Module
 from tests.tidy.tree import functions as functions_of
 
 SOURCES = ROOT / "src/answerable"
@@ -28,19 +29,21 @@ STEPS = {
 """Structs of what one step uses: at most four members each."""
 
 
-def functions() -> Iterator[tuple[Path, FunctionNode]]:
-    """Every function with its module."""
-    for module in modules("src"):
-        for node in functions_of(module):
-            yield (ROOT / module.path).relative_to(SOURCES), node
+def functions() -> Iterator[tuple[Path, str, list[list[str]]]]:
+    """Every function with its module, its name, and the names in the annotation of each parameter."""
+    for path, there in answers(given, "src").items():
+        inside = (ROOT / path).relative_to(SOURCES)
+        yield from ((inside, name, names) for name, names in there)
 
 
-def given(function: FunctionNode) -> list[set[str]]:
-    """The names in the annotation of each parameter."""
-    arguments = function.args
-    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    found = [one.annotation for one in every if one.annotation is not None]
-    return [{part.id for part in ast.walk(one) if isinstance(part, ast.Name)} for one in found]
+def given(module: Module) -> Iterator[tuple[str, list[list[str]]]]:
+    """Of each function, the names in the annotation of each parameter."""
+    for function in functions_of(module):
+        arguments = function.args
+        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        found = [one.annotation for one in every if one.annotation is not None]
+        names = ({part.id for part in ast.walk(one) if isinstance(part, ast.Name)} for one in found)
+        yield function.name, [sorted(several) for several in names]
 
 
 def members(path: str, name: str) -> list[ast.AnnAssign]:
@@ -79,9 +82,9 @@ def collaborators() -> set[str]:
 def test_only_wiring_knows_the_whole_walk() -> None:
     """Where everything is put together. Whoever runs on it reads its parts, and is not given the walk."""
     taking = [
-        f"{path}: {one.name}"
-        for path, one in functions()
-        if path.parts[0] != "wiring" and any("Walk" in names for names in given(one))
+        f"{path}: {name}"
+        for path, name, each in functions()
+        if path.parts[0] != "wiring" and any("Walk" in names for names in each)
     ]
     assert not taking, "name what the function uses"
     naming = [str(path) for path in SOURCES.glob("flows/**/*.py") if "wiring.walk" in path.read_text("utf-8")]
@@ -100,8 +103,8 @@ def test_a_flow_is_given_four_collaborators_at_most() -> None:
     known = collaborators()
     assert {"Ledger", "RegistryStore", "Recorder", "PolicyState", "Worlds"} <= known
     counts = {
-        f"{path}: {one.name}": sum(bool(names & known) for names in given(one))
-        for path, one in functions()
+        f"{path}: {name}": sum(bool({*names} & known) for names in each)
+        for path, name, each in functions()
         if path.parts[0] == "flows"
     }
     assert not {name: count for name, count in counts.items() if count > COLLABORATORS_MAX}

@@ -44,7 +44,7 @@ def typed(folder: Path, name: str) -> list[tuple[int, str]]:
     path = folder / name
     path.parent.mkdir(parents=True)
     path.write_text(BROKEN)
-    settings = ("--config-file", ROOT / "pyproject.toml", "--cache-dir", folder / "cache")
+    settings = ("--config-file", ROOT / "pyproject.toml", "--cache-dir", ROOT / ".dev/cache/mypy-planted")
     command: list[str | Path] = [Path(sys.executable).with_name("mypy"), *settings, name]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     found = re.findall(r":(\d+): error: .*\[([a-z-]+)\]$", done.stdout, re.MULTILINE)

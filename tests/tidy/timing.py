@@ -13,6 +13,9 @@ def timed_assertions(module: Module) -> list[str]:
     """Assertions that compare how far two readings of a clock are apart."""
     bound = aliases(module)
     found = set()
+    calls = (one for one in module.nodes if isinstance(one, ast.Call))
+    if not any(dotted(one.func, bound) in rules.CLOCKS for one in calls):
+        return []
     for function in functions(module):
         readings, spans = _times(function, bound)
         for node in ast.walk(function):
@@ -86,7 +89,10 @@ def bare_sleeps(module: Module) -> list[str]:
 def sleeps(module: Module) -> list[str]:
     """Those that are longer than a nap, and not between two looks."""
     bound = aliases(module)
-    found = []
+    found: list[str] = []
+    calls = (one for one in module.nodes if isinstance(one, ast.Call))
+    if not any(dotted(one.func, bound) in rules.SLEEPS for one in calls):
+        return found
     for node, is_look in _calls(module.tree, False):
         if dotted(node.func, bound) in rules.SLEEPS and node.args:
             given = node.args[0]

@@ -1,13 +1,12 @@
-"""The project's files, parsed once, and a few questions the tidy tests ask of them."""
+"""The project's files, parsed once and when they are asked for, and a few questions the tidy tests ask of them."""
 
 from __future__ import annotations
 
 import ast
 import functools
-import gc
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,14 +16,11 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, kw_only=True)
 class Module:
-    """One Python file: path from the root, dotted name if it lies in the package, text and syntax tree. nodes: of that,
-    each once, as `ast.walk` goes: a dozen rules look at all of them."""
+    """One Python file: path from the root, dotted name if it lies in the package, and text."""
 
     path: str
     name: str
     text: str
-    tree: ast.Module
-    nodes: tuple[ast.AST, ...] = field(repr=False)
 
     @property
     def room(self) -> str:
@@ -35,27 +31,28 @@ class Module:
     def is_package(self) -> bool:
         return self.path.endswith("/__init__.py")
 
+    @functools.cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree."""
+        return ast.parse(self.text, filename=self.path)
+
+    @functools.cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Of the tree, each once, as `ast.walk` goes: a dozen rules look at all of them."""
+        return tuple(ast.walk(self.tree))
+
 
 def parsed(path: str, text: str) -> Module:
     name = ""
     if path.startswith("src/"):
         name = path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    tree = ast.parse(text, filename=path)
-    return Module(path=path, name=name, text=text, tree=tree, nodes=tuple(ast.walk(tree)))
+    return Module(path=path, name=name, text=text)
 
 
 @functools.cache
 def modules(*folders: str) -> tuple[Module, ...]:
     """Every Python file below the folders, in order; folders that are not there yet hold none."""
-    paths = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    # Millions of nodes that live as long as the process: while they are made there is no garbage among them, and were
-    # they not set aside, every later collection would go through them all. That took longer than all these tests.
-    gc.disable()
-    try:
-        return tuple(_read(path) for path in paths)
-    finally:
-        gc.freeze()
-        gc.enable()
+    return tuple(map(_read, sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))))
 
 
 @functools.cache

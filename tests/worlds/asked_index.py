@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
+from answerable.api.log_answers import FollowedLog, LogsAnswer
 from answerable.api.search_answers import AccountsAnswer, NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.core.search.query import parsed_cursor, parsed_query
 from answerable.flows.forensics.answer_questions import (
@@ -22,8 +23,29 @@ from answerable.flows.forensics.search_ledger import search_ledger
 from answerable.flows.forensics.tell_hits import answer_of
 from answerable.flows.forensics.tell_tree import tell_tree
 from answerable.flows.state.parts import Recorder
-from answerable.ports.search_process import TraceAnswer, TraceQuestion, TreeAnswer, UnderAnswer, UnderQuestion
+from answerable.ports.search_process import (
+    LogsTold,
+    TraceAnswer,
+    TraceQuestion,
+    TreeAnswer,
+    UnderAnswer,
+    UnderQuestion,
+)
 from tests.worlds.stories import teller_of
+
+SILENT = FollowedLog(
+    targets=("crm",),
+    kind="nginx",
+    path="/var/log/nginx/answerable.log",
+    state="silent",
+    reason="no line since it is followed, while an action ran at crm",
+    last_line_at=None,
+    late_seconds=0,
+    read_to=0,
+    actions_since=1,
+    gaps=0,
+    lines={"others": 1},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +76,13 @@ class IndexAtHand:
     async def accounts(self, target: str) -> AccountsAnswer:
         with teller_of(self.recorder) as teller:
             return answered_accounts(teller, target)
+
+    async def logs(self, *, findings: int = 0) -> LogsTold:
+        told = LogsAnswer(items=self.told_of_logs(), entries=self.recorder.ledger.size, waiting=findings)
+        return LogsTold(logs=told, findings=(), accounts=())
+
+    def told_of_logs(self) -> tuple[FollowedLog, ...]:
+        return (SILENT,)
 
     async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:
         question = UnderQuestion(

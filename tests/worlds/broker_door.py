@@ -19,8 +19,8 @@ from answerable.core.lease.wire import WARRANT_META
 from answerable.flows.leases.lease_desk import BrokerState
 from answerable.testing.memory_target import MemoryTarget
 from answerable.testing.samples import signing_key
+from tests.worlds.call_meta import META
 from tests.worlds.lease import LeaseWorld
-from tests.worlds.mail import META
 
 KEY = signing_key("scout")
 OWN = frozenset({os.getuid()})

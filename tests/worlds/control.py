@@ -58,7 +58,7 @@ from answerable.flows.workloads.follow_bundles import BundleFollowing
 from answerable.ports.published_log import PublishedLog
 from answerable.sdk.keyfile import create_key
 from answerable.testing.memory_ledger import MemoryLedger
-from answerable.testing.registers import fresh, fresh_ends, fresh_subject_keys
+from answerable.testing.registers import fresh_store, fresh_subject_keys
 from answerable.testing.tool_pins import ApprovedAsSeen
 from answerable.wiring.policies import policy_desk
 from answerable.wiring.searches_here import SearchesHere
@@ -258,7 +258,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             recorder=Recorder(ledger=ledger, subject_keys=subject_keys),
             authority=AuthorityRegisters(
                 registry=registry, mandates=SqliteMandateRegister(store),
-                approvals=SqliteApprovalRegister(store), manifests=fresh(SqliteManifestRegister),
+                approvals=SqliteApprovalRegister(store), manifests=SqliteManifestRegister(store),
                 revocations=revocations, holds=SqliteHoldRegister(store, revocations),
             ),
             asking=AskingState(openings=SqliteOpeningRegister(store), channel=MemoryApprovalChannel()),
@@ -271,53 +271,53 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             ),
         )  # fmt: skip
         published = PublishedFiles(settings.ledger.directory)
-        yield Product(walk=walk, log_key=log_key.formatted(), published=published, events=no_streams(walk))
+        yield Product(
+            walk=walk, log_key=log_key.formatted(), published=published, events=no_streams(walk, store)
+        )
     subject_keys.close()
     store.close()
 
 
 def memory_product() -> Product:
-    """The same, with nothing on disk and everything still to be applied."""
-    clock = SystemClock()
-    key = SigningKey(new_private_jwk("ed25519", bytes(32)))
-    log_key = _log_key(key)
-    registry = fresh(SqliteRegistryStore)
+    """The same, with a ledger in memory and everything still to be applied."""
+    clock, store, key = SystemClock(), fresh_store(), SigningKey(new_private_jwk("ed25519", bytes(32)))
+    log_key, registry = _log_key(key), SqliteRegistryStore(store)
     ledger = MemoryLedger(key=log_key, sign=key.sign, clock=clock)
-    upstream, (revocations, holds) = _upstream(clock), fresh_ends(clock)
+    upstream, revocations = _upstream(clock), SqliteRevocationRegister(store, clock=clock)
     walk = Walk(
         clock=clock, entropy=SystemEntropy(),
         recorder=Recorder(ledger=ledger, subject_keys=fresh_subject_keys()),
         authority=AuthorityRegisters(
-            registry=registry, mandates=fresh(SqliteMandateRegister),
-            approvals=fresh(SqliteApprovalRegister), manifests=fresh(SqliteManifestRegister),
-            revocations=revocations, holds=holds,
+            registry=registry, mandates=SqliteMandateRegister(store),
+            approvals=SqliteApprovalRegister(store), manifests=SqliteManifestRegister(store),
+            revocations=revocations, holds=SqliteHoldRegister(store, revocations),
         ),
-        asking=AskingState(openings=fresh(SqliteOpeningRegister), channel=MemoryApprovalChannel()),
+        asking=AskingState(openings=SqliteOpeningRegister(store), channel=MemoryApprovalChannel()),
         verification=Verification(
-            upstream=upstream, pins=ApprovedAsSeen(registry, upstream), epochs=SqliteEpochs(revocations),
+            upstream=upstream, pins=ApprovedAsSeen(registry, upstream, store=store),
+            epochs=SqliteEpochs(revocations),
         ),
         policies=PolicyState(
             decision_point=compiled(policy_text(registry.current), registry.current),
-            compile_policies=compiled, records=fresh(SqlitePolicyRegister), compile_asking=compiled_asking,
+            compile_policies=compiled, records=SqlitePolicyRegister(store), compile_asking=compiled_asking,
         ),
     )  # fmt: skip
-    published = PublishedMemory(ledger, log_key)
-    workloads = workloads_over(walk)
+    published, workloads = PublishedMemory(ledger, log_key), workloads_over(walk, store=store)
     return Product(
         walk=walk, log_key=log_key.formatted(), published=published, workloads=workloads,
-        identity=identity_over(workloads), authorities=AuthorityChanges(walk.recorder, workloads.trust),
-        events=no_streams(walk),
+        identity=identity_over(workloads, store), authorities=AuthorityChanges(walk.recorder, workloads.trust),
+        events=no_streams(walk, store),
     )  # fmt: skip
 
 
-def identity_over(workloads: Any) -> Any:
+def identity_over(workloads: Any, store: SqliteStore) -> Any:
     """What the control API asks of a trust domain beside its workloads."""
     desk, recorder = workloads.trust, workloads.recorder
     federation = BundleFollowing(
         endpoints=[], bundle=desk.bundle, put=desk.set_federated, drop=desk.drop_federated, clock=recorder.clock,
         entropy=recorder.entropy,
     )  # fmt: skip
-    return SimpleNamespace(desk=desk, federation=federation, sightings=fresh(SqliteSightings))
+    return SimpleNamespace(desk=desk, federation=federation, sightings=SqliteSightings(store))
 
 
 def _log_key(key: SigningKey) -> VerifierKey:

@@ -19,7 +19,12 @@ from answerable.adapters.linux_process.observer import LinuxProcessObserver
 from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.adapters.mcp_upstream.upstream import McpUpstream
-from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteInstanceRegister, SqliteJoinTokens
+from answerable.adapters.sqlite import (
+    SqliteAuthorityRegister,
+    SqliteInstanceRegister,
+    SqliteJoinTokens,
+    SqliteStore,
+)
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import Listeners, serve
 from answerable.apps.enrolment.application import enrolment_app
@@ -51,7 +56,7 @@ from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
-from answerable.testing.registers import fresh, fresh_keys
+from answerable.testing.registers import fresh_keys, fresh_store
 from answerable.testing.samples import signing_key
 from answerable.wiring.walk import Walk
 from tests.worlds.gateway import needs_of, registry, walk_of
@@ -115,14 +120,16 @@ def workloads_over(
     observer: Any = None,
     limits: WorkloadLimits | None = None,
     sidecars: tuple[str, ...] = ("unix",),
+    store: SqliteStore | None = None,
 ) -> Workloads:
-    """Everything for enrolling, in memory, over any walk. sidecars: as in the settings; local processes unless said
-    otherwise, so that tests of what follows from a measurement need no program of ours."""
-    clock, entropy = walk.clock, walk.entropy
+    """Everything for enrolling over any walk, with registers in a store of its own unless one is given. sidecars: as in
+    the settings; local processes unless said otherwise, so that tests of what follows from a measurement need no
+    program of ours."""
+    clock, entropy, store = walk.clock, walk.entropy, store or fresh_store()
     desk = TrustDomainState(
         domain=DOMAIN,
         keys=fresh_keys(LocalAuthorityKeys),
-        register=fresh(SqliteAuthorityRegister),
+        register=SqliteAuthorityRegister(store),
         clock=clock,
         entropy=entropy,
         limits=TrustLimits(),
@@ -131,7 +138,7 @@ def workloads_over(
     attestor = Attestor(
         clock=clock,
         entropy=entropy,
-        tokens=fresh(SqliteJoinTokens),
+        tokens=SqliteJoinTokens(store),
         keys=NoIssuers(),
         terms=AttestationTerms(),
         domain=DOMAIN,
@@ -146,7 +153,7 @@ def workloads_over(
         trust=desk,
         issuer=SvidIssuer(desk=desk, clock=clock, entropy=entropy),
         attestor=attestor,
-        instances=fresh(SqliteInstanceRegister),
+        instances=SqliteInstanceRegister(store),
         observer=observer or InventedProcesses(),
         manifests=walk.authority.manifests,
         limits=limits or WorkloadLimits(),

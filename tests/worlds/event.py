@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from answerable.adapters.event_http import HttpEventPost
-from answerable.adapters.sqlite import SqliteEventRegister
+from answerable.adapters.sqlite import SqliteEventRegister, SqliteStore
 from answerable.core.identity.keys.event_key import EventKey
 from answerable.core.incident.event_stream import EventStream
 from answerable.flows.events.event_desk import EventLimits, EventState
@@ -58,13 +58,13 @@ def desk_on(bench: Bench, **changes: Any) -> EventState:
     return EventState(**(given | changes))
 
 
-def no_streams(walk: Walk) -> EventState:
+def no_streams(walk: Walk, store: SqliteStore) -> EventState:
     """With nobody to tell."""
     post = HttpEventPost(answer_seconds_max=5.0)
     return EventState(
         recorder=walk.recorder,
         authority=walk.authority,
-        register=fresh(SqliteEventRegister),
+        register=SqliteEventRegister(store),
         post=post,
         issuer=str,
     )

@@ -28,15 +28,11 @@ from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_lift
 from answerable.wiring.settings import load_settings
 from tests.probes.demo_run import ROOT
+from tests.worlds.call_meta import META
 from tests.worlds.up import OWNERSHIP, House, house, registry
 
 MAIL = ROOT / "tests/system/mail_upstream.py"
 UNIX = {"type": "unix"}
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientInfo": {"name": "scout", "version": "1"},
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
 
 
 def documents(place: Path) -> str:

@@ -90,6 +90,8 @@ ROWS: dict[str, str] = {
     "mandates": "SELECT id, claims, token, state FROM mandates",
     "mandates_issued": "SELECT mandate, origin, entry, leaf FROM mandates_issued",
     "approvals": "SELECT id, state, expires_at, body FROM approvals",
+    "passkeys": "SELECT id, person, body, sign_count, removed_at FROM passkeys",
+    "duty_delegations": "SELECT id, body, until, ended_at FROM duty_delegations",
 }
 """Every column that an entry says anything of."""
 

@@ -13,9 +13,11 @@ import pytest
 
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteDutyRegister,
     SqliteMandateRegister,
     SqliteManifestRegister,
     SqliteOpeningRegister,
+    SqlitePasskeyRegister,
     SqlitePolicyRegister,
     SqliteProjections,
     SqliteRegistryStore,
@@ -23,10 +25,13 @@ from answerable.adapters.sqlite import (
     SqliteToolPinRegister,
 )
 from answerable.core.approval.approval import Approval
+from answerable.core.base64url import to_base64url
 from answerable.core.containment.hold import HoldTarget
 from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.mandate.revocation import RevocationTarget
+from answerable.flows.escalation.appoint_deputy import end_duty
 from answerable.flows.escalation.check_card import void
+from answerable.flows.people.remove_passkey import remove_passkey
 from answerable.flows.policy.publish_policy import withdraw_proposal
 from answerable.flows.recording.record_entry import record_entry, sealing_for
 from answerable.flows.recovery.project_ledger import CaughtUp, Log, catch_up
@@ -34,12 +39,17 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.flows.state.duty_desk import OnCallState
+from answerable.flows.state.passkey_desk import PasskeyState
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.samples import document
+from answerable.testing.soft_passkey import ORIGIN, RP_ID
+from tests.worlds.duty import delegate, duty_document
 from tests.worlds.enrolment import sign_manifest
 from tests.worlds.older import ROWS
 from tests.worlds.parts import to_apply
+from tests.worlds.passkey import enrolled
 from tests.worlds.publication import STOP, house, propose, publish, roll_back
 from tests.worlds.tool import approve_offered
 
@@ -96,6 +106,10 @@ def lived(root: Path, store: SqliteStore) -> Life:
     )
     bench.walk.policies.records = SqlitePolicyRegister(store)
     bench.authority.manifests = SqliteManifestRegister(store)
+    bench.asking.passkeys = PasskeyState(
+        register=SqlitePasskeyRegister(store), rp_id=RP_ID, origins=(ORIGIN,)
+    )
+    bench.asking.duties = OnCallState(register=SqliteDutyRegister(store))
     return Life(root, store, bench)
 
 
@@ -181,8 +195,26 @@ async def steps(life: Life) -> AsyncIterator[str]:
     yield "withdrawn"
     await publish(bench, await propose(bench, POLICIES + "// other\n"))
     yield "published"
+    async for step in people_steps(life):
+        yield step
+
+
+async def people_steps(life: Life) -> AsyncIterator[str]:
+    """Its end: policies go back, and passkeys and deputies come and go."""
+    bench, applying = life.bench, to_apply(life.bench.walk)
     await roll_back(bench)
     yield "rolled back"
+    gone = await enrolled(bench, "alice")
+    await enrolled(bench, "carol")
+    yield "passkeys"
+    await remove_passkey(bench.recorder, bench.asking.passkeys, to_base64url(gone.id), by="operator")
+    yield "a passkey removed"
+    await apply_registry(*applying, [duty_document()], by="operator")
+    over = await delegate(bench)
+    await delegate(bench, of="carol")
+    yield "deputies"
+    await end_duty(bench.recorder, bench.asking.duties, over.id, by="bob")
+    yield "a deputy ended"
 
 
 async def appended(life: Life, made: Callable[[Any], Any]) -> None:

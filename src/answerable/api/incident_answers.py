@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from answerable.api.members import Component, Count, Instant, Part, SignedText, Texts, words
-from answerable.api.search_answers import SearchHit, StoryAnswer
+from answerable.api.search_answers import SearchHit, ShardReach, StoryAnswer
 
 
 class IncidentStatement(Component, frozen=True, kw_only=True):
@@ -101,14 +101,15 @@ class IncidentRow(Component, frozen=True, kw_only=True):
 class IncidentsAnswer(Component, frozen=True, kw_only=True):
     """Incidents, newest first. is_cut: whether older ones are left out.
 
-    entries, complete_at, missing, elsewhere: as in an answer to a search.
+    entries, complete_at, missing, shards, elsewhere: as in an answer to a search.
     """
 
     items: tuple[IncidentRow, ...]
     is_cut: bool
     entries: Count
     missing: Count
-    elsewhere: Texts
+    shards: tuple[ShardReach, ...]
+    elsewhere: dict[str, str]
     complete_at: Instant | None
 
 

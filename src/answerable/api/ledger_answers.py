@@ -35,7 +35,19 @@ class Status(Component, frozen=True, kw_only=True):
     unreadable: tuple[UnreadableRow, ...]
     registers: Texts
     search: SearchProcess
+    logs: tuple[TargetLog, ...]
     alarms: Texts
+
+
+class TargetLog(Part, frozen=True, kw_only=True):
+    """A log that is followed, as it was told last. lines: by their answer."""
+
+    targets: Texts
+    kind: str
+    path: str
+    state: Annotated[str, words("ok", "behind", "silent", "fault")]
+    reason: str
+    lines: dict[str, Count]
 
 
 class SearchProcess(Part, frozen=True, kw_only=True):
@@ -68,8 +80,9 @@ class Witness(Component, frozen=True, kw_only=True):
 
 
 class TimelineLine(Part, frozen=True, kw_only=True):
-    """One entry in words."""
+    """One entry in words. shard: whose log has it; empty for a ledger of one log."""
 
+    shard: str
     index: Count
     at: Instant
     kind: str

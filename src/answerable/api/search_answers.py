@@ -8,11 +8,22 @@ from answerable.api.ledger_answers import TimelineLine
 from answerable.api.members import Component, Count, Instant, Part, Texts, words
 
 
+class ShardReach(Part, frozen=True, kw_only=True):
+    """Up to where the answer of another shard is complete. entries, complete_at, missing: of its log, as of one log."""
+
+    shard: str
+    entries: Count
+    complete_at: Instant | None
+    missing: Count
+
+
 class SearchHit(Part, frozen=True, kw_only=True):
     """One entry that matches: an action with its outcome, a refusal, or anything else. Members that do not apply are
     empty or None; person: the name where it can be decrypted, else the pseudonym. currency: of the amount, which then
-    is in its minor units; empty where none is declared."""
+    is in its minor units; empty where none is declared. shard: whose log has the entry; empty for a ledger of one
+    log."""
 
+    shard: str
     entry: Count
     at: Instant
     kind: str
@@ -44,11 +55,12 @@ class SearchHit(Part, frozen=True, kw_only=True):
 class SearchAnswer(Component, frozen=True, kw_only=True):
     """The hits of a search, newest first. next: cursor of the page after this; empty for none.
 
-    log: the origin of the log that was searched. entries, complete_at: the answer is complete up to this number of its
-    entries, and the time of the last of them; None for an empty ledger. missing: how many later entries it has that
-    could not be searched yet. elsewhere: shards whose logs were not searched: their own processes answer for them.
-    happened: False where nothing has been recorded yet that could be found. sealed: fields that were asked for and are
-    sealed where no keys are at hand: no items then does not mean that nothing matches.
+    log: the origin of the log whose process answered. entries, complete_at: the answer is complete up to this number of
+    its entries, and the time of the last of them; None for an empty ledger. missing: how many later entries it has that
+    could not be searched yet. shards: the same of each other shard whose log was searched. elsewhere: shards whose logs
+    could not be searched, and why. happened: False where nothing has been recorded yet that could be found. sealed:
+    fields that were asked for and are sealed where no keys are at hand: no items then does not mean that nothing
+    matches.
     """
 
     items: tuple[SearchHit, ...]
@@ -56,7 +68,8 @@ class SearchAnswer(Component, frozen=True, kw_only=True):
     log: str
     entries: Count
     missing: Count
-    elsewhere: Texts
+    shards: tuple[ShardReach, ...]
+    elsewhere: dict[str, str]
     complete_at: Instant | None
     happened: bool
     sealed: Texts
@@ -72,8 +85,8 @@ class StoryGroup(Part, frozen=True, kw_only=True):
 
 
 class StoryGist(Part, frozen=True, kw_only=True):
-    """A story in a few lines. outcomes: number of actions by outcome. not_reversible: entries of what cannot be undone.
-    not_readable: number of actions of which that is sealed."""
+    """A story in a few lines. outcomes: number of actions by outcome. not_reversible: entries of what cannot be undone,
+    of a shard as `SHARD/ENTRY`. not_readable: number of actions of which that is sealed."""
 
     agents: Texts
     people: Texts
@@ -81,7 +94,7 @@ class StoryGist(Part, frozen=True, kw_only=True):
     outcomes: dict[str, int]
     rules: Texts
     approvals: Texts
-    not_reversible: tuple[Count, ...]
+    not_reversible: Texts
     not_readable: Count
 
 
@@ -137,7 +150,7 @@ class AccountsAnswer(Component, frozen=True, kw_only=True):
     was asked; where not, its own accounts are missing, and a key behind leases is told as their accounts. fault: why
     accounts seen in logs are missing; empty where they are not.
 
-    entries, complete_at, missing, elsewhere, happened: as in an answer to a search.
+    entries, complete_at, missing, shards, elsewhere, happened: as in an answer to a search.
     """
 
     items: tuple[TargetAccount, ...]
@@ -146,7 +159,8 @@ class AccountsAnswer(Component, frozen=True, kw_only=True):
     fault: str
     entries: Count
     missing: Count
-    elsewhere: Texts
+    shards: tuple[ShardReach, ...]
+    elsewhere: dict[str, str]
     complete_at: Instant | None
     happened: bool
 
@@ -156,8 +170,8 @@ class StoryAnswer(Component, frozen=True, kw_only=True):
     spelled like it, and is not in the story. accounts: those at targets that have the name. lines: every entry, oldest
     first. is_cut: whether older entries that were asked about are left out.
 
-    entries, complete_at, missing, elsewhere, happened, sealed: as in an answer to a search; sealed has what the name
-    was not tried as.
+    entries, complete_at, missing, shards, elsewhere, happened, sealed: as in an answer to a search; sealed has what the
+    name was not tried as.
     """
 
     name: str
@@ -170,7 +184,8 @@ class StoryAnswer(Component, frozen=True, kw_only=True):
     is_cut: bool
     entries: Count
     missing: Count
-    elsewhere: Texts
+    shards: tuple[ShardReach, ...]
+    elsewhere: dict[str, str]
     complete_at: Instant | None
     happened: bool
     sealed: Texts
@@ -195,7 +210,7 @@ class ScopeAnswer(Component, frozen=True, kw_only=True):
     which are not counted as outside. other: refusals for another reason. unrecorded: refusals past a quota, which have
     no entry of their own and are in no other number.
 
-    entries, complete_at, missing, elsewhere, happened: as in an answer to a search.
+    entries, complete_at, missing, shards, elsewhere, happened: as in an answer to a search.
     """
 
     actions: Count
@@ -208,7 +223,8 @@ class ScopeAnswer(Component, frozen=True, kw_only=True):
     rows: tuple[ScopeRow, ...]
     entries: Count
     missing: Count
-    elsewhere: Texts
+    shards: tuple[ShardReach, ...]
+    elsewhere: dict[str, str]
     complete_at: Instant | None
     happened: bool
 
@@ -238,8 +254,8 @@ class NameAnswer(Component, frozen=True, kw_only=True):
     entries name it. outcomes: number of its actions by outcome. events: its newest entries about no action, oldest
     first. newest: its newest actions.
 
-    entries, complete_at, missing, elsewhere, happened, sealed: as in an answer to a search; sealed has what the name
-    was not tried as.
+    entries, complete_at, missing, shards, elsewhere, happened, sealed: as in an answer to a search; sealed has what the
+    name was not tried as.
     """
 
     may_be: tuple[Naming, ...]
@@ -254,7 +270,8 @@ class NameAnswer(Component, frozen=True, kw_only=True):
     newest: tuple[SearchHit, ...]
     entries: Count
     missing: Count
-    elsewhere: Texts
+    shards: tuple[ShardReach, ...]
+    elsewhere: dict[str, str]
     complete_at: Instant | None
     happened: bool
     sealed: Texts

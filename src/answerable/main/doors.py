@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from answerable.wiring.assemble import Product
     from answerable.wiring.broker import Broker
     from answerable.wiring.kept_index import KeptIndex
+    from answerable.wiring.kept_logs import KeptLogs
     from answerable.wiring.setting_tree import Settings
 
 COMMAND_WAIT_SECONDS_MAX: Final = 10.0
@@ -229,7 +230,8 @@ def metrics_door(product: Product) -> Any:
     from answerable.apps.metrics.application import MetricsServices, metrics_app
     from answerable.wiring.telemetry import MetricsText
 
-    metrics = MetricsText(product.walk.recorder, product.walk.authority, product.walk.deciding)
+    walk = product.walk
+    metrics = MetricsText(walk.recorder, walk.authority, walk.deciding, product.searches.told_of_logs)
     return metrics_app(MetricsServices(text=metrics.text, content_type=metrics.content_type))
 
 
@@ -312,17 +314,20 @@ def witness_door(settings: Settings, desk: CosigningState) -> Any:
     return witness_app(needs, body_seconds_max=settings.local_witness.body_seconds_max)
 
 
-def search_door(index: KeptIndex) -> Any:
+def search_door(settings: Settings, index: KeptIndex, logs: KeptLogs) -> Any:
     """Return the endpoint of the process that answers searches."""
     from answerable.apps.search_door.application import SearchServices, search_app
+    from answerable.wiring.joined_index import JoinedIndex, other_indexes
 
     uids = frozenset({0, os.geteuid()})
+    joined = JoinedIndex(index, settings.ledger.shard, partial(other_indexes, settings))
     needs = SearchServices(
-        search=index.search,
-        story=index.story,
-        name=index.name,
-        scope=index.scope,
-        accounts=index.accounts,
+        search=joined.search,
+        story=joined.story,
+        name=joined.name,
+        scope=joined.scope,
+        accounts=joined.accounts,
+        logs=logs.told,
         under=index.under,
         tree=index.tree,
         trace=index.trace,

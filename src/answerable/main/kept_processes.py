@@ -135,7 +135,9 @@ def serve_search(terminal: Terminal, settings: Settings) -> None:
         search_process.set_collector_apart()
         terminal.say(f"search    {listeners.uds_path} (Unix socket)")
 
-    search_process.run(partial(search_process.serve_search, settings, search_door, started=started))
+    search_process.run(
+        partial(search_process.serve_search, settings, partial(search_door, settings), started=started)
+    )
 
 
 def guard_memory(terminal: Terminal, what: str) -> None:

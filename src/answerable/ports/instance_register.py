@@ -11,10 +11,14 @@ if TYPE_CHECKING:
     from answerable.core.identity.names.spiffe_id import SpiffeId
     from answerable.core.identity.workload.instance import Instance
 
-MAY_RETURN: Final = frozenset({"instance.expired", "agent.suspended", "agent.inactive", "asked", "held"})
+ALTERED: Final = "instance.altered"
+"""Reason of the end of an instance whose row another program wrote."""
+MAY_RETURN: Final = frozenset(
+    {"instance.expired", "agent.suspended", "agent.inactive", "asked", "held", ALTERED}
+)
 """Reasons of an end after which the same running process may enrol again: its identity expired, its agent was inactive
-for a while, it ended its own instance, or it was held and attests again after the lift. After any other reason,
-somebody decided that this process must not continue."""
+for a while, it ended its own instance, its row was altered, or it was held and attests again after the lift. After any
+other reason, somebody decided that this process must not continue."""
 FORGOTTEN: Final = MAY_RETURN | {"process.gone"}
 """Reasons that `process_ended` no longer returns once the instance is pruned, because nothing depends on them."""
 UNRECORDED_MAX: Final = 500

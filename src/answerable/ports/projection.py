@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from answerable.core.ledger.entry import StoredEntry
@@ -82,10 +82,14 @@ class Projections(Protocol):
         """Return the registers that were written by something other than this projection."""
         ...
 
-    def suspect(self, own: str) -> Sequence[str]:
-        """Return the registers outside these projections, recalled from the ledger, that were written by something
-        else. Deletes their rows that grant something, and what was counted of the log `own`. They are returned until
+    def altered(self) -> Sequence[str]:
+        """Return the registers outside these projections that were written by something else. They are returned until
         `cleared`."""
+        ...
+
+    def emptied(self, registers: Collection[str], own: str) -> None:
+        """Delete the rows of altered registers that grant something, and what was counted of the log `own`. What the
+        ledger says is restored later by other readers."""
         ...
 
     def cleared(self) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from answerable.api.ledger_answers import ActionUnder
+from answerable.api.log_answers import LogsAnswer
 from answerable.api.members import AnyObject, Part
 from answerable.api.tree_answers import ActionCounts
+from answerable.core.attribution.finding import Finding
+from answerable.core.attribution.followed import AccountSeen
 from answerable.core.lease.own_account import DeclaredTarget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
+    from answerable.api.log_answers import FollowedLog
     from answerable.api.search_answers import (
         AccountsAnswer,
         NameAnswer,
@@ -26,6 +30,7 @@ STORY_PATH: Final = "/v1/story"
 NAME_PATH: Final = "/v1/name"
 SCOPE_PATH: Final = "/v1/scope"
 ACCOUNTS_PATH: Final = "/v1/accounts"
+LOGS_PATH: Final = "/v1/logs"
 UNDER_PATH: Final = "/v1/under"
 TREE_PATH: Final = "/v1/tree"
 TRACE_PATH: Final = "/v1/trace"
@@ -37,6 +42,10 @@ QUESTION_SECONDS_MAX: Final = 15.0
 """How long a question waits at most, whoever asks: with the start of the process, and what that has to read first."""
 
 
+Within = Literal["all", "log", "names"]
+"""What is asked: every shard, this log alone, or this log alone with numbers that name no entry of it."""
+
+
 class Question(Part, frozen=True, kw_only=True):
     """One search. words: `field:value` each. cursor: empty for the first page. entries: how many entries of the log are
     durable: the answer covers them, if they can be read in time."""
@@ -45,6 +54,7 @@ class Question(Part, frozen=True, kw_only=True):
     limit: int
     cursor: str
     entries: int
+    within: Within = "all"
 
 
 class StoryQuestion(Part, frozen=True, kw_only=True):
@@ -55,6 +65,7 @@ class StoryQuestion(Part, frozen=True, kw_only=True):
     limit: int
     entries: int
     declared: tuple[DeclaredTarget, ...] | None = None
+    within: Within = "all"
 
 
 class NameQuestion(Part, frozen=True, kw_only=True):
@@ -63,6 +74,7 @@ class NameQuestion(Part, frozen=True, kw_only=True):
     name: str
     entries: int
     declared: tuple[DeclaredTarget, ...] | None = None
+    within: Within = "all"
 
 
 class AccountsQuestion(Part, frozen=True, kw_only=True):
@@ -71,6 +83,7 @@ class AccountsQuestion(Part, frozen=True, kw_only=True):
     target: str
     entries: int
     declared: tuple[DeclaredTarget, ...] | None = None
+    within: Within = "all"
 
 
 class ScopeQuestion(Part, frozen=True, kw_only=True):
@@ -79,6 +92,24 @@ class ScopeQuestion(Part, frozen=True, kw_only=True):
     words: tuple[str, ...]
     rows: int
     entries: int
+    within: Within = "all"
+
+
+class LogsQuestion(Part, frozen=True, kw_only=True):
+    """One question how far the logs of targets were read, and what they show. entries: as in `Question`: what is
+    recorded up to there is not told again. findings: at most so many."""
+
+    entries: int
+    findings: int
+    within: Within = "log"
+
+
+class LogsTold(Part, frozen=True, kw_only=True):
+    """How far logs were read, and findings that no entry has. accounts: governed accounts that they have lines of."""
+
+    logs: LogsAnswer
+    findings: tuple[Finding, ...]
+    accounts: tuple[AccountSeen, ...]
 
 
 class UnderQuestion(Part, frozen=True, kw_only=True):
@@ -91,6 +122,7 @@ class UnderQuestion(Part, frozen=True, kw_only=True):
     limit: int
     cursor: str
     entries: int
+    within: Within = "log"
 
 
 class UnderAnswer(Part, frozen=True, kw_only=True):
@@ -105,6 +137,7 @@ class TreeQuestion(Part, frozen=True, kw_only=True):
 
     mandate: str
     entries: int
+    within: Within = "log"
 
 
 class HopTold(Part, frozen=True, kw_only=True):
@@ -131,6 +164,7 @@ class TraceQuestion(Part, frozen=True, kw_only=True):
 
     ends: tuple[int, ...]
     entries: int
+    within: Within = "log"
 
 
 class Traced(Part, frozen=True, kw_only=True):
@@ -150,6 +184,7 @@ class IncidentsQuestion(Part, frozen=True, kw_only=True):
     """One question which incidents there are."""
 
     entries: int
+    within: Within = "log"
 
 
 class IncidentQuestion(Part, frozen=True, kw_only=True):
@@ -157,6 +192,7 @@ class IncidentQuestion(Part, frozen=True, kw_only=True):
 
     name: str
     entries: int
+    within: Within = "log"
 
 
 class IndexReach(Part, frozen=True, kw_only=True):
@@ -190,6 +226,10 @@ class SearchProcess(Protocol):
 
     async def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
         """Return the accounts at targets."""
+        ...
+
+    async def logs(self, question: LogsQuestion) -> LogsTold:
+        """Return how far the logs of targets were read, and what they show."""
         ...
 
     async def under(self, question: UnderQuestion) -> UnderAnswer:
@@ -239,6 +279,14 @@ class Searches(Protocol):
 
     async def accounts(self, target: str) -> AccountsAnswer:
         """Return the accounts at all targets, or at one."""
+        ...
+
+    async def logs(self, *, findings: int = 0) -> LogsTold:
+        """Return how far the logs of targets were read, and at most so many findings that no entry has."""
+        ...
+
+    def told_of_logs(self) -> tuple[FollowedLog, ...]:
+        """Return what was told last of the logs of targets."""
         ...
 
     async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:

@@ -18,6 +18,7 @@ from answerable.verify.leaf_types import Leaf
 from answerable.verify.lease_entries import LeaseEntries
 from answerable.verify.links import Pairing, Runs
 from answerable.verify.report import Finding, Findings
+from answerable.verify.spending import Spending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from answerable.verify.tiles import TilesThere
 
 _PLACED: Final = (Tag.GENESIS, Tag.RECOVERY)
+_ABOUT_MANDATES: Final = (Tag.MANDATE_ISSUED, Tag.MANDATE_CLOSED)
 BLOCK_ENTRIES: Final = 256
 """Entries of one tile or bundle."""
 
@@ -102,7 +104,7 @@ class Reading:
         self.hashes: list[bytes] = []
         self.ats = array("q")
         self.tags: dict[int, int] = {}
-        self.pairing = Pairing(first, mark=orders.mark)
+        self.pairing = Pairing(first, mark=orders.mark, spending=Spending())
         self.runs = Runs(first)
         self.citations = Citations(first)
         self.leases = LeaseEntries(first)
@@ -136,6 +138,8 @@ class Reading:
             linked = self.leases.fault(index, leaf)
         else:
             linked = self.citations.fault(index, leaf, hashed)
+            if tag in _ABOUT_MANDATES:
+                self.pairing.noted(index, leaf)
         if not index or tag in _PLACED:
             placed = self._place_fault(index, leaf)
         return stored or linked or in_run or placed

@@ -16,6 +16,7 @@ from answerable.verify.lease_entries import LeaseEntries
 from answerable.verify.links import Pairing, Runs
 from answerable.verify.log_signatures import KEPT
 from answerable.verify.report import Finding, LedgerReport, Standing
+from answerable.verify.spending import Spending
 from answerable.verify.standing import caveats_of
 from answerable.verify.tile_checks import UpperTiles
 from answerable.verify.tiles import name_of
@@ -57,7 +58,8 @@ class History:
         # False once entries are missing, since no root can be computed after that.
         self._is_whole = True
         self._chain = chain_start(signatures.origin)
-        self._pairing, self._runs, self._citations = Pairing(mark=orders.mark), Runs(), Citations()
+        self._pairing = Pairing(mark=orders.mark, spending=Spending())
+        self._runs, self._citations = Runs(), Citations()
         self._leases = LeaseEntries()
         self._times = Times(signatures.witnessed, step_back_ms=step_back_ms, skew_ms=skew_ms)
         self._tags: Counter[int] = Counter()

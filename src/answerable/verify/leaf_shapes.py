@@ -18,6 +18,7 @@ from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.door_shapes import DoorRefusalLeaf
 from answerable.verify.drill_shapes import DrillLeaf
 from answerable.verify.duty_shapes import DutyLeaf, EscalatedLeaf
+from answerable.verify.finding_shapes import LogFindingLeaf
 from answerable.verify.incident_shapes import IncidentLeaf
 from answerable.verify.key_shapes import PeoplesKeysLeaf
 from answerable.verify.leaf_types import (
@@ -386,5 +387,6 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.CANARY_TOLD: CanaryToldLeaf,
     Tag.PEOPLES_KEYS: PeoplesKeysLeaf,
     Tag.EVENT_STREAM: EventStreamLeaf,
+    Tag.LOG_FINDING: LogFindingLeaf,
     Tag.INCIDENT: IncidentLeaf,
 }

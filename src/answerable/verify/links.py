@@ -5,6 +5,7 @@ Laws:
 - an end returns no more than its intent reserved, and an indeterminate end returns nothing;
 - an intent has one end, and after an indeterminate end at most one correction;
 - only an action that was decided `allow` has an intent;
+- intents stay within what their mandates and approvals allow (`spending.py`);
 - the entries of a run are numbered from 0 without a gap, each names the leaf hash of the one before, and all are about
   one mandate.
 
@@ -28,11 +29,13 @@ from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import ApprovalLeaf, EndLeaf, IntentLeaf, RefusalLeaf
 from answerable.verify.report import OpenIntent
+from answerable.verify.spending import Begun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from answerable.verify.leaf_types import Leaf
+    from answerable.verify.spending import Spending
 
 _HASH_CHARS: Final = 43
 _OPEN: Final = 1
@@ -59,14 +62,16 @@ _ABOUT_A_MANDATE: Final = (IntentLeaf, RefusalLeaf, ApprovalLeaf, AnswerLeaf)
 
 
 class Pairing:
-    """Intents and their ends, from entry `first` on. mark: see `unended_at_mark`."""
+    """Intents and their ends, from entry `first` on. mark: see `unended_at_mark`. spending: None where not all entries
+    are here, so that nothing can be counted."""
 
-    def __init__(self, first: int = 0, *, mark: int = 0) -> None:
+    def __init__(self, first: int = 0, *, mark: int = 0, spending: Spending | None = None) -> None:
         self._first = first
+        self._spending = spending
         self._mark = mark
         self._states = bytearray()
-        # Leaf hash, action, deadline and reservation of the intents that may still get an end.
-        self._intents: dict[int, tuple[bytes, str, int, dict[str, int] | UnsetType]] = {}
+        # Leaf hash, action, deadline and what is spent of the intents that may still get an end.
+        self._intents: dict[int, tuple[bytes, str, int, Begun]] = {}
         self._earlier: list[tuple[int, EndLeaf]] = []
         self._past_mark: dict[int, int] = {}
 
@@ -74,17 +79,27 @@ class Pairing:
         """Take the next entry and return its fault, if any. Entries that could not be read are left out."""
         if isinstance(leaf, IntentLeaf):
             return self.begun(index, leaf, leaf_hash)
-        return self.ended(index, leaf) if isinstance(leaf, EndLeaf) else None
+        if isinstance(leaf, EndLeaf):
+            return self.ended(index, leaf)
+        self.noted(index, leaf)
+        return None
+
+    def noted(self, index: int, leaf: Leaf) -> None:
+        """Take another entry, which may be about a mandate."""
+        if self._spending is not None:
+            self._spending.note(index, leaf)
 
     def begun(self, index: int, leaf: IntentLeaf, leaf_hash: bytes) -> Fault | None:
         """Take an intent."""
         states, at = self._states, index - self._first
         states.extend(bytes(at + 1 - len(states)))
         states[at] = _OPEN
-        self._intents[index] = (leaf_hash, leaf.action, leaf.deadline, leaf.reserved)
+        begun = Begun(index, leaf.mandate, leaf.at, leaf.reserved)
+        self._intents[index] = (leaf_hash, leaf.action, leaf.deadline, begun)
+        spent = None if self._spending is None else self._spending.begun(index, leaf)
         if leaf.decision.effect != "allow":
             return Fault("pair.not_allowed", f"an intent that was decided {shown(leaf.decision.effect)}")
-        return None
+        return spent
 
     def ended(self, index: int, leaf: EndLeaf) -> Fault | None:
         """Take the end of an intent."""
@@ -100,6 +115,8 @@ class Pairing:
             fault = self._end_fault(index, leaf)
             if fault is not None:
                 yield index, fault
+        if self._spending is not None and later._spending is not None:
+            yield from self._spending.joined(later._spending)
         self._states.extend(bytes(later._first - self._first - len(self._states)))
         self._states += later._states
         self._intents.update(later._intents)
@@ -133,21 +150,25 @@ class Pairing:
         allowed = _STATUSES[state, indeterminate]
         if not allowed:
             return Fault("pair.second_end", f"the intent of entry {at} had an end before")
-        leaf_hash, action, _, reserved = self._intents[at]
+        leaf_hash, action, _, begun = self._intents[at]
         if leaf.intent_leaf is not UNSET and leaf.intent_leaf != leaf_hash.hex():
             return Fault("pair.leaf_hash", f"it names another leaf hash than that of its intent, entry {at}")
         if leaf.action != action:
             return Fault("pair.action", f"it names another action than its intent, entry {at}")
         if leaf.status not in allowed:
             return Fault("pair.status", f"status {shown(leaf.status)} is not one of {', '.join(allowed)}")
-        if leaf.returned is not UNSET and (fault := _returned_fault(leaf.returned, reserved, indeterminate)):
+        if leaf.returned is not UNSET and (
+            fault := _returned_fault(leaf.returned, begun.reserved, indeterminate)
+        ):
             return fault
         if index >= self._mark > at and state == _OPEN:
             self._past_mark[at] = index
         self._states[at - self._first] = _INDETERMINATE if indeterminate else _ENDED
         if not indeterminate:
             del self._intents[at]
-        return None
+        if self._spending is None:
+            return None
+        return self._spending.ended(index, begun, leaf, is_first=state == _OPEN)
 
 
 def _returned_fault(

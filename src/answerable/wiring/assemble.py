@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from answerable.flows.ledger.gather_cosignatures import Cosigning, WitnessState
     from answerable.flows.ledger.publish_set_checkpoint import ShardState
     from answerable.flows.state.known_callers import KnownCallers
+    from answerable.flows.state.lease_side import LeaseSide
     from answerable.flows.state.token_desk import TokenState
     from answerable.flows.tokens.verify_caller import CallerVerifier
     from answerable.flows.trust_domain.workloads import Workloads
@@ -194,7 +195,7 @@ async def assembled(
             closing(opened_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
             kept = await brought_up(settings, store, ledger, subject_keys.find, clock)
-            await mended_trust_domain(store, ledger, clock)
+            await mended_trust_domain(settings, store, ledger, clock, altered=kept.caught_up.recalled)
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
@@ -245,9 +246,14 @@ async def assembled(
                 shard_door=shard_door(settings, own, walk.recorder, walk.planning, walk.deciding, walk.live),
                 identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
                 share=LoopShare(share=settings.gateway.loop_share_percent / 100),
-                searches=SearchSide(settings.search, ledger, partial(declared_targets, walk.live.leases)),
+                searches=_searches(settings, ledger, walk.live.leases),
             )  # fmt: skip
             await _closed(identity, walk, settings, kept)
+
+
+def _searches(settings: Settings, ledger: TlogFilesLedger, leases: LeaseSide | None) -> SearchSide:
+    declared = partial(declared_targets, leases)
+    return SearchSide(settings.search, ledger, declared, at_once=bool(settings.logs.follow))
 
 
 def _doors(walk: Walk, identity: Identity, known: KnownCallers) -> DoorDesk:
@@ -277,7 +283,7 @@ async def _recovered(
     changes = AuthorityChanges(walk.recorder, identity.desk, alone=partial(alone, settings))
     # Unreadable rows count as lost, however old they are, and so do rows that others overwrote: then recount from the
     # start.
-    suspect = bool(kept.caught_up.recalled)
+    suspect = kept.caught_up.recalled
     counted = 0 if unreadable or suspect else walk.authority.mandates.used_up_to(walk.recorder.ledger.origin)
     recover_from_ledger(walk.recorder, walk.authority, walk.counters, walk.limits)
     recalled = await restore_ended_authority(

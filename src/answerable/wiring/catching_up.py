@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -18,10 +19,11 @@ from answerable.flows.recovery.project_ledger import NAMED_MAX, CaughtUp, Log, c
 from answerable.wiring.shards import other_shards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.ledger.opened import FindKey
+    from answerable.core.ledger.told_authorities import ToldAuthorities
     from answerable.ports.clock import Clock
     from answerable.ports.ledger import Ledger
     from answerable.ports.projection import Difference
@@ -32,6 +34,26 @@ OTHERS_WRITE_MS: Final = 60_000
 BEHIND_ROUNDS_MAX: Final = 20
 """Rounds in which a register may lag before the next start must bring it up."""
 
+MADE_ANEW: Final = {
+    "federated": "bundles of other trust domains",
+    "invitations": "unused invitations",
+    "join_tokens": "unused join tokens",
+    "openings": "openings of approvals",
+    "prepared": "prepared objects",
+    "push_devices": "devices",
+}
+"""Altered registers that the ledger cannot restore, as people know them."""
+
+AUTHORITIES: Final = "authorities"
+"""The register's name among those that another program has written."""
+DOMAIN_UNREADABLE: Final = (
+    "of the trust domain could not be read and was restored from the ledger: %s; check the disk of the "
+    "registers"
+)
+DOMAIN_ALTERED: Final = (
+    "of the trust domain was changed by another program and restored from the ledger: %s; find out what "
+    "wrote it"
+)
 BEHIND: Final = (
     "the registers differ from the ledger, since they could not be written for a while: the next start updates "
     "them"
@@ -50,18 +72,26 @@ async def brought_up(
     return kept
 
 
-async def mended_trust_domain(store: SqliteStore, ledger: Ledger, clock: Clock) -> None:
+async def mended_trust_domain(
+    settings: Settings, store: SqliteStore, ledger: Ledger, clock: Clock, *, altered: Collection[str]
+) -> None:
     """Repair the trust domain before its authorities are read: rebuild unreadable ones from the ledger, and log their
-    names. Raises Unavailable, and Broken as `told_authorities`."""
-    mend = partial(
-        SqliteAuthorityRegister(store).mend, lambda: told_authorities(ledger.replay()), now=clock.now()
-    )
+    names. altered: registers that another program wrote; if this is one, everything in it is compared. Raises
+    Unavailable, and Broken as `told_authorities`."""
+    is_altered = AUTHORITIES in altered
+
+    def read_told() -> ToldAuthorities:
+        logs = (log.entries(0) for log in other_shards(settings) if is_altered and log.origin())
+        return told_authorities(chain(ledger.replay(), *logs))
+
+    mend = partial(SqliteAuthorityRegister(store).mend, read_told, now=clock.now(), altered=is_altered)
     done = await to_thread.run_sync(mend)
     if done.made:
+        _log.warning(DOMAIN_ALTERED if is_altered else DOMAIN_UNREADABLE, ", ".join(map(shown, done.made)))
+    for name in done.dropped:
         _log.warning(
-            "of the trust domain could not be read and was restored from the ledger: %s; check the disk of the "
-            "registers",
-            ", ".join(map(shown, done.made)),
+            "authority %s was removed from the trust domain, as no entry of the ledger has it: find out what wrote it",
+            shown(name),
         )
     for name in done.left:
         _log.error(
@@ -149,10 +179,15 @@ def told(done: CaughtUp) -> list[str]:
             f"the registers were changed by another program: {_named(done.mended)} were restored from the ledger; "
             "find out what wrote them"
         )
-    if done.recalled:
+    if restored := [one for one in done.recalled if one not in MADE_ANEW]:
         lines.append(
             "the registers were changed by another program: "
-            f"{', '.join(done.recalled)} were restored from the ledger; find out what wrote them"
+            f"{', '.join(restored)} were restored from the ledger; find out what wrote them"
+        )
+    if anew := [MADE_ANEW[one] for one in done.recalled if one in MADE_ANEW]:
+        lines.append(
+            f"the registers were changed by another program: {', '.join(anew)} were removed, as the ledger does not "
+            "say what they allow; find out what wrote them, and make those anew that are needed"
         )
     if done.left_out:
         named = ", ".join(

@@ -27,6 +27,7 @@ from answerable.flows.forensics.answer_questions import (
     answered_trace,
     answered_under,
 )
+from answerable.flows.forensics.list_accounts import LISTED, USERS_MAX
 from answerable.flows.forensics.read_beside import BesideReader
 from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
 from answerable.flows.forensics.tell_hits import answer_of
@@ -38,7 +39,7 @@ from answerable.wiring.ledger_search import opened_keys, own_index, own_keys, sh
 from answerable.wiring.seen_accounts import SEEN, known_accounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from answerable.adapters.sqlite import StoredSubjectKeys
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         TreeQuestion,
         UnderAnswer,
         UnderQuestion,
+        Within,
     )
     from answerable.wiring.setting_tree import Settings
 
@@ -120,10 +122,10 @@ class KeptIndex:
         keys: StoredSubjectKeys,
         blind: BlindKey,
         directory: Path,
-        elsewhere: Callable[[], tuple[str, ...]],
+        elsewhere: Callable[[], Mapping[str, str]],
         accounts: Callable[[tuple[DeclaredTarget, ...] | None], Known],
     ) -> None:
-        """elsewhere: returns the shards that are not searched here. accounts: returns what is known of accounts beside
+        """elsewhere: returns the shards that an incident leaves out. accounts: returns what is known of accounts beside
         the ledger. Raises Unavailable (`search.unavailable`)."""
         self._elsewhere, self._accounts = elsewhere, accounts
         self._log, self._keys, self._blind, self._directory = log, keys, blind, directory
@@ -178,28 +180,37 @@ class KeptIndex:
                 subject=self._subject,
                 reader=self._reader,
             )
-        return answer_of(page, durable=question.entries, elsewhere=self._elsewhere())
+        return answer_of(page, durable=question.entries)
 
     def story(self, question: StoryQuestion) -> StoryAnswer:
         """Tell a story. Raises as `search`."""
-        with self._telling(question.entries, question.declared) as (teller, standing):
+        with self._telling(question.entries, within=question.within, declared=question.declared) as (
+            teller,
+            standing,
+        ):
             return answered_story(
                 teller, question.words, now=_now(), limit=checked_limit(question.limit), standing=standing
             )
 
     def name(self, question: NameQuestion) -> NameAnswer:
         """Say what a name stands for. Raises as `search`."""
-        with self._telling(question.entries, question.declared) as (teller, standing):
+        with self._telling(question.entries, within=question.within, declared=question.declared) as (
+            teller,
+            standing,
+        ):
             return answered_name(teller, question.name, standing=standing)
 
     def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
         """List the accounts at targets. Raises as `search`."""
-        with self._telling(question.entries, question.declared) as (teller, standing):
+        with self._telling(question.entries, within=question.within, declared=question.declared) as (
+            teller,
+            standing,
+        ):
             return answered_accounts(teller, question.target, standing=standing)
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         """Count what was out of scope. Raises as `search`, and Malformed (`scope.field`)."""
-        with self._telling(question.entries) as (teller, standing):
+        with self._telling(question.entries, within=question.within) as (teller, standing):
             return answered_scope(
                 teller, question.words, now=_now(), rows=checked_limit(question.rows), standing=standing
             )
@@ -222,29 +233,39 @@ class KeptIndex:
 
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
         """List the incidents. Raises as `search`."""
-        with self._telling(question.entries) as (teller, standing):
+        with self._telling(question.entries, within=question.within) as (teller, standing):
             return answered_incidents(teller, standing=standing)
 
     def incident(self, question: IncidentQuestion) -> IncidentAnswer:
         """Tell an incident. Raises as `search`, and Malformed (`incident.unknown`)."""
-        with self._telling(question.entries) as (teller, standing):
+        with self._telling(question.entries, within=question.within) as (teller, standing):
             return answered_incident(teller, question.name, standing=standing)
 
     @contextmanager
     def _telling(
-        self, entries: int, declared: tuple[DeclaredTarget, ...] | None = None, *, whole: bool = False
+        self,
+        entries: int,
+        *,
+        within: Within = "log",
+        declared: tuple[DeclaredTarget, ...] | None = None,
+        whole: bool = False,
     ) -> Iterator[tuple[StoryTeller, Standing]]:
-        """Follow the log, and hold the turn for one question. whole: of all entries or none."""
+        """Follow the log, and hold the turn for one question. within, declared: as of the question. whole: of all
+        entries or none."""
         self.follow(entries, seconds_max=CATCH_UP_SECONDS_MAX)
         known = self._accounts(declared)
-        standing = Standing(durable=entries, elsewhere=self._elsewhere(), known=known)
+        users = LISTED if within == "all" else USERS_MAX
+        standing = Standing(durable=entries, elsewhere=self._elsewhere(), known=known, users=users)
         with self._its_turn():
             missing = entries - self._index.position().entries
             if whole and missing > 0:
                 raise SEARCH_BEHIND(f"the index does not have {missing} later entries yet: ask again soon")
             self._forget_erased()
             find = self._keys.find
-            yield StoryTeller(self._index, self._log, find, self._subject, self._reader), standing
+            teller = StoryTeller(
+                self._index, self._log, find, self._subject, self._reader, has_entries=within != "names"
+            )
+            yield teller, standing
 
     @contextmanager
     def _its_turn(self) -> Iterator[None]:

@@ -29,6 +29,7 @@ from answerable.flows.forensics.search_ledger import (
     search_ledger,
 )
 from answerable.flows.forensics.tell_story import StoryTeller
+from answerable.ports.search_process import QUESTION_SECONDS_MAX
 from answerable.wiring.index_lock import index_alone
 from answerable.wiring.ledger_copy import PublishedCopy
 from answerable.wiring.seen_accounts import SEEN, seen_accounts
@@ -57,13 +58,14 @@ SHARED_BYTES: Final = 32_768
 class SearchPlaces:
     """What is searched. ledger: directory of one log. keys: the file of the subject keys, and that of their root key;
     None for leaves alone. index: where the index is stored; None for a temporary one. is_own: of a data directory,
-    where no ledger means that nothing has happened yet. seen: the file of accounts that were seen in logs; None for
-    none."""
+    where no ledger means that nothing has happened yet. wait_seconds_max: for another process that has the index. seen:
+    the file of accounts that were seen in logs; None for none."""
 
     ledger: Path
     keys: tuple[Path, Path] | None
     index: Path | None
     is_own: bool = False
+    wait_seconds_max: float = QUESTION_SECONDS_MAX
     seen: Path | None = None
 
 
@@ -89,9 +91,9 @@ class Searching:
             return ()
         return tuple(dict.fromkeys((*sealed_fields(query), *(SEALED_KINDS if names else ()))))
 
-    def teller(self) -> StoryTeller:
-        """Return what tells stories by this index."""
-        return StoryTeller(self.index, self.log, self.find, self._subject)
+    def teller(self, *, has_entries: bool = True) -> StoryTeller:
+        """Return what tells stories by this index. has_entries: whether a number names an entry."""
+        return StoryTeller(self.index, self.log, self.find, self._subject, has_entries=has_entries)
 
     def find(self, key_id: bytes) -> SubjectKey | None:
         """Return the key of this id; None where it was destroyed, or where no keys are at hand."""
@@ -139,10 +141,9 @@ def own_index(settings: Settings) -> Path:
     return settings.data / INDEX / settings.ledger.place.name
 
 
-def shards_elsewhere(settings: Settings) -> tuple[str, ...]:
-    """Return the names of the shards whose logs the process with these settings does not search; empty without
-    shards."""
-    return tuple(one.name for one in other_shards(settings))
+def shards_elsewhere(settings: Settings) -> dict[str, str]:
+    """Return why an incident is not told from other shards, by their names; empty without shards."""
+    return {one.name: "an incident is told from the log of one shard" for one in other_shards(settings)}
 
 
 @contextmanager
@@ -169,7 +170,7 @@ def searching(
         directory = places.index or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-index-"))
         )
-        stack.enter_context(_kept_whole(directory))
+        stack.enter_context(_kept_whole(directory, places.wait_seconds_max))
         # Not before: the index must not be ahead of it.
         log = _snapshot(places)
         if places.keys is not None and keys is not None and not opens_anything(log, keys.ids()):
@@ -188,12 +189,12 @@ def searching(
 
 
 @contextmanager
-def _kept_whole(directory: Path) -> Iterator[None]:
+def _kept_whole(directory: Path, wait_seconds_max: float) -> Iterator[None]:
     """Hold an index alone, whole at the beginning and noted as it is left at the end. Raises Unavailable (`search.*`).
 
     Raises Unavailable (`search.damaged`) with what to do where the block found damage.
     """
-    with index_alone(directory):
+    with index_alone(directory, wait_seconds_max=wait_seconds_max):
         discard_if_damaged(directory)
         try:
             yield

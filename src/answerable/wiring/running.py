@@ -11,6 +11,7 @@ from answerable.flows.registry.check_documents import check_call_seconds
 from answerable.flows.revocation.end_leases import follow_leases
 from answerable.wiring.announcing import kept_announcing
 from answerable.wiring.counts import counting_figures, reading_histories
+from answerable.wiring.followed_logs import following_logs
 from answerable.wiring.following import (
     ending_streams,
     following_documents,
@@ -68,7 +69,9 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(follow_leases, recorder, authority, live.leases, policies)
         tasks.start_soon(following_questions, recorder, authority, asking)
         tasks.start_soon(counting_figures, recorder, asking.figures, product.searches)
-        tasks.start_soon(sending_metrics, recorder, authority, walk.deciding, settings)
+        tasks.start_soon(
+            sending_metrics, recorder, authority, walk.deciding, settings, product.searches.told_of_logs
+        )
         tasks.start_soon(telling_refused, recorder, authority.registry, walk.counters)
         tasks.start_soon(
             settling,
@@ -81,6 +84,8 @@ async def kept_running(product: Product, settings: Settings) -> None:
         )
         tasks.start_soon(product.kept.confirm_always, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
+        if settings.logs.follow:
+            tasks.start_soon(following_logs, product.searches, recorder, authority, walk.counters)
         if product.heads is not None:
             tasks.start_soon(following_registers, *documents, product.registers.refresh)
             tasks.start_soon(following_documents, *documents)

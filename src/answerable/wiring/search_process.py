@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -11,6 +13,7 @@ from anyio import to_thread
 
 from answerable.adapters.uvicorn_front import FrontLimits, Listeners, listen, run, serve, set_collector_apart
 from answerable.wiring.kept_index import kept_index
+from answerable.wiring.kept_logs import KeptLogs
 from answerable.wiring.kept_process import stop_on_signal
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ READ_BYTES: Final = 4_096
 
 
 async def serve_search(
-    settings: Settings, door: Callable[[KeptIndex], Any], *, started: Callable[[Listeners], None]
+    settings: Settings, door: Callable[[KeptIndex, KeptLogs], Any], *, started: Callable[[Listeners], None]
 ) -> None:
     """Answer searches until SIGINT, SIGTERM or SIGHUP, or the end of standard input, on which the server says how many
     entries are durable. Raises as `kept_index`, and Unavailable (`front.*`)."""
@@ -37,7 +40,7 @@ async def serve_search(
         os.nice(NICE)
         started(listeners)
 
-    with kept_index(settings) as index:
+    with kept_index(settings) as index, closing(KeptLogs(settings)) as logs:
         listeners = listen(uds=settings.search.socket)
         stop = anyio.Event()
         stop_on_signal(stop)
@@ -45,8 +48,10 @@ async def serve_search(
         async with anyio.create_task_group() as beside:
             beside.start_soon(following.listen, stop)
             beside.start_soon(following.run)
+            if logs.is_needed:
+                beside.start_soon(partial(to_thread.run_sync, logs.run, abandon_on_cancel=True))
             await serve(
-                door(index),
+                door(index, logs),
                 listeners=listeners,
                 limits=FrontLimits(**asdict(settings.front)),
                 started=polite,

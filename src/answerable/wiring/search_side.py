@@ -15,6 +15,7 @@ from answerable.ports.search_process import (
     AccountsQuestion,
     IncidentQuestion,
     IncidentsQuestion,
+    LogsQuestion,
     NameQuestion,
     Question,
     ScopeQuestion,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from anyio.abc import ByteSendStream
 
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
+    from answerable.api.log_answers import FollowedLog
     from answerable.api.search_answers import (
         AccountsAnswer,
         NameAnswer,
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
         StoryAnswer,
     )
     from answerable.core.lease.own_account import DeclaredTarget
-    from answerable.ports.search_process import TraceAnswer, TreeAnswer, UnderAnswer
+    from answerable.ports.search_process import LogsTold, TraceAnswer, TreeAnswer, UnderAnswer
     from answerable.wiring.search_settings import SearchSettings
 
 A = TypeVar("A")
@@ -71,13 +73,17 @@ class SearchSide:
         settings: SearchSettings,
         log: SizedLog,
         declared: Callable[[], Awaitable[tuple[DeclaredTarget, ...] | None]] = _nothing_declared,
+        *,
+        at_once: bool = False,
     ) -> None:
-        """declared: returns what the broker declares of its targets; None where it cannot be asked."""
-        self._settings, self._log, self._declared = settings, log, declared
+        """declared: returns what the broker declares of its targets; None where it cannot be asked. at_once: whether
+        the process is needed before anybody asks."""
+        self._settings, self._log, self._declared, self._at_once = settings, log, declared, at_once
         self._asks = HttpSearchProcess(settings.socket)
         self._process: KeptProcess | None = None
         self._is_wanted = anyio.Event()
         self._ends = 0
+        self._logs: tuple[FollowedLog, ...] = ()
 
     async def kept(self, command: tuple[str, ...]) -> None:
         """Run the process until cancelled, from the first question or from so many entries on that finding one takes
@@ -91,6 +97,8 @@ class SearchSide:
             ended=self._ended,
             feed=self._tell,
         )
+        if self._at_once:
+            self._is_wanted.set()
         while self._log.size < self._settings.start_entries and not self._is_wanted.is_set():
             with anyio.move_on_after(until_round(LOOK_SECONDS)):
                 await self._is_wanted.wait()
@@ -138,6 +146,14 @@ class SearchSide:
         return await self._asked(
             lambda entries: self._asks.scope(ScopeQuestion(words=tuple(words), rows=rows, entries=entries))
         )
+
+    async def logs(self, *, findings: int = 0) -> LogsTold:
+        """Return how far the logs of targets were read. Raises as `_asked`."""
+        found = await self._asked(
+            lambda entries: self._asks.logs(LogsQuestion(entries=entries, findings=findings))
+        )
+        self._logs = found.logs.items
+        return found
 
     async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:
         """Return a page of actions under a manifest. Raises as `_asked`."""
@@ -205,6 +221,10 @@ class SearchSide:
         except Unavailable as failed:
             ends = f"; it ended {self._ends} times" if self._ends else ""
             return "alarm", 0, f"{failed.message}{ends}"
+
+    def told_of_logs(self) -> tuple[FollowedLog, ...]:
+        """Return what was told last of the logs of targets."""
+        return self._logs
 
     def _ended(self) -> None:
         self._ends += 1

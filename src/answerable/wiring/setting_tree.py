@@ -20,6 +20,7 @@ from answerable.wiring.containment_settings import ContainmentSettings
 from answerable.wiring.gateway_settings import GatewaySettings as GatewaySettings
 from answerable.wiring.identity_settings import IdentitySettings
 from answerable.wiring.incident_settings import IncidentSettings
+from answerable.wiring.log_settings import LogsSettings
 from answerable.wiring.search_settings import SearchSettings
 from answerable.wiring.telemetry_settings import TelemetrySettings
 from answerable.wiring.token_settings import TokenSettings
@@ -266,6 +267,7 @@ class Settings:
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     registers: RegisterSettings = field(default_factory=RegisterSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
+    logs: LogsSettings = field(default_factory=LogsSettings)
     settle: SettleSettings = field(default_factory=SettleSettings)
     walk: WalkLimits = field(default_factory=WalkLimits)
     witnesses: WitnessesSettings = field(default_factory=WitnessesSettings)
@@ -291,6 +293,7 @@ SECTIONS: Final[dict[str, type]] = {
     "ledger": LedgerSettings,
     "registers": RegisterSettings,
     "search": SearchSettings,
+    "logs": LogsSettings,
     "settle": SettleSettings,
     "walk": WalkLimits,
     "witnesses": WitnessesSettings,

@@ -26,6 +26,7 @@ from answerable.wiring.click_settings import click_faults
 from answerable.wiring.console_settings import console_faults
 from answerable.wiring.containment_settings import containment_faults
 from answerable.wiring.identity_settings import identity_faults
+from answerable.wiring.log_settings import log_faults
 from answerable.wiring.name_settings import name_faults
 from answerable.wiring.provider_settings import provider_faults
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
@@ -195,6 +196,7 @@ class _Reader:
             *channel_faults(settings.channels),
             *walk_faults(settings.walk),
             *click_faults(settings),
+            *log_faults(settings.logs, settings.data, has_process=settings.search.enabled),
             *provider_faults(settings),
         ):
             self._fault(key, message)

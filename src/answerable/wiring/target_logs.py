@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import zlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from answerable.adapters.log_readers import (
     CloudtrailLog,
+    FollowedLogFile,
     JournaldLog,
     LinePrefix,
+    LogParts,
     LogTimes,
     MariadbLog,
     NatsLog,
@@ -30,15 +32,17 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.errors import shown
 from answerable.errors.codes.attribution import ATTRIBUTE_ZONE
 from answerable.errors.codes.services import CLI_FILE
+from answerable.plain_file import open_plain
 from answerable.wiring.ledger_copy import copied_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from io import BufferedReader
     from pathlib import Path
     from typing import BinaryIO
 
-    from answerable.adapters.log_readers import BoundedLine, JsonObject
+    from answerable.adapters.log_readers import LineReader, ObjectReader
+    from answerable.core.attribution.followed import LogMark
     from answerable.core.attribution.log_line import LogKind, LogLine, UnreadLine
 
 
@@ -49,19 +53,7 @@ def recorded_steps(directory: Path, *, complete_until: int = 0) -> StepIndex:
     return StepIndex(leaves, complete_until=complete_until)
 
 
-class LogReader(Protocol):
-    """Reads the files of one log, in order."""
-
-    def read(self, lines: Iterable[BoundedLine], /) -> Iterator[LogLine | UnreadLine]: ...
-
-
-class ObjectReader(Protocol):
-    """Reads the files of one log, which are objects of JSON."""
-
-    def read(self, objects: Iterable[JsonObject], /) -> Iterator[LogLine | UnreadLine]: ...
-
-
-_READERS: Final[Mapping[LogKind, Callable[[LogTimes], LogReader]]] = {
+_READERS: Final[Mapping[LogKind, Callable[[LogTimes], LineReader]]] = {
     "mariadb": MariadbLog,
     "sshd": SshdLog,
     "journald": JournaldLog,
@@ -83,22 +75,22 @@ class LogFiles:
     `attribute.zone`)."""
 
     def __init__(self, kind: LogKind, *, prefix: str = "", zone: str = "") -> None:
-        known_prefix = LinePrefix(prefix) if prefix else None
-        offset = offset_of(zone)
-        if zone and offset is None:
-            raise ATTRIBUTE_ZONE(f"{shown(zone, 40)} is not a time zone: give an offset such as `+01:00`")
-        times = LogTimes(zone=offset, now=SystemClock().now())
         # One for all files: a session may begin in one, and end in the next.
-        self._objects = _OBJECT_READERS[kind](times) if kind in _OBJECT_READERS else None
-        if self._objects is None:
-            self._lines = PostgresLog(times, known_prefix) if kind == "postgres" else _READERS[kind](times)
+        self._kind = kind
+        self._times, self._lines, self._objects = _readers(kind, prefix, zone)
+
+    def followed(self, path: Path, mark: LogMark) -> FollowedLogFile:
+        """Return a log that is read on from a mark as it grows. path: as in `FollowedLogFile`."""
+        parts = LogParts(self._kind, self._times, self._lines, self._objects)
+        return FollowedLogFile(path, parts, mark=mark)
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[Iterator[LogLine | UnreadLine]]:
         """Open a file, also one that gzip packed, and yield its lines. Raises Malformed (`cli.file`) where it cannot be
         opened or read."""
         try:
-            with path.open("rb") as file, _unpacked(file) as plain:
+            # A pipe or a device may have no end.
+            with open_plain(path) as file, _unpacked(cast("BufferedReader", file)) as plain:
                 yield self._read(plain)
         except (gzip.BadGzipFile, EOFError, zlib.error):
             raise CLI_FILE(
@@ -110,7 +102,20 @@ class LogFiles:
     def _read(self, file: BinaryIO) -> Iterator[LogLine | UnreadLine]:
         if self._objects is not None:
             return self._objects.read(json_objects(file))
-        return self._lines.read(bounded_lines(file))
+        return self._lines.read(bounded_lines(file)) if self._lines is not None else iter(())
+
+
+def _readers(
+    kind: LogKind, prefix: str, zone: str
+) -> tuple[LogTimes, LineReader | None, ObjectReader | None]:
+    known_prefix = LinePrefix(prefix) if prefix else None
+    offset = offset_of(zone)
+    if zone and offset is None:
+        raise ATTRIBUTE_ZONE(f"{shown(zone, 40)} is not a time zone: give an offset such as `+01:00`")
+    times = LogTimes(zone=offset, now=SystemClock().now())
+    if kind in _OBJECT_READERS:
+        return times, None, _OBJECT_READERS[kind](times)
+    return times, PostgresLog(times, known_prefix) if kind == "postgres" else _READERS[kind](times), None
 
 
 def _unpacked(file: BufferedReader) -> BinaryIO:

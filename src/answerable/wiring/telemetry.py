@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from answerable.api.log_answers import FollowedLog
     from answerable.core.ledger.describe_statistics import StatisticsView
     from answerable.flows.state.parts import AuthorityRegisters, Recorder
     from answerable.flows.state.steps import Deciding
@@ -40,11 +41,19 @@ _log: Final = logging.getLogger(__name__)
 class MetricsText:
     """The metrics of this process as text, generated at most once in KEPT_SECONDS."""
 
-    def __init__(self, recorder: Recorder, authority: AuthorityRegisters, deciding: Deciding) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        authority: AuthorityRegisters,
+        deciding: Deciding,
+        logs: Callable[[], tuple[FollowedLog, ...]] = tuple,
+    ) -> None:
+        """logs: returns how far the logs of targets were read."""
         from answerable.adapters.prometheus import CONTENT_TYPE
 
         self.content_type = CONTENT_TYPE
         self._recorder, self._authority, self._deciding = recorder, authority, deciding
+        self._logs = logs
         self._made = anyio.Lock()
         self._text = b""
         self._until = float("-inf")
@@ -64,7 +73,7 @@ class MetricsText:
                     others=False,
                     seconds_max=READ_SECONDS_MAX,
                 )
-                self._text = exposition(await _families(self._authority, self._deciding, found))
+                self._text = exposition(await _families(self._authority, self._deciding, found, self._logs()))
                 self._until = now + KEPT_SECONDS
             return self._text
 
@@ -81,9 +90,13 @@ async def serve_metrics(app: Any, settings: Settings, stop: anyio.Event, up: Cal
 
 
 async def sending_metrics(
-    recorder: Recorder, authority: AuthorityRegisters, deciding: Deciding, settings: Settings
+    recorder: Recorder,
+    authority: AuthorityRegisters,
+    deciding: Deciding,
+    settings: Settings,
+    logs: Callable[[], tuple[FollowedLog, ...]] = tuple,
 ) -> None:
-    """Until cancelled, send metrics to the configured collector; returns at once without one.
+    """Until cancelled, send metrics to the configured collector; returns at once without one. logs: as in MetricsText.
 
     A collector that does not accept them is logged when the failures begin and when they end.
     """
@@ -113,7 +126,7 @@ async def sending_metrics(
                 )
                 await exporter.send(
                     request_of(
-                        await _families(authority, deciding, found),
+                        await _families(authority, deciding, found, logs()),
                         resource=resource,
                         begun_ns=begun * 1_000_000,
                         now_ns=found.at * 1_000_000,
@@ -129,15 +142,21 @@ async def sending_metrics(
             failing = ""
 
 
-async def _families(authority: AuthorityRegisters, deciding: Deciding, found: StatisticsView) -> list[Metric]:
+async def _families(
+    authority: AuthorityRegisters,
+    deciding: Deciding,
+    found: StatisticsView,
+    logs: tuple[FollowedLog, ...],
+) -> list[Metric]:
     """Return all metrics. Raises Unavailable."""
-    from answerable.adapters.prometheus import channel_families, door_families, families_of
+    from answerable.adapters.prometheus import channel_families, door_families, families_of, log_families
 
     channels = channel_families(await channel_states(deciding.asking.reach, authority.clock))
     return [
         *families_of(found, counted_reviews(authority.approvals, deciding.asking.limits, authority.clock)),
         *channels,
         *door_families(deciding.counters.door_refusals.totals),
+        *log_families(logs),
     ]
 
 

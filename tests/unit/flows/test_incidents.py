@@ -63,7 +63,7 @@ async def test_an_incident_says_who_for_whom_which_task_decision_and_data_and_wh
         ("crm.read", "4711", 1)
     ]
     by_entry = {one.action.entry: one for one in answer.actions}
-    (gone,) = gist.not_reversible
+    (gone,) = map(int, gist.not_reversible)
     assert by_entry[gone].undoing == "not_reversible"
     said = clock(answer)
     assert said["first attempt"][0] == min(by_entry)

@@ -99,7 +99,7 @@ async def test_what_is_alike_is_told_as_one_and_the_gist_says_who_for_whom_and_h
     assert "m-1, use case support, purpose: Answer case 4711" in gist.tasks
     assert [one.endswith(": approved by bob") for one in gist.approvals] == [True]
     (paid,) = [one for one in bench.entries(Tag.INTENT) if one["capability"] == "crm.refund"]
-    assert gist.not_reversible == (paid["index"],)
+    assert gist.not_reversible == (str(paid["index"]),)
     assert "It succeeded." in texts(answer)
 
 

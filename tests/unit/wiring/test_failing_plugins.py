@@ -13,7 +13,7 @@ from answerable.targets import TargetContext
 from answerable.wiring.target_kinds import kind_named
 from tests.unit.wiring.test_target_kinds import BUILDS, installed
 from tests.worlds.lease import LeaseWorld, quiet, warrant
-from tests.worlds.plugin_installation import plugin
+from tests.worlds.plugin_files import plugin
 
 __all__ = ["installed"]
 

@@ -10,6 +10,7 @@ import pytest
 
 from answerable.wiring.settings import parse_settings
 
+FILES_READ = ("docs/reference/settings.md",)
 PAGE = Path(__file__).parents[3] / "docs/reference/settings.md"
 
 

@@ -18,7 +18,7 @@ from answerable.wiring.broker_secrets import built_targets
 from answerable.wiring.settings import parse_settings
 from answerable.wiring.target_files import checked_targets, read_targets
 from answerable.wiring.target_kinds import installed_kinds, kind_named
-from tests.worlds.plugin_installation import plugin
+from tests.worlds.plugin_files import plugin
 
 BUILT_IN = {
     *("aws", "github_app", "http", "kubernetes", "mariadb", "model-provider"),

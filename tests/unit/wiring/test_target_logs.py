@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,13 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "missing", tmp_path):
         with pytest.raises(Malformed, match="cannot read"), LogFiles("sshd").opened(path) as lines:
             list(lines)
+
+
+@pytest.mark.requirement("ATTRIBUTE-11")
+def test_what_has_no_end_is_refused_at_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero"), tmp_path):
+        with pytest.raises(Malformed) as refused, LogFiles("postgres").opened(path):
+            raise AssertionError(path)
+        assert refused.value.code == "cli.file"

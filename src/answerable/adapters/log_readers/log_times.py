@@ -26,6 +26,10 @@ class LogTimes:
         self._now = datetime.fromtimestamp(now / 1000, UTC)
         self._seconds: dict[str, int] = {}
 
+    def goes_on(self, now: int) -> None:
+        """Note how late it is, in Unix milliseconds."""
+        self._now = datetime.fromtimestamp(now / 1000, UTC)
+
     def stamped(self, text: str) -> int:
         """Read `2026-12-01 18:35:48.123 UTC` and RFC 3339; 0 for anything else, and where the zone is not known."""
         second, _, rest = text[:19], text[19:20], text[19:]

@@ -16,11 +16,13 @@ from answerable.adapters.log_readers.log_times import epoch_ms
 from answerable.core.attribution.log_line import LogLine, UnreadLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from answerable.adapters.log_readers.bounded_lines import BoundedLine
     from answerable.adapters.log_readers.log_times import LogTimes
     from answerable.adapters.log_readers.postgres_prefix import LinePrefix
+
+    _Form = Callable[[Iterable[BoundedLine]], Iterator[LogLine | UnreadLine]]
 
 SESSION: Final = "pg_session"
 _FULL: Final = "53300"
@@ -58,6 +60,12 @@ class PostgresLog:
         self._times = times
         self._prefix = prefix
         self._json = msgspec.json.Decoder(_Record)
+        self._form: _Form | None = None
+        self._after_broken = False
+
+    def begin(self, first: str) -> None:
+        """Take the form of a file from its first line, for what is read of it in parts from here on."""
+        self._form, self._after_broken = self._form_of(first), False
 
     def read(self, lines: Iterable[BoundedLine]) -> Iterator[LogLine | UnreadLine]:
         """Yield one value for each record of the log."""
@@ -65,13 +73,20 @@ class PostgresLog:
         first = next(lines, None)
         if first is None:
             return
-        if first.text.startswith("{"):
-            read = self._from_json
-        elif self._prefix is None or _CSV_START.match(first.text):
-            read = self._from_csv
-        else:
-            read = self._from_text
+        if self._form is None:
+            self._after_broken = False
+        read = self._form or self._form_of(first.text)
         yield from read(_with_first(first, lines))
+
+    def _form_of(self, first: str) -> _Form:
+        if first.startswith("{"):
+            return self._from_json
+        return self._from_csv if self._prefix is None or _CSV_START.match(first) else self._from_text
+
+    def has_open_text(self) -> bool:
+        """Whether a record of this form may be of several lines that belong together: then it ends where its quotes are
+        closed."""
+        return self._form == self._from_csv
 
     def _line(
         self,
@@ -101,14 +116,13 @@ class PostgresLog:
     def _from_text(self, lines: Iterable[BoundedLine]) -> Iterator[LogLine | UnreadLine]:
         prefix = self._prefix
         assert prefix is not None  # noqa: S101 - asked by `read`
-        after_broken = False
         for number, text, _, _ in lines:
             if text.startswith("\t") or not text:
                 continue
-            was_broken, after_broken = after_broken, False
+            was_broken, self._after_broken = self._after_broken, False
             found = prefix.match(text)
             if found is None:
-                after_broken = True
+                self._after_broken = True
                 yield UnreadLine(number, "broken")
                 continue
             if was_broken:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.attribution.log_line import LogLine, UnreadLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from answerable.adapters.log_readers.bounded_lines import BoundedLine
     from answerable.adapters.log_readers.log_times import LogTimes
@@ -59,6 +59,20 @@ class RabbitmqLog:
                 size -= len(pieces.pop(1))
         if pieces:
             yield self._message(begun, head[0], "\n".join(pieces))
+
+    @staticmethod
+    def begun(lines: Sequence[BoundedLine]) -> int:
+        """Return how many of the last lines are of the message that may not have ended."""
+        found = _HEAD.match(lines[-1].text) if lines else None
+        if found is None:
+            return 0
+        held = 1
+        for line in reversed(lines[:-1]):
+            other = _HEAD.match(line.text)
+            if other is None or other.groups() != found.groups():
+                break
+            held += 1
+        return held
 
     def _message(self, number: int, time: str, text: str) -> LogLine:
         at = self._times.stamped(time)

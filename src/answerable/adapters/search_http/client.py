@@ -26,6 +26,7 @@ from answerable.ports.search_process import (
     HOST,
     INCIDENT_PATH,
     INCIDENTS_PATH,
+    LOGS_PATH,
     NAME_PATH,
     REACH_PATH,
     SCOPE_PATH,
@@ -35,6 +36,7 @@ from answerable.ports.search_process import (
     TREE_PATH,
     UNDER_PATH,
     IndexReach,
+    LogsTold,
     TraceAnswer,
     TreeAnswer,
     UnderAnswer,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         AccountsQuestion,
         IncidentQuestion,
         IncidentsQuestion,
+        LogsQuestion,
         NameQuestion,
         Question,
         ScopeQuestion,
@@ -77,8 +80,9 @@ class _Problem(msgspec.Struct, frozen=True, kw_only=True):
 class HttpSearchProcess:
     """Implements ports.search_process.SearchProcess. Each call opens its own connection."""
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = str(socket)
+    def __init__(self, socket: Path, *, seconds_max: float | None = None) -> None:
+        """seconds_max: how long an answer may take; None for the time of one that nobody waits for beside others."""
+        self._socket, self._seconds_max = str(socket), seconds_max
 
     async def search(self, question: Question) -> SearchAnswer:
         return await self._posted(SEARCH_PATH, SearchAnswer, question)
@@ -102,8 +106,10 @@ class HttpSearchProcess:
         return await self._posted(TRACE_PATH, TraceAnswer, question)
 
     async def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
-        content = msgspec.json.encode(question)
-        return await self._ask("POST", ACCOUNTS_PATH, AccountsAnswer, ANSWER_SECONDS_MAX, content)
+        return await self._posted(ACCOUNTS_PATH, AccountsAnswer, question)
+
+    async def logs(self, question: LogsQuestion) -> LogsTold:
+        return await self._posted(LOGS_PATH, LogsTold, question)
 
     async def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
         return await self._posted(INCIDENTS_PATH, IncidentsAnswer, question)
@@ -115,7 +121,8 @@ class HttpSearchProcess:
         return await self._ask("GET", REACH_PATH, IndexReach, REACH_SECONDS_MAX)
 
     async def _posted(self, path: str, kind: type[Answer], question: Part) -> Answer:
-        return await self._ask("POST", path, kind, ANSWER_SECONDS_MAX, msgspec.json.encode(question))
+        seconds = ANSWER_SECONDS_MAX if self._seconds_max is None else self._seconds_max
+        return await self._ask("POST", path, kind, seconds, msgspec.json.encode(question))
 
     async def _ask(
         self, method: str, path: str, kind: type[Answer], seconds: float, content: bytes = b""

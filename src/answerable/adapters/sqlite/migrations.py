@@ -31,6 +31,28 @@ _RECALLED: Final = {
     "revocations": "revocations",
 }
 """Register by table, for registers that readers of their own restore (`restore_ended_authority`)."""
+_RECALLED_TOO: Final = {
+    "agent_uses": "agent_uses",
+    "authorities": "authorities",
+    "drills": "drills",
+    "federated": "federated",
+    "history": "history",
+    "history_kept": "history",
+    "instances": "instances",
+    "invitations": "invitations",
+    "join_tokens": "join_tokens",
+    "looks": "openings",
+    "nonces": "openings",
+    "prepared": "prepared",
+    "push_devices": "push_devices",
+    "receivers": "receivers",
+    "token_names": "tokens",
+    "tokens": "tokens",
+    "trust_domain": "authorities",
+    "use_days": "agent_uses",
+    "uses_read": "agent_uses",
+}
+"""The same, from 2026-12-02 on."""
 
 
 def _touched(registers: Mapping[str, str]) -> tuple[str, ...]:
@@ -360,5 +382,6 @@ MIGRATIONS: Final[Migrations] = (
     ),
     _touched(_RECALLED),
     AUTHORITY_CHANGES,
+    _touched(_RECALLED_TOO),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only appended to."""

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from answerable.adapters.sqlite.approval_rows import body_of, from_body
+from answerable.adapters.sqlite.authorities import AuthorityTable
 from answerable.adapters.sqlite.columns import octets, read, text, whole
 from answerable.adapters.sqlite.manifests import signed_in_row
+from answerable.adapters.sqlite.people_tables import DutyTable, PasskeyTable
 from answerable.adapters.sqlite.policies import record_in_row
 from answerable.adapters.sqlite.tool_pins import PIN_COLUMNS, pin_in_row
 from answerable.adapters.sqlite.unreadable import fetched
@@ -336,6 +338,9 @@ PROJECTED: Final[tuple[ProjectedTable, ...]] = (
     MandateTable(),
     ApprovalTable(),
     JoinTokenTable(),
+    AuthorityTable(),
+    PasskeyTable(),
+    DutyTable(),
 )
 """In the order in which one entry is applied: keys first, then statements signed with them."""
 

@@ -11,7 +11,7 @@ from collections import Counter
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.adapters.sqlite.projected_tables import PROJECTED, DocumentTable
@@ -29,7 +29,7 @@ from answerable.ports.projection import Difference, Flushed, LeftOut
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from answerable.adapters.sqlite.projected_tables import ProjectedTable
     from answerable.adapters.sqlite.unreadable import Row
@@ -40,10 +40,34 @@ _APPROVED, _UNAPPROVED = b'"approval":"', b'"approval":""'
 """In the leaf of an intent that uses an approval; and of one from before 2026-12-01 that uses none."""
 _DOCUMENTS = "SELECT key, body FROM documents"
 _POSITION = "SELECT name, entries, leaf, last FROM projections WHERE log = ?"
-_RECALLED = ("budgets", "duty_delegations", "holds", "passkeys", "revocations")
-"""Registers that are no projections: `restore_ended_authority` rebuilds them from the ledger."""
-_GIVING = ("duty_delegations", "passkeys")
-"""Those of them whose rows all grant something; they can be rebuilt from nothing."""
+_EMPTIED: Final[Mapping[str, tuple[str, ...]]] = {
+    "agent_uses": ("DELETE FROM agent_uses", "DELETE FROM uses_read", "DELETE FROM use_days"),
+    "budgets": (
+        "DELETE FROM budgets_used WHERE origin = :own",
+        "DELETE FROM calls_counted WHERE origin = :own",
+    ),
+    "drills": ("DELETE FROM drills",),
+    "duty_delegations": ("DELETE FROM duty_delegations",),
+    "federated": ("DELETE FROM federated",),
+    "history": (
+        "DELETE FROM history WHERE origin IN (:own, :own || ' stop rules')",
+        "DELETE FROM history_kept WHERE origin IN (:own, :own || ' stop rules')",
+    ),
+    "invitations": ("DELETE FROM invitations WHERE used_at IS NULL",),
+    "join_tokens": ("DELETE FROM join_tokens WHERE used_at IS NULL",),
+    "openings": ("DELETE FROM nonces", "DELETE FROM looks"),
+    "passkeys": ("DELETE FROM passkeys",),
+    "prepared": ("DELETE FROM prepared",),
+    "push_devices": ("DELETE FROM push_devices",),
+    "receivers": (
+        "DELETE FROM receivers WHERE mandate NOT IN (SELECT mandate FROM mandates_issued WHERE origin <> :own)",
+    ),
+    "tokens": ("DELETE FROM tokens", "DELETE FROM token_names"),
+}
+"""By register that is no projection, what is deleted where others wrote it: rows that grant something or count what was
+used. They are rebuilt from the whole ledger or made anew. `:own`: this process's log."""
+_RECALLED = frozenset(_EMPTIED) | {"authorities", "holds", "instances", "revocations"}
+"""Registers that are no projections: `mended_trust_domain` and `restore_ended_authority` rebuild them."""
 _OF_PERSONS = ("invitations", "looks", "passkeys", "push_devices", "said")
 _TABLES = {one.name: one for one in PROJECTED}
 _WANTED = WORLD_TAGS.union(*(one.tags for one in PROJECTED))
@@ -99,17 +123,15 @@ class SqliteProjections:
     def touched(self) -> frozenset[str]:
         return self._noted().difference(_RECALLED)
 
-    def suspect(self, own: str) -> Sequence[str]:
-        found = sorted(self._noted().intersection(_RECALLED))
-        if not found:
-            return found
-        with self._store.write() as connection:
-            if "budgets" in found:
-                connection.execute("DELETE FROM budgets_used WHERE origin = ?", (own,))
-                connection.execute("DELETE FROM calls_counted WHERE origin = ?", (own,))
-            for table in set(_GIVING).intersection(found):
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
-        return found
+    def altered(self) -> Sequence[str]:
+        return sorted(self._noted() & _RECALLED)
+
+    def emptied(self, registers: Collection[str], own: str) -> None:
+        statements = [one for name in registers for one in _EMPTIED.get(name, ())]
+        if statements:
+            with self._store.write() as connection:
+                for one in statements:
+                    connection.execute(one, {"own": own})
 
     def cleared(self) -> None:
         with self._store.write() as connection:
@@ -159,8 +181,8 @@ class SqliteRebuilding(SqliteProjections):
             if differences:
                 _forget(live)
             _drop_unreadable(live)
-            recalled = ", ".join("?" * len(_RECALLED))
-            live.execute(f"UPDATE touched SET by_others = 0 WHERE name NOT IN ({recalled})", _RECALLED)  # noqa: S608
+            names = [row for row in live.execute("SELECT name FROM touched") if row[0] not in _RECALLED]
+            live.executemany("UPDATE touched SET by_others = 0 WHERE name = ?", names)
 
 
 @dataclass

@@ -48,7 +48,7 @@ def list_accounts(
     several leases had it. *task*, *action*: made for one task or one action; these are one line for each target. The
     exit code is 5 where an account is unknown, or was used past the broker.
     """
-    from answerable.apps.cli.asked_index import asked_server, places_asked
+    from answerable.apps.cli.asked_index import asked_server, files_asked
     from answerable.apps.cli.told_accounts import read_accounts, show_accounts
     from answerable.client import search_calls
     from answerable.errors.codes.services import CLI_SEARCH
@@ -61,6 +61,6 @@ def list_accounts(
         else None
     )
     if answer is None:
-        places, elsewhere = places_asked(shell, ledger, keys, index, seen)
-        answer = read_accounts(shell.terminal, places, target, elsewhere=elsewhere)
+        with files_asked(shell, ledger, keys, index, seen) as files:
+            answer = read_accounts(files, target)
     return show_accounts(shell.terminal, answer, as_csv=as_csv)

@@ -43,6 +43,7 @@ NOUNS: Final = {
     "answerable.apps.cli.scope": ("scope",),
     "answerable.apps.cli.attribution": ("attribute",),
     "answerable.apps.cli.accounts": ("account",),
+    "answerable.apps.cli.followed_logs": ("log",),
     "answerable.apps.cli.incidents": ("incident",),
     "answerable.apps.cli.stats": ("stats",),
     "answerable.apps.cli.evidence": ("evidence",),

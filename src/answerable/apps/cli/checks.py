@@ -13,6 +13,7 @@ from msgspec import structs
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import CHECK_FAILED
+from answerable.apps.cli.followed_logs import ODD, log_told
 from answerable.apps.cli.policy_publishing import ALONE
 from answerable.apps.cli.registry import BESIDE
 from answerable.errors import AnswerableError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import typer
 
     from answerable.api.lease_answers import DueSecret
-    from answerable.api.ledger_answers import Shard, Status, Witness
+    from answerable.api.ledger_answers import Shard, Status, TargetLog, Witness
     from answerable.api.registry_answers import Server
     from answerable.apps.cli.control import Control
     from answerable.wiring.setting_tree import Settings
@@ -76,6 +77,7 @@ def status(shell: Shell) -> int | None:
             ("servers", servers or ["none"]),
             ("witnesses", [_witness(one) for one in found.witnesses] or ["none"]),
             ("search", _search(found)),
+            *([("logs", [log_told(one) for one in found.logs])] if found.logs else []),
             *([("secrets due", [f"{one.name}: {one.why}" for one in due])] if due else []),
             *([("shards", [_shard(one) for one in found.shards])] if found.shards else []),
             *([("alarms", [*found.alarms])] if found.alarms else []),
@@ -307,6 +309,7 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
     if not status.unreadable and not status.registers:
         yield Finding(name="registers", state="ok", says="they match the ledger")
     yield _search_finding(status)
+    yield from map(_log_finding, status.logs)
     if status.reviews_owed:
         late = bool(status.reviews_overdue)
         advice = (
@@ -361,6 +364,17 @@ def _search_finding(status: Status) -> Finding:
         return Finding(name="search", state="ok", says=says)
     advice = "do what the reason says, or the log of `answerable up`; the index may be deleted at any time"
     return Finding(name="search", state="fault", says=says, advice=advice)
+
+
+def _log_finding(log: TargetLog) -> Finding:
+    name, says = f"log of {', '.join(log.targets)}", log_told(log)
+    if log.state == "fault":
+        advice = "make it readable for the account of `answerable up`, or correct `logs.follow`"
+        return Finding(name=name, state="fault", says=says, advice=advice)
+    if log.state != "ok" or any(log.lines.get(word) for word in ODD):
+        advice = "answerable log list, answerable timeline TARGET"
+        return Finding(name=name, state="look at", says=says, advice=advice)
+    return Finding(name=name, state="ok", says=says)
 
 
 def _server(server: Server) -> Finding:

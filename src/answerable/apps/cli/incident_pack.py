@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from answerable.apps.cli.asked_index import complete_told
 from answerable.apps.cli.csv_rows import write_row
 from answerable.apps.cli.incident_ocsf import ocsf_events
 from answerable.apps.cli.terminal import safe
 from answerable.apps.cli.told_incident import NO_DATA, about, note_told, record_of
-from answerable.apps.cli.told_story import complete_told
 from answerable.errors import shown
 from answerable.errors.codes.incidents import INCIDENT_FOLDER, INCIDENT_WRITE
 
@@ -108,8 +108,7 @@ def _readme(answer: IncidentAnswer, evidence: Evidence, key: str) -> str:
         "",
         *facts,
         "",
-        f"From log `{answer.log}`, {complete_told(story.entries, story.complete_at)}. Where it says *no data*, no "
-        "entry has it.",
+        f"From log `{answer.log}`, {complete_told(story)}. Where it says *no data*, no entry has it.",
         "",
         "## Check it",
         "",

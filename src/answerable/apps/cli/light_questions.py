@@ -4,6 +4,7 @@ run."""
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ from answerable.apps.cli import without_server
 from answerable.core.attribution.log_line import LOG_KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from answerable.apps.cli.terminal import Terminal
-    from answerable.wiring.ledger_search import SearchPlaces
+    from answerable.wiring.joined_index import LogIndex
 
 
 def of_search(parser: ArgumentParser) -> None:
@@ -141,7 +144,8 @@ def run_search(terminal: Terminal, said: Namespace) -> int | None:
 
     words = with_bounds(said.words, since=said.since, until=said.until)
     asked = checked_search(words, limit=said.limit, cursor=said.cursor)
-    answer = searched_files(terminal, _places(said), asked)
+    with _files(terminal, said) as files:
+        answer = searched_files(files, asked)
     return print_found(terminal, answer, asked, as_csv=said.as_csv)
 
 
@@ -149,7 +153,9 @@ def run_show(terminal: Terminal, said: Namespace) -> int | None:
     """Say what a name stands for. Raises as `read_name` and `show_name`."""
     from answerable.apps.cli.told_name import read_name, show_name
 
-    return show_name(terminal, read_name(terminal, _places(said), said.name), said.name)
+    with _files(terminal, said) as files:
+        answer = read_name(files, said.name)
+    return show_name(terminal, answer, said.name)
 
 
 def run_scope(terminal: Terminal, said: Namespace) -> int | None:
@@ -158,17 +164,17 @@ def run_scope(terminal: Terminal, said: Namespace) -> int | None:
     from answerable.apps.cli.told_search import with_bounds
 
     words = with_bounds(said.words, since=said.since, until=said.until)
-    answer = read_scope(terminal, _places(said), words, said.top)
+    with _files(terminal, said) as files:
+        answer = read_scope(files, words, said.top)
     return show_scope(terminal, answer, as_csv=said.as_csv)
 
 
 def run_accounts(terminal: Terminal, said: Namespace) -> int | None:
     """List the accounts at targets. Raises as `read_accounts`."""
     from answerable.apps.cli.told_accounts import read_accounts, show_accounts
-    from answerable.wiring.ledger_search import places_of_copy
 
-    places = places_of_copy(said.ledger, said.keys, said.index, said.seen)
-    answer = read_accounts(terminal, places, said.target)
+    with _files(terminal, said, said.seen) as files:
+        answer = read_accounts(files, said.target)
     return show_accounts(terminal, answer, as_csv=said.as_csv)
 
 
@@ -202,10 +208,15 @@ def run_timeline(terminal: Terminal, said: Namespace) -> int | None:
     check_asked(asked.search, about)
     if not asked.search:
         return without_server.tell_copied_actions(terminal, said.ledger, about)
-    return show_story(terminal, read_story(terminal, _places(said), asked), asked)
+    with _files(terminal, said) as files:
+        answer = read_story(files, asked)
+    return show_story(terminal, answer, asked)
 
 
-def _places(said: Namespace) -> SearchPlaces:
+@contextmanager
+def _files(terminal: Terminal, said: Namespace, seen: Path | None = None) -> Iterator[LogIndex]:
+    from answerable.wiring.joined_index import FilesIndex
     from answerable.wiring.ledger_search import places_of_copy
 
-    return places_of_copy(said.ledger, said.keys, said.index)
+    with terminal.progress("indexing") as told:
+        yield FilesIndex(places_of_copy(said.ledger, said.keys, said.index, seen), progress=told)

@@ -46,7 +46,7 @@ def scope(
     policy does not cover it. Refusals by an organisation's own policies, by holds and by people are counted apart.
     Each share is of all actions that ran or were refused, under the same conditions.
     """
-    from answerable.apps.cli.asked_index import asked_server, places_asked
+    from answerable.apps.cli.asked_index import asked_server, files_asked
     from answerable.apps.cli.told_scope import check_scope, read_scope, show_scope
     from answerable.apps.cli.told_search import with_bounds
     from answerable.client import search_calls
@@ -65,6 +65,6 @@ def scope(
         else None
     )
     if answer is None:
-        places, elsewhere = places_asked(shell, ledger, keys, index)
-        answer = read_scope(shell.terminal, places, asked, top, elsewhere=elsewhere)
+        with files_asked(shell, ledger, keys, index) as files:
+            answer = read_scope(files, asked, top)
     return show_scope(shell.terminal, answer, as_csv=as_csv)

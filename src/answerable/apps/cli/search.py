@@ -107,7 +107,7 @@ def search(
     action with its outcome, one refusal, or one event. A running server answers, by a process of its own; without one,
     the ledger's files are read. The index is kept in the data directory and may be deleted at any time.
     """
-    from answerable.apps.cli.asked_index import places_asked
+    from answerable.apps.cli.asked_index import files_asked
     from answerable.apps.cli.told_search import checked_search, print_found, searched_files, with_bounds
     from answerable.errors.codes.services import CLI_SEARCH
 
@@ -117,8 +117,8 @@ def search(
     asked = checked_search(with_bounds(words or (), since=since, until=until), limit=limit, cursor=cursor)
     answer = _asked_server(shell, asked) if ledger is None else None
     if answer is None:
-        places, elsewhere = places_asked(shell, ledger, keys, index)
-        answer = searched_files(shell.terminal, places, asked, elsewhere)
+        with files_asked(shell, ledger, keys, index) as files:
+            answer = searched_files(files, asked)
     return print_found(shell.terminal, answer, asked, as_csv=as_csv)
 
 

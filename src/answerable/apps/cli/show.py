@@ -35,7 +35,7 @@ def show(
     What the product issued comes before what people declared, and that before what callers wrote. Where the id may
     still be several things, they are listed.
     """
-    from answerable.apps.cli.asked_index import asked_server, places_asked
+    from answerable.apps.cli.asked_index import asked_server, files_asked
     from answerable.apps.cli.told_name import read_name, show_name
     from answerable.client import search_calls
     from answerable.core.search.names import parsed_names
@@ -49,6 +49,6 @@ def show(
         asked_server(shell, lambda control: search_calls.show_name(control, name)) if ledger is None else None
     )
     if answer is None:
-        places, elsewhere = places_asked(shell, ledger, keys, index)
-        answer = read_name(shell.terminal, places, name, elsewhere=elsewhere)
+        with files_asked(shell, ledger, keys, index) as files:
+            answer = read_name(files, name)
     return show_name(shell.terminal, answer, name)

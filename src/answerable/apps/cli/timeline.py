@@ -116,7 +116,7 @@ def _story(
     shell: Shell, asked: StoryAsked, ledger: Path | None, keys: Path | None, index: Path | None
 ) -> StoryAnswer:
     """Return the story from the running server, or from files of this data directory or of a copy."""
-    from answerable.apps.cli.asked_index import asked_server, places_asked
+    from answerable.apps.cli.asked_index import asked_server, files_asked
     from answerable.apps.cli.told_story import read_story
     from answerable.client import search_calls
     from answerable.core.search.names import parsed_names
@@ -138,5 +138,5 @@ def _story(
     )
     if answer is not None:
         return answer
-    places, elsewhere = places_asked(shell, ledger, keys, index)
-    return read_story(shell.terminal, places, asked, elsewhere=elsewhere)
+    with files_asked(shell, ledger, keys, index) as files:
+        return read_story(files, asked)

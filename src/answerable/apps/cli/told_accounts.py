@@ -4,38 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.apps.cli.asked_index import warn_partial
+from answerable.apps.cli.asked_index import complete_told, warn_partial
 from answerable.apps.cli.csv_rows import print_row
 from answerable.apps.cli.exit_codes import CHECK_FAILED, UNMET
-from answerable.apps.cli.told_story import complete_told
 from answerable.core.identity.names.principal import checked_name
+from answerable.ports.search_process import AccountsQuestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.api.search_answers import AccountsAnswer, AccountUser
     from answerable.apps.cli.terminal import Terminal
-    from answerable.wiring.ledger_search import SearchPlaces
+    from answerable.wiring.joined_index import LogIndex
 
 
-def read_accounts(
-    terminal: Terminal,
-    places: SearchPlaces,
-    target: str,
-    *,
-    elsewhere: tuple[str, ...] = (),
-) -> AccountsAnswer:
-    """Return the accounts by the files of a ledger. elsewhere: shards whose logs are left out. Raises Malformed
-    (`name.invalid`), and as `searching`."""
-    from answerable.flows.forensics.answer_questions import Standing, answered_accounts
-    from answerable.wiring.ledger_search import searching
-    from answerable.wiring.seen_accounts import known_accounts
-
+def read_accounts(index: LogIndex, target: str) -> AccountsAnswer:
+    """Return the accounts by the files of a ledger. Raises Malformed (`name.invalid`), and as `LogIndex`."""
     if target:
         checked_name(target, what="target")
-    known = known_accounts(places.seen)
-    with terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        return answered_accounts(found.teller(), target, standing=Standing(elsewhere=elsewhere, known=known))
+    return index.accounts(AccountsQuestion(target=target, entries=0))
 
 
 def show_accounts(terminal: Terminal, answer: AccountsAnswer, *, as_csv: bool) -> int | None:
@@ -133,7 +120,7 @@ def _show(terminal: Terminal, answer: AccountsAnswer) -> None:
     for one in answer.items:
         terminal.say(f"{one.target} {one.name or '(no name)'}: {one.advice}")
     more = f"{answer.more} more accounts are left out: name a target; " if answer.more else ""
-    terminal.say(f"{more}{complete_told(answer.entries, answer.complete_at)}")
+    terminal.say(f"{more}{complete_told(answer)}")
 
 
 def _users(users: Sequence[AccountUser], more: int) -> str:

@@ -6,8 +6,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from answerable.apps.cli.asked_index import warn_partial
-from answerable.apps.cli.told_story import complete_told
+from answerable.apps.cli.asked_index import complete_told, warn_partial
 
 if TYPE_CHECKING:
     from answerable.api.incident_answers import (
@@ -45,7 +44,7 @@ def show_incidents(terminal: Terminal, answer: IncidentsAnswer) -> None:
             )
             for one in answer.items
         ],
-        empty=f"no incident was ever opened ({complete_told(answer.entries, answer.complete_at)})",
+        empty=f"no incident was ever opened ({complete_told(answer)})",
     )
     if answer.is_cut:
         terminal.say("older incidents are left out")
@@ -83,7 +82,7 @@ def show_incident(terminal: Terminal, answer: IncidentAnswer) -> None:
     story = answer.story
     terminal.say(
         f"what it is about: `answerable incident show {answer.incident.id} --json`, or search for it; "
-        f"{complete_told(story.entries, story.complete_at)}"
+        f"{complete_told(story)}"
     )
 
 

@@ -5,33 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.apps.cli.account_lines import account_lines
-from answerable.apps.cli.asked_index import warn_partial
+from answerable.apps.cli.asked_index import complete_told, entry_told, warn_partial
 from answerable.apps.cli.exit_codes import ERROR, UNMET
-from answerable.apps.cli.told_story import also_told, complete_told, sealed_told
+from answerable.apps.cli.told_story import also_told, sealed_told
 from answerable.core.search.names import KINDS, parsed_names
 from answerable.errors import shown
 from answerable.errors.codes.search import SHOW_AMBIGUOUS, SHOW_UNKNOWN
+from answerable.ports.search_process import NameQuestion
 
 if TYPE_CHECKING:
     from answerable.api.search_answers import NameAnswer
     from answerable.apps.cli.terminal import Terminal
-    from answerable.wiring.ledger_search import SearchPlaces
+    from answerable.wiring.joined_index import LogIndex
 
 
-def read_name(
-    terminal: Terminal, places: SearchPlaces, name: str, *, elsewhere: tuple[str, ...] = ()
-) -> NameAnswer:
-    """Return what a name stands for, by the files of a ledger. elsewhere: shards whose logs are left out. Raises
-    Malformed (`search.*`), and as `searching`."""
-    from answerable.flows.forensics.answer_questions import Standing, answered_name
-    from answerable.wiring.ledger_search import searching
-    from answerable.wiring.seen_accounts import known_accounts
-
+def read_name(index: LogIndex, name: str) -> NameAnswer:
+    """Return what a name stands for, by the files of a ledger. Raises Malformed (`search.*`), and as `LogIndex`."""
     parsed_names([name], now=0)
-    with terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        known = known_accounts(places.seen)
-        standing = Standing(elsewhere=elsewhere, known=known, sealed=found.sealed)
-        return answered_name(found.teller(), name, standing=standing)
+    return index.name(NameQuestion(name=name, entries=0))
 
 
 def show_name(terminal: Terminal, answer: NameAnswer, name: str) -> int | None:
@@ -55,7 +46,7 @@ def show_name(terminal: Terminal, answer: NameAnswer, name: str) -> int | None:
                 [("name", name), ("is", "an account"), ("account", account_lines(answer.accounts))]
             )
         return None
-    upto = _upto(answer)
+    upto = complete_told(answer)
     if answer.may_be:
         told_as = f"{shown(name)} may be {len(answer.may_be)} things: name one of them as KIND:NAME"
         terminal.fault(SHOW_AMBIGUOUS(told_as).message)
@@ -68,10 +59,6 @@ def show_name(terminal: Terminal, answer: NameAnswer, name: str) -> int | None:
         terminal.fault(SHOW_UNKNOWN(f"{nothing}: {sealed_told(answer.sealed)}").message)
         return UNMET
     raise SHOW_UNKNOWN(f"nothing is called {shown(name)} ({upto})")
-
-
-def _upto(answer: NameAnswer) -> str:
-    return complete_told(answer.entries, answer.complete_at)
 
 
 def _show(terminal: Terminal, answer: NameAnswer) -> None:
@@ -95,11 +82,13 @@ def _show(terminal: Terminal, answer: NameAnswer) -> None:
         ]
     )
     for line in answer.events:
-        terminal.heading(f"{line.at}  #{line.index}  {line.text}")
+        terminal.heading(f"{line.at}  #{entry_told(line.shard, line.index)}  {line.text}")
         for detail in line.details:
             terminal.line(f"    {detail}")
     for hit in answer.newest:
         ended = f"; {hit.outcome.replace('_', ' ')}" if hit.outcome != "refused" else ""
-        terminal.line(f"{hit.at}  #{hit.entry}  {hit.text} (action {hit.action}{ended})")
+        terminal.line(
+            f"{hit.at}  #{entry_told(hit.shard, hit.entry)}  {hit.text} (action {hit.action}{ended})"
+        )
     ask = what.ask if what.kind in KINDS else what.name
-    terminal.say(f"its story: answerable timeline {shown(ask)} ({_upto(answer)})")
+    terminal.say(f"its story: answerable timeline {shown(ask)} ({complete_told(answer)})")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
-from answerable.apps.cli.asked_index import warn_partial
+from answerable.apps.cli.asked_index import complete_told, warn_partial
 from answerable.apps.cli.csv_rows import print_row
 from answerable.apps.cli.exit_codes import UNMET
-from answerable.apps.cli.told_story import complete_told
 from answerable.core.search.query import checked_limit, parsed_query
+from answerable.ports.search_process import ScopeQuestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.api.search_answers import ScopeAnswer, ScopeRow
     from answerable.apps.cli.terminal import Terminal
-    from answerable.wiring.ledger_search import SearchPlaces
+    from answerable.wiring.joined_index import LogIndex
 
 TITLES: Final = {
     "agent": "agent",
@@ -43,23 +42,10 @@ def check_scope(words: Sequence[str], rows: int) -> None:
     checked_limit(rows)
 
 
-def read_scope(
-    terminal: Terminal,
-    places: SearchPlaces,
-    words: Sequence[str],
-    rows: int,
-    *,
-    elsewhere: tuple[str, ...] = (),
-) -> ScopeAnswer:
-    """Return how much was tried outside of scope, by the files of a ledger. elsewhere: shards whose logs are left out.
-    Raises as `check_scope` and `searching`."""
-    from answerable.flows.forensics.answer_questions import Standing, answered_scope
-    from answerable.wiring.ledger_search import searching
-
+def read_scope(index: LogIndex, words: Sequence[str], rows: int) -> ScopeAnswer:
+    """Return how much was tried outside of scope, by the files of a ledger. Raises as `check_scope` and `LogIndex`."""
     check_scope(words, rows)
-    now, standing = time.time_ns() // 1_000_000, Standing(elsewhere=elsewhere)
-    with terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        return answered_scope(found.teller(), words, now=now, rows=rows, standing=standing)
+    return index.scope(ScopeQuestion(words=tuple(words), rows=rows, entries=0))
 
 
 def show_scope(terminal: Terminal, answer: ScopeAnswer, *, as_csv: bool) -> int | None:
@@ -84,7 +70,7 @@ def _print_csv(answer: ScopeAnswer) -> None:
 
 def _show(terminal: Terminal, answer: ScopeAnswer) -> None:
     warn_partial(terminal, answer)
-    upto = complete_told(answer.entries, answer.complete_at)
+    upto = complete_told(answer)
     if not answer.happened:
         terminal.say(f"nothing has happened yet ({upto})")
         return

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import to_builtins
 
-from answerable.apps.cli.asked_index import warn_partial
+from answerable.apps.cli.asked_index import complete_told, entry_told, warn_partial
 from answerable.apps.cli.csv_rows import print_row
 from answerable.apps.cli.exit_codes import UNMET
+from answerable.core.search.log_cursors import check_cursor
 from answerable.core.search.matching import sealed_fields
-from answerable.core.search.query import checked_limit, parsed_cursor, parsed_query
+from answerable.core.search.query import checked_limit, parsed_query
+from answerable.ports.search_process import Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.api.search_answers import SearchAnswer, SearchHit
     from answerable.apps.cli.terminal import Terminal
-    from answerable.wiring.ledger_search import SearchPlaces
+    from answerable.wiring.joined_index import LogIndex
 
 
 class SearchAsked(NamedTuple):
@@ -39,23 +40,14 @@ def checked_search(words: Sequence[str], *, limit: int, cursor: str) -> SearchAs
     """Return what is searched for, checked. Raises Malformed (`search.*`)."""
     asked = SearchAsked(words=tuple(words), limit=checked_limit(limit), cursor=cursor)
     parsed_query(asked.words, now=0)
-    if cursor:
-        parsed_cursor(cursor)
+    check_cursor(cursor)
     return asked
 
 
-def searched_files(
-    terminal: Terminal, places: SearchPlaces, asked: SearchAsked, elsewhere: tuple[str, ...] = ()
-) -> SearchAnswer:
-    """Search files in this process. elsewhere: shards that are left out. Raises as `searching`."""
-    from answerable.flows.forensics.tell_hits import answer_of
-    from answerable.wiring.ledger_search import searching
-
-    query = parsed_query(asked.words, now=time.time_ns() // 1_000_000)
-    after = parsed_cursor(asked.cursor) if asked.cursor else None
-    with terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        page = found.search(query, limit=asked.limit, after=after)
-        return answer_of(page, elsewhere=elsewhere, sealed=found.sealed(query))
+def searched_files(index: LogIndex, asked: SearchAsked) -> SearchAnswer:
+    """Search files in this process. Raises as `LogIndex`."""
+    question = Question(words=asked.words, limit=asked.limit, cursor=asked.cursor, entries=0)
+    return index.search(question)
 
 
 def print_found(terminal: Terminal, answer: SearchAnswer, asked: SearchAsked, *, as_csv: bool) -> int | None:
@@ -88,14 +80,10 @@ def _show(terminal: Terminal, answer: SearchAnswer, asked: SearchAsked) -> None:
     from answerable.apps.cli.told_story import sealed_told
 
     for one in answer.items:
-        terminal.heading(f"{one.at}  #{one.entry}  {one.text}")
+        terminal.heading(f"{one.at}  #{entry_told(one.shard, one.entry)}  {one.text}")
         for detail in _details(one):
             terminal.line(f"    {detail}")
-    upto = (
-        f"complete up to entry {answer.entries - 1}, {answer.complete_at}"
-        if answer.entries
-        else "empty ledger"
-    )
+    upto = complete_told(answer)
     warn_partial(terminal, answer)
     if answer.sealed:
         terminal.warn(sealed_told(answer.sealed))
@@ -117,7 +105,9 @@ def _show(terminal: Terminal, answer: SearchAnswer, asked: SearchAsked) -> None:
 def _details(hit: SearchHit) -> list[str]:
     found = []
     if hit.ended is not None:
-        found.append(f"ended as {hit.outcome.replace('_', ' ')} at {hit.ended_at}, entry {hit.ended}")
+        found.append(
+            f"ended as {hit.outcome.replace('_', ' ')} at {hit.ended_at}, entry {entry_told(hit.shard, hit.ended)}"
+        )
     elif hit.outcome == "open":
         found.append("no recorded end")
     if hit.amount is not None:

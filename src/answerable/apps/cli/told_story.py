@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from answerable.apps.cli.account_lines import account_lines
-from answerable.apps.cli.asked_index import warn_partial
+from answerable.apps.cli.asked_index import complete_told, entry_told, warn_partial
 from answerable.apps.cli.exit_codes import UNMET, code_of
 from answerable.core.search.names import advice_for, is_term, parsed_names
 from answerable.core.search.query import checked_limit
 from answerable.errors import shown
 from answerable.errors.codes.ledger import TIMELINE_EMPTY, TIMELINE_UNKNOWN
 from answerable.errors.codes.services import CLI_TIMELINE
+from answerable.ports.search_process import StoryQuestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from answerable.api.search_answers import NameBeside, StoryAnswer
     from answerable.apps.cli.terminal import Terminal
     from answerable.errors import Malformed
-    from answerable.wiring.ledger_search import SearchPlaces
+    from answerable.wiring.joined_index import LogIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,22 +48,11 @@ def check_asked(words: Sequence[str], about: dict[str, str]) -> None:
         raise CLI_TIMELINE()
 
 
-def read_story(
-    terminal: Terminal, places: SearchPlaces, asked: StoryAsked, *, elsewhere: tuple[str, ...] = ()
-) -> StoryAnswer:
-    """Return the story by the files of a ledger. elsewhere: shards whose logs are left out. Raises Malformed
-    (`search.*`), Unavailable, and Broken as `searching`."""
-    from answerable.flows.forensics.answer_questions import Standing, answered_story
-    from answerable.wiring.ledger_search import searching
-    from answerable.wiring.seen_accounts import known_accounts
-
-    now = time.time_ns() // 1_000_000
-    parsed_names(asked.search, now=now)
+def read_story(index: LogIndex, asked: StoryAsked) -> StoryAnswer:
+    """Return the story by the files of a ledger. Raises Malformed (`search.*`), and as `LogIndex`."""
+    parsed_names(asked.search, now=0)
     limit = checked_limit(asked.limit)
-    with terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        known = known_accounts(places.seen)
-        standing = Standing(elsewhere=elsewhere, known=known, sealed=found.sealed)
-        return answered_story(found.teller(), asked.search, now=now, limit=limit, standing=standing)
+    return index.story(StoryQuestion(words=asked.search, limit=limit, entries=0))
 
 
 def show_story(terminal: Terminal, answer: StoryAnswer, asked: StoryAsked) -> int | None:
@@ -80,11 +69,6 @@ def show_story(terminal: Terminal, answer: StoryAnswer, asked: StoryAsked) -> in
     if fault is None:
         return None
     return UNMET if answer.sealed or fault.code == TIMELINE_EMPTY.id else code_of(fault)
-
-
-def complete_told(entries: int, at: str | None) -> str:
-    """Return up to where an answer is complete, in words."""
-    return f"complete up to entry {entries - 1}, {at}" if entries else "empty ledger"
 
 
 def sealed_told(fields: Sequence[str]) -> str:
@@ -107,7 +91,7 @@ def also_told(also: Sequence[NameBeside]) -> list[str]:
 
 def _missing(words: Sequence[str], answer: StoryAnswer) -> Malformed | None:
     """Return the error that says why there is no story; None where there is one."""
-    upto = complete_told(answer.entries, answer.complete_at)
+    upto = complete_told(answer)
     if answer.lines or answer.accounts:
         return None
     if not answer.happened:
@@ -123,18 +107,19 @@ def _missing(words: Sequence[str], answer: StoryAnswer) -> Malformed | None:
 
 def _show(terminal: Terminal, answer: StoryAnswer, *, every: bool) -> None:
     terminal.record(_gist(answer))
-    groups = {} if every else {one.line.index: one for one in answer.groups}
-    told = {entry for one in groups.values() for entry in one.entries}
+    groups = {} if every else {(one.line.shard, one.line.index): one for one in answer.groups}
+    told = {(one.line.shard, entry) for one in groups.values() for entry in one.entries}
     for line in answer.lines:
-        group = groups.get(line.index)
+        place = line.shard, line.index
+        group = groups.get(place)
         if group is not None:
-            last = group.entries[-1]
-            terminal.heading(f"{line.at} to {group.until}  #{line.index} to #{last}  {group.line.text}")
+            first, last = entry_told(*place), entry_told(line.shard, group.entries[-1])
+            terminal.heading(f"{line.at} to {group.until}  #{first} to #{last}  {group.line.text}")
             _details(terminal, group.line)
-        elif line.index not in told:
-            terminal.heading(f"{line.at}  #{line.index}  {line.text}")
+        elif place not in told:
+            terminal.heading(f"{line.at}  #{entry_told(*place)}  {line.text}")
             _details(terminal, line)
-    upto = complete_told(answer.entries, answer.complete_at)
+    upto = complete_told(answer)
     cut = (
         "; older ones are left out: narrow it with --since and --until, or give --limit"
         if answer.is_cut

@@ -71,6 +71,17 @@ async def show_status(call: Call) -> answers.Status:
         ),
         registers=tuple(call.product.registers_told()),
         search=answers.SearchProcess(state=state, entries=entries, reason=reason),
+        logs=tuple(
+            answers.TargetLog(
+                targets=one.targets,
+                kind=one.kind,
+                path=one.path,
+                state=one.state,
+                reason=one.reason,
+                lines=one.lines,
+            )
+            for one in call.product.searches.told_of_logs()
+        ),
         alarms=_alarms(walk.verification.plans.difference),
     )
 

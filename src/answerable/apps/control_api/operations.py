@@ -20,6 +20,7 @@ from answerable.apps.control_api import (
     lease_operations,
     lease_use_operations,
     ledger_operations,
+    log_operations,
     mandate_operations,
     manifest_operations,
     oversight_operations,
@@ -41,6 +42,7 @@ from answerable.apps.control_api.operation import Operation
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *ledger_operations.OPERATIONS,
     *search_operations.OPERATIONS,
+    *log_operations.OPERATIONS,
     *registry_operations.OPERATIONS,
     *mandate_operations.OPERATIONS,
     *approval_operations.OPERATIONS,

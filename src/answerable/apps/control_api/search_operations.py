@@ -17,13 +17,13 @@ from answerable.api.search_answers import (
 from answerable.apps.control_api.operation import Operation, operation
 from answerable.apps.control_api.schemas import TEXT
 from answerable.core.identity.names.principal import checked_name
+from answerable.core.search.log_cursors import check_cursor
 from answerable.core.search.names import parsed_names
 from answerable.core.search.query import (
     LIMIT_DEFAULT,
     LIMIT_MAX,
     ROWS_DEFAULT,
     checked_limit,
-    parsed_cursor,
     parsed_query,
     split_words,
 )
@@ -73,8 +73,7 @@ async def search_actions(call: Call) -> SearchAnswer:
     cursor = call.query.get("cursor", "")
     words = _words(call)
     parsed_query(words, now=call.walk.clock.now())
-    if cursor:
-        parsed_cursor(cursor)
+    check_cursor(cursor)
     limit = _number(call, "limit", LIMIT_DEFAULT)
     return await call.product.searches.search(words, limit=limit, cursor=cursor)
 

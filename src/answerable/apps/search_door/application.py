@@ -1,7 +1,8 @@
 """Answer searches as an ASGI application, in the process that alone reads the ledger for questions.
 
 Only processes of this user and of root are answered, by the uid that the kernel reports for the connection. Questions
-are answered one after another; when too many wait, further ones are turned away.
+are answered one after another; when too many wait, further ones are turned away. One about all shards, which waits for
+other processes, does not hold up those of other shards about this log: else two processes would wait for each other.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from answerable.ports.search_process import (
     ACCOUNTS_PATH,
     INCIDENT_PATH,
     INCIDENTS_PATH,
+    LOGS_PATH,
     NAME_PATH,
     REACH_PATH,
     SCOPE_PATH,
@@ -35,6 +37,7 @@ from answerable.ports.search_process import (
     AccountsQuestion,
     IncidentQuestion,
     IncidentsQuestion,
+    LogsQuestion,
     NameQuestion,
     Question,
     ScopeQuestion,
@@ -60,9 +63,22 @@ if TYPE_CHECKING:
         SearchAnswer,
         StoryAnswer,
     )
-    from answerable.ports.search_process import IndexReach, TraceAnswer, TreeAnswer, UnderAnswer
+    from answerable.ports.search_process import IndexReach, LogsTold, TraceAnswer, TreeAnswer, UnderAnswer
 
-Q = TypeVar("Q")
+Q = TypeVar(
+    "Q",
+    Question,
+    StoryQuestion,
+    NameQuestion,
+    ScopeQuestion,
+    AccountsQuestion,
+    UnderQuestion,
+    TreeQuestion,
+    TraceQuestion,
+    IncidentsQuestion,
+    IncidentQuestion,
+    LogsQuestion,
+)
 
 WAITING_MAX: Final = 32
 """Questions that are answered or wait at a time."""
@@ -82,6 +98,7 @@ class SearchServices:
     name: Callable[[NameQuestion], NameAnswer]
     scope: Callable[[ScopeQuestion], ScopeAnswer]
     accounts: Callable[[AccountsQuestion], AccountsAnswer]
+    logs: Callable[[LogsQuestion], LogsTold]
     under: Callable[[UnderQuestion], UnderAnswer]
     tree: Callable[[TreeQuestion], TreeAnswer]
     trace: Callable[[TraceQuestion], TraceAnswer]
@@ -94,7 +111,7 @@ class SearchServices:
 def search_app(needs: SearchServices) -> Starlette:
     """Return the application. Every request gets a response; no exception escapes."""
     waiting = 0
-    turn = anyio.CapacityLimiter(1)
+    turns = {is_whole: anyio.CapacityLimiter(1) for is_whole in (True, False)}
 
     async def replied(request: Request, kind: type[Q], answer: Callable[[Q], object]) -> bytes:
         nonlocal waiting
@@ -107,7 +124,9 @@ def search_app(needs: SearchServices) -> Starlette:
             raise SEARCH_BUSY()
         waiting += 1
         try:
-            return msgspec.json.encode(await to_thread.run_sync(answer, question, limiter=turn))
+            return msgspec.json.encode(
+                await to_thread.run_sync(answer, question, limiter=turns[question.within == "all"])
+            )
         finally:
             waiting -= 1
 
@@ -128,6 +147,7 @@ def search_app(needs: SearchServices) -> Starlette:
         ACCOUNTS_PATH: asking(AccountsQuestion, needs.accounts),
         INCIDENTS_PATH: asking(IncidentsQuestion, needs.incidents),
         INCIDENT_PATH: asking(IncidentQuestion, needs.incident),
+        LOGS_PATH: asking(LogsQuestion, needs.logs),
     }
     routes = [
         *(PlainRoute(path, _endpoint(ask, needs.uids), method="POST") for path, ask in questions.items()),

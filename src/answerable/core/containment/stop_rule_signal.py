@@ -26,11 +26,28 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.stop_rule import Canary, StopRule
 
-HappeningKind = Literal["started", "denied", "overrun", "handed_on", "flooded", "said_no", "turned_away"]
+HappeningKind = Literal[
+    "started",
+    "denied",
+    "overrun",
+    "handed_on",
+    "flooded",
+    "said_no",
+    "turned_away",
+    "log_bypass",
+    "log_forged",
+    "log_phantom",
+]
 """`overrun`: an action used more than was reserved for it. `handed_on`: a hop or a sub-agent was created. `flooded`: a
 refusal past the quota of its agent. `said_no`: people denied a request made after their last denial. `turned_away`: a
-message of an agent that the endpoint had identified was refused before there was an action."""
+message of an agent that the endpoint had identified was refused before there was an action. `log_…`: the log of a
+target shows it of the agent."""
 
+SHOWN_BY_LOGS: Final[Mapping[str, HappeningKind]] = {
+    "bypass": "log_bypass",
+    "forged": "log_forged",
+    "phantom": "log_phantom",
+}
 BUDGET_CODES: Final = frozenset({"mandate.budget_spent"})
 DRIFT_CODES: Final = frozenset({"agent.drifted", "manifest.drifted"})
 TOOL_CODES: Final = frozenset({"tool.changed"})
@@ -156,6 +173,8 @@ def counts(rule: StopRule, stop_rule_signal: StopRuleSignal) -> bool:
             return kind == "turned_away"
         case "refusal_flood":
             return kind == "flooded"
+        case "log_bypass" | "log_forged" | "log_phantom":
+            return kind == rule.watches
         case "tracker":
             return False
 
@@ -235,6 +254,14 @@ def turned_away(agent: str, code: str, *, at: int, times: int = 1) -> StopRuleSi
     return StopRuleSignal(
         kind="turned_away", at=at, agents=(agent,), code=code, times=min(times, TURNED_AWAY_TIMES_MAX)
     )
+
+
+def shown_by_log(verdict: str, agent: str, mandate: str, *, at: int) -> StopRuleSignal | None:
+    """Build the signal for what a target's log shows of an agent; None where it shows it of none."""
+    kind = SHOWN_BY_LOGS.get(verdict)
+    if kind is None or not agent:
+        return None
+    return StopRuleSignal(kind=kind, at=at, agents=(agent,), mandate=mandate)
 
 
 def touches(canary: Canary, stop_rule_signal: StopRuleSignal) -> bool:

@@ -1,5 +1,5 @@
-"""Announcements made from ledger entries: a right to act ended, was held or restored, or a group must be notified of an
-action.
+"""Announcements made from ledger entries: a right to act ended, was held or restored, a group must be notified of an
+action, or the log of a target shows something against the record.
 
 An announcement is made from one ledger entry alone: a second reading of the ledger makes the same announcement with the
 same id, so that none is lost and none counts twice.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.opened import FindKey
 
-Change = Literal["revoked", "ended", "closed", "placed", "lifted", "notified"]
+Change = Literal["revoked", "ended", "closed", "placed", "lifted", "notified", "found"]
 
 ANNOUNCED: Final = frozenset(
     {
@@ -39,6 +39,7 @@ ANNOUNCED: Final = frozenset(
         Tag.AUTHORITY_CHANGED,
         Tag.HOLD_PLACED,
         Tag.HOLD_LIFTED,
+        Tag.LOG_FINDING,
     }
 )
 """Tags of announced entries; in addition, intents of which a group must be notified."""
@@ -52,8 +53,8 @@ ID_BYTES: Final = 16
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
     """An announcement made from one ledger entry. log, entry: its ledger entry. kind, name: the subject: a kind that
-    can be revoked or held, `instance`, or `group` for a notice. because: a stable word of ours, may be empty.
-    by_person: whether a person did it, where known. agent, mandate, capability, action, hold: empty where not
+    can be revoked or held, `instance`, `group` for a notice, or `log` of a target. because: a stable word of ours, may
+    be empty. by_person: whether a person did it, where known. agent, mandate, capability, action, hold: empty where not
     applicable. until: when a hold expires by itself, which is not announced; 0 for never."""
 
     log: str
@@ -125,6 +126,8 @@ def announcements_in(stored: StoredEntry, log: str, find: FindKey) -> tuple[Anno
             )
         case Tag.AUTHORITY_CHANGED:
             return (_withdrawn(leaf, log, stored.index, at),) if leaf.get("state") == _REMOVED else ()
+        case Tag.LOG_FINDING:
+            return (_found(leaf, log, stored.index, at),)
         case Tag.HOLD_LIFTED if not leaf.get("lifted_at"):
             # One person agreed, and another one is still required.
             return ()
@@ -174,6 +177,22 @@ def _held(leaf: Mapping[str, JSONValue], log: str, stored: StoredEntry, at: Unix
         because=source,
         by_person=not placed or source in ("person", "panic"),
         until=whole(dict(leaf), "expires_at"),
+    )
+
+
+def _found(leaf: Mapping[str, JSONValue], log: str, index: int, at: UnixMillis) -> Announcement:
+    """What a target's own log shows; without the account, which may be a person's."""
+    return Announcement(
+        log=log,
+        entry=index,
+        at=at,
+        change="found",
+        kind="log",
+        name=_text(leaf, "target"),
+        because=_text(leaf, "verdict"),
+        agent=_text(leaf, "agent"),
+        mandate=_text(leaf, "mandate"),
+        action=_text(leaf, "action"),
     )
 
 

@@ -1,14 +1,16 @@
-"""Describe entries about refusals at endpoints before authentication."""
+"""Describe entries about what came past the walk: refusals at endpoints before authentication, and what the logs of
+targets show."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.incident.handed_on import moment_text
 from answerable.core.incident.wording import plain
+from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from answerable.core.canonical import JSONValue
 
@@ -39,3 +41,34 @@ def door_refusal_told(
     if isinstance(first, int) and isinstance(last, int) and last > first:
         details.append(f"between {moment_text(first)} and {moment_text(last)}")
     return text, tuple(details)
+
+
+def log_finding_told(
+    leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
+) -> tuple[str, tuple[str, ...]]:
+    """Describe what a target's own log shows against the record."""
+    target, kind = plain(leaf.get("target")), plain(leaf.get("kind"))
+    account = plain(leaf.get("account") or payload.get("account") or "that is not told")
+    at, of_agent = leaf.get("line_at"), f" of agent {plain(leaf.get('agent'))}" if leaf.get("agent") else ""
+    match leaf.get("verdict"):
+        case "phantom":
+            text = f"The {kind} log of target {target} says nothing of action {plain(leaf.get('action'))}{of_agent}, "
+            text += "which succeeded by this record."
+        case "forged":
+            text = f"In the {kind} log of target {target}, account {account} used label {plain(leaf.get('claimed'))}, "
+            text += f"which its session does not bear out{', in an action' + of_agent if of_agent else ''}."
+        case _:
+            text = (
+                f"By the {kind} log of target {target}, account {account}{of_agent} was used past the broker."
+            )
+    details = [f"at {moment_text(at)} by that log"] if isinstance(at, int) and at else []
+    if leaf.get("action") and leaf.get("verdict") != "phantom":
+        details.append(f"the account or session was last that of action {plain(leaf.get('action'))}")
+    if leaf.get("line"):
+        details.append(f"SHA-256 of the line: {plain(leaf.get('line'))}")
+    return text, tuple(details)
+
+
+DOORS_TOLD: Final[
+    dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONValue]], tuple[str, tuple[str, ...]]]]
+] = {Tag.DOOR_REFUSAL: door_refusal_told, Tag.LOG_FINDING: log_finding_told}

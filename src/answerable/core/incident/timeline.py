@@ -28,7 +28,7 @@ from answerable.core.incident.describe_revocations import authority_told, revoke
 from answerable.core.incident.describe_rules import rule_fired_told
 from answerable.core.incident.describe_tools import tool_pinned_told
 from answerable.core.incident.describe_workloads import ended_told, enrolled_told, manifest_told, svid_told
-from answerable.core.incident.doors_told import door_refusal_told
+from answerable.core.incident.doors_told import DOORS_TOLD
 from answerable.core.incident.handed_on import (
     cited_sentence,
     hop_detail,
@@ -306,7 +306,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.INDETERMINATE: _end,
     Tag.REFUSAL: _refusal,
     Tag.REFUSALS_COUNTED: _counted,
-    Tag.DOOR_REFUSAL: door_refusal_told,
+    **DOORS_TOLD,
     Tag.APPROVAL_ASKED: _asked,
     Tag.APPROVAL_ANSWER: answer_told,
     Tag.APPROVAL_VOID: void_told,

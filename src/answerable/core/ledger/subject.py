@@ -14,6 +14,9 @@ DOORS_SUBJECT: Final = "log:doors"
 """Subject of callers refused before authentication: addresses and unverified claims. One key for all, which can be
 destroyed at once."""
 
+TARGET_LOGS_SUBJECT: Final = "log:targets"
+"""Subject of names of accounts in targets' logs that are none of the broker's. One key for all."""
+
 _DIGEST: Final = "sha256:"
 
 

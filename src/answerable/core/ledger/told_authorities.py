@@ -1,4 +1,5 @@
-"""Rebuild the key generations of a trust domain from ledger entries, to restore one that the register cannot read."""
+"""Rebuild the key generations of a trust domain from ledger entries: all of one that the register cannot read, and the
+state of those that it has."""
 
 from __future__ import annotations
 
@@ -19,14 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.identity.svid.authority import AuthoritySet, AuthorityState
     from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.projected import Told
 
 
 @dataclass(slots=True)
 class ToldAuthorities:
-    """The generations found. sequence: the highest bundle sequence that an entry names."""
+    """The generations found. named: ids of all generations, also of those whose entries lack their keys. sequence: the
+    highest bundle sequence that an entry names."""
 
     authorities: dict[str, Authority] = field(default_factory=dict)
+    named: set[str] = field(default_factory=set)
     sequence: int = 0
 
     def note(self, leaf: dict[str, JSONValue]) -> None:
@@ -36,6 +41,7 @@ class ToldAuthorities:
             self.sequence = max(self.sequence, sequence)
         if not isinstance(name, str) or not isinstance(at, int) or state not in STATES:
             return
+        self.named.add(name)
         known = self.authorities.get(name)
         if known is None:
             try:
@@ -45,6 +51,33 @@ class ToldAuthorities:
         if STATES.index(state) >= STATES.index(known.state):
             known = replace(known, state=state, since=UnixMillis(at))
         self.authorities[name] = known
+
+
+def authorities_after(known: AuthoritySet | None, told: Told) -> AuthoritySet | None:
+    """Return the trust domain after an entry; None where there is none, which begins anew.
+
+    A generation that the register does not have is not added: no entry proves that its keys are ours. What it signed
+    must be issued again. Raises Malformed (`authority.set`).
+    """
+    name, state, sequence = (told.leaf.get(one) for one in ("authority", "state", "sequence"))
+    if known is None or state not in STATES:
+        return known
+    reached = known.sequence if not isinstance(sequence, int) else max(known.sequence, sequence)
+    found, active = known.find(str(name)), known.active
+    moved: dict[str, AuthorityState] = {}
+    if found is not None and STATES.index(state) > STATES.index(found.state):
+        moved[found.id] = state
+        if state == "active" and active is not None:
+            # An entry that is applied again brings no earlier generation back.
+            later = active.since > told.at
+            moved[found.id if later else active.id] = "old"
+    if not moved and reached == known.sequence:
+        return known
+    at = UnixMillis(told.at)
+    generations = tuple(
+        replace(one, state=moved[one.id], since=at) if one.id in moved else one for one in known.authorities
+    )
+    return replace(known, authorities=generations, sequence=reached, revision=known.revision + 1)
 
 
 def told_authorities(entries: Iterable[StoredEntry]) -> ToldAuthorities:

@@ -205,6 +205,6 @@ def listed_names(names: Sequence[str], each: Callable[[str], str] = plain) -> st
     return f"{told} and {rest} more" if rest > 0 else told
 
 
-def listed_numbers(entries: Sequence[int]) -> str:
+def listed_numbers(entries: Sequence[int | str]) -> str:
     """Return the first entries, and how many more there are."""
     return listed_names([f"#{one}" for one in entries])

@@ -20,6 +20,7 @@ from answerable.core.containment.stop_rule_signal import (
     StopRuleSignal,
     events_of,
     instances_of,
+    shown_by_log,
     turned_away,
 )
 from answerable.core.decision.counter import resource_key
@@ -190,6 +191,9 @@ class RuleReader:
         if stored.tag == Tag.DOOR_REFUSAL and leaf.get("agent"):
             times, at = whole(leaf, "count"), whole(leaf, "last")
             return turned_away(str(leaf["agent"]), str(leaf.get("code")), at=at, times=times)
+        if stored.tag == Tag.LOG_FINDING:
+            agent, mandate = str(leaf.get("agent") or ""), str(leaf.get("mandate") or "")
+            return shown_by_log(str(leaf.get("verdict")), agent, mandate, at=whole(leaf, "at"))
         if stored.tag == Tag.OUTCOME and leaf.get("overrun"):
             return self._overrun(leaf)
         if stored.tag == Tag.APPROVAL_ANSWER and leaf.get("verdict") == "deny":

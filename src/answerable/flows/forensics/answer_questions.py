@@ -3,7 +3,7 @@ index, and in commands that read the ledger's files themselves."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.incident.under_manifest import wanted_manifest
@@ -13,7 +13,7 @@ from answerable.flows.forensics.count_scope import check_conditions, count_scope
 from answerable.flows.forensics.describe_name import completed_names, describe_name, may_be
 from answerable.flows.forensics.find_under import find_under
 from answerable.flows.forensics.gather_incident import gathered, incidents
-from answerable.flows.forensics.list_accounts import NOTHING, accounts_named, list_accounts
+from answerable.flows.forensics.list_accounts import LISTED, NOTHING, accounts_named, list_accounts
 from answerable.flows.forensics.tell_accounts import account_told, accounts_answer
 from answerable.flows.forensics.tell_hits import name_answer, scope_answer, story_answer
 from answerable.flows.forensics.tell_incident import incident_answer, incidents_answer
@@ -21,7 +21,7 @@ from answerable.flows.forensics.trace_to_person import traced
 from answerable.ports.search_process import TraceAnswer, UnderAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import (
@@ -43,13 +43,14 @@ def _nothing_sealed(query: Query, names: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What an answer says of itself. durable: entries of the log, where it may have more than the index. elsewhere:
-    shards whose logs are left out. known: of accounts, beside the ledger. sealed: returns the fields of a question that
-    cannot be compared here."""
+    """What an answer says of itself. durable: entries of the log, where it may have more than the index.
+    elsewhere: shards that are left out, where all are not asked. known: of accounts, beside the ledger. users: how many
+    are named of one account. sealed: returns the fields of a question that cannot be compared here."""
 
     durable: int = 0
-    elsewhere: tuple[str, ...] = ()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
     known: Known = NOTHING
+    users: int = LISTED
     sealed: Callable[[Query, Sequence[str]], tuple[str, ...]] = _nothing_sealed
 
 
@@ -75,7 +76,6 @@ def answered_story(
         story,
         accounts=tuple(one for name in wanted.names for one in _accounts(teller, standing, name)),
         durable=standing.durable,
-        elsewhere=standing.elsewhere,
         sealed=standing.sealed(whole.query, whole.names),
     )
 
@@ -91,20 +91,20 @@ def answered_name(teller: StoryTeller, name: str, *, standing: Standing = WHOLE)
         teller.index.reach(),
         accounts=_accounts(teller, standing, candidates[0].name if len(candidates) == 1 else name),
         durable=standing.durable,
-        elsewhere=standing.elsewhere,
         sealed=standing.sealed(asked.query, asked.names),
     )
 
 
 def answered_accounts(teller: StoryTeller, target: str, *, standing: Standing = WHOLE) -> AccountsAnswer:
     """Return the accounts at all targets, or at one. Raises Unavailable and Broken as the index and the log do."""
-    found = list_accounts(teller, standing.known, target=target)
-    return accounts_answer(found, standing.known, durable=standing.durable, elsewhere=standing.elsewhere)
+    found = list_accounts(teller, standing.known, target=target, users=standing.users)
+    return accounts_answer(found, standing.known, durable=standing.durable)
 
 
 def _accounts(teller: StoryTeller, standing: Standing, name: str) -> tuple[TargetAccount, ...]:
     """Return the accounts that have a name."""
-    return tuple(map(account_told, accounts_named(teller, standing.known, name.removeprefix("account:"))))
+    found = accounts_named(teller, standing.known, name.removeprefix("account:"), users=standing.users)
+    return tuple(map(account_told, found))
 
 
 def answered_scope(
@@ -115,7 +115,7 @@ def answered_scope(
     query = parsed_query(words, now=now)
     check_conditions(query)
     counted = count_scope(teller, query, rows=rows)
-    return scope_answer(counted, durable=standing.durable, elsewhere=standing.elsewhere)
+    return scope_answer(counted, durable=standing.durable)
 
 
 def answered_under(teller: StoryTeller, question: UnderQuestion) -> UnderAnswer:

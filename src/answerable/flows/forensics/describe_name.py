@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.facts import ENDS, PEOPLE, PREVIEW, kind_of
 from answerable.core.search.matching import resolved
-from answerable.core.search.names import CUT, ENTRY, KINDS, VAGUE, Beside, best_of, entry_of, is_term
+from answerable.core.search.names import CUT, ENTRY, KINDS, VAGUE, Beside, best_of, is_term
 from answerable.core.search.query import Query, Term, parsed_query
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _is_same(teller: StoryTeller, one: Term, other: Term) -> bool:
 
 
 def _entry(teller: StoryTeller, name: str) -> tuple[Candidate, ...]:
-    number = entry_of(name)
+    number = teller.index_of(name)
     is_there = number is not None and teller.entry(number) is not None
     return (Candidate(ENTRY, str(number)),) if is_there else ()
 

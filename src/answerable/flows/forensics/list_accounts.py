@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LISTED: Final = 5
 """Agents and people that are named of one account."""
+USERS_MAX: Final = 1_000
+"""The same where answers of several logs are joined."""
 ACCOUNTS_MAX: Final = 10_000
 """Accounts in one answer."""
 
@@ -65,8 +67,9 @@ class Accounts:
     reach: Reach
 
 
-def list_accounts(teller: StoryTeller, known: Known, *, target: str = "") -> Accounts:
-    """Return the accounts at all targets, or at one. Raises Unavailable and Broken as the index and the log do."""
+def list_accounts(teller: StoryTeller, known: Known, *, target: str = "", users: int = LISTED) -> Accounts:
+    """Return the accounts at all targets, or at one. users: how many are named of each. Raises Unavailable and Broken
+    as the index and the log do."""
     reach = teller.index.reach()
     uses = [*teller.index.account_uses(target=target)]
     uses += _nameless(teller.index, target, {one.target for one in uses})
@@ -77,13 +80,15 @@ def list_accounts(teller: StoryTeller, known: Known, *, target: str = "") -> Acc
         (one for one in known.seen if target in ("", one.target)),
     )
     return Accounts(
-        listed=tuple(_listed(teller, one) for one in found[:ACCOUNTS_MAX]),
+        listed=tuple(_listed(teller, one, users) for one in found[:ACCOUNTS_MAX]),
         more=max(0, len(found) - ACCOUNTS_MAX),
         reach=reach,
     )
 
 
-def accounts_named(teller: StoryTeller, known: Known, name: str) -> tuple[ListedAccount, ...]:
+def accounts_named(
+    teller: StoryTeller, known: Known, name: str, *, users: int = LISTED
+) -> tuple[ListedAccount, ...]:
     """Return the accounts of this name, at any target. Raises as `list_accounts`."""
     uses = [*teller.index.account_uses(name=name)]
     at = {one.target for one in uses}
@@ -94,7 +99,7 @@ def accounts_named(teller: StoryTeller, known: Known, name: str) -> tuple[Listed
         (one for one in known.seen if one.name == name),
     )
     # Beside the secret behind the leases of a target, the target may have others.
-    return tuple(_listed(teller, one) for one in found if one.name == name or one.actions or one.lines)
+    return tuple(_listed(teller, one, users) for one in found if one.name == name or one.actions or one.lines)
 
 
 def _joined(
@@ -134,12 +139,12 @@ def _nameless(index: SearchIndex, target: str, named: set[str]) -> Iterator[Acco
         )
 
 
-def _listed(teller: StoryTeller, account: Account) -> ListedAccount:
+def _listed(teller: StoryTeller, account: Account, users: int) -> ListedAccount:
     agents = account.agents.most_common()
     people = sorted(account.people.items(), key=lambda one: (-one[1][0], one[0]))
-    named = [(person_told(teller, name, newest), count) for name, (count, newest) in people[:LISTED] if name]
+    named = [(person_told(teller, name, newest), count) for name, (count, newest) in people[:users] if name]
     return ListedAccount(
         account=account,
-        agents=Users(names=tuple(agents[:LISTED]), others=max(0, len(agents) - LISTED)),
-        people=Users(names=tuple(named), others=max(0, len(people) - LISTED)),
+        agents=Users(names=tuple(agents[:users]), others=max(0, len(agents) - users)),
+        people=Users(names=tuple(named), others=max(0, len(people) - users)),
     )

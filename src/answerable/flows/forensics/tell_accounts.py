@@ -29,17 +29,16 @@ PAST: Final = "find out who used it past the broker: {attribute} tells each line
 """What to do first, of whatever class."""
 
 
-def accounts_answer(
-    found: Accounts, known: Known, *, durable: int = 0, elsewhere: tuple[str, ...] = ()
-) -> AccountsAnswer:
-    """Return accounts as an answer. durable, elsewhere: as for `answer_of`."""
+def accounts_answer(found: Accounts, known: Known, *, durable: int = 0) -> AccountsAnswer:
+    """Return accounts as an answer. durable: as for `answer_of`."""
     return AccountsAnswer(
         items=tuple(map(account_told, found.listed)),
         more=found.more,
         broker=known.declared is not None,
         fault=known.fault,
         missing=max(0, durable - found.reach.entries),
-        elsewhere=elsewhere,
+        shards=(),
+        elsewhere={},
         entries=found.reach.entries,
         complete_at=instant(found.reach.at) if found.reach.entries else None,
         happened=found.reach.happened,

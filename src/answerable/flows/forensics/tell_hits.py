@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from answerable.api.ledger_answers import TimelineLine
 from answerable.api.search_answers import (
@@ -25,7 +26,7 @@ from answerable.core.search.scope import share_of
 from answerable.flows.forensics.opened_moment import hops_among
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from answerable.api.search_answers import TargetAccount
     from answerable.core.incident.timeline import Line
@@ -38,17 +39,20 @@ if TYPE_CHECKING:
     from answerable.ports.search_index import Reach
 
 
-def answer_of(
-    page: HitPage, *, durable: int = 0, elsewhere: tuple[str, ...] = (), sealed: tuple[str, ...] = ()
-) -> SearchAnswer:
+NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
+"""No shard is left out."""
+
+
+def answer_of(page: HitPage, *, durable: int = 0, sealed: tuple[str, ...] = ()) -> SearchAnswer:
     """Return a page of hits as an answer. durable: entries of the log, where it may have more than the index.
-    elsewhere: shards whose logs were not searched. sealed: fields that could not be compared."""
+    sealed: fields that could not be compared."""
     return SearchAnswer(
         items=tuple(hit_answer(one) for one in page.hits),
         next=page.next,
         log=page.log,
         missing=max(0, durable - page.entries),
-        elsewhere=elsewhere,
+        shards=(),
+        elsewhere={},
         entries=page.entries,
         complete_at=instant(page.at) if page.entries else None,
         happened=page.happened,
@@ -62,7 +66,7 @@ def story_answer(
     *,
     accounts: tuple[TargetAccount, ...] = (),
     durable: int = 0,
-    elsewhere: tuple[str, ...] = (),
+    elsewhere: Mapping[str, str] = NOWHERE,
     sealed: tuple[str, ...] = (),
 ) -> StoryAnswer:
     """Return a story as an answer. name: what was asked. accounts: of that name. durable, elsewhere, sealed: as for
@@ -82,7 +86,7 @@ def story_answer(
             outcomes=dict(gist.outcomes),
             rules=gist.rules,
             approvals=gist.approvals,
-            not_reversible=gist.not_reversible,
+            not_reversible=tuple(map(str, gist.not_reversible)),
             not_readable=gist.not_readable,
         ),
         lines=tuple(_line(told(moments[index], hops)) for index in sorted(moments)),
@@ -92,7 +96,8 @@ def story_answer(
         ),
         is_cut=story.is_cut,
         missing=max(0, durable - story.reach.entries),
-        elsewhere=elsewhere,
+        shards=(),
+        elsewhere=dict(elsewhere),
         entries=story.reach.entries,
         complete_at=instant(story.reach.at) if story.reach.entries else None,
         happened=story.reach.happened,
@@ -100,8 +105,8 @@ def story_answer(
     )
 
 
-def scope_answer(scope: Scope, *, durable: int = 0, elsewhere: tuple[str, ...] = ()) -> ScopeAnswer:
-    """Return counts of attempts outside of scope as an answer. durable, elsewhere: as for `answer_of`."""
+def scope_answer(scope: Scope, *, durable: int = 0) -> ScopeAnswer:
+    """Return counts of attempts outside of scope as an answer. durable: as for `answer_of`."""
     count = scope.count
     return ScopeAnswer(
         actions=count.actions,
@@ -113,7 +118,8 @@ def scope_answer(scope: Scope, *, durable: int = 0, elsewhere: tuple[str, ...] =
         unrecorded=scope.unrecorded,
         rows=tuple(_scope_row(one) for lines in scope.lines.values() for one in lines),
         missing=max(0, durable - scope.reach.entries),
-        elsewhere=elsewhere,
+        shards=(),
+        elsewhere={},
         entries=scope.reach.entries,
         complete_at=instant(scope.reach.at) if scope.reach.entries else None,
         happened=scope.reach.happened,
@@ -127,7 +133,6 @@ def name_answer(
     *,
     accounts: tuple[TargetAccount, ...] = (),
     durable: int = 0,
-    elsewhere: tuple[str, ...] = (),
     sealed: tuple[str, ...] = (),
 ) -> NameAnswer:
     """Return what a name stands for as an answer. found: None unless it is one thing. accounts: of that name. durable,
@@ -149,7 +154,8 @@ def name_answer(
         events=tuple(_line(one.line) for one in (found.events if found is not None else ())),
         newest=tuple(hit_answer(one) for one in (found.newest if found is not None else ())),
         missing=max(0, durable - reach.entries),
-        elsewhere=elsewhere,
+        shards=(),
+        elsewhere={},
         entries=reach.entries,
         complete_at=instant(reach.at) if reach.entries else None,
         happened=reach.happened,
@@ -176,7 +182,12 @@ def _scope_row(line: ScopeLine) -> ScopeRow:
 
 def _line(line: Line) -> TimelineLine:
     return TimelineLine(
-        index=line.index, at=line.when(), kind=line.kind, text=line.text, details=tuple(line.details)
+        shard="",
+        index=line.index,
+        at=line.when(),
+        kind=line.kind,
+        text=line.text,
+        details=tuple(line.details),
     )
 
 
@@ -184,6 +195,7 @@ def hit_answer(hit: Hit) -> SearchHit:
     """Return one hit as an answer."""
     facts, ended, line = hit.facts, hit.ended, hit.line
     return SearchHit(
+        shard="",
         entry=facts.entry,
         at=instant(facts.at),
         kind=facts.one("kind"),

@@ -20,10 +20,10 @@ from answerable.core.incident.incident_duties import BY_NAME
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.narrative import listed_numbers
 from answerable.core.search.undoing import undoing_of
-from answerable.flows.forensics.tell_hits import hit_answer, instant, story_answer
+from answerable.flows.forensics.tell_hits import NOWHERE, hit_answer, instant, story_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from answerable.core.incident.incident import Incident, Note
     from answerable.core.search.hit import Hit
@@ -40,7 +40,7 @@ def incidents_answer(
     *,
     is_cut: bool,
     durable: int = 0,
-    elsewhere: tuple[str, ...] = (),
+    elsewhere: Mapping[str, str] = NOWHERE,
 ) -> IncidentsAnswer:
     """Return a list of incidents as an answer. durable, elsewhere: as for a search."""
     return IncidentsAnswer(
@@ -48,13 +48,14 @@ def incidents_answer(
         is_cut=is_cut,
         entries=reach.entries,
         missing=max(0, durable - reach.entries),
-        elsewhere=elsewhere,
+        shards=(),
+        elsewhere=dict(elsewhere),
         complete_at=instant(reach.at) if reach.entries else None,
     )
 
 
 def incident_answer(
-    found: Gathered, *, log: str, durable: int = 0, elsewhere: tuple[str, ...] = ()
+    found: Gathered, *, log: str, durable: int = 0, elsewhere: Mapping[str, str] = NOWHERE
 ) -> IncidentAnswer:
     """Return an incident as an answer. log: its origin. durable, elsewhere: as for a search."""
     incident = found.incident

@@ -69,13 +69,14 @@ class Story:
 @dataclass(slots=True)
 class StoryTeller:
     """Asks one index for stories. subject: as for `search_ledger`. reader: of this index, log and keys; None for one of
-    its own."""
+    its own. has_entries: whether a number names an entry, which it does in the log that is asked first."""
 
     index: SearchIndex
     log: LogSnapshot
     find: FindKey
     subject: Callable[[str], str] = lambda name: ""
     reader: InitVar[BesideReader | None] = None
+    has_entries: bool = True
     _hits: dict[int, Hit] = field(default_factory=dict)
     _kinds: dict[str, None] = field(default_factory=dict)
     _beside: list[Beside] = field(default_factory=list)
@@ -153,6 +154,10 @@ class StoryTeller:
         wanted = resolved(asked, pseudonyms=self.index.pseudonyms, subject=self.subject)
         return sum(one.entries for one in self.index.tallies(wanted, ("kind",)))
 
+    def index_of(self, name: str) -> int | None:
+        """Return the name as the index of an entry; None where it names none."""
+        return entry_of(name) if self.has_entries else None
+
     def entry(self, index: int) -> Hit | None:
         """Return an entry by its index, for an end the intent that it ends; None where there is none."""
         if index >= self.log.size:
@@ -174,7 +179,7 @@ class StoryTeller:
         """Take what meets the question. Return whether there is more."""
         queries: list[tuple[str, Query]] = []
         for name in asked.names:
-            index = entry_of(name)
+            index = self.index_of(name)
             hit = self.entry(index) if index is not None and asked.query == Query() else None
             if hit is not None:
                 self._kinds[ENTRY] = None

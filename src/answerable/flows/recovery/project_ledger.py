@@ -63,7 +63,7 @@ class CaughtUp:
     `rows`: rows that the registers lacked, by register. `mended`: rows that differed from the ledger, though this
     product did not write them. `left_out`: content of entries that does not count. `damaged`: documents that could not
     be read and were rebuilt. `recalled`: other registers changed by foreign writes, to be rebuilt from the whole
-    ledger.
+    ledger or made anew.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -85,6 +85,8 @@ def catch_up(
     without an entry, `register.documents` if the documents differ from their last recorded change. Raises Unavailable.
     """
     done = CaughtUp()
+    # Before this process writes: until the registers match again, its own writes leave marks, too.
+    done.recalled += registers.altered()
     done.damaged += registers.damaged_documents()
     if done.damaged:
         # First, because everything else is verified with keys that the documents name.
@@ -99,7 +101,7 @@ def catch_up(
         whole = [log._replace(until=None) for log in logs]
         _compare(registers, whole, find, done, by_others=bool(touched))
     # After everything that passkeys verify: foreign rows are gone by then.
-    done.recalled += registers.suspect(logs[0].origin)
+    registers.emptied(done.recalled, logs[0].origin)
     return done
 
 

@@ -99,7 +99,7 @@ class RecalledTokens:
             RevocationTarget("mandate", one) for one in mandates | self._closed if not self._is_open(one)
         }
         for one in self._again:
-            own = one.own_names()
+            own = (*one.own_names(), *one.through)
             agents = (
                 name
                 for named in own

@@ -6,31 +6,34 @@ last few, which the registers know already. After a restored copy these are all 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.names.spiffe_id import spiffe_id
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
+from answerable.flows.recovery.check_instances import CheckedInstances
 from answerable.flows.recovery.recall_drills import RecalledDrills
 from answerable.flows.recovery.recall_duties import RecalledDuties
 from answerable.flows.recovery.recall_passkeys import RecalledPasskeys
 from answerable.flows.recovery.recall_prepared import RecalledPrepared
+from answerable.flows.recovery.recall_receivers import RecalledReceivers
 from answerable.flows.recovery.recall_revocations import revocation_in, revoked_again
 from answerable.flows.recovery.recall_tokens import RecalledTokens
 from answerable.flows.recovery.restore_from_peers import told_elsewhere
 from answerable.flows.recovery.restore_holds import RecalledHolds
-from answerable.flows.revocation.end_instance import written
+from answerable.flows.revocation.end_instance import end_instances, written
 from answerable.flows.revocation.place_hold import end_held_instances
 from answerable.flows.revocation.revoke_authority import end_revoked_instances
 from answerable.flows.workloads.name_sub_agent import sub_agent_number
-from answerable.ports.instance_register import FORGOTTEN, LostEnd
+from answerable.ports.instance_register import ALTERED, FORGOTTEN, LostEnd
 from answerable.ports.ledger import TAKES_NOTHING_NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.hold import HoldId
@@ -39,9 +42,12 @@ if TYPE_CHECKING:
     from answerable.core.mandate.revocation import Revocation, RevocationTarget
     from answerable.flows.trust_domain.workloads import Workloads
     from answerable.flows.workloads.change_authorities import AuthorityChanges
-    from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.stored_log import StoredLog
-    from answerable.ports.subject_keys import SubjectKeys
+
+INSTANCES: Final = "instances"
+"""The register's name among those that another program has written."""
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,107 +72,134 @@ async def restore_ended_authority(
     *,
     since: int,
     others: Sequence[StoredLog] = (),
-    suspect: bool = False,
+    suspect: Collection[str] = (),
 ) -> Recalled:
     """Repeat revocations and ends that the ledger records from entry `since` on, remove removed authorities, and
     reserve the numbers of earlier sub-agents. Return what the registers lacked.
 
-    `others`: logs of the other shards, read only for holds and revocations. `suspect`: something other than this
-    product has written the registers, so that known rows are compared, too.
+    `others`: logs of the other shards, read only for holds and revocations. `suspect`: registers that something other
+    than this product has written, so that known rows are compared, too, and more of the other logs is read.
 
     For the start of a process, before anything is in flight. Raises Unavailable. If the trust domain cannot be opened,
     the removal of an authority is left to the process that opens it.
     """
-    recorder, authority, asking = workloads.recorder, workloads.authority, workloads.asking
-    live, verification, clock = workloads.applying.live, workloads.verification, recorder.clock
-    ended: dict[SpiffeId, str] = {}
-    tokens = RecalledTokens(recorder.subject_keys, authority, live, verification)
-    keys: dict[SpiffeId, str] = {}
-    removed: list[str] = []
-    revoked: dict[RevocationTarget, Revocation] = {}
-    nameless: list[int] = []
-    held = RecalledHolds(recorder=recorder, authority=authority, suspect=suspect)
-    drills = RecalledDrills(subject_keys=recorder.subject_keys, register=workloads.applying.drills.register)
-    passkeys = RecalledPasskeys(subject_keys=recorder.subject_keys, passkeys=asking.passkeys, clock=clock)
-    duties = RecalledDuties(subject_keys=recorder.subject_keys, duties=asking.duties, clock=clock)
-    prepared = RecalledPrepared(ledger=recorder.ledger, prepared=verification.prepared, clock=clock)
-    notes: dict[int, Callable[[StoredEntry], None]] = {
-        **dict.fromkeys((Tag.CITED, Tag.MANDATE_CLOSED), tokens.note),
-        **dict.fromkeys((Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT), held.note),
-        **dict.fromkeys((Tag.PASSKEY, Tag.PASSKEY_REMOVED), passkeys.note),
-        Tag.DRILL: drills.note,
-        Tag.INTENT: prepared.note,
-    }
+    recorder, authority = workloads.recorder, workloads.authority
+    read = _Read.beginning(workloads, suspect)
     for stored in recorder.ledger.replay(since):
-        if stored.tag == Tag.WORKLOAD_ENROLLED:
-            leaf = leaf_of(stored)
-            _note_number(workloads, leaf)
-            if leaf.get("key") and not leaf.get("parent"):
-                keys[spiffe_id(str(leaf.get("instance")))] = str(leaf.get("key"))
-        elif stored.tag == Tag.WORKLOAD_ENDED:
-            leaf = leaf_of(stored)
-            ended[spiffe_id(str(leaf.get("instance")))] = str(leaf.get("because"))
-        elif stored.tag == Tag.AUTHORITY_CHANGED and (leaf := leaf_of(stored)).get("state") == "removed":
-            removed.append(str(leaf.get("authority")))
-        elif (note := notes.get(stored.tag)) is not None:
-            note(stored)
-        elif stored.tag in (Tag.APPROVAL_ESCALATED, Tag.DUTY):
-            duties.note(stored, recorder.ledger.origin)
-        elif stored.tag == Tag.REVOKED:
-            one = revocation_in(recorder.subject_keys.find, stored)
-            if one is None:
-                nameless.append(stored.index)
-            else:
-                revoked.setdefault(one.what, one)
-    given = _Given(held=held, passkeys=passkeys, duties=duties)
-    for one in await _elsewhere(recorder.subject_keys, authority.mandates, others, given, whole=suspect):
-        revoked.setdefault(one.what, one)
+        read.note(stored)
+    for origin, stored in await told_elsewhere(authority.mandates, others, whole=bool(suspect)):
+        read.note_elsewhere(stored, origin)
     # Revocations before everything else: a revoked agent must not act, whatever happens to the rest. Tokens come before
     # that, so that revocations can end them.
-    restored = await tokens.restored()
-    again = await revoked_again(authority, live, revoked.values())
-    holds = await held.restored()
-    await passkeys.restored()
-    await duties.restored()
-    await drills.restored()
-    await prepared.restored()
-    await tokens.end_fallen()
-    ends = await _ended_again(workloads, ended) + await _removed_again(workloads, authorities, removed)
-    ends += await _lost_ends(workloads, ended, keys)
-    ends += await _ended_under(workloads, revoked, held.placed)
-    unnamed = tuple(sorted([*nameless, *held.nameless]))
+    restored = await read.tokens.restored()
+    again = await revoked_again(authority, workloads.applying.live, read.revoked.values())
+    holds = await read.held.restored()
+    await read.passkeys.restored()
+    await read.duties.restored()
+    await read.drills.restored()
+    await read.prepared.restored()
+    await read.receivers.restored()
+    await read.tokens.end_fallen()
+    ends = await _ended_again(workloads, read.ended) + await _removed_again(
+        workloads, authorities, read.removed
+    )
+    ends += await _lost_ends(workloads, read.ended, read.keys)
+    altered = read.instances.altered() if INSTANCES in suspect else ()
+    ends += await _ended_under(workloads, read.revoked, read.held.placed, altered)
+    unnamed = tuple(sorted([*read.nameless, *read.held.nameless]))
     return Recalled(ends=ends, revocations=again, tokens=restored, nameless=unnamed, holds=holds)
 
 
-class _Given(NamedTuple):
-    """Recall objects that also take entries of other logs."""
+@dataclass(slots=True, kw_only=True)
+class _Read:
+    """What the entries say. ended, keys: why instances ended, and their keys. removed: authorities. nameless: own
+    entries with revocations whose target cannot be opened."""
 
+    workloads: Workloads
+    tokens: RecalledTokens
     held: RecalledHolds
+    drills: RecalledDrills
     passkeys: RecalledPasskeys
     duties: RecalledDuties
+    prepared: RecalledPrepared
+    receivers: RecalledReceivers
+    instances: CheckedInstances
+    ended: dict[SpiffeId, str] = field(default_factory=dict)
+    keys: dict[SpiffeId, str] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    revoked: dict[RevocationTarget, Revocation] = field(default_factory=dict)
+    nameless: list[int] = field(default_factory=list)
 
+    @classmethod
+    def beginning(cls, workloads: Workloads, suspect: Collection[str]) -> _Read:
+        """Begin before any log is read. Raises Unavailable."""
+        recorder, authority, asking = workloads.recorder, workloads.authority, workloads.asking
+        live, verification, clock = workloads.applying.live, workloads.verification, recorder.clock
+        keys = recorder.subject_keys
+        return cls(
+            workloads=workloads,
+            tokens=RecalledTokens(keys, authority, live, verification),
+            held=RecalledHolds(recorder=recorder, authority=authority, suspect=bool(suspect)),
+            drills=RecalledDrills(subject_keys=keys, register=workloads.applying.drills.register),
+            passkeys=RecalledPasskeys(subject_keys=keys, passkeys=asking.passkeys, clock=clock),
+            duties=RecalledDuties(subject_keys=keys, duties=asking.duties, clock=clock),
+            prepared=RecalledPrepared(ledger=recorder.ledger, prepared=verification.prepared, clock=clock),
+            receivers=RecalledReceivers(mandates=authority.mandates),
+            instances=CheckedInstances(keys, workloads.instances),
+        )
 
-async def _elsewhere(
-    subject_keys: SubjectKeys,
-    mandates: MandateRegister,
-    logs: Sequence[StoredLog],
-    given: _Given,
-    *,
-    whole: bool,
-) -> list[Revocation]:
-    """Note the entries of the other shards' logs. Return the revocations."""
-    revoked: list[Revocation] = []
-    for origin, stored in await told_elsewhere(mandates, logs, whole=whole):
-        if stored.tag == Tag.REVOKED:
-            one = revocation_in(subject_keys.find, stored)
-            revoked += [] if one is None else [one]
-        elif stored.tag in (Tag.PASSKEY, Tag.PASSKEY_REMOVED):
-            given.passkeys.note(stored)
-        elif stored.tag == Tag.DUTY:
-            given.duties.note(stored, origin)
+    def note(self, stored: StoredEntry) -> None:
+        """Note an entry of this process's log. Raises Broken (`ledger.leaf_malformed`)."""
+        if stored.tag == Tag.INTENT:
+            self.prepared.note(stored)
+            self.receivers.note(stored)
+        elif stored.tag == Tag.WORKLOAD_ENROLLED:
+            leaf = leaf_of(stored)
+            _note_number(self.workloads, leaf)
+            if leaf.get("key") and not leaf.get("parent"):
+                self.keys[spiffe_id(str(leaf.get("instance")))] = str(leaf.get("key"))
+            self.instances.note(stored)
+        elif stored.tag == Tag.WORKLOAD_ENDED:
+            leaf = leaf_of(stored)
+            self.ended[spiffe_id(str(leaf.get("instance")))] = str(leaf.get("because"))
+        elif stored.tag == Tag.AUTHORITY_CHANGED and (leaf := leaf_of(stored)).get("state") == "removed":
+            self.removed.append(str(leaf.get("authority")))
+        elif stored.tag == Tag.REVOKED:
+            one = revocation_in(self.workloads.recorder.subject_keys.find, stored)
+            if one is None:
+                self.nameless.append(stored.index)
+            else:
+                self.revoked.setdefault(one.what, one)
+        elif stored.tag in (Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT):
+            self.held.note(stored)
         else:
-            given.held.note(stored, own=False)
-    return revoked
+            self._note_given(stored, self.workloads.recorder.ledger.origin)
+
+    def note_elsewhere(self, stored: StoredEntry, origin: str) -> None:
+        """Note an entry of another process's log. Raises Broken (`ledger.leaf_malformed`)."""
+        if stored.tag == Tag.REVOKED:
+            one = revocation_in(self.workloads.recorder.subject_keys.find, stored)
+            if one is not None:
+                self.revoked.setdefault(one.what, one)
+        elif stored.tag == Tag.WORKLOAD_ENROLLED:
+            self.instances.note(stored)
+        elif stored.tag == Tag.WORKLOAD_ENDED:
+            leaf = leaf_of(stored)
+            self.ended.setdefault(spiffe_id(str(leaf.get("instance"))), str(leaf.get("because")))
+        elif stored.tag in (Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT):
+            self.held.note(stored, own=False)
+        else:
+            self._note_given(stored, origin)
+
+    def _note_given(self, stored: StoredEntry, origin: str) -> None:
+        if stored.tag in (Tag.CITED, Tag.MANDATE_CLOSED):
+            self.tokens.note(stored)
+        elif stored.tag in (Tag.PASSKEY, Tag.PASSKEY_REMOVED):
+            self.passkeys.note(stored)
+        elif stored.tag in (Tag.APPROVAL_ESCALATED, Tag.DUTY):
+            self.duties.note(stored, origin)
+        elif stored.tag == Tag.DRILL:
+            self.drills.note(stored)
 
 
 def _note_number(workloads: Workloads, leaf: dict[str, JSONValue]) -> None:
@@ -192,9 +225,17 @@ async def _ended_again(workloads: Workloads, ended: dict[SpiffeId, str]) -> int:
 
 
 async def _ended_under(
-    workloads: Workloads, revoked: Iterable[RevocationTarget], held: Iterable[HoldId]
+    workloads: Workloads,
+    revoked: Iterable[RevocationTarget],
+    held: Iterable[HoldId],
+    altered: Sequence[SpiffeId],
 ) -> int:
-    """End the instances under what was revoked or is held, if the original flow had no room to write their ends."""
+    """End the instances under what was revoked or is held, if the original flow had no room to write their ends; and
+    altered ones."""
+    for one in altered:
+        _log.warning(
+            "instance %s is not as the ledger has it, and ends: find out what wrote the registers", one
+        )
     now, count = workloads.recorder.clock.now(), 0
     holds = [
         one for one in map(workloads.authority.holds.get, held) if one is not None and one.is_in_force(now)
@@ -204,6 +245,7 @@ async def _ended_under(
             count += len(await end_revoked_instances(workloads, what))
         for hold in holds:
             count += len(await end_held_instances(workloads, hold))
+        count += len(await end_instances(workloads, altered, because=ALTERED))
     except Unavailable as failed:
         # They have ended; a later round records it.
         if failed.code not in TAKES_NOTHING_NOW:

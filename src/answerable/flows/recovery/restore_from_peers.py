@@ -25,8 +25,20 @@ if TYPE_CHECKING:
     from answerable.ports.stored_log import StoredLog
 
 LOOKED_FOR: Final = frozenset({Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT, Tag.REVOKED})
-GIVEN: Final = frozenset({Tag.PASSKEY, Tag.PASSKEY_REMOVED, Tag.DUTY})
+GIVEN: Final = frozenset(
+    {
+        Tag.PASSKEY,
+        Tag.PASSKEY_REMOVED,
+        Tag.DUTY,
+        Tag.CITED,
+        Tag.MANDATE_CLOSED,
+        Tag.DRILL,
+        Tag.WORKLOAD_ENROLLED,
+        Tag.WORKLOAD_ENDED,
+    }
+)
 """Additional tags, read when foreign writes have overwritten the registers."""
+_HOP: Final = b'"kind":"hop"'
 TRIES_MAX: Final = 5
 """Its process may be writing to it."""
 TRY_SECONDS: Final = 0.05
@@ -57,7 +69,7 @@ async def _told(mandates: MandateRegister, log: StoredLog, *, whole: bool) -> li
             # Holds and revocations before this position were in the register before they were recorded.
             since = mandates.used_up_to(origin) if origin else 0
             entries = log.entries(0 if whole else since) if origin else ()
-            return [(origin, one) for one in entries if one.tag in wanted]
+            return [(origin, one) for one in entries if one.tag in wanted and _is_wanted(one)]
         except AnswerableError as error:
             failed = error
             await anyio.sleep(TRY_SECONDS)
@@ -75,3 +87,8 @@ async def _told(mandates: MandateRegister, log: StoredLog, *, whole: bool) -> li
         message,
     )
     return []
+
+
+def _is_wanted(stored: StoredEntry) -> bool:
+    """Whether it is no citation of another thing than a token. There are many."""
+    return stored.tag != Tag.CITED or _HOP in stored.leaf

@@ -16,6 +16,7 @@ import answerable
 from answerable.apps.cli.terminal import Terminal, safe
 from answerable.errors import Malformed
 
+FILES_READ = ()
 SOURCES = Path(answerable.__file__).parent.parent
 HOSTILE = "pay\x1b[2K\r\u202eevil\u200b\x9b31m\nnext"
 

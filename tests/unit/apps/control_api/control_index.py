@@ -17,9 +17,10 @@ def indexed(product: Product) -> Product:
 async def use_index(bare: Any, client: Any, mandate: str) -> None:
     named = {"show_timeline": {"name": mandate}, "show_name": {"name": mandate}}
     named |= {"show_mandate_tree": {"id": mandate}, "find_actions": {"model": "m"}}
-    for operation in ("search_actions", "show_scope", "list_accounts", *named):
+    for operation in ("search_actions", "show_scope", "list_accounts", "list_logs", *named):
         refused = await bare(operation, status=503, **named.get(operation, {}))
         assert (refused["code"], "`search.enabled`" in refused["detail"]) == ("search.off", True)
+    assert [one["state"] for one in (await client("list_logs"))["items"]] == ["silent"]
     story = await client("show_timeline", name=mandate, q="kind:intent", limit="5")
     assert [line["kind"] for line in story["lines"]][0::6] == ["mandate_issued"]
     assert (await client("show_timeline", name="nobody"))["lines"] == []

@@ -48,6 +48,7 @@ def told(tag: Tag, **members: Any) -> tuple[Announcement, ...]:
         ),
         (Tag.HOLD_PLACED, HELD | {"since": AT - 7, "source": "person"}, ("placed", "agent", "scout", AT - 7)),
         (Tag.HOLD_LIFTED, HELD | {"lifted_at": AT - 3}, ("lifted", "agent", "scout", AT - 3)),
+        (Tag.LOG_FINDING, {"target": "db", "verdict": "bypass"}, ("found", "log", "db", AT)),
     ],
 )
 def test_each_entry_that_ends_or_holds_something_is_announced(tag, members, wanted):
@@ -58,7 +59,7 @@ def test_each_entry_that_ends_or_holds_something_is_announced(tag, members, want
 
 @pytest.mark.parametrize("tag", [tag for tag in Tag if tag not in (Tag.REVOKED, Tag.MANDATE_CLOSED)])
 def test_all_others_announce_nothing(tag):
-    if tag not in (Tag.WORKLOAD_ENDED, Tag.HOLD_PLACED):
+    if tag not in (Tag.WORKLOAD_ENDED, Tag.HOLD_PLACED, Tag.LOG_FINDING):
         assert told(tag, kind="agent", name="scout") == ()
 
 

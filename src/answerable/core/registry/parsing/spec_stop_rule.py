@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.registry.documents.stop_rule import (
+    BY_LOGS,
     BY_PEOPLE,
     CANARIES_MAX,
     CANARY_CHARS_MIN,
@@ -63,7 +64,7 @@ def stop_rule_in(spec: Fields, name: str) -> StopRule:
     if over == "mandate" and holds == "agent":
         message = "several agents can act under one mandate: hold the mandate, or count over `agent`"
         spec.fault(message, "holds", code=_CODE)
-    if watches in BY_PEOPLE and (over == "instance" or holds != over):
+    if watches in BY_PEOPLE | BY_LOGS and (over == "instance" or holds != over):
         message = f"`{watches}` is counted by agent or by mandate, and holds what it is counted by"
         spec.fault(message, "holds" if over != "instance" else "over", code=_CODE)
     if watches == "refused_at_door" and (over != "agent" or holds != "agent"):

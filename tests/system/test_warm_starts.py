@@ -15,10 +15,9 @@ import pytest
 
 from answerable import __version__
 from tests.probes import warm_starts
-from tests.tidy.planting import planted, ran
-from tests.tidy.tree import ROOT
+from tests.probes.planting import ROOT, planted, ran
 
-PROBE = [sys.executable, str(ROOT / "tests/tidy/process_probe.py"), "7", "é", ""]
+PROBE = [sys.executable, str(ROOT / "tests/system/process_probe.py"), "7", "é", ""]
 KINDS = (warm_starts.Cold, warm_starts.Warm)
 
 
@@ -31,6 +30,7 @@ def told(kind: Any, line: list[str], **how: Any) -> tuple[Any, ...]:
     return process.returncode, *found
 
 
+@pytest.mark.requirement("FAST-51")
 def test_a_text_is_run_as_the_program_that_it_is() -> None:
     text = "import sys, answerable\nprint(__name__, sys.argv[1:], sys.stdin.read())\nsys.exit(7)\n"
     line = [*warm_starts.program(text), "é", ""]
@@ -40,6 +40,7 @@ def test_a_text_is_run_as_the_program_that_it_is() -> None:
     assert found[0][:2] == (7, "__main__ ['é', ''] ü\n\n".encode())
 
 
+@pytest.mark.requirement("FAST-51")
 @pytest.mark.parametrize(
     "how",
     [
@@ -69,6 +70,7 @@ def test_a_process_cannot_tell_how_it_was_started(how: dict[str, Any]) -> None:
         assert warm_more == more
 
 
+@pytest.mark.requirement("FAST-51")
 @pytest.mark.parametrize(
     "words", [["--version"], ["nonsense"], ["mandate", "show", "--json", "x", "--data", "/nowhere"]]
 )
@@ -78,15 +80,17 @@ def test_a_command_says_the_same_and_has_the_same_exit_code(words: list[str], tm
     assert warm == cold
 
 
+@pytest.mark.requirement("FAST-51")
 @pytest.mark.parametrize("how", ["return", "code", "words", "large"])
 def test_what_is_left_to_do_at_its_end_is_done_and_its_code_is_the_same(how: str) -> None:
-    line = [sys.executable, str(ROOT / "tests/tidy/ending_probe.py"), how]
+    line = [sys.executable, str(ROOT / "tests/system/ending_probe.py"), how]
     cold, warm = (told(kind, line) for kind in KINDS)
     assert b"after 3" in cold[1]
     assert cold[1].endswith(b"registered for the exit\n")
     assert warm == cold
 
 
+@pytest.mark.requirement("FAST-51")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_and_whoever_waits_is_told(kind: Any, how: signal.Signals) -> None:
@@ -103,6 +107,7 @@ def stub(*words: str) -> list[str]:
         return warm_starts.line(*words)
 
 
+@pytest.mark.requirement("FAST-51")
 def test_a_program_that_a_stub_stands_for_cannot_tell_either(tmp_path: Path) -> None:
     cold = told(warm_starts.Cold, PROBE, cwd=tmp_path)
     warm = told(warm_starts.Cold, stub(*PROBE[1:]), cwd=tmp_path)
@@ -114,6 +119,7 @@ def test_a_program_that_a_stub_stands_for_cannot_tell_either(tmp_path: Path) -> 
     assert json.loads(elsewhere[1])["parent"] == os.getpid(), "what must start from nothing does"
 
 
+@pytest.mark.requirement("FAST-51")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_a_stub_ends_the_program(how: signal.Signals) -> None:
     line = stub(*PROBE[1:], "ready")
@@ -128,7 +134,7 @@ def test_a_signal_to_a_stub_ends_the_program(how: signal.Signals) -> None:
         assert process.stdout.read() == b""
 
 
-STARTING = str(ROOT / "tests/tidy/starting_probe.py")
+STARTING = str(ROOT / "tests/system/starting_probe.py")
 
 
 @pytest.mark.requirement("FAST-40")
@@ -183,6 +189,7 @@ def test_nothing_that_forked_for_a_process_is_left_when_it_has_ended(how: signal
         os.close(end)
 
 
+@pytest.mark.requirement("FAST-51")
 def test_what_is_started_in_a_special_way_is_started_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(warm_starts, "_forked", lambda wanted, _: asked.append(wanted))

@@ -1,0 +1,111 @@
+"""Tell how far the logs of targets were read, how late, and which of them are silent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from answerable.api.log_answers import FollowedLog, LogsAnswer
+from answerable.core.attribution.followed import AccountSeen, unseen_since
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.attribution.followed import Standing
+    from answerable.core.attribution.step import Step
+    from answerable.core.attribution.step_index import StepIndex
+    from answerable.flows.forensics.follow_log import LogFollower
+
+_TROUBLES: Final = {
+    "missing": "there is no such file",
+    "no file": "it is a directory, a pipe or a device, and no plain file",
+    "unreadable": "it cannot be read",
+}
+
+
+def logs_told(
+    logs: Sequence[LogFollower],
+    standing: Standing,
+    steps: StepIndex,
+    *,
+    position: int,
+    missing: int,
+    failed: str,
+    silent_ms: int,
+    now: int,
+) -> LogsAnswer:
+    """Return the standing of each log. position, missing: how many entries are known, and how many are not yet. failed:
+    why no log is read on; empty for no failure. silent_ms: from when on silence is told. now: Unix milliseconds."""
+    behind = f"{missing} entries of the ledger are to be read first" if missing > 0 else ""
+    return LogsAnswer(
+        items=tuple(
+            _told_of(one, standing, steps, failed=failed, behind=behind, silent_ms=silent_ms, now=now)
+            for one in logs
+        ),
+        entries=position,
+        waiting=len(standing.waiting),
+    )
+
+
+def accounts_seen(logs: Sequence[LogFollower]) -> tuple[AccountSeen, ...]:
+    """Return the governed accounts that the logs have lines of."""
+    return tuple(
+        AccountSeen(name=name, targets=one.followed.targets, first=first, last=last, count=count)
+        for one in logs
+        for name, (first, last, count) in one.standing.accounts.items()
+    )
+
+
+def _told_of(
+    one: LogFollower,
+    stored: Standing,
+    steps: StepIndex,
+    *,
+    failed: str,
+    behind: str,
+    silent_ms: int,
+    now: int,
+) -> FollowedLog:
+    standing, followed = one.standing, one.followed
+    since = [
+        step
+        for target in followed.targets
+        for step in unseen_since(target, steps, stored.targets[target], last=standing.last)
+    ]
+    late = max(0, now - one.waits_from) if one.waits_from else 0
+    if one.trouble:
+        state, reason = "fault", _TROUBLES[one.trouble]
+    elif failed:
+        state, reason = "fault", failed
+    elif behind:
+        state, reason = "behind", behind
+    elif late > silent_ms:
+        state, reason = "behind", "lines wait until what may explain them has ended"
+    elif since and now - min(step.ended for step in since) > silent_ms:
+        state, reason = "silent", _silence(since, standing.last)
+    else:
+        state, reason = "ok", ""
+    return FollowedLog(
+        targets=followed.targets,
+        kind=followed.kind,
+        path=followed.path,
+        state=state,
+        reason=reason,
+        last_line_at=_instant(standing.last) if standing.last else None,
+        late_seconds=late // 1000,
+        read_to=standing.mark.offset,
+        actions_since=len(since),
+        gaps=standing.gaps,
+        lines=dict(sorted(standing.counts.items())),
+    )
+
+
+def _silence(since: Sequence[Step], last: int) -> str:
+    count = f"{len(since)} actions" if len(since) > 1 else "an action"
+    targets = ", ".join(sorted({step.target for step in since}))
+    return f"no line since {_instant(last) if last else 'it is followed'}, while {count} ran at {targets}"
+
+
+def _instant(at: int) -> str:
+    when = datetime.fromtimestamp(at / 1000, UTC)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")

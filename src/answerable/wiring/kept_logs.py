@@ -1,0 +1,218 @@
+"""Follow the logs of targets, in the process that answers searches: in a thread of its own, which alone reads them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.adapters.tlog_files import FollowedFiles
+from answerable.api.log_answers import LogsAnswer
+from answerable.core.attribution.followed import LogStanding, Standing, TargetStanding
+from answerable.core.attribution.step_index import StepIndex
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.tags import Tag
+from answerable.errors import AnswerableError
+from answerable.flows.forensics.follow_log import LogFollower, find_phantoms
+from answerable.flows.forensics.tell_logs import accounts_seen, logs_told
+from answerable.plain_file import read_plain
+from answerable.ports.search_process import LogsTold
+from answerable.wiring.log_settings import followed_in
+from answerable.wiring.target_logs import LogFiles
+
+if TYPE_CHECKING:
+    from answerable.core.attribution.finding import Finding
+    from answerable.core.attribution.followed import Followed
+    from answerable.ports.search_process import LogsQuestion
+    from answerable.wiring.setting_tree import Settings
+
+BATCH_ENTRIES: Final = 1_000
+STEPS_MAX: Final = 50_000
+"""Steps that are known at a time; older ones are forgotten, and lines of their time are only counted."""
+STEPS_KEPT: Final = 40_000
+WAITING_MAX: Final = 1_000
+"""Findings that wait to be recorded; with so many, no log is read on."""
+ROUND_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 5.0
+CATCH_UP_SECONDS_MAX: Final = 2.0
+STANDING_BYTES_MAX: Final = 67_108_864
+DURABLE_MS: Final = 1_000
+"""An entry of this age is durable, or its action has not begun."""
+
+_WANTED: Final = frozenset({Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.LEASE, Tag.LOG_FINDING})
+_log: Final = logging.getLogger("answerable.logs")
+
+
+class KeptLogs:
+    """The logs that the settings name. Thread-safe: one batch, round or answer at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises Malformed (`ledger.no_copy`), Broken, Unavailable."""
+        self._file = settings.logs.standing
+        self._silent_ms = settings.logs.silent_seconds * 1000
+        self._log = FollowedFiles(settings.ledger.place, self._file.with_suffix(".offsets"))
+        self._standing = _stored(self._file, self._log.origin)
+        self._steps = StepIndex()
+        self._recorded: set[str] = set()
+        self._position = self._told = 0
+        self._turn, self._news = threading.Lock(), threading.Event()
+        self._is_closed = False
+        self._failed = ""
+        self._written = b""
+        self._logs = [self._follower(one) for one in followed_in(settings.logs, settings.data)]
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether any log is followed."""
+        return bool(self._logs)
+
+    def run(self) -> None:
+        """Read until closed."""
+        while not self._is_closed:
+            more = False
+            try:
+                with self._turn:
+                    more = not self._is_closed and self.look()
+                self._failed = ""
+            except (AnswerableError, OSError) as failed:
+                if str(failed) != self._failed:
+                    _log.error("the logs of targets are not read on: %s", failed)
+                self._failed = str(failed)
+                time.sleep(RETRY_SECONDS)
+            if not more:
+                self._news.wait(ROUND_SECONDS)
+                self._news.clear()
+            else:
+                time.sleep(0)
+
+    def close(self) -> None:
+        """End the reading after its batch."""
+        self._is_closed = True
+        self._news.set()
+        with self._turn:
+            for one in self._logs:
+                one.close()
+            self._log.close()
+
+    def told(self, question: LogsQuestion) -> LogsTold:
+        """Answer how far the logs were read. Findings are told once the entries up to the question are known, so that
+        none is told again that is recorded. Raises Unavailable, Broken as the ledger does."""
+        now = _now()
+        with self._turn:
+            if not self._logs:
+                nothing = LogsAnswer(items=(), entries=0, waiting=0)
+                return LogsTold(logs=nothing, findings=(), accounts=())
+            self._told = max(self._told, question.entries)
+            give_up_at = time.monotonic() + CATCH_UP_SECONDS_MAX
+            while self._position < self._told and time.monotonic() < give_up_at:
+                self._take_entries()
+            if self._position >= question.entries:
+                self._steps.complete(now - DURABLE_MS)
+                findings = tuple(self._standing.waiting.values())[: question.findings]
+            else:
+                findings = ()
+            logs = logs_told(
+                self._logs,
+                self._standing,
+                self._steps,
+                position=self._position,
+                missing=self._told - self._position,
+                failed=self._failed,
+                silent_ms=self._silent_ms,
+                now=now,
+            )
+            answer = LogsTold(logs=logs, findings=findings, accounts=accounts_seen(self._logs))
+        self._news.set()
+        return answer
+
+    def look(self) -> bool:
+        """Take in a batch of entries, or of the logs. Return whether there is more at once."""
+        if self._position < self._told:
+            self._take_entries()
+            return True
+        if not self._told:
+            return False
+        more, now = False, _now()
+        for one in self._logs:
+            if len(self._standing.waiting) < WAITING_MAX:
+                more |= one.look(self._steps, now=now, keep=partial(self._keep, one.standing))
+        for target, standing in self._standing.targets.items():
+            logs = [one for one in self._logs if target in one.followed.targets]
+            if logs:
+                find_phantoms(target, logs, standing, self._steps, partial(self._keep, logs[0].standing))
+        self._store()
+        return more
+
+    def _take_entries(self) -> None:
+        end = min(self._told, self._position + BATCH_ENTRIES)
+        self._log.reach(end)
+        for stored in self._log.replay(self._position):
+            if stored.index >= end:
+                break
+            if stored.tag in _WANTED:
+                leaf = leaf_of(stored)
+                self._steps.take(stored.index, leaf)
+                if stored.tag == Tag.LOG_FINDING:
+                    name = str(leaf.get("finding"))
+                    self._recorded.add(name)
+                    self._standing.waiting.pop(name, None)
+            self._position = stored.index + 1
+        if len(self._steps) > STEPS_MAX:
+            ends = sorted(max(one.until, one.life_until) for one in self._steps)
+            self._steps.forget(ends[-STEPS_KEPT])
+
+    def _keep(self, standing: LogStanding, found: Finding) -> bool:
+        waiting = self._standing.waiting
+        if found.id not in self._recorded and found.id not in waiting:
+            if not standing.has_room(found):
+                return False
+            waiting[found.id] = found
+        return True
+
+    def _follower(self, followed: Followed) -> LogFollower:
+        standing = self._standing.logs.setdefault(followed.name, LogStanding())
+        for target in followed.targets:
+            self._standing.targets.setdefault(target, TargetStanding())
+        files = LogFiles(followed.kind, prefix=followed.prefix, zone=followed.zone)
+        source = files.followed(Path(followed.path), standing.mark)
+        return LogFollower(followed, source, standing, self._standing.targets)
+
+    def _store(self) -> None:
+        content = msgspec.json.encode(self._standing)
+        if content == self._written:
+            return
+        draft = self._file.with_name(f"{self._file.name}.new")
+        descriptor = os.open(
+            draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        draft.replace(self._file)
+        self._written = content
+
+
+def _stored(file: Path, origin: str) -> Standing:
+    """Return what is stored of this ledger. Without it, or where it is damaged, every log is read from its beginning:
+    what is recorded already is not recorded again."""
+    with suppress(FileNotFoundError):
+        try:
+            found = msgspec.json.decode(read_plain(file, STANDING_BYTES_MAX), type=Standing)
+        except msgspec.MsgspecError as fault:
+            _log.error("%s cannot be read, and logs are read from their beginning: %s", file, fault)
+        else:
+            if found.origin == origin:
+                return found
+    return Standing(origin=origin)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

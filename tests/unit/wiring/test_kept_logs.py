@@ -1,0 +1,247 @@
+"""The logs of targets are followed beside a real ledger: nothing is skipped, and nothing recorded twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from answerable.adapters.tlog_files import TlogFilesLedger
+from answerable.core.attribution.finding_entry import log_finding
+from answerable.core.canonical import JSONValue
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.lease.name import account_of, lease_name
+from answerable.core.ledger.disclosure import Sealing
+from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.tags import Tag
+from answerable.ports.search_process import LogsQuestion, LogsTold
+from answerable.testing.clock import ManualClock
+from answerable.testing.contracts.ledger import SUBJECT, log_key
+from answerable.verify.leaf_rules import read_leaf
+from answerable.wiring import kept_logs
+from answerable.wiring.kept_logs import KeptLogs
+from answerable.wiring.settings import parse_settings
+from tests.worlds.ledger_files import SMALL
+
+pytestmark = pytest.mark.anyio
+LEASES = [lease_name(bytes([number]) * 16) for number in range(9)]
+NOW = 1_800_000_000_000
+SETTINGS = '[logs]\nfollow = ["db postgres pg.json account=shared"]\nsilent_seconds = 60\n'
+
+
+class Lab:
+    """A ledger, a log of PostgreSQL beside it, and a clock for both."""
+
+    def __init__(self, root: Path, ledger: TlogFilesLedger) -> None:
+        self.root, self.ledger, self.log = root, ledger, root / "pg.json"
+        self.now = NOW
+        settings, faults = parse_settings(SETTINGS.encode(), data=root)
+        assert settings is not None, faults
+        self.settings = settings
+
+    async def acts(self, number: int, *, begun: int, session: str = "", ends: bool = True) -> int:
+        """A step at this second under a lease of its own, which took a second."""
+        at = NOW + begun * 1000
+        intent: dict[str, JSONValue] = {
+            "action": bytes([number]).hex() * 16,
+            "agent": "scout",
+            "mandate": "m-1",
+        }
+        intent |= {"lease": LEASES[number], "lease_target": "db", "deadline": at + 30_000}
+        entry = await self.ledger.append(sealed_entry(Tag.INTENT, at=UnixMillis(at), members=intent))
+        if ends:
+            await self.ends(number, entry.index, ended=begun + 1, session=session)
+        return entry.index
+
+    async def ends(self, number: int, intent: int, *, ended: int, session: str) -> None:
+        at = UnixMillis(NOW + ended * 1000)
+        known: dict[str, JSONValue] = {"pg_session": session or f"a.{number}"}
+        done: dict[str, JSONValue] = {"intent": intent, "status": "succeeded", "session": known}
+        await self.ledger.append(sealed_entry(Tag.OUTCOME, at=at, members=done))
+        lease: dict[str, JSONValue] = {"lease": LEASES[number], "account": account_of(LEASES[number])}
+        await self.ledger.append(sealed_entry(Tag.LEASE, at=at, members={**lease, "ended_at": int(at)}))
+
+    def writes(self, *lines: str) -> None:
+        with self.log.open("a") as file:
+            file.write("".join(f"{one}\n" for one in lines))
+
+    @contextmanager
+    def follower(self) -> Iterator[KeptLogs]:
+        """One process that follows. It is closed as a process that was killed leaves it."""
+        logs = KeptLogs(self.settings)
+        try:
+            yield logs
+        finally:
+            logs.close()
+
+    def told(self, logs: KeptLogs, rounds: int = 6) -> LogsTold:
+        """What is told after some rounds."""
+        for _ in range(rounds):
+            logs.told(LogsQuestion(entries=self.ledger.size, findings=10))
+            logs.look()
+        return logs.told(LogsQuestion(entries=self.ledger.size, findings=10))
+
+    async def records(self, told: LogsTold) -> None:
+        """As the server records findings."""
+        for found in told.findings:
+            entry = log_finding(found, at=UnixMillis(self.now), sealing=Sealing(key=SUBJECT, random=bytes))
+            assert read_leaf(entry.leaf), entry.leaf
+            await self.ledger.append(entry)
+
+
+def line(seconds: float, session: str, user: str = "alice", label: str = "") -> str:
+    when = datetime.fromtimestamp(NOW / 1000 + seconds, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    entry: dict[str, Any] = {"timestamp": f"{when} UTC", "user": user, "session_id": session}
+    return json.dumps({**entry, "application_name": label, "message": "SELECT a secret of somebody"})
+
+
+@pytest.fixture
+async def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
+    key, sign = log_key("followed.test")
+    place = tmp_path / "ledger"
+    async with TlogFilesLedger.open(place, key=key, sign=sign, clock=ManualClock(), settings=SMALL) as ledger:
+        found = Lab(tmp_path, ledger)
+        monkeypatch.setattr(kept_logs, "_now", lambda: found.now)
+        yield found
+
+
+def shown(told: LogsTold) -> list[tuple[str, str, str]]:
+    return sorted((one.verdict, one.account, one.action[:2]) for one in told.findings)
+
+
+@pytest.mark.requirement("FOLLOW-01", "FOLLOW-02", "ATTRIBUTE-06")
+async def test_each_finding_is_told_until_it_is_recorded_and_never_again(lab: Lab) -> None:
+    await lab.acts(1, begun=0)
+    await lab.acts(2, begun=20)
+    lab.writes(
+        line(-10, "c.1"),
+        line(0.5, "a.1", account_of(LEASES[1])),
+        line(1, "b.9", account_of(LEASES[1])),
+        line(1.2, "b.9", account_of(LEASES[1])),
+        line(2, "c.2", "maria", bytes([1]).hex() * 16),
+        line(3, "c.3", "shared"),
+        line(60, "c.4"),
+    )
+    lab.now = NOW + 90_000
+    ours = account_of(LEASES[1])
+    expected = [
+        ("bypass", ours, "01"),
+        ("bypass", "shared", ""),
+        ("forged", "maria", ""),
+        ("phantom", account_of(LEASES[2]), "02"),
+    ]
+    with lab.follower() as logs:
+        first = lab.told(logs)
+        assert shown(first) == sorted(expected)
+        (told,) = first.logs.items
+        assert told.lines == {"bypass": 3, "forged": 1, "others": 2, "ours": 1, "phantom": 1}
+        assert (told.state, told.read_to) == ("ok", lab.log.stat().st_size)
+        assert [(one.name, one.count) for one in first.accounts] == [(ours, 3), ("shared", 1)]
+        assert "secret" not in lab.settings.logs.standing.read_text()
+        assert shown(lab.told(logs)) == sorted(expected)
+        await lab.records(first._replace() if hasattr(first, "_replace") else first)
+        assert not lab.told(logs).findings
+    # A restart, one with an older standing, and one without any.
+    standing = lab.settings.logs.standing
+    kept = standing.read_bytes()
+    for content in (kept, b"", b"{", None):
+        if content is None:
+            standing.unlink()
+        else:
+            standing.write_bytes(content)
+        with lab.follower() as logs:
+            again = lab.told(logs)
+            assert not again.findings, content
+            assert again.logs.items[0].lines == told.lines
+    leaves = [json.loads(one.leaf) for one in lab.ledger.replay() if one.tag == Tag.LOG_FINDING]
+    assert "maria" not in str(leaves)
+    assert {one["grade"] for one in leaves if "grade" in one} <= {"A", "B", "C", "D"}
+    assert "SELECT" not in str(leaves)
+
+
+@pytest.mark.requirement("FOLLOW-01")
+async def test_a_line_waits_until_what_may_explain_it_is_recorded_and_has_ended(lab: Lab) -> None:
+    intent = await lab.acts(1, begun=0, ends=False)
+    lab.writes(
+        line(0.5, "a.1", account_of(LEASES[1])), line(0.6, "b.9", account_of(LEASES[1])), line(9, "c.1")
+    )
+    lab.now = NOW + 20_000
+    with lab.follower() as logs:
+        waiting = lab.told(logs)
+        assert (waiting.findings, waiting.logs.items[0].lines, waiting.logs.items[0].late_seconds) == (
+            (),
+            {},
+            19,
+        )
+    await lab.ends(1, intent, ended=1, session="a.1")
+    with lab.follower() as logs:
+        done = lab.told(logs)
+        assert shown(done) == [("bypass", account_of(LEASES[1]), "01")]
+        assert done.logs.items[0].lines == {"bypass": 1, "others": 1, "ours": 1}
+    # What is newer than the record is waited for, too.
+    lab.writes(line(19.9, "d.1", account_of(LEASES[2])))
+    with lab.follower() as logs:
+        assert len(lab.told(logs).findings) == 1
+        await lab.acts(2, begun=19, session="d.1")
+        lab.now = NOW + 40_000
+        assert lab.told(logs).logs.items[0].lines["ours"] == 2
+
+
+@pytest.mark.requirement("FOLLOW-03")
+async def test_silence_is_told_with_the_actions_since_and_a_log_that_cannot_be_read_is_a_fault(
+    lab: Lab,
+) -> None:
+    lab.writes(line(-10, "c.1"))
+    for number in range(1, 4):
+        await lab.acts(number, begun=number)
+    lab.now = NOW + 30_000
+    with lab.follower() as logs:
+        assert lab.told(logs).logs.items[0].state == "ok"
+        lab.now = NOW + 300_000
+        (silent,) = lab.told(logs).logs.items
+        assert (silent.state, silent.actions_since) == ("silent", 3)
+        assert "while 3 actions ran at db" in silent.reason
+        assert not lab.told(logs).findings, "what the log does not cover is no phantom"
+        lab.writes(line(299, "c.2"))
+        assert lab.told(logs).logs.items[0].state == "ok"
+        assert [one.verdict for one in lab.told(logs).findings] == ["phantom"] * 3
+        lab.log.unlink()
+        assert lab.told(logs).logs.items[0].reason == "there is no such file"
+        for place, why in ((Path("/dev/zero"), "plain file"), (Path("/"), "plain file")):
+            lab.log.symlink_to(place)
+            assert why in lab.told(logs).logs.items[0].reason
+            lab.log.unlink()
+
+
+@pytest.mark.requirement("FOLLOW-02")
+async def test_nobody_fills_the_ledger_by_the_log_of_a_target(lab: Lab) -> None:
+    await lab.acts(1, begun=0)
+    lab.writes(*(line(9, f"e.{number:x}", "shared") for number in range(300)))
+    lab.now = NOW + 60_000
+    with lab.follower() as logs:
+        told = lab.told(logs)
+        while told.findings:
+            await lab.records(told)
+            told = lab.told(logs, 1)
+        assert told.logs.items[0].lines == {"bypass": 300, "unrecorded": 200}
+    assert len([one for one in lab.ledger.replay() if one.tag == Tag.LOG_FINDING]) == 100
+
+
+@pytest.mark.requirement("FOLLOW-01")
+async def test_steps_past_what_fits_are_forgotten_and_lines_of_their_time_only_counted(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_logs, "STEPS_MAX", 4)
+    monkeypatch.setattr(kept_logs, "STEPS_KEPT", 2)
+    for number in range(1, 8):
+        await lab.acts(number, begun=number * 100)
+    lab.writes(line(100.5, "a.1", account_of(LEASES[1])), line(700.5, "a.7", account_of(LEASES[7])))
+    lab.now = NOW + 900_000
+    with lab.follower() as logs:
+        told = lab.told(logs).logs.items[0]
+        assert told.lines == {"early": 1, "ours": 1, "phantom": 1}, told

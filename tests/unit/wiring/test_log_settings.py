@@ -1,0 +1,53 @@
+"""Which logs are followed is told by settings, and what is wrong with a line is told before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from answerable.wiring.log_settings import followed_in
+from answerable.wiring.settings import parse_settings
+
+pytestmark = pytest.mark.requirement("FOLLOW-03")
+DATA = Path("/data")
+
+
+def faults(*lines: str, more: str = "") -> list[str]:
+    _, found = parse_settings(f"[logs]\nfollow = {[*lines]!r}\n{more}".encode(), data=DATA)
+    return [one.message for one in found]
+
+
+def test_a_line_names_target_kind_path_and_what_attribute_needs() -> None:
+    line = 'shop-db,crm-db postgres log/pg.log account=app account=batch zone=+01:00 "prefix=%m|%c|%u|%a| "'
+    settings, found = parse_settings(f"[logs]\nfollow = ['{line}']".encode(), data=DATA)
+    assert settings is not None, found
+    (log,) = followed_in(settings.logs, DATA)
+    assert (log.targets, log.kind, log.path) == (("shop-db", "crm-db"), "postgres", "/data/log/pg.log")
+    assert (log.accounts, log.zone, log.prefix) == (frozenset({"app", "batch"}), "+01:00", "%m|%c|%u|%a| ")
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("db postgres", "expected TARGET KIND PATH"),
+        ("db postgres 'x", "No closing quotation"),
+        ("DB postgres x", "is not a name"),
+        ("db oracle x", "no log of kind `oracle` is followed"),
+        ("db cloudtrail x", "no log of kind `cloudtrail` is followed"),
+        ("db nginx x user=me", "expected account=, zone= or prefix="),
+        ("db nginx x zone=CET", "a zone is an offset"),
+        ("db nginx x zone=+01:00 zone=+02:00", "one prefix and one zone"),
+        ("db postgres x prefix=%d", "prefix"),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_a_fault_of_the_settings(line: str, why: str) -> None:
+    (fault,) = faults(line)
+    assert why in fault
+
+
+def test_a_log_is_followed_once_and_by_the_process_that_answers_searches() -> None:
+    assert faults("a nginx x", "a nginx x")[0].endswith("this log is followed already")
+    (fault,) = faults("a nginx x", more="[search]\nenabled = false\n")
+    assert fault.startswith("needs `search.enabled`")
+    assert faults(*(f"a nginx {number}" for number in range(65))) == ["at most 64 logs can be followed"]
