@@ -19,6 +19,7 @@ from answerable.core.attribution.seen_account import OF_LEASES
 from answerable.core.lease.name import lease_of
 from answerable.core.search.accounts import ACCOUNT_CLASSES
 from answerable.flows.forensics.list_accounts import ACCOUNTS_MAX, LISTED
+from answerable.flows.forensics.tell_accounts import advice_of_leases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -78,22 +79,38 @@ def joined_rows(own: str, tables: Mapping[str, Sequence[TargetAccount]]) -> tupl
             found.setdefault(_key(one), []).append(one)
             if shard == own:
                 lines.setdefault(_key(one), []).append(one)
-    for key in [key for key, rows in found.items() if _is_explained(rows, len(tables))]:
-        del found[key]
-        target = (key[0], OF_LEASES, "action")
-        lines.setdefault(target, []).extend(lines.pop(key, ()))
-    for key in [key for key in lines if key[1:] == (OF_LEASES, "action")]:
-        task = (key[0], OF_LEASES, "task")
-        if task in found and not any(one.accounts for one in found.get(key, ())):
-            # No lease of an action is known: the lines are of those of tasks.
-            found.pop(key, None)
-            lines.setdefault(task, []).extend(lines.pop(key))
-    joined = (_joined(rows, lines.get(key, ())) for key, rows in found.items())
+    of_leases: dict[str, list[TargetAccount]] = {}
+    for key in [*lines]:
+        if key[1] == OF_LEASES or _is_explained(found[key], len(tables)):
+            of_leases.setdefault(key[0], []).extend(lines.pop(key))
+    found = {key: rows for key, rows in found.items() if not _is_explained(rows, len(tables))}
+    for target, some in of_leases.items():
+        action, task = ((target, OF_LEASES, kind) for kind in ("action", "task"))
+        if task in found and not any(one.accounts for one in found.get(action, ())):
+            # No lease of an action is known there: such a row has lines alone.
+            found.pop(action, None)
+            lines[task] = some
+        else:
+            lines[action] = some
+    past = {one.target: one.advice for rows in found.values() for one in rows if _is_past(one)}
+    joined = (_advised(_joined(rows, lines.get(key, ())), past) for key, rows in found.items())
     return tuple(sorted(joined, key=lambda one: (_RANK[one.kind], one.target, one.name)))
 
 
 def _key(one: TargetAccount) -> Key:
     return one.target, one.name, one.kind if one.name == OF_LEASES else ""
+
+
+def _is_past(one: TargetAccount) -> bool:
+    return one.name == OF_LEASES and one.past > 0
+
+
+def _advised(one: TargetAccount, past: Mapping[str, str]) -> TargetAccount:
+    """Return an account with the advice for its lines, which another row of accounts of leases may have had. past: what
+    shards advise of such rows, by target."""
+    if one.name != OF_LEASES:
+        return one
+    return replace(one, advice=past[one.target] if one.past else advice_of_leases(one.kind, one.target))
 
 
 def _is_explained(rows: Sequence[TargetAccount], tables: int) -> bool:

@@ -140,7 +140,7 @@ def _nameless(index: SearchIndex, target: str, named: set[str]) -> Iterator[Acco
 
 
 def _listed(teller: StoryTeller, account: Account, users: int) -> ListedAccount:
-    agents = account.agents.most_common()
+    agents = sorted(account.agents.items(), key=lambda one: (-one[1], one[0]))
     people = sorted(account.people.items(), key=lambda one: (-one[1][0], one[0]))
     named = [(person_told(teller, name, newest), count) for name, (count, newest) in people[:users] if name]
     return ListedAccount(

@@ -10,10 +10,10 @@ from answerable.core.incident.wording import plain
 from answerable.flows.forensics.tell_hits import instant
 
 if TYPE_CHECKING:
-    from answerable.core.search.accounts import Account, AccountClass
+    from answerable.core.search.accounts import Account
     from answerable.flows.forensics.list_accounts import Accounts, Known, ListedAccount, Users
 
-ADVICE: Final[dict[AccountClass, str]] = {
+ADVICE: Final[dict[str, str]] = {
     "unknown": "find out whose it is, and remove it, or let only the broker use it: {attribute} tells each use past "
     "the broker",
     "static": "see when it is due, and what could take its place: `answerable credential inventory`",
@@ -79,6 +79,11 @@ def advice_for(account: Account) -> str:
         f"{named if account.name else ''}`"
     )
     return told.format(attribute=attribute, target=target)
+
+
+def advice_of_leases(kind: str, target: str) -> str:
+    """Return what to do next with accounts of leases that nobody used past the broker. kind: `task` or `action`."""
+    return ADVICE[kind].format(target=shlex.quote(plain(target)))
 
 
 def _users(users: Users) -> tuple[AccountUser, ...]:
