@@ -14,6 +14,7 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.core.tlog.tile import tiles_of
 from answerable.testing.contracts.ledger import refusal_entry
 from answerable.verify.ledger_history import verify_ledger
+from answerable.verify.report import Finding, LedgerReport
 from tests.replay.record_ledger import opened, record
 from tests.worlds.ledger import CITED
 
@@ -29,10 +30,20 @@ ROOT_2 = "d3a884baac794de54ca6b02d85bdbe5f2e4b174d0c5474058fa91d253d23dc96"
 ENTRIES_2 = 36
 
 
+# One entry of each kind under one mandate, in an order that no gateway writes: more calls than it allows, one of them
+# after its close. Whoever verifies has been told so since entries are held to their mandates (LEDGER-44).
+OF_THE_SAMPLE = {"pair.budget_spent", "pair.mandate_ended"}
+
+
+def beyond(report: LedgerReport) -> list[Finding]:
+    """What is found besides that."""
+    return [one for one in report.findings if one.rule not in OF_THE_SAMPLE]
+
+
 def test_the_recorded_ledger_verifies() -> None:
     kept = (RECORDED / "checkpoint").read_bytes()
     report = verify_ledger(RECORDED, key=VerifierKey.parse(KEY), kept=kept)
-    assert report.status == "valid", report.as_lines()
+    assert beyond(report) == [], report.as_lines()
     assert (report.size, report.root, report.warnings) == (ENTRIES, ROOT, 0)
     assert set(report.entries_by_tag) == set(range(1, 14))
     assert report.open_intents_total == 12
@@ -41,7 +52,7 @@ def test_the_recorded_ledger_verifies() -> None:
 def test_the_recorded_ledger_of_version_2_verifies() -> None:
     kept = (RECORDED_2 / "checkpoint").read_bytes()
     report = verify_ledger(RECORDED_2, key=VerifierKey.parse(KEY), kept=kept)
-    assert report.status == "valid", report.as_lines()
+    assert beyond(report) == [], report.as_lines()
     assert (report.size, report.root, report.warnings) == (ENTRIES_2, ROOT_2, 0)
     assert set(report.entries_by_tag) == set(range(1, 15))
 
@@ -56,7 +67,7 @@ def test_the_present_adapter_opens_that_of_version_2_and_goes_on(tmp_path: Path)
 
     asyncio.run(run())
     kept = (RECORDED_2 / "checkpoint").read_bytes()
-    assert verify_ledger(tmp_path / "log", key=VerifierKey.parse(KEY), kept=kept).errors == 0
+    assert beyond(verify_ledger(tmp_path / "log", key=VerifierKey.parse(KEY), kept=kept)) == []
 
 
 def test_the_present_adapter_opens_it_and_goes_on(tmp_path: Path) -> None:
@@ -78,7 +89,7 @@ def test_the_present_adapter_opens_it_and_goes_on(tmp_path: Path) -> None:
 
     asyncio.run(run())
     kept = (RECORDED / "checkpoint").read_bytes()
-    assert verify_ledger(tmp_path / "log", key=VerifierKey.parse(KEY), kept=kept).errors == 0
+    assert beyond(verify_ledger(tmp_path / "log", key=VerifierKey.parse(KEY), kept=kept)) == []
     assert (
         (tmp_path / "log/checkpoints.log")
         .read_bytes()
@@ -107,7 +118,7 @@ def test_what_is_recorded_today_verifies_too(tmp_path: Path) -> None:
     record(tmp_path / "log")
     report = verify_ledger(tmp_path / "log", key=VerifierKey.parse(KEY))
     entries = ENTRIES - 1 + len(CITED)
-    assert (report.errors, report.warnings, report.size) == (0, 0, entries), "a clean reopening is none"
+    assert (beyond(report), report.warnings, report.size) == ([], 0, entries), "a clean reopening is none"
 
 
 async def opened_once(directory: Path) -> None:

@@ -151,8 +151,8 @@ async def refusals_of(tap: Tap, reading: Login) -> None:
 
 
 async def nobody_in(tap: Tap) -> bool:
-    """Whether no login is left; a closed mandate says that leases end, not that they have."""
-    return not any(await asyncio.gather(*map(tap.lets_in, tap.logins)))
+    """Whether no account and no login is left; a closed mandate says that leases end, not that they have."""
+    return not await tap.accounts() and not any(await asyncio.gather(*map(tap.lets_in, tap.logins)))
 
 
 async def recorded(desk: SupportDesk, approval: str) -> None:

@@ -22,6 +22,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError
 from answerable.flows.forensics.follow_log import LogFollower, find_phantoms
 from answerable.flows.forensics.tell_logs import accounts_seen, logs_told
+from answerable.flows.recording.rounds import until_round
 from answerable.plain_file import read_plain
 from answerable.ports.search_process import LogsTold
 from answerable.wiring.log_settings import followed_in
@@ -85,7 +86,7 @@ class KeptLogs:
                 if str(failed) != self._failed:
                     _log.error("the logs of targets are not read on: %s", failed)
                 self._failed = str(failed)
-                time.sleep(RETRY_SECONDS)
+                self._news.wait(until_round(RETRY_SECONDS))
             if not more:
                 self._news.wait(ROUND_SECONDS)
                 self._news.clear()
