@@ -2,14 +2,16 @@
 
 Each process takes the next file when it is done with one (`in_turn.py`), so no core is idle to the end. Files that took
 longest come first; with `--changed`, those of which it is worth knowing what they run, a few of a folder at a time in a
-process of their own. Failures are shown when they happen; at the end what failed, what was skipped and why, what was
-left out, and where the time went.
+process of their own. With `--within`, what would take longer than that is not begun; what is nearest to what changed
+comes first then. Failures are shown when they happen; at the end what failed, what was skipped and why, what was left
+out, and where the time went.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import selectors
@@ -27,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from batches import Batch, batches, keep_seconds, test_files
+from batches import Batch, batches, keep_seconds, nearest_first, test_files
 from memory_disk import memory_disk
 from run_folder import VARIABLE, run_folder
 from test_worker import NOTING
@@ -36,8 +38,8 @@ from unchanged import Ran, Unchanged
 ROOT = Path(__file__).resolve().parent.parent
 TOLD_EVERY_SECONDS = 30.0
 END_SECONDS = 30.0
-WORKERS = 6
-"""Three for each core of the machine that this is measured on: more than half of what tests take is waiting."""
+WORKERS = 8
+"""Four for each core of the machine that this is measured on: more than half of what tests take is waiting."""
 NO_TESTS = 5
 MANY_FILES = 20
 """So many, and workers are forked from one that has read what they need. Below, each reads what little it needs."""
@@ -77,6 +79,11 @@ class Worker:
             self.handed.append(found)
         self.channel.sendall(json.dumps(found).encode() + b"\n")
 
+    def take_back(self) -> list[str]:
+        """Its files that it was not handed."""
+        left, self.left = self.left, []
+        return left
+
     @property
     def not_begun(self) -> list[str]:
         """Files that it has and of which it began no test after this one's."""
@@ -98,7 +105,8 @@ class Worker:
 @dataclass
 class Told:
     """What the tests came to. failed: test and text. seconds, cpu: by file, the latter of its processes too. ran: what
-    those did that were noted; before: functions that ran when modules were read."""
+    those did that were noted; before: functions that ran when modules were read. late: files for which no time was
+    left."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[str, str]] = field(default_factory=list)
@@ -109,6 +117,7 @@ class Told:
     unclean: set[str] = field(default_factory=set)
     ran: dict[str, Ran] = field(default_factory=dict)
     before: set[tuple[str, str]] = field(default_factory=set)
+    late: list[str] = field(default_factory=list)
 
     def take(self, line: dict[str, Any]) -> None:
         """A line of a worker that asks for nothing."""
@@ -160,15 +169,16 @@ def started(options: Sequence[str]) -> Worker:
     return Worker(process, ours, log)
 
 
-def run(left: list[Batch], options: Sequence[str], *, workers: int) -> Told:
-    """All of them; ended with us, however we end, and so are the servers that they share."""
+def run(left: list[Batch], options: Sequence[str], *, workers: int, ends: float = math.inf) -> Told:
+    """All of them; ended with us, however we end, and so are the servers that they share. ends: when nothing is begun
+    any more, by the clock that never goes back."""
     files = sum(len(one.files) for one in left)
     noted = [NOTED] if any(one.noted for one in left) else []
     options = [NOTING, *options] if noted else options
     with memory_disk(), run_folder() as shared:
         os.environ[VARIABLE] = str(shared)
         with _one_reads(noted) if files >= MANY_FILES else nullcontext():
-            return _run(left, options, workers)
+            return _run(left, options, workers, ends)
 
 
 @contextmanager
@@ -183,7 +193,7 @@ def _one_reads(noted: Sequence[str]) -> Iterator[None]:
     warm_starts.end(os.getpid())
 
 
-def _run(left: list[Batch], options: Sequence[str], workers: int) -> Told:
+def _run(left: list[Batch], options: Sequence[str], workers: int, ends: float) -> Told:
     told, begun, files = Told(), time.monotonic(), sum(len(one.files) for one in left)
     running = [started(options) for _ in range(min(workers, len(left)))]
     waiting = selectors.DefaultSelector()
@@ -203,6 +213,7 @@ def _run(left: list[Batch], options: Sequence[str], workers: int) -> Told:
                         waiting.register(running[-1].channel, selectors.EVENT_READ, running[-1])
                 for line in lines or ():
                     if "ask" in line:
+                        told.late += _late(left, worker, ends - time.monotonic())
                         worker.hand(left)
                     elif "begun" in line:
                         worker.last = line["begun"]
@@ -218,6 +229,13 @@ def _run(left: list[Batch], options: Sequence[str], workers: int) -> Told:
         for file in batch.files:
             told.fail(file, "no process was left to run it")
     return told
+
+
+def _late(left: list[Batch], worker: Worker, seconds: float) -> list[str]:
+    """Files that would not be done in so many seconds, taken from what is left."""
+    late = [one for one in left if one.seconds > seconds or seconds <= 0]
+    left[:] = [one for one in left if one not in late]
+    return [file for one in late for file in one.files] + (worker.take_back() if seconds <= 0 else [])
 
 
 def _ended_well(worker: Worker, told: Told) -> bool:
@@ -301,6 +319,13 @@ def main() -> int:
     parser.add_argument(
         "--changed", action="store_true", help="leave out files of which all passed as it is now"
     )
+    parser.add_argument(
+        "--within",
+        type=float,
+        default=math.inf,
+        metavar="SECONDS",
+        help="begin nothing that would take longer",
+    )
     given = sys.argv[1:]
     at = given.index("--") if "--" in given else len(given)
     wanted, options = parser.parse_args(given[:at]), given[at + 1 :]
@@ -308,7 +333,10 @@ def main() -> int:
     unchanged = Unchanged(options) if wanted.changed else None
     left = unchanged.left(files) if unchanged else files
     noted = unchanged.is_noted if unchanged else lambda _: False
-    told = run(batches(left, noted), options, workers=wanted.workers)
+    handed = batches(left, noted)
+    if unchanged and sum(one.seconds for one in handed) > wanted.within * wanted.workers:
+        handed = nearest_first(handed, unchanged.near(left))
+    told = run(handed, options, workers=wanted.workers, ends=begun + wanted.within)
     if unchanged:
         for file, ran in told.ran.items():
             if unstated := unchanged.unstated(file, ran):
@@ -317,6 +345,11 @@ def main() -> int:
     report(told, begun, options)
     if len(left) < len(files):
         print(f"{len(files) - len(left)} files are left out: they passed as they are, here or upstream")
+    if told.late:
+        print(
+            f"NOT RUN within {wanted.within:.0f} s: {len(told.late)} files, the farthest from what changed; "
+            "the same again goes on with them"
+        )
     keep_seconds(told.seconds)
     return 1 if told.failed else 0
 

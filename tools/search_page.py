@@ -18,6 +18,14 @@ SEARCHES = (
 )
 
 
+_PLACES = (
+    "Beside the index the directory `offsets` has 8 bytes an entry, by which one is opened without reading what",
+    "stands before it. It may be deleted, too; it is compared with a part of the entry's hash, which finds damage",
+    "(SEARCH-13). Whoever writes to it can have another entry of the log shown: like the index it is no evidence,",
+    "and [`ledger verify`](../how-to/verify-a-ledger.md) reads the log without it.",
+)
+
+
 def search_page(made: str) -> str:
     """Return the page. made: the line that says that it is made."""
     lines = ["# Search", "", made, ""]
@@ -47,8 +55,9 @@ def search_page(made: str) -> str:
         "minor units of the `currency` that each hit says. Currencies are not told apart by a search.",
         "",
         "Beside `answerable up` a process of its own reads the ledger for searches, keeps the index and answers, with",
-        "a lower priority than actions. It starts with the first search, or when the ledger has",
-        "[`search.start_entries`](settings.md) entries; it is started again when it ends, and `answerable status` and",
+        "a lower priority than actions. It starts with the first search, when the ledger has",
+        "[`search.start_entries`](settings.md) entries, or with the server where [logs are",
+        "followed](../how-to/follow-a-log.md); it is started again when it ends, and `answerable status` and",
         "`answerable doctor` say how it is. It reads entries only once they are durable, and the subject keys without",
         "writing them. A search waits up to 5 s until the index has every entry from before the search; `missing` says",
         "how many it does not have yet. No question at any endpoint waits longer than",
@@ -65,8 +74,7 @@ def search_page(made: str) -> str:
         "of all entries, or with an error (`search.behind`) where the index does not have all of them (STORY-05).",
         "Where no index is kept, the control API answers `search.off`.",
         "",
-        "Beside the index the directory `offsets` has 8 bytes an entry, by which one is opened without reading what",
-        "stands before it. It may be deleted, too; what it says is checked by the hash of the entry (SEARCH-14).",
+        *_PLACES,
         "",
         "In `q=`, spaces separate the words. A value with a space stands between double quotation marks, within which",
         '`\\"` is a quotation mark and `\\\\` a backslash: `agent:scout text:"two words"`. At the command line the',
@@ -97,7 +105,9 @@ def _shards() -> list[str]:
         "its process, or the files of its log where that does not run, for at most",
         f"{OTHERS_SECONDS_MAX:.0f} s. Hits, lines and counts are joined (SEARCH-14). `shard` says whose log has an",
         "entry, which is called `SHARD/ENTRY` (`answerable show b/12`); `shards` says of each up to where it is",
-        "searched, and `elsewhere` which could not be, and why.",
+        "searched, at most a second behind its log while it runs, and `elsewhere` which could not be, and why.",
+        "Where nothing is found and one is left out, the exit code is 6. An incident, a tree of a mandate and actions",
+        "under a manifest are told from the log of the shard that is asked; one that has not issued a mandate refuses.",
         "",
     ]
 

@@ -74,6 +74,20 @@ class Unchanged:
         """Those of the files that have to run."""
         return [file for file in files if not self._is_as_it_was(file)]
 
+    def near(self, files: Iterable[str]) -> dict[str, int]:
+        """Those that read or reach what is not as in the last commit upstream, with how many imports that is away."""
+        paths = self._differing or frozenset()
+        differing = {name for name, path in self._imports.modules.items() if path in paths}
+        near = dict[str, int]()
+        for file in files:
+            reached = self._imports.reached(_module(file))
+            away = [reached[one] for one in differing & reached.keys()]
+            if not paths.isdisjoint(self._reads(file)):
+                away.append(0)
+            if away:
+                near[file] = min(away)
+        return near
+
     def is_noted(self, file: str) -> bool:
         """Whether it is worth knowing what this file does when it runs."""
         if self._always(file) or self._is_drawn(file):

@@ -51,8 +51,8 @@ async def test_nothing_yet_none_that_matches_and_no_index_are_told_apart() -> No
 
 
 async def test_a_page_does_not_wait_for_an_index_that_does_not_answer() -> None:
-    async def search(*_: object, **__: object) -> None:
+    async def ask(*_: object, **__: object) -> None:
         await anyio.sleep_forever()
 
-    found = await activity.recent_activity(SimpleNamespace(search=search), lines_max=1, seconds_max=0.01)
+    found = await activity.recent_activity(SimpleNamespace(ask=ask), lines_max=1, seconds_max=0.01)
     assert found.fault == "the index did not answer within 0.01 s; reload the page"

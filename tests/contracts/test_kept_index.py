@@ -119,9 +119,9 @@ def test_followed_files_have_what_the_log_has_up_to_what_was_told_over_all_segme
     asyncio.run(followed())
 
 
-def test_nothing_beyond_what_was_told_is_found_and_what_is_missing_is_said(
-    lived: Lived, index: KeptIndex
-) -> None:
+def test_nothing_beyond_what_was_told_is_found_and_the_rest_is_said(lived: Lived, index: KeptIndex) -> None:
+    # Whoever asks for more than the log has changes nothing for others.
+    lived.asked(index, "kind:intent", entries=lived.entries + 7)
     half = lived.entries // 2
     part = lived.asked(index, "agent:scout", "kind:intent", entries=half)
     assert (part.entries, part.missing, index.reach().entries) == (half, 0, half)

@@ -22,9 +22,9 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-import aics_tlog as theirs  # type: ignore[import-not-found]
+import aics_tlog as theirs
 from aics_tlog import cli
-from aics_witness import cli as witness_cli  # type: ignore[import-not-found]
+from aics_witness import cli as witness_cli
 from aics_witness import feeder
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 

@@ -36,8 +36,8 @@ SYS_CLONE3, CLONE_PARENT = 435, 0x8000
 READ_AT_THE_START = ("LANG", "LC_", "LD_", "TZ", "MALLOC_", "OPENSSL_", "PYTHON", "PY_COLORS", "FORCE_COLOR")
 """How the names of variables begin that the interpreter, a library of C or a module reads when it is loaded."""
 UNABLE = b"-1"
-STARTING = {"up", "run"}
-"""Commands that start programs of ours, as benchmarks and the demo do."""
+STARTING = {"up", "run", "benchmarks", "warm_demo.py"}
+"""Commands, a folder of programs and a program that start programs of ours."""
 SENT_TO_GROUPS = (
     signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
 )  # fmt: skip
@@ -370,9 +370,8 @@ def serve(doors: Iterable[socket.socket], found_before: list[str], more: Iterabl
     given, streams = awaited(*doors)
     belong(given)
     kept = None
-    program = Path(given["words"][1])
-    starts = program.parent.name == "benchmarks" or program.name == "warm_demo.py"
-    if starts or STARTING & set(given["words"]):
+    # What is forked for one of these may be one of them, as `up` of the demo.
+    while kept is None and STARTING & {*given["words"], *Path(given["words"][1]).parts[-2:]}:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         forking = os.fork()
         (theirs if forking else ours).close()

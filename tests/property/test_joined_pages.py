@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from answerable.api.search_answers import SearchAnswer, SearchHit
 from answerable.core.search.query import Cursor, parsed_cursor
+from answerable.errors.codes.search import SEARCH_UNREACHABLE
 from answerable.ports.search_process import Question
 from answerable.wiring.joined_index import JoinedIndex, LogIndex
 
@@ -57,8 +58,10 @@ class Log:
 
     def __init__(self, times: list[int], looks: int) -> None:
         self._times, self._looks = times, looks
+        self.asked: list[int] = []
 
     def search(self, question: Question) -> SearchAnswer:
+        self.asked.append(question.entries)
         return page(self._times, question.cursor, limit=question.limit, looks=self._looks)
 
 
@@ -85,3 +88,23 @@ def test_all_pages_together_are_every_hit_once_and_newest_first(
     ]
     assert sorted(told) == sorted(every)
     assert [at for at, _, _ in told] == sorted((at for at, _, _ in told), reverse=True)
+
+
+class Gone(Log):
+    """One that gives no answer."""
+
+    def search(self, question: Question) -> SearchAnswer:
+        raise SEARCH_UNREACHABLE()
+
+
+@pytest.mark.requirement("SEARCH-14")
+def test_a_shard_is_asked_for_the_entries_of_its_own_log_and_one_that_is_gone_ends_no_last_page() -> None:
+    own, other = Log([1, 2, 3], 9), Log([1], 9)
+    index = JoinedIndex(cast("LogIndex", own), "a", lambda: {"b": cast("LogIndex", other)})
+    first = index.search(Question(words=(), limit=1, cursor="", entries=3))
+    assert (own.asked, other.asked) == ([3], [0])
+    assert first.next
+    away = JoinedIndex(cast("LogIndex", own), "a", lambda: {"b": cast("LogIndex", Gone([], 9))})
+    last = away.search(Question(words=(), limit=9, cursor=first.next, entries=3))
+    assert [*last.elsewhere] == ["b"]
+    assert last.next == ""

@@ -1,7 +1,7 @@
 """A process that starts another as the product does, in the product's event loop, and tells what became of it.
 
 Its words: `run`, and what the other is started with. `files` is the number of open files that both may have,
-`ended_by` a signal that it sends.
+`ended_by` a signal that it sends. With `through`, another of this program does all that.
 """
 
 import json
@@ -49,6 +49,15 @@ async def started(how: dict[str, Any], *, files: int = 0, ended_by: int = 0) -> 
     return {"forked": forked, "code": code, "said": told, "complained": complained, "ours": ours}
 
 
+async def passed_on(asked: dict[str, Any]) -> str:
+    """What another of this program tells."""
+    done = await anyio.run_process([sys.executable, __file__, "run", json.dumps(asked)])
+    return done.stdout.decode()
+
+
 if __name__ == "__main__":
     asked = json.loads(sys.argv[2])
+    if asked.pop("through", False):
+        print(run(lambda: passed_on(asked)), end="")
+        sys.exit()
     print(json.dumps(run(lambda: started(asked.pop("how", {}), **asked))))

@@ -21,6 +21,7 @@ from answerable.adapters.system import SystemEntropy
 from answerable.adapters.tlog_files import TlogFilesLedger
 from answerable.errors import Refused
 from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.testing import builders
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
@@ -32,13 +33,13 @@ from tests.worlds.searched import HOSTILE
 pytestmark = pytest.mark.requirement("SEARCH-06")
 
 
-async def _lived(place: Path) -> None:
+async def _lived(place: Path, ledger_at: Path, origin: str = AUDIENCE) -> None:
     """Reads, a refund that waits and is approved, refusals, a closed mandate; and every hostile text as a reason."""
-    key, sign = log_key(AUDIENCE)
+    key, sign = log_key(origin)
     entropy = SystemEntropy()
     root = open_or_create_secret(place / "keys" / "subjects.key", count=32, entropy=entropy)
     keys = SqliteSubjectKeys.open(place / "subject-keys.db", root=root, entropy=entropy)
-    ledger = TlogFilesLedger.open(place / "ledger", key=key, sign=sign, clock=ManualClock(), settings=SMALL)
+    ledger = TlogFilesLedger.open(ledger_at, key=key, sign=sign, clock=ManualClock(), settings=SMALL)
     async with ledger:
         bench = await Bench(ledger=ledger, subject_keys=keys).registered()
         await bench.issue(calls_max=100)
@@ -62,7 +63,18 @@ async def _lived(place: Path) -> None:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("searched") / "data"
-    asyncio.run(_lived(place))
+    asyncio.run(_lived(place, place / "ledger"))
+    return place
+
+
+@pytest.fixture
+def shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data directory with two shards, in each of which the same happened."""
+    place = tmp_path / "data"
+    for shard in ("a", "b"):
+        monkeypatch.setattr(builders, "AUDIENCE", f"{AUDIENCE}/{shard}")
+        asyncio.run(_lived(place, place / "ledger" / "shards" / shard, f"{AUDIENCE}/{shard}"))
+    (place / "answerable.toml").write_text('[ledger]\nshard = "a"\n')
     return place
 
 
@@ -317,15 +329,10 @@ def test_a_data_directory_is_searched_beside_its_server(data: Path, tmp_path: Pa
 
 
 @pytest.mark.requirement("SEARCH-14")
-def test_all_shards_are_asked_and_one_that_cannot_be_read_is_named(data: Path, tmp_path: Path) -> None:
-    here = tmp_path / "data"
-    shutil.copytree(data, here, ignore=shutil.ignore_patterns("ledger", "index"))
-    # The second is a copy of the first, so that each number is known.
-    for shard in ("a", "b"):
-        shutil.copytree(data / "ledger", here / "ledger" / "shards" / shard)
-    (here / "ledger" / "shards" / "c").mkdir()
-    (here / "answerable.toml").write_text('[ledger]\nshard = "a"\n')
-    place = ("--data", str(here))
+def test_all_shards_are_asked_and_one_that_cannot_be_read_is_named(shards: Path) -> None:
+    (shards / "ledger" / "shards" / "c").mkdir()
+    shutil.copytree(shards / "ledger" / "shards" / "b", shards / "ledger" / "shards" / "d")
+    place = ("--data", str(shards))
 
     def asked(verb: str, *words: str) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(ran(*words, *place, "--json", verb=verb).stdout)
@@ -335,7 +342,8 @@ def test_all_shards_are_asked_and_one_that_cannot_be_read_is_named(data: Path, t
     hits = [(one["shard"], one["entry"]) for one in whole["items"]]
     assert {shard for shard, _ in hits} == {"a", "b"}
     assert len(hits) == len(set(hits)) == 2 * len({entry for _, entry in hits})
-    assert [*whole["elsewhere"]] == ["c"]
+    assert [*whole["elsewhere"]] == ["c", "d"]
+    assert f"the log in shard d is called `{AUDIENCE}/b`: it is a copy" in whole["elsewhere"]["d"]
     assert [one["shard"] for one in whole["shards"]] == ["b"]
     paged, cursor = [], ""
     while not paged or cursor:
@@ -354,9 +362,14 @@ def test_all_shards_are_asked_and_one_that_cannot_be_read_is_named(data: Path, t
     entry = max(index for _, _, index in lines)
     assert [one["ask"] for one in asked("show", f"b/{entry}")["may_be"]] == [f"entry:b/{entry}"]
     assert [one["ask"] for one in asked("show", str(entry))["may_be"]] == [f"entry:a/{entry}"]
+    # Incidents are told from one log, and say which are left out.
+    why = "an incident is told from the log of one shard"
+    assert asked("incident", "list")["elsewhere"] == dict.fromkeys("bcd", why)
     told = ran("agent:scout", *place)
     assert f"#b/{entry}  " in told.stdout
     assert "the log of shard c is left out: there is no ledger in" in told.stderr
     assert "; of b complete up to entry" in told.stderr
-    (here / "answerable.toml").unlink()
+    # That nothing is found says nothing of a log that was not asked.
+    ran("agent:nobody", *place, code=6)
+    (shards / "answerable.toml").unlink()
     assert "of several shards, name one with --ledger" in ran("agent:scout", *place, code=1).stderr

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,12 @@ from tests.worlds.shard_house import House, leaves, made_house, until
 def house() -> Iterator[House]:
     with made_house() as made:
         yield made
+
+
+def intents(house: House, shard: str) -> dict[str, Any] | None:
+    """What a search finds there, once it has all three actions."""
+    found: dict[str, Any] = json.loads(house.command(shard, "search", "kind:intent", "--json").stdout)
+    return found if len(found["items"]) == 3 else None
 
 
 @pytest.mark.requirement("SHARD-01", "SHARD-02", "SHARD-05", "SHARD-06", "SEARCH-14")
@@ -37,9 +45,14 @@ def test_two_shards_act_beside_one_another_and_are_verified_together(house: Hous
         states = until(lambda: b.status()["shards"], "the states in the process that only follows")
         # Of one mandate of each, and asked at either: whoever issued it, its actions are found, with their log.
         for asked in ("a", "b"):
-            found = json.loads(house.command(asked, "search", "kind:intent", "--json").stdout)
+            found = until(partial(intents, house, asked), "the process of the other to follow its log")
             assert [one["shard"] for one in found["items"]] == ["a", "b", "a"]
             assert found["elsewhere"] == {}
+            assert [one["missing"] for one in found["shards"]] == [0]
+        # An entry is called by its shard, and what was done under a mandate is in the log that it was issued in.
+        shown = json.loads(house.command("a", "show", "b/0", "--json").stdout)
+        assert [one["ask"] for one in shown["may_be"]] == ["entry:b/0"]
+        assert "use it there" in house.command("a", "mandate", "tree", mandates["b"], code=3).stderr
         assert {one["state"] for one in states} == {"ok"}
         policy = house.command("a", "witness", "policy").stdout
     copy = house.copied()

@@ -14,6 +14,7 @@ import pytest
 
 import imports
 import unchanged
+from batches import Batch, nearest_first
 from tests.probes.planting import ROOT
 from tests.tidy.small_checkout import LATE, PART, TESTS, path_of, write
 from unchanged import Unchanged
@@ -42,10 +43,16 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, place / name)
     write(place)
-    command = [sys.executable, "tools/run_tests.py", "--changed", "--workers", "1", "tests", "--", *OPTIONS]
+    return place, run(place)
+
+
+def run(place: Path, *options: str) -> str:
+    """What its tests tell."""
+    words = ["--changed", "--workers", "1", *options, "tests", "--", *OPTIONS]
+    command = [sys.executable, "tools/run_tests.py", *words]
     alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(place / "src")}
     done = subprocess.run(command, cwd=place, env=alone, capture_output=True, text=True, check=False)
-    return place, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -248,3 +255,35 @@ def test_who_ends_its_process_fails_and_the_others_run(checkout: tuple[Path, str
     _, told = checkout
     assert "its process ended with 3 here" in told
     assert f"2 failed, {len(TESTS) - 1} passed" in told
+
+
+@pytest.mark.requirement("FAST-46")
+def test_what_would_end_too_late_is_counted_and_runs_the_next_time(
+    checkout: tuple[Path, str], tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    shutil.copytree(checkout[0], place)
+    for name in ("ends", "reads_more"):
+        (place / path_of(name)).unlink()
+    seconds = place / ".dev/cache/test-seconds.json"
+    seconds.write_text(json.dumps({path_of(name): 100.0 if name == "calls" else 0.1 for name in TESTS}))
+    (place / PART_FILE).write_text(PART.replace("VALUE + given", "given + VALUE"))
+    ran = len({*expected(("calls", "thread")), "file"} - {"calls"})
+    told = run(place, "--within", "60")
+    assert f"{ran} passed" in told
+    assert "NOT RUN within 60 s: 1 files, the farthest from what changed; the same again goes on" in told
+    again = run(place, "--within", "0")
+    assert "NOT RUN within 0 s: 2 files" in again
+    assert "no test yet" in again
+    whole = run(place)
+    assert "2 passed" in whole
+    assert "NOT RUN" not in whole
+
+
+@pytest.mark.requirement("FAST-46")
+def test_without_time_for_all_the_nearest_to_a_change_come_first() -> None:
+    files = ("tests/tidy/a.py", "tests/unit/b.py", "tests/unit/c.py", "tests/unit/d.py", "tests/unit/e.py")
+    left = [Batch((file,), seconds=at) for at, file in enumerate(files)]
+    near = {"tests/unit/b.py": 3, "tests/unit/c.py": 3, "tests/unit/e.py": 1}
+    ordered = [one.files[0][-4] for one in nearest_first(left, near)]
+    assert ordered == ["a", "e", "b", "c", "d"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
 from answerable.api.log_answers import FollowedLog, LogsAnswer
-from answerable.api.search_answers import AccountsAnswer, NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+from answerable.api.search_answers import SearchAnswer
 from answerable.core.search.query import parsed_cursor, parsed_query
 from answerable.flows.forensics.answer_questions import (
     answered_accounts,
@@ -21,15 +22,26 @@ from answerable.flows.forensics.answer_questions import (
 )
 from answerable.flows.forensics.search_ledger import search_ledger
 from answerable.flows.forensics.tell_hits import answer_of
+from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.flows.forensics.tell_tree import tell_tree
 from answerable.flows.state.parts import Recorder
 from answerable.ports.search_process import (
+    ACCOUNTS,
+    INCIDENT,
+    INCIDENTS,
+    NAME,
+    SCOPE,
+    SEARCH,
+    STORY,
+    TREE,
+    UNDER,
+    A,
     LogsTold,
+    Q,
+    Question,
+    QuestionKind,
     TraceAnswer,
     TraceQuestion,
-    TreeAnswer,
-    UnderAnswer,
-    UnderQuestion,
 )
 from tests.worlds.stories import teller_of
 
@@ -54,28 +66,22 @@ class IndexAtHand:
 
     recorder: Recorder
 
-    async def search(self, words: Sequence[str], *, limit: int, cursor: str) -> SearchAnswer:
-        query, after = parsed_query(words, now=self._now()), parsed_cursor(cursor) if cursor else None
+    async def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        now = self.recorder.clock.now()
         with teller_of(self.recorder) as teller:
-            return answer_of(
-                search_ledger(teller.index, teller.log, teller.find, query, limit=limit, after=after)
-            )
-
-    async def story(self, words: Sequence[str], *, limit: int) -> StoryAnswer:
-        with teller_of(self.recorder) as teller:
-            return answered_story(teller, words, now=self._now(), limit=limit)
-
-    async def name(self, name: str) -> NameAnswer:
-        with teller_of(self.recorder) as teller:
-            return answered_name(teller, name)
-
-    async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
-        with teller_of(self.recorder) as teller:
-            return answered_scope(teller, words, now=self._now(), rows=rows)
-
-    async def accounts(self, target: str) -> AccountsAnswer:
-        with teller_of(self.recorder) as teller:
-            return answered_accounts(teller, target)
+            answers: dict[QuestionKind[Any, Any], Callable[[Any], Any]] = {
+                SEARCH: partial(_page, teller, now=now),
+                STORY: partial(answered_story, teller, now=now),
+                NAME: partial(answered_name, teller),
+                SCOPE: partial(answered_scope, teller, now=now),
+                UNDER: partial(answered_under, teller),
+                ACCOUNTS: partial(answered_accounts, teller),
+                TREE: lambda asked: tell_tree(teller, asked.mandate),
+                INCIDENTS: partial(answered_incidents, teller),
+                INCIDENT: partial(answered_incident, teller),
+            }
+            answer: A = answers[kind](question)
+            return answer
 
     async def logs(self, *, findings: int = 0) -> LogsTold:
         told = LogsAnswer(items=self.told_of_logs(), entries=self.recorder.ledger.size, waiting=findings)
@@ -84,32 +90,17 @@ class IndexAtHand:
     def told_of_logs(self) -> tuple[FollowedLog, ...]:
         return (SILENT,)
 
-    async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:
-        question = UnderQuestion(
-            manifest=manifest, prompt=prompt, model=model, limit=limit, cursor=cursor, entries=0
-        )
-        with teller_of(self.recorder) as teller:
-            return answered_under(teller, question)
-
-    async def tree(self, mandate: str) -> TreeAnswer:
-        with teller_of(self.recorder) as teller:
-            return tell_tree(teller, mandate)
-
     async def trace(self, ends: Sequence[int]) -> TraceAnswer:
-        question = TraceQuestion(ends=tuple(ends), entries=0)
+        question = TraceQuestion(ends=tuple(ends))
         with teller_of(self.recorder) as teller:
             return answered_trace(teller, question, monotonic=self.recorder.clock.monotonic)
-
-    async def incidents(self) -> IncidentsAnswer:
-        with teller_of(self.recorder) as teller:
-            return answered_incidents(teller)
-
-    async def incident(self, name: str) -> IncidentAnswer:
-        with teller_of(self.recorder) as teller:
-            return answered_incident(teller, name)
 
     async def told(self) -> tuple[str, int, str]:
         return "ok", self.recorder.ledger.size, ""
 
-    def _now(self) -> int:
-        return self.recorder.clock.now()
+
+def _page(teller: StoryTeller, question: Question, *, now: int) -> SearchAnswer:
+    query = parsed_query(question.words, now=now)
+    after = parsed_cursor(question.cursor) if question.cursor else None
+    page = search_ledger(teller.index, teller.log, teller.find, query, limit=question.limit, after=after)
+    return answer_of(page)

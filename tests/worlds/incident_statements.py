@@ -8,6 +8,7 @@ from answerable.core.incident.incident_duties import IncidentRules
 from answerable.core.incident.incident_statement import IncidentChange, incident_claims
 from answerable.flows.containment.record_incident import Recorded, record_incident
 from answerable.flows.forensics.answer_questions import answered_incident
+from answerable.ports.search_process import IncidentQuestion
 from answerable.sdk.signing import signed_incident
 from answerable.testing.samples import AUDIENCE, signing_key
 from tests.worlds.stories import teller_of
@@ -79,4 +80,4 @@ async def noted(
 def incident_of(bench: Bench, incident: Recorded, *, with_keys: bool = True) -> IncidentAnswer:
     """What the index tells of it."""
     with teller_of(bench.recorder, with_keys=with_keys) as teller:
-        return answered_incident(teller, incident.incident)
+        return answered_incident(teller, IncidentQuestion(name=incident.incident))

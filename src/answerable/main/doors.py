@@ -316,23 +316,26 @@ def witness_door(settings: Settings, desk: CosigningState) -> Any:
 
 def search_door(settings: Settings, index: KeptIndex, logs: KeptLogs) -> Any:
     """Return the endpoint of the process that answers searches."""
-    from answerable.apps.search_door.application import SearchServices, search_app
+    from answerable.apps.search_door.application import SearchServices, answering, search_app
+    from answerable.ports import search_process as port
     from answerable.wiring.joined_index import JoinedIndex, other_indexes
 
     uids = frozenset({0, os.geteuid()})
     joined = JoinedIndex(index, settings.ledger.shard, partial(other_indexes, settings))
     needs = SearchServices(
-        search=joined.search,
-        story=joined.story,
-        name=joined.name,
-        scope=joined.scope,
-        accounts=joined.accounts,
-        logs=logs.told,
-        under=index.under,
-        tree=index.tree,
-        trace=index.trace,
-        incidents=index.incidents,
-        incident=index.incident,
+        answers=(
+            answering(port.SEARCH, joined.search),
+            answering(port.STORY, joined.story),
+            answering(port.NAME, joined.name),
+            answering(port.SCOPE, joined.scope),
+            answering(port.ACCOUNTS, joined.accounts),
+            answering(port.LOGS, logs.told),
+            answering(port.UNDER, index.under),
+            answering(port.TREE, index.tree),
+            answering(port.TRACE, index.trace),
+            answering(port.INCIDENTS, joined.incidents),
+            answering(port.INCIDENT, joined.incident),
+        ),
         reach=index.reach,
         uids=uids,
     )

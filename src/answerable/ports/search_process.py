@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar
 
+import msgspec
+
+from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
 from answerable.api.ledger_answers import ActionUnder
 from answerable.api.log_answers import LogsAnswer
 from answerable.api.members import AnyObject, Part
+from answerable.api.search_answers import AccountsAnswer, NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.api.tree_answers import ActionCounts
 from answerable.core.attribution.finding import Finding
 from answerable.core.attribution.followed import AccountSeen
@@ -15,27 +20,8 @@ from answerable.core.lease.own_account import DeclaredTarget
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.log_answers import FollowedLog
-    from answerable.api.search_answers import (
-        AccountsAnswer,
-        NameAnswer,
-        ScopeAnswer,
-        SearchAnswer,
-        StoryAnswer,
-    )
 
-SEARCH_PATH: Final = "/v1/search"
-STORY_PATH: Final = "/v1/story"
-NAME_PATH: Final = "/v1/name"
-SCOPE_PATH: Final = "/v1/scope"
-ACCOUNTS_PATH: Final = "/v1/accounts"
-LOGS_PATH: Final = "/v1/logs"
-UNDER_PATH: Final = "/v1/under"
-TREE_PATH: Final = "/v1/tree"
-TRACE_PATH: Final = "/v1/trace"
-INCIDENTS_PATH: Final = "/v1/incidents"
-INCIDENT_PATH: Final = "/v1/incident"
 REACH_PATH: Final = "/v1/reach"
 HOST: Final = "search"
 QUESTION_SECONDS_MAX: Final = 15.0
@@ -46,62 +32,84 @@ Within = Literal["all", "log", "names"]
 """What is asked: every shard, this log alone, or this log alone with numbers that name no entry of it."""
 
 
-class Question(Part, frozen=True, kw_only=True):
-    """One search. words: `field:value` each. cursor: empty for the first page. entries: how many entries of the log are
-    durable: the answer covers them, if they can be read in time."""
+class Asked(Part, frozen=True, kw_only=True):
+    """What every question has. entries: how many entries of the log are durable: the answer covers them, if they can be
+    read in time. within: which logs are asked."""
+
+    entries: int = 0
+    within: Within = "log"
+
+
+class AskedOfAccounts(Asked, frozen=True, kw_only=True):
+    """A question whose answer tells accounts at targets. declared: what the broker declares of its targets; None where
+    it could not be asked."""
+
+    declared: tuple[DeclaredTarget, ...] | None = None
+    within: Within = "all"
+
+
+Q = TypeVar("Q", bound=Asked)
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionKind(Generic[Q, A]):
+    """One kind of question. path: where it is asked. question, answer: their types."""
+
+    path: str
+    question: type[Q]
+    answer: type[A]
+
+    def read_question(self, body: bytes) -> Q:
+        """Read a question. Raises as msgspec does."""
+        return msgspec.json.decode(body, type=self.question)
+
+    def read_answer(self, body: bytes) -> A:
+        """Read an answer. Raises as msgspec does."""
+        return msgspec.json.decode(body, type=self.answer)
+
+
+class Question(Asked, frozen=True, kw_only=True):
+    """One search. words: `field:value` each. cursor: empty for the first page."""
 
     words: tuple[str, ...]
     limit: int
     cursor: str
-    entries: int
     within: Within = "all"
 
 
-class StoryQuestion(Part, frozen=True, kw_only=True):
-    """One question for a story. words: names, and `field:value`. limit: of entries that are asked about. declared: what
-    the broker declares of its targets; None where it could not be asked."""
+class StoryQuestion(AskedOfAccounts, frozen=True, kw_only=True):
+    """One question for a story. words: names, and `field:value`. limit: of entries that are asked about."""
 
     words: tuple[str, ...]
     limit: int
-    entries: int
-    declared: tuple[DeclaredTarget, ...] | None = None
-    within: Within = "all"
 
 
-class NameQuestion(Part, frozen=True, kw_only=True):
-    """One question what a name stands for. declared: as of a story."""
+class NameQuestion(AskedOfAccounts, frozen=True, kw_only=True):
+    """One question what a name stands for."""
 
     name: str
-    entries: int
-    declared: tuple[DeclaredTarget, ...] | None = None
-    within: Within = "all"
 
 
-class AccountsQuestion(Part, frozen=True, kw_only=True):
-    """One question for accounts. target: at one alone; empty for all. declared: as of a story."""
+class AccountsQuestion(AskedOfAccounts, frozen=True, kw_only=True):
+    """One question for accounts. target: at one alone; empty for all."""
 
     target: str
-    entries: int
-    declared: tuple[DeclaredTarget, ...] | None = None
-    within: Within = "all"
 
 
-class ScopeQuestion(Part, frozen=True, kw_only=True):
+class ScopeQuestion(Asked, frozen=True, kw_only=True):
     """One question what was out of scope. words: `field:value` each. rows: of each table."""
 
     words: tuple[str, ...]
     rows: int
-    entries: int
     within: Within = "all"
 
 
-class LogsQuestion(Part, frozen=True, kw_only=True):
-    """One question how far the logs of targets were read, and what they show. entries: as in `Question`: what is
-    recorded up to there is not told again. findings: at most so many."""
+class LogsQuestion(Asked, frozen=True, kw_only=True):
+    """One question how far the logs of targets were read, and what they show. What is recorded up to `entries` is not
+    told again. findings: at most so many."""
 
-    entries: int
     findings: int
-    within: Within = "log"
 
 
 class LogsTold(Part, frozen=True, kw_only=True):
@@ -112,7 +120,7 @@ class LogsTold(Part, frozen=True, kw_only=True):
     accounts: tuple[AccountSeen, ...]
 
 
-class UnderQuestion(Part, frozen=True, kw_only=True):
+class UnderQuestion(Asked, frozen=True, kw_only=True):
     """One question for actions under a manifest, prompt or model, as `wanted_manifest` takes them. cursor: as for a
     search."""
 
@@ -121,8 +129,6 @@ class UnderQuestion(Part, frozen=True, kw_only=True):
     model: str
     limit: int
     cursor: str
-    entries: int
-    within: Within = "log"
 
 
 class UnderAnswer(Part, frozen=True, kw_only=True):
@@ -132,12 +138,10 @@ class UnderAnswer(Part, frozen=True, kw_only=True):
     next: str
 
 
-class TreeQuestion(Part, frozen=True, kw_only=True):
+class TreeQuestion(Asked, frozen=True, kw_only=True):
     """One question what was handed on below a mandate."""
 
     mandate: str
-    entries: int
-    within: Within = "log"
 
 
 class HopTold(Part, frozen=True, kw_only=True):
@@ -159,12 +163,10 @@ class TreeAnswer(Part, frozen=True, kw_only=True):
     hops_count: int
 
 
-class TraceQuestion(Part, frozen=True, kw_only=True):
+class TraceQuestion(Asked, frozen=True, kw_only=True):
     """One question whether effects can be traced to people. ends: the entries that record them."""
 
     ends: tuple[int, ...]
-    entries: int
-    within: Within = "log"
 
 
 class Traced(Part, frozen=True, kw_only=True):
@@ -180,19 +182,14 @@ class TraceAnswer(Part, frozen=True, kw_only=True):
     items: tuple[Traced, ...]
 
 
-class IncidentsQuestion(Part, frozen=True, kw_only=True):
+class IncidentsQuestion(Asked, frozen=True, kw_only=True):
     """One question which incidents there are."""
 
-    entries: int
-    within: Within = "log"
 
-
-class IncidentQuestion(Part, frozen=True, kw_only=True):
+class IncidentQuestion(Asked, frozen=True, kw_only=True):
     """One question about an incident. name: its id."""
 
     name: str
-    entries: int
-    within: Within = "log"
 
 
 class IndexReach(Part, frozen=True, kw_only=True):
@@ -201,55 +198,30 @@ class IndexReach(Part, frozen=True, kw_only=True):
     entries: int
 
 
+SEARCH: Final = QuestionKind(path="/v1/search", question=Question, answer=SearchAnswer)
+STORY: Final = QuestionKind(path="/v1/story", question=StoryQuestion, answer=StoryAnswer)
+NAME: Final = QuestionKind(path="/v1/name", question=NameQuestion, answer=NameAnswer)
+SCOPE: Final = QuestionKind(path="/v1/scope", question=ScopeQuestion, answer=ScopeAnswer)
+ACCOUNTS: Final = QuestionKind(path="/v1/accounts", question=AccountsQuestion, answer=AccountsAnswer)
+LOGS: Final = QuestionKind(path="/v1/logs", question=LogsQuestion, answer=LogsTold)
+UNDER: Final = QuestionKind(path="/v1/under", question=UnderQuestion, answer=UnderAnswer)
+TREE: Final = QuestionKind(path="/v1/tree", question=TreeQuestion, answer=TreeAnswer)
+TRACE: Final = QuestionKind(path="/v1/trace", question=TraceQuestion, answer=TraceAnswer)
+INCIDENTS: Final = QuestionKind(path="/v1/incidents", question=IncidentsQuestion, answer=IncidentsAnswer)
+INCIDENT: Final = QuestionKind(path="/v1/incident", question=IncidentQuestion, answer=IncidentAnswer)
+
+
 class SearchProcess(Protocol):
-    """Promises: each question is answered within a limited time, and stops nothing where it is not.
+    """Promises: each question is answered within a limited time, and stops nothing where it is not."""
 
-    Raises Malformed as `parsed_query`, `parsed_cursor` and `wanted_manifest`, and `scope.field`; Refused
-    (`timeline.manifest_unknown`); Unavailable: `search.*`.
-    """
+    async def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        """Return the answer: of a story without lines where there is none; all that a name may be; incidents newest
+        first.
 
-    async def search(self, question: Question) -> SearchAnswer:
-        """Return one page of hits."""
-        ...
-
-    async def story(self, question: StoryQuestion) -> StoryAnswer:
-        """Return the story of names; without lines where there is none."""
-        ...
-
-    async def name(self, question: NameQuestion) -> NameAnswer:
-        """Return what a name stands for, or may be."""
-        ...
-
-    async def scope(self, question: ScopeQuestion) -> ScopeAnswer:
-        """Return how much was out of scope."""
-        ...
-
-    async def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
-        """Return the accounts at targets."""
-        ...
-
-    async def logs(self, question: LogsQuestion) -> LogsTold:
-        """Return how far the logs of targets were read, and what they show."""
-        ...
-
-    async def under(self, question: UnderQuestion) -> UnderAnswer:
-        """Return the actions under a manifest. Raises Unavailable (`search.behind`) rather than leave any out."""
-        ...
-
-    async def tree(self, question: TreeQuestion) -> TreeAnswer:
-        """Return what was handed on below a mandate. Raises as `under`."""
-        ...
-
-    async def trace(self, question: TraceQuestion) -> TraceAnswer:
-        """Return whether effects can be traced to people. Raises as `under`."""
-        ...
-
-    async def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
-        """Return all incidents, newest first."""
-        ...
-
-    async def incident(self, question: IncidentQuestion) -> IncidentAnswer:
-        """Return one incident. Raises Malformed (`incident.unknown`)."""
+        Raises Malformed as `parsed_query`, `parsed_cursor` and `wanted_manifest`, `scope.field` and
+        `incident.unknown`; Refused (`timeline.manifest_unknown`); Unavailable: `search.*`, where `under`, `tree` and
+        `trace` raise `search.behind` rather than leave any out.
+        """
         ...
 
     async def reach(self) -> IndexReach:
@@ -261,24 +233,8 @@ class Searches(Protocol):
     """The index that answers questions, as the server asks it: by the process above, which is started where it does not
     run. Raises as that, and Unavailable (`search.off`) where none is kept."""
 
-    async def search(self, words: Sequence[str], *, limit: int, cursor: str) -> SearchAnswer:
-        """Return a page of hits."""
-        ...
-
-    async def story(self, words: Sequence[str], *, limit: int) -> StoryAnswer:
-        """Return the story of names."""
-        ...
-
-    async def name(self, name: str) -> NameAnswer:
-        """Return what a name stands for."""
-        ...
-
-    async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
-        """Return how much was out of scope."""
-        ...
-
-    async def accounts(self, target: str) -> AccountsAnswer:
-        """Return the accounts at all targets, or at one."""
+    async def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        """Return the answer, of all entries that are durable."""
         ...
 
     async def logs(self, *, findings: int = 0) -> LogsTold:
@@ -289,25 +245,9 @@ class Searches(Protocol):
         """Return what was told last of the logs of targets."""
         ...
 
-    async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:
-        """Return a page of actions under a manifest."""
-        ...
-
-    async def tree(self, mandate: str) -> TreeAnswer:
-        """Return what was handed on below a mandate."""
-        ...
-
     async def trace(self, ends: Sequence[int]) -> TraceAnswer:
         """Return whether effects can be traced to people. Raises Unavailable (`search.off`) also where the process was
         not started yet: it is not started for this."""
-        ...
-
-    async def incidents(self) -> IncidentsAnswer:
-        """Return all incidents, newest first."""
-        ...
-
-    async def incident(self, name: str) -> IncidentAnswer:
-        """Return one incident. Raises Malformed (`incident.unknown`)."""
         ...
 
     async def told(self) -> tuple[str, int, str]:

@@ -11,34 +11,40 @@ import logging
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec.structs import replace
 
 from answerable.core.search.log_cursors import DONE, parsed_log_cursors
 from answerable.core.search.names import ENTRY
-from answerable.core.search.query import LIMIT_MAX, Cursor, checked_limit, parsed_cursor, parsed_query
-from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.core.search.query import LIMIT_MAX, Cursor, Query, checked_limit, parsed_cursor, parsed_query
+from answerable.errors import AnswerableError, Malformed, Unavailable, shown
+from answerable.errors.codes.incidents import INCIDENT_UNKNOWN
+from answerable.errors.codes.ledger import LEDGER_NO_COPY
 from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_CURSOR, SEARCH_UNREACHABLE
 from answerable.flows.forensics.answer_questions import (
-    Standing,
     answered_accounts,
+    answered_incident,
+    answered_incidents,
     answered_name,
     answered_scope,
     answered_story,
 )
-from answerable.flows.forensics.list_accounts import LISTED, USERS_MAX
 from answerable.flows.forensics.tell_hits import answer_of
+from answerable.ports.search_process import ACCOUNTS, NAME, SCOPE, SEARCH, STORY, A, Q
 from answerable.wiring.ledger_search import INDEX, SearchPlaces, own_keys, searching
 from answerable.wiring.seen_accounts import SEEN, known_accounts
 from answerable.wiring.shard_settings import with_shard
 from answerable.wiring.shards import other_shards
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from answerable.adapters.tlog_files import StoredFiles
+    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import (
         AccountsAnswer,
         NameAnswer,
@@ -46,15 +52,19 @@ if TYPE_CHECKING:
         SearchAnswer,
         StoryAnswer,
     )
-    from answerable.core.lease.own_account import DeclaredTarget
+    from answerable.flows.forensics.list_accounts import Known
+    from answerable.flows.forensics.tell_story import StoryTeller
     from answerable.ports.search_process import (
         AccountsQuestion,
+        Asked,
+        AskedOfAccounts,
+        IncidentQuestion,
+        IncidentsQuestion,
         NameQuestion,
         Question,
+        QuestionKind,
         ScopeQuestion,
-        SearchProcess,
         StoryQuestion,
-        Within,
     )
     from answerable.wiring.ledger_search import Searching
     from answerable.wiring.setting_tree import Settings
@@ -66,7 +76,6 @@ _ENTRY: Final = re.compile(rf"(?:{ENTRY}:)?#?([a-z0-9-]+)/(0|[1-9][0-9]{{0,15}})
 _END: Final = Cursor(0, 0).formatted()
 """After which no log has anything."""
 
-A = TypeVar("A")
 _log: Final = logging.getLogger(__name__)
 
 
@@ -95,8 +104,20 @@ class LogIndex(Protocol):
         ...
 
 
+class IncidentIndex(LogIndex, Protocol):
+    """What tells incidents, too."""
+
+    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        """Return all incidents, newest first."""
+        ...
+
+    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        """Return one incident."""
+        ...
+
+
 class FilesIndex:
-    """The files of one log, opened for each question; implements `LogIndex`."""
+    """The files of one log, opened for each question; implements `IncidentIndex`."""
 
     def __init__(
         self, places: SearchPlaces, *, progress: Callable[[int, int], None] = lambda done, total: None
@@ -111,75 +132,84 @@ class FilesIndex:
             return answer_of(page, sealed=found.sealed(query))
 
     def story(self, question: StoryQuestion) -> StoryAnswer:
-        limit = checked_limit(question.limit)
-        with searching(self._places, progress=self._progress) as found:
-            teller = found.teller(has_entries=question.within != "names")
-            standing = self._standing(found, question.within, question.declared)
-            return answered_story(teller, question.words, now=_now(), limit=limit, standing=standing)
+        with self._opened(question) as (teller, found):
+            known = self._known(question)
+            return answered_story(teller, question, now=_now(), known=known, sealed=found.sealed)
 
     def name(self, question: NameQuestion) -> NameAnswer:
-        with searching(self._places, progress=self._progress) as found:
-            teller = found.teller(has_entries=question.within != "names")
-            standing = self._standing(found, question.within, question.declared)
-            return answered_name(teller, question.name, standing=standing)
-
-    def scope(self, question: ScopeQuestion) -> ScopeAnswer:
-        with searching(self._places, progress=self._progress) as found:
-            return answered_scope(
-                found.teller(), question.words, now=_now(), rows=checked_limit(question.rows)
-            )
+        with self._opened(question) as (teller, found):
+            return answered_name(teller, question, known=self._known(question), sealed=found.sealed)
 
     def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
-        with searching(self._places, progress=self._progress) as found:
-            standing = self._standing(found, question.within, question.declared)
-            return answered_accounts(found.teller(), question.target, standing=standing)
+        with self._opened(question) as (teller, _):
+            return answered_accounts(teller, question, known=self._known(question))
 
-    def _standing(
-        self, found: Searching, within: Within, declared: tuple[DeclaredTarget, ...] | None
-    ) -> Standing:
-        known = known_accounts(self._places.seen, declared)
-        return Standing(known=known, users=LISTED if within == "all" else USERS_MAX, sealed=found.sealed)
+    def scope(self, question: ScopeQuestion) -> ScopeAnswer:
+        with self._opened(question) as (teller, _):
+            return answered_scope(teller, question, now=_now())
+
+    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        with self._opened(question) as (teller, _):
+            return answered_incidents(teller, question)
+
+    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        with self._opened(question) as (teller, found):
+            answer = answered_incident(teller, question)
+            sealed = found.sealed(Query(), (question.name,))
+            return replace(answer, story=replace(answer.story, sealed=sealed))
+
+    @contextmanager
+    def _opened(self, asked: Asked) -> Iterator[tuple[StoryTeller, Searching]]:
+        with searching(self._places, progress=self._progress) as found:
+            yield found.teller(has_entries=asked.within != "names"), found
+
+    def _known(self, asked: AskedOfAccounts) -> Known:
+        return known_accounts(self._places.seen, asked.declared)
 
 
 class OtherShard:
     """Another shard of this deployment: its process, or its files where that does not run; implements `LogIndex`."""
 
-    def __init__(self, socket: Path, files: FilesIndex, *, seconds_max: float) -> None:
-        self._socket, self._files, self._seconds_max = socket, files, seconds_max
+    def __init__(self, log: StoredFiles, socket: Path, files: FilesIndex) -> None:
+        self._log, self._socket, self._files = log, socket, files
 
     def search(self, question: Question) -> SearchAnswer:
-        return self._asked(lambda process: process.search(question), lambda: self._files.search(question))
+        return self._asked(SEARCH, question, self._files.search)
 
     def story(self, question: StoryQuestion) -> StoryAnswer:
-        return self._asked(lambda process: process.story(question), lambda: self._files.story(question))
+        return self._asked(STORY, question, self._files.story)
 
     def name(self, question: NameQuestion) -> NameAnswer:
-        return self._asked(lambda process: process.name(question), lambda: self._files.name(question))
+        return self._asked(NAME, question, self._files.name)
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
-        return self._asked(lambda process: process.scope(question), lambda: self._files.scope(question))
+        return self._asked(SCOPE, question, self._files.scope)
 
     def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
-        return self._asked(lambda process: process.accounts(question), lambda: self._files.accounts(question))
+        return self._asked(ACCOUNTS, question, self._files.accounts)
 
-    def _asked(self, ask: Callable[[SearchProcess], Awaitable[A]], read: Callable[[], A]) -> A:
+    def _asked(self, kind: QuestionKind[Q, A], question: Q, read: Callable[[Q], A]) -> A:
         import anyio
 
         from answerable.adapters.search_http import HttpSearchProcess
 
-        process = HttpSearchProcess(self._socket, seconds_max=self._seconds_max)
+        origin = self._log.origin()
+        if origin and not origin.endswith(f"/{self._log.name}"):
+            # What a shard did would be told, and counted, twice.
+            raise LEDGER_NO_COPY(f"the log in shard {self._log.name} is called {shown(origin)}: it is a copy")
+        process = HttpSearchProcess(self._socket, seconds_max=OTHERS_SECONDS_MAX)
         try:
-            return anyio.run(ask, process)
+            return anyio.run(process.ask, kind, question)
         except Unavailable as failed:
             if failed.code != SEARCH_UNREACHABLE.id:
                 raise
-        return read()
+        return read(question)
 
 
 class JoinedIndex:
-    """All shards of a ledger; implements `LogIndex`. Thread-safe where `own` is."""
+    """All shards of a ledger; implements `IncidentIndex`. Thread-safe where `own` is."""
 
-    def __init__(self, own: LogIndex, shard: str, others: Callable[[], Mapping[str, LogIndex]]) -> None:
+    def __init__(self, own: IncidentIndex, shard: str, others: Callable[[], Mapping[str, LogIndex]]) -> None:
         """own: answers for the log of this shard; empty for a ledger of one log. others: returns what answers for the
         other shards that there are now, by name."""
         self._own, self._shard, self._others = own, shard, others
@@ -197,9 +227,8 @@ class JoinedIndex:
             )
 
         def of(shard: str) -> Question:
-            return replace(
-                question, cursor=before.get(shard, "") or (_END if shard in before else ""), within="log"
-            )
+            cursor = before.get(shard, "") or (_END if shard in before else "")
+            return replace(question, cursor=cursor, entries=self._entries(question, shard), within="log")
 
         asked = {
             shard: partial(one.search, of(shard))
@@ -219,7 +248,8 @@ class JoinedIndex:
         def of(shard: str) -> StoryQuestion:
             words = tuple(_of_shard(one, shard) for one in question.words)
             is_named = words != question.words or shard == self._shard
-            return replace(question, words=words, within="log" if is_named else "names")
+            entries = self._entries(question, shard)
+            return replace(question, words=words, entries=entries, within="log" if is_named else "names")
 
         asked = {shard: partial(one.story, of(shard)) for shard, one in others.items()}
         answers, unread = self._answers(asked, partial(self._own.story, of(self._shard)))
@@ -235,7 +265,8 @@ class JoinedIndex:
         def of(shard: str) -> NameQuestion:
             name = _of_shard(question.name, shard)
             is_named = name != question.name or shard == self._shard
-            return replace(question, name=name, within="log" if is_named else "names")
+            entries = self._entries(question, shard)
+            return replace(question, name=name, entries=entries, within="log" if is_named else "names")
 
         asked = {shard: partial(one.name, of(shard)) for shard, one in others.items()}
         answers, unread = self._answers(asked, partial(self._own.name, of(self._shard)))
@@ -247,10 +278,13 @@ class JoinedIndex:
         others = self._asked_too(question)
         if not others:
             return self._own.scope(question)
+
         # The highest rows of all shards need not be among the highest of one.
-        whole = replace(question, rows=LIMIT_MAX, within="log")
-        asked = {shard: partial(one.scope, whole) for shard, one in others.items()}
-        answers, unread = self._answers(asked, partial(self._own.scope, whole))
+        def of(shard: str) -> ScopeQuestion:
+            return replace(question, rows=LIMIT_MAX, entries=self._entries(question, shard), within="log")
+
+        asked = {shard: partial(one.scope, of(shard)) for shard, one in others.items()}
+        answers, unread = self._answers(asked, partial(self._own.scope, of(self._shard)))
         return joined_scope(self._shard, answers, unread, rows=question.rows)
 
     def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
@@ -259,14 +293,37 @@ class JoinedIndex:
         others = self._asked_too(question)
         if not others:
             return self._own.accounts(question)
-        alone = replace(question, within="log")
-        asked = {shard: partial(one.accounts, alone) for shard, one in others.items()}
-        answers, unread = self._answers(asked, partial(self._own.accounts, alone))
+
+        def of(shard: str) -> AccountsQuestion:
+            return replace(question, entries=self._entries(question, shard), within="log")
+
+        asked = {shard: partial(one.accounts, of(shard)) for shard, one in others.items()}
+        answers, unread = self._answers(asked, partial(self._own.accounts, of(self._shard)))
         return joined_accounts(self._shard, answers, unread)
 
-    def _asked_too(
-        self, question: Question | StoryQuestion | NameQuestion | ScopeQuestion | AccountsQuestion
-    ) -> Mapping[str, LogIndex]:
+    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+        return replace(self._own.incidents(question), elsewhere=self._left_out())
+
+    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+        try:
+            found = self._own.incident(question)
+        except Malformed as unknown:
+            others = ", ".join(self._others())
+            if unknown.code != INCIDENT_UNKNOWN.id or not others:
+                raise
+            raise INCIDENT_UNKNOWN(
+                f"{unknown.message}, and those of the shards {others}, each asked with its own settings"
+            ) from None
+        return replace(found, story=replace(found.story, elsewhere=self._left_out()))
+
+    def _left_out(self) -> dict[str, str]:
+        return dict.fromkeys(self._others(), "an incident is told from the log of one shard")
+
+    def _entries(self, question: Asked, shard: str) -> int:
+        """Return how many entries a shard is asked for: what its own server told its process, where it is another."""
+        return question.entries if shard == self._shard else 0
+
+    def _asked_too(self, question: Asked) -> Mapping[str, LogIndex]:
         return self._others() if self._shard and question.within == "all" else {}
 
     def _answers(
@@ -286,15 +343,13 @@ class JoinedIndex:
 
 
 def other_indexes(
-    settings: Settings,
-    *,
-    seconds_max: float = OTHERS_SECONDS_MAX,
-    progress: Callable[[int, int], None] | None = None,
+    settings: Settings, *, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, LogIndex]:
     """Return what answers for the other shards of this deployment, by name. progress: is called while the log of one is
-    indexed, which then takes as long as it does; None to end that after `seconds_max`."""
+    indexed, which then takes as long as it does; None to end that after `OTHERS_SECONDS_MAX`."""
     return {
         one.name: OtherShard(
+            one,
             with_shard(settings, one.name).search.socket,
             FilesIndex(
                 SearchPlaces(
@@ -302,19 +357,18 @@ def other_indexes(
                     keys=own_keys(settings),
                     index=settings.data / INDEX / one.name,
                     is_own=True,
-                    wait_seconds_max=seconds_max,
+                    wait_seconds_max=OTHERS_SECONDS_MAX,
                     seen=settings.data / SEEN,
                 ),
-                progress=progress or _bounded(seconds_max),
+                progress=progress or _bounded(),
             ),
-            seconds_max=seconds_max,
         )
         for one in other_shards(settings)
     }
 
 
-def _bounded(seconds_max: float) -> Callable[[int, int], None]:
-    ends = time.monotonic() + seconds_max
+def _bounded() -> Callable[[int, int], None]:
+    ends = time.monotonic() + OTHERS_SECONDS_MAX
 
     def told(done: int, total: int) -> None:
         if done < total and time.monotonic() > ends:

@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
@@ -17,7 +16,6 @@ from answerable.core.search.query import checked_limit, parsed_cursor, parsed_qu
 from answerable.errors import AnswerableError, Broken, Unavailable
 from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_DAMAGED, SEARCH_OTHER_LOG
 from answerable.flows.forensics.answer_questions import (
-    Standing,
     answered_accounts,
     answered_incident,
     answered_incidents,
@@ -27,7 +25,6 @@ from answerable.flows.forensics.answer_questions import (
     answered_trace,
     answered_under,
 )
-from answerable.flows.forensics.list_accounts import LISTED, USERS_MAX
 from answerable.flows.forensics.read_beside import BesideReader
 from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
 from answerable.flows.forensics.tell_hits import answer_of
@@ -35,11 +32,11 @@ from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.flows.forensics.tell_tree import tell_tree
 from answerable.ports.search_process import IndexReach
 from answerable.wiring.index_lock import index_alone
-from answerable.wiring.ledger_search import opened_keys, own_index, own_keys, shards_elsewhere
+from answerable.wiring.ledger_search import opened_keys, own_index, own_keys
 from answerable.wiring.seen_accounts import SEEN, known_accounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from answerable.adapters.sqlite import StoredSubjectKeys
@@ -51,11 +48,12 @@ if TYPE_CHECKING:
         SearchAnswer,
         StoryAnswer,
     )
-    from answerable.core.lease.own_account import DeclaredTarget
     from answerable.core.search.blind import BlindKey
     from answerable.flows.forensics.list_accounts import Known
     from answerable.ports.search_process import (
         AccountsQuestion,
+        Asked,
+        AskedOfAccounts,
         IncidentQuestion,
         IncidentsQuestion,
         NameQuestion,
@@ -68,7 +66,6 @@ if TYPE_CHECKING:
         TreeQuestion,
         UnderAnswer,
         UnderQuestion,
-        Within,
     )
     from answerable.wiring.setting_tree import Settings
 
@@ -95,14 +92,7 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
         keys, blind = opened_keys(*own_keys(settings))
         try:
             log = FollowedFiles(settings.ledger.place, directory / OFFSETS)
-            kept = KeptIndex(
-                log,
-                keys,
-                blind,
-                directory,
-                partial(shards_elsewhere, settings),
-                partial(known_accounts, settings.data / SEEN),
-            )
+            kept = KeptIndex(log, keys, blind, directory, settings.data / SEEN)
             try:
                 yield kept
             finally:
@@ -117,18 +107,11 @@ class KeptIndex:
     """An index that follows its log. Created by `kept_index`; thread-safe: one batch or one search at a time."""
 
     def __init__(
-        self,
-        log: FollowedFiles,
-        keys: StoredSubjectKeys,
-        blind: BlindKey,
-        directory: Path,
-        elsewhere: Callable[[], Mapping[str, str]],
-        accounts: Callable[[tuple[DeclaredTarget, ...] | None], Known],
+        self, log: FollowedFiles, keys: StoredSubjectKeys, blind: BlindKey, directory: Path, seen: Path
     ) -> None:
-        """elsewhere: returns the shards that an incident leaves out. accounts: returns what is known of accounts beside
-        the ledger. Raises Unavailable (`search.unavailable`)."""
-        self._elsewhere, self._accounts = elsewhere, accounts
+        """seen: the file of accounts that were seen in logs."""
         self._log, self._keys, self._blind, self._directory = log, keys, blind, directory
+        self._seen = seen
         self._turn = threading.Lock()
         self._index = self._opened()
         self._reader = self._reading()
@@ -184,88 +167,66 @@ class KeptIndex:
 
     def story(self, question: StoryQuestion) -> StoryAnswer:
         """Tell a story. Raises as `search`."""
-        with self._telling(question.entries, within=question.within, declared=question.declared) as (
-            teller,
-            standing,
-        ):
-            return answered_story(
-                teller, question.words, now=_now(), limit=checked_limit(question.limit), standing=standing
-            )
+        with self._telling(question) as teller:
+            return answered_story(teller, question, now=_now(), known=self._known(question))
 
     def name(self, question: NameQuestion) -> NameAnswer:
         """Say what a name stands for. Raises as `search`."""
-        with self._telling(question.entries, within=question.within, declared=question.declared) as (
-            teller,
-            standing,
-        ):
-            return answered_name(teller, question.name, standing=standing)
+        with self._telling(question) as teller:
+            return answered_name(teller, question, known=self._known(question))
 
     def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
         """List the accounts at targets. Raises as `search`."""
-        with self._telling(question.entries, within=question.within, declared=question.declared) as (
-            teller,
-            standing,
-        ):
-            return answered_accounts(teller, question.target, standing=standing)
+        with self._telling(question) as teller:
+            return answered_accounts(teller, question, known=self._known(question))
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         """Count what was out of scope. Raises as `search`, and Malformed (`scope.field`)."""
-        with self._telling(question.entries, within=question.within) as (teller, standing):
-            return answered_scope(
-                teller, question.words, now=_now(), rows=checked_limit(question.rows), standing=standing
-            )
+        with self._telling(question) as teller:
+            return answered_scope(teller, question, now=_now())
 
     def under(self, question: UnderQuestion) -> UnderAnswer:
         """Return a page of actions under a manifest. Raises as `search`, Malformed (`timeline.*`), Refused
         (`timeline.manifest_unknown`), and Unavailable (`search.behind`) rather than leave any out."""
-        with self._telling(question.entries, whole=True) as (teller, _):
+        with self._telling(question, whole=True) as teller:
             return answered_under(teller, question)
 
     def tree(self, question: TreeQuestion) -> TreeAnswer:
         """Return what was handed on below a mandate. Raises as `under`."""
-        with self._telling(question.entries, whole=True) as (teller, _):
+        with self._telling(question, whole=True) as teller:
             return tell_tree(teller, question.mandate)
 
     def trace(self, question: TraceQuestion) -> TraceAnswer:
         """Return whether effects can be traced to people. Raises as `under`."""
-        with self._telling(question.entries, whole=True) as (teller, _):
+        with self._telling(question, whole=True) as teller:
             return answered_trace(teller, question, monotonic=time.monotonic)
 
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
         """List the incidents. Raises as `search`."""
-        with self._telling(question.entries, within=question.within) as (teller, standing):
-            return answered_incidents(teller, standing=standing)
+        with self._telling(question) as teller:
+            return answered_incidents(teller, question)
 
     def incident(self, question: IncidentQuestion) -> IncidentAnswer:
         """Tell an incident. Raises as `search`, and Malformed (`incident.unknown`)."""
-        with self._telling(question.entries, within=question.within) as (teller, standing):
-            return answered_incident(teller, question.name, standing=standing)
+        with self._telling(question) as teller:
+            return answered_incident(teller, question)
 
     @contextmanager
-    def _telling(
-        self,
-        entries: int,
-        *,
-        within: Within = "log",
-        declared: tuple[DeclaredTarget, ...] | None = None,
-        whole: bool = False,
-    ) -> Iterator[tuple[StoryTeller, Standing]]:
-        """Follow the log, and hold the turn for one question. within, declared: as of the question. whole: of all
-        entries or none."""
-        self.follow(entries, seconds_max=CATCH_UP_SECONDS_MAX)
-        known = self._accounts(declared)
-        users = LISTED if within == "all" else USERS_MAX
-        standing = Standing(durable=entries, elsewhere=self._elsewhere(), known=known, users=users)
+    def _telling(self, asked: Asked, *, whole: bool = False) -> Iterator[StoryTeller]:
+        """Follow the log, and hold the turn for one question. whole: of all entries or none."""
+        self.follow(asked.entries, seconds_max=CATCH_UP_SECONDS_MAX)
         with self._its_turn():
-            missing = entries - self._index.position().entries
+            missing = asked.entries - self._index.position().entries
             if whole and missing > 0:
                 raise SEARCH_BEHIND(f"the index does not have {missing} later entries yet: ask again soon")
             self._forget_erased()
-            find = self._keys.find
-            teller = StoryTeller(
-                self._index, self._log, find, self._subject, self._reader, has_entries=within != "names"
+            find, has_entries = self._keys.find, asked.within != "names"
+            yield StoryTeller(
+                self._index, self._log, find, self._subject, self._reader, has_entries=has_entries
             )
-            yield teller, standing
+
+    def _known(self, asked: AskedOfAccounts) -> Known:
+        return known_accounts(self._seen, asked.declared)
 
     @contextmanager
     def _its_turn(self) -> Iterator[None]:
@@ -292,6 +253,8 @@ class KeptIndex:
                 catch_up(self._index, self._log, self._keys.find, reader=self._reader)
             except Broken as other:
                 if other.code != SEARCH_OTHER_LOG.id:
+                    # Perhaps the log does not have what was asked for: what it gets there is read the next time.
+                    self._log.fall_back(self._index.position().entries)
                     raise
                 _log.warning("the search index does not belong to this ledger: it is made again")
                 self._make_anew()

@@ -6,7 +6,6 @@ import logging
 import os
 import threading
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,7 +21,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError
 from answerable.flows.forensics.follow_log import LogFollower, find_phantoms
 from answerable.flows.forensics.tell_logs import accounts_seen, logs_told
-from answerable.flows.recording.rounds import until_round
+from answerable.flows.state.target_calls import place_of
 from answerable.plain_file import read_plain
 from answerable.ports.search_process import LogsTold
 from answerable.wiring.log_settings import followed_in
@@ -82,11 +81,14 @@ class KeptLogs:
                 with self._turn:
                     more = not self._is_closed and self.look()
                 self._failed = ""
-            except (AnswerableError, OSError) as failed:
-                if str(failed) != self._failed:
-                    _log.error("the logs of targets are not read on: %s", failed)
-                self._failed = str(failed)
-                self._news.wait(until_round(RETRY_SECONDS))
+            except Exception as failed:
+                # Whatever a target wrote there: searches are answered by this process, too, and go on.
+                is_known = isinstance(failed, AnswerableError | OSError)
+                why = str(failed) if is_known else place_of(failed)
+                if why != self._failed:
+                    _log.error("the logs of targets are not read on: %s", why)
+                self._failed = why
+                self._news.wait(RETRY_SECONDS)
             if not more:
                 self._news.wait(ROUND_SECONDS)
                 self._news.clear()
@@ -204,15 +206,14 @@ class KeptLogs:
 def _stored(file: Path, origin: str) -> Standing:
     """Return what is stored of this ledger. Without it, or where it is damaged, every log is read from its beginning:
     what is recorded already is not recorded again."""
-    with suppress(FileNotFoundError):
-        try:
-            found = msgspec.json.decode(read_plain(file, STANDING_BYTES_MAX), type=Standing)
-        except msgspec.MsgspecError as fault:
-            _log.error("%s cannot be read, and logs are read from their beginning: %s", file, fault)
-        else:
-            if found.origin == origin:
-                return found
-    return Standing(origin=origin)
+    try:
+        found = msgspec.json.decode(read_plain(file, STANDING_BYTES_MAX), type=Standing)
+    except FileNotFoundError:
+        found = None
+    except (msgspec.MsgspecError, RecursionError, OSError) as fault:
+        _log.error("%s cannot be read, and logs are read from their beginning: %s", file, fault)
+        found = None
+    return found if found is not None and found.origin == origin else Standing(origin=origin)
 
 
 def _now() -> int:

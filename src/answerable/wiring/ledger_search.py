@@ -33,7 +33,6 @@ from answerable.ports.search_process import QUESTION_SECONDS_MAX
 from answerable.wiring.index_lock import index_alone
 from answerable.wiring.ledger_copy import PublishedCopy
 from answerable.wiring.seen_accounts import SEEN, seen_accounts
-from answerable.wiring.shards import other_shards
 from answerable.wiring.subject_keys import ROOT_BYTES
 
 if TYPE_CHECKING:
@@ -139,11 +138,6 @@ def own_keys(settings: Settings) -> tuple[Path, Path]:
 def own_index(settings: Settings) -> Path:
     """Return the directory of the index of this process's log."""
     return settings.data / INDEX / settings.ledger.place.name
-
-
-def shards_elsewhere(settings: Settings) -> dict[str, str]:
-    """Return why an incident is not told from other shards, by their names; empty without shards."""
-    return {one.name: "an incident is told from the log of one shard" for one in other_shards(settings)}
 
 
 @contextmanager

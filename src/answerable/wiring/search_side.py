@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
+from msgspec.structs import replace
 
 from answerable.adapters.search_http import HttpSearchProcess
 from answerable.errors import Unavailable
 from answerable.errors.codes.search import SEARCH_DOWN, SEARCH_OFF, SEARCH_UNREACHABLE
 from answerable.flows.recording.rounds import until_round
 from answerable.ports.search_process import (
+    LOGS,
     QUESTION_SECONDS_MAX,
-    AccountsQuestion,
-    IncidentQuestion,
-    IncidentsQuestion,
+    TRACE,
+    A,
+    AskedOfAccounts,
     LogsQuestion,
-    NameQuestion,
-    Question,
-    ScopeQuestion,
-    StoryQuestion,
+    Q,
+    QuestionKind,
     TraceQuestion,
-    TreeQuestion,
-    UnderQuestion,
 )
 from answerable.wiring.kept_process import KeptProcess
 
@@ -31,20 +29,10 @@ if TYPE_CHECKING:
 
     from anyio.abc import ByteSendStream
 
-    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.log_answers import FollowedLog
-    from answerable.api.search_answers import (
-        AccountsAnswer,
-        NameAnswer,
-        ScopeAnswer,
-        SearchAnswer,
-        StoryAnswer,
-    )
     from answerable.core.lease.own_account import DeclaredTarget
-    from answerable.ports.search_process import LogsTold, TraceAnswer, TreeAnswer, UnderAnswer
+    from answerable.ports.search_process import LogsTold, TraceAnswer
     from answerable.wiring.search_settings import SearchSettings
-
-A = TypeVar("A")
 
 TELL_SECONDS: Final = 1.0
 """Interval at which the process is told of new entries; a question names them itself."""
@@ -105,93 +93,21 @@ class SearchSide:
         self._is_wanted.set()
         await self._process.run()
 
-    async def search(self, words: Sequence[str], *, limit: int, cursor: str) -> SearchAnswer:
-        """Return a page of hits. Raises as `_asked`."""
-        return await self._asked(
-            lambda entries: self._asks.search(
-                Question(words=tuple(words), limit=limit, cursor=cursor, entries=entries)
-            )
-        )
-
-    async def story(self, words: Sequence[str], *, limit: int) -> StoryAnswer:
-        """Return the story of names. Raises as `_asked`."""
-
-        async def ask(entries: int) -> StoryAnswer:
-            known = await self._declared()
-            question = StoryQuestion(words=tuple(words), limit=limit, entries=entries, declared=known)
-            return await self._asks.story(question)
-
-        return await self._asked(ask)
-
-    async def name(self, name: str) -> NameAnswer:
-        """Return what a name stands for. Raises as `_asked`."""
-
-        async def ask(entries: int) -> NameAnswer:
-            known = await self._declared()
-            return await self._asks.name(NameQuestion(name=name, entries=entries, declared=known))
-
-        return await self._asked(ask)
-
-    async def accounts(self, target: str) -> AccountsAnswer:
-        """Return the accounts at all targets, or at one. Raises as `_asked`."""
-
-        async def ask(entries: int) -> AccountsAnswer:
-            known = await self._declared()
-            return await self._asks.accounts(AccountsQuestion(target=target, entries=entries, declared=known))
-
-        return await self._asked(ask)
-
-    async def scope(self, words: Sequence[str], *, rows: int) -> ScopeAnswer:
-        """Return how much was out of scope. Raises as `_asked`."""
-        return await self._asked(
-            lambda entries: self._asks.scope(ScopeQuestion(words=tuple(words), rows=rows, entries=entries))
-        )
-
     async def logs(self, *, findings: int = 0) -> LogsTold:
-        """Return how far the logs of targets were read. Raises as `_asked`."""
-        found = await self._asked(
-            lambda entries: self._asks.logs(LogsQuestion(entries=entries, findings=findings))
-        )
+        """Return how far the logs of targets were read. Raises as `ask`."""
+        found = await self.ask(LOGS, LogsQuestion(findings=findings))
         self._logs = found.logs.items
         return found
 
-    async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:
-        """Return a page of actions under a manifest. Raises as `_asked`."""
-        return await self._asked(
-            lambda entries: self._asks.under(
-                UnderQuestion(
-                    manifest=manifest, prompt=prompt, model=model, limit=limit, cursor=cursor, entries=entries
-                )
-            )
-        )
-
-    async def tree(self, mandate: str) -> TreeAnswer:
-        """Return what was handed on below a mandate. Raises as `_asked`."""
-        return await self._asked(
-            lambda entries: self._asks.tree(TreeQuestion(mandate=mandate, entries=entries))
-        )
-
     async def trace(self, ends: Sequence[int]) -> TraceAnswer:
-        """Return whether effects can be traced to people, without starting the process for that. Raises as `_asked`,
+        """Return whether effects can be traced to people, without starting the process for that. Raises as `ask`,
         `search.off` also where it has not been started yet."""
         if not self._is_wanted.is_set():
             raise SEARCH_OFF()
-        return await self._asked(
-            lambda entries: self._asks.trace(TraceQuestion(ends=tuple(ends), entries=entries))
-        )
+        return await self.ask(TRACE, TraceQuestion(ends=tuple(ends)))
 
-    async def incidents(self) -> IncidentsAnswer:
-        """Return all incidents. Raises as `_asked`."""
-        return await self._asked(lambda entries: self._asks.incidents(IncidentsQuestion(entries=entries)))
-
-    async def incident(self, name: str) -> IncidentAnswer:
-        """Return one incident. Raises as `_asked`."""
-        return await self._asked(
-            lambda entries: self._asks.incident(IncidentQuestion(name=name, entries=entries))
-        )
-
-    async def _asked(self, ask: Callable[[int], Awaitable[A]]) -> A:
-        """Ask the process, which is started if it does not run. ask: called with the number of durable entries.
+    async def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        """Ask the process, which is started if it does not run, of all entries that are durable.
 
         Raises Malformed and Refused as it does, and Unavailable: `search.off`, `search.down`, `search.late`,
         `search.failed`, `search.busy`.
@@ -200,9 +116,11 @@ class SearchSide:
             raise SEARCH_OFF()
         self._is_wanted.set()
         with anyio.move_on_after(QUESTION_SECONDS_MAX):
+            if isinstance(question, AskedOfAccounts):
+                question = replace(question, declared=await self._declared())
             while True:
                 try:
-                    return await ask(self._log.size)
+                    return await self._asks.ask(kind, replace(question, entries=self._log.size))
                 except Unavailable as failed:
                     if failed.code != SEARCH_UNREACHABLE.id:
                         raise

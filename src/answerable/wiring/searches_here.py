@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from anyio import to_thread
 
 from answerable.flows.forensics.answer_questions import answered_under
 from answerable.flows.forensics.tell_tree import tell_tree
-from answerable.ports.search_process import UnderQuestion
+from answerable.ports.search_process import TREE, UNDER, A, Q, QuestionKind
 from answerable.wiring.ledger_search import own_places, searching
 from answerable.wiring.search_side import SearchSide, SizedLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from answerable.flows.forensics.tell_story import StoryTeller
-    from answerable.ports.search_process import TreeAnswer, UnderAnswer
     from answerable.wiring.setting_tree import Settings
 
-A = TypeVar("A")
+_READ: Final[Mapping[QuestionKind[Any, Any], Callable[[StoryTeller, Any], Any]]] = {
+    UNDER: answered_under,
+    TREE: lambda teller, question: tell_tree(teller, question.mandate),
+}
+"""What answers the questions that commands do not read from the files by themselves."""
 
 
 class SearchesHere(SearchSide):
@@ -30,17 +32,13 @@ class SearchesHere(SearchSide):
         super().__init__(settings.search, log)
         self._all_settings = settings
 
-    async def under(self, *, manifest: str, prompt: str, model: str, limit: int, cursor: str) -> UnderAnswer:
-        """As `SearchSide.under`. Raises as `searching`, Malformed, and Refused (`timeline.manifest_unknown`)."""
-        question = UnderQuestion(
-            manifest=manifest, prompt=prompt, model=model, limit=limit, cursor=cursor, entries=self._log.size
-        )
-        return await to_thread.run_sync(self._read, partial(answered_under, question=question))
+    async def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        """As `SearchSide.ask`. Raises as `searching`, Malformed, and Refused (`timeline.manifest_unknown`)."""
+        if kind not in _READ:
+            return await super().ask(kind, question)
+        return await to_thread.run_sync(self._read, kind, question)
 
-    async def tree(self, mandate: str) -> TreeAnswer:
-        """As `SearchSide.tree`. Raises as `searching`."""
-        return await to_thread.run_sync(self._read, partial(tell_tree, mandate=mandate))
-
-    def _read(self, answer: Callable[[StoryTeller], A]) -> A:
+    def _read(self, kind: QuestionKind[Q, A], question: Q) -> A:
         with searching(own_places(self._all_settings)) as found:
-            return answer(found.teller())
+            answer: A = _READ[kind](found.teller(), question)
+            return answer

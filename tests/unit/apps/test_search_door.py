@@ -15,10 +15,10 @@ import pytest
 
 from answerable.api.search_answers import SearchAnswer
 from answerable.apps.search_door import application
-from answerable.apps.search_door.application import SearchServices, search_app
+from answerable.apps.search_door.application import SearchServices, answering, search_app
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.core.search.query import parsed_query
-from answerable.ports.search_process import REACH_PATH, SEARCH_PATH, IndexReach, Question
+from answerable.ports.search_process import REACH_PATH, SEARCH, IndexReach, Question
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SEARCH-09")]
 NONE = SearchAnswer(
@@ -41,27 +41,13 @@ def answered(question: Question) -> SearchAnswer:
     return NONE
 
 
-def unasked(question: object) -> Any:
-    raise AssertionError(question)
-
-
 @asynccontextmanager
 async def client(
     search: Callable[[Question], SearchAnswer] = answered, uid: int | None = os.geteuid()
 ) -> AsyncIterator[httpx2.AsyncClient]:
     app = search_app(
         SearchServices(
-            search=search,
-            story=unasked,
-            name=unasked,
-            scope=unasked,
-            accounts=unasked,
-            logs=unasked,
-            under=unasked,
-            tree=unasked,
-            trace=unasked,
-            incidents=unasked,
-            incident=unasked,
+            answers=(answering(SEARCH, search),),
             reach=lambda: IndexReach(entries=7),
             uids=frozenset({os.geteuid()}),
         )
@@ -80,7 +66,7 @@ async def client(
 
 async def test_its_own_user_is_answered() -> None:
     async with client() as http:
-        answer = await http.post(SEARCH_PATH, json=QUESTION)
+        answer = await http.post(SEARCH.path, json=QUESTION)
         assert msgspec.json.decode(answer.content, type=SearchAnswer) == NONE
         assert (await http.get(REACH_PATH)).json() == {"entries": 7}
 
@@ -88,7 +74,7 @@ async def test_its_own_user_is_answered() -> None:
 @pytest.mark.parametrize("uid", [None, 4_000_000_000 - 1])
 async def test_a_process_of_another_user_is_turned_away(uid: int | None) -> None:
     async with client(uid=uid) as http:
-        for answer in (await http.post(SEARCH_PATH, json=QUESTION), await http.get(REACH_PATH)):
+        for answer in (await http.post(SEARCH.path, json=QUESTION), await http.get(REACH_PATH)):
             assert (answer.status_code, answer.json()["code"]) == (403, "search.peer")
 
 
@@ -105,7 +91,7 @@ async def test_a_process_of_another_user_is_turned_away(uid: int | None) -> None
 )
 async def test_a_question_that_is_none_is_refused(body: bytes, code: str) -> None:
     async with client() as http:
-        answer = await http.post(SEARCH_PATH, content=body)
+        answer = await http.post(SEARCH.path, content=body)
         assert (answer.json()["code"], answer.json()["branch"]) == (code, "malformed")
 
 
@@ -118,10 +104,10 @@ async def test_a_fault_of_the_search_ends_that_search_alone() -> None:
         return NONE
 
     async with client(faulty) as http:
-        answer = await http.post(SEARCH_PATH, json=QUESTION)
+        answer = await http.post(SEARCH.path, json=QUESTION)
         assert (answer.status_code, answer.json()["code"]) == (503, "search.failed")
         assert "a secret" not in answer.text
-        assert (await http.post(SEARCH_PATH, json=QUESTION)).status_code == 200
+        assert (await http.post(SEARCH.path, json=QUESTION)).status_code == 200
 
 
 async def test_more_than_can_wait_are_turned_away_and_one_is_answered_at_a_time(
@@ -143,7 +129,7 @@ async def test_more_than_can_wait_are_turned_away_and_one_is_answered_at_a_time(
     async with client(slow) as http:
 
         async def ask() -> None:
-            statuses.append((await http.post(SEARCH_PATH, json=QUESTION)).status_code)
+            statuses.append((await http.post(SEARCH.path, json=QUESTION)).status_code)
             if len(statuses) == 2:
                 release.set()
 

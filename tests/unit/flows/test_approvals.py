@@ -19,7 +19,7 @@ from answerable.core.approval.typed_name import name_to_type
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Refused, Unavailable, Unverified
+from answerable.errors import Malformed, Refused, Unavailable, Unverified
 from answerable.flows.approval.answer_approval import answer_approval
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.walk_limits import WalkLimits
@@ -197,18 +197,19 @@ async def test_answers_that_do_not_check_change_nothing():
         "approval.digest": token(replace(asked, shown=other.shown)),
         "approval.rendering": token(replace(asked, card=other.card)),
         "approval.nonce": token(asked, nonce=bytes(32)),
+        "approval.signature": f"{token(asked)[:-4]}AAAA",
     }
-    for code, one in tokens.items():
-        with pytest.raises(Unverified) as told:
+    header, payload, signature = token(asked).split(".")
+    rests = (f"!.{signature}", f"bm9uZQ.{signature}", f"{payload}.!")
+    for code, one in [*tokens.items(), *(("approval.malformed", f"{header}.{one}") for one in rests)]:
+        with pytest.raises((Malformed, Unverified)) as told:
             await answer_approval(
                 bench.recorder, bench.authority, bench.asking, bench.counters, asked.id, one,
                 typed=name_to_type(asked),
             )  # fmt: skip
         assert told.value.code == code
     with pytest.raises(Refused, match="there is no approval"):
-        await answer_approval(
-            bench.recorder, bench.authority, bench.asking, bench.counters, "nothing", token(asked)
-        )
+        await answer_approval(bench.recorder, bench.authority, bench.asking, bench.counters, "nothing", "")
     assert not bench.entries(Tag.APPROVAL_ANSWER)
 
 

@@ -11,9 +11,10 @@ from answerable.core.incident.incident import incidents_in
 from answerable.core.incident.incident_duties import IncidentRules
 from answerable.core.incident.timeline import Moment, told
 from answerable.core.ledger.tags import Tag
-from answerable.errors import AnswerableError
+from answerable.errors import AnswerableError, Malformed
 from answerable.flows.forensics.answer_questions import answered_incidents
 from answerable.flows.forensics.opened_moment import opened_moment
+from answerable.ports.search_process import IncidentsQuestion
 from answerable.verify.leaf_rules import Fault, read_leaf
 from tests.worlds.hold import REACHING, bench_to_hold, stop
 from tests.worlds.incident_statements import incident_of, incident_token, noted, opened, recorded
@@ -82,7 +83,7 @@ async def test_an_incident_says_who_for_whom_which_task_decision_and_data_and_wh
 async def test_duties_are_as_configured_when_it_was_opened_and_end_with_a_note_that_somebody_was_told():
     bench = await told_bench()
     rules = IncidentRules(hours={"gdpr-33": 2, "ai-act-73": 3})
-    token = incident_token(bench, "bob", "a leak", "opened", kind="agent", name="scout", since_ms=1)
+    token = incident_token(bench, "bob", "a leak", "opened", kind="agent", name="scout", since_ms=2)
     incident = await recorded(bench, token, "opened", rules=rules)
     await noted(bench, incident, "names of customers", classes=["personal-data"])
     before = {one.name: one for one in incident_of(bench, incident).duties}
@@ -90,6 +91,9 @@ async def test_duties_are_as_configured_when_it_was_opened_and_end_with_a_note_t
         "gdpr-33": (2, "open"),
         "ai-act-73": (3, "not said to apply"),
     }
+    with pytest.raises(Malformed, match=r"before what incident .* is about") as early:
+        await noted(bench, incident, "a wrong year", told="gdpr-33", told_ms=1)
+    assert early.value.code == "incident.told"
     bench.clock.advance(3 * HOUR)
     await noted(bench, incident, "by form", told="gdpr-33", told_ms=bench.clock.now())
     (late,) = [one for one in incident_of(bench, incident).duties if one.name == "gdpr-33"]
@@ -114,7 +118,7 @@ async def test_questions_stay_open_until_a_note_answers_them_and_a_closed_incide
     assert clock(answer)["contained"] == (None, "nothing has stopped what it is about")
     assert clock(answer)["first effect"][1] == "there is no action that changed anything in it"
     with teller_of(bench.recorder) as teller:
-        (row,) = answered_incidents(teller).items
+        (row,) = answered_incidents(teller, IncidentsQuestion()).items
     assert (row.id, row.notes, row.open_questions) == (incident.incident, 5, 0)
 
 

@@ -11,10 +11,11 @@ from answerable.api.search_answers import AccountsAnswer, AccountUser, TargetAcc
 from answerable.core.attribution.seen_account import OF_LEASES, SeenAccount
 from answerable.core.lease.name import account_of, lease_name
 from answerable.core.lease.own_account import DeclaredTarget, OwnAccount
-from answerable.flows.forensics.answer_questions import Standing, answered_accounts
+from answerable.flows.forensics.answer_questions import answered_accounts
 from answerable.flows.forensics.join_accounts import joined_accounts, joined_rows
-from answerable.flows.forensics.list_accounts import USERS_MAX, Known
+from answerable.flows.forensics.list_accounts import Known
 from answerable.flows.forensics.tell_story import StoryTeller
+from answerable.ports.search_process import AccountsQuestion, Within
 from tests.worlds.searched import Searched
 
 TASKS = [lease_name(bytes(14) + bytes((9, number))) for number in range(3)]
@@ -42,25 +43,23 @@ def act(found: Searched, number: int) -> None:
         found.lease(*found.account_lease(found.made))
 
 
-def answered(place: Path, *numbers: int, users: int) -> AccountsAnswer:
+def answered(place: Path, *numbers: int, within: Within = "log") -> AccountsAnswer:
     place.mkdir()
     found = Searched(place)
     for number in numbers:
         act(found, number)
     index = found.caught_up()
     try:
-        standing = Standing(known=KNOWN, users=users)
-        return answered_accounts(StoryTeller(index, found.ledger, found.find), "", standing=standing)
+        teller = StoryTeller(index, found.ledger, found.find)
+        return answered_accounts(teller, AccountsQuestion(target="", within=within), known=KNOWN)
     finally:
         index.close()
 
 
 @pytest.mark.requirement("ACCOUNT-01", "SEARCH-14")
 def test_accounts_of_two_shards_are_those_of_one_ledger_with_the_entries_of_both(tmp_path: Path):
-    whole = answered(tmp_path / "whole", 0, 1, users=5)
-    shards = {
-        name: answered(tmp_path / name, number, users=USERS_MAX) for number, name in enumerate(("a", "b"))
-    }
+    whole = answered(tmp_path / "whole", 0, 1, within="all")
+    shards = {name: answered(tmp_path / name, number) for number, name in enumerate(("a", "b"))}
     told = [joined_accounts(own, shards, {"c": "late"}) for own in ("a", "b")]
     for one in told:
         assert [untimed(row) for row in one.items] == [untimed(row) for row in whole.items]
@@ -80,5 +79,5 @@ def untimed(row: TargetAccount) -> TargetAccount:
 
 @pytest.mark.requirement("SEARCH-14")
 def test_an_account_that_a_story_has_by_two_names_counts_once(tmp_path: Path):
-    items = answered(tmp_path / "a", 0, users=USERS_MAX).items
+    items = answered(tmp_path / "a", 0).items
     assert joined_rows("a", {"a": (*items, *items)}) == joined_rows("a", {"a": items})

@@ -15,14 +15,10 @@ from answerable.core.lease.own_account import DeclaredTarget, OwnAccount
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.flows.forensics import list_accounts as listing
-from answerable.flows.forensics.answer_questions import (
-    Standing,
-    answered_accounts,
-    answered_name,
-    answered_story,
-)
+from answerable.flows.forensics.answer_questions import answered_accounts, answered_name, answered_story
 from answerable.flows.forensics.list_accounts import NOTHING, Known
 from answerable.flows.forensics.tell_story import StoryTeller
+from answerable.ports.search_process import AccountsQuestion, NameQuestion, StoryQuestion
 from tests.worlds.searched import Searched
 
 TASK = lease_name(bytes(15) + b"\xff")
@@ -72,13 +68,13 @@ class Asked:
         self.teller = StoryTeller(self.index, found.ledger, found.find)
 
     def rows(self, known: Known = NOTHING, target: str = "") -> dict[tuple[str, str, str], TargetAccount]:
-        answer = answered_accounts(self.teller, target, standing=Standing(known=known))
+        answer = answered_accounts(self.teller, AccountsQuestion(target=target), known=known)
         return {(one.target, one.name, one.kind): one for one in answer.items}
 
     def named(self, name: str, known: Known = NOTHING) -> list[tuple[str, str]]:
-        standing = Standing(known=known)
-        found = answered_name(self.teller, name, standing=standing).accounts
-        told = answered_story(self.teller, [name], now=0, limit=9, standing=standing).accounts
+        found = answered_name(self.teller, NameQuestion(name=name), known=known).accounts
+        story = StoryQuestion(words=(name,), limit=9)
+        told = answered_story(self.teller, story, now=0, known=known).accounts
         assert told == found
         return [(one.name, one.kind) for one in found]
 
@@ -174,7 +170,7 @@ def test_an_erased_person_is_told_by_pseudonym_and_an_answer_is_bounded(
         assert pseudonym in people
         assert not {"ada", "bob", "cyd"} & {*people}
         monkeypatch.setattr(listing, "ACCOUNTS_MAX", 2)
-        answer = answered_accounts(asked.teller, "")
+        answer = answered_accounts(asked.teller, AccountsQuestion(target=""))
         assert (len(answer.items), answer.more, answer.broker) == (2, 2, False)
     finally:
         asked.index.close()

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from anyio import from_thread, to_thread
 
 from answerable.adapters.tlog_files import TlogFilesLedger
 from answerable.core.attribution.finding_entry import log_finding
@@ -149,7 +151,10 @@ async def test_each_finding_is_told_until_it_is_recorded_and_never_again(lab: La
     # A restart, one with an older standing, and one without any.
     standing = lab.settings.logs.standing
     kept = standing.read_bytes()
-    for content in (kept, b"", b"{", None):
+    beyond = [(b'"head_bytes":', b"9" * 20), (b'"tail_bytes":', b"9" * 12), (b'"offset":', b"-1")]
+    edited = [kept.replace(name, name + value + b',"_":', 1) for name, value in beyond]
+    assert kept not in edited
+    for content in (kept, *edited, b"", b"{", b'{"x":' + b"[" * 100_000, None):
         if content is None:
             standing.unlink()
         else:
@@ -207,6 +212,9 @@ async def test_silence_is_told_with_the_actions_since_and_a_log_that_cannot_be_r
         assert (silent.state, silent.actions_since) == ("silent", 3)
         assert "while 3 actions ran at db" in silent.reason
         assert not lab.told(logs).findings, "what the log does not cover is no phantom"
+        # A line whose clock is far ahead does not say that the log has come as far as that.
+        lab.writes(line(90_000_000, "c.9"))
+        assert (lab.told(logs).logs.items[0].state, lab.told(logs).findings) == ("silent", ())
         lab.writes(line(299, "c.2"))
         assert lab.told(logs).logs.items[0].state == "ok"
         assert [one.verdict for one in lab.told(logs).findings] == ["phantom"] * 3
@@ -216,6 +224,46 @@ async def test_silence_is_told_with_the_actions_since_and_a_log_that_cannot_be_r
             lab.log.symlink_to(place)
             assert why in lab.told(logs).logs.items[0].reason
             lab.log.unlink()
+
+
+@pytest.mark.requirement("FOLLOW-03")
+@pytest.mark.parametrize("fault", [OSError(28, "no space left"), TypeError("secret of somebody")])
+async def test_a_fault_while_logs_are_read_is_told_and_reading_goes_on(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    await lab.acts(1, begun=0)
+    lab.writes(line(0.5, "c.1"))
+    look, faults, reached = KeptLogs.look, [fault], anyio.Event()
+    told: list[str] = []
+    question = LogsQuestion(entries=lab.ledger.size, findings=10)
+
+    def looks(logs: KeptLogs) -> bool:
+        """The first time there is a fault, and the second time it is known."""
+        if faults:
+            raise faults.pop()
+        told.append(logs._failed)
+        more = look(logs)
+        from_thread.run_sync(reached.set)
+        return more
+
+    monkeypatch.setattr(KeptLogs, "look", looks)
+    with lab.follower() as logs:
+        logs.told(question)
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(to_thread.run_sync, logs.run)
+            with anyio.fail_after(60):
+                await reached.wait()
+            await to_thread.run_sync(logs.close)
+        assert logs.told(question).logs.items[0].lines == {"others": 1}
+    assert told[0] == str(fault) if isinstance(fault, OSError) else "`TypeError` in line" in told[0]
+    assert "secret" not in told[0]
+
+
+@pytest.mark.requirement("FOLLOW-01")
+async def test_what_is_no_file_in_the_place_of_the_standing_ends_nothing(lab: Lab) -> None:
+    lab.settings.logs.standing.mkdir()
+    with lab.follower() as logs:
+        assert logs.is_needed
 
 
 @pytest.mark.requirement("FOLLOW-02")

@@ -12,11 +12,13 @@ import pytest
 
 from answerable.adapters.search_http import client
 from answerable.errors import Unavailable
+from answerable.ports.search_process import SEARCH, Question
 from answerable.wiring import search_side
 from answerable.wiring.search_settings import SearchSettings
 from answerable.wiring.search_side import SearchSide
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SEARCH-08")]
+QUESTION = Question(words=("agent:x",), limit=1, cursor="")
 
 
 def side(place: Path, **settings: object) -> SearchSide:
@@ -26,7 +28,7 @@ def side(place: Path, **settings: object) -> SearchSide:
 
 async def refused(one: SearchSide) -> str:
     with pytest.raises(Unavailable) as told:
-        await one.search(("agent:x",), limit=1, cursor="")
+        await one.ask(SEARCH, QUESTION)
     return told.value.code
 
 
@@ -67,7 +69,7 @@ async def test_one_that_is_stopped_holds_a_question_up_for_a_limited_time_and_th
             stopped.bind(str(tmp_path / "search.sock"))
             stopped.listen()
             with pytest.raises(Unavailable, match=r"no answer within 0\.5 s: it is stopped, hangs") as told:
-                await one.search(("agent:x",), limit=1, cursor="")
+                await one.ask(SEARCH, QUESTION)
             assert told.value.code == "search.late"
             assert f"`kill -9 {os.getpid()}`, and another one is started, or read" in told.value.message
             state, _, reason = await one.told()

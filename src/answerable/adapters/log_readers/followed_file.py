@@ -6,7 +6,9 @@ to its end, and a file that was put back from a copy is not read again; only pla
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 from hashlib import sha256
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, Protocol
@@ -31,6 +33,8 @@ QUIET_ROUNDS: Final = 2
 """Rounds without anything new after which a file that has a successor is at its end."""
 FILES_MAX: Final = 10_000
 _PACKED: Final = (".gz", ".bz2", ".xz", ".zst")
+_ROTATED: Final = re.compile(r"(?:[-._]?[0-9][0-9TZ:._-]*|[-._](?:old|bak|prev|previous))?")
+"""What is added to the name of a file that is rotated. `shop.log.slow` is another log."""
 
 
 class PartReader(Protocol):
@@ -179,11 +183,15 @@ class FollowedLogFile:
 
     def _siblings(self, *, everything: bool = False) -> list[tuple[tuple[int, int], Path]]:
         """Return the plain files of this log, rotated ones too, oldest first. everything: those of other names, too."""
-        pattern = self._path.name if "*" in self._path.name else f"{self._path.name}*"
+        own = self._path.name
+        is_pattern = "*" in own
+        pattern = "*" if everything else own if is_pattern else f"{glob.escape(own)}*"
         found = []
-        for number, path in enumerate(self._path.parent.glob("*" if everything else pattern)):
+        for number, path in enumerate(self._path.parent.glob(pattern)):
             if number >= FILES_MAX:
                 break
+            if not (everything or is_pattern or _ROTATED.fullmatch(path.name, len(own))):
+                continue
             try:
                 state = path.stat()
             except OSError:

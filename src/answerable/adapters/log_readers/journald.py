@@ -48,7 +48,9 @@ class JournaldLog:
             except (msgspec.MsgspecError, RecursionError, UnicodeError):
                 yield UnreadLine(number, "broken")
                 continue
-            if entry.program not in PROGRAMS or entry.written_by != "0":
+            # A list where it is no text, or was given more than once, which any user of the host can do.
+            is_sshd = isinstance(entry.program, str) and entry.program in PROGRAMS
+            if not is_sshd or entry.written_by != "0":
                 continue
             if not isinstance(entry.said, str) or not (entry.at.isdecimal() and len(entry.at) <= _DIGITS_MAX):
                 yield UnreadLine(number, "broken")

@@ -36,7 +36,7 @@ class LogTimes:
         digits = ""
         if rest.startswith((".", ",")):
             end = 1
-            while rest[end : end + 1].isdigit():
+            while rest[end : end + 1].isdecimal():
                 end += 1
             digits, rest = rest[1:end], rest[end:]
         base = self._second(second, rest.strip())

@@ -62,6 +62,12 @@ class FollowedFiles:
                 self._places.append(Place(path=path, first_index=files.first_index(path)))
         self._extent = Extent(size=entries, chain=b"", segment=segment_of(self._places, entries - 1))
 
+    def fall_back(self, entries: int) -> None:
+        """Give up what was taken in beyond this number of entries, so that it can be reached anew."""
+        if entries < self._extent.size:
+            segment = segment_of(self._places, entries - 1) if entries else 0
+            self._extent = Extent(size=entries, chain=b"", segment=segment)
+
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:
         return self._replay.entries(start, self._extent)
 

@@ -48,19 +48,14 @@ def list_accounts(
     several leases had it. *task*, *action*: made for one task or one action; these are one line for each target. The
     exit code is 5 where an account is unknown, or was used past the broker.
     """
-    from answerable.apps.cli.asked_index import asked_server, files_asked
+    from answerable.apps.cli.asked_index import answered, checked_copy
     from answerable.apps.cli.told_accounts import read_accounts, show_accounts
     from answerable.client import search_calls
-    from answerable.errors.codes.services import CLI_SEARCH
 
-    if ledger is None and (keys is not None or index is not None or seen is not None):
-        raise CLI_SEARCH("--keys, --index and --seen are given with --ledger")
-    answer = (
-        asked_server(shell, lambda control: search_calls.list_accounts(control, target=target or None))
-        if ledger is None
-        else None
+    answer = answered(
+        shell,
+        checked_copy(ledger, keys, index, seen),
+        lambda control: search_calls.list_accounts(control, target=target or None),
+        lambda files: read_accounts(files, target),
     )
-    if answer is None:
-        with files_asked(shell, ledger, keys, index, seen) as files:
-            answer = read_accounts(files, target)
     return show_accounts(shell.terminal, answer, as_csv=as_csv)

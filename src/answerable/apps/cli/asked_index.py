@@ -1,8 +1,10 @@
-"""Ask the running server by the index that it keeps, and say what its answer leaves out."""
+"""Ask the running server by the index that it keeps, or files by one that is made of them, and say what the answer
+leaves out."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -14,8 +16,7 @@ if TYPE_CHECKING:
     from answerable.apps.cli.command import Shell
     from answerable.apps.cli.terminal import Terminal
     from answerable.client.transport import Transport
-    from answerable.wiring.joined_index import LogIndex
-    from answerable.wiring.ledger_search import SearchPlaces
+    from answerable.wiring.joined_index import IncidentIndex
 
 T = TypeVar("T")
 
@@ -49,8 +50,43 @@ class Partial(Protocol):
         ...
 
 
-def asked_server(shell: Shell, ask: Callable[[Transport], T]) -> T | None:
-    """Return what the running server answers; None if there is no server, or it keeps no index."""
+@dataclass(frozen=True, slots=True)
+class CopyAsked:
+    """Whose files are asked: those of this data directory where `ledger` is None. seen: accounts that were seen in
+    logs, beside a copy."""
+
+    ledger: Path | None = None
+    keys: Path | None = None
+    index: Path | None = None
+    seen: Path | None = None
+
+
+def checked_copy(
+    ledger: Path | None, keys: Path | None, index: Path | None, seen: Path | None = None
+) -> CopyAsked:
+    """Return what the options say. Raises Malformed (`cli.search`)."""
+    from answerable.errors.codes.services import CLI_SEARCH
+
+    if ledger is None and seen is not None:
+        raise CLI_SEARCH("--seen is given with --ledger")
+    if ledger is None and (keys is not None or index is not None):
+        raise CLI_SEARCH()
+    return CopyAsked(ledger, keys, index, seen)
+
+
+def answered(
+    shell: Shell, copy: CopyAsked, ask: Callable[[Transport], T], read: Callable[[IncidentIndex], T]
+) -> T:
+    """Return the answer of the running server; where there is none, or it keeps no index, and of a copy, that of the
+    files. Raises as `own_places`, and as `ask` and `read`."""
+    answer = _asked_server(shell, ask) if copy.ledger is None else None
+    if answer is not None:
+        return answer
+    with _files(shell, copy) as files:
+        return read(files)
+
+
+def _asked_server(shell: Shell, ask: Callable[[Transport], T]) -> T | None:
     from answerable.apps.cli.control import running
     from answerable.errors import Unavailable
     from answerable.errors.codes.search import SEARCH_OFF
@@ -66,31 +102,15 @@ def asked_server(shell: Shell, ask: Callable[[Transport], T]) -> T | None:
             return None
 
 
-def places_asked(
-    shell: Shell, ledger: Path | None, keys: Path | None, index: Path | None
-) -> tuple[SearchPlaces, dict[str, str]]:
-    """Return whose files are read, a copy's or those of this data directory, and the shards that are left out. Raises
-    as `own_places`."""
-    from answerable.wiring.ledger_search import own_places, places_of_copy, shards_elsewhere
-
-    if ledger is not None:
-        return places_of_copy(ledger, keys, index), {}
-    settings = shell.settings()
-    return own_places(settings), shards_elsewhere(settings)
-
-
 @contextmanager
-def files_asked(
-    shell: Shell, ledger: Path | None, keys: Path | None, index: Path | None, seen: Path | None = None
-) -> Iterator[LogIndex]:
-    """Return what reads the files of a copy, or those of this data directory with all shards. seen: accounts that were
-    seen in logs, beside a copy. Raises as `own_places` and `places_of_copy`, each question as `searching`."""
+def _files(shell: Shell, copy: CopyAsked) -> Iterator[IncidentIndex]:
+    """Return what reads the files of a copy, or those of this data directory with all shards."""
     from answerable.wiring.joined_index import FilesIndex, JoinedIndex, other_indexes
     from answerable.wiring.ledger_search import own_places, places_of_copy
 
     with shell.terminal.progress("indexing") as told:
-        if ledger is not None:
-            yield FilesIndex(places_of_copy(ledger, keys, index, seen), progress=told)
+        if copy.ledger is not None:
+            yield FilesIndex(places_of_copy(copy.ledger, copy.keys, copy.index, copy.seen), progress=told)
             return
         settings = shell.settings()
         own = FilesIndex(own_places(settings), progress=told)

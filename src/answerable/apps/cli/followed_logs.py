@@ -32,9 +32,18 @@ def list_logs(shell: Shell) -> int | None:
     Exit code 5 when one cannot be read, or shows a bypass, a forged label, a phantom or an ambiguous line; else 6 when
     one is behind, or silent while actions run at its target.
     """
+    from answerable.apps.cli.control import running
     from answerable.client import log_calls
+    from answerable.errors import shown
+    from answerable.errors.codes.attribution import LOG_NO_SERVER
 
-    with shell.control() as control:
+    settings = shell.settings()
+    with running(settings, say=shell.terminal.say) as control:
+        if control is None:
+            raise LOG_NO_SERVER(
+                f"no server answers at {shown(settings.control.socket)}, and only a server follows logs: start "
+                "`answerable up`, or read a log once with `answerable attribute`"
+            )
         found = log_calls.list_logs(control)
     if shell.terminal.as_json:
         shell.terminal.json(found)
@@ -54,9 +63,8 @@ def list_logs(shell: Shell) -> int | None:
 
 def log_told(one: FollowedLog | TargetLog) -> str:
     """Return how a log is, in one line."""
-    state = one.state if one.state in ("ok", "behind") else one.state.upper()
     reason = f", {one.reason}" if one.reason else ""
-    return f"{', '.join(one.targets)} ({one.kind}): {state}{reason}; {_lines(one.lines)}"
+    return f"{', '.join(one.targets)} ({one.kind}): {_state(one)}{reason}; {_lines(one.lines)}"
 
 
 def _code(items: tuple[FollowedLog, ...]) -> int | None:
@@ -69,12 +77,16 @@ def _row(one: FollowedLog) -> tuple[str, ...]:
     return (
         ", ".join(one.targets),
         one.kind,
-        one.state if one.state in ("ok", "behind") else one.state.upper(),
+        _state(one),
         one.last_line_at or "never",
         f"{one.late_seconds} s",
         _lines(one.lines),
         one.path,
     )
+
+
+def _state(one: FollowedLog | TargetLog) -> str:
+    return one.state if one.state in ("ok", "behind") else one.state.upper()
 
 
 def _lines(lines: Mapping[str, int]) -> str:

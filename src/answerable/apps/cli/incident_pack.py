@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from base64 import b64decode
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,7 @@ SAID: Final = ("comment", "by_name", "token", "signer")
 STATEMENTS_MAX: Final = 200
 """Statements whose fields are shown in the bundle, the newest ones."""
 ENTRIES_MAX: Final = 5_000
+_MARKUP: Final = re.compile(r"[\\<\[]")
 _ACTION: Final = tuple(
     "entry at kind agent person mandate use_case capability server resource outcome code approval lease action".split()
 )
@@ -96,7 +98,7 @@ def _cannot(path: Path, error: OSError) -> Exception:
 def _readme(answer: IncidentAnswer, evidence: Evidence, key: str) -> str:
     incident, story = answer.incident, answer.story
     facts = [
-        f"- **{name}**: {safe(', '.join(map(str, value)) if isinstance(value, list) else value)}"
+        f"- **{name}**: {_marked(', '.join(map(str, value)) if isinstance(value, list) else str(value))}"
         for name, value in record_of(answer)
         if value not in ("", [])
     ]
@@ -136,6 +138,11 @@ def _readme(answer: IncidentAnswer, evidence: Evidence, key: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _marked(text: str) -> str:
+    """Return a text as Markdown shows it: no markup and no link of whoever wrote it."""
+    return _MARKUP.sub(r"\\\g<0>", safe(text))
+
+
 def _story(answer: IncidentAnswer) -> Iterator[str]:
     if answer.story.is_cut:
         yield "(older entries are left out)"
@@ -148,7 +155,7 @@ def _checklist(answer: IncidentAnswer) -> str:
     lines = [f"# Checklist of incident {answer.incident.id}", "", "## Clock", ""]
     for moment in answer.clock:
         entry = f", entry {moment.entry}" if moment.entry is not None else ""
-        lines.append(f"- {moment.name}: {moment.at or NO_DATA}{entry} ({safe(moment.says)})")
+        lines.append(f"- {moment.name}: {moment.at or NO_DATA}{entry} ({_marked(moment.says)})")
     lines += ["", "## Duties", ""]
     for duty in answer.duties:
         told = f", told {duty.told_at}" if duty.told_at else ""
@@ -159,10 +166,10 @@ def _checklist(answer: IncidentAnswer) -> str:
         )
     if not answer.duties:
         lines.append(f"{NO_DATA}: none was configured when the incident was opened")
-    asked = [f"{safe(one.by)} asks: {safe(one.text or NO_DATA)}" for one in answer.open_questions]
+    asked = [f"{_marked(one.by)} asks: {_marked(one.text or NO_DATA)}" for one in answer.open_questions]
     for title, found in (
-        ("Not known", [*map(safe, answer.questions), *asked]),
-        ("Said", [safe(note_told(one)) for one in answer.notes]),
+        ("Not known", [*map(_marked, answer.questions), *asked]),
+        ("Said", [_marked(note_told(one)) for one in answer.notes]),
     ):
         lines += ["", f"## {title}", "", *(f"- {one}" for one in found or [NO_DATA])]
     return "\n".join(lines) + "\n"

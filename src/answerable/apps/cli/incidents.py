@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from answerable.api.incident_answers import (
         IncidentAnswer,
         IncidentRecorded,
-        IncidentsAnswer,
         IncidentStatement,
     )
+    from answerable.apps.cli.asked_index import CopyAsked
     from answerable.core.incident.incident_statement import IncidentClaims
 
 Text = Annotated[str, typer.Argument(help="What is known, in a sentence, for the record.", metavar="TEXT")]
@@ -149,9 +149,15 @@ def open_incident(
 
 def list_incidents(shell: Shell, ledger: LedgerCopy = None, keys: Keys = None, index: Index = None) -> None:
     """Incidents, newest first."""
+    from answerable.apps.cli.asked_index import answered, checked_copy
     from answerable.apps.cli.told_incident import show_incidents
+    from answerable.client import incident_calls
+    from answerable.ports.search_process import IncidentsQuestion
 
-    answer = _asked_all(shell, ledger, keys, index)
+    copy = checked_copy(ledger, keys, index)
+    answer = answered(
+        shell, copy, incident_calls.list_incidents, lambda files: files.incidents(IncidentsQuestion())
+    )
     show_incidents(shell.terminal, answer)
 
 
@@ -161,9 +167,10 @@ def show(shell: Shell, id: Id, ledger: LedgerCopy = None, keys: Keys = None, ind
     Who, for whom, which task, which decision and which data: all of it is computed from the ledger as it is now, and
     says *no data* where no entry has it. `answerable timeline ID` tells what people said, and `--json` has each action.
     """
+    from answerable.apps.cli.asked_index import checked_copy
     from answerable.apps.cli.told_incident import show_incident
 
-    show_incident(shell.terminal, incident_asked(shell, id, ledger, keys, index))
+    show_incident(shell.terminal, incident_asked(shell, id, checked_copy(ledger, keys, index)))
 
 
 def note(
@@ -262,47 +269,19 @@ def pack(shell: Shell, id: Id, out: Out, reveal: Reveal = None, wait: Wait = 30)
     return code
 
 
-def incident_asked(
-    shell: Shell, id: str, ledger: Path | None = None, keys: Path | None = None, index: Path | None = None
-) -> IncidentAnswer:
+def incident_asked(shell: Shell, id: str, copy: CopyAsked | None = None) -> IncidentAnswer:
     """Return an incident from the running server, or from files of this data directory or of a copy. Raises Malformed
-    (`incident.unknown`), and as `searching`."""
-    from answerable.apps.cli.asked_index import asked_server, places_asked
+    (`incident.unknown`), and as `answered`."""
+    from answerable.apps.cli.asked_index import CopyAsked, answered
     from answerable.client import incident_calls
-    from answerable.flows.forensics.answer_questions import Standing, answered_incident
-    from answerable.wiring.ledger_search import searching
+    from answerable.ports.search_process import IncidentQuestion
 
-    _check_copy(ledger, keys, index)
-    if ledger is None:
-        answer = asked_server(shell, lambda control: incident_calls.show_incident(control, id))
-        if answer is not None:
-            return answer
-    places, elsewhere = places_asked(shell, ledger, keys, index)
-    with shell.terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        return answered_incident(found.teller(), id, standing=Standing(elsewhere=elsewhere))
-
-
-def _asked_all(shell: Shell, ledger: Path | None, keys: Path | None, index: Path | None) -> IncidentsAnswer:
-    from answerable.apps.cli.asked_index import asked_server, places_asked
-    from answerable.client import incident_calls
-    from answerable.flows.forensics.answer_questions import Standing, answered_incidents
-    from answerable.wiring.ledger_search import searching
-
-    _check_copy(ledger, keys, index)
-    if ledger is None:
-        answer = asked_server(shell, incident_calls.list_incidents)
-        if answer is not None:
-            return answer
-    places, elsewhere = places_asked(shell, ledger, keys, index)
-    with shell.terminal.progress("indexing") as told, searching(places, progress=told) as found:
-        return answered_incidents(found.teller(), standing=Standing(elsewhere=elsewhere))
-
-
-def _check_copy(ledger: Path | None, keys: Path | None, index: Path | None) -> None:
-    from answerable.errors.codes.services import CLI_SEARCH
-
-    if ledger is None and (keys is not None or index is not None):
-        raise CLI_SEARCH()
+    return answered(
+        shell,
+        copy or CopyAsked(),
+        lambda control: incident_calls.show_incident(control, id),
+        lambda files: files.incident(IncidentQuestion(name=id)),
+    )
 
 
 def _signed(claims: IncidentClaims, key: Path) -> IncidentStatement:

@@ -46,25 +46,21 @@ def scope(
     policy does not cover it. Refusals by an organisation's own policies, by holds and by people are counted apart.
     Each share is of all actions that ran or were refused, under the same conditions.
     """
-    from answerable.apps.cli.asked_index import asked_server, files_asked
+    from answerable.apps.cli.asked_index import answered, checked_copy
     from answerable.apps.cli.told_scope import check_scope, read_scope, show_scope
     from answerable.apps.cli.told_search import with_bounds
     from answerable.client import search_calls
     from answerable.core.search.query import joined_words
-    from answerable.errors.codes.services import CLI_SEARCH
 
-    if ledger is None and (keys is not None or index is not None):
-        raise CLI_SEARCH()
+    copy = checked_copy(ledger, keys, index)
     asked = with_bounds(words or (), since=since, until=until)
     # A fault in what was typed needs no server.
     check_scope(asked, top)
     q = joined_words(asked) or None
-    answer = (
-        asked_server(shell, lambda control: search_calls.show_scope(control, q=q, rows=str(top)))
-        if ledger is None
-        else None
+    answer = answered(
+        shell,
+        copy,
+        lambda control: search_calls.show_scope(control, q=q, rows=str(top)),
+        lambda files: read_scope(files, asked, top),
     )
-    if answer is None:
-        with files_asked(shell, ledger, keys, index) as files:
-            answer = read_scope(files, asked, top)
     return show_scope(shell.terminal, answer, as_csv=as_csv)

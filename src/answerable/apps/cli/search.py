@@ -4,15 +4,11 @@ a ledger."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from answerable.apps.cli.command import Shell, command
-
-if TYPE_CHECKING:
-    from answerable.api.search_answers import SearchAnswer
-    from answerable.apps.cli.told_search import SearchAsked
 
 Words = Annotated[
     list[str] | None,
@@ -107,33 +103,20 @@ def search(
     action with its outcome, one refusal, or one event. A running server answers, by a process of its own; without one,
     the ledger's files are read. The index is kept in the data directory and may be deleted at any time.
     """
-    from answerable.apps.cli.asked_index import files_asked
+    from answerable.apps.cli.asked_index import answered, checked_copy
     from answerable.apps.cli.told_search import checked_search, print_found, searched_files, with_bounds
-    from answerable.errors.codes.services import CLI_SEARCH
-
-    if ledger is None and (keys is not None or index is not None):
-        raise CLI_SEARCH()
-    # A fault in what was typed needs no server.
-    asked = checked_search(with_bounds(words or (), since=since, until=until), limit=limit, cursor=cursor)
-    answer = _asked_server(shell, asked) if ledger is None else None
-    if answer is None:
-        with files_asked(shell, ledger, keys, index) as files:
-            answer = searched_files(files, asked)
-    return print_found(shell.terminal, answer, asked, as_csv=as_csv)
-
-
-def _asked_server(shell: Shell, asked: SearchAsked) -> SearchAnswer | None:
-    """Return the answer of the running server; None if there is no server, or it answers no searches."""
-    from answerable.apps.cli.asked_index import asked_server
     from answerable.client import search_calls
     from answerable.core.search.query import joined_words
 
-    return asked_server(
+    copy = checked_copy(ledger, keys, index)
+    # A fault in what was typed needs no server.
+    asked = checked_search(with_bounds(words or (), since=since, until=until), limit=limit, cursor=cursor)
+    answer = answered(
         shell,
+        copy,
         lambda control: search_calls.search_actions(
-            control,
-            q=joined_words(asked.words),
-            limit=str(asked.limit),
-            cursor=asked.cursor or None,
+            control, q=joined_words(asked.words), limit=str(asked.limit), cursor=asked.cursor or None
         ),
+        lambda files: searched_files(files, asked),
     )
+    return print_found(shell.terminal, answer, asked, as_csv=as_csv)

@@ -35,20 +35,18 @@ def show(
     What the product issued comes before what people declared, and that before what callers wrote. Where the id may
     still be several things, they are listed.
     """
-    from answerable.apps.cli.asked_index import asked_server, files_asked
+    from answerable.apps.cli.asked_index import answered, checked_copy
     from answerable.apps.cli.told_name import read_name, show_name
     from answerable.client import search_calls
     from answerable.core.search.names import parsed_names
-    from answerable.errors.codes.services import CLI_SEARCH
 
-    if ledger is None and (keys is not None or index is not None):
-        raise CLI_SEARCH()
+    copy = checked_copy(ledger, keys, index)
     # A fault in what was typed needs no server.
     parsed_names([name], now=0)
-    answer = (
-        asked_server(shell, lambda control: search_calls.show_name(control, name)) if ledger is None else None
+    answer = answered(
+        shell,
+        copy,
+        lambda control: search_calls.show_name(control, name),
+        lambda files: read_name(files, name),
     )
-    if answer is None:
-        with files_asked(shell, ledger, keys, index) as files:
-            answer = read_name(files, name)
     return show_name(shell.terminal, answer, name)

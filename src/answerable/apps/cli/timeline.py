@@ -12,6 +12,7 @@ from answerable.apps.cli.search import Index, Keys, Since, Until
 
 if TYPE_CHECKING:
     from answerable.api.search_answers import StoryAnswer
+    from answerable.apps.cli.asked_index import CopyAsked
     from answerable.apps.cli.told_story import StoryAsked
 
 Words = Annotated[
@@ -94,17 +95,16 @@ def timeline(
     undone; with all that belongs to it. Actions that are alike are told as one. With --manifest, --prompt or --model:
     every action under a manifest that matches all of these, and how each field of it was measured then.
     """
+    from answerable.apps.cli.asked_index import checked_copy
     from answerable.apps.cli.told_story import StoryAsked, check_asked, show_story
     from answerable.apps.cli.without_server import tell_copied_actions
-    from answerable.errors.codes.services import CLI_SEARCH
 
-    if ledger is None and (keys is not None or index is not None):
-        raise CLI_SEARCH()
+    copy = checked_copy(ledger, keys, index)
     asked = StoryAsked(words=tuple(words or ()), since=since, until=until, limit=limit, every=every)
     about = {"manifest": manifest, "prompt": prompt, "model": model}
     check_asked(asked.search, about)
     if asked.search:
-        return show_story(shell.terminal, _story(shell, asked, ledger, keys, index), asked)
+        return show_story(shell.terminal, _story(shell, asked, copy), asked)
     if ledger is not None:
         return tell_copied_actions(shell.terminal, ledger, about)
     from answerable.apps.cli.actions_under import asked_actions, show_actions
@@ -112,11 +112,9 @@ def timeline(
     return show_actions(shell.terminal, asked_actions(shell, about))
 
 
-def _story(
-    shell: Shell, asked: StoryAsked, ledger: Path | None, keys: Path | None, index: Path | None
-) -> StoryAnswer:
+def _story(shell: Shell, asked: StoryAsked, copy: CopyAsked) -> StoryAnswer:
     """Return the story from the running server, or from files of this data directory or of a copy."""
-    from answerable.apps.cli.asked_index import asked_server, files_asked
+    from answerable.apps.cli.asked_index import answered
     from answerable.apps.cli.told_story import read_story
     from answerable.client import search_calls
     from answerable.core.search.names import parsed_names
@@ -126,17 +124,11 @@ def _story(
     parsed_names(asked.search, now=0)
     limit = checked_limit(asked.limit)
     first, *rest = asked.search
-    answer = (
-        asked_server(
-            shell,
-            lambda control: search_calls.show_timeline(
-                control, first, q=joined_words(rest) or None, limit=str(limit)
-            ),
-        )
-        if ledger is None
-        else None
+    return answered(
+        shell,
+        copy,
+        lambda control: search_calls.show_timeline(
+            control, first, q=joined_words(rest) or None, limit=str(limit)
+        ),
+        lambda files: read_story(files, asked),
     )
-    if answer is not None:
-        return answer
-    with files_asked(shell, ledger, keys, index) as files:
-        return read_story(files, asked)

@@ -22,7 +22,7 @@ def read_accounts(index: LogIndex, target: str) -> AccountsAnswer:
     """Return the accounts by the files of a ledger. Raises Malformed (`name.invalid`), and as `LogIndex`."""
     if target:
         checked_name(target, what="target")
-    return index.accounts(AccountsQuestion(target=target, entries=0))
+    return index.accounts(AccountsQuestion(target=target))
 
 
 def show_accounts(terminal: Terminal, answer: AccountsAnswer, *, as_csv: bool) -> int | None:

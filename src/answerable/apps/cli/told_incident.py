@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from answerable.apps.cli.asked_index import complete_told, warn_partial
+from answerable.apps.cli.told_story import sealed_told
 
 if TYPE_CHECKING:
     from answerable.api.incident_answers import (
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from answerable.apps.cli.terminal import Terminal
 
 NO_DATA: Final = "no data"
+SEALED: Final = "cannot be read without the subject keys"
 SHOWN_MAX: Final = 10
 """Lines of one kind that are shown; the rest is counted."""
 
@@ -56,6 +58,8 @@ def show_incident(terminal: Terminal, answer: IncidentAnswer) -> None:
         terminal.json(answer)
         return
     warn_partial(terminal, answer.story)
+    if answer.story.sealed:
+        terminal.warn(sealed_told(answer.story.sealed))
     terminal.record(record_of(answer))
     terminal.line("")
     terminal.table(
@@ -110,7 +114,7 @@ def record_of(answer: IncidentAnswer) -> list[tuple[str, object]]:
         ("actions", f"{sum(gist.outcomes.values())}: {outcomes}" if outcomes else "none"),
         ("undoing", undoing),
         ("cannot be undone", f"{len(gone)}: {listed_numbers(gone)}" if gone else ""),
-        ("data read", _few(data) or NO_DATA),
+        ("data read", _few(data) or (SEALED if answer.story.sealed else NO_DATA)),
     ]
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def read_name(index: LogIndex, name: str) -> NameAnswer:
     """Return what a name stands for, by the files of a ledger. Raises Malformed (`search.*`), and as `LogIndex`."""
     parsed_names([name], now=0)
-    return index.name(NameQuestion(name=name, entries=0))
+    return index.name(NameQuestion(name=name))
 
 
 def show_name(terminal: Terminal, answer: NameAnswer, name: str) -> int | None:

@@ -45,7 +45,7 @@ def check_scope(words: Sequence[str], rows: int) -> None:
 def read_scope(index: LogIndex, words: Sequence[str], rows: int) -> ScopeAnswer:
     """Return how much was tried outside of scope, by the files of a ledger. Raises as `check_scope` and `LogIndex`."""
     check_scope(words, rows)
-    return index.scope(ScopeQuestion(words=tuple(words), rows=rows, entries=0))
+    return index.scope(ScopeQuestion(words=tuple(words), rows=rows))
 
 
 def show_scope(terminal: Terminal, answer: ScopeAnswer, *, as_csv: bool) -> int | None:

@@ -46,8 +46,7 @@ def checked_search(words: Sequence[str], *, limit: int, cursor: str) -> SearchAs
 
 def searched_files(index: LogIndex, asked: SearchAsked) -> SearchAnswer:
     """Search files in this process. Raises as `LogIndex`."""
-    question = Question(words=asked.words, limit=asked.limit, cursor=asked.cursor, entries=0)
-    return index.search(question)
+    return index.search(Question(words=asked.words, limit=asked.limit, cursor=asked.cursor))
 
 
 def print_found(terminal: Terminal, answer: SearchAnswer, asked: SearchAsked, *, as_csv: bool) -> int | None:
@@ -58,8 +57,8 @@ def print_found(terminal: Terminal, answer: SearchAnswer, asked: SearchAsked, *,
         terminal.json(answer)
     else:
         _show(terminal, answer, asked)
-    # That nothing was found says nothing about what could not be compared.
-    return UNMET if answer.sealed and not answer.items else None
+    # That nothing was found says nothing about what could not be compared, or asked.
+    return UNMET if (answer.sealed or answer.elsewhere) and not answer.items else None
 
 
 def _print_csv(answer: SearchAnswer) -> None:

@@ -52,7 +52,7 @@ def read_story(index: LogIndex, asked: StoryAsked) -> StoryAnswer:
     """Return the story by the files of a ledger. Raises Malformed (`search.*`), and as `LogIndex`."""
     parsed_names(asked.search, now=0)
     limit = checked_limit(asked.limit)
-    return index.story(StoryQuestion(words=asked.search, limit=limit, entries=0))
+    return index.story(StoryQuestion(words=asked.search, limit=limit))
 
 
 def show_story(terminal: Terminal, answer: StoryAnswer, asked: StoryAsked) -> int | None:

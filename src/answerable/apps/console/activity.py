@@ -11,6 +11,7 @@ import anyio
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.facts import kind_of
 from answerable.errors import AnswerableError
+from answerable.ports.search_process import SEARCH, Question
 
 if TYPE_CHECKING:
     from answerable.api.search_answers import SearchHit
@@ -72,7 +73,8 @@ async def recent_activity(
         words.append(f"agent:{agent}")
     try:
         with anyio.fail_after(seconds_max):
-            answer = await searches.search(words, limit=lines_max, cursor="")
+            question = Question(words=tuple(words), limit=lines_max, cursor="")
+            answer = await searches.ask(SEARCH, question)
     except TimeoutError:
         return Activity(fault=f"the index did not answer within {seconds_max:g} s; reload the page")
     except AnswerableError as failed:

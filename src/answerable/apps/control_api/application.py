@@ -74,8 +74,10 @@ def control_app(
 
 
 def _matched(path: str) -> str:
-    """Return the path for the router: a timeline's name may be a SPIFFE ID, which contains slashes."""
-    return path.replace("/timeline/{name}", "/timeline/{name:path}")
+    """Return the path for the router: a name of anything may contain slashes, as SPIFFE IDs and resources do."""
+    for names in ("/timeline/", "/names/"):
+        path = path.replace(f"{names}{{name}}", f"{names}{{name:path}}")
+    return path
 
 
 def _endpoint(

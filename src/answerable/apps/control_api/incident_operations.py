@@ -13,6 +13,7 @@ from answerable.api.incident_answers import (
 from answerable.apps.control_api.call import instant
 from answerable.apps.control_api.operation import Operation, operation
 from answerable.flows.containment.record_incident import record_incident
+from answerable.ports.search_process import INCIDENT, INCIDENTS, IncidentQuestion, IncidentsQuestion
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Call
@@ -42,7 +43,7 @@ async def open_incident(call: Call) -> IncidentRecorded:
 )
 async def list_incidents(call: Call) -> IncidentsAnswer:
     """List the incidents."""
-    return await call.product.searches.incidents()
+    return await call.product.searches.ask(INCIDENTS, IncidentsQuestion())
 
 
 @operation(
@@ -55,7 +56,7 @@ async def list_incidents(call: Call) -> IncidentsAnswer:
 )
 async def show_incident(call: Call) -> IncidentAnswer:
     """Tell one incident, as the ledger has it now."""
-    return await call.product.searches.incident(call.path["id"])
+    return await call.product.searches.ask(INCIDENT, IncidentQuestion(name=call.path["id"]))
 
 
 @operation(

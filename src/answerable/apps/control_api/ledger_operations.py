@@ -21,6 +21,7 @@ from answerable.errors.codes.services import REQUEST_PATH
 from answerable.flows.approval.owed_reviews import counted_reviews
 from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.tokens.trace_mandate import mandates_in
+from answerable.ports.search_process import UNDER, UnderQuestion
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Call
@@ -183,9 +184,10 @@ async def find_under(call: Call) -> Page[answers.ActionUnder]:
     cursor = call.query.get("cursor", "")
     if cursor:
         parsed_cursor(cursor)
-    found = await call.product.searches.under(
+    question = UnderQuestion(
         manifest=manifest, prompt=prompt, model=model, limit=page_limit(call), cursor=cursor
     )
+    found = await call.product.searches.ask(UNDER, question)
     return Page(items=found.items, next=found.next or None)
 
 

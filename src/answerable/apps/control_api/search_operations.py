@@ -30,6 +30,18 @@ from answerable.core.search.query import (
 from answerable.errors import shown
 from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.forensics.count_scope import check_conditions
+from answerable.ports.search_process import (
+    ACCOUNTS,
+    NAME,
+    SCOPE,
+    SEARCH,
+    STORY,
+    AccountsQuestion,
+    NameQuestion,
+    Question,
+    ScopeQuestion,
+    StoryQuestion,
+)
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Call
@@ -75,7 +87,7 @@ async def search_actions(call: Call) -> SearchAnswer:
     parsed_query(words, now=call.walk.clock.now())
     check_cursor(cursor)
     limit = _number(call, "limit", LIMIT_DEFAULT)
-    return await call.product.searches.search(words, limit=limit, cursor=cursor)
+    return await call.product.searches.ask(SEARCH, Question(words=words, limit=limit, cursor=cursor))
 
 
 @operation(
@@ -91,7 +103,8 @@ async def show_timeline(call: Call) -> StoryAnswer:
     """Tell the story of a name, or of a word of a search."""
     words = (call.path["name"], *_words(call))
     parsed_names(words, now=call.walk.clock.now())
-    return await call.product.searches.story(words, limit=_number(call, "limit", LIMIT_MAX))
+    question = StoryQuestion(words=words, limit=_number(call, "limit", LIMIT_MAX))
+    return await call.product.searches.ask(STORY, question)
 
 
 @operation(
@@ -106,7 +119,7 @@ async def show_name(call: Call) -> NameAnswer:
     """Say what a name stands for, or all that it may be."""
     name = call.path["name"]
     parsed_names([name], now=call.walk.clock.now())
-    return await call.product.searches.name(name)
+    return await call.product.searches.ask(NAME, NameQuestion(name=name))
 
 
 @operation(
@@ -122,7 +135,8 @@ async def show_scope(call: Call) -> ScopeAnswer:
     """Count attempts outside of scope."""
     words = _words(call)
     check_conditions(parsed_query(words, now=call.walk.clock.now()))
-    return await call.product.searches.scope(words, rows=_number(call, "rows", ROWS_DEFAULT))
+    question = ScopeQuestion(words=words, rows=_number(call, "rows", ROWS_DEFAULT))
+    return await call.product.searches.ask(SCOPE, question)
 
 
 @operation(
@@ -137,7 +151,9 @@ async def show_scope(call: Call) -> ScopeAnswer:
 async def list_accounts(call: Call) -> AccountsAnswer:
     """List the accounts at targets, those first that need somebody."""
     target = call.query.get("target", "")
-    return await call.product.searches.accounts(checked_name(target, what="target") if target else "")
+    if target:
+        checked_name(target, what="target")
+    return await call.product.searches.ask(ACCOUNTS, AccountsQuestion(target=target))
 
 
 def _words(call: Call) -> tuple[str, ...]:

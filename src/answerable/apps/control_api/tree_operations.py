@@ -17,6 +17,8 @@ from answerable.errors import Malformed, shown
 from answerable.errors.codes.mandate import MANDATE_UNKNOWN
 from answerable.errors.codes.search import SEARCH_FAILED
 from answerable.flows.tokens.trace_mandate import hop_states, mandate_state
+from answerable.flows.validity.mandate_validity import shard_fault
+from answerable.ports.search_process import TREE, TreeQuestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +45,11 @@ async def show_tree(call: Call) -> answers.MandateTree:
     mandate = call.walk.authority.mandates.find(MandateId(call.path["id"]))
     if mandate is None:
         raise MANDATE_UNKNOWN(f"mandate {shown(call.path['id'])} is not known")
-    tree = await call.product.searches.tree(mandate.id)
+    fault = shard_fault(mandate, call.walk.recorder.ledger.origin)
+    if fault is not None:
+        # Its actions are in the log of the other shard alone.
+        raise fault
+    tree = await call.product.searches.ask(TREE, TreeQuestion(mandate=mandate.id))
     branches = told_branches(tree)
     state, because = mandate_state(call.walk.authority, mandate)
     states = {

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import anyio
 import msgspec
@@ -21,64 +22,17 @@ from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel
 from answerable.errors import AnswerableError, Broken
 from answerable.errors.codes.search import SEARCH_BUSY, SEARCH_FAILED, SEARCH_PEER
 from answerable.errors.codes.services import REQUEST_BODY
-from answerable.ports.search_process import (
-    ACCOUNTS_PATH,
-    INCIDENT_PATH,
-    INCIDENTS_PATH,
-    LOGS_PATH,
-    NAME_PATH,
-    REACH_PATH,
-    SCOPE_PATH,
-    SEARCH_PATH,
-    STORY_PATH,
-    TRACE_PATH,
-    TREE_PATH,
-    UNDER_PATH,
-    AccountsQuestion,
-    IncidentQuestion,
-    IncidentsQuestion,
-    LogsQuestion,
-    NameQuestion,
-    Question,
-    ScopeQuestion,
-    StoryQuestion,
-    TraceQuestion,
-    TreeQuestion,
-    UnderQuestion,
-)
+from answerable.ports.search_process import REACH_PATH, A, Q, QuestionKind
 from answerable.wiring.guarded_request import body_within
 from answerable.wiring.plain_route import PlainRoute
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.requests import Request
 
-    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
-    from answerable.api.search_answers import (
-        AccountsAnswer,
-        NameAnswer,
-        ScopeAnswer,
-        SearchAnswer,
-        StoryAnswer,
-    )
-    from answerable.ports.search_process import IndexReach, LogsTold, TraceAnswer, TreeAnswer, UnderAnswer
-
-Q = TypeVar(
-    "Q",
-    Question,
-    StoryQuestion,
-    NameQuestion,
-    ScopeQuestion,
-    AccountsQuestion,
-    UnderQuestion,
-    TreeQuestion,
-    TraceQuestion,
-    IncidentsQuestion,
-    IncidentQuestion,
-    LogsQuestion,
-)
+    from answerable.ports.search_process import IndexReach
 
 WAITING_MAX: Final = 32
 """Questions that are answered or wait at a time."""
@@ -89,21 +43,23 @@ _log: Final = logging.getLogger(__name__)
 _STATUSES: Final = {SEARCH_PEER.id: 403}
 
 
+class Answering(NamedTuple):
+    """What answers one kind of question; made by `answering`."""
+
+    kind: QuestionKind[Any, Any]
+    answer: Callable[[Any], object]
+
+
+def answering(kind: QuestionKind[Q, A], answer: Callable[[Q], A]) -> Answering:
+    """Return what answers a kind of question. answer: blocks."""
+    return Answering(kind, answer)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchServices:
-    """The dependencies; all callables block. uids: users whose processes are answered."""
+    """The dependencies. reach: blocks. uids: users whose processes are answered."""
 
-    search: Callable[[Question], SearchAnswer]
-    story: Callable[[StoryQuestion], StoryAnswer]
-    name: Callable[[NameQuestion], NameAnswer]
-    scope: Callable[[ScopeQuestion], ScopeAnswer]
-    accounts: Callable[[AccountsQuestion], AccountsAnswer]
-    logs: Callable[[LogsQuestion], LogsTold]
-    under: Callable[[UnderQuestion], UnderAnswer]
-    tree: Callable[[TreeQuestion], TreeAnswer]
-    trace: Callable[[TraceQuestion], TraceAnswer]
-    incidents: Callable[[IncidentsQuestion], IncidentsAnswer]
-    incident: Callable[[IncidentQuestion], IncidentAnswer]
+    answers: Sequence[Answering]
     reach: Callable[[], IndexReach]
     uids: frozenset[int]
 
@@ -113,11 +69,11 @@ def search_app(needs: SearchServices) -> Starlette:
     waiting = 0
     turns = {is_whole: anyio.CapacityLimiter(1) for is_whole in (True, False)}
 
-    async def replied(request: Request, kind: type[Q], answer: Callable[[Q], object]) -> bytes:
+    async def replied(one: Answering, request: Request) -> bytes:
         nonlocal waiting
         body = await body_within(request, bytes_max=BODY_BYTES_MAX, seconds_max=BODY_SECONDS_MAX)
         try:
-            question = msgspec.json.decode(body, type=kind)
+            question = one.kind.read_question(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
             raise REQUEST_BODY(f"the question cannot be read: {str(fault)[:200].lower()}") from None
         if waiting >= WAITING_MAX:
@@ -125,32 +81,19 @@ def search_app(needs: SearchServices) -> Starlette:
         waiting += 1
         try:
             return msgspec.json.encode(
-                await to_thread.run_sync(answer, question, limiter=turns[question.within == "all"])
+                await to_thread.run_sync(one.answer, question, limiter=turns[question.within == "all"])
             )
         finally:
             waiting -= 1
 
-    def asking(kind: type[Q], answer: Callable[[Q], object]) -> Callable[[Request], Awaitable[bytes]]:
-        return lambda request: replied(request, kind, answer)
-
     async def reach(_request: Request) -> bytes:
         return msgspec.json.encode(await to_thread.run_sync(needs.reach))
 
-    questions = {
-        SEARCH_PATH: asking(Question, needs.search),
-        STORY_PATH: asking(StoryQuestion, needs.story),
-        NAME_PATH: asking(NameQuestion, needs.name),
-        SCOPE_PATH: asking(ScopeQuestion, needs.scope),
-        UNDER_PATH: asking(UnderQuestion, needs.under),
-        TREE_PATH: asking(TreeQuestion, needs.tree),
-        TRACE_PATH: asking(TraceQuestion, needs.trace),
-        ACCOUNTS_PATH: asking(AccountsQuestion, needs.accounts),
-        INCIDENTS_PATH: asking(IncidentsQuestion, needs.incidents),
-        INCIDENT_PATH: asking(IncidentQuestion, needs.incident),
-        LOGS_PATH: asking(LogsQuestion, needs.logs),
-    }
     routes = [
-        *(PlainRoute(path, _endpoint(ask, needs.uids), method="POST") for path, ask in questions.items()),
+        *(
+            PlainRoute(one.kind.path, _endpoint(partial(replied, one), needs.uids), method="POST")
+            for one in needs.answers
+        ),
         PlainRoute(REACH_PATH, _endpoint(reach, needs.uids)),
     ]
     return Starlette(routes=routes)

@@ -5,7 +5,7 @@ Law: of lines that have nothing to do with governed accounts there are numbers o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
@@ -33,6 +33,10 @@ TELL_EACH: Final[frozenset[LogKind]] = frozenset(
 
 KNOWN_BYTES: Final = 256
 """How much of the beginning of a file, and of what stands before a mark, it is known again by."""
+OFFSET_MAX: Final = 2**62
+
+_Known = Annotated[int, msgspec.Meta(ge=0, le=KNOWN_BYTES)]
+_Place = Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)]
 
 
 class LogMark(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,12 +46,12 @@ class LogMark(msgspec.Struct, frozen=True, kw_only=True):
 
     device: int = 0
     inode: int = 0
-    offset: int = 0
-    lines: int = 0
+    offset: _Place = 0
+    lines: _Place = 0
     head: str = ""
-    head_bytes: int = 0
+    head_bytes: _Known = 0
     tail: str = ""
-    tail_bytes: int = 0
+    tail_bytes: _Known = 0
     is_cut: bool = False
 
 

@@ -159,7 +159,8 @@ def fields_to_index(
 
 
 def _read(value: bytes) -> Any:
-    """Read a field as `json.loads` does, which makes a decoder each time. Raises ValueError, RecursionError."""
+    """Read a field, which is UTF-8, as `json.loads` does, which makes a decoder each time. Raises ValueError,
+    RecursionError."""
     return _LENIENT.decode(value.decode("utf-8", "surrogatepass"))
 
 

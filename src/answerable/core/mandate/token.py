@@ -201,7 +201,7 @@ def audience_of(token: str) -> str:
     _, payload, _ = split_compact(token, malformed=MANDATE_MALFORMED)
     try:
         claims = _VERIFIED.decode(from_base64url(payload, malformed=MANDATE_MALFORMED))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         claims = {}
     return _text(claims, "aud")
 

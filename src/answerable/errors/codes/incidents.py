@@ -26,6 +26,10 @@ INCIDENT_STALE = UnverifiedCode(
     "the statement about an incident was signed … s ago, expected less than 300 s: sign it anew",
     step="incident",
 )
+INCIDENT_TOLD = MalformedCode(
+    "incident.told",
+    "nobody was told at …, before what incident … is about, which begins at …: say when it was",
+)
 INCIDENT_TYPE = UnverifiedCode("incident.type", "expected a token of type …, got …", step="incident")
 INCIDENT_UNKNOWN = MalformedCode("incident.unknown", "there is no incident …: see `answerable incident list`")
 INCIDENT_WIDE = RefusedCode(

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import anyio.to_thread
 
 from answerable.core.containment.hold import HoldId, HoldTarget, holdable
-from answerable.core.identity.names.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.incident.incident import NAMES_MAX
 from answerable.core.incident.incident_entry import incident_entry
 from answerable.core.incident.incident_statement import verified_incident
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.ledger.tags import Tag
+from answerable.core.registry.documents.time_rule import instant_of
 from answerable.core.registry.tools.tool_pin import TOOLS_CALL
 from answerable.errors import Malformed, Refused, shown
 from answerable.errors.codes.incidents import (
     INCIDENT_ABOUT,
     INCIDENT_MALFORMED,
     INCIDENT_RIGHT,
+    INCIDENT_TOLD,
     INCIDENT_UNKNOWN,
     INCIDENT_WIDE,
 )
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.incident.incident_duties import IncidentRules
     from answerable.core.incident.incident_statement import IncidentChange, IncidentClaims
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
@@ -112,9 +113,18 @@ def _check_right(current: RegistrySnapshot, rules: IncidentRules, person: str) -
 
 
 def _check_opened(ledger: Ledger, claims: IncidentClaims) -> None:
-    """Check that the named entries are of this incident. Raises Malformed (`incident.unknown`)."""
-    if _leaf(ledger, claims, claims.entry).get("change") != "opened":
+    """Check that the named entries are of this incident, and its times. Raises Malformed (`incident.unknown`,
+    `incident.told`)."""
+    opened = _leaf(ledger, claims, claims.entry)
+    if opened.get("change") != "opened":
         raise INCIDENT_UNKNOWN(f"entry {claims.entry} opened no incident {shown(claims.incident)}")
+    since = opened.get("since")
+    if claims.told and isinstance(since, int) and claims.told_ms < since:
+        told, begins = (instant_of(UnixMillis(one)).isoformat() for one in (claims.told_ms, since))
+        raise INCIDENT_TOLD(
+            f"nobody was told at {told}, before what incident {shown(claims.incident)} is about, which begins at "
+            f"{begins}: say when it was"
+        )
     if claims.answers >= 0 and _leaf(ledger, claims, claims.answers).get("question") is not True:
         raise INCIDENT_UNKNOWN(f"entry {claims.answers} asks nothing about incident {shown(claims.incident)}")
 

@@ -3,8 +3,7 @@ index, and in commands that read the ledger's files themselves."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from answerable.core.incident.under_manifest import wanted_manifest
 from answerable.core.search.names import parsed_names
@@ -13,7 +12,7 @@ from answerable.flows.forensics.count_scope import check_conditions, count_scope
 from answerable.flows.forensics.describe_name import completed_names, describe_name, may_be
 from answerable.flows.forensics.find_under import find_under
 from answerable.flows.forensics.gather_incident import gathered, incidents
-from answerable.flows.forensics.list_accounts import LISTED, NOTHING, accounts_named, list_accounts
+from answerable.flows.forensics.list_accounts import LISTED, NOTHING, USERS_MAX, accounts_named, list_accounts
 from answerable.flows.forensics.tell_accounts import account_told, accounts_answer
 from answerable.flows.forensics.tell_hits import name_answer, scope_answer, story_answer
 from answerable.flows.forensics.tell_incident import incident_answer, incidents_answer
@@ -21,7 +20,7 @@ from answerable.flows.forensics.trace_to_person import traced
 from answerable.ports.search_process import TraceAnswer, UnderAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import (
@@ -34,88 +33,103 @@ if TYPE_CHECKING:
     from answerable.core.search.query import Query
     from answerable.flows.forensics.list_accounts import Known
     from answerable.flows.forensics.tell_story import StoryTeller
-    from answerable.ports.search_process import TraceQuestion, UnderQuestion
+    from answerable.ports.search_process import (
+        AccountsQuestion,
+        AskedOfAccounts,
+        IncidentQuestion,
+        IncidentsQuestion,
+        NameQuestion,
+        ScopeQuestion,
+        StoryQuestion,
+        TraceQuestion,
+        UnderQuestion,
+    )
+
+    Sealed = Callable[[Query, Sequence[str]], tuple[str, ...]]
+    """Returns the fields of a question, and of its bare names, that cannot be compared here."""
 
 
 def _nothing_sealed(query: Query, names: Sequence[str]) -> tuple[str, ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What an answer says of itself. durable: entries of the log, where it may have more than the index.
-    elsewhere: shards that are left out, where all are not asked. known: of accounts, beside the ledger. users: how many
-    are named of one account. sealed: returns the fields of a question that cannot be compared here."""
-
-    durable: int = 0
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
-    known: Known = NOTHING
-    users: int = LISTED
-    sealed: Callable[[Query, Sequence[str]], tuple[str, ...]] = _nothing_sealed
-
-
-WHOLE: Final = Standing()
-"""Of an index that has the whole log, with keys."""
-
-
 def answered_story(
-    teller: StoryTeller, words: Sequence[str], *, now: int, limit: int, standing: Standing = WHOLE
+    teller: StoryTeller,
+    question: StoryQuestion,
+    *,
+    now: int,
+    known: Known = NOTHING,
+    sealed: Sealed = _nothing_sealed,
 ) -> StoryAnswer:
     """Return the story of names, narrowed by words of a search.
 
-    now: for times that are said as long ago. limit: as for `StoryTeller.story`. Raises Malformed (`search.*`),
+    now: for times that are said as long ago. known: of accounts, beside the ledger. Raises Malformed (`search.*`),
     Unavailable, and Broken as the index and the log do.
     """
-    wanted = parsed_names(words, now=now)
+    wanted, limit = parsed_names(question.words, now=now), checked_limit(question.limit)
     story = teller.story(wanted, limit=limit)
     whole = wanted if story.hits else completed_names(teller, wanted)
     if whole != wanted:
         story = teller.story(whole, limit=limit)
     return story_answer(
-        " ".join(words),
+        " ".join(question.words),
         story,
-        accounts=tuple(one for name in wanted.names for one in _accounts(teller, standing, name)),
-        durable=standing.durable,
-        sealed=standing.sealed(whole.query, whole.names),
+        accounts=tuple(one for name in wanted.names for one in _accounts(teller, question, name, known)),
+        durable=question.entries,
+        sealed=sealed(whole.query, whole.names),
     )
 
 
-def answered_name(teller: StoryTeller, name: str, *, standing: Standing = WHOLE) -> NameAnswer:
-    """Return what a name stands for. Raises as `answered_story`."""
-    asked = parsed_names([name], now=0)
-    candidates = may_be(teller, name)
+def answered_name(
+    teller: StoryTeller,
+    question: NameQuestion,
+    *,
+    known: Known = NOTHING,
+    sealed: Sealed = _nothing_sealed,
+) -> NameAnswer:
+    """Return what a name stands for. known: as for `answered_story`. Raises as that."""
+    asked = parsed_names([question.name], now=0)
+    candidates = may_be(teller, question.name)
     found = describe_name(teller, candidates[0]) if len(candidates) == 1 else None
     return name_answer(
         candidates,
         found,
         teller.index.reach(),
-        accounts=_accounts(teller, standing, candidates[0].name if len(candidates) == 1 else name),
-        durable=standing.durable,
-        sealed=standing.sealed(asked.query, asked.names),
+        accounts=_accounts(
+            teller, question, candidates[0].name if found is not None else question.name, known
+        ),
+        durable=question.entries,
+        sealed=sealed(asked.query, asked.names),
     )
 
 
-def answered_accounts(teller: StoryTeller, target: str, *, standing: Standing = WHOLE) -> AccountsAnswer:
-    """Return the accounts at all targets, or at one. Raises Unavailable and Broken as the index and the log do."""
-    found = list_accounts(teller, standing.known, target=target, users=standing.users)
-    return accounts_answer(found, standing.known, durable=standing.durable)
+def answered_accounts(
+    teller: StoryTeller, question: AccountsQuestion, *, known: Known = NOTHING
+) -> AccountsAnswer:
+    """Return the accounts at all targets, or at one. Raises Unavailable, and Broken as the index and the log do."""
+    found = list_accounts(teller, known, target=question.target, users=_users_listed(question))
+    return accounts_answer(found, known, durable=question.entries)
 
 
-def _accounts(teller: StoryTeller, standing: Standing, name: str) -> tuple[TargetAccount, ...]:
+def _accounts(
+    teller: StoryTeller, question: AskedOfAccounts, name: str, known: Known
+) -> tuple[TargetAccount, ...]:
     """Return the accounts that have a name."""
-    found = accounts_named(teller, standing.known, name.removeprefix("account:"), users=standing.users)
-    return tuple(map(account_told, found))
+    named = accounts_named(teller, known, name.removeprefix("account:"), users=_users_listed(question))
+    return tuple(map(account_told, named))
 
 
-def answered_scope(
-    teller: StoryTeller, words: Sequence[str], *, now: int, rows: int, standing: Standing = WHOLE
-) -> ScopeAnswer:
-    """Return the count of what was out of scope. rows: of each table, the highest. Raises as `answered_story`, and
-    Malformed (`scope.field`)."""
-    query = parsed_query(words, now=now)
+def _users_listed(question: AskedOfAccounts) -> int:
+    """Return how many users are named of one account: more where the answers of several logs are joined."""
+    return LISTED if question.within == "all" else USERS_MAX
+
+
+def answered_scope(teller: StoryTeller, question: ScopeQuestion, *, now: int) -> ScopeAnswer:
+    """Return the count of what was out of scope. Raises as `answered_story`, and Malformed (`scope.field`)."""
+    query = parsed_query(question.words, now=now)
     check_conditions(query)
-    counted = count_scope(teller, query, rows=rows)
-    return scope_answer(counted, durable=standing.durable)
+    counted = count_scope(teller, query, rows=checked_limit(question.rows))
+    return scope_answer(counted, durable=question.entries)
 
 
 def answered_under(teller: StoryTeller, question: UnderQuestion) -> UnderAnswer:
@@ -135,19 +149,12 @@ def answered_trace(
     return TraceAnswer(items=tuple(found))
 
 
-def answered_incidents(teller: StoryTeller, *, standing: Standing = WHOLE) -> IncidentsAnswer:
+def answered_incidents(teller: StoryTeller, question: IncidentsQuestion) -> IncidentsAnswer:
     """Return all incidents. Raises Unavailable, and Broken as the index and the log do."""
     found, is_cut, reach = incidents(teller)
-    return incidents_answer(
-        found, reach, is_cut=is_cut, durable=standing.durable, elsewhere=standing.elsewhere
-    )
+    return incidents_answer(found, reach, is_cut=is_cut, durable=question.entries)
 
 
-def answered_incident(teller: StoryTeller, name: str, *, standing: Standing = WHOLE) -> IncidentAnswer:
+def answered_incident(teller: StoryTeller, question: IncidentQuestion) -> IncidentAnswer:
     """Return one incident with what it is about. Raises as `answered_incidents`, and Malformed (`incident.unknown`)."""
-    return incident_answer(
-        gathered(teller, name),
-        log=teller.log.origin,
-        durable=standing.durable,
-        elsewhere=standing.elsewhere,
-    )
+    return incident_answer(gathered(teller, question.name), log=teller.log.origin, durable=question.entries)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     """Returns whether the finding is recorded, now or before."""
 
 AHEAD_MS_MAX: Final = 60_000
-"""A line that is further ahead of our clock is not waited for."""
+"""A line that is further ahead of our clock is not waited for, and says nothing of how far its log has come."""
 OPEN_MS_MAX: Final = 600_000
 """How long after its deadline a step without an end is waited for."""
 
@@ -96,9 +96,9 @@ class LogFollower:
             self._take(record, line, answer, steps, keep)
         else:
             self.standing.count("early" if is_early else "others")
-        if line.at:
+        if 0 < line.at <= now + AHEAD_MS_MAX:
             self.standing.first = self.standing.first or line.at
-            self.standing.last = max(self.standing.last, line.at)
+            self.standing.last = max(self.standing.last, min(line.at, now))
         return True
 
     def _take(self, record: LogRecord, line: LogLine, answer: Answer, steps: StepIndex, keep: Keep) -> None:

@@ -70,7 +70,8 @@ def joined_search(
     return replace(
         answers[own],
         items=tuple(replace(one, shard=shard) for _, shard, _, one in taken),
-        next=formatted(cursors),
+        # A shard that could not be asked keeps its place, and does not hold up the last page.
+        next=formatted(cursors) if any(cursors[shard] != DONE for shard in answers) else "",
         happened=any(one.happened for one in answers.values()),
         sealed=_union(one.sealed for one in answers.values()),
         shards=reaches(own, answers),

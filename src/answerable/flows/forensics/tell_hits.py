@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from answerable.api.ledger_answers import TimelineLine
 from answerable.api.search_answers import (
@@ -26,7 +25,7 @@ from answerable.core.search.scope import share_of
 from answerable.flows.forensics.opened_moment import hops_among
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from answerable.api.search_answers import TargetAccount
     from answerable.core.incident.timeline import Line
@@ -37,10 +36,6 @@ if TYPE_CHECKING:
     from answerable.flows.forensics.search_ledger import HitPage
     from answerable.flows.forensics.tell_story import Story
     from answerable.ports.search_index import Reach
-
-
-NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
-"""No shard is left out."""
 
 
 def answer_of(page: HitPage, *, durable: int = 0, sealed: tuple[str, ...] = ()) -> SearchAnswer:
@@ -66,10 +61,9 @@ def story_answer(
     *,
     accounts: tuple[TargetAccount, ...] = (),
     durable: int = 0,
-    elsewhere: Mapping[str, str] = NOWHERE,
     sealed: tuple[str, ...] = (),
 ) -> StoryAnswer:
-    """Return a story as an answer. name: what was asked. accounts: of that name. durable, elsewhere, sealed: as for
+    """Return a story as an answer. name: what was asked. accounts: of that name. durable, sealed: as for
     `answer_of`."""
     moments = {one.facts.entry: one.moment for one in story.hits} | story.ends
     hops = hops_among(moments.values())
@@ -97,7 +91,7 @@ def story_answer(
         is_cut=story.is_cut,
         missing=max(0, durable - story.reach.entries),
         shards=(),
-        elsewhere=dict(elsewhere),
+        elsewhere={},
         entries=story.reach.entries,
         complete_at=instant(story.reach.at) if story.reach.entries else None,
         happened=story.reach.happened,
@@ -136,7 +130,7 @@ def name_answer(
     sealed: tuple[str, ...] = (),
 ) -> NameAnswer:
     """Return what a name stands for as an answer. found: None unless it is one thing. accounts: of that name. durable,
-    elsewhere, sealed: as for `answer_of`."""
+    sealed: as for `answer_of`."""
     return NameAnswer(
         may_be=tuple(
             Naming(kind=one.kind, name=one.name, ask=one.written(), same=one.same) for one in candidates

@@ -20,10 +20,10 @@ from answerable.core.incident.incident_duties import BY_NAME
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.narrative import listed_numbers
 from answerable.core.search.undoing import undoing_of
-from answerable.flows.forensics.tell_hits import NOWHERE, hit_answer, instant, story_answer
+from answerable.flows.forensics.tell_hits import hit_answer, instant, story_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from answerable.core.incident.incident import Incident, Note
     from answerable.core.search.hit import Hit
@@ -35,32 +35,25 @@ CUT: Final = "older entries are left out of this answer: open an incident of a s
 
 
 def incidents_answer(
-    found: Sequence[Incident],
-    reach: Reach,
-    *,
-    is_cut: bool,
-    durable: int = 0,
-    elsewhere: Mapping[str, str] = NOWHERE,
+    found: Sequence[Incident], reach: Reach, *, is_cut: bool, durable: int = 0
 ) -> IncidentsAnswer:
-    """Return a list of incidents as an answer. durable, elsewhere: as for a search."""
+    """Return a list of incidents as an answer. durable: as for a search."""
     return IncidentsAnswer(
         items=tuple(map(_row, found)),
         is_cut=is_cut,
         entries=reach.entries,
         missing=max(0, durable - reach.entries),
         shards=(),
-        elsewhere=dict(elsewhere),
+        elsewhere={},
         complete_at=instant(reach.at) if reach.entries else None,
     )
 
 
-def incident_answer(
-    found: Gathered, *, log: str, durable: int = 0, elsewhere: Mapping[str, str] = NOWHERE
-) -> IncidentAnswer:
-    """Return an incident as an answer. log: its origin. durable, elsewhere: as for a search."""
+def incident_answer(found: Gathered, *, log: str, durable: int = 0) -> IncidentAnswer:
+    """Return an incident as an answer. log: its origin. durable: as for a search."""
     incident = found.incident
     clock = _clock(found)
-    story = story_answer(incident.id, found.story, durable=durable, elsewhere=elsewhere)
+    story = story_answer(incident.id, found.story, durable=durable)
     undoing = [(one, undoing_of(one)) for one in found.actions]
     return IncidentAnswer(
         incident=_row(incident),
@@ -70,7 +63,7 @@ def incident_answer(
         actions=tuple(IncidentAction(action=hit_answer(one), undoing=how) for one, how in undoing),
         undoing=dict(Counter(how for _, how in undoing)),
         data=tuple(_readings(found.actions)),
-        questions=tuple(_questions(found)),
+        questions=tuple(_questions(found, clock)),
         open_questions=tuple(map(_note, incident.open_questions)),
         notes=tuple(map(_note, incident.notes)),
         story=story,
@@ -185,12 +178,12 @@ def _readings(actions: Sequence[Hit]) -> Iterator[IncidentReading]:
         yield IncidentReading(server=server, capability=capability, resource=resource, entries=tuple(entries))
 
 
-def _questions(found: Gathered) -> Iterator[str]:
+def _questions(found: Gathered, clock: Sequence[_Moment]) -> Iterator[str]:
     """Yield what is not known, as far as entries show it."""
     incident, actions = found.incident, found.actions
     if not incident.classes:
         yield "nobody has said whether it is serious, or whether personal data are affected"
-    contained, says = next((at, says) for name, at, _, says in _clock(found) if name == "contained")
+    contained, says = next((at, says) for name, at, _, says in clock if name == "contained")
     if not contained:
         yield f"it is not contained: {says}"
     odd = [one.facts.entry for one in actions if one.outcome in ("indeterminate", "open")]

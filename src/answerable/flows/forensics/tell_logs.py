@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from answerable.api.log_answers import FollowedLog, LogsAnswer
 from answerable.core.attribution.followed import AccountSeen, unseen_since
+from answerable.flows.forensics.tell_hits import instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +91,7 @@ def _told_of(
         path=followed.path,
         state=state,
         reason=reason,
-        last_line_at=_instant(standing.last) if standing.last else None,
+        last_line_at=instant(standing.last) if standing.last else None,
         late_seconds=late // 1000,
         read_to=standing.mark.offset,
         actions_since=len(since),
@@ -103,9 +103,4 @@ def _told_of(
 def _silence(since: Sequence[Step], last: int) -> str:
     count = f"{len(since)} actions" if len(since) > 1 else "an action"
     targets = ", ".join(sorted({step.target for step in since}))
-    return f"no line since {_instant(last) if last else 'it is followed'}, while {count} ran at {targets}"
-
-
-def _instant(at: int) -> str:
-    when = datetime.fromtimestamp(at / 1000, UTC)
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"no line since {instant(last) if last else 'it is followed'}, while {count} ran at {targets}"

@@ -12,22 +12,21 @@ from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.projected_instances import instance_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from answerable.core.identity.names.spiffe_id import SpiffeId
     from answerable.core.identity.workload.instance import Instance
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.ports.instance_register import InstanceRegister
     from answerable.ports.subject_keys import SubjectKeys
 
 
 class CheckedInstances:
-    """Collects enrolments and renewals of the instances that are live now. Begin before the logs are read, so that no
-    instance is newer than what is read of them."""
+    """Collects enrolments and renewals of these live instances. Begin before the logs are read, so that no instance is
+    newer than what is read of them."""
 
-    def __init__(self, subject_keys: SubjectKeys, instances: InstanceRegister) -> None:
+    def __init__(self, subject_keys: SubjectKeys, live: Iterable[Instance]) -> None:
         self._subject_keys = subject_keys
-        self._live = {str(one.id): one for one in instances.live()}
+        self._live = {str(one.id): one for one in live}
         self._told: dict[str, Instance | None] = {}
 
     def note(self, stored: StoredEntry) -> None:

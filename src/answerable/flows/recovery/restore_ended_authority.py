@@ -104,8 +104,7 @@ async def restore_ended_authority(
         workloads, authorities, read.removed
     )
     ends += await _lost_ends(workloads, read.ended, read.keys)
-    altered = read.instances.altered() if INSTANCES in suspect else ()
-    ends += await _ended_under(workloads, read.revoked, read.held.placed, altered)
+    ends += await _ended_under(workloads, read.revoked, read.held.placed, read.instances.altered())
     unnamed = tuple(sorted([*read.nameless, *read.held.nameless]))
     return Recalled(ends=ends, revocations=again, tokens=restored, nameless=unnamed, holds=holds)
 
@@ -136,6 +135,7 @@ class _Read:
         recorder, authority, asking = workloads.recorder, workloads.authority, workloads.asking
         live, verification, clock = workloads.applying.live, workloads.verification, recorder.clock
         keys = recorder.subject_keys
+        checked = workloads.instances.live() if INSTANCES in suspect else ()
         return cls(
             workloads=workloads,
             tokens=RecalledTokens(keys, authority, live, verification),
@@ -145,7 +145,7 @@ class _Read:
             duties=RecalledDuties(subject_keys=keys, duties=asking.duties, clock=clock),
             prepared=RecalledPrepared(ledger=recorder.ledger, prepared=verification.prepared, clock=clock),
             receivers=RecalledReceivers(mandates=authority.mandates),
-            instances=CheckedInstances(keys, workloads.instances),
+            instances=CheckedInstances(keys, checked),
         )
 
     def note(self, stored: StoredEntry) -> None:

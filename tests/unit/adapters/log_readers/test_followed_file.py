@@ -106,6 +106,29 @@ def test_what_was_rotated_twice_while_nobody_read_is_read_in_order(log: Log) -> 
     assert (log.read(12), log.is_gap) == ([5, 6, 7], False)
 
 
+def test_a_name_with_brackets_is_no_pattern(tmp_path: Path) -> None:
+    log = Log(tmp_path, "pg[1].json")
+    log.writes(1)
+    assert log.read() == [1]
+    for name, number in (("pg[1].json.2", 2), ("pg[1].json.1", 3)):
+        log.writes(number)
+        os.utime(log.rotates(name), ns=(0, number))
+    log.writes(4)
+    assert (log.read(12), log.is_gap) == ([2, 3, 4], False)
+
+
+@pytest.mark.parametrize("name", ["pg.json.1", "pg.json-20261202", "pg.json.2026-12-02T05:00", "pg.json.old"])
+def test_what_only_begins_like_the_log_is_another(log: Log, name: str) -> None:
+    old = log.rotates(name)
+    for number, (other, lines) in enumerate(
+        (("pg.json.slow", [66]), ("pg.json2x", [67]), ("pg.json", [7])), 1
+    ):
+        place = log.path.with_name(other)
+        log.writes(*lines, to=place)
+        os.utime(place, ns=(0, os.stat(old).st_mtime_ns + number))
+    assert (log.read(12), log.is_gap) == ([7], False)
+
+
 def test_a_file_of_a_new_name_each_time_is_followed_by_its_pattern(tmp_path: Path) -> None:
     log = Log(tmp_path, "pg-*.json")
     for day in range(1, 4):

@@ -36,6 +36,11 @@ def test_what_a_user_logs_under_the_name_of_sshd_is_passed_over() -> None:
     assert read(entry(accepted(), _UID="1000"), entry(accepted(), SYSLOG_IDENTIFIER="su")) == []
 
 
+@pytest.mark.parametrize("name", [[255, 254], ["sshd", "sshd"], {"sshd": [1]}, None, 1])
+def test_a_name_that_is_no_text_is_not_that_of_sshd(name: object) -> None:
+    assert read(entry(accepted(), SYSLOG_IDENTIFIER=name)) == []
+
+
 @pytest.mark.parametrize(
     "line", ["nonsense", "[]", "{}", entry([65, 66]), entry(accepted(), __REALTIME_TIMESTAMP="x")]
 )

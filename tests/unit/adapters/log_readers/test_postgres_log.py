@@ -174,6 +174,7 @@ def test_a_login_without_room_is_told_and_a_parallel_worker_has_no_session_of_it
         ("2026-12-01 18:35:48 UTC", AT - 123),
         ("2026-13-01 18:35:48 UTC", 0),
         ("2026-12-01 18:35:48 +25", 0),
+        ("2026-12-01 18:35:48.\u00b2 UTC", 0),
         ("nonsense", 0),
     ],
 )

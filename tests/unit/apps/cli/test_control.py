@@ -229,3 +229,15 @@ def test_what_is_missing_is_asked_for_and_without_a_terminal_named(tmp_path: Pat
     assert "standard input is not a terminal: give case=VALUE" in result.stderr
     twice = [*arguments, "day=2", "--data", str(tmp_path)]
     assert "`day` is given twice" in typed(lying_app(template), twice).stderr
+
+
+@pytest.mark.requirement("FOLLOW-03")
+def test_without_a_server_no_log_is_followed_and_nothing_is_opened_to_say_so(tmp_path: Path) -> None:
+    def opened(settings: Any) -> Any:
+        raise AssertionError(settings)
+
+    told = typed(opened, ["log", "list", "--data", str(tmp_path)])
+    assert told.exit_code == 1
+    assert "no server answers at `/" in told.stderr
+    assert "only a server follows logs: start `answerable up`" in told.stderr
+    assert "index" not in told.output

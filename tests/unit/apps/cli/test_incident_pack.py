@@ -52,6 +52,7 @@ async def test_a_folder_has_every_table_and_nothing_in_it_is_calculated_or_break
     await bench.act("get_case", {"case": EVIL}, mandate="m-3")
     incident = await opened(bench, "agent", "scout", since_ms=1, text="@it is odd", classes=["personal-data"])
     await noted(bench, incident, "why?", question=1)
+    await noted(bench, incident, "<script>x</script> \\[here](javascript:x)")
     answer = incident_of(bench, incident)
     files = write_pack(tmp_path / "pack", answer, EVIDENCE, "log+key")
     place = tmp_path / "pack"
@@ -72,6 +73,7 @@ async def test_a_folder_has_every_table_and_nothing_in_it_is_calculated_or_break
     checklist = (place / "checklist.md").read_text()
     assert "- [ ] **gdpr-33**: due 20" in checklist
     assert "- bob asks: why?" in checklist
+    assert r"\<script>x\</script> \\\[here](javascript:x)" in checklist, "nobody's markup and no link"
     assert json.loads((place / "ocsf.json").read_text()) == ocsf_events(answer)
     sums = dict(reversed(one.split("  ")) for one in (place / "SHA256SUMS").read_text().splitlines())
     assert {name: hashlib.sha256((place / name).read_bytes()).hexdigest() for name in sums} == sums
