@@ -14,6 +14,7 @@ from answerable.core.lease.name import account_of, lease_name, lease_of
 from answerable.core.lease.own_account import DeclaredTarget, OwnAccount
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
+from answerable.core.search.accounts import ALL_LEASES
 from answerable.flows.forensics import list_accounts as listing
 from answerable.flows.forensics.answer_questions import answered_accounts, answered_name, answered_story
 from answerable.flows.forensics.list_accounts import NOTHING, Known
@@ -55,7 +56,7 @@ def scanned(found: Searched) -> dict[tuple[str, str, str], Counter[str]]:
         account = str(accounts[lease]["account"])
         if lease_of(account) is not None:
             kind = "action" if lease_name(bytes.fromhex(str(leaf["action"]))) == lease else "task"
-            key = (str(leaf["lease_target"]), OF_LEASES, kind)
+            key = (str(leaf["lease_target"]), ALL_LEASES, kind)
         else:
             key = (str(leaf["lease_target"]), account, "shared" if account else "unknown")
         counts.setdefault(key, Counter())[str(leaf["agent"])] += 1
@@ -97,8 +98,8 @@ def test_accounts_of_leases_are_those_that_a_plain_scan_finds(found: Searched, a
     wanted = scanned(found)
     assert {key: {user.name: user.actions for user in one.agents} for key, one in rows.items()} == wanted
     assert {kind for _, _, kind in wanted} == {"action", "task", "shared", "unknown"}
-    assert [rows["pg-main", OF_LEASES, one].accounts for one in ("action", "task")] == [3, 1]
-    own = rows["pg-main", OF_LEASES, "action"]
+    assert [rows["pg-main", ALL_LEASES, one].accounts for one in ("action", "task")] == [3, 1]
+    own = rows["pg-main", ALL_LEASES, "action"]
     assert [(one.name, one.actions) for one in own.people] == [("ada", 2), ("bob", 1)]
     assert rows.keys() == asked.rows(target="pg-main").keys() | asked.rows(target="hub").keys()
     assert not asked.rows(target="elsewhere")
@@ -112,6 +113,7 @@ def test_what_the_broker_and_the_logs_say_is_joined_and_each_class_says_what_to_
         SeenAccount("pg-main", "app_rw", "postgres", 5, 9, 4, 3),
         SeenAccount("pg-main", "broker_of_shop", "postgres", 5, 9, 8, 0),
         SeenAccount("pg-main", OF_LEASES, "postgres", 5, 9, 30, 0),
+        SeenAccount("pg-main", ALL_LEASES, "postgres", 5, 9, 6, 0),
         SeenAccount("pg-main", account_of(TASK), "postgres", 5, 9, 1, 1),
         SeenAccount("pg-main", account_of(lease_name(b"n" * 16)), "postgres", 5, 9, 2, 2),
     )
@@ -120,29 +122,25 @@ def test_what_the_broker_and_the_logs_say_is_joined_and_each_class_says_what_to_
     told = {(name, kind): (one.lines, one.past, one.kept) for (_, name, kind), one in rows.items()}
     assert told == {
         ("alice", "unknown"): (12, 0, ""),
+        (ALL_LEASES, "unknown"): (6, 0, ""),
         (account_of(lease_name(b"n" * 16)), "unknown"): (2, 2, ""),
         ("broker_of_shop", "static"): (8, 0, "store:shop"),
         ("app_rw", "shared"): (4, 3, ""),
         ("", "shared"): (0, 0, ""),
-        (OF_LEASES, "action"): (31, 1, ""),
-        (OF_LEASES, "task"): (0, 0, ""),
+        (ALL_LEASES, "action"): (31, 1, ""),
+        (ALL_LEASES, "task"): (0, 0, ""),
     }
     assert all("`answerable " in one.advice or "`window: action`" in one.advice for one in rows.values())
     assert "--account alice" in rows["pg-main", "alice", "unknown"].advice
     assert "past the broker" in rows["pg-main", "app_rw", "shared"].advice
-    assert [kind for _, _, kind in rows] == [
-        "unknown",
-        "unknown",
-        "static",
-        "shared",
-        "shared",
-        "task",
-        "action",
-    ]
+    kinds = ("unknown", "unknown", "unknown", "static", "shared", "shared", "task", "action")
+    assert tuple(kind for _, _, kind in rows) == kinds
     for name, kind in (("alice", "unknown"), ("broker_of_shop", "static"), ("app_rw", "shared")):
-        assert asked.named(name, known) == [(name, kind)]
-    assert asked.named(account_of(TASK), known) == [(OF_LEASES, "task")]
+        assert asked.named(name, known) == asked.named(f"account:{name}", known) == [(name, kind)]
+    assert {kind for _, kind in asked.named(ALL_LEASES, known)} == {"unknown", "task", "action"}
+    assert asked.named(account_of(TASK), known) == [(ALL_LEASES, "task")]
     assert asked.named("scout", known) == []
+    assert asked.named("", known) == []
 
 
 @pytest.mark.requirement("ACCOUNT-01")

@@ -1,8 +1,9 @@
 """The accounts that a target's own log names, how often and when: nothing else of its lines is kept.
 
-Laws: of a line only its account and its time count; accounts of leases whose lines a step explains count as one; the
-same log read twice, in whatever order, changes nothing: of each account stand the widest times and the highest numbers
-that one reading found; when there are too many, those with the most lines stay.
+Laws: of a line only its account and its time count; accounts of leases whose lines a step explains count as one, and
+those of which the record does not say yet do not count; the same log read twice, in whatever order, changes nothing: of
+each account stand the widest times and the highest numbers that one reading found; when there are too many, those with
+the most lines stay.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 
 from answerable.core.attribution.answer import ODD
 from answerable.core.attribution.log_line import LogKind
-from answerable.core.lease.name import ACCOUNT_PREFIX, lease_of
+from answerable.core.lease.name import lease_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,8 +27,8 @@ ACCOUNTS_MAX: Final = 10_000
 COLLECTED_MAX: Final = 4 * ACCOUNTS_MAX
 NAME_CHARS_MAX: Final = 255
 """Longer names are passed over: no target has such accounts."""
-OF_LEASES: Final = f"{ACCOUNT_PREFIX}*"
-"""Stands for all accounts that were made for leases."""
+OF_LEASES: Final = ""
+"""Stands for all accounts that were made for leases: no account at a target is called so."""
 
 
 class SeenAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -58,6 +59,8 @@ class AccountsSeen:
             return
         is_odd = answer is not None and answer.verdict in ODD
         if not is_odd and answer is not None and lease_of(name) is not None:
+            if answer.verdict == "later":
+                return
             name = OF_LEASES
         known = self._found.get(name)
         if known is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.core.attribution.seen_account import OF_LEASES
-from answerable.core.lease.name import lease_of
+from answerable.core.lease.name import ACCOUNT_PREFIX, lease_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,6 +25,10 @@ AccountClass = Literal["unknown", "static", "shared", "task", "action"]
 shared: several leases have it. task, action: made for one task, or for one action."""
 ACCOUNT_CLASSES: Final[tuple[AccountClass, ...]] = get_args(AccountClass)
 """All classes, those first that need somebody."""
+LEASE_CLASSES: Final[tuple[AccountClass, ...]] = ("action", "task")
+"""Classes of accounts that were made for leases, which are one row for each target."""
+ALL_LEASES: Final = f"{ACCOUNT_PREFIX}*"
+"""Name of such a row. An account at a target may be called so, too: it is of another class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +142,7 @@ class _Rows:
     def of_line(self, seen: SeenAccount, is_of_lease: Callable[[str], bool]) -> Account:
         lease = lease_of(seen.name)
         if seen.name == OF_LEASES or (lease is not None and is_of_lease(lease)):
-            kinds: tuple[AccountClass, ...] = ("action", "task")
-            known = (self.all.get((seen.target, OF_LEASES, one)) for one in kinds)
+            known = (self.all.get((seen.target, ALL_LEASES, one)) for one in LEASE_CLASSES)
             row = next((one for one in known if one is not None), None)
             return row if row is not None else self._of_leases(seen.target, "action")
         row = self._row(seen.target, seen.name, "unknown")
@@ -148,7 +151,7 @@ class _Rows:
 
     def _of_leases(self, target: str, kind: AccountClass) -> Account:
         return self.all.setdefault(
-            (target, OF_LEASES, kind), Account(target=target, name=OF_LEASES, kind=kind)
+            (target, ALL_LEASES, kind), Account(target=target, name=ALL_LEASES, kind=kind)
         )
 
     def _row(self, target: str, name: str, kind: AccountClass) -> Account:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         StoryAnswer,
         TargetAccount,
     )
+    from answerable.core.search.names import Asked
     from answerable.core.search.query import Query
     from answerable.flows.forensics.list_accounts import Known
     from answerable.flows.forensics.tell_story import StoryTeller
@@ -74,7 +75,7 @@ def answered_story(
     return story_answer(
         " ".join(question.words),
         story,
-        accounts=tuple(one for name in wanted.names for one in _accounts(teller, question, name, known)),
+        accounts=_accounts(teller, question, _account_names(whole), known),
         durable=question.entries,
         sealed=sealed(whole.query, whole.names),
     )
@@ -91,13 +92,12 @@ def answered_name(
     asked = parsed_names([question.name], now=0)
     candidates = may_be(teller, question.name)
     found = describe_name(teller, candidates[0]) if len(candidates) == 1 else None
+    names = (*_account_names(asked), *(one.name for one in candidates if found is not None))
     return name_answer(
         candidates,
         found,
         teller.index.reach(),
-        accounts=_accounts(
-            teller, question, candidates[0].name if found is not None else question.name, known
-        ),
+        accounts=_accounts(teller, question, names, known),
         durable=question.entries,
         sealed=sealed(asked.query, asked.names),
     )
@@ -111,12 +111,19 @@ def answered_accounts(
     return accounts_answer(found, known, durable=question.entries)
 
 
+def _account_names(asked: Asked) -> tuple[str, ...]:
+    """Return the names that may be those of accounts: bare ones, and those that are asked for as accounts."""
+    of_kind = (value for one in asked.query.terms if one.field == "account" for value in one.values)
+    return (*asked.names, *of_kind)
+
+
 def _accounts(
-    teller: StoryTeller, question: AskedOfAccounts, name: str, known: Known
+    teller: StoryTeller, question: AskedOfAccounts, names: Sequence[str], known: Known
 ) -> tuple[TargetAccount, ...]:
-    """Return the accounts that have a name."""
-    named = accounts_named(teller, known, name.removeprefix("account:"), users=_users_listed(question))
-    return tuple(map(account_told, named))
+    """Return the accounts that have one of the names."""
+    users = _users_listed(question)
+    named = (accounts_named(teller, known, name, users=users) for name in dict.fromkeys(names))
+    return tuple(account_told(one) for some in named for one in some)
 
 
 def _users_listed(question: AskedOfAccounts) -> int:

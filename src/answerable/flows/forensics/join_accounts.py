@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from msgspec.structs import replace
 
 from answerable.api.search_answers import AccountUser, ShardReach
-from answerable.core.attribution.seen_account import OF_LEASES
 from answerable.core.lease.name import lease_of
-from answerable.core.search.accounts import ACCOUNT_CLASSES
+from answerable.core.search.accounts import ACCOUNT_CLASSES, ALL_LEASES, LEASE_CLASSES
 from answerable.flows.forensics.list_accounts import ACCOUNTS_MAX, LISTED
 from answerable.flows.forensics.tell_accounts import advice_of_leases
 
@@ -81,11 +80,11 @@ def joined_rows(own: str, tables: Mapping[str, Sequence[TargetAccount]]) -> tupl
                 lines.setdefault(_key(one), []).append(one)
     of_leases: dict[str, list[TargetAccount]] = {}
     for key in [*lines]:
-        if key[1] == OF_LEASES or _is_explained(found[key], len(tables)):
+        if key[2] or _is_explained(found[key], len(tables)):
             of_leases.setdefault(key[0], []).extend(lines.pop(key))
     found = {key: rows for key, rows in found.items() if not _is_explained(rows, len(tables))}
     for target, some in of_leases.items():
-        action, task = ((target, OF_LEASES, kind) for kind in ("action", "task"))
+        action, task = ((target, ALL_LEASES, kind) for kind in ("action", "task"))
         if task in found and not any(one.accounts for one in found.get(action, ())):
             # No lease of an action is known there: such a row has lines alone.
             found.pop(action, None)
@@ -98,17 +97,17 @@ def joined_rows(own: str, tables: Mapping[str, Sequence[TargetAccount]]) -> tupl
 
 
 def _key(one: TargetAccount) -> Key:
-    return one.target, one.name, one.kind if one.name == OF_LEASES else ""
+    return one.target, one.name, one.kind if one.kind in LEASE_CLASSES else ""
 
 
 def _is_past(one: TargetAccount) -> bool:
-    return one.name == OF_LEASES and one.past > 0
+    return one.kind in LEASE_CLASSES and one.past > 0
 
 
 def _advised(one: TargetAccount, past: Mapping[str, str]) -> TargetAccount:
     """Return an account with the advice for its lines, which another row of accounts of leases may have had. past: what
     shards advise of such rows, by target."""
-    if one.name != OF_LEASES:
+    if one.kind not in LEASE_CLASSES:
         return one
     return replace(one, advice=past[one.target] if one.past else advice_of_leases(one.kind, one.target))
 
@@ -128,7 +127,7 @@ def _joined(rows: Sequence[TargetAccount], lines: Sequence[TargetAccount]) -> Ta
     accounts = [one.accounts for one in rows]
     return replace(
         told,
-        accounts=sum(accounts) if told.name == OF_LEASES else max(accounts),
+        accounts=sum(accounts) if told.kind in LEASE_CLASSES else max(accounts),
         actions=sum(one.actions for one in rows),
         first_at=_first(one.first_at for one in rows),
         last_at=_last(one.last_at for one in rows),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.ledger.tags import Tag
-from answerable.core.search.accounts import Account, AccountUse, inventory
+from answerable.core.search.accounts import ALL_LEASES, Account, AccountUse, inventory
 from answerable.core.search.facts import kind_of, kinds_of
 from answerable.core.search.query import Query, Term
 from answerable.flows.forensics.describe_name import person_told
@@ -89,14 +89,19 @@ def list_accounts(teller: StoryTeller, known: Known, *, target: str = "", users:
 def accounts_named(
     teller: StoryTeller, known: Known, name: str, *, users: int = LISTED
 ) -> tuple[ListedAccount, ...]:
-    """Return the accounts of this name, at any target. Raises as `list_accounts`."""
+    """Return the accounts of this name, at any target; of `ALL_LEASES`, those of leases too. Raises as
+    `list_accounts`."""
+    if not name:
+        return ()
     uses = [*teller.index.account_uses(name=name)]
+    if name == ALL_LEASES:
+        uses += (one for one in teller.index.account_uses() if not one.name)
     at = {one.target for one in uses}
     found = _joined(
         teller,
         uses,
         [one for one in known.declared or () if one.name in at or any(own.name == name for own in one.own)],
-        (one for one in known.seen if one.name == name),
+        (one for one in known.seen if (one.name or ALL_LEASES) == name),
     )
     # Beside the secret behind the leases of a target, the target may have others.
     return tuple(_listed(teller, one, users) for one in found if one.name == name or one.actions or one.lines)

@@ -73,7 +73,9 @@ def advice_for(account: Account) -> str:
     """Return what to do next with an account, in one sentence with a command."""
     told = PAST if account.past and account.kind != "unknown" else ADVICE[account.kind]
     target = shlex.quote(plain(account.target))
-    named = f" --account {shlex.quote(plain(account.name))}" if account.kind in ("unknown", "shared") else ""
+    # A name that is not told as it is spelled is one that nobody can copy.
+    name = shlex.quote(account.name) if plain(account.name) == account.name else "NAME"
+    named = f" --account {name}" if account.kind in ("unknown", "shared") else ""
     attribute = (
         f"`answerable attribute FILE --kind {account.log_kind or 'KIND'} --ledger DIR --target {target}"
         f"{named if account.name else ''}`"

@@ -16,6 +16,7 @@ from answerable.core.lease.name import account_of, lease_name
 pytestmark = pytest.mark.requirement("ACCOUNT-02")
 OWN = account_of(lease_name(bytes(16)))
 OURS, BYPASS = Answer(verdict="ours", why=""), Answer(verdict="bypass", why="")
+LATER = Answer(verdict="later", why="")
 
 
 def line(account: str, at: int = 5, *, login: str = "") -> LogLine:
@@ -34,6 +35,8 @@ def test_only_names_times_and_numbers_of_lines_are_kept():
         (line(""), None),
         (line(OWN), OURS),
         (line(OWN), BYPASS),
+        (line(OWN), LATER),
+        (line("ans_*"), None),
         (line("x" * 256), None),
     ):
         seen.note(one, answer)
@@ -42,6 +45,7 @@ def test_only_names_times_and_numbers_of_lines_are_kept():
         ("alice", 5, 7, 3, 0),
         ("app_rw", 5, 5, 2, 1),
         ("deploy", 5, 5, 1, 0),
+        ("ans_*", 5, 5, 1, 0),
         (OF_LEASES, 5, 5, 1, 0),
         (OWN, 5, 5, 1, 1),
     }
