@@ -33,6 +33,7 @@ log_line_prefix = '{PREFIX}'
 log_timezone = 'UTC'
 log_file_mode = 0644
 """
+ODD_ACCOUNT = "=1+1\x1b[31m"
 THIEFS_WORD = "a password that the thief set"
 
 
@@ -256,7 +257,9 @@ async def test_a_step_that_the_log_does_not_say_is_a_phantom_and_texts_of_the_lo
 async def accounts_are_told(lab: Lab) -> None:
     """Of the log of a server in use: people's, the broker's own and those of leases, by the server and by a copy."""
     owner = await lab.server.owner("prod")
-    await owner.execute("SELECT 1")
+    for name in (ODD_ACCOUNT, "ans_*"):
+        await owner.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD 'odd'")
+        await (await session(lab.server, name, "odd")).close()
     await owner.close()
     await lab.desk.command("ledger", "seal")
     data = lab.desk.home.data
@@ -273,19 +276,26 @@ async def accounts_are_told(lab: Lab) -> None:
         told = json.loads(done.stdout)
         assert told["broker"] == is_asked
         found = {one["name"]: one for one in told["items"]}
+        people = {one["name"] for one in told["items"] if one["kind"] == "unknown" and not one["actions"]}
+        assert {"owner", ODD_ACCOUNT, "ans_*"} <= people
         assert sum(one["lines"] for one in found.values()) <= lines
         assert {one["target"] for one in found.values()} == {"shop-db"}
-        own = found["ans_*"]
-        assert (own["kind"], own["accounts"], own["actions"], own["past"]) == ("action", 3, 3, 0)
+        (own,) = (one for one in told["items"] if one["kind"] == "action")
+        assert (own["name"], own["accounts"], own["actions"], own["past"]) == ("ans_*", 3, 3, 0)
         assert [one["name"] for one in own["agents"]] == ["scout"]
-        assert (found["owner"]["kind"], found["owner"]["actions"]) == ("unknown", 0)
         # Of its own account the broker alone knows.
         broker = found["answerable"]
         assert (broker["kind"], broker["kept"]) == (("static", "file") if is_asked else ("unknown", ""))
         assert all(one["lines"] > 0 for one in found.values())
-    person = await asyncio.to_thread(lab.desk.home.finished, "show", "owner")
-    assert person.returncode == 0, person.stderr
-    assert "nobody declared it" in person.stdout
+    # A name that a log alone has, one that is also the beginning of the log's key, and one by its kind.
+    for words in (("show", "owner"), ("show", "answerable"), ("timeline", "account:owner")):
+        person = await asyncio.to_thread(lab.desk.home.finished, *words)
+        assert person.returncode == 0, person.stderr
+        said = "a secret of the broker's own" if "answerable" in words else "nobody declared it"
+        assert f"at shop-db: {said}" in person.stdout
+    table = await asyncio.to_thread(lab.desk.home.finished, "account", "list", "--csv")
+    assert "\x1b" not in table.stdout
+    assert [one for one in csv.reader(io.StringIO(table.stdout)) if one[1] == "'=1+1\\u{1b}[31m"]
 
 
 def _in_order(entry: dict[str, Any]) -> dict[str, Any]:

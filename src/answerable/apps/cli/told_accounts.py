@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.apps.cli.asked_index import complete_told, warn_partial
 from answerable.apps.cli.csv_rows import print_row
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from answerable.api.search_answers import AccountsAnswer, AccountUser
     from answerable.apps.cli.terminal import Terminal
     from answerable.wiring.joined_index import LogIndex
+
+ADVISED_MAX: Final = 20
+"""Accounts of which the text says what to do next."""
 
 
 def read_accounts(index: LogIndex, target: str) -> AccountsAnswer:
@@ -66,7 +69,7 @@ def _print_csv(answer: AccountsAnswer) -> None:
                 one.kind,
                 one.accounts,
                 one.actions,
-                one.first_at,
+                one.first_at or one.seen_first_at,
                 one.last_at or one.seen_last_at,
                 agents,
                 people,
@@ -115,10 +118,12 @@ def _show(terminal: Terminal, answer: AccountsAnswer) -> None:
             )
             for one in answer.items
         ],
-        empty="no account at any target is known",
+        empty="no account is known" if answer.happened else "nothing has happened yet",
     )
-    for one in answer.items:
+    for one in answer.items[:ADVISED_MAX]:
         terminal.say(f"{one.target} {one.name or '(no name)'}: {one.advice}")
+    if len(answer.items) > ADVISED_MAX:
+        terminal.say(f"what to do next with {len(answer.items) - ADVISED_MAX} more: --json or --csv")
     more = f"{answer.more} more accounts are left out: name a target; " if answer.more else ""
     terminal.say(f"{more}{complete_told(answer)}")
 
