@@ -69,7 +69,7 @@ def search_page(made: str) -> str:
         *_shards(),
         "`answerable timeline`, `show`, `scope` and `account list`, and `GET /v1/timeline/{name}`, `/v1/names/{name}`,",
         "`/v1/scope` and `/v1/accounts`, are answered by the same process in the same way (STORY-04, ACCOUNT-03). So",
-        "are `GET /v1/actions/under` (`answerable timeline --model`) and `GET /v1/mandates/{id}/tree` (`mandate tree`),",
+        "are `GET /v1/actions/under` (`timeline --model`) and `GET /v1/mandates/{id}/tree` (`mandate tree`),",
         "of all entries, or with an error (`search.behind`) where the index does not have all of them (STORY-05). So",
         "is what `could --at` tells, and which entries the evidence of an action or a mandate has (STORY-06).",
         "Where no index is kept, the control API answers `search.off`.",
