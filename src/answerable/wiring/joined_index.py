@@ -26,8 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
-    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+    from answerable.api.search_answers import (
+        AccountsAnswer,
+        NameAnswer,
+        ScopeAnswer,
+        SearchAnswer,
+        StoryAnswer,
+    )
     from answerable.ports.search_process import (
+        AccountsQuestion,
         Asked,
         IncidentOpened,
         IncidentPart,
@@ -181,6 +188,20 @@ class JoinedIndex:
                 f"mandate {shown(question.mandate)} is for log {shown(question.log)}, which is no shard here"
             )
         return others[shard].whole(TREE, replace(question, log="", entries=0, within="log"))
+
+    def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
+        from answerable.flows.forensics.join_accounts import joined_accounts
+
+        others = self._asked_too(question)
+        if not others:
+            return self._own.accounts(question)
+
+        def of(shard: str) -> AccountsQuestion:
+            return replace(question, entries=self._entries(question, shard), within="log")
+
+        asked = {shard: partial(one.accounts, of(shard)) for shard, one in others.items()}
+        answers, unread = self._answers(asked, partial(self._own.accounts, of(self._shard)))
+        return joined_accounts(self._shard, answers, unread)
 
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
         from answerable.flows.forensics.join_pages import joined_incidents

@@ -12,6 +12,7 @@ from answerable.errors import Unavailable, shown
 from answerable.errors.codes.ledger import LEDGER_NO_COPY
 from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_UNREACHABLE
 from answerable.flows.forensics.answer_questions import (
+    answered_accounts,
     answered_incident,
     answered_incidents,
     answered_name,
@@ -22,6 +23,7 @@ from answerable.flows.forensics.answer_questions import (
 )
 from answerable.flows.forensics.tell_hits import answer_of
 from answerable.ports.search_process import (
+    ACCOUNTS,
     INCIDENTS,
     NAME,
     OPENED,
@@ -33,6 +35,7 @@ from answerable.ports.search_process import (
     Q,
 )
 from answerable.wiring.ledger_search import INDEX, SearchPlaces, own_keys, searching
+from answerable.wiring.seen_accounts import SEEN, known_accounts
 from answerable.wiring.shard_settings import with_shard
 from answerable.wiring.shards import other_shards
 from answerable.wiring.whole_answers import WHOLE
@@ -43,10 +46,19 @@ if TYPE_CHECKING:
 
     from answerable.adapters.tlog_files import StoredFiles
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
-    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+    from answerable.api.search_answers import (
+        AccountsAnswer,
+        NameAnswer,
+        ScopeAnswer,
+        SearchAnswer,
+        StoryAnswer,
+    )
+    from answerable.flows.forensics.list_accounts import Known
     from answerable.flows.forensics.tell_story import StoryTeller
     from answerable.ports.search_process import (
+        AccountsQuestion,
         Asked,
+        AskedOfAccounts,
         IncidentOpened,
         IncidentPart,
         IncidentQuestion,
@@ -83,6 +95,10 @@ class LogIndex(Protocol):
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         """Return how much was out of scope."""
+        ...
+
+    def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
+        """Return the accounts at targets."""
         ...
 
     def whole(self, kind: QuestionKind[Q, A], question: Q) -> A:
@@ -127,11 +143,16 @@ class FilesIndex:
 
     def story(self, question: StoryQuestion) -> StoryAnswer:
         with self._opened(question) as (teller, found):
-            return answered_story(teller, question, now=_now(), sealed=found.sealed)
+            known = self._known(question)
+            return answered_story(teller, question, now=_now(), known=known, sealed=found.sealed)
 
     def name(self, question: NameQuestion) -> NameAnswer:
         with self._opened(question) as (teller, found):
-            return answered_name(teller, question, sealed=found.sealed)
+            return answered_name(teller, question, known=self._known(question), sealed=found.sealed)
+
+    def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
+        with self._opened(question) as (teller, _):
+            return answered_accounts(teller, question, known=self._known(question))
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         with self._opened(question) as (teller, _):
@@ -163,6 +184,9 @@ class FilesIndex:
         with searching(self._places, progress=self._progress) as found:
             yield found.teller(has_entries=asked.within != "names"), found
 
+    def _known(self, asked: AskedOfAccounts) -> Known:
+        return known_accounts(self._places.seen, asked.declared)
+
 
 class OtherShard:
     """Another shard of this deployment: its process, or its files where that does not run; implements `LogIndex`."""
@@ -181,6 +205,9 @@ class OtherShard:
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         return self._asked(SCOPE, question, self._files.scope)
+
+    def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
+        return self._asked(ACCOUNTS, question, self._files.accounts)
 
     def whole(self, kind: QuestionKind[Q, A], question: Q) -> A:
         return self._asked(kind, question, partial(self._files.whole, kind))
@@ -228,6 +255,7 @@ def other_indexes(
                     index=settings.data / INDEX / one.name,
                     is_own=True,
                     wait_seconds_max=OTHERS_SECONDS_MAX,
+                    seen=settings.data / SEEN,
                 ),
                 progress=progress or _bounded(),
             ),

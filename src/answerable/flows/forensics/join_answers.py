@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from answerable.api.search_answers import NameBeside, NameOf, ShardReach, StoryGist
+from answerable.api.search_answers import NameBeside, NameOf, StoryGist
 from answerable.core.search.names import ENTRY
 from answerable.core.search.scope import BY, OF_ALL, share_of
 from answerable.flows.forensics.count_scope import EXAMPLES
 from answerable.flows.forensics.describe_name import EVENTS, LISTED
+from answerable.flows.forensics.join_accounts import joined_rows, reaches
 from answerable.flows.forensics.tell_hits import address, millis
 
 if TYPE_CHECKING:
@@ -32,25 +33,6 @@ if TYPE_CHECKING:
     )
 
 
-class Reached(Protocol):
-    """What every answer says of the log that it is about."""
-
-    @property
-    def entries(self) -> int:
-        """Entries up to which it is complete."""
-        ...
-
-    @property
-    def missing(self) -> int:
-        """Later entries."""
-        ...
-
-    @property
-    def complete_at(self) -> str | None:
-        """Time of the last entry."""
-        ...
-
-
 def joined_story(own: str, answers: Mapping[str, StoryAnswer], unread: Mapping[str, str]) -> StoryAnswer:
     """Return one story, oldest first. own: the shard whose process
     answers. answers: by shard, that of `own` among them. unread: shards that could not be asked, with the reason."""
@@ -62,6 +44,7 @@ def joined_story(own: str, answers: Mapping[str, StoryAnswer], unread: Mapping[s
         answers[own],
         kinds=union(one.kinds for one in answers.values()),
         also=_besides(answers.values()),
+        accounts=joined_rows(own, {shard: one.accounts for shard, one in answers.items()}),
         gist=_gist({shard: one.gist for shard, one in answers.items()}),
         lines=tuple(sorted(lines, key=_when)),
         groups=tuple(sorted(groups, key=lambda one: _when(one.line))),
@@ -87,6 +70,7 @@ def joined_name(own: str, answers: Mapping[str, NameAnswer], unread: Mapping[str
         answers[own],
         may_be=tuple(may_be.values()),
         also=_besides(known.values()),
+        accounts=joined_rows(own, {shard: one.accounts for shard, one in answers.items()}),
         named=sum(one.named for one in known.values()),
         first_at=min(firsts, key=millis, default=None),
         last_at=max(lasts, key=millis, default=None),
@@ -217,12 +201,3 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 def union(texts: Iterable[Sequence[str]]) -> tuple[str, ...]:
     """Return each text once."""
     return tuple(dict.fromkeys(chain.from_iterable(texts)))
-
-
-def reaches(own: str, answers: Mapping[str, Reached]) -> tuple[ShardReach, ...]:
-    """Return up to where the logs of the other shards were looked at."""
-    return tuple(
-        ShardReach(shard=shard, entries=one.entries, complete_at=one.complete_at, missing=one.missing)
-        for shard, one in answers.items()
-        if shard != own
-    )

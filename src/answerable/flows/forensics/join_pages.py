@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from answerable.core.search.log_cursors import DONE, formatted
 from answerable.core.search.query import Cursor, parsed_cursor
-from answerable.flows.forensics.join_answers import reaches, union
+from answerable.flows.forensics.join_accounts import reaches
+from answerable.flows.forensics.join_answers import union
 from answerable.flows.forensics.tell_hits import millis
 from answerable.ports.search_process import UnderAnswer
 
