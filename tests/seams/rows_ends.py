@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tests.seams.said import Said
 
 SINCE_MS = 1_000_000
-"""From when on what is written while something fails is looked at; each of it another millisecond."""
 
 
 class Holds(Feature):
@@ -302,9 +301,10 @@ class Incidents(Feature):
         return dict(life.told(f"/v1/incidents{of_one}", {"token": token}))
 
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
-        # What another process wrote is told by an index that may be a second behind.
         one = f"/v1/incidents/{kept['first']['incident']}"
-        life.until(lambda: life.told(one)["incident"]["state"] == "closed", "what was said of an incident")
+        life.until(
+            lambda: life.told(one)["incident"]["state"] == "closed", "an index that may be a second behind"
+        )
         answers = [life.told(f"/v1/incidents/{kept[name]['incident']}") for name in ("another", "first")]
         told = [
             f"{one['incident']['state']}: {'; '.join(note['text'] for note in one['notes'])}"
