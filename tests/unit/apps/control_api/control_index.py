@@ -20,7 +20,7 @@ async def use_index(bare: Any, client: Any, mandate: str) -> None:
     name = (await client("list_capabilities"))["items"][0]["name"]
     named |= {"tell_possible": {"action": name, "at": "253402300799999"}, "export_evidence": {}}
     about = {"entries": [], "about": {"mandate": mandate}, "reveal": []}
-    for operation in ("search_actions", "show_scope", "list_logs", *named):
+    for operation in ("search_actions", "show_scope", "list_logs", "replay_decisions", *named):
         body = about if operation == "export_evidence" else None
         refused = await bare(operation, body, status=503, **named.get(operation, {}))
         assert (refused["code"], "`search.enabled`" in refused["detail"]) == ("search.off", True)
