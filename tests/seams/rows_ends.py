@@ -281,12 +281,7 @@ class Incidents(Feature):
 
     @staticmethod
     def said(
-        life: Life,
-        text: str,
-        change: str = "opened",
-        of: Kept | None = None,
-        since: int = 1,
-        **more: Any,
+        life: Life, text: str, change: str = "opened", of: Kept | None = None, since: int = 1, **more: Any
     ) -> Kept:
         """What Ada says of an incident, about a time in which nothing happened."""
         at = time.time_ns() // 1_000_000
