@@ -23,12 +23,7 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "upgrade": "no version has been released; the tests of each register open files of earlier forms.",
 }
 """What a feature will be held to besides, by column, and why there is no test of it here."""
-LATER: Final[Mapping[tuple[str, str], str]] = {
-    (
-        "older copy",
-        "refusal",
-    ): "issue 11: the timeline has the stranger's story, but `agent seen` forgets whom it saw after the copy.",
-}
+LATER: Final[Mapping[tuple[str, str], str]] = {}
 """By column and row: what issue 11 completes."""
 WAITING: Final[Mapping[tuple[str, str], str]] = {}
 """By column and row: what a finding of this issue still owes. Empty at its end."""
