@@ -69,7 +69,7 @@ _SCOPE_QUERY: Final[Query] = (
     summary="What happened, newest first: actions with their outcome, refusals, and every other entry of the ledger",
     answer=SearchAnswer,
     query=_QUERY,
-    is_long=True,
+    of_index=True,
 )
 async def search_actions(call: Call) -> SearchAnswer:
     """Search the ledger."""
@@ -88,7 +88,7 @@ async def search_actions(call: Call) -> SearchAnswer:
     summary="The story of any name that a search knows, or of what meets a search; without lines for an unknown one",
     answer=StoryAnswer,
     query=_STORY_QUERY,
-    is_long=True,
+    of_index=True,
 )
 async def show_timeline(call: Call) -> StoryAnswer:
     """Tell the story of a name, or of a word of a search."""
@@ -104,7 +104,7 @@ async def show_timeline(call: Call) -> StoryAnswer:
     id="show_name",
     summary="What any id, name, digest or beginning of a name stands for, and what belongs to it",
     answer=NameAnswer,
-    is_long=True,
+    of_index=True,
 )
 async def show_name(call: Call) -> NameAnswer:
     """Say what a name stands for, or all that it may be."""
@@ -120,7 +120,7 @@ async def show_name(call: Call) -> NameAnswer:
     summary="Attempts outside of scope, by agent, capability, use case, rule, code and week",
     answer=ScopeAnswer,
     query=_SCOPE_QUERY,
-    is_long=True,
+    of_index=True,
 )
 async def show_scope(call: Call) -> ScopeAnswer:
     """Count attempts outside of scope."""
