@@ -72,6 +72,16 @@ Zone = Annotated[
         "--zone", help="Time zone of times that name none: +01:00.", show_default=False, metavar="OFFSET"
     ),
 ]
+Seen = Annotated[
+    Path | None,
+    typer.Option(
+        "--seen",
+        help="Add the accounts of the log to this file, for `account list`: names, times and numbers of lines alone. "
+        "Needs --target.",
+        show_default=False,
+        metavar="FILE",
+    ),
+]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print every line that has an answer, as CSV.")]
 
 
@@ -96,6 +106,7 @@ def attribute(
     account: Accounts = None,
     target: Targets = None,
     zone: Zone = "",
+    seen: Seen = None,
     csv: AsCsv = False,
 ) -> int | None:
     """Find the recorded step behind each line of a target's own log.
@@ -119,5 +130,6 @@ def attribute(
         accounts=account or (),
         targets=target or (),
         csv=csv,
+        seen=seen,
     )
     return attribute_files(shell.terminal, asked)
