@@ -8,7 +8,7 @@ from answerable.api.incident_answers import (
     IncidentsAnswer,
     IncidentStatement,
 )
-from answerable.client.transport import WAIT_SECONDS_MAX, Transport, given, segment
+from answerable.client.transport import INDEX_SECONDS_MAX, WAIT_SECONDS_MAX, Transport, given, segment
 
 
 def open_incident(
@@ -23,7 +23,7 @@ def list_incidents(
     *,
     limit: str | None = None,
     cursor: str | None = None,
-    seconds_max: float = WAIT_SECONDS_MAX,
+    seconds_max: float = INDEX_SECONDS_MAX,
 ) -> IncidentsAnswer:
     """Incidents, newest first."""
     return control.answer_as(
@@ -35,7 +35,7 @@ def list_incidents(
     )
 
 
-def show_incident(control: Transport, id: str, *, seconds_max: float = WAIT_SECONDS_MAX) -> IncidentAnswer:
+def show_incident(control: Transport, id: str, *, seconds_max: float = INDEX_SECONDS_MAX) -> IncidentAnswer:
     """One incident: its clock, its duties, what was affected, what is not known, and what people noted."""
     return control.answer_as(IncidentAnswer, "GET", f"/v1/incidents/{segment(id)}", seconds_max=seconds_max)
 
