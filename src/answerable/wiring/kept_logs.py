@@ -24,12 +24,16 @@ from answerable.flows.forensics.tell_logs import accounts_seen, logs_told
 from answerable.flows.state.target_calls import place_of
 from answerable.plain_file import read_plain
 from answerable.ports.search_process import LogsTold
+from answerable.wiring.ledger_search import opened_keys, own_keys
 from answerable.wiring.log_settings import followed_in
+from answerable.wiring.recorded_contents import RecordedContents
 from answerable.wiring.target_logs import LogFiles
 
 if TYPE_CHECKING:
+    from answerable.adapters.sqlite import StoredSubjectKeys
     from answerable.core.attribution.finding import Finding
     from answerable.core.attribution.followed import Followed
+    from answerable.core.ledger.subject_key import SubjectKey
     from answerable.ports.search_process import LogsQuestion
     from answerable.wiring.setting_tree import Settings
 
@@ -66,7 +70,10 @@ class KeptLogs:
         self._is_closed = False
         self._failed = ""
         self._written = b""
-        self._logs = [self._follower(one) for one in followed_in(settings.logs, settings.data)]
+        followed = followed_in(settings.logs, settings.data)
+        self._keys = _keys_of(settings) if followed else None
+        self._contents = RecordedContents(self._log.entry, self._find)
+        self._logs = [self._follower(one) for one in followed]
 
     @property
     def is_needed(self) -> bool:
@@ -103,6 +110,8 @@ class KeptLogs:
             for one in self._logs:
                 one.close()
             self._log.close()
+            if self._keys is not None:
+                self._keys.close()
 
     def told(self, question: LogsQuestion) -> LogsTold:
         """Answer how far the logs were read. Findings are told once the entries up to the question are known, so that
@@ -185,7 +194,10 @@ class KeptLogs:
             self._standing.targets.setdefault(target, TargetStanding())
         files = LogFiles(followed.kind, prefix=followed.prefix, zone=followed.zone)
         source = files.followed(Path(followed.path), standing.mark)
-        return LogFollower(followed, source, standing, self._standing.targets)
+        return LogFollower(followed, source, standing, self._standing.targets, self._contents.of)
+
+    def _find(self, key_id: bytes) -> SubjectKey | None:
+        return self._keys.find(key_id) if self._keys is not None else None
 
     def _store(self) -> None:
         content = msgspec.json.encode(self._standing)
@@ -201,6 +213,12 @@ class KeptLogs:
             os.fsync(descriptor)
         draft.replace(self._file)
         self._written = content
+
+
+def _keys_of(settings: Settings) -> StoredSubjectKeys | None:
+    """Return the subject keys, by which content is compared; None where there are none. Raises Unavailable."""
+    database, root = own_keys(settings)
+    return opened_keys(database, root)[0] if database.is_file() and root.is_file() else None
 
 
 def _stored(file: Path, origin: str) -> Standing:

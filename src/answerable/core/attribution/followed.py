@@ -25,6 +25,7 @@ FINDINGS_PER_HOUR_MAX: Final = 100
 """Findings of one log and hour that are recorded; more are only counted, so that nobody can fill the ledger by the log
 of a target."""
 HOURS_MAX: Final = 48
+SEEN_MAX: Final = 10_000
 TELL_EACH: Final[frozenset[LogKind]] = frozenset(
     {"postgres", "mariadb", "sshd", "journald", "rabbitmq", "nats", "nginx"}
 )
@@ -76,10 +77,11 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogStanding(msgspec.Struct, kw_only=True):
-    """How far one log was read. mark: of its source. counts: lines by verdict, `others`, `broken`, `ambiguous`, and
-    `early`: older than the steps that are known. first: from when on there is no gap. last: of the last line; Unix
-    milliseconds, 0 where there was none. gaps: how often lines may have been missed. hours: findings by hour.
-    accounts: first and last use and lines of each governed account."""
+    """How far one log was read. mark: of its source. counts: lines by verdict, `others`, `broken`, `ambiguous`,
+    `compared` and `uncompared` with the content that is recorded, and `early`: older than the steps that are known.
+    first: from when on there is no gap. last: of the last line; Unix milliseconds, 0 where there was none. gaps: how
+    often lines may have been missed. hours: findings by hour. accounts: first and last use and lines of each governed
+    account."""
 
     mark: LogMark = BEGIN
     counts: dict[str, int] = {}
@@ -114,10 +116,11 @@ class LogStanding(msgspec.Struct, kw_only=True):
 
 class TargetStanding(msgspec.Struct, kw_only=True):
     """Up to which step it is decided whether the logs of a target say anything of it. seen: actions behind that with a
-    line."""
+    line. statements: what is known of the statements of actions behind that, of at most SEEN_MAX."""
 
     decided: int = -1
     seen: dict[str, bool] = {}
+    statements: dict[str, int] = {}
 
 
 class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):
