@@ -13,11 +13,10 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from answerable.core.attribution.log_line import LogKind
 
 Field = Literal["bucket", "key", "method", "path", "recipients", "rows", "statement"]
 FIELDS: Final[tuple[Field, ...]] = get_args(Field)
-COMPARED: Final[Mapping[LogKind, tuple[Field, ...]]] = {
+COMPARED: Final[Mapping[str, tuple[Field, ...]]] = {
     "postgres": ("statement", "rows"),
     "mariadb": ("statement",),
     "journald": ("recipients",),
