@@ -6,7 +6,7 @@ import pytest
 
 from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.core.ledger.tags import Tag
-from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.ledger.assemble_evidence import assemble_evidence
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
 from answerable.testing.samples import AUDIENCE
@@ -14,6 +14,7 @@ from answerable.verify.check_answers import ShownAnswers
 from answerable.verify.evidence_bundle import verify_evidence
 from tests.worlds.canary import TESTED, bench_with_tests, canary_on
 from tests.worlds.ledger_files import SMALL
+from tests.worlds.selected import selected
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OVERSIGHT-06")]
 
@@ -28,11 +29,9 @@ async def test_a_bundle_about_a_question_has_what_opens_it_and_its_answer_checks
         await bench.answer(canary, verdict="deny", comment="ten times too much")
         ledger.seal()
         entries = list(ledger.replay())
-        selection = Selection(mandate="m-1")
-        for stored in entries:
-            selection.take(stored)
         found = assemble_evidence(
-            selection,
+            selected(entries, mandate="m-1"),
+            replay=False,
             reveal=("object", "card", "token", "signer"),
             entry=entries.__getitem__,
             published=PublishedFiles(tmp_path),

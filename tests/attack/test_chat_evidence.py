@@ -14,7 +14,7 @@ from answerable.core.approval.chat_click import CLICK_TYP
 from answerable.core.canonical import encode, freeze, parse
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
-from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.ledger.assemble_evidence import assemble_evidence
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
@@ -25,6 +25,7 @@ from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import Fault, read_leaf
 from tests.worlds.click import clicking, user_of
 from tests.worlds.ledger_files import SMALL
+from tests.worlds.selected import selected
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BUTTON-07")]
 ABOUT = (Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER, Tag.INTENT)
@@ -207,11 +208,9 @@ async def test_a_bundle_says_how_many_answers_are_signed_and_how_many_are_not(tm
             await world.bench.answer(await world.asked(7_000), by="carol", verdict="deny")
         ledger.seal()
         entries = list(ledger.replay())
-        selection = Selection(mandate="m-1")
-        for stored in entries:
-            selection.take(stored)
         bundle = assemble_evidence(
-            selection,
+            selected(entries, mandate="m-1"),
+            replay=False,
             reveal=("object", "card", "token", "signer", "person_name"),
             entry=entries.__getitem__,
             published=PublishedFiles(tmp_path),

@@ -15,7 +15,7 @@ from answerable.core.canonical import encode, freeze, parse
 from answerable.core.ledger.disclosure import Disclosure
 from answerable.core.ledger.opened import disclosures_of, leaf_of
 from answerable.core.ledger.tags import Tag
-from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.ledger.assemble_evidence import assemble_evidence
 from answerable.flows.recording.record_entry import pseudonym_of
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
@@ -29,6 +29,7 @@ from answerable.verify.leaf_rules import Fault, read_leaf
 from tests.attack.test_passkey_answers import answered
 from tests.worlds.ledger_files import SMALL
 from tests.worlds.passkey import enrolled, passkey_bench
+from tests.worlds.selected import selected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,11 +201,9 @@ async def test_a_bundle_about_what_a_passkey_answered_says_whose_passkey_it_was(
         await answered(bench, asked, device)
         ledger.seal()
         entries = list(ledger.replay())
-        selection = Selection(mandate="m-1")
-        for stored in entries:
-            selection.take(stored)
         bundle = assemble_evidence(
-            selection,
+            selected(entries, mandate="m-1"),
+            replay=False,
             reveal=("object", "card", "token"),
             entry=entries.__getitem__,
             published=PublishedFiles(tmp_path),

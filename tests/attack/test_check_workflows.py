@@ -10,13 +10,13 @@ import pytest
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
-from answerable.flows.ledger.assemble_evidence import Selection
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
 from answerable.verify.check_answers import ShownAnswers
 from answerable.verify.leaf_rules import Fault, read_leaf
 from tests.worlds.parts import to_apply
+from tests.worlds.selected import selected
 from tests.worlds.workflow import CHECK, answered, documents, waiting, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WORKFLOW-09")]
@@ -104,13 +104,11 @@ async def test_evidence_of_an_action_takes_the_document_of_its_workflow_along():
     bench = await ran()
     await apply_registry(*to_apply(bench.walk), [workflow("other", uid=3009)], by="operator")
     (intent,) = bench.entries(Tag.INTENT)
-    picked = Selection(action=str(intent["action"]))
-    for stored in bench.recorder.ledger.replay():
-        picked.take(stored)
+    picked = {*selected(bench.recorder.ledger.replay(), action=str(intent["action"]))}
     (first, *_) = [one for one in bench.entries(Tag.REGISTRY_CHANGE) if CHECK in one.get("workflows", ())]
-    assert first["index"] in picked.belonging()
+    assert first["index"] in picked
     assert not any(
-        one["index"] in picked.belonging()
+        one["index"] in picked
         for one in bench.entries(Tag.REGISTRY_CHANGE)
         if CHECK not in one.get("workflows", ())
     )

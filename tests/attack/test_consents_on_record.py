@@ -19,7 +19,7 @@ from answerable.core.mandate.authority import authority_of
 from answerable.core.mandate.delegation_chain import Hop
 from answerable.core.mandate.hop_token import read_hop
 from answerable.core.tlog.note import VerifierKey
-from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.ledger.assemble_evidence import assemble_evidence
 from answerable.flows.tokens import exchange_token
 from answerable.flows.tokens.find_parent import parent_of
 from answerable.testing.samples import signing_key
@@ -27,6 +27,7 @@ from answerable.verify.check_tokens_shown import ShownTokens
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.ledger_history import verify_ledger
 from tests.worlds.gateway import until
+from tests.worlds.selected import selected
 from tests.worlds.token import narrow, succeeded, token_world
 
 pytestmark = pytest.mark.anyio
@@ -50,11 +51,9 @@ def bundle(world, reveal=("token",)) -> bytes:
     """All about the mandate, with its tokens shown."""
     product, walk = world.product, world.walk
     product.seal()
-    selection = Selection(mandate="m-1")
-    for stored in walk.recorder.ledger.replay():
-        selection.take(stored)
     return assemble_evidence(
-        selection,
+        selected(walk.recorder.ledger.replay(), mandate="m-1"),
+        replay=False,
         reveal=reveal,
         entry=walk.recorder.ledger.entry,
         published=product.published,

@@ -24,7 +24,7 @@ from answerable.core.tlog.cosignature import cosignature
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.core.tlog.note import Note
 from answerable.errors import Malformed
-from answerable.flows.ledger.assemble_evidence import Evidence, Selection, assemble_evidence
+from answerable.flows.ledger.assemble_evidence import Evidence, assemble_evidence
 from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import log_key
 from answerable.verify.evidence_bundle import verify_evidence
@@ -39,6 +39,7 @@ from tests.worlds.ledger import (
     witness_key,
 )
 from tests.worlds.ledger_files import small_log
+from tests.worlds.selected import selected
 
 SECRET = b'{"account":"DE89 3704 0044 0532 0130 00"}'
 POLICY = policy()
@@ -60,11 +61,9 @@ class Log:
         **wanted: object,
     ) -> Evidence:
         """What the flow makes of it."""
-        selection = Selection(**wanted)
-        for stored in self.entries:
-            selection.take(stored)
         return assemble_evidence(
-            selection,
+            selected(self.entries, **wanted),
+            replay=wanted.get("replay", False),
             reveal=reveal,
             entry=self.entries.__getitem__,
             published=PublishedFiles(self.directory),

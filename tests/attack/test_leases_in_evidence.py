@@ -12,12 +12,13 @@ from answerable.adapters.tlog_files import PublishedFiles
 from answerable.core.ledger.entry import entry_of
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
-from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.ledger.assemble_evidence import assemble_evidence
 from answerable.testing.contracts.ledger import log_key
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.evidence_report import EvidenceReport
 from tests.attack.test_false_lease_entries import gone, told, written
 from tests.worlds.ledger_files import small_log
+from tests.worlds.selected import selected
 
 pytestmark = pytest.mark.anyio
 
@@ -29,11 +30,9 @@ async def handed_over(bench: Any, directory: Path, **wanted: Any) -> EvidenceRep
         stored = bench.recorder.ledger.entry(number)
         await ledger.append(entry_of(stored.tag, stored.leaf, stored.attachment))
     ledger.seal()
-    selection = Selection(**wanted)
-    for stored in ledger.replay():
-        selection.take(stored)
     evidence = assemble_evidence(
-        selection,
+        selected(ledger.replay(), **wanted),
+        replay=wanted.get("replay", False),
         reveal=(),
         entry=ledger.entry,
         published=PublishedFiles(directory / "log"),

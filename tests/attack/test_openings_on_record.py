@@ -16,7 +16,7 @@ from answerable.flows.approval.answer_as_workflow import answer_as_workflow, ope
 from answerable.flows.approval.notify_on_call import queue_health
 from answerable.flows.approval.record_view import note_looks
 from answerable.flows.approval.report_oversight import report_oversight
-from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.ledger.assemble_evidence import assemble_evidence
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
@@ -32,6 +32,7 @@ from tests.worlds.ledger_files import SMALL
 from tests.worlds.pace import questions, replicas
 from tests.worlds.parts import to_oversee
 from tests.worlds.passkey import enrolled, passkey_bench
+from tests.worlds.selected import selected
 from tests.worlds.workflow import CHECK, token_of, waiting
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PACE-06")]
@@ -177,11 +178,9 @@ async def test_a_bundle_that_says_so_is_at_fault(tmp_path, monkeypatch):
         await bench.answer((await bench.refund(6_000)).approval)
         ledger.seal()
         entries = list(ledger.replay())
-        selection = Selection(mandate="m-1")
-        for stored in entries:
-            selection.take(stored)
         bundle = assemble_evidence(
-            selection,
+            selected(entries, mandate="m-1"),
+            replay=False,
             reveal=(),
             entry=entries.__getitem__,
             published=PublishedFiles(tmp_path),

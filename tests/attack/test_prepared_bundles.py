@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.ledger.assemble_evidence import assemble_evidence
 from answerable.testing.builders import Bench, ledger_key
 from answerable.testing.memory_ledger import MemoryLedger
 from answerable.verify.check_answers import ShownAnswers
@@ -13,6 +13,7 @@ from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.evidence_report import EvidenceReport
 from tests.worlds.prepared import LARGE, execute, prepared, prepared_bench, structured
 from tests.worlds.published_memory import PublishedMemory
+from tests.worlds.selected import selected
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PREPARE-06")]
 SHOWN = ("prepared", "request", "object", "card", "token", "signer")
@@ -22,11 +23,9 @@ def report_on(bench: Bench, action: str, reveal: tuple[str, ...]) -> EvidenceRep
     """What a stranger finds in the bundle about one action."""
     ledger = bench.recorder.ledger
     assert isinstance(ledger, MemoryLedger)
-    selection = Selection(action=action)
-    for stored in ledger.replay():
-        selection.take(stored)
     evidence = assemble_evidence(
-        selection,
+        selected(ledger.replay(), action=action),
+        replay=False,
         reveal=reveal,
         entry=ledger.entry,
         published=PublishedMemory(ledger, ledger_key()),

@@ -17,10 +17,13 @@ from answerable.adapters.sqlite import SqliteSubjectKeys, StoredSubjectKeys
 from answerable.adapters.system import SystemEntropy
 from answerable.adapters.tlog_files import FollowedFiles, StoredFiles, TlogFilesLedger
 from answerable.api.search_answers import SearchAnswer
-from answerable.core.search.query import joined_words, parsed_query, split_words
+from answerable.core.search.query import parsed_query
 from answerable.errors import Broken, Malformed, Refused, Unavailable
 from answerable.flows.forensics import search_ledger as searching
 from answerable.ports.search_process import (
+    TRACE,
+    TREE,
+    UNDER,
     NameQuestion,
     Question,
     ScopeQuestion,
@@ -383,18 +386,13 @@ def test_a_tree_a_manifest_and_traces_are_answered_of_all_entries_or_not_at_all(
 ) -> None:
     whole = lived.entries
     (mandate,) = {one.mandate for one in lived.asked(index, "kind:mandate_issued").items}
-    assert index.tree(TreeQuestion(mandate=mandate, entries=whole)).actions.done == 60
+    assert index.whole(TREE, TreeQuestion(mandate=mandate, entries=whole)).actions.done == 60
     ends = [one.ended for one in lived.asked(index, "kind:intent").items if one.ended is not None]
-    traced = index.trace(TraceQuestion(ends=(*ends, 0), entries=whole))
+    traced = index.whole(TRACE, TraceQuestion(ends=(*ends, 0), entries=whole))
     assert [one.found for one in traced.items] == [True] * 60 + [False]
+    question = UnderQuestion(manifest="", prompt="", model="m", limit=1, cursor="", entries=whole)
     with pytest.raises(Refused, match="no manifest in the ledger"):
-        index.under(UnderQuestion(manifest="", prompt="", model="m", limit=1, cursor="", entries=whole))
+        index.whole(UNDER, question)
     monkeypatch.setattr(kept, "CATCH_UP_SECONDS_MAX", 0.0)
     with pytest.raises(Unavailable, match="does not have 1 later entries"):
-        index.tree(TreeQuestion(mandate=mandate, entries=whole + 1))
-
-
-@pytest.mark.requirement("SEARCH-01")
-def test_words_in_one_line_are_the_words_that_they_were() -> None:
-    for words in (("a:b",), ('text:a "b" \\', "x:\\\\", "resource:line\nbreak"), ("a: b ",), ()):
-        assert split_words(joined_words(words)) == words
+        index.whole(TREE, TreeQuestion(mandate=mandate, entries=whole + 1))

@@ -16,7 +16,7 @@ import pytest
 
 from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.extras import INSTALL_REPLAY, INSTALL_SERVER, REPLAY, SERVER
-from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.ledger.assemble_evidence import assemble_evidence
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
 from answerable.testing.samples import AUDIENCE
@@ -25,6 +25,7 @@ from tests.attack.test_passkey_answers import answered
 from tests.worlds.base_installation import BaseInstallation, base_installation, distributions_of
 from tests.worlds.ledger_files import SMALL
 from tests.worlds.passkey import enrolled, passkey_bench
+from tests.worlds.selected import selected
 
 DISTRIBUTIONS_MAX = 16
 BYTES_MAX = 35_000_000
@@ -67,11 +68,9 @@ async def _recorded(place: Path) -> Handed:
         assert (await bench.refund(7000)).outcome is not None
         ledger.seal()
         entries = list(ledger.replay())
-        selection = Selection(mandate="m-1", replay=True)
-        for stored in entries:
-            selection.take(stored)
         evidence = assemble_evidence(
-            selection,
+            selected(entries, mandate="m-1", replay=True),
+            replay=True,
             reveal=("object", "card", "token", "signer", "person_name"),
             entry=entries.__getitem__,
             published=PublishedFiles(place / "ledger"),

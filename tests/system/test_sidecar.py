@@ -169,7 +169,7 @@ async def test_the_agent_cannot_read_the_memory_that_holds_the_key(tmp_path):
 async def test_a_signal_reaches_the_agent_and_the_instance_ends(tmp_path):
     async with served(tmp_path) as world:
         async with sidecar(world, tmp_path, f"wait:{tmp_path / 'never'}") as process:
-            await until(lambda: (tmp_path / "found.waiting").exists(), seconds=20)
+            await until(lambda: (tmp_path / "found.waiting").exists(), seconds=60)
             process.send_signal(signal.SIGTERM)
         assert process.returncode == 128 + signal.SIGTERM
         assert [one["because"] for one in world.entries(Tag.WORKLOAD_ENDED)] == ["asked"]
@@ -199,7 +199,7 @@ async def test_an_ended_instance_is_refused_at_its_next_message(tmp_path):
     async with served(tmp_path) as world:
         world.mandate("crm.read")
         async with sidecar(world, tmp_path, "act", "who", f"wait:{go}", "act"):
-            await until(lambda: (tmp_path / "found.waiting").exists(), seconds=20)
+            await until(lambda: (tmp_path / "found.waiting").exists(), seconds=60)
             live = list(world.workloads.instances.live())
             world.workloads.instances.end(live[0].id, because="agent.retired")
             go.touch()
@@ -229,7 +229,7 @@ async def test_a_prompt_that_changes_under_a_running_agent_is_told_at_once(tmp_p
         world.mandate("crm.read")
         await sign_manifest(world.walk, b"be kind")
         async with sidecar(world, tmp_path, "act", f"wait:{go}", "act", project=str(prompt)):
-            await until(lambda: (tmp_path / "found.waiting").exists(), seconds=20)
+            await until(lambda: (tmp_path / "found.waiting").exists(), seconds=60)
             prompt.write_text("be cruel")
             await until(lambda: next(iter(world.workloads.instances.live())).drift, seconds=20)
             go.touch()
@@ -255,7 +255,7 @@ async def test_a_running_agent_goes_on_within_seconds_once_its_owner_signs_what_
         world.mandate("crm.read")
         await sign_manifest(world.walk, b"be kind")
         async with sidecar(world, tmp_path, "act", f"wait:{go}", "act", project=str(prompt)):
-            await until(lambda: (tmp_path / "found.waiting").exists(), seconds=20)
+            await until(lambda: (tmp_path / "found.waiting").exists(), seconds=60)
             prompt.write_text("be frank")
             (one,) = world.workloads.instances.live()
             await until(lambda: world.workloads.instances.find(one.id).drift, seconds=20)
@@ -281,7 +281,7 @@ async def test_what_changes_under_a_sub_agent_is_told_with_its_parent_and_stands
         world.mandate("crm.read")
         await sign_manifest(world.walk, b"be kind")
         async with sidecar(world, tmp_path, f"sub-wait:{go}", project=str(prompt)):
-            await until(lambda: (tmp_path / "found.waiting").exists(), seconds=20)
+            await until(lambda: (tmp_path / "found.waiting").exists(), seconds=60)
             (sub,) = (one for one in world.workloads.instances.live() if one.parent)
             assert sub.measured == ()
             prompt.write_text("be frank")

@@ -24,18 +24,11 @@ AT_A_START = "at a start, before any door opens"
 BEHIND = "in a round or as a task beside actions: what is new since the last time, in turns"
 TURNS = "on a request, in turns of at most a third of a core, for as many seconds as a limit says"
 FEW = "on a request, a stretch that a limit bounds"
-WORLD = (
-    "on a request, in turns: it makes the state of the registers of a moment, which the index does not have"
-)
 STOP = (
     "for a stop, in turns: what is under a name is decided by the registers of now, and the answer depends on no other "
     "process"
 )
 REASONS = {
-    "apps/control_api/decision_operations.py": WORLD,
-    "apps/control_api/evidence_operations.py": (
-        "on a request, in turns: what belongs to a bundle is decided as the verifier does, keys and statements included"
-    ),
     "flows/approval/keep_figures.py": BEHIND,
     "flows/approval/report_oversight.py": TURNS,
     "flows/containment/lift_hold.py": FEW,

@@ -16,13 +16,10 @@ from answerable.flows.forensics.answer_questions import (
     answered_name,
     answered_scope,
     answered_story,
-    answered_trace,
-    answered_under,
 )
 from answerable.flows.forensics.search_ledger import search_ledger
 from answerable.flows.forensics.tell_hits import answer_of
 from answerable.flows.forensics.tell_story import StoryTeller
-from answerable.flows.forensics.tell_tree import tell_tree
 from answerable.flows.state.parts import Recorder
 from answerable.ports.search_process import (
     INCIDENT,
@@ -31,8 +28,7 @@ from answerable.ports.search_process import (
     SCOPE,
     SEARCH,
     STORY,
-    TREE,
-    UNDER,
+    TRACE,
     A,
     LogsTold,
     Q,
@@ -41,6 +37,7 @@ from answerable.ports.search_process import (
     TraceAnswer,
     TraceQuestion,
 )
+from answerable.wiring.whole_answers import WHOLE
 from tests.worlds.stories import teller_of
 
 SILENT = FollowedLog(
@@ -72,10 +69,9 @@ class IndexAtHand:
                 STORY: partial(answered_story, teller, now=now),
                 NAME: partial(answered_name, teller),
                 SCOPE: partial(answered_scope, teller, now=now),
-                UNDER: partial(answered_under, teller),
-                TREE: lambda asked: tell_tree(teller, asked.mandate),
                 INCIDENTS: partial(answered_incidents, teller),
                 INCIDENT: partial(answered_incident, teller),
+                **{whole: partial(answer, teller) for whole, answer in WHOLE.items()},
             }
             answer: A = answers[kind](question)
             return answer
@@ -88,9 +84,7 @@ class IndexAtHand:
         return (SILENT,)
 
     async def trace(self, ends: Sequence[int]) -> TraceAnswer:
-        question = TraceQuestion(ends=tuple(ends))
-        with teller_of(self.recorder) as teller:
-            return answered_trace(teller, question, monotonic=self.recorder.clock.monotonic)
+        return await self.ask(TRACE, TraceQuestion(ends=tuple(ends)))
 
     async def told(self) -> tuple[str, int, str]:
         return "ok", self.recorder.ledger.size, ""

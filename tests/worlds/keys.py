@@ -15,7 +15,7 @@ from answerable.core.ledger.opened import disclosures_of, leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.flows.approval.answer_approval import answer_approval
 from answerable.flows.approval.typed_names import name_wanted
-from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.ledger.assemble_evidence import assemble_evidence
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import Bench, nonce_for
@@ -24,6 +24,7 @@ from answerable.verify.check_answers import ShownAnswers
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.leaf_types import Reference
 from tests.worlds.parts import to_apply
+from tests.worlds.selected import selected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,11 +156,9 @@ async def many_people(count: int) -> Bench:
 def bundle_of(bench: Bench, place: Path, reveal: tuple[str, ...]) -> bytes:
     """All that is about the mandate, from a log at this place."""
     entries = [*bench.recorder.ledger.replay()]
-    selection = Selection(mandate="m-1")
-    for stored in entries:
-        selection.take(stored)
     return assemble_evidence(
-        selection,
+        selected(entries, mandate="m-1"),
+        replay=False,
         reveal=reveal,
         entry=entries.__getitem__,
         published=PublishedFiles(place),

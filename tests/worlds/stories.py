@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from answerable.api.ledger_answers import TimelineLine
     from answerable.api.search_answers import StoryAnswer
     from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.opened import FindKey
     from answerable.flows.state.parts import Recorder
     from answerable.ports.stored_log import LogSnapshot
 
@@ -55,12 +56,18 @@ def teller_of(
 ) -> Iterator[StoryTeller]:
     """What tells stories of this log, as far as it is now. entries: in the place of those that it has."""
     log: LogSnapshot = recorder.ledger if entries is None else Entries(recorder.ledger.origin, entries)
+    with teller_over(log, recorder.subject_keys.find if with_keys else None) as teller:
+        yield teller
+
+
+@contextmanager
+def teller_over(log: LogSnapshot, find: FindKey | None = None) -> Iterator[StoryTeller]:
+    """What tells stories of a log. find: None for its leaves alone."""
     with tempfile.TemporaryDirectory() as place:
-        find = recorder.subject_keys.find if with_keys else _nothing
-        blind = BlindKey(ROOT) if with_keys else None
+        blind = BlindKey(ROOT) if find is not None else None
         index = SqliteSearchIndex.open(Path(place), origin=log.origin, blind=blind, stretch_entries=16)
-        catch_up(index, log, find)
-        yield StoryTeller(index, log, find)
+        catch_up(index, log, find or _nothing)
+        yield StoryTeller(index, log, find or _nothing)
         index.close()
 
 

@@ -319,6 +319,7 @@ def search_door(settings: Settings, index: KeptIndex, logs: KeptLogs) -> Any:
     from answerable.apps.search_door.application import SearchServices, answering, search_app
     from answerable.ports import search_process as port
     from answerable.wiring.joined_index import JoinedIndex, other_indexes
+    from answerable.wiring.whole_answers import WHOLE
 
     uids = frozenset({0, os.geteuid()})
     joined = JoinedIndex(index, settings.ledger.shard, partial(other_indexes, settings))
@@ -329,11 +330,9 @@ def search_door(settings: Settings, index: KeptIndex, logs: KeptLogs) -> Any:
             answering(port.NAME, joined.name),
             answering(port.SCOPE, joined.scope),
             answering(port.LOGS, logs.told),
-            answering(port.UNDER, index.under),
-            answering(port.TREE, index.tree),
-            answering(port.TRACE, index.trace),
             answering(port.INCIDENTS, joined.incidents),
             answering(port.INCIDENT, joined.incident),
+            *(answering(kind, partial(index.whole, kind)) for kind in WHOLE),
         ),
         reach=index.reach,
         uids=uids,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
+from answerable.api.decision_answers import Possible
 from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
 from answerable.api.ledger_answers import ActionUnder
 from answerable.api.log_answers import LogsAnswer
@@ -169,6 +170,32 @@ class TraceAnswer(Part, frozen=True, kw_only=True):
     items: tuple[Traced, ...]
 
 
+class PossibleQuestion(Asked, frozen=True, kw_only=True):
+    """One question what agents could do at a time. action: name of a capability. agent, resource: empty for all, and
+    for any. at: Unix milliseconds."""
+
+    action: str
+    agent: str
+    resource: str
+    at: int
+
+
+class SelectionQuestion(Asked, frozen=True, kw_only=True):
+    """One question which entries an evidence bundle has: these, all about an action or a mandate, and what belongs to
+    them; `replay` as for a `Selection`."""
+
+    indexes: tuple[int, ...]
+    action: str
+    mandate: str
+    replay: bool
+
+
+class SelectionAnswer(Part, frozen=True, kw_only=True):
+    """The entries, in order; none where nothing was selected."""
+
+    items: tuple[int, ...]
+
+
 class IncidentsQuestion(Asked, frozen=True, kw_only=True):
     """One question which incidents there are."""
 
@@ -193,6 +220,8 @@ LOGS: Final = QuestionKind(path="/v1/logs", question=LogsQuestion, answer=LogsTo
 UNDER: Final = QuestionKind(path="/v1/under", question=UnderQuestion, answer=UnderAnswer)
 TREE: Final = QuestionKind(path="/v1/tree", question=TreeQuestion, answer=TreeAnswer)
 TRACE: Final = QuestionKind(path="/v1/trace", question=TraceQuestion, answer=TraceAnswer)
+POSSIBLE: Final = QuestionKind(path="/v1/possible", question=PossibleQuestion, answer=Possible)
+SELECTION: Final = QuestionKind(path="/v1/selection", question=SelectionQuestion, answer=SelectionAnswer)
 INCIDENTS: Final = QuestionKind(path="/v1/incidents", question=IncidentsQuestion, answer=IncidentsAnswer)
 INCIDENT: Final = QuestionKind(path="/v1/incident", question=IncidentQuestion, answer=IncidentAnswer)
 
@@ -204,9 +233,9 @@ class SearchProcess(Protocol):
         """Return the answer: of a story without lines where there is none; all that a name may be; incidents newest
         first.
 
-        Raises Malformed as `parsed_query`, `parsed_cursor` and `wanted_manifest`, `scope.field` and
-        `incident.unknown`; Refused (`timeline.manifest_unknown`); Unavailable: `search.*`, where `under`, `tree` and
-        `trace` raise `search.behind` rather than leave any out.
+        Raises Malformed as `parsed_query`, `parsed_cursor`, `wanted_manifest`, `tell_then` and `select_evidence`,
+        `scope.field` and `incident.unknown`; Refused (`timeline.manifest_unknown`); Unavailable: `search.*`, where
+        those that are answered of all entries or not at all (`wiring.whole_answers`) raise `search.behind`.
         """
         ...
 

@@ -21,17 +21,15 @@ from answerable.flows.forensics.answer_questions import (
     answered_name,
     answered_scope,
     answered_story,
-    answered_trace,
-    answered_under,
 )
 from answerable.flows.forensics.read_beside import BesideReader
 from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
 from answerable.flows.forensics.tell_hits import answer_of
 from answerable.flows.forensics.tell_story import StoryTeller
-from answerable.flows.forensics.tell_tree import tell_tree
 from answerable.ports.search_process import IndexReach
 from answerable.wiring.index_lock import index_alone
 from answerable.wiring.ledger_search import opened_keys, own_index, own_keys
+from answerable.wiring.whole_answers import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,19 +40,16 @@ if TYPE_CHECKING:
     from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
     from answerable.core.search.blind import BlindKey
     from answerable.ports.search_process import (
+        A,
         Asked,
         IncidentQuestion,
         IncidentsQuestion,
         NameQuestion,
+        Q,
         Question,
+        QuestionKind,
         ScopeQuestion,
         StoryQuestion,
-        TraceAnswer,
-        TraceQuestion,
-        TreeAnswer,
-        TreeQuestion,
-        UnderAnswer,
-        UnderQuestion,
     )
     from answerable.wiring.setting_tree import Settings
 
@@ -165,21 +160,12 @@ class KeptIndex:
         with self._telling(question) as teller:
             return answered_scope(teller, question, now=_now())
 
-    def under(self, question: UnderQuestion) -> UnderAnswer:
-        """Return a page of actions under a manifest. Raises as `search`, Malformed (`timeline.*`), Refused
-        (`timeline.manifest_unknown`), and Unavailable (`search.behind`) rather than leave any out."""
+    def whole(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        """Answer a question that is in `WHOLE`. Raises as `search` and as what answers it, and Unavailable
+        (`search.behind`) rather than leave any entry out."""
         with self._telling(question, whole=True) as teller:
-            return answered_under(teller, question)
-
-    def tree(self, question: TreeQuestion) -> TreeAnswer:
-        """Return what was handed on below a mandate. Raises as `under`."""
-        with self._telling(question, whole=True) as teller:
-            return tell_tree(teller, question.mandate)
-
-    def trace(self, question: TraceQuestion) -> TraceAnswer:
-        """Return whether effects can be traced to people. Raises as `under`."""
-        with self._telling(question, whole=True) as teller:
-            return answered_trace(teller, question, monotonic=time.monotonic)
+            answer: A = WHOLE[kind](teller, question)
+            return answer
 
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
         """List the incidents. Raises as `search`."""

@@ -13,6 +13,7 @@ from answerable.core.search.query import (
     Query,
     Term,
     checked_limit,
+    joined_words,
     moment,
     parsed_cursor,
     parsed_query,
@@ -175,6 +176,11 @@ def test_a_line_is_split_at_space_outside_of_quotes() -> None:
     with pytest.raises(Malformed) as told:
         split_words('agent:"scout')
     assert told.value.code == "search.word"
+
+
+def test_words_in_one_line_are_the_words_that_they_were() -> None:
+    for words in (("a:b",), ('text:a "b" \\', "x:\\\\", "resource:line\nbreak"), ("a: b ",), ()):
+        assert split_words(joined_words(words)) == words
 
 
 def test_cursors_and_limits_are_checked() -> None:

@@ -12,7 +12,6 @@ import pytest
 from answerable.core.canonical import parse
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.ledger.assemble_evidence import Selection
 from answerable.flows.recording.name_keys import NAMED_MAX, key_on_record
 from answerable.flows.recording.record_entry import pseudonym_of
 from answerable.flows.registry import apply_registry as applying
@@ -22,6 +21,7 @@ from answerable.testing.fault_injection import Crash, Trouble, TroubledLedger
 from answerable.testing.samples import document, signing_key
 from tests.worlds.keys import LATER, answered, found, person, registered
 from tests.worlds.parts import to_apply
+from tests.worlds.selected import selected
 
 if TYPE_CHECKING:
     from answerable.testing.fault_injection import Fault
@@ -186,12 +186,10 @@ async def test_evidence_of_an_action_takes_along_who_signs_with_what_and_nobody_
     assert (await bench.refund(6000)).outcome is not None
     await apply_registry(*to_apply(bench.walk), [person("bob", "bob-2")], by="operator")
     (intent,) = bench.entries(Tag.INTENT)
-    picked = Selection(action=str(intent["action"]))
-    for stored in bench.recorder.ledger.replay():
-        picked.take(stored)
+    picked = {*selected(bench.recorder.ledger.replay(), action=str(intent["action"]))}
     first, erins, later = [one["index"] for one in bench.entries(Tag.REGISTRY_CHANGE)]
-    assert first in picked.belonging()
-    assert not {erins, later} & picked.belonging(), "of somebody else, and of after the answer"
+    assert first in picked
+    assert not {erins, later} & picked, "of somebody else, and of after the answer"
 
 
 @pytest.mark.requirement("KEYS-01")

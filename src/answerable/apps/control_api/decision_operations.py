@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import anyio.lowlevel
 from anyio import to_thread
-from msgspec import UNSET
 
 from answerable.api import decision_answers as answers
-from answerable.apps.control_api.call import instant
 from answerable.apps.control_api.operation import Operation, operation
 from answerable.apps.control_api.schemas import COUNT, TEXT
-from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import shown
 from answerable.errors.codes.services import REQUEST_QUERY
-from answerable.flows.policy.explain_what_if import possible
+from answerable.flows.policy.explain_what_if import told_possible
 from answerable.flows.policy.replay_decisions import ENTRIES_MAX, replay_decisions
-from answerable.flows.recovery.moment_then import Then
 from answerable.flows.walk.moment import moment_now
+from answerable.ports.search_process import POSSIBLE, PossibleQuestion
 from answerable.verify.replayed import VERDICTS
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Call
-    from answerable.flows.policy.explain_what_if import Told
     from answerable.verify.replayed import Replayed, Said
 
 RESOURCE_CHARS_MAX: Final = 1_024
-_AT_ONCE: Final = 256
+MILLIS_MAX: Final = 253_402_300_799_999
+"""The end of the year 9999."""
 
 
 @operation(
@@ -92,28 +88,16 @@ async def replay_stretch(call: Call) -> answers.Replayed:
 )
 async def explain_what_if(call: Call) -> answers.Possible:
     """Say what one agent could do, or which agents could do an action: now, by the gateway's own checks, or at `at`,
-    from the ledger."""
+    from the ledger: of all its entries, or with `search.behind`."""
     text, action = call.query.get("at", ""), call.query.get("action", "")
     agent, resource = call.query.get("agent", ""), call.query.get("resource", "")
     if len(resource) > RESOURCE_CHARS_MAX:
         raise REQUEST_QUERY("the name of the resource is too long")
-    then = await _then(call, UnixMillis(_number(text))) if text else None
-    if then is None:
-        moment = await moment_now(call.walk.recorder, call.walk.planning, call.walk.deciding, action)
-    else:
-        moment = await to_thread.run_sync(
-            partial(then.moment, action, origin=call.walk.recorder.ledger.origin)
-        )
-    agents = (agent,) if agent else ()
-    found = await to_thread.run_sync(partial(possible, moment, agents=agents, resource=resource))
-    return answers.Possible(
-        at=instant(moment.at),
-        registry=moment.registry.current.digest,
-        withheld=then.withheld if then is not None else 0,
-        unfollowed=then.unfollowed if then is not None else 0,
-        is_offered=moment.is_offered,
-        agents=tuple(map(_possible, found)),
-    )
+    if text:
+        question = PossibleQuestion(action=action, agent=agent, resource=resource, at=_number(text))
+        return await call.product.searches.ask(POSSIBLE, question)
+    moment = await moment_now(call.walk.recorder, call.walk.planning, call.walk.deciding, action)
+    return await to_thread.run_sync(partial(told_possible, moment, agent=agent, resource=resource))
 
 
 def _replayed(one: Replayed) -> answers.ReplayedDecision:
@@ -132,30 +116,6 @@ def _recorded(one: Said) -> answers.RecordedDecision:
     return answers.RecordedDecision(by=one.by, effect=one.effect, lifted=one.lifted)
 
 
-def _possible(one: Told) -> answers.PossibleAgent:
-    def way(told: Told) -> dict[str, Any]:
-        return {
-            "agent": told.agent,
-            "by": told.by,
-            "conditions": told.conditions,
-            "effect": told.effect,
-            "mandates": told.mandates,
-        }
-
-    also = tuple(answers.PossibleWay(**way(other)) for other in one.also)
-    return answers.PossibleAgent(**way(one), also=also or UNSET)
-
-
-async def _then(call: Call, at: UnixMillis) -> Then:
-    then, find = Then(at=at), call.walk.recorder.subject_keys.find
-    for stored in call.walk.recorder.ledger.replay():
-        if not then.take(stored, find):
-            break
-        if stored.index % _AT_ONCE == 0:
-            await anyio.lowlevel.checkpoint()
-    return then
-
-
 def _index(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 16):
         raise REQUEST_QUERY(f"{shown(text)} is not the index of an entry")
@@ -163,7 +123,7 @@ def _index(text: str) -> int:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+    if not (text.isascii() and text.isdigit() and len(text) <= 15 and int(text) <= MILLIS_MAX):
         raise REQUEST_QUERY(f"{shown(text)} is not a whole number of milliseconds")
     return int(text)
 

@@ -13,9 +13,11 @@ from answerable.apps.control_api.operation import Operation, operation
 from answerable.core.evidence.bundle import ENTRIES_MAX
 from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.ledger.assemble_evidence import REVEALS_MAX, Selection, assemble_evidence
-from answerable.flows.recording.give_way import Turns
+from answerable.ports.search_process import SELECTION, SelectionQuestion
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from answerable.apps.control_api.call import Call
     from answerable.core.canonical import JSONValue
 
@@ -37,26 +39,24 @@ async def export_evidence(call: Call) -> answers.Evidence:
         raise REQUEST_BODY("/about: expected `action` or `mandate`")
     indexes = _indexes(body.items("entries"))
     reveal = _names(body.items("reveal"))
-    selection = Selection(
-        indexes=indexes,
-        action=about.get("action", ""),
-        mandate=about.get("mandate", ""),
-        replay=body.flag("replay"),
-    )
+    action, mandate, replay = about.get("action", ""), about.get("mandate", ""), body.flag("replay")
+    selection = Selection(indexes=indexes, action=action, mandate=mandate, replay=replay)
     ledger = call.walk.recorder.ledger
+    selected: Iterable[int]
     if selection.needs_all:
-        # A long log takes time to read: other callers are served meanwhile.
-        turns = Turns(call.walk.clock)
-        for number, stored in enumerate(ledger.replay(), 1):
-            selection.take(stored)
-            await turns.after(number)
+        question = SelectionQuestion(
+            indexes=tuple(sorted(indexes)), action=action, mandate=mandate, replay=replay
+        )
+        selected = (await call.product.searches.ask(SELECTION, question)).items
     else:
         for index in sorted(indexes):
             selection.take(ledger.entry(index))
+        selected = selection.entries()
     evidence = await to_thread.run_sync(
         partial(
             assemble_evidence,
-            selection,
+            selected,
+            replay=replay,
             reveal=reveal,
             entry=ledger.entry,
             published=call.product.published,

@@ -140,9 +140,10 @@ class Selection:
         if len(self.chosen) > ENTRIES_MAX:
             raise EVIDENCE_ENTRIES(f"more than {ENTRIES_MAX} entries belong to the selection: narrow it")
 
-    def belonging(self) -> set[int]:
-        """Return entries needed to understand the chosen ones: the intents of ends, and the approvals of intents."""
-        found: set[int] = set()
+    def entries(self) -> set[int]:
+        """Return the chosen entries, with those needed to understand them: the intents of ends, and the approvals of
+        intents. Empty where nothing is chosen."""
+        found = {*self.chosen}
         for stored in self.chosen.values():
             leaf = leaf_of(stored)
             intent = leaf.get("intent") if stored.tag in _ENDS else None
@@ -156,7 +157,7 @@ class Selection:
                     *((KIND, *place) for place in hop_places(leaf)),
                 ]
                 found.update(self._stated[name] for name in named if name in self._stated)
-        return found | self._keys.of(found | self.chosen.keys())
+        return found | self._keys.of(found)
 
     def _note_deputy(self, leaf: dict[str, JSONValue]) -> None:
         """Add to a deputy's or workflow's answer every entry about the delegation, also its end, and the workflow's
@@ -208,27 +209,27 @@ class Selection:
 
 
 def assemble_evidence(
-    selection: Selection,
+    selected: Iterable[int],
     *,
+    replay: bool,
     reveal: Iterable[str],
     entry: Callable[[int], StoredEntry],
     published: PublishedLog,
     find: FindKey,
     policy: str,
 ) -> Evidence:
-    """Assemble the bundle of the entries in `selection`, the entries they refer to, and the log's first entry.
+    """Assemble the bundle of the entries of a selection, the entries they refer to, and the log's first entry.
 
-    reveal: fields to disclose, `name` for every entry that has it or `index:name` for one. entry: reads one entry.
-    policy: a tlog-policy (C2SP), left out where it does not name this log; empty for none. Blocks while it reads.
+    replay: disclose what is needed to evaluate the decisions again. reveal: fields to disclose, `name` for every entry
+    that has it or `index:name` for one. entry: reads one entry. policy: a tlog-policy (C2SP), left out where it does
+    not name this log; empty for none. Blocks while it reads.
 
     Raises Malformed: `evidence.nothing`, `evidence.entries`, `evidence.reveal` for a field that no entry has,
     `evidence.unsigned` for entries that no checkpoint covers yet; Unavailable and Broken as the port does.
     """
-    chosen = dict(selection.chosen)
+    chosen = {index: entry(index) for index in selected}
     if not chosen:
         raise EVIDENCE_NOTHING("no ledger entry belongs to the selection")
-    for index in selection.belonging() - chosen.keys():
-        chosen[index] = entry(index)
     wanted = {0, *_referred(chosen.values())} - chosen.keys()
     while wanted:
         # References continue: an intent refers to its hops, and a hop to its consent. They always point backwards.
@@ -236,7 +237,7 @@ def assemble_evidence(
         chosen |= found
         wanted = _referred(found.values()) - chosen.keys()
     note = _checkpoint_over(max(chosen), published)
-    asked = _Asked(reveal, find, replay=selection.replay, signers=set(map(signer_in, chosen.values())))
+    asked = _Asked(reveal, find, replay=replay, signers=set(map(signer_in, chosen.values())))
     entries = tuple(
         EvidenceEntry(
             index=index,

@@ -10,6 +10,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import UNSET
+
+from answerable.api import decision_answers as answers
 from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.destination_class import classed
 from answerable.core.decision.policy_context import TIER_UNSAID, members_of
@@ -22,6 +25,7 @@ from answerable.core.mandate.session_claims import session_account, session_of
 from answerable.core.registry.documents.budget_name import CALLS
 from answerable.errors import Malformed, Refused, shown
 from answerable.errors.codes.policy import ANSWERS_UNKNOWN_NAME
+from answerable.flows.forensics.tell_hits import instant
 from answerable.flows.validity.mandate_validity import shard_fault, standing_fault
 from answerable.flows.validity.refuse_revoked import capability_names, judged_under, mandate_names
 from answerable.flows.walk.may_act import given_fault, inactive_fault, ways_to_prove
@@ -57,6 +61,28 @@ class Told:
     conditions: tuple[str, ...] = ()
     mandates: tuple[str, ...] = ()
     also: tuple[Told, ...] = ()
+
+
+def told_possible(
+    moment: Moment, *, agent: str, resource: str, withheld: int = 0, unfollowed: int = 0
+) -> answers.Possible:
+    """Return the answer of the control API. agent: empty for all. withheld, unfollowed: as of `Then`. Raises as
+    `possible`."""
+    found = possible(moment, agents=(agent,) if agent else (), resource=resource)
+    return answers.Possible(
+        at=instant(moment.at),
+        registry=moment.registry.current.digest,
+        withheld=withheld,
+        unfollowed=unfollowed,
+        is_offered=moment.is_offered,
+        agents=tuple(
+            answers.PossibleAgent(
+                **_members(one),
+                also=tuple(answers.PossibleWay(**_members(other)) for other in one.also) or UNSET,
+            )
+            for one in found
+        ),
+    )
 
 
 def possible(moment: Moment, *, agents: tuple[str, ...], resource: str) -> list[Told]:
@@ -278,6 +304,16 @@ class _Asking:
         context["now"] = moment.at
         context["windows"] = dict(windows_at(parts.windows, moment.at))
         return context
+
+
+def _members(one: Told) -> dict[str, Any]:
+    return {
+        "agent": one.agent,
+        "by": one.by,
+        "conditions": one.conditions,
+        "effect": one.effect,
+        "mandates": one.mandates,
+    }
 
 
 def _way(agent: str, way: tuple[Possible, tuple[str, ...]], mandates: list[str]) -> Told:

@@ -43,6 +43,21 @@ _UNREACHED: Final = frozenset({"token", "hop", "manifest", "instance", "trust_do
 """Kinds of targets that depend on the acting instance or its hops, which this flow does not reconstruct."""
 
 
+SPENDING: Final = frozenset({Tag.INTENT, Tag.OUTCOME})
+"""Entries that say what of budgets was spent."""
+TAKEN: Final = SPENDING | {
+    Tag.MANDATE_CLOSED,
+    Tag.TOOL_PINNED,
+    Tag.HOLD_LIFTED,
+    Tag.HOLD_PLACED,
+    Tag.REVOKED,
+    Tag.REGISTRY_CHANGE,
+    Tag.MANDATE_ISSUED,
+    Tag.CITED,
+}
+"""Entries that say what is in force."""
+
+
 @dataclass(slots=True)
 class Then:
     """What was in force at a moment. Takes entries in order, until the first later one. Implements
@@ -113,6 +128,10 @@ class Then:
     def state(self, mandate: MandateId) -> MandateState:
         """Return whether a mandate was open then; an unknown mandate counts as closed."""
         return "open" if mandate in self.mandates and mandate not in self.closed else "closed"
+
+    def stands(self, mandate: Mandate) -> bool:
+        """Whether a mandate was neither closed nor out of its time."""
+        return self.state(mandate.id) == "open" and mandate.not_before <= self.at < mandate.expires_at
 
     def moment(self, action: str, *, origin: str) -> Moment:
         """Return the moment as the checks of the walk use it.

@@ -19,6 +19,7 @@ from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.flows.recording.record_entry import sealing_for
 from tests.probes.typed_lines import typed
+from tests.unit.apps.control_api.control_index import indexed
 from tests.worlds.control import Product, World, asked, made_world, memory_product
 from tests.worlds.revocation_calls import revoke_and_tell
 from tests.worlds.stories import texts, told_of
@@ -35,7 +36,7 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture
 def product() -> Product:
-    return memory_product()
+    return indexed(memory_product())
 
 
 @pytest.fixture

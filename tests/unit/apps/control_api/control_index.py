@@ -17,8 +17,12 @@ def indexed(product: Product) -> Product:
 async def use_index(bare: Any, client: Any, mandate: str) -> None:
     named = {"show_timeline": {"name": mandate}, "show_name": {"name": mandate}}
     named |= {"show_mandate_tree": {"id": mandate}, "find_actions": {"model": "m"}}
+    name = (await client("list_capabilities"))["items"][0]["name"]
+    named |= {"tell_possible": {"action": name, "at": "253402300799999"}, "export_evidence": {}}
+    about = {"entries": [], "about": {"mandate": mandate}, "reveal": []}
     for operation in ("search_actions", "show_scope", "list_logs", *named):
-        refused = await bare(operation, status=503, **named.get(operation, {}))
+        body = about if operation == "export_evidence" else None
+        refused = await bare(operation, body, status=503, **named.get(operation, {}))
         assert (refused["code"], "`search.enabled`" in refused["detail"]) == ("search.off", True)
     assert [one["state"] for one in (await client("list_logs"))["items"]] == ["silent"]
     story = await client("show_timeline", name=mandate, q="kind:intent", limit="5")
@@ -29,4 +33,7 @@ async def use_index(bare: Any, client: Any, mandate: str) -> None:
     tree = await client("show_mandate_tree", id=mandate)
     assert (tree["state"], tree["actions"]["done"], tree["hops"]) == ("closed", 1, [])
     await client("find_actions", status=403, model="m")
+    (then,) = (await client("tell_possible", **named["tell_possible"]))["agents"]
+    assert (then["agent"], then["by"]) == ("support-agent", ["mandate.closed"])
+    await client("tell_possible", status=400, action=name, at="253402300800000")
     assert (await client("search_actions", q="kind:intent"))["items"][0]["mandate"] == mandate

@@ -159,7 +159,8 @@ async def test_every_operation_answers_what_the_document_says(
     assert (entry["kind"], entry["payload"]["by"]) == ("registry_change", f"uid:{os.geteuid()}")
     assert entry["leaf"]["by"] != entry["payload"]["by"], "the leaf has a pseudonym"
     wanted = {"entries": [0], "about": {"mandate": mandate["id"]}, "reveal": ["purpose"]}
-    evidence = await client("export_evidence", wanted)
+    async with client_of(control_app(indexed(product))) as asked_by_index:
+        evidence = await asked_by_index("export_evidence", wanted)
     report = verify_evidence(b64decode(evidence["bundle"]), key=VerifierKey.parse(product.log_key))
     assert (report.status, len(report.entries)) == ("valid_but", len(evidence["entries"]))
     assert evidence["shown"] == sum(len(one.shown) for one in report.entries) > 0
