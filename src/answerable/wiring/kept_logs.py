@@ -8,7 +8,7 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from answerable.core.attribution.finding import Finding
     from answerable.core.attribution.followed import Followed
     from answerable.core.ledger.subject_key import SubjectKey
+    from answerable.ports.followed_log import LogSource
     from answerable.ports.search_process import LogsQuestion
     from answerable.wiring.setting_tree import Settings
 
@@ -47,6 +48,8 @@ ROUND_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 5.0
 CATCH_UP_SECONDS_MAX: Final = 2.0
 STANDING_BYTES_MAX: Final = 67_108_864
+KEYS_BYTES_MAX: Final = 4_096
+BUCKET_SECONDS_MAX: Final = 20.0
 DURABLE_MS: Final = 1_000
 """An entry of this age is durable, or its action has not begun."""
 
@@ -193,7 +196,11 @@ class KeptLogs:
         for target in followed.targets:
             self._standing.targets.setdefault(target, TargetStanding())
         files = LogFiles(followed.kind, prefix=followed.prefix, zone=followed.zone)
-        source = files.followed(Path(followed.path), standing.mark)
+        source: LogSource
+        if followed.region:
+            source = files.followed_bucket(partial(_bucket_client, followed), followed.path, standing.mark)
+        else:
+            source = files.followed(Path(followed.path), standing.mark)
         return LogFollower(followed, source, standing, self._standing.targets, self._contents.of)
 
     def _find(self, key_id: bytes) -> SubjectKey | None:
@@ -219,6 +226,22 @@ def _keys_of(settings: Settings) -> StoredSubjectKeys | None:
     """Return the subject keys, by which content is compared; None where there are none. Raises Unavailable."""
     database, root = own_keys(settings)
     return opened_keys(database, root)[0] if database.is_file() and root.is_file() else None
+
+
+def _bucket_client(followed: Followed) -> Any:
+    """Return botocore's client of S3. Raises OSError, and ValueError for a file that is not of the form of keys."""
+    # Only a bucket needs it.
+    from answerable.adapters.aws_sts.clients import AwsClients, AwsPlace, Keys
+
+    keys = msgspec.json.decode(read_plain(Path(followed.keys), KEYS_BYTES_MAX), type=_BucketKeys)
+    place = AwsPlace(region=followed.region, endpoint=followed.endpoint)
+    known = Keys(access_key=keys.access_key, secret_key=keys.secret_key)
+    return AwsClients(place).made("s3", known, answer_seconds_max=BUCKET_SECONDS_MAX)
+
+
+class _BucketKeys(msgspec.Struct, forbid_unknown_fields=True):
+    access_key: str
+    secret_key: str
 
 
 def _stored(file: Path, origin: str) -> Standing:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import zlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from answerable.adapters.log_readers import (
     CloudtrailLog,
+    FollowedBucket,
     FollowedLogFile,
     JournaldLog,
     LinePrefix,
@@ -24,6 +25,7 @@ from answerable.adapters.log_readers import (
     SshdLog,
     bounded_lines,
     json_objects,
+    names_of,
     offset_of,
 )
 from answerable.adapters.system import SystemClock
@@ -100,6 +102,12 @@ class LogFiles:
         """Return a log that is read on from a mark as it grows. path: as in `FollowedLogFile`."""
         parts = LogParts(self._kind, self._times, self._lines, self._objects)
         return FollowedLogFile(path, parts, mark=mark)
+
+    def followed_bucket(self, connect: Callable[[], Any], path: str, mark: LogMark) -> FollowedBucket:
+        """Return what is delivered to a bucket, from a mark on. connect: as in `FollowedBucket`."""
+        bucket, prefix = names_of(path)
+        reader = CloudtrailLog(self._times)
+        return FollowedBucket(connect, bucket=bucket, prefix=prefix, reader=reader, mark=mark)
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[Iterator[LogLine | UnreadLine]]:

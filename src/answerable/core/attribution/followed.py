@@ -35,6 +35,8 @@ TELL_EACH: Final[frozenset[LogKind]] = frozenset(
 KNOWN_BYTES: Final = 256
 """How much of the beginning of a file, and of what stands before a mark, it is known again by."""
 OFFSET_MAX: Final = 2**62
+OBJECTS_MAX: Final = 20_000
+"""Files of a bucket that are known by name."""
 
 _Known = Annotated[int, msgspec.Meta(ge=0, le=KNOWN_BYTES)]
 _Place = Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)]
@@ -43,7 +45,8 @@ _Place = Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)]
 class LogMark(msgspec.Struct, frozen=True, kw_only=True):
     """How far a file was read. device, inode, head, tail: by which it is known again: SHA-256 of its first `head_bytes`
     bytes, and of the `tail_bytes` bytes before `offset`. lines: how many stand before. is_cut: the mark is within a
-    line that was too long, whose rest is passed over."""
+    line that was too long, whose rest is passed over. objects: of a bucket, the files that were read, of those days of
+    which more may arrive: day and digest of the key."""
 
     device: int = 0
     inode: int = 0
@@ -54,6 +57,7 @@ class LogMark(msgspec.Struct, frozen=True, kw_only=True):
     tail: str = ""
     tail_bytes: _Known = 0
     is_cut: bool = False
+    objects: tuple[str, ...] = ()
 
 
 BEGIN: Final = LogMark()
@@ -61,7 +65,7 @@ BEGIN: Final = LogMark()
 
 class Followed(msgspec.Struct, frozen=True, kw_only=True):
     """A log that is followed. targets: whose log it is. accounts: those that only the broker is to use, beside those of
-    leases."""
+    leases. region, endpoint, keys: of a bucket; keys is the path of a file."""
 
     targets: tuple[str, ...]
     kind: LogKind
@@ -69,6 +73,9 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
     accounts: frozenset[str] = frozenset()
     prefix: str = ""
     zone: str = ""
+    region: str = ""
+    endpoint: str = ""
+    keys: str = ""
 
     @property
     def name(self) -> str:
