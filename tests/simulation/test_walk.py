@@ -20,8 +20,8 @@ from answerable.testing.simulation import Simulation, simulate
 from answerable.testing.simulation_report import Report
 from answerable.verify.ledger_history import verify_ledger
 
-SEEDS = range(90, 150)
-SEEDS_WITH_HOLDS = range(101, 181, 2)
+SEEDS = range(90, 130)
+SEEDS_WITH_HOLDS = range(101, 161, 2)
 SIM = Path(__file__).parents[2] / "tools/sim.py"
 SEEDS_ON_FILES = range(1000, 1006)
 SEEDS_OF_PROOF = range(10_000, 12_000)

@@ -84,3 +84,22 @@ async def test_a_long_ledger_starts_it_and_it_is_told_how_far_the_ledger_goes(tm
         await anyio.run_process(["sh", "-c", f"until [ -s {tmp_path}/told ]; do sleep 0.01; done"])
         beside.cancel_scope.cancel()
     assert (tmp_path / "told").read_text() == "999\n"
+
+
+@pytest.mark.parametrize("is_read", [True, False], ids=["closed", "reset"])
+async def test_one_that_ends_before_it_answers_can_be_asked_again_when_the_next_is_there(
+    tmp_path: Path, is_read: bool
+) -> None:
+    with socket.socket(socket.AF_UNIX) as ending:
+        ending.bind(str(tmp_path / "search.sock"))
+        ending.listen()
+
+        def ended() -> None:
+            with ending.accept()[0] as caller:
+                caller.recv(65_536, 0 if is_read else socket.MSG_PEEK)
+
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(anyio.to_thread.run_sync, ended)
+            with pytest.raises(Unavailable) as told:
+                await client.HttpSearchProcess(tmp_path / "search.sock").ask(SEARCH, QUESTION)
+            assert told.value.code == "search.unreachable"

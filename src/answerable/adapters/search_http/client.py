@@ -62,10 +62,13 @@ class HttpSearchProcess:
                     transport=transport, timeout=timeout, trust_env=False
                 ) as client:
                     response = await client.request(method, f"http://{HOST}{path}", content=content)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout):
-            raise SEARCH_UNREACHABLE() from None
-        except (httpx2.TimeoutException, TimeoutError):
+        except (httpx2.TimeoutException, TimeoutError) as error:
+            if isinstance(error, httpx2.ConnectTimeout):
+                raise SEARCH_UNREACHABLE() from None
             raise self._late(seconds) from None
+        except (httpx2.NetworkError, httpx2.RemoteProtocolError):
+            # Also a process that ended before it answered: whoever starts the next may ask that.
+            raise SEARCH_UNREACHABLE() from None
         except httpx2.HTTPError as error:
             why = connection_fault(error)
             raise SEARCH_FAILED(f"the process that answers searches did not answer: {why}") from None
