@@ -44,6 +44,7 @@ RECORDS_MAX: Final = 500_000
 ROOTS_MAX: Final = 10_000
 """Accounts and regions of one bucket."""
 _DAY: Final = re.compile(r"/(\d{4})/(\d\d)/(\d\d)/[^/]+\.json(?:\.gz)?$")
+_STAMP: Final = re.compile(r"_(\d{8}T\d{4,6}Z)_[^/]*$")
 _DELIVERED: Final = "/CloudTrail/"
 _BELOW: Final = re.compile(r"(?:o-[a-z0-9]{1,32}/)?(?:\d{1,12}/(?:CloudTrail/(?:[a-z0-9-]{1,32}/)?)?)?")
 """Organisation, account, and region, below `AWSLogs/`."""
@@ -128,27 +129,29 @@ class FollowedBucket:
                 self._client = self._client or self._connect()
                 for name, key, size in self._listed(newest):
                     newest = max(newest, name[:8])
-                    self._give(name, self._content(key, size))
-                    if self._ends:
+                    if not self._give(name, self._content(key, size)):
                         return
             except ClientError as error:
                 trouble = "missing" if error.response.get("Error", {}).get("Code") in _GONE else "unreadable"
             except Exception as failed:
                 # Whatever the server or its network did: without this thread, nothing is read on.
                 trouble = "no keys" if self._client is None else "unreadable"
-                _log.warning("the bucket %s cannot be read: %s", self._bucket, type(failed).__name__)
+                if trouble != self._trouble:
+                    _log.warning("the bucket %s cannot be read: %s", self._bucket, type(failed).__name__)
             oldest = _day_before(newest)
             self._known = {one for one in self._known if one[:8] >= oldest}
             with self._news:
                 self._trouble = trouble
                 self._news.wait_for(lambda: self._ends, self._look_seconds or 0.05)
 
-    def _give(self, name: str, content: bytes | None) -> None:
+    def _give(self, name: str, content: bytes | None) -> bool:
+        """Hand a file over. Return whether another one is wanted."""
         with self._news:
             self._news.wait_for(lambda: self._ends or len(self._fetched) < FETCHED_MAX)
             if not self._ends:
                 self._fetched.append(_Fetched(name, content))
                 self._known.add(name)
+            return not self._ends
 
     def _listed(self, newest: str) -> Iterator[tuple[str, str, int]]:
         """Yield the files that are not known, oldest first: name, key and size."""
@@ -162,10 +165,9 @@ class FollowedBucket:
                     dated = _DAY.search(key)
                     if dated is not None:
                         digest = sha256(key.encode()).hexdigest()[:_DIGEST_CHARS]
-                        found.append(
-                            (key.rpartition("/")[2], f"{''.join(dated.groups())}{digest}", key, size)
-                        )
-            yield from ((name, key, size) for _, name, key, size in sorted(found) if name not in self._known)
+                        name, stamp = "".join(dated.groups()) + digest, _STAMP.search(key)
+                        found.append((stamp[1] if stamp else "", key, name, size))
+            yield from ((name, key, size) for _, key, name, size in sorted(found) if name not in self._known)
 
     def _today(self) -> datetime:
         return datetime.fromtimestamp(self._now / 1000, UTC)
