@@ -38,8 +38,8 @@ from unchanged import Ran, Unchanged
 ROOT = Path(__file__).resolve().parent.parent
 TOLD_EVERY_SECONDS = 30.0
 END_SECONDS = 30.0
-WORKERS = 8
-"""Four for each core of the machine that this is measured on: more than half of what tests take is waiting."""
+WORKERS = 6
+"""Three for each core of the machine that this is measured on: more than half of what tests take is waiting."""
 NO_TESTS = 5
 MANY_FILES = 20
 """So many, and workers are forked from one that has read what they need. Below, each reads what little it needs."""

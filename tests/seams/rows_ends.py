@@ -212,6 +212,7 @@ class Stories(Feature):
             "of the mandate": "True",
             "of the agent": "True",
             "found": "succeeded",
+            "accounts": "task",
         }
     )
     tags = frozenset(
@@ -220,7 +221,7 @@ class Stories(Feature):
     tables = names("history history_kept subject_keys") | names(
         "account action approver corrected giver mark mention name pseudonym reached session stretch subject used word"
     )
-    nouns = names("timeline search show scope attribute log why could can stats")
+    nouns = names("timeline search show scope account attribute log why could can stats")
 
     def begin(self, life: Life, kept: Kept) -> None:
         kept["mandate"] = life.mandate()
@@ -237,7 +238,11 @@ class Stories(Feature):
         # Another process answers, by an index which may be behind but is never half.
         found = life.told(f"/v1/actions?q=action:{kept['action']}")["items"]
         ends = " ".join(one["outcome"] for one in found)
-        return dict(zip(self.holds, (" ".join(kinds), str(of_mandate), str(of_agent), ends), strict=True))
+        # Whose accounts the plug-in's target had is in the ledger, whatever became of the registers.
+        listed = life.told("/v1/accounts?target=notes")["items"]
+        accounts = " ".join(one["kind"] for one in listed if one["actions"])
+        said = (" ".join(kinds), str(of_mandate), str(of_agent), ends, accounts)
+        return dict(zip(self.holds, said, strict=True))
 
     def write(self, life: Life, kept: Kept, number: int) -> object:
         return life.pays("worker", kept["mandate"], f"story written {number}", 10).found["answerable/action"]

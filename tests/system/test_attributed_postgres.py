@@ -33,6 +33,7 @@ log_line_prefix = '{PREFIX}'
 log_timezone = 'UTC'
 log_file_mode = 0644
 """
+ODD_ACCOUNT = "=1+1\x1b[31m"
 THIEFS_WORD = "a password that the thief set"
 
 
@@ -211,7 +212,9 @@ async def test_every_line_of_a_real_log_is_told_from_the_step_that_wrote_it(tmp_
                 assert f"/* {mark} */" not in text or row["action"] == action, text
 
 
-@pytest.mark.requirement("ATTRIBUTE-04", "ATTRIBUTE-08", "ATTRIBUTE-12")
+@pytest.mark.requirement(
+    "ATTRIBUTE-04", "ATTRIBUTE-08", "ATTRIBUTE-12", "ACCOUNT-02", "ACCOUNT-03", "ACCOUNT-04"
+)
 async def test_what_the_log_does_not_say_or_says_otherwise_is_told_and_texts_of_it_are_harmless(
     tmp_path, server
 ):
@@ -220,6 +223,7 @@ async def test_what_the_log_does_not_say_or_says_otherwise_is_told_and_texts_of_
         key = await desk.agent()
         for mark in ("kept", "lost", "kept-too"):
             await lab.acts(key, "query", "SELECT id FROM support_messages", mark)
+        await accounts_are_told(lab)
         await desk.home.stop(signal.SIGTERM)
         lost = desk.of_action(lab.ours["lost"])[1]["session"]["pg_session"]
         lines = lab.logs.joinpath("pg.json").read_text().splitlines()
@@ -270,6 +274,50 @@ async def test_what_the_log_does_not_say_or_says_otherwise_is_told_and_texts_of_
         unreadable = await asyncio.to_thread(lab.told, "pg.log")
         assert unreadable.returncode == 1
         assert "--prefix" in unreadable.stderr
+
+
+async def accounts_are_told(lab: Lab) -> None:
+    """Of the log of a server in use: people's, the broker's own and those of leases, by the server and by a copy."""
+    owner = await lab.server.owner("prod")
+    for name in (ODD_ACCOUNT, "ans_*"):
+        await owner.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD 'odd'")
+        await (await session(lab.server, name, "odd")).close()
+    await owner.close()
+    await lab.desk.command("ledger", "seal")
+    data = lab.desk.home.data
+    seen = ("--target", "shop-db", "--seen", str(data / "seen-accounts.json"))
+    kept = await asyncio.to_thread(lab.told, "pg.json", "--json", *seen)
+    assert json.loads(kept.stdout)["files"], kept.stderr
+    lines = len(lab.logs.joinpath("pg.json").read_text().splitlines())
+    text = (data / "seen-accounts.json").read_text()
+    assert "support_messages" not in text
+    copy = ("--ledger", str(data / "ledger"), *seen)
+    for words, is_asked in (((), True), (copy, False)):
+        done = await asyncio.to_thread(lab.desk.home.finished, "account", "list", "--json", *words)
+        assert done.returncode == 5, done.stdout + done.stderr
+        told = json.loads(done.stdout)
+        assert told["broker"] == is_asked
+        found = {one["name"]: one for one in told["items"]}
+        people = {one["name"] for one in told["items"] if one["kind"] == "unknown" and not one["actions"]}
+        assert {"owner", ODD_ACCOUNT, "ans_*"} <= people
+        assert sum(one["lines"] for one in found.values()) <= lines
+        assert {one["target"] for one in found.values()} == {"shop-db"}
+        (own,) = (one for one in told["items"] if one["kind"] == "action")
+        assert (own["name"], own["accounts"], own["actions"], own["past"]) == ("ans_*", 3, 3, 0)
+        assert [one["name"] for one in own["agents"]] == ["scout"]
+        # Of its own account the broker alone knows.
+        broker = found["answerable"]
+        assert (broker["kind"], broker["kept"]) == (("static", "file") if is_asked else ("unknown", ""))
+        assert all(one["lines"] > 0 for one in found.values())
+    # A name that a log alone has, one that is also the beginning of the log's key, and one by its kind.
+    for words in (("show", "owner"), ("show", "answerable"), ("timeline", "account:owner")):
+        person = await asyncio.to_thread(lab.desk.home.finished, *words)
+        assert person.returncode == 0, person.stderr
+        said = "a secret of the broker's own" if "answerable" in words else "nobody declared it"
+        assert f"at shop-db: {said}" in person.stdout
+    table = await asyncio.to_thread(lab.desk.home.finished, "account", "list", "--csv")
+    assert "\x1b" not in table.stdout
+    assert [one for one in csv.reader(io.StringIO(table.stdout)) if one[1] == "'=1+1\\u{1b}[31m"]
 
 
 def _in_order(entry: dict[str, Any]) -> dict[str, Any]:

@@ -314,6 +314,7 @@ def test_help_says_it_too(base: BaseInstallation, tmp_path: Path) -> None:
         ("search", "person:bob", "--ledger", "ledger", "--limit", "2"),
         ("search", "--ledger", "ledger", "--keys", "nowhere"),
         ("show", "m-1", "--ledger", "ledger", "--json"),
+        ("account", "list", "--ledger", "ledger"),
         ("scope", "agent:scout", "--since", "2020-01-01", "--ledger", "ledger"),
         ("attribute", "log", "--kind", "sshd", "--ledger", "ledger", "--zone", "+01:00", "--account", "x"),
         ("-q", "ledger", "verify", "nowhere"),

@@ -11,6 +11,7 @@ from answerable.api.log_answers import FollowedLog, LogsAnswer
 from answerable.api.search_answers import SearchAnswer
 from answerable.core.search.query import parsed_cursor, parsed_query
 from answerable.flows.forensics.answer_questions import (
+    answered_accounts,
     answered_incident,
     answered_incidents,
     answered_name,
@@ -22,6 +23,7 @@ from answerable.flows.forensics.tell_hits import answer_of
 from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.flows.state.parts import Recorder
 from answerable.ports.search_process import (
+    ACCOUNTS,
     INCIDENT,
     INCIDENTS,
     NAME,
@@ -69,6 +71,7 @@ class IndexAtHand:
                 STORY: partial(answered_story, teller, now=now),
                 NAME: partial(answered_name, teller),
                 SCOPE: partial(answered_scope, teller, now=now),
+                ACCOUNTS: partial(answered_accounts, teller),
                 INCIDENTS: partial(answered_incidents, teller),
                 INCIDENT: partial(answered_incident, teller),
                 **{whole: partial(answer, teller) for whole, answer in WHOLE.items()},

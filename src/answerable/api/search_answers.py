@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from answerable.api.ledger_answers import TimelineLine
-from answerable.api.members import Component, Count, Instant, Part, Texts
+from answerable.api.members import Component, Count, Instant, Part, Texts, words
 
 
 class ShardReach(Part, frozen=True, kw_only=True):
@@ -105,10 +107,68 @@ class NameBeside(Part, frozen=True, kw_only=True):
     entries: Count
 
 
+class AccountUser(Part, frozen=True, kw_only=True):
+    """An agent or a person that used an account. name: of a person, where it can be decrypted, else the pseudonym."""
+
+    name: str
+    actions: Count
+
+
+class TargetAccount(Part, frozen=True, kw_only=True):
+    """An account at a target, or all of one target that were made for leases of one kind.
+
+    kind: `unknown`: a log names it, and nobody declared it; `static`: a secret of the broker's own; `shared`: several
+    leases have it; `task`, `action`: made for one task or one action. name: `ans_*` for all accounts of leases; empty
+    where the target has no name for what leases have. accounts: how many accounts these are. actions, first_at,
+    last_at, agents, people: who used it by the ledger, those with the most actions first; more_agents, more_people: how
+    many others. kept: where the broker has its secret; empty where it has none. lines, past, seen_first_at,
+    seen_last_at: lines of the target's log, as `answerable attribute` found them, and those that no step explains.
+    advice: what to do next.
+    """
+
+    target: str
+    name: str
+    kind: Annotated[str, words("unknown", "static", "shared", "task", "action")]
+    accounts: Count
+    actions: Count
+    first_at: Instant | None
+    last_at: Instant | None
+    agents: tuple[AccountUser, ...]
+    more_agents: Count
+    people: tuple[AccountUser, ...]
+    more_people: Count
+    kept: str
+    lines: Count
+    past: Count
+    seen_first_at: Instant | None
+    seen_last_at: Instant | None
+    advice: str
+
+
+class AccountsAnswer(Component, frozen=True, kw_only=True):
+    """Accounts at targets, those first that need somebody. more: how many others there are. broker: whether the broker
+    was asked; where not, its own accounts are missing, and a key behind leases is told as their accounts. fault: why
+    accounts seen in logs are missing; empty where they are not.
+
+    entries, complete_at, missing, shards, elsewhere, happened: as in an answer to a search.
+    """
+
+    items: tuple[TargetAccount, ...]
+    more: Count
+    broker: bool
+    fault: str
+    entries: Count
+    missing: Count
+    shards: tuple[ShardReach, ...]
+    elsewhere: dict[str, str]
+    complete_at: Instant | None
+    happened: bool
+
+
 class StoryAnswer(Component, frozen=True, kw_only=True):
     """The story of a name, or of what meets a search. name: what was asked. kinds: what the name is. also: what is
-    spelled like it, and is not in the story. lines: every entry, oldest first. is_cut: whether older entries that were
-    asked about are left out.
+    spelled like it, and is not in the story. accounts: those at targets that have the name. lines: every entry, oldest
+    first. is_cut: whether older entries that were asked about are left out.
 
     entries, complete_at, missing, shards, elsewhere, happened, sealed: as in an answer to a search; sealed has what the
     name was not tried as.
@@ -117,6 +177,7 @@ class StoryAnswer(Component, frozen=True, kw_only=True):
     name: str
     kinds: Texts
     also: tuple[NameBeside, ...]
+    accounts: tuple[TargetAccount, ...]
     gist: StoryGist
     lines: tuple[TimelineLine, ...]
     groups: tuple[StoryGroup, ...]
@@ -189,8 +250,9 @@ class Naming(Part, frozen=True, kw_only=True):
 
 class NameAnswer(Component, frozen=True, kw_only=True):
     """What a name stands for. may_be: all that it may be; the other members are empty unless this is one thing. also:
-    what is spelled like it. named: how many entries name it. outcomes: number of its actions by outcome. events: its
-    newest entries about no action, oldest first. newest: its newest actions.
+    what is spelled like it. accounts: those at targets that have the name, also where no entry has it. named: how many
+    entries name it. outcomes: number of its actions by outcome. events: its newest entries about no action, oldest
+    first. newest: its newest actions.
 
     entries, complete_at, missing, shards, elsewhere, happened, sealed: as in an answer to a search; sealed has what the
     name was not tried as.
@@ -198,6 +260,7 @@ class NameAnswer(Component, frozen=True, kw_only=True):
 
     may_be: tuple[Naming, ...]
     also: tuple[NameBeside, ...]
+    accounts: tuple[TargetAccount, ...]
     named: Count
     first_at: Instant | None
     last_at: Instant | None

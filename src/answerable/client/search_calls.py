@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+from answerable.api.search_answers import AccountsAnswer, NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.client.transport import WAIT_SECONDS_MAX, Transport, given, segment
 
 
@@ -57,4 +57,13 @@ def show_scope(
     """Attempts outside of scope, by agent, capability, use case, rule, code and week."""
     return control.answer_as(
         ScopeAnswer, "GET", "/v1/scope", query=given(q=q, rows=rows), seconds_max=seconds_max
+    )
+
+
+def list_accounts(
+    control: Transport, *, target: str | None = None, seconds_max: float = WAIT_SECONDS_MAX
+) -> AccountsAnswer:
+    """Accounts at targets: of leases, shared, the broker's own, and those that only a target's log names."""
+    return control.answer_as(
+        AccountsAnswer, "GET", "/v1/accounts", query=given(target=target), seconds_max=seconds_max
     )

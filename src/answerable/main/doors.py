@@ -329,6 +329,7 @@ def search_door(settings: Settings, index: KeptIndex, logs: KeptLogs) -> Any:
             answering(port.STORY, joined.story),
             answering(port.NAME, joined.name),
             answering(port.SCOPE, joined.scope),
+            answering(port.ACCOUNTS, joined.accounts),
             answering(port.LOGS, logs.told),
             answering(port.INCIDENTS, joined.incidents),
             answering(port.INCIDENT, joined.incident),
@@ -346,7 +347,9 @@ def broker_door(broker: Broker) -> Any:
     from answerable.apps.broker.services import BrokerServices
 
     return broker_app(
-        BrokerServices(desk=broker.desk, keys=broker.keys, uids=broker.uids, kinds=broker.kinds)
+        BrokerServices(
+            desk=broker.desk, keys=broker.keys, uids=broker.uids, kinds=broker.kinds, own=broker.own
+        )
     )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from answerable.core.lease.credential import IssuerTraits
     from answerable.core.lease.lease import Lease, Under
     from answerable.core.lease.name import LeaseName
+    from answerable.core.lease.own_account import OwnAccount
     from answerable.core.lease.use import Right
     from answerable.core.lease.wire import LeaseList
     from answerable.ports.lease_register import LeaseChange
@@ -29,11 +30,12 @@ class EndedLeases:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerTarget:
-    """A target on which the broker acts. kind: as its settings name it."""
+    """A target on which the broker acts. kind: as its settings name it. own: the broker's own secrets there."""
 
     name: str
     kind: str
     traits: IssuerTraits
+    own: tuple[OwnAccount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from answerable.core.ledger.projected import Position
+    from answerable.core.search.accounts import AccountUse
     from answerable.core.search.facts import Ended, Facts
     from answerable.core.search.query import Cursor, Query
 
@@ -109,6 +110,13 @@ class SearchIndex(Protocol):
         """Count the entries that may match, by the first values of these fields. query: as `resolved` returns it.
 
         fields: of `TALLIED`. Sealed values are compared by their digests alone. Equal values may come several times.
+        """
+        ...
+
+    def account_uses(self, *, target: str = "", name: str = "") -> Iterable[AccountUse]:
+        """Count the actions whose lease had an account, by account, agent and person; previews among them.
+
+        target, name: of those alone; empty for any. Equal values may come several times.
         """
         ...
 

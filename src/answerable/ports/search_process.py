@@ -12,10 +12,11 @@ from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
 from answerable.api.ledger_answers import ActionUnder
 from answerable.api.log_answers import LogsAnswer
 from answerable.api.members import AnyObject, Part
-from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+from answerable.api.search_answers import AccountsAnswer, NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
 from answerable.api.tree_answers import ActionCounts
 from answerable.core.attribution.finding import Finding
 from answerable.core.attribution.followed import AccountSeen
+from answerable.core.lease.own_account import DeclaredTarget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,14 @@ class Asked(Part, frozen=True, kw_only=True):
 
     entries: int = 0
     within: Within = "log"
+
+
+class AskedOfAccounts(Asked, frozen=True, kw_only=True):
+    """A question whose answer tells accounts at targets. declared: what the broker declares of its targets; None where
+    it could not be asked."""
+
+    declared: tuple[DeclaredTarget, ...] | None = None
+    within: Within = "all"
 
 
 Q = TypeVar("Q", bound=Asked)
@@ -70,19 +79,23 @@ class Question(Asked, frozen=True, kw_only=True):
     within: Within = "all"
 
 
-class StoryQuestion(Asked, frozen=True, kw_only=True):
+class StoryQuestion(AskedOfAccounts, frozen=True, kw_only=True):
     """One question for a story. words: names, and `field:value`. limit: of entries that are asked about."""
 
     words: tuple[str, ...]
     limit: int
-    within: Within = "all"
 
 
-class NameQuestion(Asked, frozen=True, kw_only=True):
+class NameQuestion(AskedOfAccounts, frozen=True, kw_only=True):
     """One question what a name stands for."""
 
     name: str
-    within: Within = "all"
+
+
+class AccountsQuestion(AskedOfAccounts, frozen=True, kw_only=True):
+    """One question for accounts. target: at one alone; empty for all."""
+
+    target: str
 
 
 class ScopeQuestion(Asked, frozen=True, kw_only=True):
@@ -216,6 +229,7 @@ SEARCH: Final = QuestionKind(path="/v1/search", question=Question, answer=Search
 STORY: Final = QuestionKind(path="/v1/story", question=StoryQuestion, answer=StoryAnswer)
 NAME: Final = QuestionKind(path="/v1/name", question=NameQuestion, answer=NameAnswer)
 SCOPE: Final = QuestionKind(path="/v1/scope", question=ScopeQuestion, answer=ScopeAnswer)
+ACCOUNTS: Final = QuestionKind(path="/v1/accounts", question=AccountsQuestion, answer=AccountsAnswer)
 LOGS: Final = QuestionKind(path="/v1/logs", question=LogsQuestion, answer=LogsTold)
 UNDER: Final = QuestionKind(path="/v1/under", question=UnderQuestion, answer=UnderAnswer)
 TREE: Final = QuestionKind(path="/v1/tree", question=TreeQuestion, answer=TreeAnswer)

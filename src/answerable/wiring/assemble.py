@@ -56,7 +56,7 @@ from answerable.wiring.drills import drill_desk, give_ground
 from answerable.wiring.identity import noted_at_last, opened_identity, verifier_of
 from answerable.wiring.identity_lock import alone
 from answerable.wiring.incident_settings import incident_rules
-from answerable.wiring.leases import lease_side, warrant_signer
+from answerable.wiring.leases import declared_targets, lease_side, warrant_signer
 from answerable.wiring.loop_share import LoopShare
 from answerable.wiring.own_ledger import opened_ledger
 from answerable.wiring.policies import policy_desk
@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from answerable.flows.ledger.gather_cosignatures import Cosigning, WitnessState
     from answerable.flows.ledger.publish_set_checkpoint import ShardState
     from answerable.flows.state.known_callers import KnownCallers
+    from answerable.flows.state.lease_side import LeaseSide
     from answerable.flows.state.token_desk import TokenState
     from answerable.flows.tokens.verify_caller import CallerVerifier
     from answerable.flows.trust_domain.workloads import Workloads
@@ -241,17 +242,18 @@ async def assembled(
                 cosigning=rounds, registers=store, proofs=proofs, tokens=tokens,
                 events=event_desk(settings, store, tokens), published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings), beside=partial(agents_beside, verifier, registry),
-                heads=_heads(settings, entropy, clock, witness),
+                heads=_heads(settings, entropy, clock, witness), doors=_doors(walk, identity, verifier.known),
                 shard_door=shard_door(settings, own, walk.recorder, walk.planning, walk.deciding, walk.live),
                 identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
                 share=LoopShare(share=settings.gateway.loop_share_percent / 100),
-                doors=_doors(walk, identity, verifier.known), searches=_searches(settings, ledger),
+                searches=_searches(settings, ledger, walk.live.leases),
             )  # fmt: skip
             await _closed(identity, walk, settings, kept)
 
 
-def _searches(settings: Settings, ledger: TlogFilesLedger) -> SearchSide:
-    return SearchSide(settings.search, ledger, at_once=bool(settings.logs.follow))
+def _searches(settings: Settings, ledger: TlogFilesLedger, leases: LeaseSide | None) -> SearchSide:
+    declared = partial(declared_targets, leases)
+    return SearchSide(settings.search, ledger, declared, at_once=bool(settings.logs.follow))
 
 
 def _doors(walk: Walk, identity: Identity, known: KnownCallers) -> DoorDesk:

@@ -34,7 +34,7 @@ from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 from answerable.wiring.left_threads import run_left
 from answerable.wiring.own_files import broker_faults, require_own
-from answerable.wiring.target_files import SUFFIX, checked_targets, read_targets
+from answerable.wiring.target_files import SUFFIX, checked_targets, own_accounts, read_targets
 from answerable.wiring.target_kinds import PluginKind
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.uvicorn_front import Listeners
     from answerable.core.identity.keys.keys import PublicKey
+    from answerable.core.lease.own_account import OwnAccount
     from answerable.flows.leases.secret_desk import SecretState
     from answerable.targets.kind import BuiltTarget
     from answerable.wiring.setting_tree import Settings
@@ -62,13 +63,14 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
-    """What the broker's endpoints need. kinds: of targets, by name."""
+    """What the broker's endpoints need. kinds: of targets, by name. own: its own accounts at each."""
 
     desk: BrokerState
     writer: LeaseWriter
     keys: Callable[[], tuple[PublicKey, ...]]
     uids: frozenset[int]
     kinds: Mapping[str, str]
+    own: Mapping[str, tuple[OwnAccount, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def opened_broker(settings: Settings, ready: ReadyTargets) -> Iterator[Broker]:
             keys=_Keys(settings.broker.warrant_keys).now,
             uids=answered_users(settings),
             kinds={one.name: one.kind.name for one in found},
+            own={one.name: own_accounts(one) for one in found},
         )
     finally:
         register.close()

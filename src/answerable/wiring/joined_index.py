@@ -25,6 +25,7 @@ from answerable.errors.codes.incidents import INCIDENT_UNKNOWN
 from answerable.errors.codes.ledger import LEDGER_NO_COPY
 from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_CURSOR, SEARCH_UNREACHABLE
 from answerable.flows.forensics.answer_questions import (
+    answered_accounts,
     answered_incident,
     answered_incidents,
     answered_name,
@@ -32,8 +33,9 @@ from answerable.flows.forensics.answer_questions import (
     answered_story,
 )
 from answerable.flows.forensics.tell_hits import answer_of
-from answerable.ports.search_process import NAME, SCOPE, SEARCH, STORY, A, Q
+from answerable.ports.search_process import ACCOUNTS, NAME, SCOPE, SEARCH, STORY, A, Q
 from answerable.wiring.ledger_search import INDEX, SearchPlaces, own_keys, searching
+from answerable.wiring.seen_accounts import SEEN, known_accounts
 from answerable.wiring.shard_settings import with_shard
 from answerable.wiring.shards import other_shards
 
@@ -43,10 +45,19 @@ if TYPE_CHECKING:
 
     from answerable.adapters.tlog_files import StoredFiles
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
-    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+    from answerable.api.search_answers import (
+        AccountsAnswer,
+        NameAnswer,
+        ScopeAnswer,
+        SearchAnswer,
+        StoryAnswer,
+    )
+    from answerable.flows.forensics.list_accounts import Known
     from answerable.flows.forensics.tell_story import StoryTeller
     from answerable.ports.search_process import (
+        AccountsQuestion,
         Asked,
+        AskedOfAccounts,
         IncidentQuestion,
         IncidentsQuestion,
         NameQuestion,
@@ -88,6 +99,10 @@ class LogIndex(Protocol):
         """Return how much was out of scope."""
         ...
 
+    def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
+        """Return the accounts at targets."""
+        ...
+
 
 class IncidentIndex(LogIndex, Protocol):
     """What tells incidents, too."""
@@ -118,11 +133,16 @@ class FilesIndex:
 
     def story(self, question: StoryQuestion) -> StoryAnswer:
         with self._opened(question) as (teller, found):
-            return answered_story(teller, question, now=_now(), sealed=found.sealed)
+            known = self._known(question)
+            return answered_story(teller, question, now=_now(), known=known, sealed=found.sealed)
 
     def name(self, question: NameQuestion) -> NameAnswer:
         with self._opened(question) as (teller, found):
-            return answered_name(teller, question, sealed=found.sealed)
+            return answered_name(teller, question, known=self._known(question), sealed=found.sealed)
+
+    def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
+        with self._opened(question) as (teller, _):
+            return answered_accounts(teller, question, known=self._known(question))
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         with self._opened(question) as (teller, _):
@@ -143,6 +163,9 @@ class FilesIndex:
         with searching(self._places, progress=self._progress) as found:
             yield found.teller(has_entries=asked.within != "names"), found
 
+    def _known(self, asked: AskedOfAccounts) -> Known:
+        return known_accounts(self._places.seen, asked.declared)
+
 
 class OtherShard:
     """Another shard of this deployment: its process, or its files where that does not run; implements `LogIndex`."""
@@ -161,6 +184,9 @@ class OtherShard:
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         return self._asked(SCOPE, question, self._files.scope)
+
+    def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
+        return self._asked(ACCOUNTS, question, self._files.accounts)
 
     def _asked(self, kind: QuestionKind[Q, A], question: Q, read: Callable[[Q], A]) -> A:
         import anyio
@@ -261,6 +287,20 @@ class JoinedIndex:
         answers, unread = self._answers(asked, partial(self._own.scope, of(self._shard)))
         return joined_scope(self._shard, answers, unread, rows=question.rows)
 
+    def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
+        from answerable.flows.forensics.join_accounts import joined_accounts
+
+        others = self._asked_too(question)
+        if not others:
+            return self._own.accounts(question)
+
+        def of(shard: str) -> AccountsQuestion:
+            return replace(question, entries=self._entries(question, shard), within="log")
+
+        asked = {shard: partial(one.accounts, of(shard)) for shard, one in others.items()}
+        answers, unread = self._answers(asked, partial(self._own.accounts, of(self._shard)))
+        return joined_accounts(self._shard, answers, unread)
+
     def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
         return replace(self._own.incidents(question), elsewhere=self._left_out())
 
@@ -318,6 +358,7 @@ def other_indexes(
                     index=settings.data / INDEX / one.name,
                     is_own=True,
                     wait_seconds_max=OTHERS_SECONDS_MAX,
+                    seen=settings.data / SEEN,
                 ),
                 progress=progress or _bounded(),
             ),

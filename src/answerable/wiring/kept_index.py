@@ -16,6 +16,7 @@ from answerable.core.search.query import checked_limit, parsed_cursor, parsed_qu
 from answerable.errors import AnswerableError, Broken, Unavailable
 from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_DAMAGED, SEARCH_OTHER_LOG
 from answerable.flows.forensics.answer_questions import (
+    answered_accounts,
     answered_incident,
     answered_incidents,
     answered_name,
@@ -29,6 +30,7 @@ from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.ports.search_process import IndexReach
 from answerable.wiring.index_lock import index_alone
 from answerable.wiring.ledger_search import opened_keys, own_index, own_keys
+from answerable.wiring.seen_accounts import SEEN, known_accounts
 from answerable.wiring.whole_answers import WHOLE
 
 if TYPE_CHECKING:
@@ -37,11 +39,20 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite import StoredSubjectKeys
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
-    from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+    from answerable.api.search_answers import (
+        AccountsAnswer,
+        NameAnswer,
+        ScopeAnswer,
+        SearchAnswer,
+        StoryAnswer,
+    )
     from answerable.core.search.blind import BlindKey
+    from answerable.flows.forensics.list_accounts import Known
     from answerable.ports.search_process import (
         A,
+        AccountsQuestion,
         Asked,
+        AskedOfAccounts,
         IncidentQuestion,
         IncidentsQuestion,
         NameQuestion,
@@ -76,7 +87,7 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
         keys, blind = opened_keys(*own_keys(settings))
         try:
             log = FollowedFiles(settings.ledger.place, directory / OFFSETS)
-            kept = KeptIndex(log, keys, blind, directory)
+            kept = KeptIndex(log, keys, blind, directory, settings.data / SEEN)
             try:
                 yield kept
             finally:
@@ -90,8 +101,12 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
 class KeptIndex:
     """An index that follows its log. Created by `kept_index`; thread-safe: one batch or one search at a time."""
 
-    def __init__(self, log: FollowedFiles, keys: StoredSubjectKeys, blind: BlindKey, directory: Path) -> None:
+    def __init__(
+        self, log: FollowedFiles, keys: StoredSubjectKeys, blind: BlindKey, directory: Path, seen: Path
+    ) -> None:
+        """seen: the file of accounts that were seen in logs."""
         self._log, self._keys, self._blind, self._directory = log, keys, blind, directory
+        self._seen = seen
         self._turn = threading.Lock()
         self._index = self._opened()
         self._reader = self._reading()
@@ -148,12 +163,17 @@ class KeptIndex:
     def story(self, question: StoryQuestion) -> StoryAnswer:
         """Tell a story. Raises as `search`."""
         with self._telling(question) as teller:
-            return answered_story(teller, question, now=_now())
+            return answered_story(teller, question, now=_now(), known=self._known(question))
 
     def name(self, question: NameQuestion) -> NameAnswer:
         """Say what a name stands for. Raises as `search`."""
         with self._telling(question) as teller:
-            return answered_name(teller, question)
+            return answered_name(teller, question, known=self._known(question))
+
+    def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
+        """List the accounts at targets. Raises as `search`."""
+        with self._telling(question) as teller:
+            return answered_accounts(teller, question, known=self._known(question))
 
     def scope(self, question: ScopeQuestion) -> ScopeAnswer:
         """Count what was out of scope. Raises as `search`, and Malformed (`scope.field`)."""
@@ -190,6 +210,9 @@ class KeptIndex:
             yield StoryTeller(
                 self._index, self._log, find, self._subject, self._reader, has_entries=has_entries
             )
+
+    def _known(self, asked: AskedOfAccounts) -> Known:
+        return known_accounts(self._seen, asked.declared)
 
     @contextmanager
     def _its_turn(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,7 @@ from anyio import to_thread
 
 from answerable.adapters.broker_http import HttpLeaseBroker
 from answerable.adapters.local_keys import open_or_create_key
+from answerable.core.lease.own_account import DeclaredTarget
 from answerable.core.ledger.warrant_token import SignedWarrant
 from answerable.errors import Unavailable
 from answerable.errors.codes.identity import KEY_UNREADABLE, KEY_UNWRITABLE
@@ -39,6 +41,8 @@ _log: Final = logging.getLogger(__name__)
 KEYS_MODE: Final = 0o644
 KEYS_MAX: Final = 16
 LOOK_SECONDS: Final = 1.0
+DECLARED_SECONDS_MAX: Final = 2.0
+"""How long a question about accounts waits for the broker."""
 
 
 def lease_side(settings: Settings) -> LeaseSide:
@@ -133,6 +137,18 @@ def _publish_alone(path: Path, key: SigningKey) -> None:
 
 def _unwritable(path: Path, error: OSError) -> Unavailable:
     return KEY_UNWRITABLE(f"`{path.name}` cannot be written: {(error.strerror or 'unknown fault').lower()}")
+
+
+async def declared_targets(leases: LeaseSide | None) -> tuple[DeclaredTarget, ...] | None:
+    """Return what the broker declares of its targets and its own accounts there; None where it gives no answer in
+    time, though something registered needs it."""
+    if leases is None:
+        return ()
+    with anyio.move_on_after(DECLARED_SECONDS_MAX), suppress(Unavailable):
+        return tuple(
+            DeclaredTarget(one.name, one.traits.boundary, one.own) for one in await leases.asks.targets()
+        )
+    return None if leases.is_used else ()
 
 
 def broker_user(settings: Settings) -> str:

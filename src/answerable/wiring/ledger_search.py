@@ -32,6 +32,7 @@ from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.ports.search_process import QUESTION_SECONDS_MAX
 from answerable.wiring.index_lock import index_alone
 from answerable.wiring.ledger_copy import PublishedCopy
+from answerable.wiring.seen_accounts import SEEN, seen_accounts
 from answerable.wiring.subject_keys import ROOT_BYTES
 
 if TYPE_CHECKING:
@@ -56,13 +57,15 @@ SHARED_BYTES: Final = 32_768
 class SearchPlaces:
     """What is searched. ledger: directory of one log. keys: the file of the subject keys, and that of their root key;
     None for leaves alone. index: where the index is stored; None for a temporary one. is_own: of a data directory,
-    where no ledger means that nothing has happened yet. wait_seconds_max: for another process that has the index."""
+    where no ledger means that nothing has happened yet. wait_seconds_max: for another process that has the index. seen:
+    the file of accounts that were seen in logs; None for none."""
 
     ledger: Path
     keys: tuple[Path, Path] | None
     index: Path | None
     is_own: bool = False
     wait_seconds_max: float = QUESTION_SECONDS_MAX
+    seen: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +103,15 @@ class Searching:
         return key.id.hex() if key is not None else ""
 
 
-def places_of_copy(ledger: Path, keys: Path | None, index: Path | None) -> SearchPlaces:
-    """Return the places for a ledger's directory. keys: a data directory, or a copy of one; None for leaves alone."""
+def places_of_copy(
+    ledger: Path, keys: Path | None, index: Path | None, seen: Path | None = None
+) -> SearchPlaces:
+    """Return the places for a ledger's directory. keys: a data directory, or a copy of one; None for leaves alone.
+    seen: accounts that were seen in logs. Raises Malformed (`attribute.seen`) where that has none."""
     found = (keys / KEYS, keys / ROOT_KEY) if keys is not None else None
-    return SearchPlaces(ledger=ledger, keys=found, index=index)
+    if seen is not None:
+        seen_accounts(seen, is_needed=True)
+    return SearchPlaces(ledger=ledger, keys=found, index=index, seen=seen)
 
 
 def own_places(settings: Settings) -> SearchPlaces:
@@ -118,6 +126,7 @@ def own_places(settings: Settings) -> SearchPlaces:
         keys=own_keys(settings),
         index=own_index(settings),
         is_own=True,
+        seen=settings.data / SEEN,
     )
 
 

@@ -16,6 +16,7 @@ from answerable.ports.search_process import (
     QUESTION_SECONDS_MAX,
     TRACE,
     A,
+    AskedOfAccounts,
     LogsQuestion,
     Q,
     QuestionKind,
@@ -24,11 +25,12 @@ from answerable.ports.search_process import (
 from answerable.wiring.kept_process import KeptProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from anyio.abc import ByteSendStream
 
     from answerable.api.log_answers import FollowedLog
+    from answerable.core.lease.own_account import DeclaredTarget
     from answerable.ports.search_process import LogsTold, TraceAnswer
     from answerable.wiring.search_settings import SearchSettings
 
@@ -36,6 +38,10 @@ TELL_SECONDS: Final = 1.0
 """Interval at which the process is told of new entries; a question names them itself."""
 LOOK_SECONDS: Final = 10.0
 """Interval at which the size of the ledger is looked at, before the process is started."""
+
+
+async def _nothing_declared() -> tuple[DeclaredTarget, ...]:
+    return ()
 
 
 class SizedLog(Protocol):
@@ -50,9 +56,17 @@ class SizedLog(Protocol):
 class SearchSide:
     """The server's side. Nothing else of the server waits for it, and its failures stop no action."""
 
-    def __init__(self, settings: SearchSettings, log: SizedLog, *, at_once: bool = False) -> None:
-        """at_once: whether the process is needed before anybody asks."""
-        self._settings, self._log, self._at_once = settings, log, at_once
+    def __init__(
+        self,
+        settings: SearchSettings,
+        log: SizedLog,
+        declared: Callable[[], Awaitable[tuple[DeclaredTarget, ...] | None]] = _nothing_declared,
+        *,
+        at_once: bool = False,
+    ) -> None:
+        """declared: returns what the broker declares of its targets; None where it cannot be asked. at_once: whether
+        the process is needed before anybody asks."""
+        self._settings, self._log, self._declared, self._at_once = settings, log, declared, at_once
         self._asks = HttpSearchProcess(settings.socket)
         self._process: KeptProcess | None = None
         self._is_wanted = anyio.Event()
@@ -102,6 +116,8 @@ class SearchSide:
             raise SEARCH_OFF()
         self._is_wanted.set()
         with anyio.move_on_after(QUESTION_SECONDS_MAX):
+            if isinstance(question, AskedOfAccounts):
+                question = replace(question, declared=await self._declared())
             while True:
                 try:
                     return await self._asks.ask(kind, replace(question, entries=self._log.size))

@@ -28,7 +28,7 @@ from answerable.flows.leases.find_static_secrets import (
     stored_standing,
 )
 from answerable.wiring.secret_store import STORE, has_store, open_secrets
-from answerable.wiring.target_files import checked_targets, secrets_named
+from answerable.wiring.target_files import account_named, checked_targets, secrets_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from answerable.wiring.target_files import TargetFile
 
 KEY_BYTES: Final = 32
-ACCOUNT_FIELDS: Final = ("account", "access_key", "app", "client_id", "role_id")
-"""Settings that name the account of a secret, in this order."""
 ROTATED: Final = frozenset({"mariadb", "postgres", "rabbitmq", "redis"})
 INSTEAD: Final = {
     "aws": "the role that the broker's machine or workload has by itself, without a key",
@@ -94,7 +92,7 @@ def _account(
     use: KnownUse,
 ) -> StandingSecret:
     """Return the broker's own account at one target."""
-    account = next((text for one in ACCOUNT_FIELDS if (text := getattr(target.settings, one, ""))), "")
+    account = account_named(target)
     made: dict[str, Any] = {"owner": "", "since": 0, "exposed": "", "due": ""}
     secret = stored.get(reference)
     if secret is not None:

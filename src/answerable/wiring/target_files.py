@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.identity.names.principal import checked_name
+from answerable.core.lease.own_account import OwnAccount
 from answerable.errors import AnswerableError, Malformed, shown
 from answerable.errors.codes.leases import TARGET_FAULTS, TARGET_FILES, TARGET_KIND
 from answerable.errors.codes.services import SETTINGS_VALUE
@@ -40,6 +41,8 @@ class TargetFile:
     settings: Any
 
 
+ACCOUNT_FIELDS: Final = ("account", "access_key", "app", "client_id", "role_id")
+"""Settings that name the account of a secret, in this order."""
 REFERENCE: Final = "secret reference"
 """Unit of a setting that refers to a secret."""
 REFERENCES: Final = ("store:NAME", "file:PATH", "env:NAME")
@@ -59,6 +62,19 @@ def secrets_named(target: TargetFile) -> dict[str, str]:
         elif value and one.name in FILES:
             found[one.name] = f"file:{value}"
     return found
+
+
+def account_named(target: TargetFile) -> str:
+    """Return the broker's own account at a target; empty where its settings name none."""
+    return next((text for one in ACCOUNT_FIELDS if (text := getattr(target.settings, one, ""))), "")
+
+
+def own_accounts(target: TargetFile) -> tuple[OwnAccount, ...]:
+    """Return the broker's own secrets at a target, without their values and the paths of their files."""
+    return tuple(
+        OwnAccount(account_named(target), setting, one if one.startswith("store:") else one.partition(":")[0])
+        for setting, one in secrets_named(target).items()
+    )
 
 
 def has_targets(directory: Path) -> bool:

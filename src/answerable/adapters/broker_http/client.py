@@ -11,6 +11,7 @@ import msgspec
 from answerable.connection_fault import connection_fault
 from answerable.core.lease.credential import IssuerTraits
 from answerable.core.lease.lease import Lease
+from answerable.core.lease.own_account import OwnAccount
 from answerable.core.lease.use import Right
 from answerable.core.lease.wire import BODY_BYTES_MAX, CONTROL_PATH, HOST, LISTED_MAX
 from answerable.errors import shown
@@ -60,6 +61,7 @@ class _Target(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: str
     traits: IssuerTraits
+    own: tuple[OwnAccount, ...] = ()
 
 
 class _Targets(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +113,7 @@ class HttpLeaseBroker:
 
     async def targets(self) -> Sequence[BrokerTarget]:
         found = (await self._ask("targets", {}, _Targets)).targets
-        return [BrokerTarget(name=one.name, kind=one.kind, traits=one.traits) for one in found]
+        return [BrokerTarget(name=one.name, kind=one.kind, traits=one.traits, own=one.own) for one in found]
 
     async def strays(self) -> tuple[Sequence[tuple[str, str, bool]], dict[str, str]]:
         answer = await self._ask("strays", {}, _Strays)

@@ -204,7 +204,12 @@ class _Control:
     async def targets(self, _: Nothing) -> dict[str, Any]:
         return {
             "targets": [
-                {"name": name, "kind": self._needs.kinds[name], "traits": one.issuer.traits}
+                {
+                    "name": name,
+                    "kind": self._needs.kinds[name],
+                    "traits": one.issuer.traits,
+                    "own": self._needs.own.get(name, ()),
+                }
                 for name, one in sorted(self._desk.targets.items())
             ]
         }

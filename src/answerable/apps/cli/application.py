@@ -42,6 +42,7 @@ NOUNS: Final = {
     "answerable.apps.cli.show": ("show",),
     "answerable.apps.cli.scope": ("scope",),
     "answerable.apps.cli.attribution": ("attribute",),
+    "answerable.apps.cli.accounts": ("account",),
     "answerable.apps.cli.followed_logs": ("log",),
     "answerable.apps.cli.incidents": ("incident",),
     "answerable.apps.cli.stats": ("stats",),

@@ -52,20 +52,26 @@ class Partial(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CopyAsked:
-    """Whose files are asked: those of this data directory where `ledger` is None."""
+    """Whose files are asked: those of this data directory where `ledger` is None. seen: accounts that were seen in
+    logs, beside a copy."""
 
     ledger: Path | None = None
     keys: Path | None = None
     index: Path | None = None
+    seen: Path | None = None
 
 
-def checked_copy(ledger: Path | None, keys: Path | None, index: Path | None) -> CopyAsked:
+def checked_copy(
+    ledger: Path | None, keys: Path | None, index: Path | None, seen: Path | None = None
+) -> CopyAsked:
     """Return what the options say. Raises Malformed (`cli.search`)."""
     from answerable.errors.codes.services import CLI_SEARCH
 
+    if ledger is None and seen is not None:
+        raise CLI_SEARCH("--seen is given with --ledger")
     if ledger is None and (keys is not None or index is not None):
         raise CLI_SEARCH()
-    return CopyAsked(ledger, keys, index)
+    return CopyAsked(ledger, keys, index, seen)
 
 
 def answered(
@@ -104,7 +110,7 @@ def _files(shell: Shell, copy: CopyAsked) -> Iterator[IncidentIndex]:
 
     with shell.terminal.progress("indexing") as told:
         if copy.ledger is not None:
-            yield FilesIndex(places_of_copy(copy.ledger, copy.keys, copy.index), progress=told)
+            yield FilesIndex(places_of_copy(copy.ledger, copy.keys, copy.index, copy.seen), progress=told)
             return
         settings = shell.settings()
         own = FilesIndex(own_places(settings), progress=told)

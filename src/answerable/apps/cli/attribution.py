@@ -81,6 +81,16 @@ Keys = Annotated[
         metavar="DIR",
     ),
 ]
+Seen = Annotated[
+    Path | None,
+    typer.Option(
+        "--seen",
+        help="Add the accounts of the log to this file, for `account list`: names, times and numbers of lines alone. "
+        "Needs --target.",
+        show_default=False,
+        metavar="FILE",
+    ),
+]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print every line that has an answer, as CSV.")]
 
 
@@ -106,6 +116,7 @@ def attribute(
     target: Targets = None,
     zone: Zone = "",
     keys: Keys = None,
+    seen: Seen = None,
     csv: AsCsv = False,
 ) -> int | None:
     """Find the recorded step behind each line of a target's own log.
@@ -130,5 +141,6 @@ def attribute(
         targets=target or (),
         csv=csv,
         keys=keys,
+        seen=seen,
     )
     return attribute_files(shell.terminal, asked)

@@ -241,6 +241,11 @@ COMMANDS: Final[dict[tuple[str, ...], _Command]] = {
         declare=light_questions.of_show,
         run=_of_ledger_copy("show", light_questions.run_show),
     ),
+    ("account", "list"): _Command(
+        help="List the accounts at targets, from a copy.",
+        declare=light_questions.of_accounts,
+        run=_of_ledger_copy("account list", light_questions.run_accounts),
+    ),
     ("scope",): _Command(
         help="Count what was tried outside of scope, from a copy.",
         declare=light_questions.of_scope,

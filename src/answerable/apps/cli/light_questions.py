@@ -45,6 +45,16 @@ def of_scope(parser: ArgumentParser) -> None:
     _csv(parser, "Print the rows as CSV (RFC 4180), with a heading.")
 
 
+def of_accounts(parser: ArgumentParser) -> None:
+    """Declare what `account list` takes."""
+    _of_copy(parser)
+    parser.add_argument("--target", default="", metavar="NAME", help="Only at this target.")
+    parser.add_argument(
+        "--seen", type=Path, default=None, metavar="FILE", help="Accounts that `attribute --seen` kept."
+    )
+    _csv(parser, "Print the accounts as CSV (RFC 4180), with a heading.")
+
+
 def of_attribute(parser: ArgumentParser) -> None:
     """Declare what `attribute` takes."""
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Files of one log, oldest first.")
@@ -58,6 +68,9 @@ def of_attribute(parser: ArgumentParser) -> None:
         ("--zone", "OFFSET", "Time zone of times that name none: +01:00."),
     ):
         parser.add_argument(option, default="", metavar=value, help=helps)
+    parser.add_argument(
+        "--seen", type=Path, default=None, metavar="FILE", help="Add the accounts of the log to this file."
+    )
     for option, helps in (
         ("--account", "An account that only the broker is to use."),
         ("--target", "Whose log it is, as the broker calls it."),
@@ -163,6 +176,15 @@ def run_scope(terminal: Terminal, said: Namespace) -> int | None:
     return show_scope(terminal, answer, as_csv=said.as_csv)
 
 
+def run_accounts(terminal: Terminal, said: Namespace) -> int | None:
+    """List the accounts at targets. Raises as `read_accounts`."""
+    from answerable.apps.cli.told_accounts import read_accounts, show_accounts
+
+    with _files(terminal, said, said.seen) as files:
+        answer = read_accounts(files, said.target)
+    return show_accounts(terminal, answer, as_csv=said.as_csv)
+
+
 def run_attribute(terminal: Terminal, said: Namespace) -> int | None:
     """Attribute a target's log. Raises as `attribute_files`."""
     from answerable.apps.cli.told_attribution import LogAsked, attribute_files
@@ -178,6 +200,7 @@ def run_attribute(terminal: Terminal, said: Namespace) -> int | None:
         targets=said.target,
         csv=said.as_csv,
         keys=said.keys,
+        seen=said.seen,
     )
     return attribute_files(terminal, asked)
 
@@ -199,9 +222,9 @@ def run_timeline(terminal: Terminal, said: Namespace) -> int | None:
 
 
 @contextmanager
-def _files(terminal: Terminal, said: Namespace) -> Iterator[LogIndex]:
+def _files(terminal: Terminal, said: Namespace, seen: Path | None = None) -> Iterator[LogIndex]:
     from answerable.wiring.joined_index import FilesIndex
     from answerable.wiring.ledger_search import places_of_copy
 
     with terminal.progress("indexing") as told:
-        yield FilesIndex(places_of_copy(said.ledger, said.keys, said.index), progress=told)
+        yield FilesIndex(places_of_copy(said.ledger, said.keys, said.index, seen), progress=told)

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Final
 from answerable.apps.cli.csv_rows import print_row
 from answerable.apps.cli.exit_codes import CHECK_FAILED, UNMET
 from answerable.errors import shown
-from answerable.errors.codes.attribution import ATTRIBUTE_FORM, ATTRIBUTE_OUTPUT, ATTRIBUTE_TARGET
+from answerable.errors.codes.attribution import (
+    ATTRIBUTE_FORM,
+    ATTRIBUTE_OUTPUT,
+    ATTRIBUTE_SEEN_TARGET,
+    ATTRIBUTE_TARGET,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from answerable.core.attribution.answer import Answer, Attributed
     from answerable.core.attribution.log_line import LogKind, LogLine
     from answerable.core.attribution.phantom import Unseen
+    from answerable.core.attribution.seen_account import AccountsSeen
     from answerable.core.attribution.step import Step
     from answerable.core.attribution.step_index import StepIndex
     from answerable.flows.forensics.attribute_log import Attribution, ReadFile
@@ -40,8 +46,9 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogAsked:
-    """What is attributed. files: of one log, oldest first. complete: RFC 3339. Empty texts for what was not given.
-    keys: a data directory with the subject keys; None for none."""
+    """What is attributed. files: of one log, oldest first. complete: RFC 3339. keys: a data directory with the subject
+    keys; None for none. seen: the file to which the accounts of the log are added; None to keep none. Empty texts for
+    what was not given."""
 
     files: Sequence[Path]
     kind: LogKind
@@ -53,22 +60,26 @@ class LogAsked:
     targets: Sequence[str] = ()
     csv: bool = False
     keys: Path | None = None
+    seen: Path | None = None
 
 
 def attribute_files(terminal: Terminal, asked: LogAsked) -> int | None:
     """Print the answers. Raises Malformed (`attribute.*`, `cli.file`, `cli.time`, `ledger.no_copy`)."""
     from answerable.apps.cli.without_server import milliseconds
     from answerable.core.attribution.log_line import SESSION_KINDS, Whose
+    from answerable.core.attribution.seen_account import AccountsSeen
     from answerable.flows.forensics.attribute_log import Attribution, attribute_file
     from answerable.wiring.target_logs import LogFiles, opened_contents, recorded_steps
 
     if asked.csv and terminal.as_json:
         raise ATTRIBUTE_OUTPUT()
+    if asked.seen is not None and not asked.targets:
+        raise ATTRIBUTE_SEEN_TARGET()
     logs = LogFiles(asked.kind, prefix=asked.prefix, zone=asked.zone)
     steps = recorded_steps(asked.ledger, complete_until=milliseconds(asked.complete) if asked.complete else 0)
     _check_targets(asked.targets, steps)
     whose = Whose(SESSION_KINDS.get(asked.kind, ""), frozenset(asked.targets))
-    found = Attribution()
+    found, accounts = Attribution(), AccountsSeen() if asked.seen is not None else None
     if asked.csv:
         print_row(COLUMNS)
     with opened_contents(asked.ledger, asked.keys) as record_of:
@@ -76,8 +87,12 @@ def attribute_files(terminal: Terminal, asked: LogAsked) -> int | None:
         for path in asked.files:
             each = _row_printer(path) if asked.csv else None
             with logs.opened(path) as lines:
-                file = attribute_file(found, str(path), lines, steps, frozenset(asked.accounts), each, whose)
+                file = attribute_file(
+                    found, str(path), lines, steps, frozenset(asked.accounts), each, whose, accounts
+                )
             _check_form(file, asked.kind, asked.prefix)
+    if accounts is not None and asked.seen is not None:
+        _keep(terminal, accounts, asked, asked.seen)
     unseen = found.unseen(steps, asked.targets)
     if asked.csv:
         for verdict, why, told in _without_line(found, unseen, steps):
@@ -94,6 +109,15 @@ def attribute_files(terminal: Terminal, asked: LogAsked) -> int | None:
     if found.odd or unseen.phantoms or found.content.unsaid(steps):
         return CHECK_FAILED
     return UNMET if found.broken or silence else None
+
+
+def _keep(terminal: Terminal, accounts: AccountsSeen, asked: LogAsked, path: Path) -> None:
+    """Add the accounts of the log to a file, of each target whose log it is."""
+    from answerable.wiring.seen_accounts import keep_seen
+
+    rows = [one for target in asked.targets for one in accounts.rows(target, asked.kind)]
+    if left_out := keep_seen(path, rows) + accounts.left_out:
+        terminal.warn(f"{left_out} accounts were left out of {shown(path)}: there were too many")
 
 
 def _silence(found: Attribution, unseen: Unseen, targets: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.apps.cli.account_lines import account_lines
 from answerable.apps.cli.asked_index import complete_told, entry_told, warn_partial
 from answerable.apps.cli.exit_codes import ERROR, UNMET
 from answerable.apps.cli.told_story import also_told, sealed_told
@@ -27,6 +28,10 @@ def read_name(index: LogIndex, name: str) -> NameAnswer:
 def show_name(terminal: Terminal, answer: NameAnswer, name: str) -> int | None:
     """Print what a name stands for, or may be, and return the exit code. Raises Malformed (`show.unknown`)."""
     is_one = len(answer.may_be) == 1
+    may_be = [one.ask for one in answer.may_be]
+    if may_be and answer.accounts and all(one.kind != "account" for one in answer.may_be):
+        # No entry has the account: a target's log has it, or the broker.
+        may_be.append(f"account:{name}")
     if terminal.as_json:
         terminal.json(answer)
     else:
@@ -34,13 +39,19 @@ def show_name(terminal: Terminal, answer: NameAnswer, name: str) -> int | None:
         if is_one:
             _show(terminal, answer)
         else:
-            for candidate in answer.may_be:
-                terminal.line(candidate.ask)
+            for ask in may_be:
+                terminal.line(ask)
     if is_one:
         return None
+    if answer.accounts and not may_be:
+        if not terminal.as_json:
+            terminal.record(
+                [("name", name), ("is", "an account"), ("account", account_lines(answer.accounts))]
+            )
+        return None
     upto = complete_told(answer)
-    if answer.may_be:
-        told_as = f"{shown(name)} may be {len(answer.may_be)} things: name one of them as KIND:NAME"
+    if may_be:
+        told_as = f"{shown(name)} may be {len(may_be)} things: name one of them as KIND:NAME"
         terminal.fault(SHOW_AMBIGUOUS(told_as).message)
         return ERROR
     if not answer.happened:
@@ -67,6 +78,7 @@ def _show(terminal: Terminal, answer: NameAnswer) -> None:
             (what.kind, what.name),
             ("is", " and ".join(map(kind_told, (what.kind, *what.same)))),
             ("also", also_told(answer.also)),
+            ("account", account_lines(answer.accounts)),
             ("entries", f"{answer.named}, from {answer.first_at} to {answer.last_at}"),
             ("actions", f"{total}: {outcomes}" if total else ""),
             *((field, ", ".join(names)) for field, names in belongs.items()),

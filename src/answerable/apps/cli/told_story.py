@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from answerable.apps.cli.account_lines import account_lines
 from answerable.apps.cli.asked_index import complete_told, entry_told, warn_partial
 from answerable.apps.cli.exit_codes import UNMET, code_of
 from answerable.core.search.names import advice_for, is_term, parsed_names
@@ -91,7 +92,7 @@ def also_told(also: Sequence[NameBeside]) -> list[str]:
 def _missing(words: Sequence[str], answer: StoryAnswer) -> Malformed | None:
     """Return the error that says why there is no story; None where there is one."""
     upto = complete_told(answer)
-    if answer.lines:
+    if answer.lines or answer.accounts:
         return None
     if not answer.happened:
         return TIMELINE_EMPTY(f"nothing has happened yet ({upto})")
@@ -149,6 +150,7 @@ def _gist(answer: StoryAnswer) -> list[tuple[str, object]]:
     return [
         ("is", " and ".join(kinds_told(answer.kinds))),
         ("also", also_told(answer.also)),
+        ("account", account_lines(answer.accounts)),
         ("who", listed_names(gist.agents)),
         ("for whom", listed_names(gist.people)),
         ("task", list(gist.tasks[:5])),

@@ -1,4 +1,4 @@
-"""Ask the ledger by its index: searches, stories, names, and what was out of scope.
+"""Ask the ledger by its index: searches, stories, names, accounts, and what was out of scope.
 
 Each question is checked here and answered by another process: nothing of the ledger is read in this one.
 """
@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.api.search_answers import NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
+from answerable.api.search_answers import (
+    AccountsAnswer,
+    NameAnswer,
+    ScopeAnswer,
+    SearchAnswer,
+    StoryAnswer,
+)
 from answerable.apps.control_api.operation import Operation, operation
 from answerable.apps.control_api.schemas import TEXT
+from answerable.core.identity.names.principal import checked_name
 from answerable.core.search.log_cursors import check_cursor
 from answerable.core.search.names import parsed_names
 from answerable.core.search.query import (
@@ -24,10 +31,12 @@ from answerable.errors import shown
 from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.forensics.count_scope import check_conditions
 from answerable.ports.search_process import (
+    ACCOUNTS,
     NAME,
     SCOPE,
     SEARCH,
     STORY,
+    AccountsQuestion,
     NameQuestion,
     Question,
     ScopeQuestion,
@@ -130,6 +139,23 @@ async def show_scope(call: Call) -> ScopeAnswer:
     return await call.product.searches.ask(SCOPE, question)
 
 
+@operation(
+    "GET",
+    "/v1/accounts",
+    id="list_accounts",
+    summary="Accounts at targets: of leases, shared, the broker's own, and those that only a target's log names",
+    answer=AccountsAnswer,
+    query=(("target", TEXT, "only at this target"),),
+    is_long=True,
+)
+async def list_accounts(call: Call) -> AccountsAnswer:
+    """List the accounts at targets, those first that need somebody."""
+    target = call.query.get("target", "")
+    if target:
+        checked_name(target, what="target")
+    return await call.product.searches.ask(ACCOUNTS, AccountsQuestion(target=target))
+
+
 def _words(call: Call) -> tuple[str, ...]:
     """Return the words of the question. Raises Malformed (`request.query`, `search.word`)."""
     asked = call.query.get("q", "")
@@ -146,4 +172,10 @@ def _number(call: Call, name: str, default: int) -> int:
     return checked_limit(int(text))
 
 
-OPERATIONS: Final[tuple[Operation, ...]] = (search_actions, show_timeline, show_name, show_scope)
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    search_actions,
+    show_timeline,
+    show_name,
+    show_scope,
+    list_accounts,
+)

@@ -7,7 +7,12 @@ from answerable.errors.code import MalformedCode, UnavailableCode
 ATTRIBUTE_FORM = MalformedCode("attribute.form", "no line of … is of a log of kind …: …")
 ATTRIBUTE_OUTPUT = MalformedCode("attribute.output", "give either --json or --csv")
 ATTRIBUTE_PREFIX = MalformedCode("attribute.prefix", "the prefix …")
+ATTRIBUTE_SEEN = MalformedCode("attribute.seen", "… has no accounts that were seen in logs")
+ATTRIBUTE_SEEN_TARGET = MalformedCode(
+    "attribute.seen_target", "--seen needs --target: accounts are kept with the target whose log it is"
+)
 ATTRIBUTE_TARGET = MalformedCode("attribute.target", "no recorded step is at target …: there are steps at …")
+ATTRIBUTE_UNKEPT = MalformedCode("attribute.unkept", "cannot keep accounts in …: …")
 ATTRIBUTE_ZONE = MalformedCode("attribute.zone", "… is not a time zone: give an offset such as `+01:00`")
 LOG_NO_SERVER = UnavailableCode(
     "log.no_server",

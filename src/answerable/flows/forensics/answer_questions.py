@@ -1,5 +1,5 @@
-"""Answer questions for a story, a name, an incident and what was out of scope: in the process that keeps the index, and
-in commands that read the ledger's files themselves."""
+"""Answer questions for a story, a name, accounts, an incident and what was out of scope: in the process that keeps the
+index, and in commands that read the ledger's files themselves."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from answerable.flows.forensics.count_scope import check_conditions, count_scope
 from answerable.flows.forensics.describe_name import completed_names, describe_name, may_be
 from answerable.flows.forensics.find_under import find_under
 from answerable.flows.forensics.gather_incident import gathered, incidents
+from answerable.flows.forensics.list_accounts import LISTED, NOTHING, USERS_MAX, accounts_named, list_accounts
+from answerable.flows.forensics.tell_accounts import account_told, accounts_answer
 from answerable.flows.forensics.tell_hits import name_answer, scope_answer, story_answer
 from answerable.flows.forensics.tell_incident import incident_answer, incidents_answer
 from answerable.flows.forensics.trace_to_person import traced
@@ -21,10 +23,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
-    from answerable.api.search_answers import NameAnswer, ScopeAnswer, StoryAnswer
+    from answerable.api.search_answers import (
+        AccountsAnswer,
+        NameAnswer,
+        ScopeAnswer,
+        StoryAnswer,
+        TargetAccount,
+    )
+    from answerable.core.search.names import Asked
     from answerable.core.search.query import Query
+    from answerable.flows.forensics.list_accounts import Known
     from answerable.flows.forensics.tell_story import StoryTeller
     from answerable.ports.search_process import (
+        AccountsQuestion,
+        AskedOfAccounts,
         IncidentQuestion,
         IncidentsQuestion,
         NameQuestion,
@@ -43,12 +55,17 @@ def _nothing_sealed(query: Query, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def answered_story(
-    teller: StoryTeller, question: StoryQuestion, *, now: int, sealed: Sealed = _nothing_sealed
+    teller: StoryTeller,
+    question: StoryQuestion,
+    *,
+    now: int,
+    known: Known = NOTHING,
+    sealed: Sealed = _nothing_sealed,
 ) -> StoryAnswer:
     """Return the story of names, narrowed by words of a search.
 
-    now: for times that are said as long ago. Raises Malformed (`search.*`), Unavailable, and Broken as the index and
-    the log do.
+    now: for times that are said as long ago. known: of accounts, beside the ledger. Raises Malformed (`search.*`),
+    Unavailable, and Broken as the index and the log do.
     """
     wanted, limit = parsed_names(question.words, now=now), checked_limit(question.limit)
     story = teller.story(wanted, limit=limit)
@@ -58,25 +75,60 @@ def answered_story(
     return story_answer(
         " ".join(question.words),
         story,
+        accounts=_accounts(teller, question, _account_names(whole), known),
         durable=question.entries,
         sealed=sealed(whole.query, whole.names),
     )
 
 
 def answered_name(
-    teller: StoryTeller, question: NameQuestion, *, sealed: Sealed = _nothing_sealed
+    teller: StoryTeller,
+    question: NameQuestion,
+    *,
+    known: Known = NOTHING,
+    sealed: Sealed = _nothing_sealed,
 ) -> NameAnswer:
-    """Return what a name stands for. Raises as `answered_story`."""
+    """Return what a name stands for. known: as for `answered_story`. Raises as that."""
     asked = parsed_names([question.name], now=0)
     candidates = may_be(teller, question.name)
     found = describe_name(teller, candidates[0]) if len(candidates) == 1 else None
+    names = (*_account_names(asked), *(one.name for one in candidates if found is not None))
     return name_answer(
         candidates,
         found,
         teller.index.reach(),
+        accounts=_accounts(teller, question, names, known),
         durable=question.entries,
         sealed=sealed(asked.query, asked.names),
     )
+
+
+def answered_accounts(
+    teller: StoryTeller, question: AccountsQuestion, *, known: Known = NOTHING
+) -> AccountsAnswer:
+    """Return the accounts at all targets, or at one. Raises Unavailable, and Broken as the index and the log do."""
+    found = list_accounts(teller, known, target=question.target, users=_users_listed(question))
+    return accounts_answer(found, known, durable=question.entries)
+
+
+def _account_names(asked: Asked) -> tuple[str, ...]:
+    """Return the names that may be those of accounts: bare ones, and those that are asked for as accounts."""
+    of_kind = (value for one in asked.query.terms if one.field == "account" for value in one.values)
+    return (*asked.names, *of_kind)
+
+
+def _accounts(
+    teller: StoryTeller, question: AskedOfAccounts, names: Sequence[str], known: Known
+) -> tuple[TargetAccount, ...]:
+    """Return the accounts that have one of the names."""
+    users = _users_listed(question)
+    named = (accounts_named(teller, known, name, users=users) for name in dict.fromkeys(names))
+    return tuple(account_told(one) for some in named for one in some)
+
+
+def _users_listed(question: AskedOfAccounts) -> int:
+    """Return how many users are named of one account: more where the answers of several logs are joined."""
+    return LISTED if question.within == "all" else USERS_MAX
 
 
 def answered_scope(teller: StoryTeller, question: ScopeQuestion, *, now: int) -> ScopeAnswer:

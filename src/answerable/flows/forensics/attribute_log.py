@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from answerable.core.attribution.answer import Answer
     from answerable.core.attribution.log_line import LogLine, Whose
+    from answerable.core.attribution.seen_account import AccountsSeen
     from answerable.core.attribution.step import Step
     from answerable.core.attribution.step_index import StepIndex
 
@@ -115,10 +116,11 @@ def attribute_file(
     governed: frozenset[str],
     each: Callable[[LogLine, Answer], None] | None = None,
     whose: Whose = ANY,
+    accounts: AccountsSeen | None = None,
 ) -> ReadFile:
     """Attribute the lines of one file. governed, whose: as in `attribute_line`. each: called with every answer, as it
-    is found. A line of a time after the year 9999 is broken. Raises whatever `lines` and `each` raise; what was counted
-    before stays."""
+    is found. accounts: collects those of all lines. A line of a time after the year 9999 is broken. Raises whatever
+    `lines` and `each` raise; what was counted before stays."""
     file = ReadFile(name=name)
     into.files.append(file)
     for line in lines:
@@ -134,6 +136,8 @@ def attribute_file(
         answer = attribute_line(line, steps, governed, whose)
         if answer is not None:
             answer = into.content.take(line, answer)
+        if accounts is not None:
+            accounts.note(line, answer)
         if answer is None:
             file.others += 1
             continue

@@ -222,14 +222,14 @@ def _belonging(teller: StoryTeller, query: Query, candidate: Candidate) -> Itera
                 counts[name] = (entries + one.entries, max(newest, one.newest))
         listed = sorted(counts.items(), key=lambda one: (-one[1][0], one[0]))
         for name, (entries, newest) in listed[:LISTED]:
-            told = _person(teller, name, newest) if field == "person" else name
+            told = person_told(teller, name, newest) if field == "person" else name
             yield Belonging(field, name, told, entries)
         if len(listed) > LISTED:
             rest = sum(entries for _, (entries, _) in listed[LISTED:])
             yield Belonging(field, "", f"{len(listed) - LISTED} more", rest)
 
 
-def _person(teller: StoryTeller, pseudonym: str, entry: int) -> str:
+def person_told(teller: StoryTeller, pseudonym: str, entry: int) -> str:
     """Return the name of a person where an entry has it readable, else the pseudonym."""
     hit = teller.entry(entry)
     if hit is not None and hit.facts.one("person") == pseudonym:

@@ -7,19 +7,19 @@ depend on the order of the answers; numbers are added, and what only one log can
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from answerable.api.search_answers import NameBeside, NameOf, ShardReach, StoryGist
+from answerable.api.search_answers import NameBeside, NameOf, StoryGist
 from answerable.core.search.log_cursors import DONE, formatted
 from answerable.core.search.names import ENTRY
 from answerable.core.search.query import Cursor, parsed_cursor
 from answerable.core.search.scope import BY, OF_ALL, share_of
 from answerable.flows.forensics.count_scope import EXAMPLES
 from answerable.flows.forensics.describe_name import EVENTS, LISTED
+from answerable.flows.forensics.join_accounts import joined_rows, millis, reaches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,25 +33,6 @@ if TYPE_CHECKING:
         SearchAnswer,
         StoryAnswer,
     )
-
-
-class Reached(Protocol):
-    """What every answer says of the log that it is about."""
-
-    @property
-    def entries(self) -> int:
-        """Entries up to which it is complete."""
-        ...
-
-    @property
-    def missing(self) -> int:
-        """Later entries."""
-        ...
-
-    @property
-    def complete_at(self) -> str | None:
-        """Time of the last entry."""
-        ...
 
 
 def joined_search(
@@ -69,7 +50,7 @@ def joined_search(
     so that no later page has an entry that is newer.
     """
     found = [
-        (_millis(one.at), shard, one.entry, one) for shard, answer in answers.items() for one in answer.items
+        (millis(one.at), shard, one.entry, one) for shard, answer in answers.items() for one in answer.items
     ]
     found.sort(key=lambda one: one[:3], reverse=True)
     bound = max((parsed_cursor(one.next).at for one in answers.values() if one.next), default=0)
@@ -93,7 +74,7 @@ def joined_search(
         next=formatted(cursors) if any(cursors[shard] != DONE for shard in answers) else "",
         happened=any(one.happened for one in answers.values()),
         sealed=_union(one.sealed for one in answers.values()),
-        shards=_reaches(own, answers),
+        shards=reaches(own, answers),
         elsewhere=dict(unread),
     )
 
@@ -108,13 +89,14 @@ def joined_story(own: str, answers: Mapping[str, StoryAnswer], unread: Mapping[s
         answers[own],
         kinds=_union(one.kinds for one in answers.values()),
         also=_besides(answers.values()),
+        accounts=joined_rows(own, {shard: one.accounts for shard, one in answers.items()}),
         gist=_gist({shard: one.gist for shard, one in answers.items()}),
         lines=tuple(sorted(lines, key=_when)),
         groups=tuple(sorted(groups, key=lambda one: _when(one.line))),
         is_cut=any(one.is_cut for one in answers.values()),
         happened=any(one.happened for one in answers.values()),
         sealed=_union(one.sealed for one in answers.values()),
-        shards=_reaches(own, answers),
+        shards=reaches(own, answers),
         elsewhere=dict(unread),
     )
 
@@ -126,23 +108,24 @@ def joined_name(own: str, answers: Mapping[str, NameAnswer], unread: Mapping[str
     known = {shard: one for shard, one in answers.items() if len(may_be) == 1 and len(one.may_be) == 1}
     events = [_of(shard, line) for shard, one in known.items() for line in one.events]
     newest = [replace(hit, shard=shard) for shard, one in known.items() for hit in one.newest]
-    newest.sort(key=lambda one: (_millis(one.at), one.shard, one.entry), reverse=True)
+    newest.sort(key=lambda one: (millis(one.at), one.shard, one.entry), reverse=True)
     firsts = [one.first_at for one in known.values() if one.first_at is not None]
     lasts = [one.last_at for one in known.values() if one.last_at is not None]
     return replace(
         answers[own],
         may_be=tuple(may_be.values()),
         also=_besides(known.values()),
+        accounts=joined_rows(own, {shard: one.accounts for shard, one in answers.items()}),
         named=sum(one.named for one in known.values()),
-        first_at=min(firsts, key=_millis, default=None),
-        last_at=max(lasts, key=_millis, default=None),
+        first_at=min(firsts, key=millis, default=None),
+        last_at=max(lasts, key=millis, default=None),
         outcomes=_sum(one.outcomes for one in known.values()),
         belongs=_belongs(known.values()),
         events=tuple(sorted(events, key=_when)[-EVENTS:]),
         newest=tuple(newest[:LISTED]),
         happened=any(one.happened for one in answers.values()),
         sealed=_union(one.sealed for one in answers.values()),
-        shards=_reaches(own, answers),
+        shards=reaches(own, answers),
         elsewhere=dict(unread),
     )
 
@@ -165,7 +148,7 @@ def joined_scope(
         unrecorded=sum(one.unrecorded for one in each),
         rows=tuple(_scope_rows(each, actions=actions, rows=rows)),
         happened=any(one.happened for one in each),
-        shards=_reaches(own, answers),
+        shards=reaches(own, answers),
         elsewhere=dict(unread),
     )
 
@@ -253,11 +236,7 @@ def _of(shard: str, line: TimelineLine) -> TimelineLine:
 
 
 def _when(line: TimelineLine) -> tuple[int, str, int]:
-    return _millis(line.at), line.shard, line.index
-
-
-def _millis(at: str) -> int:
-    return round(datetime.fromisoformat(at).timestamp() * 1_000)
+    return millis(line.at), line.shard, line.index
 
 
 def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -266,11 +245,3 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def _union(texts: Iterable[Sequence[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chain.from_iterable(texts)))
-
-
-def _reaches(own: str, answers: Mapping[str, Reached]) -> tuple[ShardReach, ...]:
-    return tuple(
-        ShardReach(shard=shard, entries=one.entries, complete_at=one.complete_at, missing=one.missing)
-        for shard, one in answers.items()
-        if shard != own
-    )

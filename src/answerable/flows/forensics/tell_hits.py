@@ -27,6 +27,7 @@ from answerable.flows.forensics.opened_moment import hops_among
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from answerable.api.search_answers import TargetAccount
     from answerable.core.incident.timeline import Line
     from answerable.core.search.hit import Hit
     from answerable.core.search.names import Beside
@@ -58,10 +59,12 @@ def story_answer(
     name: str,
     story: Story,
     *,
+    accounts: tuple[TargetAccount, ...] = (),
     durable: int = 0,
     sealed: tuple[str, ...] = (),
 ) -> StoryAnswer:
-    """Return a story as an answer. name: what was asked. durable, sealed: as for `answer_of`."""
+    """Return a story as an answer. name: what was asked. accounts: of that name. durable, sealed: as for
+    `answer_of`."""
     moments = {one.facts.entry: one.moment for one in story.hits} | story.ends
     hops = hops_among(moments.values())
     gist = gist_of(story.hits)
@@ -69,6 +72,7 @@ def story_answer(
         name=name,
         kinds=story.kinds,
         also=tuple(map(_beside, story.beside)),
+        accounts=accounts,
         gist=StoryGist(
             agents=gist.agents,
             people=gist.people,
@@ -121,16 +125,18 @@ def name_answer(
     found: Described | None,
     reach: Reach,
     *,
+    accounts: tuple[TargetAccount, ...] = (),
     durable: int = 0,
     sealed: tuple[str, ...] = (),
 ) -> NameAnswer:
-    """Return what a name stands for as an answer. found: None unless it is one thing. durable, sealed: as for
-    `answer_of`."""
+    """Return what a name stands for as an answer. found: None unless it is one thing. accounts: of that name. durable,
+    sealed: as for `answer_of`."""
     return NameAnswer(
         may_be=tuple(
             Naming(kind=one.kind, name=one.name, ask=one.written(), same=one.same) for one in candidates
         ),
         also=tuple(map(_beside, found.beside)) if found is not None else (),
+        accounts=accounts,
         named=found.entries if found is not None else 0,
         first_at=instant(found.first_at) if found is not None else None,
         last_at=instant(found.last_at) if found is not None else None,

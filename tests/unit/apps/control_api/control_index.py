@@ -20,7 +20,7 @@ async def use_index(bare: Any, client: Any, mandate: str) -> None:
     name = (await client("list_capabilities"))["items"][0]["name"]
     named |= {"tell_possible": {"action": name, "at": "253402300799999"}, "export_evidence": {}}
     about = {"entries": [], "about": {"mandate": mandate}, "reveal": []}
-    for operation in ("search_actions", "show_scope", "list_logs", *named):
+    for operation in ("search_actions", "show_scope", "list_accounts", "list_logs", *named):
         body = about if operation == "export_evidence" else None
         refused = await bare(operation, body, status=503, **named.get(operation, {}))
         assert (refused["code"], "`search.enabled`" in refused["detail"]) == ("search.off", True)
@@ -30,6 +30,7 @@ async def use_index(bare: Any, client: Any, mandate: str) -> None:
     assert (await client("show_timeline", name="nobody"))["lines"] == []
     assert (await client("show_name", name=mandate))["may_be"][0]["ask"] == f"mandate:{mandate}"
     assert (await client("show_scope", q="agent:support-agent"))["actions"] == 1
+    assert (await client("list_accounts", target="shop-db"))["items"] == []
     tree = await client("show_mandate_tree", id=mandate)
     assert (tree["state"], tree["actions"]["done"], tree["hops"]) == ("closed", 1, [])
     await client("find_actions", status=403, model="m")

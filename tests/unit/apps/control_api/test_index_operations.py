@@ -74,6 +74,7 @@ async def test_an_instance_and_a_manifest_are_names_like_any_other() -> None:
         ("show_name", {"name": "amount:much"}, "search.value"),
         ("show_scope", {"q": "person:ada"}, "scope.field"),
         ("show_scope", {"rows": "0"}, "search.limit"),
+        ("list_accounts", {"target": "shop db"}, "name.invalid"),
     ],
 )
 async def test_a_question_that_cannot_be_understood_is_refused_before_it_is_asked(

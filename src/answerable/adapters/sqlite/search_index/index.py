@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from answerable.core.search.accounts import AccountUse
     from answerable.core.search.blind import BlindKey
     from answerable.core.search.facts import Ended
     from answerable.core.search.query import Cursor, Query
@@ -152,11 +153,11 @@ class SqliteSearchIndex:
         return files.place_of(self._directory / WHOLE) == self._place
 
     def position(self) -> Position:
-        entries, leaf = self._row("SELECT entries, leaf FROM reached")
+        entries, leaf = self._rows("SELECT entries, leaf FROM reached")[0]
         return Position(int(str(entries)), str(leaf))
 
     def reach(self) -> Reach:
-        entries, at, happened = self._row("SELECT entries, at, happened FROM reached")
+        entries, at, happened = self._rows("SELECT entries, at, happened FROM reached")[0]
         return Reach(int(str(entries)), int(str(at)), bool(happened))
 
     def apply(self, batch: Sequence[Facts | Ended], before: Position, after: Position, *, at: int) -> bool:
@@ -262,6 +263,10 @@ class SqliteSearchIndex:
         for number in self._numbers():
             yield from self._stretch(number).tallies(query, fields)
 
+    def account_uses(self, *, target: str = "", name: str = "") -> Iterator[AccountUse]:
+        for number in self._numbers():
+            yield from self._stretch(number).account_uses(target, name)
+
     def corrected(self, intent: int) -> Sequence[int]:
         number = intent // self._stretch_entries
         return self._stretch(number).corrected(intent) if number in self._numbers() else ()
@@ -344,7 +349,6 @@ class SqliteSearchIndex:
         return range(self._count(self.position().entries))
 
     def _count(self, entries: int) -> int:
-        """Return the number of stretches of so many entries."""
         return -(-entries // self._stretch_entries)
 
     def _stretches_of(self, numbers: Iterable[int]) -> dict[int, Stretch]:
@@ -357,9 +361,6 @@ class SqliteSearchIndex:
                 path = self._directory / _STRETCH.format(number)
                 found = self._stretches[number] = Stretch(path, self._blind)
             return found
-
-    def _row(self, query: str) -> tuple[object, ...]:
-        return self._rows(query)[0]
 
     def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         with self._lock, files.faults("cannot read the search index"):
@@ -391,7 +392,6 @@ def settle(directory: Path) -> None:
 
 
 def _numbers_in(directory: Path) -> set[int]:
-    """Return the numbers of the stretches that have a file."""
     names = (path.stem.rpartition("-")[2] for path in _paths(directory)[1:])
     return {int(one) for one in names if one.isdecimal()}
 

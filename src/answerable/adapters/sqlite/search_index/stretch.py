@@ -7,6 +7,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.search_index import files
+from answerable.adapters.sqlite.search_index.account_uses import account_use, counting_accounts
 from answerable.adapters.sqlite.search_index.conditions import NUMBERS, counting, octets_in, selects
 from answerable.adapters.sqlite.search_index.schema import (
     COLUMNS,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from answerable.core.search.accounts import AccountUse
     from answerable.core.search.blind import BlindKey
     from answerable.core.search.facts import Ended, Facts
     from answerable.core.search.query import Cursor, Query
@@ -175,6 +177,13 @@ class Stretch:
                     for one, is_week in zip(row, weeks, strict=False)
                 ]
                 yield Tally(tuple(values), *row[len(fields) :])
+
+    def account_uses(self, target: str, name: str) -> Iterator[AccountUse]:
+        """Yield counts of actions by account, as the port says."""
+        found = counting_accounts(target, name, self._number_in)
+        if found is not None:
+            with files.faults("cannot read the search index"):
+                yield from map(account_use, self._connection.execute(*found))
 
     def corrected(self, intent: int) -> list[int]:
         """Return the ends of an intent that a later one corrected."""
