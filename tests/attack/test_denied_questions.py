@@ -7,10 +7,11 @@ import pytest
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.policy.explain_what_if import possible
-from answerable.flows.policy.replay_decisions import replay_decisions
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.moment import moment_now
+from answerable.ports.search_process import REPLAY, ReplayQuestion
 from answerable.testing.builders import POLICIES, Bench, bench_documents
+from tests.worlds.asked_index import IndexAtHand
 from tests.worlds.parts import to_apply, to_decide
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SAME-26")]
@@ -50,8 +51,8 @@ async def test_a_question_that_policy_denies_by_now_is_denied_and_void_with_why(
     with pytest.raises(Refused) as late:
         await bench.answer(asked)
     assert late.value.code == "approval.not_pending"
-    counts = (await replay_decisions(bench.recorder, bench.walk.policies.asked, start=0)).counts
-    assert set(counts) == {"same"}
+    again = ReplayQuestion(start=0, stop=None, limit=bench.recorder.ledger.size)
+    assert set((await IndexAtHand(bench.recorder).ask(REPLAY, again)).counts) == {"same"}
     # Once policy asks again, people are asked again.
     await published(bench, POLICIES)
     anew = (await bench.refund(10_000)).approval

@@ -42,7 +42,6 @@ REASONS = {
     "flows/leases/count_lease_use.py": TURNS,
     "flows/ledger/announce.py": BEHIND,
     "flows/ledger/publish_set_checkpoint.py": BEHIND,
-    "flows/policy/replay_decisions.py": FEW,
     "flows/policy/shadow_policy.py": BEHIND,
     "flows/policy/simulate_policy.py": TURNS,
     "flows/policy/simulate_rule.py": TURNS,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
-from answerable.api.decision_answers import Possible
+from answerable.api.decision_answers import Possible, Replayed
 from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
 from answerable.api.ledger_answers import ActionUnder
 from answerable.api.log_answers import LogsAnswer
@@ -209,6 +209,15 @@ class SelectionAnswer(Part, frozen=True, kw_only=True):
     items: tuple[int, ...]
 
 
+class ReplayQuestion(Asked, frozen=True, kw_only=True):
+    """One question whether the decisions from an entry on come out as they are recorded. stop: the first entry that is
+    not asked about; None for none. limit: of entries."""
+
+    start: int
+    stop: int | None
+    limit: int
+
+
 class IncidentsQuestion(Asked, frozen=True, kw_only=True):
     """One question which incidents there are."""
 
@@ -236,6 +245,7 @@ TREE: Final = QuestionKind(path="/v1/tree", question=TreeQuestion, answer=TreeAn
 TRACE: Final = QuestionKind(path="/v1/trace", question=TraceQuestion, answer=TraceAnswer)
 POSSIBLE: Final = QuestionKind(path="/v1/possible", question=PossibleQuestion, answer=Possible)
 SELECTION: Final = QuestionKind(path="/v1/selection", question=SelectionQuestion, answer=SelectionAnswer)
+REPLAY: Final = QuestionKind(path="/v1/replay", question=ReplayQuestion, answer=Replayed)
 INCIDENTS: Final = QuestionKind(path="/v1/incidents", question=IncidentsQuestion, answer=IncidentsAnswer)
 INCIDENT: Final = QuestionKind(path="/v1/incident", question=IncidentQuestion, answer=IncidentAnswer)
 

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.flows.forensics.answer_questions import answered_trace, answered_under
 from answerable.flows.forensics.tell_tree import tell_tree
-from answerable.ports.search_process import POSSIBLE, SELECTION, TRACE, TREE, UNDER, QuestionKind
+from answerable.ports.search_process import POSSIBLE, REPLAY, SELECTION, TRACE, TREE, UNDER, QuestionKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from answerable.api.decision_answers import Possible
+    from answerable.api.decision_answers import Possible, Replayed
     from answerable.flows.forensics.tell_story import StoryTeller
     from answerable.ports.search_process import (
         PossibleQuestion,
+        ReplayQuestion,
         SelectionAnswer,
         SelectionQuestion,
         TraceAnswer,
@@ -30,6 +31,12 @@ def _possible(teller: StoryTeller, question: PossibleQuestion) -> Possible:
     from answerable.flows.recovery.tell_then import tell_then
 
     return tell_then(teller, question)
+
+
+def _replayed(teller: StoryTeller, question: ReplayQuestion) -> Replayed:
+    from answerable.flows.forensics.replay_decisions import replay_decisions
+
+    return replay_decisions(teller, question, monotonic=time.monotonic)
 
 
 def _selected(teller: StoryTeller, question: SelectionQuestion) -> SelectionAnswer:
@@ -49,4 +56,5 @@ WHOLE: Final[Answers] = {
     TRACE: _traced,
     POSSIBLE: _possible,
     SELECTION: _selected,
+    REPLAY: _replayed,
 }

@@ -13,16 +13,15 @@ from answerable.apps.control_api.schemas import COUNT, TEXT
 from answerable.errors import shown
 from answerable.errors.codes.services import REQUEST_QUERY
 from answerable.flows.policy.explain_what_if import told_possible
-from answerable.flows.policy.replay_decisions import ENTRIES_MAX, replay_decisions
 from answerable.flows.walk.moment import moment_now
-from answerable.ports.search_process import POSSIBLE, PossibleQuestion
-from answerable.verify.replayed import VERDICTS
+from answerable.ports.search_process import POSSIBLE, REPLAY, PossibleQuestion, ReplayQuestion
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Call
-    from answerable.verify.replayed import Replayed, Said
 
 RESOURCE_CHARS_MAX: Final = 1_024
+ENTRIES_MAX: Final = 20_000
+"""Entries that one answer covers."""
 MILLIS_MAX: Final = 253_402_300_799_999
 """The end of the year 9999."""
 
@@ -55,21 +54,10 @@ async def replay_stretch(call: Call) -> answers.Replayed:
     entries = _index(call.query.get("entries", str(ENTRIES_MAX)))
     if not 0 < entries <= ENTRIES_MAX:
         raise REQUEST_QUERY(f"entries must be 1 to {ENTRIES_MAX}, got {entries}")
-    found = await replay_decisions(
-        call.walk.recorder,
-        call.walk.policies.asked,
-        start=_index(call.query.get("start", "0")),
-        stop=_index(stop) if stop else None,
-        entries=entries,
+    question = ReplayQuestion(
+        start=_index(call.query.get("start", "0")), stop=_index(stop) if stop else None, limit=entries
     )
-    last = found.size if not stop else min(found.size, _index(stop))
-    return answers.Replayed(
-        counts={verdict: found.counts[verdict] for verdict in VERDICTS if found.counts[verdict]},
-        next=found.end if found.end < last else None,
-        reading=found.reading,
-        size=found.size,
-        told=tuple(map(_replayed, found.told)),
-    )
+    return await call.product.searches.ask(REPLAY, question)
 
 
 @operation(
@@ -98,22 +86,6 @@ async def explain_what_if(call: Call) -> answers.Possible:
         return await call.product.searches.ask(POSSIBLE, question)
     moment = await moment_now(call.walk.recorder, call.walk.planning, call.walk.deciding, action)
     return await to_thread.run_sync(partial(told_possible, moment, agent=agent, resource=resource))
-
-
-def _replayed(one: Replayed) -> answers.ReplayedDecision:
-    return answers.ReplayedDecision(
-        action=one.action,
-        derived=_recorded(one.derived) if one.derived is not None else None,
-        index=one.index,
-        recorded=_recorded(one.recorded),
-        text=one.text,
-        unchecked=one.unchecked,
-        verdict=one.verdict,
-    )
-
-
-def _recorded(one: Said) -> answers.RecordedDecision:
-    return answers.RecordedDecision(by=one.by, effect=one.effect, lifted=one.lifted)
 
 
 def _index(text: str) -> int:

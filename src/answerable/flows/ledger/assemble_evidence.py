@@ -30,10 +30,10 @@ from answerable.flows.ledger.keys_in_evidence import (
     shows_keys_of,
     signer_in,
 )
-from answerable.verify.citation_index import stated_name
 from answerable.verify.decision_replay import DECIDED, shown_for_replay
 from answerable.verify.ledger_replay import STATED
 from answerable.verify.replay_statements import digest_in, hop_places
+from answerable.verify.stated_before import stated_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.opened import FindKey
     from answerable.core.tlog.note import VerifierKey
     from answerable.ports.published_log import PublishedLog
-    from answerable.verify.citation_index import StatedName
+    from answerable.verify.stated_before import StatedName
 
 REVEALS_MAX: Final = 1000
 _ENDS: Final = (Tag.OUTCOME, Tag.INDETERMINATE)
@@ -191,7 +191,7 @@ class Selection:
     def _note_stated(self, stored: StoredEntry) -> None:
         """Note the entries of policy sets and mandates: a denial may name one that no entry has referred to yet."""
         if stored.tag in STATED:
-            self._stated.setdefault(stated_name(stored.tag, leaf_of(stored)), stored.index)
+            self._stated.setdefault(stated_name(stored), stored.index)
 
     def _is_about(self, stored: StoredEntry) -> bool:
         leaf = leaf_of(stored)

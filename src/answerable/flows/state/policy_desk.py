@@ -1,13 +1,9 @@
-"""The policy set in force, and state of policy publishing, simulation, shadowing and replay in this process."""
+"""The policy set in force, and state of policy publishing, simulation and shadowing in this process."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-import anyio
-
-from answerable.verify.citation_index import StatedPlaces
 
 if TYPE_CHECKING:
     from answerable.core.decision.compared import ShadowSeen
@@ -27,16 +23,6 @@ class Declared:
 
 
 @dataclass(slots=True, kw_only=True)
-class AskedAgain:
-    """State of a replay of past decisions between two ranges: where the ledger states what they were made under, and
-    how many were evaluated. `turn`: only one range is evaluated at a time."""
-
-    places: StatedPlaces = field(default_factory=StatedPlaces)
-    count: int = 0
-    turn: anyio.Lock = field(default_factory=anyio.Lock)
-
-
-@dataclass(slots=True, kw_only=True)
 class PolicyState:
     """The policy set in force, and publishing and trying of others.
 
@@ -52,7 +38,7 @@ class PolicyState:
     `compile_asking`: compiles candidates for evaluation; None if nothing can be simulated. `candidate`: the candidate
     in simulation, with the digest of its documents and of the registry. `shadow`: likewise, the candidate that is
     evaluated beside live decisions. `seen`: progress of the shadow in this log; None until looked up. `declared`: of
-    earlier sets. `asked`: of replays.
+    earlier sets.
     """
 
     decision_point: DecisionPoint
@@ -66,4 +52,3 @@ class PolicyState:
     shadow: tuple[str, PolicyAsking] | None = None
     seen: ShadowSeen | None = None
     declared: Declared = field(default_factory=Declared)
-    asked: AskedAgain = field(default_factory=AskedAgain)

@@ -21,6 +21,7 @@ from answerable.client import policy_trial_calls
 from answerable.testing.builders import Bench
 from answerable.testing.clock import START
 from tests.probes.typed_lines import typed
+from tests.unit.apps.control_api.control_index import indexed
 from tests.worlds.control import Product
 from tests.worlds.publication import STOP, house
 
@@ -45,7 +46,7 @@ def command(tmp_path: Path) -> Command:
     @asynccontextmanager
     async def offline(_: Any) -> AsyncIterator[Any]:
         walk = (await bench()).walk
-        yield control_app(Product(walk=walk, log_key="", published=None))
+        yield control_app(indexed(Product(walk=walk, log_key="", published=None)))
 
     def run(*arguments: str | Path, code: int = 0) -> Result:
         given = [*map(str, arguments), "--data", str(tmp_path)]

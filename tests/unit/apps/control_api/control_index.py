@@ -20,7 +20,8 @@ async def use_index(bare: Any, client: Any, mandate: str) -> None:
     name = (await client("list_capabilities"))["items"][0]["name"]
     named |= {"tell_possible": {"action": name, "at": "253402300799999"}, "export_evidence": {}}
     about = {"entries": [], "about": {"mandate": mandate}, "reveal": []}
-    for operation in ("search_actions", "show_scope", "list_accounts", "list_logs", *named):
+    listed = ("search_actions", "show_scope", "list_accounts", "list_logs", "replay_decisions")
+    for operation in (*listed, *named):
         body = about if operation == "export_evidence" else None
         refused = await bare(operation, body, status=503, **named.get(operation, {}))
         assert (refused["code"], "`search.enabled`" in refused["detail"]) == ("search.off", True)

@@ -1,7 +1,6 @@
-"""Index where one log states the policy sets, mandates and hops of its decisions, to find them without a further scan.
+"""Read the policy sets, mandates and hops of a range of decisions where one log first states them.
 
-Laws: only entry indexes and policy sets, which contain no personal data, stay cached; statements about people are read
-again for each range, so that erased data is not reported any more; a decision never uses a statement after it.
+Law: a decision never uses a statement after it.
 """
 
 from __future__ import annotations
@@ -25,18 +24,17 @@ if TYPE_CHECKING:
     from answerable.verify.policy_evaluation import PolicyAsking
     from answerable.verify.replayed import Unfit
 
-PLACES_MAX: Final = 1_000_000
-"""About 150 MB. Beyond this limit the oldest are dropped; they are then found only by a decision's own reference."""
 SETS_MAX: Final = 8
 """Policy sets that stay loaded for evaluation."""
 StatedName: TypeAlias = "tuple[str, ...]"
 
 
-def stated_name(tag: int, leaf: Mapping[str, Any]) -> StatedName:
-    """Return the kind and the name of what an entry states."""
-    if tag == Tag.POLICY_CHANGE:
+def stated_name(stored: StoredEntry) -> StatedName:
+    """Return the kind and the name of what an entry states, by which decisions name it."""
+    leaf = leaf_of(stored)
+    if stored.tag == Tag.POLICY_CHANGE:
         return "policy_set", str(leaf.get("after"))
-    if tag == Tag.MANDATE_ISSUED:
+    if stored.tag == Tag.MANDATE_ISSUED:
         return "mandate", str(leaf.get("mandate"))
     kind = str(leaf.get("kind"))
     if kind == KIND:
@@ -44,36 +42,16 @@ def stated_name(tag: int, leaf: Mapping[str, Any]) -> StatedName:
     return kind, str(leaf.get("name"))
 
 
-class StatedPlaces:
-    """The statements of one log up to, but not including, entry `read_to`."""
-
-    def __init__(self) -> None:
-        self.read_to = 0
-        self.sets: OrderedDict[str, PolicyAsking | Unfit] = OrderedDict()
-        self._places: dict[StatedName, int] = {}
-
-    def note(self, stored: StoredEntry) -> None:
-        """Take the next entry. Any other entry is ignored."""
-        if stored.index != self.read_to:
-            return
-        self.read_to += 1
-        if stored.tag in STATED:
-            self._places.setdefault(stated_name(stored.tag, leaf_of(stored)), stored.index)
-            if len(self._places) > PLACES_MAX:
-                del self._places[next(iter(self._places))]
-
-    def place(self, name: StatedName) -> int | None:
-        """Return the first entry that states it; None if it is not known."""
-        return self._places.get(name)
-
-
 class StatedBefore:
     """The statements that apply to a range of decisions. For one range and one thread."""
 
-    def __init__(self, places: StatedPlaces, fetch: Callable[[int], StoredEntry], find: FindKey) -> None:
-        """fetch: reads one entry of the log."""
-        self._places, self._fetch, self._find = places, fetch, find
+    def __init__(
+        self, place: Callable[[StatedName], int | None], fetch: Callable[[int], StoredEntry], find: FindKey
+    ) -> None:
+        """place: returns the first entry that states it; None where that is not known. fetch: reads one entry."""
+        self._place, self._fetch, self._find = place, fetch, find
         self._known = Statements()
+        self._sets: OrderedDict[str, PolicyAsking | Unfit] = OrderedDict()
         self._taken: set[int] = set()
 
     def policy_set(self, leaf: Mapping[str, Any], index: int) -> PolicyAsking | Unfit | None:
@@ -82,7 +60,7 @@ class StatedBefore:
         place = self._before(("policy_set", digest), leaf.get("policy_ref"), index)
         if place is None:
             return None
-        sets = self._places.sets
+        sets = self._sets
         found = sets.get(digest)
         if found is None:
             self._take(place)
@@ -108,7 +86,7 @@ class StatedBefore:
         return self._known.hops(leaf)
 
     def _before(self, name: StatedName, reference: object, index: int) -> int | None:
-        place = self._places.place(name)
+        place = self._place(name)
         if place is None and isinstance(reference, dict) and "log" not in reference:
             place = reference.get("entry")
         elif place is None and isinstance(reference, int):
