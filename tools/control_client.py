@@ -18,7 +18,15 @@ from answerable.apps.control_api.operations import OPERATIONS
 
 WIDTH = 110
 FOLDER = Path(__file__).resolve().parents[1] / "src/answerable/client"
-_SHARED = ("READ_SECONDS_MAX", "Transport", "WAIT_SECONDS_MAX", "given", "items_of", "segment")
+_SHARED = (
+    "INDEX_SECONDS_MAX",
+    "READ_SECONDS_MAX",
+    "Transport",
+    "WAIT_SECONDS_MAX",
+    "given",
+    "items_of",
+    "segment",
+)
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
@@ -107,8 +115,7 @@ def _arguments(row: Operation) -> Iterator[str]:
         yield "*"
     yield from (f"{name}: str | None = None" for name in _names(row))
     if not row.page:
-        takes_long = row.is_long or row.method == "POST"
-        yield f"seconds_max: float = {'WAIT_SECONDS_MAX' if takes_long else 'READ_SECONDS_MAX'}"
+        yield f"seconds_max: float = {_seconds_max(row)}"
 
 
 def _asked(row: Operation) -> Iterator[str]:
@@ -124,8 +131,14 @@ def _asked(row: Operation) -> Iterator[str]:
         yield "body=body"
     if not row.page:
         yield "seconds_max=seconds_max"
-    elif row.is_long:
-        yield "seconds_max=WAIT_SECONDS_MAX"
+    elif row.is_long or row.of_index:
+        yield f"seconds_max={_seconds_max(row)}"
+
+
+def _seconds_max(row: Operation) -> str:
+    if row.of_index:
+        return "INDEX_SECONDS_MAX"
+    return "WAIT_SECONDS_MAX" if row.is_long or row.method == "POST" else "READ_SECONDS_MAX"
 
 
 def _has_body(row: Operation) -> bool:

@@ -85,10 +85,20 @@ class Worker:
         return left
 
     @property
+    def ended_in(self) -> str:
+        """The test that it ran when it ended, or the file that it read then."""
+        rest = self._rest()
+        return rest[-1] if self.keeps and rest else self.last or "no test"
+
+    @property
     def not_begun(self) -> list[str]:
-        """Files that it has and of which it began no test after this one's."""
+        """Files that it has and of which it began no test after this one's, without one that ended it."""
+        rest = self._rest()
+        return (rest[:-1] if self.keeps else rest) + self.left
+
+    def _rest(self) -> list[str]:
         file = self.last.partition("::")[0]
-        return (self.handed[self.handed.index(file) + 1 :] if file in self.handed else []) + self.left
+        return self.handed[self.handed.index(file) + 1 if file in self.handed else 0 :]
 
     def lines(self) -> list[dict[str, Any]] | None:
         """What it told since; None at its end."""
@@ -199,7 +209,7 @@ def _run(left: list[Batch], options: Sequence[str], workers: int, ends: float) -
     waiting = selectors.DefaultSelector()
     for first in running:
         waiting.register(first.channel, selectors.EVENT_READ, first)
-    due = begun + TOLD_EVERY_SECONDS
+    due, spare = begun + TOLD_EVERY_SECONDS, len(running)
     try:
         while waiting.get_map():
             for key, _ in waiting.select(timeout=1.0):
@@ -208,7 +218,9 @@ def _run(left: list[Batch], options: Sequence[str], workers: int, ends: float) -
                     waiting.unregister(worker.channel)
                     is_lost = not _ended_well(worker, told)
                     left += [Batch((one,)) for one in worker.not_begun if is_lost]
-                    if left and (is_lost or not waiting.get_map()):
+                    # Whatever keeps processes from their first file keeps the next ones from it, too.
+                    spare -= is_lost and not worker.handed
+                    if left and spare > 0 and (is_lost or not waiting.get_map()):
                         running.append(started(options))
                         waiting.register(running[-1].channel, selectors.EVENT_READ, running[-1])
                 for line in lines or ():
@@ -244,7 +256,10 @@ def _ended_well(worker: Worker, told: Told) -> bool:
         return True
     worker.log.seek(0)
     tail = worker.log.read().decode("utf-8", "replace").splitlines()[-SPOILT_LINES:]
-    told.fail(worker.last or "no test", "\n".join([*tail, f"its process ended with {status} here"]))
+    told.fail(
+        worker.last or (worker.handed or ["no test"])[-1],
+        "\n".join([*tail, f"its process ended with {status} here"]),
+    )
     return False
 
 

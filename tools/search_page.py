@@ -20,9 +20,9 @@ SEARCHES = (
 
 _PLACES = (
     "Beside the index the directory `offsets` has 8 bytes an entry, by which one is opened without reading what",
-    "stands before it. It may be deleted, too; it is compared with a part of the entry's hash, which finds damage",
-    "(SEARCH-13). Whoever writes to it can have another entry of the log shown: like the index it is no evidence,",
-    "and [`ledger verify`](../how-to/verify-a-ledger.md) reads the log without it.",
+    "stands before it. It may be deleted, too; a check of each entry's number and hash, under a key made of that of",
+    "the subject keys, finds damage and what others wrote (SEARCH-13). Like the index it is no evidence: [`ledger",
+    "verify`](../how-to/verify-a-ledger.md) reads the log without it.",
 )
 
 

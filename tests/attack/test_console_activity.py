@@ -11,6 +11,8 @@ import pytest
 from answerable.apps.console import activity, live_pages
 from answerable.errors import AnswerableError
 from tests.probes.console_client import console_house
+from tests.worlds import preview
+from tests.worlds.asked_index import IndexAtHand
 from tests.worlds.parts import NO_SEARCHES
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("ACTIVE-01")]
@@ -32,6 +34,16 @@ async def test_a_page_shows_how_each_action_ended_and_a_refusal_however_much_cam
     for path in ("/live?kind=refused", "/live?kind=refused&agent=scout"):
         assert "nobody refunds more than 1000000" in (await client.page(path)).text, path
     assert "It ended as succeeded." in (await client.page("/agents/scout")).text
+
+
+async def test_what_was_looked_up_for_a_question_is_among_the_actions() -> None:
+    house = await preview.bench()
+    house.upstream.answer = preview.says({"rows": 3})
+    await preview.asked_with(house)
+    searches = IndexAtHand(house.recorder)
+    for chosen in ({"kind": "actions"}, {"tags": activity.LATEST}, {}):
+        found = await activity.recent_activity(searches, lines_max=10, **chosen)
+        assert "preview" in {one.kind for one in found.lines}, chosen
 
 
 async def test_nothing_yet_none_that_matches_and_no_index_are_told_apart() -> None:

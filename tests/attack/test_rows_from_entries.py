@@ -3,6 +3,7 @@ alone, here, as whoever brings it up will have to."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -16,6 +17,7 @@ from answerable.adapters.sqlite import (
     SqliteEventRegister,
     SqliteInstanceRegister,
     SqlitePreparedRegister,
+    SqliteProjections,
     SqliteStore,
 )
 from answerable.core.action.prepared import NO_CONTENT, Prepared, prepared_text
@@ -23,7 +25,8 @@ from answerable.core.canonical import encode
 from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.identity.names.spiffe_id import spiffe_id
 from answerable.core.identity.workload.instance import Instance
-from answerable.core.incident.event_stream import SUBJECT_BYTES_MAX, EventStream
+from answerable.core.incident.event_stream import HEADER_LOST, SUBJECT_BYTES_MAX
+from answerable.core.incident.projected_streams import as_told
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.projected_instances import instance_in
 from answerable.core.ledger.tags import Tag
@@ -32,6 +35,7 @@ from answerable.core.registry.manifests.manifest_drift import Measured
 from answerable.errors import Refused
 from answerable.flows.events import manage_streams as streams
 from answerable.flows.ledger.announce import announce_new
+from answerable.flows.recovery.project_ledger import Log, catch_up, confirm
 from answerable.flows.revocation.end_instance import end_instance
 from answerable.flows.workloads.enrol_workload import enrol, renew
 from answerable.testing.builders import Bench
@@ -52,33 +56,8 @@ def entries(bench: Bench) -> Iterator[tuple[Any, dict[str, Any], dict[str, Any]]
         yield stored, leaf, payload_of(stored, leaf, bench.recorder.subject_keys.find) or {}
 
 
-def stream_after(
-    known: EventStream | None, leaf: dict[str, Any], sealed: dict[str, Any]
-) -> EventStream | None:
-    """What an entry makes of a stream of events; None once it is removed."""
-    if leaf["change"] == "removed":
-        return None
-    known = known or EventStream(id=leaf["stream"], receiver=leaf["agent"], method=leaf["method"])
-    said = sealed.get("configuration", {})
-    if said:
-        requested, since = said["requested"], said.get("since", known.since)
-        known = replace(
-            known,
-            description=said["description"],
-            endpoint=said["endpoint"],
-            requested=None if requested is None else tuple(requested),
-            authorization="lost" if said["authorized"] else "",
-            since=since,
-        )
-    removed = tuple(one for one in known.removed if one != sealed.get("subject"))
-    if leaf["change"] == "subject_removed":
-        removed = (*removed, sealed["subject"])
-    reason = sealed.get("reason", known.reason)
-    return replace(known, method=leaf["method"], status=leaf["status"], removed=removed, reason=reason)
-
-
-@pytest.mark.requirement("PROJECT-23")
-async def test_streams_of_events_can_be_made_again_from_their_entries(tmp_path: Path):
+@pytest.mark.requirement("PROJECT-23", "PROJECT-36")
+async def test_streams_of_events_are_as_their_entries_say_over_an_older_copy_and_from_nothing(tmp_path: Path):
     bench = await Bench().registered()
     with closing(SqliteStore.open(tmp_path / "live.db")) as store:
         desk = desk_on(
@@ -90,6 +69,11 @@ async def test_streams_of_events_can_be_made_again_from_their_entries(tmp_path: 
         one = (await streams.create_stream(desk, "scout", push))["stream_id"]
         two = (await streams.create_stream(desk, "rover", {"description": "of rover"}))["stream_id"]
         gone = (await streams.create_stream(desk, "rover", {}))["stream_id"]
+        with (
+            closing(sqlite3.connect(tmp_path / "live.db")) as source,
+            closing(sqlite3.connect(tmp_path / "first.db")) as copy,
+        ):
+            source.backup(copy)
         wanted = {"stream_id": two, "events_requested": [f"{CAEP}session-revoked"]}
         await streams.change_stream(desk, "rover", wanted, whole=False)
         about = {"stream_id": two, "subject": SUBJECT}
@@ -101,19 +85,25 @@ async def test_streams_of_events_can_be_made_again_from_their_entries(tmp_path: 
         await streams.verify_stream(desk, "scout", {"stream_id": one})
         await streams.delete_stream(desk, "rover", gone)
         await announce_new(desk)
-        made: dict[str, EventStream | None] = {}
-        for stored, leaf, sealed in entries(bench):
-            assert b"s3cr3t" not in stored.leaf + encode(sealed)
-            if stored.tag == Tag.EVENT_STREAM:
-                made[leaf["stream"]] = stream_after(made.get(leaf["stream"]), leaf, sealed)
-        assert made.pop(gone) is None
-        live = {stream.id: stream for stream in desk.register.streams()}
-        # What is only counted, or is its receiver's secret, is nobody's to make again.
-        own = {"revision": 0, "verified_at": 0}
-        assert made == {
-            identity: replace(stream, authorization="lost" if stream.authorization else "", **own)
-            for identity, stream in live.items()
-        }
+        assert all(b"s3cr3t" not in stored.leaf + encode(sealed) for stored, _, sealed in entries(bench))
+        live = {stream.id: as_told(stream) for stream in desk.register.streams()}
+        assert live.keys() == {one, two}
+    for name in ("none", "first"):
+        with closing(SqliteStore.open(tmp_path / f"{name}.db")) as store:
+            log = Log(bench.recorder.ledger.origin, bench.recorder.ledger.replay)
+            registers = SqliteProjections(store, tmp_path / f"{name}.db")
+            caught_up = catch_up(registers, [log], bench.recorder.subject_keys.find)
+            assert caught_up.left_out == []
+            made = SqliteEventRegister(store)
+            assert {stream.id: as_told(stream) for stream in made.streams()} == live
+            assert catch_up(registers, [log], bench.recorder.subject_keys.find).rows == {}
+            assert confirm(registers, log, bench.recorder.subject_keys.find)
+            # The header by which a receiver knows us is its secret: without it, the stream waits for its receiver.
+            found = made.find(one)
+            assert found is not None
+            lost = name == "none"
+            assert (found.header, found.status) == (("", "paused") if lost else ("Bearer s3cr3t", "enabled"))
+            assert (found.reason == HEADER_LOST) == lost
 
 
 @pytest.mark.requirement("PROJECT-23")

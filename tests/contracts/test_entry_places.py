@@ -14,6 +14,7 @@ import pytest
 
 from answerable.adapters.tlog_files import FollowedFiles, offsets, places, replaying
 from answerable.core.ledger.entry import StoredEntry
+from answerable.core.search.blind import BlindKey
 from answerable.errors import Broken
 from tests.worlds.ledger_files import grown, large, small_log
 
@@ -124,6 +125,24 @@ def test_what_is_remembered_wrongly_is_made_again(
     followed.close()
     size = sum(one.stat().st_size for one in remembered.iterdir())
     assert (size == 8 * len(written.entries)) == (fault != "longer")
+
+
+def test_with_a_key_nobody_else_can_have_another_entry_shown(written: Written, tmp_path: Path) -> None:
+    """Whoever writes the files knows where entries begin and what is in them."""
+    remembered, forged = tmp_path / "keyed", tmp_path / "forged"
+    for place, check in ((remembered, BlindKey(bytes(32)).place_check), (forged, None)):
+        followed = FollowedFiles(written.log, place, check)
+        followed.reach(len(written.entries))
+        assert [*followed.replay()] == written.entries
+        followed.close()
+    for path in remembered.iterdir():
+        known, plain = path.read_bytes(), (forged / path.name).read_bytes()
+        assert known != plain
+        path.write_bytes(plain[:8] + known[:8] + known[16:])
+    keyed = FollowedFiles(written.log, remembered, BlindKey(bytes(32)).place_check)
+    keyed.reach(len(written.entries))
+    assert written.is_right(keyed)
+    keyed.close()
 
 
 def test_where_nothing_can_be_remembered_entries_are_found_by_passing_those_before(

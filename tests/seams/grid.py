@@ -26,10 +26,6 @@ LEFT_OUT: Final[Mapping[str, str]] = {
 _OTHER_LOG: Final = "issue 11: each process tells and lists the incidents of its own log only."
 LATER: Final[Mapping[tuple[str, str], str]] = {
     ("second process", "incident"): _OTHER_LOG,
-    (
-        "older copy",
-        "refusal",
-    ): "issue 11: the timeline has the stranger's story, but `agent seen` forgets whom it saw after the copy.",
 }
 """By column and row: what issue 11 completes."""
 WAITING: Final[Mapping[tuple[str, str], str]] = {}

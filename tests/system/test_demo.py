@@ -228,7 +228,8 @@ def test_the_commands_to_try_next_work(left: Run):
         pytest.param(
             "policies.yaml",
             '@approve("finance:1")\n    forbid(principal, action in Action::"pay", resource);',
-            '@approve("finance:1")\n    forbid(principal, action in Action::"pay", resource) when { false };',
+            '@approve("finance:1")\n    forbid(principal, action in Action::"pay", resource) '
+            "when { context.arguments.amount_minor > 1000000 };",
             "paying waits for a person",
             id="a policy that asks nobody",
             marks=pytest.mark.slow,

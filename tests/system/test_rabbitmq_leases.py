@@ -202,10 +202,10 @@ async def test_what_a_crash_leaves_between_two_steps_of_an_issue_can_do_nothing(
         pass
 
     class Crashing(Management):
-        async def put(self, *path: str, content: Any) -> None:
+        async def put(self, *path: str, content: Any, issues: bool = False) -> None:
             if path[0] == "permissions":
                 raise Stopped
-            await super().put(*path, content=content)
+            await super().put(*path, content=content, issues=issues)
 
     class KnownEntropy(SystemEntropy):
         def bytes(self, count: int) -> bytes:

@@ -176,6 +176,19 @@ async def test_a_signal_reaches_the_agent_and_the_instance_ends(tmp_path):
 
 
 @pytest.mark.requirement("ENROL-16")
+async def test_the_instance_ends_with_an_agent_that_is_sent_signals_until_it_is_gone(tmp_path):
+    async with served(tmp_path) as world:
+        async with sidecar(world, tmp_path, f"wait:{tmp_path / 'never'}") as process:
+            await until(lambda: (tmp_path / "found.waiting").exists(), seconds=20)
+            while process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+                await anyio.sleep(0.005)
+        # By the last one itself, where it came after the end of all that is kept.
+        assert process.returncode in (128 + signal.SIGTERM, -signal.SIGTERM)
+        assert [one["because"] for one in world.entries(Tag.WORKLOAD_ENDED)] == ["asked"]
+
+
+@pytest.mark.requirement("ENROL-16")
 @pytest.mark.usefixtures("own_root_is_a_mount")
 async def test_the_identity_is_renewed_by_itself_at_half_its_life(tmp_path):
     go = tmp_path / "go"

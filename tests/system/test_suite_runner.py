@@ -52,6 +52,28 @@ def test_what_fails_is_told_with_its_reason_and_the_others_still_run(place: Path
     assert "4 failed, 5 passed" in told, "four, and the test of which something came after"
 
 
+@pytest.mark.requirement("FAST-50")
+def test_processes_that_end_before_their_first_file_are_not_replaced_for_ever(place: Path) -> None:
+    status, told = ran(place, "--no-such-option", **{f"t{number}": GOOD for number in range(9)})
+    assert status == 1
+    assert "unrecognized arguments: --no-such-option" in told
+    assert told.count("its process ended with 4 here") == 3, "two, and one in the place of the first"
+    assert told.count("no process was left to run it") == 9
+
+
+@pytest.mark.requirement("FAST-50")
+def test_a_file_that_ends_its_process_while_it_is_read_is_named_once(place: Path) -> None:
+    status, told = ran(
+        place, ends="import os\n\nos._exit(7)\n", **{f"t{number}": GOOD for number in range(9)}
+    )
+    assert status == 1
+    assert told.count("its process ended with 7 here") == 1
+    assert re.search(
+        r"^FAILED \S*/test_ends\.py\n.*its process ended with 7 here", told, re.MULTILINE | re.DOTALL
+    )
+    assert "9 passed" in told
+
+
 @pytest.mark.requirement("CI-04")
 def test_what_is_skipped_or_left_out_is_said_aloud(place: Path) -> None:
     skipped = "import pytest\n\ndef test_here(): pytest.skip('no such server: NOT PROVEN')\n"

@@ -92,6 +92,7 @@ ROWS: dict[str, str] = {
     "approvals": "SELECT id, state, expires_at, body FROM approvals",
     "passkeys": "SELECT id, person, body, sign_count, removed_at FROM passkeys",
     "duty_delegations": "SELECT id, body, until, ended_at FROM duty_delegations",
+    "event_streams": "SELECT id, body FROM event_streams",
 }
 """Every column that an entry says anything of."""
 

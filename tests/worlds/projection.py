@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from answerable.adapters.event_http import HttpEventPost
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteDutyRegister,
+    SqliteEventRegister,
     SqliteMandateRegister,
     SqliteManifestRegister,
     SqliteOpeningRegister,
@@ -31,6 +33,13 @@ from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.mandate.revocation import RevocationTarget
 from answerable.flows.escalation.appoint_deputy import end_duty
 from answerable.flows.escalation.check_card import void
+from answerable.flows.events.event_desk import EventState
+from answerable.flows.events.manage_streams import (
+    change_status,
+    create_stream,
+    delete_stream,
+    remove_subject,
+)
 from answerable.flows.people.remove_passkey import remove_passkey
 from answerable.flows.policy.publish_policy import withdraw_proposal
 from answerable.flows.recording.record_entry import record_entry, sealing_for
@@ -215,6 +224,27 @@ async def people_steps(life: Life) -> AsyncIterator[str]:
     yield "deputies"
     await end_duty(bench.recorder, bench.asking.duties, over.id, by="bob")
     yield "a deputy ended"
+    desk = events_of(life)
+    name, gone = [(await create_stream(desk, "scout", {}))["stream_id"] for _ in range(2)]
+    yield "streams"
+    await remove_subject(desk, "scout", {"stream_id": name, "subject": {"format": "opaque", "id": "x"}})
+    await change_status(desk, "scout", {"stream_id": name, "status": "paused", "reason": "night"})
+    yield "a stream changed"
+    await delete_stream(desk, "scout", str(gone))
+    yield "a stream removed"
+
+
+def events_of(life: Life) -> EventState:
+    """The desk of streams of events on the same file."""
+    walk, register = life.bench.walk, SqliteEventRegister(life.store)
+    return EventState(
+        recorder=walk.recorder,
+        authority=walk.authority,
+        register=register,
+        post=HttpEventPost(answer_seconds_max=1.0),
+        issuer=str,
+        receivers={"scout": frozenset()},
+    )
 
 
 async def appended(life: Life, made: Callable[[Any], Any]) -> None:

@@ -8,7 +8,7 @@ from answerable.api.incident_answers import (
     IncidentsAnswer,
     IncidentStatement,
 )
-from answerable.client.transport import WAIT_SECONDS_MAX, Transport, segment
+from answerable.client.transport import INDEX_SECONDS_MAX, WAIT_SECONDS_MAX, Transport, segment
 
 
 def open_incident(
@@ -18,12 +18,12 @@ def open_incident(
     return control.answer_as(IncidentRecorded, "POST", "/v1/incidents", body=body, seconds_max=seconds_max)
 
 
-def list_incidents(control: Transport, *, seconds_max: float = WAIT_SECONDS_MAX) -> IncidentsAnswer:
+def list_incidents(control: Transport, *, seconds_max: float = INDEX_SECONDS_MAX) -> IncidentsAnswer:
     """Incidents, newest first."""
     return control.answer_as(IncidentsAnswer, "GET", "/v1/incidents", seconds_max=seconds_max)
 
 
-def show_incident(control: Transport, id: str, *, seconds_max: float = WAIT_SECONDS_MAX) -> IncidentAnswer:
+def show_incident(control: Transport, id: str, *, seconds_max: float = INDEX_SECONDS_MAX) -> IncidentAnswer:
     """One incident: its clock, its duties, what was affected, what is not known, and what people noted."""
     return control.answer_as(IncidentAnswer, "GET", f"/v1/incidents/{segment(id)}", seconds_max=seconds_max)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from answerable.api.ledger_answers import ActionUnder, Checkpoint, Entry, Ledger, Status
 from answerable.api.members import Page
 from answerable.client.transport import (
+    INDEX_SECONDS_MAX,
     READ_SECONDS_MAX,
     WAIT_SECONDS_MAX,
     Transport,
@@ -30,7 +31,7 @@ def find_actions(
         Page[ActionUnder],
         "/v1/actions/under",
         query=given(manifest=manifest, prompt=prompt, model=model),
-        seconds_max=WAIT_SECONDS_MAX,
+        seconds_max=INDEX_SECONDS_MAX,
     )
 
 

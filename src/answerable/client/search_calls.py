@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from answerable.api.search_answers import AccountsAnswer, NameAnswer, ScopeAnswer, SearchAnswer, StoryAnswer
-from answerable.client.transport import WAIT_SECONDS_MAX, Transport, given, segment
+from answerable.client.transport import INDEX_SECONDS_MAX, Transport, given, segment
 
 
 def search_actions(
@@ -12,7 +12,7 @@ def search_actions(
     q: str | None = None,
     limit: str | None = None,
     cursor: str | None = None,
-    seconds_max: float = WAIT_SECONDS_MAX,
+    seconds_max: float = INDEX_SECONDS_MAX,
 ) -> SearchAnswer:
     """What happened, newest first: actions with their outcome, refusals, and every other entry of the ledger."""
     return control.answer_as(
@@ -30,7 +30,7 @@ def show_timeline(
     *,
     q: str | None = None,
     limit: str | None = None,
-    seconds_max: float = WAIT_SECONDS_MAX,
+    seconds_max: float = INDEX_SECONDS_MAX,
 ) -> StoryAnswer:
     """The story of any name that a search knows, or of what meets a search; without lines for an unknown one."""
     return control.answer_as(
@@ -42,7 +42,7 @@ def show_timeline(
     )
 
 
-def show_name(control: Transport, name: str, *, seconds_max: float = WAIT_SECONDS_MAX) -> NameAnswer:
+def show_name(control: Transport, name: str, *, seconds_max: float = INDEX_SECONDS_MAX) -> NameAnswer:
     """What any id, name, digest or beginning of a name stands for, and what belongs to it."""
     return control.answer_as(NameAnswer, "GET", f"/v1/names/{segment(name)}", seconds_max=seconds_max)
 
@@ -52,7 +52,7 @@ def show_scope(
     *,
     q: str | None = None,
     rows: str | None = None,
-    seconds_max: float = WAIT_SECONDS_MAX,
+    seconds_max: float = INDEX_SECONDS_MAX,
 ) -> ScopeAnswer:
     """Attempts outside of scope, by agent, capability, use case, rule, code and week."""
     return control.answer_as(
@@ -61,7 +61,7 @@ def show_scope(
 
 
 def list_accounts(
-    control: Transport, *, target: str | None = None, seconds_max: float = WAIT_SECONDS_MAX
+    control: Transport, *, target: str | None = None, seconds_max: float = INDEX_SECONDS_MAX
 ) -> AccountsAnswer:
     """Accounts at targets: of leases, shared, the broker's own, and those that only a target's log names."""
     return control.answer_as(

@@ -20,6 +20,8 @@ READ_SECONDS_MAX: Final = 10.0
 """Longest wait for an answer that takes the server no long computation."""
 WAIT_SECONDS_MAX: Final = 60.0
 """Longest wait for an answer to a change or to a long computation."""
+INDEX_SECONDS_MAX: Final = 20.0
+"""Longest wait for an answer of the index: the server gives up after 15 s, and the rest is for its own answer."""
 PAGE_ITEMS: Final = 500
 """Items of a list that are asked for at once: the most that the server gives."""
 NAME_CHARS_MAX: Final = 2_000

@@ -46,6 +46,7 @@ from answerable.flows.state.known_callers import instance_stands
 from answerable.flows.state.parts import AskingState, AuthorityRegisters, Counters, LiveAccess, Recorder
 from answerable.flows.state.worlds import Verification
 from answerable.flows.workloads.change_authorities import AuthorityChanges
+from answerable.flows.workloads.keep_discovered_assets import keep_discovered_assets
 from answerable.flows.workloads.watch_clock import end_what_had_lapsed
 from answerable.wiring import witness_view
 from answerable.wiring.accounts import agents_beside
@@ -326,6 +327,7 @@ async def _recovered(
             walk.recorder, walk.authority, walk.live, overdue_only=bool(settings.ledger.shard)
         )
         await resume_holds(walk.recorder, walk.authority, workloads, overdue_only=bool(settings.ledger.shard))
+        await anyio.to_thread.run_sync(keep_discovered_assets, identity.seen, identity.sightings)
     return workloads, changes
 
 

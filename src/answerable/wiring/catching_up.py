@@ -35,9 +35,13 @@ BEHIND_ROUNDS_MAX: Final = 20
 """Rounds in which a register may lag before the next start must bring it up."""
 
 MADE_ANEW: Final = {
+    "duty_marks": "marks of who saw an approval",
+    "events": "events waiting to be sent",
     "federated": "bundles of other trust domains",
     "invitations": "unused invitations",
+    "inventory": "sightings of what is not registered",
     "join_tokens": "unused join tokens",
+    "messages": "messages to people",
     "openings": "openings of approvals",
     "prepared": "prepared objects",
     "push_devices": "devices",
@@ -122,12 +126,11 @@ class KeptRegisters:
 
     def bring_up(self, clock: Clock) -> None:
         """Bring the registers up to the ledger, as `brought_up`."""
-        others = [
-            Log(origin, log.entries, until=clock.now() - OTHERS_WRITE_MS)
-            for log in other_shards(self._settings)
-            if (origin := _readable(log.origin))
-        ]
-        is_complete = len(others) == len(other_shards(self._settings))
+        found = [(_readable(log.origin), log.entries) for log in other_shards(self._settings)]
+        until = clock.now() - OTHERS_WRITE_MS
+        others = [Log(origin, entries, until=until) for origin, entries in found if origin]
+        # A folder without a log has no entries: it must not keep what was altered from being compared.
+        is_complete = all(origin is not None for origin, _ in found)
         done = self.caught_up = catch_up(
             self._projections, (self._own, *others), self._find, is_complete=is_complete
         )
@@ -207,7 +210,7 @@ def _named(rows: Sequence[Difference]) -> str:
 
 
 def _readable(origin: Callable[[], str]) -> str | None:
-    """Return the name of another process's log; nothing if it has none yet or cannot be read, which
+    """Return the name of another process's log, empty if it has none yet; None if it cannot be read, which
     `restore_ended_authority` reports or refuses to start with."""
     try:
         return origin()

@@ -86,7 +86,7 @@ def kept_index(settings: Settings) -> Iterator[KeptIndex]:
             _log.warning("the search index is damaged: it is made again")
         keys, blind = opened_keys(*own_keys(settings))
         try:
-            log = FollowedFiles(settings.ledger.place, directory / OFFSETS)
+            log = FollowedFiles(settings.ledger.place, directory / OFFSETS, blind.place_check)
             kept = KeptIndex(log, keys, blind, directory, settings.data / SEEN)
             try:
                 yield kept
@@ -196,6 +196,11 @@ class KeptIndex:
         """Tell an incident. Raises as `search`, and Malformed (`incident.unknown`)."""
         with self._telling(question) as teller:
             return answered_incident(teller, question)
+
+    @property
+    def blind(self) -> BlindKey:
+        """The key of what is kept beside the ledger."""
+        return self._blind
 
     @contextmanager
     def _telling(self, asked: Asked, *, whole: bool = False) -> Iterator[StoryTeller]:

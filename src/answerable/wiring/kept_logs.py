@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 import os
 import threading
 import time
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from answerable.core.attribution.finding import Finding
     from answerable.core.attribution.followed import Followed
     from answerable.core.ledger.subject_key import SubjectKey
+    from answerable.core.search.blind import BlindKey
     from answerable.ports.followed_log import LogSource
     from answerable.ports.search_process import LogsQuestion
     from answerable.wiring.setting_tree import Settings
@@ -60,12 +63,13 @@ _log: Final = logging.getLogger("answerable.logs")
 class KeptLogs:
     """The logs that the settings name. Thread-safe: one batch, round or answer at a time."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Raises Malformed (`ledger.no_copy`), Broken, Unavailable."""
+    def __init__(self, settings: Settings, blind: BlindKey) -> None:
+        """blind: key of what this process keeps. Raises Malformed (`ledger.no_copy`), Broken, Unavailable."""
         self._file = settings.logs.standing
         self._silent_ms = settings.logs.silent_seconds * 1000
-        self._log = FollowedFiles(settings.ledger.place, self._file.with_suffix(".offsets"))
-        self._standing = _stored(self._file, self._log.origin)
+        offsets = self._file.with_suffix(".offsets")
+        self._log, self._blind = FollowedFiles(settings.ledger.place, offsets, blind.place_check), blind
+        self._standing = _stored(self._file, self._log.origin, blind)
         self._steps = StepIndex()
         self._recorded: set[str] = set()
         self._position = self._told = 0
@@ -215,7 +219,7 @@ class KeptLogs:
             draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
         )
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.write(b"%b\n%b" % (_mark_of(content, self._blind), content))
             file.flush()
             os.fsync(descriptor)
         draft.replace(self._file)
@@ -244,17 +248,25 @@ class _BucketKeys(msgspec.Struct, forbid_unknown_fields=True):
     secret_key: str
 
 
-def _stored(file: Path, origin: str) -> Standing:
-    """Return what is stored of this ledger. Without it, or where it is damaged, every log is read from its beginning:
-    what is recorded already is not recorded again."""
+def _stored(file: Path, origin: str, blind: BlindKey) -> Standing:
+    """Return what is stored of this ledger. Without it, or where it is damaged or written by others, every log is read
+    from its beginning: what is recorded already is not recorded again."""
     try:
-        found = msgspec.json.decode(read_plain(file, STANDING_BYTES_MAX), type=Standing)
+        mark, _, content = read_plain(file, STANDING_BYTES_MAX).partition(b"\n")
+        if not hmac.compare_digest(mark, _mark_of(content, blind)):
+            raise msgspec.ValidationError("this process did not write it")
+        found = msgspec.json.decode(content, type=Standing)
     except FileNotFoundError:
         found = None
     except (msgspec.MsgspecError, RecursionError, OSError) as fault:
         _log.error("%s cannot be read, and logs are read from their beginning: %s", file, fault)
         found = None
     return found if found is not None and found.origin == origin else Standing(origin=origin)
+
+
+def _mark_of(content: bytes, blind: BlindKey) -> bytes:
+    """Return by what this process knows again what it wrote."""
+    return blind.digest("target logs", sha256(content).hexdigest()).hex().encode()
 
 
 def _now() -> int:

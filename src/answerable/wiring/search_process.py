@@ -40,7 +40,7 @@ async def serve_search(
         os.nice(NICE)
         started(listeners)
 
-    with kept_index(settings) as index, closing(KeptLogs(settings)) as logs:
+    with kept_index(settings) as index, closing(KeptLogs(settings, index.blind)) as logs:
         listeners = listen(uds=settings.search.socket)
         stop = anyio.Event()
         stop_on_signal(stop)

@@ -6,6 +6,8 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,6 +15,8 @@ import httpx2
 import msgspec
 import pytest
 
+from answerable.adapters.search_http import HttpSearchProcess
+from answerable.adapters.uvicorn_front import listen, serve
 from answerable.api.search_answers import SearchAnswer
 from answerable.apps.search_door import application
 from answerable.apps.search_door.application import SearchServices, answering, search_app
@@ -138,3 +142,47 @@ async def test_more_than_can_wait_are_turned_away_and_one_is_answered_at_a_time(
                 asking.start_soon(ask)
     assert statuses == [503, 503, 200, 200, 200]
     assert most == 1
+
+
+async def test_a_question_whose_caller_leaves_before_its_turn_is_not_worked_off(tmp_path: Path) -> None:
+    began, release, asked = threading.Event(), threading.Event(), list[str]()
+
+    def slow(question: Question) -> SearchAnswer:
+        asked.append(question.words[0])
+        began.set()
+        release.wait(60)
+        return NONE
+
+    app = search_app(
+        SearchServices(
+            answers=(answering(SEARCH, slow),),
+            reach=lambda: IndexReach(entries=7),
+            uids=frozenset({os.geteuid()}),
+        )
+    )
+    place, left = tmp_path / "search.sock", anyio.Event()
+
+    async def followed(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, receive, send)
+        if len(asked) == 1 and scope["type"] == "http":
+            left.set()
+
+    async def ask(word: str) -> None:
+        question = Question(words=(word,), limit=1, cursor="", entries=0)
+        await HttpSearchProcess(place, seconds_max=60).ask(SEARCH, question)
+
+    async with anyio.create_task_group() as tasks:
+        stop = anyio.Event()
+        started = partial(serve, followed, listeners=listen(uds=place), stop=stop)
+        tasks.start_soon(started)
+        async with anyio.create_task_group() as asking:
+            asking.start_soon(ask, "agent:first")
+            await anyio.to_thread.run_sync(began.wait, 60)
+            with anyio.move_on_after(0.2):
+                await ask("agent:left")
+            with anyio.move_on_after(20):
+                await left.wait()
+            asking.start_soon(ask, "agent:last")
+            release.set()
+        stop.set()
+    assert asked == ["agent:first", "agent:last"]

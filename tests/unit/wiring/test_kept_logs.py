@@ -22,6 +22,7 @@ from answerable.core.ledger.disclosure import Sealing
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.subject_key import SubjectKey
 from answerable.core.ledger.tags import Tag
+from answerable.core.search.blind import BlindKey
 from answerable.ports.search_process import LogsQuestion, LogsTold
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import SUBJECT, log_key
@@ -32,6 +33,7 @@ from answerable.wiring.settings import parse_settings
 from tests.worlds.ledger_files import SMALL
 
 pytestmark = pytest.mark.anyio
+BLIND = BlindKey(bytes(32))
 LEASES = [lease_name(bytes([number]) * 16) for number in range(9)]
 NOW = 1_800_000_000_000
 SETTINGS = '[logs]\nfollow = ["db postgres pg.json account=shared"]\nsilent_seconds = 60\n'
@@ -83,7 +85,7 @@ class Lab:
     @contextmanager
     def follower(self) -> Iterator[KeptLogs]:
         """One process that follows. It is closed as a process that was killed leaves it."""
-        logs = KeptLogs(self.settings)
+        logs = KeptLogs(self.settings, BLIND)
         try:
             yield logs
         finally:
@@ -166,9 +168,13 @@ async def test_each_finding_is_told_until_it_is_recorded_and_never_again(lab: La
     standing = lab.settings.logs.standing
     kept = standing.read_bytes()
     beyond = [(b'"head_bytes":', b"9" * 20), (b'"tail_bytes":', b"9" * 12), (b'"offset":', b"-1")]
-    edited = [kept.replace(name, name + value + b',"_":', 1) for name, value in beyond]
-    assert kept not in edited
-    for content in (kept, *edited, b"", b"{", b'{"x":' + b"[" * 100_000, None):
+    written = kept.partition(b"\n")[2]
+    odd = [written.replace(name, name + value + b',"_":', 1) for name, value in beyond]
+    odd += [b"", b"{", b'{"x":' + b"[" * 100_000]
+    marked = [b"%b\n%b" % (kept_logs._mark_of(one, BLIND), one) for one in odd]
+    by_hand = [kept.replace(b'"bypass":3', b'"bypass":0'), written, b""]
+    assert kept not in (*marked, *by_hand)
+    for content in (kept, *marked, *by_hand, None):
         if content is None:
             standing.unlink()
         else:

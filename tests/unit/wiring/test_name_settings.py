@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,26 @@ def test_two_doors_on_one_socket_are_named_both() -> None:
         ((key, message),) = found(text)
         assert key == "control.socket"
         assert "`gateway.socket`" in message
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", str(IPv4Address(0))])
+def test_two_doors_on_one_port_are_named_both(host: str) -> None:
+    gateway = f'[gateway]\nport = 9000\nhost = "{host}"\ntls_certificate = "file:c"\ntls_key = "file:k"\n'
+    for text, own in (
+        ("[console]\nport = 9000\n", "console.port"),
+        ("[telemetry]\nmetrics_port = 9000\n", "telemetry.metrics_port"),
+        ("[local_witness]\nport = 9000\n", "local_witness.port"),
+        ("[identity]\nbundle_port = 9000\n", "identity.bundle_port"),
+    ):
+        assert (own, "same port as `gateway.port`: each needs its own") in found(gateway + text)
+    for text in (
+        "[console]\nport = 9000\nenabled = false\n",
+        '[identity]\nbundle_host = "::1"\nbundle_port = 9000\n',
+        "[local_witness]\nport = 9000\n[witnesses]\nlocal = false\n",
+    ):
+        assert "same port" not in str(found(gateway + text))
+    # Beside a gateway on any port the console takes any port, too.
+    assert found("[gateway]\nport = 0\n[telemetry]\nmetrics_port = 8768\n") == []
 
 
 @pytest.mark.parametrize(("section", "name"), [("ledger", "origin"), ("local_witness", "name")])

@@ -66,7 +66,7 @@ class RabbitIssuer:
             raise _taken(account)
         self._issuing.add(order.name)
         try:
-            if await self._management.get("users", account) is not None:
+            if await self._management.get("users", account, issues=True) is not None:
                 raise _taken(account)
             await self._check_topics(grants)
             password = self._entropy.bytes(PASSWORD_BYTES).hex()
@@ -82,7 +82,7 @@ class RabbitIssuer:
         for exchange in grants.publish:
             if exchange.keys is None:
                 continue
-            found = await self._management.get("exchanges", self._vhost, exchange.name)
+            found = await self._management.get("exchanges", self._vhost, exchange.name, issues=True)
             if not isinstance(found, dict) or found.get("type") != "topic":
                 fault = f"{shown(exchange.name, 40)} is no topic exchange, and only these keep a user to `routing_keys`"
                 raise LEASE_SCOPE(fault, reasons=(fault,))
@@ -98,13 +98,16 @@ class RabbitIssuer:
                 "hashing_algorithm": "rabbit_password_hashing_sha256",
                 "tags": "",
             },
+            issues=True,
         )
         limits = {"max-connections": CONNECTIONS_MAX, "max-channels": CHANNELS_MAX}
         for limit, value in limits.items():
-            await self._management.put("user-limits", account, limit, content={"value": value})
+            await self._management.put("user-limits", account, limit, content={"value": value}, issues=True)
         for topic in grants.topic_permissions():
-            await self._management.put("topic-permissions", self._vhost, account, content=topic)
-        await self._management.put("permissions", self._vhost, account, content=grants.permissions())
+            await self._management.put("topic-permissions", self._vhost, account, content=topic, issues=True)
+        await self._management.put(
+            "permissions", self._vhost, account, content=grants.permissions(), issues=True
+        )
 
     async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
         """Check that the user exists. The server stores no expiry: the broker ends the lease."""

@@ -12,7 +12,7 @@ import httpx2
 
 from answerable.core.lease.password_tries import others_to_try
 from answerable.errors import Unavailable, shown
-from answerable.errors.codes.leases import ACCOUNT_TARGET, LEASE_TARGET
+from answerable.errors.codes.leases import ACCOUNT_TARGET, LEASE_DENIED, LEASE_TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +24,8 @@ REQUESTS_MAX: Final = 8
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 """Enough for the list of all users, the longest answer."""
 CONNECTIONS_KEPT: Final = 4
+TRANSIENT: Final = frozenset({408, 425, 429})
+"""Of the statuses from 400 to 499, those after which the same request may be granted."""
 
 
 class Management:
@@ -49,17 +51,18 @@ class Management:
         self._client: httpx2.AsyncClient | None = None
         self._turns = anyio.Semaphore(REQUESTS_MAX)
 
-    async def put(self, *path: str, content: Mapping[str, JSONValue]) -> None:
-        """Create or replace a resource. Raises Unavailable (`lease.target`)."""
-        await self._asked("PUT", path, content)
+    async def put(self, *path: str, content: Mapping[str, JSONValue], issues: bool = False) -> None:
+        """Create or replace a resource. Raises Unavailable (`lease.target`), and where it `issues` a lease Refused
+        (`lease.denied`) for what the server would refuse again."""
+        await self._asked("PUT", path, content, issues=issues)
 
     async def delete(self, *path: str) -> bool:
         """Delete a resource. Returns whether it existed. Raises Unavailable (`lease.target`)."""
         return await self._asked("DELETE", path) is not None
 
-    async def get(self, *path: str, query: str = "") -> Any:
-        """Read a resource; None if it does not exist. Raises Unavailable (`lease.target`)."""
-        return await self._asked("GET", path, query=query)
+    async def get(self, *path: str, query: str = "", issues: bool = False) -> Any:
+        """Read a resource; None if it does not exist. Raises as `put`."""
+        return await self._asked("GET", path, query=query, issues=issues)
 
     async def lets_in(self) -> bool:
         """Whether the server accepts the password for this account. Raises Unavailable (`account.target`)."""
@@ -86,6 +89,8 @@ class Management:
         path: tuple[str, ...],
         content: Mapping[str, JSONValue] | None = None,
         query: str = "",
+        *,
+        issues: bool = False,
     ) -> Any:
         effect: Effect = "none" if method == "GET" else "unknown"
         url = "/".join([self._address, "api", *(quote(part, safe="") for part in path)]) + query
@@ -102,7 +107,10 @@ class Management:
         if status == httpx2.codes.NOT_FOUND:
             return None
         if not httpx2.codes.is_success(status):
-            raise away(f"rabbitmq refuses the broker's own account: {status} {_reason(body)}", "none")
+            why = f"rabbitmq refuses the broker's own account: {status} {_reason(body)}"
+            if issues and 400 <= status < 500 and status not in TRANSIENT:
+                raise LEASE_DENIED(why)
+            raise away(why, "none")
         try:
             return json.loads(body) if body else {}
         except ValueError:

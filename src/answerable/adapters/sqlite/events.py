@@ -28,13 +28,15 @@ class SqliteEventRegister:
 
     def streams(self) -> tuple[EventStream, ...]:
         rows = self._store.rows(f"{_STREAM} ORDER BY number")
-        return tuple(self._store.unreadable.each(_WHAT, rows, _stream))
+        return tuple(self._store.unreadable.each(_WHAT, rows, stream_in_row))
 
     def find(self, stream: str) -> EventStream | None:
         rows = self._store.rows(f"{_STREAM} WHERE id = ?", (stream,))
         if not rows:
             return None
-        return given(_WHAT, stream, self._store.unreadable.made(_WHAT, stream, lambda: _stream(rows[0])))
+        return given(
+            _WHAT, stream, self._store.unreadable.made(_WHAT, stream, lambda: stream_in_row(rows[0]))
+        )
 
     def put(self, stream: EventStream) -> bool:
         body = encoded_stream(stream)
@@ -141,5 +143,6 @@ def _add(connection: sqlite3.Connection, one: Waiting, waiting_max: int) -> None
         connection.execute("UPDATE event_streams SET left_out = left_out + 1 WHERE id = ?", (one.stream,))
 
 
-def _stream(row: tuple[object, ...]) -> EventStream:
+def stream_in_row(row: tuple[object, ...]) -> EventStream:
+    """Parse a row of id, body and revision. Raises Malformed (`event_stream.kept`, `json.*`)."""
     return stream_in(octets(row[1]), identity=text(row[0]), revision=whole(row[2]))

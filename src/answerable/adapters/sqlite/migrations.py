@@ -2,72 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from answerable.adapters.sqlite.authority_changes import AUTHORITY_CHANGES
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from answerable.adapters.sqlite.noted_writes import PROJECTED, RECALLED, RECALLED_TOO, REST, noted_writes
 
 Migrations: TypeAlias = "tuple[tuple[str, ...], ...]"
-
-_PROJECTED: Final = {
-    "approvals": "approvals",
-    "documents": "documents",
-    "mandates": "mandates",
-    "mandates_issued": "mandates",
-    "manifests": "manifests",
-    "policy_records": "policies",
-    "projections": "positions",
-    "tool_pins": "tool_pins",
-}
-"""Register by table."""
-_RECALLED: Final = {
-    "budgets_used": "budgets",
-    "calls_counted": "budgets",
-    "duty_delegations": "duty_delegations",
-    "holds": "holds",
-    "passkeys": "passkeys",
-    "revocations": "revocations",
-}
-"""Register by table, for registers that readers of their own restore (`restore_ended_authority`)."""
-_RECALLED_TOO: Final = {
-    "agent_uses": "agent_uses",
-    "authorities": "authorities",
-    "drills": "drills",
-    "federated": "federated",
-    "history": "history",
-    "history_kept": "history",
-    "instances": "instances",
-    "invitations": "invitations",
-    "join_tokens": "join_tokens",
-    "looks": "openings",
-    "nonces": "openings",
-    "prepared": "prepared",
-    "push_devices": "push_devices",
-    "receivers": "receivers",
-    "token_names": "tokens",
-    "tokens": "tokens",
-    "trust_domain": "authorities",
-    "use_days": "agent_uses",
-    "uses_read": "agent_uses",
-}
-"""The same, from 2026-12-02 on."""
-
-
-def _touched(registers: Mapping[str, str]) -> tuple[str, ...]:
-    """Return statements of one schema version, which must never change. Triggers mark each write; `SqliteStore.write`
-    removes the mark in its own transaction, so that a remaining mark shows a write by another program."""
-    return (
-        *(f"INSERT INTO touched VALUES ('{name}', 0)" for name in sorted({*registers.values()})),  # noqa: S608 - ours
-        *(
-            f"CREATE TRIGGER {table}_{what.lower()} AFTER {what} ON {table} BEGIN "  # noqa: S608 - names of ours
-            f"UPDATE touched SET by_others = 1 WHERE name = '{name}' AND by_others = 0; END"
-            for table, name in registers.items()
-            for what in ("INSERT", "UPDATE", "DELETE")
-        ),
-    )
-
 
 MIGRATIONS: Final[Migrations] = (
     (
@@ -378,10 +318,11 @@ MIGRATIONS: Final[Migrations] = (
             PRIMARY KEY (name, log)
         ) STRICT, WITHOUT ROWID""",
         "CREATE TABLE touched (name TEXT PRIMARY KEY, by_others INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-        *_touched(_PROJECTED),
+        *noted_writes(PROJECTED),
     ),
-    _touched(_RECALLED),
+    noted_writes(RECALLED),
     AUTHORITY_CHANGES,
-    _touched(_RECALLED_TOO),
+    noted_writes(RECALLED_TOO),
+    noted_writes(REST),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only appended to."""

@@ -12,6 +12,7 @@ from answerable.adapters.sqlite.columns import octets, read, text, whole
 from answerable.adapters.sqlite.manifests import signed_in_row
 from answerable.adapters.sqlite.people_tables import DutyTable, PasskeyTable
 from answerable.adapters.sqlite.policies import record_in_row
+from answerable.adapters.sqlite.stream_table import StreamTable
 from answerable.adapters.sqlite.tool_pins import PIN_COLUMNS, pin_in_row
 from answerable.adapters.sqlite.unreadable import fetched
 from answerable.core.canonical import encode, parse
@@ -341,6 +342,7 @@ PROJECTED: Final[tuple[ProjectedTable, ...]] = (
     AuthorityTable(),
     PasskeyTable(),
     DutyTable(),
+    StreamTable(),
 )
 """In the order in which one entry is applied: keys first, then statements signed with them."""
 

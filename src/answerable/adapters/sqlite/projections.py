@@ -46,15 +46,27 @@ _EMPTIED: Final[Mapping[str, tuple[str, ...]]] = {
         "DELETE FROM budgets_used WHERE origin = :own",
         "DELETE FROM calls_counted WHERE origin = :own",
     ),
+    "citations": (
+        "DELETE FROM citations WHERE origin = :own",
+        "DELETE FROM citations_kept WHERE origin = :own",
+    ),
     "drills": ("DELETE FROM drills",),
     "duty_delegations": ("DELETE FROM duty_delegations",),
+    "duty_marks": ("DELETE FROM duty_marks",),
+    "events": ("DELETE FROM events_waiting", "DELETE FROM events_read"),
     "federated": ("DELETE FROM federated",),
+    "figures": ("DELETE FROM figures WHERE origin = :own", "DELETE FROM figures_kept WHERE origin = :own"),
     "history": (
         "DELETE FROM history WHERE origin IN (:own, :own || ' stop rules')",
         "DELETE FROM history_kept WHERE origin IN (:own, :own || ' stop rules')",
     ),
+    "inventory": ("DELETE FROM inventory",),
     "invitations": ("DELETE FROM invitations WHERE used_at IS NULL",),
     "join_tokens": ("DELETE FROM join_tokens WHERE used_at IS NULL",),
+    "messages": (
+        "DELETE FROM deliveries",
+        "UPDATE channels SET since = 0, attempts = 0, next_at = 0, error = '', busy_until = 0",
+    ),
     "openings": ("DELETE FROM nonces", "DELETE FROM looks"),
     "passkeys": ("DELETE FROM passkeys",),
     "prepared": ("DELETE FROM prepared",),
@@ -62,12 +74,15 @@ _EMPTIED: Final[Mapping[str, tuple[str, ...]]] = {
     "receivers": (
         "DELETE FROM receivers WHERE mandate NOT IN (SELECT mandate FROM mandates_issued WHERE origin <> :own)",
     ),
+    "status_lists": ("DELETE FROM tokens", "DELETE FROM token_names", "DELETE FROM status_lists"),
     "tokens": ("DELETE FROM tokens", "DELETE FROM token_names"),
 }
 """By register that is no projection, what is deleted where others wrote it: rows that grant something or count what was
 used. They are rebuilt from the whole ledger or made anew. `:own`: this process's log."""
 _RECALLED = frozenset(_EMPTIED) | {"authorities", "holds", "instances", "revocations"}
-"""Registers that are no projections: `mended_trust_domain` and `restore_ended_authority` rebuild them."""
+"""Registers that are no projections: `mended_trust_domain`, `restore_ended_authority` and the counters rebuild them."""
+_SAID, _SAID_ROWS = "said", "SELECT person, kind, what, at, holders FROM said"
+"""Restored with the projections, for it follows from their entries and from what is counted since."""
 _OF_PERSONS = ("invitations", "looks", "passkeys", "push_devices", "said")
 _TABLES = {one.name: one for one in PROJECTED}
 _WANTED = WORLD_TAGS.union(*(one.tags for one in PROJECTED))
@@ -124,7 +139,7 @@ class SqliteProjections:
         return self._noted().difference(_RECALLED)
 
     def altered(self) -> Sequence[str]:
-        return sorted(self._noted() & _RECALLED)
+        return sorted(self._noted() & (_RECALLED | {_SAID}))
 
     def emptied(self, registers: Collection[str], own: str) -> None:
         statements = [one for name in registers for one in _EMPTIED.get(name, ())]
@@ -181,6 +196,9 @@ class SqliteRebuilding(SqliteProjections):
             if differences:
                 _forget(live)
             _drop_unreadable(live)
+            if _is_noted(live, _SAID):
+                live.execute("DELETE FROM said")
+                live.executemany("INSERT INTO said VALUES (?, ?, ?, ?, ?)", made.execute(_SAID_ROWS))
             names = [row for row in live.execute("SELECT name FROM touched") if row[0] not in _RECALLED]
             live.executemany("UPDATE touched SET by_others = 0 WHERE name = ?", names)
 
@@ -255,6 +273,11 @@ def _mended(table: ProjectedTable, live: sqlite3.Connection, made: sqlite3.Conne
         return _Mended(told, is_so=False)
     mended = table.mended(row, told)
     return _Mended(mended, is_so=mended == row)
+
+
+def _is_noted(connection: sqlite3.Connection, register: str) -> bool:
+    query = "SELECT 1 FROM touched WHERE name = ? AND by_others = 1"
+    return connection.execute(query, (register,)).fetchone() is not None
 
 
 def _forget(connection: sqlite3.Connection) -> None:

@@ -260,7 +260,7 @@ class SqliteStore:
             return fetched(self._connection, query, values)
 
     def _noted(self) -> bool:
-        """Whether another program has written rows of a projection (`migrations._touched`); its mark must stay."""
+        """Whether another program has written rows of a projection (`noted_writes`); its mark must stay."""
         query = "SELECT 1 FROM touched WHERE by_others = 1 LIMIT 1"
         return self._notes and self._connection.execute(query).fetchone() is not None
 

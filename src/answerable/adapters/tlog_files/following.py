@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from answerable.adapters.tlog_files.offsets import Check
     from answerable.core.ledger.entry import StoredEntry
 
 
@@ -28,15 +29,15 @@ class FollowedFiles:
     Each entry is checked against its own checksum, and not against the tree: whoever writes the log has done that.
     """
 
-    def __init__(self, directory: Path, offsets: Path) -> None:
-        """offsets: directory in which it is remembered where entries begin. Raises Malformed (`ledger.no_copy`) if
-        there is no log, Broken, Unavailable (`ledger.unreadable`)."""
+    def __init__(self, directory: Path, offsets: Path, check: Check | None = None) -> None:
+        """offsets: directory in which it is remembered where entries begin. check: as in `OffsetFiles`. Raises
+        Malformed (`ledger.no_copy`) if there is no log, Broken, Unavailable (`ledger.unreadable`)."""
         key = PublishedFiles(directory).key()
         if key is None:
             raise LEDGER_NO_COPY(f"there is no ledger in {shown(directory)}")
         self._directory, self._origin = directory, key.name
         self._places: list[Place] = []
-        self._offsets = OffsetFiles(offsets)
+        self._offsets = OffsetFiles(offsets, check)
         self._replay = Replay(self._places, self._offsets)
         self._extent = Extent(size=0, chain=b"")
 

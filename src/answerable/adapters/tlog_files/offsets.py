@@ -1,7 +1,8 @@
 """Remember where the entries of a log begin: a flat file for each segment, with 8 bytes an entry.
 
 Laws: a file may be deleted at any time, and is made again; what it says of an entry counts only if a whole entry begins
-there to whose index and leaf hash the check in the file belongs, else it is made again from the segment.
+there to whose index and leaf hash the check in the file belongs, else it is made again from the segment. With a keyed
+check, whoever has not the key can have no other entry shown.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from answerable.adapters.tlog_files.reading import stored_frames
 from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES, decode_frame
@@ -20,6 +21,7 @@ from answerable.errors import AnswerableError
 from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from answerable.adapters.tlog_files.places import Place
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 OPEN_MAX: Final = 64
 """Segments of which files are open at a time."""
 PENDING_BYTES_MAX: Final = 8_192
+Check: TypeAlias = "Callable[[int, bytes], int]"
 _RECORD: Final = Struct(">II")
 """Offset in the segment, and a check of the entry."""
 
@@ -42,10 +45,11 @@ class _Opened:
     segment: BinaryIO
     offsets: BinaryIO
     count: int
+    check: Check
     pending: bytearray = field(default_factory=bytearray)
 
     def add(self, offset: int, hashed: bytes) -> None:
-        self.pending += _RECORD.pack(offset, _check(self.first_index + self.count, hashed))
+        self.pending += _RECORD.pack(offset, self.check(self.first_index + self.count, hashed))
         self.count += 1
         if len(self.pending) >= PENDING_BYTES_MAX:
             self.write()
@@ -80,8 +84,9 @@ class OffsetFiles:
     """The files in one directory, which is made where it is missing. Not thread-safe. What cannot be written is not
     remembered; no method fails because of that."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, check: Check | None = None) -> None:
+        """check: 32 bits of an entry's index and leaf hash; by default without a key."""
+        self._directory, self._check = directory, check or plain_check
         self._opened: OrderedDict[int, _Opened] = OrderedDict()
 
     def close(self) -> None:
@@ -126,7 +131,9 @@ class OffsetFiles:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         offsets = os.fdopen(os.open(path, flags, 0o600), "r+b", buffering=0)
         try:
-            return _Opened(place.path, place.first_index, open_plain(place.path), offsets, _count_in(offsets))
+            count = _count_in(offsets)
+            segment = open_plain(place.path)
+            return _Opened(place.path, place.first_index, segment, offsets, count, self._check)
         except BaseException:
             offsets.close()
             raise
@@ -150,7 +157,7 @@ class OffsetFiles:
         if frame is None:
             return None
         hashed = leaf_hash(frame.leaf)
-        return (frame, hashed) if check == _check(opened.first_index + number, hashed) else None
+        return (frame, hashed) if check == opened.check(opened.first_index + number, hashed) else None
 
     @staticmethod
     def _learn(opened: _Opened, count: int) -> None:
@@ -162,7 +169,8 @@ class OffsetFiles:
             offset = end
 
 
-def _check(index: int, hashed: bytes) -> int:
+def plain_check(index: int, hashed: bytes) -> int:
+    """Return the check that finds damage."""
     return int.from_bytes(hashed[:4]) ^ (index & 0xFFFFFFFF)
 
 

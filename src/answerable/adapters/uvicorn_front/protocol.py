@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from answerable.adapters.uvicorn_front.descriptors import KEPT, has_place
 from answerable.adapters.uvicorn_front.exchange import HttpExchange
+from answerable.adapters.uvicorn_front.half_closed import INTERIM, KNOWN, HalfClosed
 from answerable.core.identity.proof.channel import (
     CHANNEL_EXTENSION,
     EXCHANGE_EXTENSION,
@@ -74,6 +75,7 @@ class ChannelProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
         self._exchange: HttpExchange | None = None
+        self._half_closed: HalfClosed | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
@@ -105,6 +107,9 @@ class ChannelProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
         self._strangers.discard(self)
+        if self._half_closed is not None:
+            self._half_closed.end()
+            self._half_closed = None
         super().connection_lost(exc)
         # uvicorn notifies only the newest request of a connection, and the running request may have others queued
         # behind it.
@@ -113,6 +118,26 @@ class ChannelProtocol(HttpToolsProtocol):
             self._running.message_event.set()
         if self._exchange is not None:
             self._exchange.left()
+
+    def eof_received(self) -> Any:
+        """Return True to keep the connection for the answers of a client that has sent whole requests and only ends its
+        direction. Otherwise it has left, or must count as such: over TLS, which the event loops end as a whole, and
+        where nothing can be sent to find out."""
+        if self._half_closed is not None:
+            return True
+        running, local = self._running, self._peer is not None
+        if running is None or running.response_complete or self._head_open or self.cycle.more_body:
+            return None
+        asked = not local and not running.response_started and running.scope["http_version"] == "1.1"
+        if not KNOWN or self.scheme == "https" or not (local or asked):
+            return None
+        self._half_closed = HalfClosed(
+            self.transport.get_extra_info("socket"), self.loop, self.transport.abort
+        )
+        self.cycle.keep_alive = False
+        if asked:
+            self.transport.write(INTERIM)
+        return True
 
     def shutdown(self) -> None:
         """Called when the server stops: whole requests are answered, and what has not arrived whole is not waited for.

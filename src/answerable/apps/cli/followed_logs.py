@@ -34,8 +34,9 @@ def list_logs(shell: Shell) -> int | None:
     """
     from answerable.apps.cli.control import running
     from answerable.client import log_calls
-    from answerable.errors import shown
+    from answerable.errors import Unavailable, shown
     from answerable.errors.codes.attribution import LOG_NO_SERVER
+    from answerable.errors.codes.search import SEARCH_OFF
 
     settings = shell.settings()
     with running(settings, say=shell.terminal.say) as control:
@@ -44,7 +45,15 @@ def list_logs(shell: Shell) -> int | None:
                 f"no server answers at {shown(settings.control.socket)}, and only a server follows logs: start "
                 "`answerable up`, or read a log once with `answerable attribute`"
             )
-        found = log_calls.list_logs(control)
+        try:
+            found = log_calls.list_logs(control)
+        except Unavailable as failed:
+            if failed.code != SEARCH_OFF.id:
+                raise
+            raise SEARCH_OFF(
+                "this server follows no log: the process that answers searches does, so set `search.enabled` and "
+                "`logs.follow`, or read a log once with `answerable attribute`"
+            ) from None
     if shell.terminal.as_json:
         shell.terminal.json(found)
     else:

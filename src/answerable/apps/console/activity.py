@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.core.ledger.tags import Tag
-from answerable.core.search.facts import kind_of
+from answerable.core.search.facts import kinds_of
 from answerable.errors import AnswerableError
 from answerable.ports.search_process import SEARCH, Question
 
@@ -68,7 +68,7 @@ async def recent_activity(
 ) -> Activity:
     """Return at most `lines_max` lines, newest first. kind: one of KINDS, or empty for all. tags: only these, whatever
     the kind. agent: only entries that are about this agent."""
-    words = [f"kind:{kind_of(one)}" for one in tags or KINDS.get(kind, ())]
+    words = [f"kind:{one}" for one in kinds_of(tags or KINDS.get(kind, ()))]
     if agent:
         words.append(f"agent:{agent}")
     try:

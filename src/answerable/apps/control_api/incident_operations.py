@@ -39,7 +39,7 @@ async def open_incident(call: Call) -> IncidentRecorded:
     id="list_incidents",
     summary="Incidents, newest first",
     answer=IncidentsAnswer,
-    is_long=True,
+    of_index=True,
 )
 async def list_incidents(call: Call) -> IncidentsAnswer:
     """List the incidents."""
@@ -52,7 +52,7 @@ async def list_incidents(call: Call) -> IncidentsAnswer:
     id="show_incident",
     summary="One incident: its clock, its duties, what was affected, what is not known, and what people noted",
     answer=IncidentAnswer,
-    is_long=True,
+    of_index=True,
 )
 async def show_incident(call: Call) -> IncidentAnswer:
     """Tell one incident, as the ledger has it now."""

@@ -175,7 +175,7 @@ async def show_entry(call: Call) -> answers.Entry:
     summary="Actions that ran under a manifest, prompt or model, with how well each field was known at each",
     answer=Page[answers.ActionUnder],
     query=_MADE_OF,
-    is_long=True,
+    of_index=True,
 )
 async def find_under(call: Call) -> Page[answers.ActionUnder]:
     """Return the actions that ran under a manifest, prompt or model, oldest first."""

@@ -25,7 +25,7 @@ class Operation:
     `answer`.
 
     types: of answer and body, where the operation declares them; shape: the answer's type, or a page of it. is_long:
-    the server takes long to compute the answer.
+    the server takes long to compute the answer. of_index: it asks the process that keeps the index, for a bounded time.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Operation:
     types: tuple[type[Component], ...] = ()
     shape: Any = None
     is_long: bool = False
+    of_index: bool = False
 
 
 def operation(
@@ -52,6 +53,7 @@ def operation(
     body: type[Component] | None = None,
     query: Query = (),
     is_long: bool = False,
+    of_index: bool = False,
 ) -> Callable[[Callable[[Call], Awaitable[A]]], Operation]:
     """Make a handler the operation `id`. answer: a component, or a `Page` of one.
 
@@ -76,6 +78,7 @@ def operation(
             types=(shown, *([body] if body else [])),
             shape=answer,
             is_long=is_long,
+            of_index=of_index,
         )
 
     return declare

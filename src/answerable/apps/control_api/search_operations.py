@@ -78,7 +78,7 @@ _SCOPE_QUERY: Final[Query] = (
     summary="What happened, newest first: actions with their outcome, refusals, and every other entry of the ledger",
     answer=SearchAnswer,
     query=_QUERY,
-    is_long=True,
+    of_index=True,
 )
 async def search_actions(call: Call) -> SearchAnswer:
     """Search the ledger."""
@@ -97,7 +97,7 @@ async def search_actions(call: Call) -> SearchAnswer:
     summary="The story of any name that a search knows, or of what meets a search; without lines for an unknown one",
     answer=StoryAnswer,
     query=_STORY_QUERY,
-    is_long=True,
+    of_index=True,
 )
 async def show_timeline(call: Call) -> StoryAnswer:
     """Tell the story of a name, or of a word of a search."""
@@ -113,7 +113,7 @@ async def show_timeline(call: Call) -> StoryAnswer:
     id="show_name",
     summary="What any id, name, digest or beginning of a name stands for, and what belongs to it",
     answer=NameAnswer,
-    is_long=True,
+    of_index=True,
 )
 async def show_name(call: Call) -> NameAnswer:
     """Say what a name stands for, or all that it may be."""
@@ -129,7 +129,7 @@ async def show_name(call: Call) -> NameAnswer:
     summary="Attempts outside of scope, by agent, capability, use case, rule, code and week",
     answer=ScopeAnswer,
     query=_SCOPE_QUERY,
-    is_long=True,
+    of_index=True,
 )
 async def show_scope(call: Call) -> ScopeAnswer:
     """Count attempts outside of scope."""
@@ -146,7 +146,7 @@ async def show_scope(call: Call) -> ScopeAnswer:
     summary="Accounts at targets: of leases, shared, the broker's own, and those that only a target's log names",
     answer=AccountsAnswer,
     query=(("target", TEXT, "only at this target"),),
-    is_long=True,
+    of_index=True,
 )
 async def list_accounts(call: Call) -> AccountsAnswer:
     """List the accounts at targets, those first that need somebody."""

@@ -38,7 +38,7 @@ ENDED: Final = ("closed", "fallen", "revoked", "expired")
     id="show_mandate_tree",
     summary="What was handed on below a mandate, to whom, and what was done at each place",
     answer=answers.MandateTree,
-    is_long=True,
+    of_index=True,
 )
 async def show_tree(call: Call) -> answers.MandateTree:
     """Return the mandate, its hops, each after its parent, and the actions under each."""

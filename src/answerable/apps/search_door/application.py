@@ -18,7 +18,7 @@ from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.responses import Response
 
-from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel
+from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, EXCHANGE_EXTENSION, Channel
 from answerable.errors import AnswerableError, Broken
 from answerable.errors.codes.search import SEARCH_BUSY, SEARCH_FAILED, SEARCH_PEER
 from answerable.errors.codes.services import REQUEST_BODY
@@ -80,11 +80,13 @@ def search_app(needs: SearchServices) -> Starlette:
             raise SEARCH_BUSY()
         waiting += 1
         try:
-            return msgspec.json.encode(
-                await to_thread.run_sync(one.answer, question, limiter=turns[question.within == "all"])
-            )
+            with anyio.CancelScope() as present:
+                _tell_left(request, present.cancel)
+                turn = turns[question.within == "all"]
+                return msgspec.json.encode(await to_thread.run_sync(one.answer, question, limiter=turn))
         finally:
             waiting -= 1
+        return b""
 
     async def reach(_request: Request) -> bytes:
         return msgspec.json.encode(await to_thread.run_sync(needs.reach))
@@ -115,6 +117,14 @@ def _endpoint(
             return _problem(SEARCH_FAILED())
 
     return endpoint
+
+
+def _tell_left(request: Request, tell: Callable[[], object]) -> None:
+    """Have `tell` called if the caller leaves, where the server tells that: its question then takes no turn any more.
+    One that has its turn goes on to its end."""
+    exchange = (request.scope.get("extensions") or {}).get(EXCHANGE_EXTENSION)
+    if exchange is not None:
+        exchange.when_left(tell)
 
 
 def _check_peer(request: Request, uids: frozenset[int]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import h11
 import msgspec
+from anyio.abc import SocketAttribute
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -116,7 +117,7 @@ async def _request(stream: SocketStream, connection: h11.Connection) -> HttpRequ
                     connection.send(h11.InformationalResponse(status_code=100, headers=[])) or b""
                 )
             try:
-                connection.receive_data(await stream.receive(PIECE_BYTES))
+                connection.receive_data(await _received(stream))
             except anyio.EndOfStream:
                 connection.receive_data(b"")
         elif isinstance(event, h11.Request):
@@ -138,6 +139,13 @@ async def _request(stream: SocketStream, connection: h11.Connection) -> HttpRequ
             return None
 
 
+async def _received(stream: SocketStream) -> bytes:
+    """Receive a piece. Raises as `stream.receive`, which has nothing to wait for here: its own wait leaves a traceback
+    in the event loop if it is cancelled in the turn in which bytes come."""
+    await anyio.wait_readable(stream.extra_attributes[SocketAttribute.raw_socket]())
+    return await stream.receive(PIECE_BYTES)
+
+
 async def _answered(
     stream: SocketStream,
     connection: h11.Connection,
@@ -151,7 +159,7 @@ async def _answered(
             # Bytes that arrive before the answer is sent belong to the next request; end of stream means that the peer
             # has left.
             try:
-                connection.receive_data(await stream.receive(PIECE_BYTES))
+                connection.receive_data(await _received(stream))
             except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 tasks.cancel_scope.cancel()
 

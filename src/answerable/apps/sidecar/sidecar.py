@@ -12,6 +12,7 @@ import random
 import shutil
 import signal
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,7 @@ from answerable.wiring import guarding
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     import httpx2
     from anyio.abc import TaskGroup
@@ -48,6 +49,8 @@ TERM_SECONDS_MAX: Final = 10.0
 END_SECONDS_MAX: Final = 5.0
 """Time limit for the last request, which ends the instance."""
 MEASURE_SECONDS: Final = 60.0
+_OF_TERMINAL: Final = (signal.SIGINT, signal.SIGQUIT)
+"""Signals that a terminal sends to the agent itself."""
 
 _log: Final = logging.getLogger("answerable.sidecar")
 
@@ -100,24 +103,30 @@ class _Sidecar:
     async def run(self) -> int:
         self._made_of = await self._measured()
         enrolled = await self._identity.enrol(self._options.attesting, made_of=self._made_of)
-        try:
-            if enrolled.agent != self._options.agent:
-                raise SIDECAR_OTHER_AGENT(
-                    f"the measured process is agent {shown(enrolled.agent)}, expected {shown(self._options.agent)}"
-                )
-            # Only after enrolment: the server may have to inspect this process's program, and cannot after this.
-            if not guarding.without_tracing():
-                self._options.say(
-                    "other processes of this user can read this process's memory: its keys are not protected from them"
-                )
-            guarding.adopting_orphans()
-            self._told_drift(enrolled.drift)
-            self._options.say(f"{enrolled.instance} ({enrolled.source}, {enrolled.grade})")
-            return await self._beside_agent()
-        finally:
-            await self._end()
+        with ExitStack() as until_ended:
+            try:
+                if enrolled.agent != self._options.agent:
+                    raise SIDECAR_OTHER_AGENT(
+                        f"the measured process is agent {shown(enrolled.agent)}, expected {shown(self._options.agent)}"
+                    )
+                # Only after enrolment: the server may have to inspect this process's program, and cannot after this.
+                if not guarding.without_tracing():
+                    self._options.say(
+                        "other processes of this user can read this process's memory: its keys are not protected from "
+                        "them"
+                    )
+                guarding.adopting_orphans()
+                self._told_drift(enrolled.drift)
+                self._options.say(f"{enrolled.instance} ({enrolled.source}, {enrolled.grade})")
+                terminal = os.isatty(0)
+                own = _OF_TERMINAL if terminal else ()
+                # A signal after the agent's end, such as a second one, must not prevent the end of the instance.
+                taken = anyio.open_signal_receiver(*passed_on(terminal=terminal), *own)
+                return await self._beside_agent(until_ended.enter_context(taken))
+            finally:
+                await self._end()
 
-    async def _beside_agent(self) -> int:
+    async def _beside_agent(self, signals: AsyncIterator[signal.Signals]) -> int:
         self._directory = Path(tempfile.mkdtemp(prefix="answerable-", dir=_runtime_directory()))
         code = 0
         try:
@@ -132,7 +141,7 @@ class _Sidecar:
                 await tasks.start(handle.serve)
                 child = Child(self._options.command, handle=handle.address)
                 self._child = child.pid
-                tasks.start_soon(self._pass_signals_on, child)
+                tasks.start_soon(_pass_on, signals, child)
                 tasks.start_soon(self._name_process)
                 tasks.start_soon(self._keeper(self._identity, self._enrolled_anew).keep)
                 tasks.start_soon(self._watch_project)
@@ -249,18 +258,6 @@ class _Sidecar:
             names = ", ".join(drift)
             self._options.say(f"differs from the manifest of {shown(self._options.agent)}: {names}")
 
-    async def _pass_signals_on(self, child: Child) -> None:
-        terminal = os.isatty(0)
-        ignored = (signal.SIGINT, signal.SIGQUIT) if terminal else ()
-        with anyio.open_signal_receiver(*passed_on(terminal=terminal), *ignored) as signals:
-            async for number in signals:
-                if number in ignored:
-                    continue
-                child.signal(number)
-                if number == signal.SIGTERM:
-                    await anyio.sleep(TERM_SECONDS_MAX)
-                    child.signal(signal.SIGKILL)
-
     async def _end(self) -> None:
         """End the instance. If the server cannot be reached, the instance expires by itself."""
         with anyio.move_on_after(END_SECONDS_MAX, shield=True):
@@ -276,6 +273,17 @@ def _program_of(pid: int) -> str:
         return os.readlink(f"/proc/{pid}/exe")
     except OSError:
         return ""
+
+
+async def _pass_on(signals: AsyncIterator[signal.Signals], child: Child) -> None:
+    terminal = os.isatty(0)
+    async for number in signals:
+        if terminal and number in _OF_TERMINAL:
+            continue
+        child.signal(number)
+        if number == signal.SIGTERM:
+            await anyio.sleep(TERM_SECONDS_MAX)
+            child.signal(signal.SIGKILL)
 
 
 async def _reap(child: Child) -> None:

@@ -36,7 +36,13 @@ URI_CHARS_MAX: Final = 2_048
 AUTHORIZATION_CHARS_MAX: Final = 4_096
 SUBJECTS_MAX: Final = 1_000
 SUBJECT_BYTES_MAX: Final = 2_048
+HEADER_UNKNOWN: Final = "\0"
+"""In place of an authorization header that is in no entry; no receiver can set it."""
+HEADER_LOST: Final = (
+    "the authorization header was lost with the registers: send it again, and enable the stream"
+)
 
+_LEFT_OUT: Final = " events were left out so far, because"
 _SUPPLIED: Final = frozenset({"events_requested", "delivery", "description"})
 _OURS: Final = frozenset(
     {"stream_id", "iss", "aud", "events_supported", "events_delivered", "min_verification_interval"}
@@ -81,6 +87,11 @@ class EventStream:
             SUPPORTED if self.requested is None else tuple(one for one in SUPPORTED if one in self.requested)
         )
 
+    @property
+    def header(self) -> str:
+        """The authorization header to push with; empty for none, and where it is not known."""
+        return "" if self.authorization == HEADER_UNKNOWN else self.authorization
+
     def wants(self, kind: str, subject: Mapping[str, JSONValue]) -> bool:
         """Whether its receiver wants this event about this subject."""
         if kind not in self.delivered:
@@ -92,6 +103,17 @@ class EventStream:
         return True
 
 
+def left_out_reason(left_out: int, limit: int) -> str:
+    """Return why this server pauses a stream of which so many events were dropped. limit: of its queue."""
+    return f"{left_out}{_LEFT_OUT} {limit} waited already"
+
+
+def is_paused_by_server(stream: EventStream) -> bool:
+    """Whether this server paused the stream, which is in no entry: events were left out, or its header is not known."""
+    reasons = (HEADER_LOST, f"{stream.left_out}{_LEFT_OUT}")
+    return stream.status == "paused" and stream.reason.startswith(reasons)
+
+
 def configuration(stream: EventStream, *, issuer: str, poll_url: str) -> dict[str, JSONValue]:
     """Return the configuration as its receiver reads it. poll_url: where this stream is polled."""
     delivery: dict[str, JSONValue] = (
@@ -99,8 +121,8 @@ def configuration(stream: EventStream, *, issuer: str, poll_url: str) -> dict[st
         if stream.method == "push"
         else {"method": POLL_URN, "endpoint_url": poll_url}
     )
-    if stream.authorization:
-        delivery["authorization_header"] = stream.authorization
+    if stream.header:
+        delivery["authorization_header"] = stream.header
     supported: list[JSONValue] = [*SUPPORTED]
     delivered: list[JSONValue] = [*stream.delivered]
     found: dict[str, JSONValue] = {

@@ -35,6 +35,10 @@ class BlindKey:
         text = b"%b\0%b" % (field.encode(), value.encode("utf-8", "surrogatepass"))
         return hmac.digest(self._key, text, "sha256")[:DIGEST_BYTES]
 
+    def place_check(self, index: int, hashed: bytes) -> int:
+        """Return the check of where an entry with this leaf hash begins, 32 bits."""
+        return int.from_bytes(hmac.digest(self._key, b"place\0%d\0%b" % (index, hashed), "sha256")[:4])
+
     @property
     def check(self) -> str:
         """A value by which an index recognises the key it was made with."""

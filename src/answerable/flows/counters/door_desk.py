@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.token_shapes import hidden_in
 from answerable.core.containment.stop_rule_signal import turned_away
-from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.identity.proof.door_refusal import DoorRefusal
+from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.records_doors import door_refusal
 from answerable.core.ledger.subject import DOORS_SUBJECT
 from answerable.core.mandate.delegation_chain import SEPARATOR
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from answerable.core.identity.proof.door_refusal import Door, Sender, TellRefused
-    from answerable.core.ledger.entry import Receipt
+    from answerable.core.ledger.entry import Receipt, StoredEntry
+    from answerable.core.ledger.opened import FindKey
     from answerable.core.registry.snapshot.discovered_asset import DiscoveredAssets
     from answerable.errors import AnswerableError
     from answerable.flows.state.known_callers import KnownCallers
@@ -122,6 +124,23 @@ class DoorDesk:
             agent_named="" if refusal.agent else _claim(agent or owner),
             mandate_named=_claim(mandate),
         )
+
+
+def note_again(sightings: DiscoveredAssets, known: KnownCallers, find: FindKey, stored: StoredEntry) -> None:
+    """Note who an entry says was refused, at a start whose registers may not know it. Raises Broken
+    (`ledger.leaf_malformed`)."""
+    leaf = leaf_of(stored)
+    fields = payload_of(stored, leaf, find) or {}
+    agent, key, last = leaf.get("agent"), str(leaf.get("key", "")), leaf.get("last")
+    source = str(fields.get("source", ""))
+    sightings.note(
+        "agent",
+        str(agent or known.holder_of(key) or (key_name(key) if key else source)),
+        UnixMillis(last if type(last) is int else 0),
+        source=source,
+        grade="gateway" if agent else "claimed",
+        how=f"refused at door {leaf.get('door')}: {leaf.get('code')}",
+    )
 
 
 async def record_door_refusals(

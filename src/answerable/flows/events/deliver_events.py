@@ -191,8 +191,8 @@ def _updated(stream: EventStream, *, update: str, left_out: int) -> EventStream 
 async def _push(desk: EventState, stream: EventStream, token: str) -> tuple[Posted | None, Sent]:
     """Push one token (RFC 8935, section 2)."""
     headers = {"content-type": SET_MEDIA_TYPE, "accept": "application/json"}
-    if stream.authorization:
-        headers["authorization"] = stream.authorization
+    if stream.header:
+        headers["authorization"] = stream.header
     try:
         answer = await desk.post.post(stream.endpoint, headers, token.encode("ascii"))
     except Unavailable as error:

@@ -102,9 +102,12 @@ async def change_stream(
 async def delete_stream(desk: EventState, receiver: str, identity: str) -> None:
     """Delete a stream and its queue. Raises as `read_stream`."""
     found = await stream_of(desk, receiver, identity)
-    # Remove the stream first: after a crash here, or with a full ledger, only the entry is missing.
-    await in_register(desk.register.remove, found.id)
-    left = await _recorded(desk, found, "removed")
+    try:
+        # 1. In the ledger. After a crash here, the next start removes the stream.
+        left = await _recorded(desk, found, "removed")
+    finally:
+        # 2. In the register, also with a full ledger: then only the entry is missing.
+        await in_register(desk.register.remove, found.id)
     if left is not None:
         raise left
 

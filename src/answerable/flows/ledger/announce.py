@@ -18,6 +18,7 @@ import anyio
 from answerable.core.canonical import encode
 from answerable.core.incident.announcement import announcements_in
 from answerable.core.incident.cloud_event import cloud_event
+from answerable.core.incident.event_stream import left_out_reason
 from answerable.core.incident.security_event import events_of, subject_of
 from answerable.errors import AnswerableError
 from answerable.flows.events.event_desk import changed, in_register
@@ -160,7 +161,7 @@ def _paused(stream: EventStream, *, left_out: int, limit: int) -> EventStream | 
     if stream.method == "webhook":
         # Nobody could enable a paused webhook again; it gets the number as soon as it can be reached.
         return replace(stream, update=update) if not stream.update else None
-    reason = f"{left_out} events were left out so far, because {limit} waited already"
+    reason = left_out_reason(left_out, limit)
     if stream.status == "paused":
         update = stream.update  # Its receiver was notified, or will be, and reads the number later.
     return replace(stream, status="paused", reason=reason, left_out=left_out, update=update)

@@ -31,10 +31,11 @@ async def remove_passkey(
     passkey = passkey_called(passkeys, name)
     if person and passkey.person != person:
         raise _unknown(name)
+    now = recorder.clock.now()
     # 1. On record. After a crash here, the next start removes the passkey.
     entry = passkey_removed(
         passkey,
-        at=recorder.clock.now(),
+        at=now,
         sealing=sealing_for(recorder, principal_subject(passkey.person)),
         person=pseudonym_of(recorder, passkey.person),
         by=pseudonym_of(recorder, by),
@@ -42,7 +43,7 @@ async def remove_passkey(
     )
     _, left = await record_entry(recorder, entry)
     # 2. Removed, for every process.
-    desk.register.remove(passkey.id, at=recorder.clock.now())
+    desk.register.remove(passkey.id, at=now)
     if left is not None:
         raise left
     return passkey

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from answerable.core.identity.names.spiffe_id import spiffe_id
-from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
+from answerable.flows.counters.door_desk import note_again
 from answerable.flows.recovery.check_instances import CheckedInstances
 from answerable.flows.recovery.recall_drills import RecalledDrills
 from answerable.flows.recovery.recall_duties import RecalledDuties
@@ -28,6 +29,7 @@ from answerable.flows.recovery.restore_holds import RecalledHolds
 from answerable.flows.revocation.end_instance import end_instances, written
 from answerable.flows.revocation.place_hold import end_held_instances
 from answerable.flows.revocation.revoke_authority import end_revoked_instances
+from answerable.flows.state.known_callers import KnownCallers
 from answerable.flows.workloads.name_sub_agent import sub_agent_number
 from answerable.ports.instance_register import ALTERED, FORGOTTEN, LostEnd
 from answerable.ports.ledger import TAKES_NOTHING_NOW
@@ -109,10 +111,17 @@ async def restore_ended_authority(
     return Recalled(ends=ends, revocations=again, tokens=restored, nameless=unnamed, holds=holds)
 
 
+class _Ended(NamedTuple):
+    """How an instance ended. by: the operator who ended it; empty for any other end, and where it cannot be opened."""
+
+    because: str
+    by: str
+
+
 @dataclass(slots=True, kw_only=True)
 class _Read:
-    """What the entries say. ended, keys: why instances ended, and their keys. removed: authorities. nameless: own
-    entries with revocations whose target cannot be opened."""
+    """What the entries say. ended, keys: how instances ended, and their keys. removed: authorities. nameless: own
+    entries with revocations whose target cannot be opened. known: whose keys are whose, once somebody was refused."""
 
     workloads: Workloads
     tokens: RecalledTokens
@@ -123,11 +132,12 @@ class _Read:
     prepared: RecalledPrepared
     receivers: RecalledReceivers
     instances: CheckedInstances
-    ended: dict[SpiffeId, str] = field(default_factory=dict)
+    ended: dict[SpiffeId, _Ended] = field(default_factory=dict)
     keys: dict[SpiffeId, str] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
     revoked: dict[RevocationTarget, Revocation] = field(default_factory=dict)
     nameless: list[int] = field(default_factory=list)
+    known: KnownCallers | None = None
 
     @classmethod
     def beginning(cls, workloads: Workloads, suspect: Collection[str]) -> _Read:
@@ -161,7 +171,7 @@ class _Read:
             self.instances.note(stored)
         elif stored.tag == Tag.WORKLOAD_ENDED:
             leaf = leaf_of(stored)
-            self.ended[spiffe_id(str(leaf.get("instance")))] = str(leaf.get("because"))
+            self.ended[spiffe_id(str(leaf.get("instance")))] = self._end_in(stored, leaf)
         elif stored.tag == Tag.AUTHORITY_CHANGED and (leaf := leaf_of(stored)).get("state") == "removed":
             self.removed.append(str(leaf.get("authority")))
         elif stored.tag == Tag.REVOKED:
@@ -172,6 +182,8 @@ class _Read:
                 self.revoked.setdefault(one.what, one)
         elif stored.tag in (Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT):
             self.held.note(stored)
+        elif stored.tag == Tag.DOOR_REFUSAL:
+            self._note_refused(stored)
         else:
             self._note_given(stored, self.workloads.recorder.ledger.origin)
 
@@ -185,11 +197,21 @@ class _Read:
             self.instances.note(stored)
         elif stored.tag == Tag.WORKLOAD_ENDED:
             leaf = leaf_of(stored)
-            self.ended.setdefault(spiffe_id(str(leaf.get("instance"))), str(leaf.get("because")))
+            self.ended.setdefault(spiffe_id(str(leaf.get("instance"))), self._end_in(stored, leaf))
         elif stored.tag in (Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT):
             self.held.note(stored, own=False)
         else:
             self._note_given(stored, origin)
+
+    def _note_refused(self, stored: StoredEntry) -> None:
+        work = self.workloads
+        if self.known is None:
+            self.known = KnownCallers(registry=work.authority.registry, instances=work.instances)
+        note_again(work.verification.sightings, self.known, work.recorder.subject_keys.find, stored)
+
+    def _end_in(self, stored: StoredEntry, leaf: dict[str, JSONValue]) -> _Ended:
+        fields = payload_of(stored, leaf, self.workloads.recorder.subject_keys.find) or {}
+        return _Ended(str(leaf.get("because")), str(fields.get("by", "")))
 
     def _note_given(self, stored: StoredEntry, origin: str) -> None:
         if stored.tag in (Tag.CITED, Tag.MANDATE_CLOSED):
@@ -211,13 +233,13 @@ def _note_number(workloads: Workloads, leaf: dict[str, JSONValue]) -> None:
     workloads.sub_numbers[above] = max(known, sub_agent_number(name))
 
 
-async def _ended_again(workloads: Workloads, ended: dict[SpiffeId, str]) -> int:
+async def _ended_again(workloads: Workloads, ended: dict[SpiffeId, _Ended]) -> int:
     count = 0
-    for identity, because in ended.items():
+    for identity, (because, by) in ended.items():
         found = workloads.instances.find(identity)
         if found is None or found.state != "live":
             continue
-        again = await written(partial(workloads.instances.end, identity, because=because))
+        again = await written(partial(workloads.instances.end, identity, because=because, by=by))
         # The ledger has these ends one by one, including those of sub-agents.
         await written(partial(workloads.instances.recorded, [one.id for one in again if one.id in ended]))
         count += len(again)
@@ -253,12 +275,12 @@ async def _ended_under(
     return count
 
 
-async def _lost_ends(workloads: Workloads, ended: dict[SpiffeId, str], keys: dict[SpiffeId, str]) -> int:
+async def _lost_ends(workloads: Workloads, ended: dict[SpiffeId, _Ended], keys: dict[SpiffeId, str]) -> int:
     """Restore the ends of instances that came and ended after the copy: otherwise a sidecar of one could enrol again as
     lost."""
     lost = [
         LostEnd(identity, keys[identity], because)
-        for identity, because in ended.items()
+        for identity, (because, _) in ended.items()
         if because not in FORGOTTEN and identity in keys and workloads.instances.find(identity) is None
     ]
     return await written(partial(workloads.instances.take_lost, lost)) if lost else 0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,11 +22,15 @@ from answerable.api.registry_answers import Template, TemplateParameter
 from answerable.apps.cli.control import Control, error_of
 from answerable.apps.cli.exit_codes import code_of
 from answerable.apps.control_api.problems import problem_of
-from answerable.client.transport import READ_SECONDS_MAX, items_of
+from answerable.client import incident_calls, ledger_calls, search_calls, tree_calls
+from answerable.client.transport import INDEX_SECONDS_MAX, READ_SECONDS_MAX, items_of
 from answerable.core.canonical import freeze
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
+from answerable.errors.codes.search import SEARCH_OFF
+from answerable.ports.search_process import QUESTION_SECONDS_MAX
 from answerable.sdk.keyfile import create_key
 from tests.probes.typed_lines import typed
+from tests.stand_ins.control_listener import answering
 from tests.worlds.answers import blank
 
 ERRORS = (
@@ -118,6 +123,38 @@ def test_an_answer_is_read_as_its_type_and_another_one_is_told(answer: Any, said
         assert list(items_of(control, Page[Token], "/v1/x", {"state": "a"})) == [Token(token="a")]
     query = {"state": "a", "limit": "500"}
     assert asked == [("GET", "/v1/x", {"params": query, "timeout": READ_SECONDS_MAX})]
+
+
+@pytest.mark.requirement("SEARCH-09")
+@pytest.mark.parametrize(
+    "ask",
+    [
+        search_calls.search_actions,
+        partial(search_calls.show_timeline, name="scout"),
+        partial(tree_calls.show_mandate_tree, id="m-1"),
+        incident_calls.list_incidents,
+        lambda control: list(ledger_calls.find_actions(control, model="m")),
+    ],
+)
+def test_who_asks_the_index_waits_for_the_bound_of_the_server_and_is_told_no_other(
+    monkeypatch: pytest.MonkeyPatch, ask: Callable[[Control], object]
+) -> None:
+    monkeypatch.setattr("answerable.apps.cli.control.READ_SECONDS_MAX", 0.001)
+    said, waits, told = list[str](), list[float](), threading.Event()
+
+    def say(text: str) -> None:
+        said.append(text)
+        told.set()
+
+    def exchange(method: str, path: str, *, timeout: float, **given: Any) -> Any:
+        waits.append(timeout)
+        told.wait(20)
+        return SimpleNamespace(status_code=503, content=b"{}")
+
+    with pytest.raises(AnswerableError):
+        ask(Control(exchange, say=say))
+    assert (waits, "up to 20 s in all" in said[0]) == ([INDEX_SECONDS_MAX], True)
+    assert INDEX_SECONDS_MAX == QUESTION_SECONDS_MAX + 5
 
 
 @pytest.mark.requirement("HOUSE-52")
@@ -240,4 +277,20 @@ def test_without_a_server_no_log_is_followed_and_nothing_is_opened_to_say_so(tmp
     assert told.exit_code == 1
     assert "no server answers at `/" in told.stderr
     assert "only a server follows logs: start `answerable up`" in told.stderr
+    assert "index" not in told.output
+
+
+@pytest.mark.requirement("FOLLOW-03")
+def test_a_server_without_an_index_is_said_to_follow_no_log(tmp_path: Path) -> None:
+    _, problem = problem_of(SEARCH_OFF())
+    body = json.dumps(problem).encode()
+
+    def refusing(connected: socket.socket) -> None:
+        connected.sendall(b"HTTP/1.1 503 No\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    with answering(tmp_path / "control.sock", refusing):
+        told = typed(lying_app({}), ["log", "list", "--data", str(tmp_path)])
+    assert told.exit_code == 1
+    assert "this server follows no log" in told.stderr
+    assert "set `search.enabled` and `logs.follow`" in told.stderr
     assert "index" not in told.output
