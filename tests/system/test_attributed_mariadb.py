@@ -12,6 +12,7 @@ import aiomysql
 import pytest
 
 from tests.stand_ins.mariadb_server import MariadbServer, own_mariadb
+from tests.worlds.attributed import compared_file
 from tests.worlds.brokered import capability, desk_on
 from tests.worlds.mariadb import furnish
 from tests.worlds.sql import MARIADB
@@ -43,7 +44,7 @@ async def one_query(server: MariadbServer, user: str, password: str, sql: str) -
     connection.close()
 
 
-@pytest.mark.requirement("ATTRIBUTE-01", "ATTRIBUTE-02", "ATTRIBUTE-06")
+@pytest.mark.requirement("ATTRIBUTE-01", "ATTRIBUTE-02", "ATTRIBUTE-06", "ATTRIBUTE-12")
 async def test_every_record_is_told_from_the_step_that_wrote_it(tmp_path, server):
     cases = (
         capability("case.read", "query", "read", texts=["sql"], database="shop", tables=[table("cases", "select")]),
@@ -79,6 +80,8 @@ async def test_every_record_is_told_from_the_step_that_wrote_it(tmp_path, server
         told = await asyncio.to_thread(
             desk.home.finished, *words, "--ledger", str(desk.home.data / "ledger"), "--csv"
         )
+        compared, steps = compared_file("mariadb", log, desk.home.data)
+    assert (compared.content.compared(), compared.content.unsaid(steps)) == (4, ())
     assert told.returncode == 5, told.stdout + told.stderr
     found = {int(row["line"]): row for row in csv.DictReader(io.StringIO(told.stdout)) if row["line"]}
     thief, seen = "", set()

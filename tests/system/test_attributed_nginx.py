@@ -12,6 +12,7 @@ import pytest
 from answerable.adapters.http_target.kind import HttpTargetSettings, built
 from answerable.adapters.log_readers import LogTimes, NginxLog
 from answerable.adapters.system import SystemClock
+from answerable.core.attribution.content import Said
 from tests.probes.demo_run import ROOT, blocks
 from tests.stand_ins.nginx_server import USERS, RunningNginx, nginx_server
 from tests.unit.core.attribution.test_attribute_line import Ledger, action
@@ -93,3 +94,5 @@ async def test_a_request_is_of_the_step_that_sent_it_whatever_others_are_called(
     plain = [*NginxLog(times).read(lines_of(combined.read_text()))]
     assert [(one.label, one.login) for one in plain] == [(one.label, one.login) for one in read]
     assert {one.keys for one in plain} == {()}
+    asked = (Said("method", ("GET",)), Said("path", ("/cases/7",)))
+    assert {one.content for one in read} == {asked}

@@ -159,10 +159,12 @@ async def worked(root: Path, server: PostgresServer) -> AsyncIterator[Lab]:
         yield lab
 
 
-@pytest.mark.requirement("ATTRIBUTE-01", "ATTRIBUTE-02", "ATTRIBUTE-03", "ATTRIBUTE-06")
+@pytest.mark.requirement("ATTRIBUTE-01", "ATTRIBUTE-02", "ATTRIBUTE-03", "ATTRIBUTE-06", "ATTRIBUTE-12")
 async def test_every_line_of_a_real_log_is_told_from_the_step_that_wrote_it(tmp_path, server):
     async with worked(tmp_path, server) as lab:
-        found = {int(row["line"]): row for row in await lab.attributed("pg.json") if row["line"]}
+        # With the keys, each statement is compared, and none differs.
+        keys = ("--keys", str(lab.desk.home.data))
+        found = {int(row["line"]): row for row in await lab.attributed("pg.json", *keys) if row["line"]}
         marked = lab.marked()
         assert {*marked.values()} >= {*lab.ours, *lab.theft, "round-1-forged", *lab.others}
         for number, mark in marked.items():
@@ -196,9 +198,11 @@ async def test_every_line_of_a_real_log_is_told_from_the_step_that_wrote_it(tmp_
 
         # The other two forms of the same log say the same.
         counts = Counter((row["verdict"], row["grade"], row["action"]) for row in found.values())
-        in_csv = await lab.attributed("pg.csv")
-        assert Counter((row["verdict"], row["grade"], row["action"]) for row in in_csv) == counts
-        in_text = await lab.attributed("pg.log", "--prefix", PREFIX)
+        in_csv = await lab.attributed("pg.csv", *keys)
+        assert (
+            Counter((row["verdict"], row["grade"], row["action"]) for row in in_csv if row["line"]) == counts
+        )
+        in_text = await lab.attributed("pg.log", "--prefix", PREFIX, *keys)
         steps = {(row["verdict"], row["action"]) for row in found.values()}
         assert {(row["verdict"], row["action"]) for row in in_text} == steps
         lines = lab.logs.joinpath("pg.log").read_text().splitlines()
@@ -208,8 +212,10 @@ async def test_every_line_of_a_real_log_is_told_from_the_step_that_wrote_it(tmp_
                 assert f"/* {mark} */" not in text or row["action"] == action, text
 
 
-@pytest.mark.requirement("ATTRIBUTE-04", "ATTRIBUTE-08", "ACCOUNT-02", "ACCOUNT-03", "ACCOUNT-04")
-async def test_a_step_that_the_log_does_not_say_is_a_phantom_and_texts_of_the_log_are_harmless(
+@pytest.mark.requirement(
+    "ATTRIBUTE-04", "ATTRIBUTE-08", "ATTRIBUTE-12", "ACCOUNT-02", "ACCOUNT-03", "ACCOUNT-04"
+)
+async def test_what_the_log_does_not_say_or_says_otherwise_is_told_and_texts_of_it_are_harmless(
     tmp_path, server
 ):
     async with support_desk(tmp_path, server) as desk:
@@ -224,6 +230,12 @@ async def test_a_step_that_the_log_does_not_say_is_a_phantom_and_texts_of_the_lo
         entries = [json.loads(one) for one in lines]
         begun = next(number for number, one in enumerate(entries) if "/* kept */" in one.get("message", ""))
         entries = [one for one in entries[begun:] if one.get("session_id") != lost]
+        other = "SELECT secret_note FROM support_messages /* kept-too */"
+        for one in entries:
+            before, mark, after = str(one.get("message")).partition(
+                "SELECT id FROM support_messages /* kept-too */"
+            )
+            one |= {"message": f"{before}{other}{after}"} if mark else {}
         quiet = {"session_id": "0.0", "user": "=alice\x1b[2J", "message": "=2+2"}
         hour = {"first": "2001-01-01 00:00:00.000 UTC", "last": "2099-01-01 00:00:00.000 UTC"}
         hostile = {**quiet, "timestamp": hour["last"], "application_name": lab.ours["kept"]}
@@ -236,16 +248,26 @@ async def test_a_step_that_the_log_does_not_say_is_a_phantom_and_texts_of_the_lo
         told = await asyncio.to_thread(lab.told, "short.json", "--json")
         assert (told.returncode, json.loads(told.stdout)["phantoms"]) == (0, []), told.stderr
         assert json.loads(told.stdout)["uncovered"] == 1
+        # Without keys nothing of content is compared, and that is told.
+        content = json.loads(told.stdout)["content"]
+        assert (content["compared"], content["unsaid"]) == (0, [])
+        assert ("statement", 2) in {(one["field"], one["steps"]) for one in content["uncompared"]}
         rows = await lab.attributed("long.json")
         assert [row["action"] for row in rows if row["verdict"] == "phantom"] == [lab.ours["lost"]]
         (forged,) = [row for row in rows if row["verdict"] == "forged"]
         assert forged["account"] == "'=alice\\u{1b}[2J"
-        people = await asyncio.to_thread(lab.told, "long.json")
+        people = await asyncio.to_thread(lab.told, "long.json", "--keys", str(desk.home.data))
         assert people.returncode == 5
         assert "\x1b" not in people.stdout
         assert "2+2" not in people.stdout
         assert "phantom  " in people.stdout
         assert "counted only" in people.stdout
+        assert people.stdout.count("\ncontent  20") == 1
+        assert (
+            "statement: the log has every statement of this action, and not the recorded one" in people.stdout
+        )
+        assert "secret_note" not in people.stdout
+        assert f"action {lab.ours['kept-too']}: agent scout" in people.stdout
         assert f"action {lab.ours['kept']}: agent scout, case.read at shop-db" in people.stdout
         refused = await asyncio.to_thread(lab.told, "pg.json", "--json", "--csv")
         assert (refused.returncode, "either --json or --csv" in refused.stderr) == (2, True)

@@ -15,7 +15,8 @@ class FollowedLog(Part, frozen=True, kw_only=True):
     has a time. late_seconds: age of the first line that is read and not judged. read_to: bytes of the current file that
     are judged. actions_since: actions that ended at its targets after the last line. gaps: how often lines may have
     been missed. lines: by their answer; `others`: of nobody governed; `early`: older than the steps that are known;
-    `unrecorded`: found and only counted, since too many of that hour are recorded.
+    `compared`, `uncompared`: with the content that is recorded; `unrecorded`: found and only counted, since too many of
+    that hour are recorded.
     """
 
     targets: Texts

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from answerable.core.attribution.log_line import LogLine, UnreadLine
 
-Trouble = Literal["", "missing", "no file", "unreadable"]
+Trouble = Literal["", "missing", "no file", "no keys", "unreadable"]
 
 
 class LogRecord(NamedTuple):
@@ -27,7 +27,8 @@ class LogRecord(NamedTuple):
 
 class LogChunk(NamedTuple):
     """The next whole records. base: the mark before them. is_gap: whether lines before them may be missing. trouble:
-    why there are none, if there is a reason. is_end: whether there was nothing more to read."""
+    why there are none, if there is a reason. is_end: whether there was nothing more to read. after: the mark behind
+    the last record, where a chunk counts as a whole."""
 
     records: Sequence[LogRecord] = ()
     octets: bytes = b""
@@ -36,6 +37,7 @@ class LogChunk(NamedTuple):
     trouble: Trouble = ""
     is_end: bool = True
     is_cut: bool = False
+    after: LogMark | None = None
 
     def digest(self, record: LogRecord) -> str:
         """Return SHA-256 of the bytes of a record, hexadecimal."""
@@ -44,6 +46,8 @@ class LogChunk(NamedTuple):
     def mark_after(self, record: LogRecord) -> LogMark:
         """Return the mark behind a record."""
         base = self.base
+        if self.after is not None:
+            return self.after if record is self.records[-1] else base
         tail = self.octets[max(0, record.end - KNOWN_BYTES) : record.end]
         return LogMark(
             device=base.device,

@@ -10,7 +10,7 @@ import time
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -26,13 +26,18 @@ from answerable.flows.forensics.tell_logs import accounts_seen, logs_told
 from answerable.flows.state.target_calls import place_of
 from answerable.plain_file import read_plain
 from answerable.ports.search_process import LogsTold
+from answerable.wiring.ledger_search import opened_keys, own_keys
 from answerable.wiring.log_settings import followed_in
+from answerable.wiring.recorded_contents import RecordedContents
 from answerable.wiring.target_logs import LogFiles
 
 if TYPE_CHECKING:
+    from answerable.adapters.sqlite import StoredSubjectKeys
     from answerable.core.attribution.finding import Finding
     from answerable.core.attribution.followed import Followed
+    from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.search.blind import BlindKey
+    from answerable.ports.followed_log import LogSource
     from answerable.ports.search_process import LogsQuestion
     from answerable.wiring.setting_tree import Settings
 
@@ -46,6 +51,8 @@ ROUND_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 5.0
 CATCH_UP_SECONDS_MAX: Final = 2.0
 STANDING_BYTES_MAX: Final = 67_108_864
+KEYS_BYTES_MAX: Final = 4_096
+BUCKET_SECONDS_MAX: Final = 20.0
 DURABLE_MS: Final = 1_000
 """An entry of this age is durable, or its action has not begun."""
 
@@ -70,7 +77,10 @@ class KeptLogs:
         self._is_closed = False
         self._failed = ""
         self._written = b""
-        self._logs = [self._follower(one) for one in followed_in(settings.logs, settings.data)]
+        followed = followed_in(settings.logs, settings.data)
+        self._keys = _keys_of(settings) if followed else None
+        self._contents = RecordedContents(self._log.entry, self._find)
+        self._logs = [self._follower(one) for one in followed]
 
     @property
     def is_needed(self) -> bool:
@@ -107,6 +117,8 @@ class KeptLogs:
             for one in self._logs:
                 one.close()
             self._log.close()
+            if self._keys is not None:
+                self._keys.close()
 
     def told(self, question: LogsQuestion) -> LogsTold:
         """Answer how far the logs were read. Findings are told once the entries up to the question are known, so that
@@ -188,8 +200,15 @@ class KeptLogs:
         for target in followed.targets:
             self._standing.targets.setdefault(target, TargetStanding())
         files = LogFiles(followed.kind, prefix=followed.prefix, zone=followed.zone)
-        source = files.followed(Path(followed.path), standing.mark)
-        return LogFollower(followed, source, standing, self._standing.targets)
+        source: LogSource
+        if followed.region:
+            source = files.followed_bucket(partial(_bucket_client, followed), followed.path, standing.mark)
+        else:
+            source = files.followed(Path(followed.path), standing.mark)
+        return LogFollower(followed, source, standing, self._standing.targets, self._contents.of)
+
+    def _find(self, key_id: bytes) -> SubjectKey | None:
+        return self._keys.find(key_id) if self._keys is not None else None
 
     def _store(self) -> None:
         content = msgspec.json.encode(self._standing)
@@ -205,6 +224,28 @@ class KeptLogs:
             os.fsync(descriptor)
         draft.replace(self._file)
         self._written = content
+
+
+def _keys_of(settings: Settings) -> StoredSubjectKeys | None:
+    """Return the subject keys, by which content is compared; None where there are none. Raises Unavailable."""
+    database, root = own_keys(settings)
+    return opened_keys(database, root)[0] if database.is_file() and root.is_file() else None
+
+
+def _bucket_client(followed: Followed) -> Any:
+    """Return botocore's client of S3. Raises OSError, and ValueError for a file that is not of the form of keys."""
+    # Only a bucket needs it.
+    from answerable.adapters.aws_sts.clients import AwsClients, AwsPlace, Keys
+
+    keys = msgspec.json.decode(read_plain(Path(followed.keys), KEYS_BYTES_MAX), type=_BucketKeys)
+    place = AwsPlace(region=followed.region, endpoint=followed.endpoint)
+    known = Keys(access_key=keys.access_key, secret_key=keys.secret_key)
+    return AwsClients(place).made("s3", known, answer_seconds_max=BUCKET_SECONDS_MAX)
+
+
+class _BucketKeys(msgspec.Struct, forbid_unknown_fields=True):
+    access_key: str
+    secret_key: str
 
 
 def _stored(file: Path, origin: str, blind: BlindKey) -> Standing:

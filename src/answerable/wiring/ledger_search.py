@@ -167,12 +167,9 @@ def searching(
         stack.enter_context(_kept_whole(directory, places.wait_seconds_max))
         # Not before: the index must not be ahead of it.
         log = _snapshot(places)
-        if places.keys is not None and keys is not None and not opens_anything(log, keys.ids()):
+        if places.keys is not None and keys is not None:
             # Before the index is opened, which would be made anew for other keys.
-            raise SEARCH_OTHER_KEYS(
-                f"the subject keys in {shown(places.keys[0].parent)} open nothing of this log: they are of another "
-                "one, or what they sealed in it was erased"
-            )
+            _check_keys(places.keys[0], log, keys)
         index = SqliteSearchIndex.open(directory, origin=log.origin, blind=blind)
         stack.callback(index.close)
         found = Searching(index, log, keys)
@@ -180,6 +177,26 @@ def searching(
         if keys is not None:
             forget_erased(index, {one.hex() for one in keys.ids()})
         yield found
+
+
+@contextmanager
+def opened_log(
+    ledger: Path, data: Path
+) -> Iterator[tuple[LogSnapshot, Callable[[bytes], SubjectKey | None]]]:
+    """Yield a log and what finds its keys, without an index. data: the directory with the keys, or a copy. Raises
+    Malformed (`ledger.no_copy`, `search.keys`, `search.other_keys`), Broken and Unavailable."""
+    with keys_to_read(data / KEYS, data / ROOT_KEY) as (keys, _):
+        log = _snapshot(places_of_copy(ledger, data, None))
+        _check_keys(data / KEYS, log, keys)
+        yield log, keys.find
+
+
+def _check_keys(database: Path, log: LogSnapshot, keys: StoredSubjectKeys) -> None:
+    if not opens_anything(log, keys.ids()):
+        raise SEARCH_OTHER_KEYS(
+            f"the subject keys in {shown(database.parent)} open nothing of this log: they are of another one, or what "
+            "they sealed in it was erased"
+        )
 
 
 @contextmanager

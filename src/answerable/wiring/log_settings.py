@@ -11,6 +11,7 @@ from answerable.core.attribution.followed import Followed
 from answerable.core.attribution.log_line import LOG_KINDS
 from answerable.core.identity.names.principal import checked_name
 from answerable.errors import Malformed, shown
+from answerable.extras import is_here
 from answerable.setting_fields import about, number, texts
 
 if TYPE_CHECKING:
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
     from answerable.core.attribution.log_line import LogKind
 
 LOGS_MAX: Final = 64
-_OPTIONS: Final = ("account", "prefix", "zone")
-_FORM: Final = "TARGET KIND PATH, and then account=NAME, zone=OFFSET or prefix=TEXT"
+_OPTIONS: Final = ("account", "prefix", "zone", "region", "endpoint", "keys")
+_BUCKET: Final = ("region", "endpoint", "keys")
+_FORM: Final = (
+    "TARGET KIND PATH, and then account=, zone= or prefix=, or of a bucket region=, keys= and endpoint="
+)
 _DELIVERED: Final = "cloudtrail"
 
 
@@ -32,7 +36,8 @@ class LogsSettings:
         (),
         f"logs that are followed, each as {_FORM}, quoted as in a shell. TARGET: whose log it is, several with commas; "
         "KIND: as of `answerable attribute`; PATH: of the file that is written to, and with `*` in its name where each "
-        "file gets a name of its own; account: one that only the broker is to use, as often as there are",
+        "file gets a name of its own, or `s3://BUCKET/PREFIX` of CloudTrail; account: one that only the broker is to "
+        "use, as often as there are; keys: of a bucket, a file with `access_key` and `secret_key` as JSON",
     )
     silent_seconds: int = number(
         300,
@@ -85,28 +90,52 @@ def _parsed(line: str, data: Path) -> Followed:
     for word in words[3:]:
         name, equals, value = word.partition("=")
         if name not in options or not equals or not value:
-            raise ValueError(f"expected account=, zone= or prefix=, got {shown(word, 40)}")
+            raise ValueError(f"expected {', '.join(f'{one}=' for one in _OPTIONS)}, got {shown(word, 40)}")
         options[name].append(value)
-    if max(len(options["prefix"]), len(options["zone"])) > 1:
-        raise ValueError("a log has one prefix and one zone")
+    if any(len(values) > 1 for name, values in options.items() if name != "account"):
+        raise ValueError("only account= can be given several times")
     if options["zone"] and offset_of(options["zone"][0]) is None:
         raise ValueError("a zone is an offset such as +01:00")
     if options["prefix"]:
         # A faulty one is told before anything is followed.
         LinePrefix(options["prefix"][0])
+    kind = _kind(words[1])
+    if kind == _DELIVERED:
+        path = _bucket(words[2], options)
+    elif any(options[name] for name in _BUCKET):
+        raise ValueError(
+            "region=, endpoint= and keys= are of a bucket, s3://BUCKET/PREFIX, with kind cloudtrail"
+        )
+    else:
+        path = str(data / Path(words[2]).expanduser())
     return Followed(
         targets=targets,
-        kind=_kind(words[1]),
-        path=str(data / Path(words[2]).expanduser()),
+        kind=kind,
+        path=path,
         accounts=frozenset(options["account"]),
         prefix="".join(options["prefix"]),
         zone="".join(options["zone"]),
+        region="".join(options["region"]),
+        endpoint="".join(options["endpoint"]),
+        keys=str(data / Path(options["keys"][0]).expanduser()) if options["keys"] else "",
     )
+
+
+def _bucket(path: str, options: dict[str, list[str]]) -> str:
+    """Check what a bucket needs, and return its path. Raises ValueError."""
+    from answerable.adapters.log_readers import names_of
+
+    names_of(path)
+    if not options["region"] or not options["keys"]:
+        raise ValueError("a bucket needs region= and keys=, the path of a file")
+    if not is_here("botocore"):
+        raise ValueError('a bucket is read with botocore: pip install "answerable[aws]"')
+    return path
 
 
 def _kind(word: str) -> LogKind:
     for kind in LOG_KINDS:
-        if kind == word and kind != _DELIVERED:
+        if kind == word:
             return kind
-    kinds = ", ".join(one for one in LOG_KINDS if one != _DELIVERED)
+    kinds = ", ".join(LOG_KINDS)
     raise ValueError(f"no log of kind {shown(word, 40)} is followed: expected one of {kinds}")

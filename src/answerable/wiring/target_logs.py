@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import zlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from answerable.adapters.log_readers import (
     CloudtrailLog,
+    FollowedBucket,
     FollowedLogFile,
     JournaldLog,
     LinePrefix,
@@ -24,6 +25,7 @@ from answerable.adapters.log_readers import (
     SshdLog,
     bounded_lines,
     json_objects,
+    names_of,
     offset_of,
 )
 from answerable.adapters.system import SystemClock
@@ -34,6 +36,7 @@ from answerable.errors.codes.attribution import ATTRIBUTE_ZONE
 from answerable.errors.codes.services import CLI_FILE
 from answerable.plain_file import open_plain
 from answerable.wiring.ledger_copy import copied_entries
+from answerable.wiring.recorded_contents import RecordedContents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -42,8 +45,10 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from answerable.adapters.log_readers import LineReader, ObjectReader
+    from answerable.core.attribution.content import Recorded
     from answerable.core.attribution.followed import LogMark
     from answerable.core.attribution.log_line import LogKind, LogLine, UnreadLine
+    from answerable.core.attribution.step import Step
 
 
 def recorded_steps(directory: Path, *, complete_until: int = 0) -> StepIndex:
@@ -51,6 +56,20 @@ def recorded_steps(directory: Path, *, complete_until: int = 0) -> StepIndex:
     `copied_entries`."""
     leaves = ((stored.index, leaf_of(stored)) for stored in copied_entries(directory))
     return StepIndex(leaves, complete_until=complete_until)
+
+
+@contextmanager
+def opened_contents(directory: Path, keys: Path | None) -> Iterator[Callable[[Step], Recorded] | None]:
+    """Yield what opens the content of the steps of a ledger's directory; None without keys. keys: a data directory, or
+    a copy of one. Raises Malformed (`ledger.no_copy`, `search.keys`, `search.other_keys`), Broken, Unavailable."""
+    if keys is None:
+        yield None
+        return
+    # The store of keys is not needed otherwise.
+    from answerable.wiring.ledger_search import opened_log
+
+    with opened_log(directory, keys) as (log, find):
+        yield RecordedContents(log.entry, find).of
 
 
 _READERS: Final[Mapping[LogKind, Callable[[LogTimes], LineReader]]] = {
@@ -84,6 +103,12 @@ class LogFiles:
         parts = LogParts(self._kind, self._times, self._lines, self._objects)
         return FollowedLogFile(path, parts, mark=mark)
 
+    def followed_bucket(self, connect: Callable[[], Any], path: str, mark: LogMark) -> FollowedBucket:
+        """Return what is delivered to a bucket, from a mark on. connect: as in `FollowedBucket`."""
+        bucket, prefix = names_of(path)
+        reader = CloudtrailLog(self._times)
+        return FollowedBucket(connect, bucket=bucket, prefix=prefix, reader=reader, mark=mark)
+
     @contextmanager
     def opened(self, path: Path) -> Iterator[Iterator[LogLine | UnreadLine]]:
         """Open a file, also one that gzip packed, and yield its lines. Raises Malformed (`cli.file`) where it cannot be
@@ -91,7 +116,7 @@ class LogFiles:
         try:
             # A pipe or a device may have no end.
             with open_plain(path) as file, _unpacked(cast("BufferedReader", file)) as plain:
-                yield self._read(plain)
+                yield self.read(plain)
         except (gzip.BadGzipFile, EOFError, zlib.error):
             raise CLI_FILE(
                 f"cannot read {shown(path)}: it is not whole; unpack what is there with `gzip -dc`"
@@ -99,7 +124,8 @@ class LogFiles:
         except OSError as error:
             raise CLI_FILE(f"cannot read {shown(path)}: {(error.strerror or 'unknown').lower()}") from None
 
-    def _read(self, file: BinaryIO) -> Iterator[LogLine | UnreadLine]:
+    def read(self, file: BinaryIO) -> Iterator[LogLine | UnreadLine]:
+        """Yield the lines of an open file, as plain bytes. Raises OSError."""
         if self._objects is not None:
             return self._objects.read(json_objects(file))
         return self._lines.read(bounded_lines(file)) if self._lines is not None else iter(())

@@ -8,6 +8,7 @@ from msgspec import structs
 
 from answerable.core.attribution.finding import Finding
 from answerable.core.incident.announcement import announcements_in
+from answerable.core.incident.doors_told import log_finding_told
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused
 from answerable.flows.counters.record_findings import record_findings
@@ -36,9 +37,13 @@ async def recorded(bench: Bench, *findings: Finding) -> None:
 @pytest.mark.requirement("FOLLOW-05")
 async def test_a_forged_label_holds_the_agent_in_whose_session_it_was_set():
     bench = await ruled(
-        rule("liars", "log_forged", limit=1, within="10m"), rule("past", "log_bypass", limit=0, within="10m")
+        rule("liars", "log_forged", limit=1, within="10m"),
+        rule("past", "log_bypass", limit=0, within="10m"),
+        rule("others", "log_content", limit=0, within="10m"),
     )
     await recorded(bench, found(1), found(2, agent="", mandate=""), found(3, verdict="phantom"))
+    # What is known by an id that the sender of a mail chose is nobody's fault.
+    await recorded(bench, found(5, verdict="content", grade="C"))
     assert await code_of(bench.act()) == "succeeded"
     # A restart, also one that lost the stored counts, goes on from the entries.
     bench = again(again(bench), forgetting=True)
@@ -49,6 +54,16 @@ async def test_a_forged_label_holds_the_agent_in_whose_session_it_was_set():
     assert held.value.code == "held.agent"
     trial = await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "liars")
     assert [one.what.name for one in trial.firings] == ["scout"]
+
+
+@pytest.mark.requirement("FOLLOW-05", "FOLLOW-08")
+async def test_another_content_in_a_session_of_the_agents_own_holds_it():
+    bench = await ruled(rule("others", "log_content", limit=0, within="10m"))
+    await recorded(bench, found(1, verdict="content", grade="B", differs="recipients"))
+    assert fired(bench) == [("others", "held", "agent", "scout")]
+    (entry,) = (one for one in bench.recorder.ledger.replay() if one.tag == Tag.LOG_FINDING)
+    leaf, payload = bench.opened(entry.index)
+    assert "differ in the recipients of action" in log_finding_told(leaf, payload or {})[0]
 
 
 @pytest.mark.requirement("FOLLOW-05")

@@ -121,7 +121,7 @@ WORDS: Final = {
     (Tag.LEASE, "end"): "revoked expired not_issued",
     (Tag.LEASE, "state"): "named issued unrevoked ended",
     (Tag.LEASE, "window"): "action task",
-    (Tag.LOG_FINDING, "verdict"): "bypass forged phantom",
+    (Tag.LOG_FINDING, "verdict"): "bypass content forged phantom",
     (Tag.PASSKEY, "change"): "invited added refused session_refused",
     (Tag.POLICY_CHANGE, "how"): "one_person two_people rollback registry",
     (Tag.REVOKED, "kind"): "token hop mandate agent key manifest owner vendor trust_domain",

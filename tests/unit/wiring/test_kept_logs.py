@@ -15,11 +15,12 @@ from anyio import from_thread, to_thread
 
 from answerable.adapters.tlog_files import TlogFilesLedger
 from answerable.core.attribution.finding_entry import log_finding
-from answerable.core.canonical import JSONValue
+from answerable.core.canonical import JSONValue, encode
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.name import account_of, lease_name
 from answerable.core.ledger.disclosure import Sealing
 from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.subject_key import SubjectKey
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.blind import BlindKey
 from answerable.ports.search_process import LogsQuestion, LogsTold
@@ -48,8 +49,10 @@ class Lab:
         assert settings is not None, faults
         self.settings = settings
 
-    async def acts(self, number: int, *, begun: int, session: str = "", ends: bool = True) -> int:
-        """A step at this second under a lease of its own, which took a second."""
+    async def acts(
+        self, number: int, *, begun: int, session: str = "", ends: bool = True, sql: str = ""
+    ) -> int:
+        """A step at this second under a lease of its own, which took a second. sql: sealed."""
         at = NOW + begun * 1000
         intent: dict[str, JSONValue] = {
             "action": bytes([number]).hex() * 16,
@@ -57,7 +60,12 @@ class Lab:
             "mandate": "m-1",
         }
         intent |= {"lease": LEASES[number], "lease_target": "db", "deadline": at + 30_000}
-        entry = await self.ledger.append(sealed_entry(Tag.INTENT, at=UnixMillis(at), members=intent))
+        request = encode({"arguments": {"sql": sql}, "target": "query"})
+        sealing = Sealing(key=SUBJECT, random=bytes)
+        made = sealed_entry(
+            Tag.INTENT, at=UnixMillis(at), members=intent, fields=[(b"request", request)], sealing=sealing
+        )
+        entry = await self.ledger.append(made)
         if ends:
             await self.ends(number, entry.index, ended=begun + 1, session=session)
         return entry.index
@@ -98,10 +106,16 @@ class Lab:
             await self.ledger.append(entry)
 
 
-def line(seconds: float, session: str, user: str = "alice", label: str = "") -> str:
+def line(
+    seconds: float,
+    session: str,
+    user: str = "alice",
+    label: str = "",
+    said: str = "SELECT a secret of somebody",
+) -> str:
     when = datetime.fromtimestamp(NOW / 1000 + seconds, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
     entry: dict[str, Any] = {"timestamp": f"{when} UTC", "user": user, "session_id": session}
-    return json.dumps({**entry, "application_name": label, "message": "SELECT a secret of somebody"})
+    return json.dumps({**entry, "application_name": label, "message": said})
 
 
 @pytest.fixture
@@ -203,6 +217,51 @@ async def test_a_line_waits_until_what_may_explain_it_is_recorded_and_has_ended(
         assert lab.told(logs).logs.items[0].lines["ours"] == 2
 
 
+class Keys:
+    """The one subject key, and none other."""
+
+    def find(self, key_id: bytes) -> SubjectKey | None:
+        return SUBJECT if key_id == SUBJECT.id else None
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.requirement("FOLLOW-08", "ATTRIBUTE-12")
+async def test_a_statement_that_is_not_the_recorded_one_is_found_once_and_only_where_it_can_be_opened(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements = {1: "SELECT 1", 2: "DELETE FROM cases -- a secret", 3: "SELECT 3"}
+    for number in statements:
+        await lab.acts(number, begun=number, sql=f"SELECT\n{number}")
+    lab.writes(line(-10, "c.1"))
+    for number, sql in statements.items():
+        account = account_of(LEASES[number])
+        for said in (f"execute s: {sql}", "statement: ROLLBACK")[: 2 - (number == 3)]:
+            lab.writes(line(number + 0.5, f"a.{number}", account, said=said))
+    lab.writes(line(60, "c.2"))
+    lab.now = NOW + 90_000
+    # Without keys nothing is compared, and that is told.
+    with lab.follower() as logs:
+        told = lab.told(logs)
+        assert not told.findings
+        assert told.logs.items[0].lines == {"ours": 5, "others": 2, "uncompared": 5}
+    lab.settings.logs.standing.unlink()
+    monkeypatch.setattr(kept_logs, "_keys_of", lambda _: Keys())
+    with lab.follower() as logs:
+        told = lab.told(logs)
+        assert shown(told) == [("content", account_of(LEASES[2]), "02")]
+        assert told.logs.items[0].lines == {"ours": 5, "others": 2, "compared": 4, "content": 1}
+        assert "DELETE" not in lab.settings.logs.standing.read_text()
+        await lab.records(told)
+        assert not lab.told(logs).findings
+    lab.settings.logs.standing.unlink()
+    with lab.follower() as logs:
+        assert not lab.told(logs).findings
+    (leaf,) = [json.loads(one.leaf) for one in lab.ledger.replay() if one.tag == Tag.LOG_FINDING]
+    assert (leaf["verdict"], leaf["differs"], leaf["grade"]) == ("content", "statement", "B")
+
+
 @pytest.mark.requirement("FOLLOW-03")
 async def test_silence_is_told_with_the_actions_since_and_a_log_that_cannot_be_read_is_a_fault(
     lab: Lab,
@@ -225,7 +284,7 @@ async def test_silence_is_told_with_the_actions_since_and_a_log_that_cannot_be_r
         assert lab.told(logs).logs.items[0].state == "ok"
         assert [one.verdict for one in lab.told(logs).findings] == ["phantom"] * 3
         lab.log.unlink()
-        assert lab.told(logs).logs.items[0].reason == "there is no such file"
+        assert lab.told(logs).logs.items[0].reason == "there is no such file or bucket"
         for place, why in ((Path("/dev/zero"), "plain file"), (Path("/"), "plain file")):
             lab.log.symlink_to(place)
             assert why in lab.told(logs).logs.items[0].reason

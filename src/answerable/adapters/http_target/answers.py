@@ -29,8 +29,9 @@ SESSION_HEADERS: Final = (
     "x-ms-request-id",
     "x-github-request-id",
     "cf-ray",
+    "x-message-id",
 )
-"""Headers in which servers name a request as in their own logs."""
+"""Headers in which servers name a request as in their own logs; the last names the message that was sent."""
 SESSION_CHARS_MAX: Final = 128
 
 
@@ -110,7 +111,10 @@ def _session(
     """Return the server's names for the request. A header that only echoes our tag is left out."""
     said = {name.lower(): value for name, value in headers}
     return tuple(
-        (f"http_{name.replace('-', '_')}", credential_redaction.hidden_text(value)[:SESSION_CHARS_MAX])
+        (
+            f"http_{name.replace('-', '_')}",
+            credential_redaction.hidden_text(value).strip("<>")[:SESSION_CHARS_MAX],
+        )
         for name in SESSION_HEADERS
         if (value := said.get(name, "")) and value.isprintable() and value != tag
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from answerable.adapters.log_readers.bounded_lines import BoundedLine, bounded_lines
 from answerable.adapters.log_readers.cloudtrail import CloudtrailLog
+from answerable.adapters.log_readers.followed_bucket import FollowedBucket, names_of
 from answerable.adapters.log_readers.followed_file import FollowedLogFile
 from answerable.adapters.log_readers.journald import JournaldLog
 from answerable.adapters.log_readers.json_objects import JsonObject, json_objects
@@ -22,6 +23,7 @@ from answerable.adapters.log_readers.sshd import SshdLog
 __all__ = [
     "BoundedLine",
     "CloudtrailLog",
+    "FollowedBucket",
     "FollowedLogFile",
     "JournaldLog",
     "JsonObject",
@@ -40,5 +42,6 @@ __all__ = [
     "SshdLog",
     "bounded_lines",
     "json_objects",
+    "names_of",
     "offset_of",
 ]

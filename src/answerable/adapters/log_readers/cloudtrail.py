@@ -1,7 +1,8 @@
 """Read the records of AWS CloudTrail, from the files that it delivers, or one record a line.
 
 Laws: the account of an assumed role is the name of its session, and the role is its second name; request and access key
-are the session, where the caller itself asked and no service of AWS did so for it.
+are the session, where the caller itself asked and no service of AWS did so for it. Of its parameters, bucket and
+key are read.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from answerable.core.attribution.content import Said
 from answerable.core.attribution.log_line import LogLine, UnreadLine
 
 if TYPE_CHECKING:
@@ -47,7 +49,18 @@ class CloudtrailLog:
         label = acting_label(text_in(record, "userAgent"))
         label = label or text_in(object_in(caller, "sessionContext"), "sourceIdentity")
         account = session or text_in(caller, "userName") or arn
-        return LogLine(number, at, account, aws_keys(asked, text_in(caller, "accessKeyId")), label, role)
+        keys = aws_keys(asked, text_in(caller, "accessKeyId"))
+        return LogLine(
+            number, at, account, keys, label, role, content=_named(object_in(record, "requestParameters"))
+        )
+
+
+def _named(parameters: dict[str, Any]) -> tuple[Said, ...]:
+    found = (
+        Said("bucket", (text_in(parameters, "bucketName"),)),
+        Said("key", (text_in(parameters, "key"),)),
+    )
+    return tuple(one for one in found if one.values[0] and len(one.values[0]) < TEXT_CHARS_MAX)
 
 
 def object_in(value: dict[str, Any], name: str) -> dict[str, Any]:

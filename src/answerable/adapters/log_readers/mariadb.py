@@ -11,6 +11,7 @@ import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.attribution.content import Said
 from answerable.core.attribution.log_line import LogLine, UnreadLine
 
 if TYPE_CHECKING:
@@ -24,10 +25,15 @@ REFUSED_MAX: Final = 16_384
 _HEAD: Final = re.compile(
     r"(\d{4})(\d\d)(\d\d) (\d\d:\d\d:\d\d),[^,]{0,255},([^,]{0,384}),[^,]{0,255},(\d{1,20}),\d{1,20},([A-Z_]{3,20}),"
 )
-_TAIL: Final = re.compile(r"[^,]{0,256},(?:'.*'|[^,']*),\d{0,6}")
+_TAIL: Final = re.compile(r"[^,]{0,256},(?:'(.*)'|[^,']*),\d{0,6}")
 _BEGINNING: Final = re.compile(r"\d{8} \d\d:\d\d:\d\d,")
 _REFUSED: Final = "FAILED_CONNECT"
 _ENDED: Final = "DISCONNECT"
+_QUERY: Final = "QUERY"
+_AS_HEX: Final = re.compile(
+    r"EXECUTE IMMEDIATE CONVERT\(X\\?'([0-9a-fA-F]{2,})(\\?' USING utf8mb4\))?.*", re.DOTALL
+)
+"""How the broker sends a statement. The plugin cuts long ones."""
 
 
 class MariadbLog:
@@ -41,7 +47,8 @@ class MariadbLog:
         """Yield one value for each record."""
         for number, text, is_cut, _ in lines:
             found = _HEAD.match(text)
-            if found is None or not (is_cut or _TAIL.fullmatch(text, found.end())):
+            tail = None if found is None else _TAIL.fullmatch(text, found.end())
+            if found is None or not (is_cut or tail):
                 yield UnreadLine(number, "ambiguous" if _BEGINNING.match(text) else "broken")
                 continue
             year, month, day, clock, account, connection, operation = found.groups()
@@ -49,7 +56,8 @@ class MariadbLog:
             if self._was_refused(connection, operation):
                 yield LogLine(number, at, "")
             else:
-                yield LogLine(number, at, account, ((CONNECTION, connection),))
+                content = _statement(tail[1] if tail else None) if operation == _QUERY else ()
+                yield LogLine(number, at, account, ((CONNECTION, connection),), content=content)
 
     def _was_refused(self, connection: str, operation: str) -> bool:
         """Whether the server let nobody in on this connection. Of such a one there is its refusal and its end alone."""
@@ -62,3 +70,14 @@ class MariadbLog:
         if was_refused:
             del self._refused[connection]
         return was_refused and operation == _ENDED
+
+
+def _statement(text: str | None) -> tuple[Said, ...]:
+    """Return the statement of a query; of one that the broker sent as octets, what they stand for."""
+    if text is None:
+        return (Said("statement", (), "cut"),)
+    found = _AS_HEX.fullmatch(text)
+    if found is None:
+        return (Said("statement", (text,)),)
+    octets = bytes.fromhex(found[1][: len(found[1]) // 2 * 2])
+    return (Said("statement", (octets.decode("utf-8", "ignore"),), "all" if found[2] else "begin"),)

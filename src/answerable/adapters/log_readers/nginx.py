@@ -3,17 +3,19 @@
 
 Laws: a user is one that nginx let in, and only a second name of the line; what stands in a request's headers is a
 label, and only nginx's own id of a request is its session. Of a line that is too long, the form of the page still has
-id and user; the other is ambiguous.
+id and user; the other is ambiguous. Of the address that was asked, the path alone is read.
 """
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 import msgspec
 
 from answerable.adapters.log_readers.log_times import epoch_ms
+from answerable.core.attribution.content import Said
 from answerable.core.attribution.log_line import LogLine, UnreadLine
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class _Request(msgspec.Struct, gc=False):
     request_id: str = ""
     user: str = ""
     status: str = ""
+    method: str = ""
+    uri: str = ""
     agent: str = ""
 
 
@@ -71,7 +75,8 @@ class NginxLog:
             one = self._json.decode(text)
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
             return UnreadLine(number, "broken")
-        return _line(number, epoch_ms(one.msec), one.user, one.status, one.agent, one.request_id)
+        line = _line(number, epoch_ms(one.msec), one.user, one.status, one.agent, one.request_id)
+        return msgspec.structs.replace(line, content=asked(one.method, one.uri)) if one.uri else line
 
 
 def _line(number: int, at: int, user: str, status: str, agent: str, request: str) -> LogLine:
@@ -79,3 +84,10 @@ def _line(number: int, at: int, user: str, status: str, agent: str, request: str
     keys = ((REQUEST, request),) if request else ()
     login = "" if status == _REFUSED else user
     return LogLine(number, at, "", keys, labelled[1] if labelled else "", login)
+
+
+def asked(method: str, address: str) -> tuple[Said, ...]:
+    """Return what was asked. address: path and query, as on the wire; empty texts for what is not known."""
+    path = unquote(address.partition("?")[0])
+    found = (Said("method", (method,)), Said("path", (path,)))
+    return tuple(one for one in found if one.values[0])

@@ -1,7 +1,7 @@
 """Read events of the Open Cybersecurity Schema Framework (OCSF), whatever product made them.
 
 Laws: who acts is the user whom the event's product names as the actor; whoever did not get in is nobody. Sessions are
-known of requests to AWS and of HTTP; of all else the account alone tells.
+known of requests to AWS, of HTTP and of mail; of all else the account alone tells.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from answerable.adapters.log_readers.cloudtrail import (
     object_in,
     text_in,
 )
-from answerable.adapters.log_readers.nginx import REQUEST
+from answerable.adapters.log_readers.nginx import REQUEST, asked
+from answerable.adapters.log_readers.postfix import MESSAGE
+from answerable.core.attribution.content import Said
 from answerable.core.attribution.log_line import LogLine, UnreadLine
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
 _AUTHENTICATION: Final = 3002
 _HTTP: Final = 4002
+_MAIL: Final = 4009
 _SUCCESS: Final = 1
+_ADDRESSES_MAX: Final = 1_000
 _REFUSED: Final = 401
 
 
@@ -54,20 +58,46 @@ def _line(number: int, event: dict[str, Any]) -> LogLine:
     label = acting_label(text_in(request, "user_agent"))
     refused = kind == _AUTHENTICATION and not _succeeded(event)
     if kind == _HTTP:
-        asked = text_in(request, "uid")
+        session = text_in(request, "uid")
+        address = text_in(object_in(request, "url"), "path")
+        content = asked(text_in(request, "http_method"), address)
         refused = object_in(event, "http_response").get("code") == _REFUSED
         login = "" if refused else _account(user)
-        return LogLine(number, at, "", ((REQUEST, asked),) if asked else (), label, login)
+        return LogLine(
+            number, at, "", ((REQUEST, session),) if session else (), label, login, content=content
+        )
+    if kind == _MAIL:
+        return _mail(number, at, object_in(event, "email"))
     if refused:
         return LogLine(number, at, "")
     # Version 1.0 has the name of a role's session in a member of its own.
     arn = text_in(user, "uuid") or text_in(user, "uid")
-    role, session = assumed_role(arn)
+    role, assumed = assumed_role(arn)
     keys: tuple[tuple[str, str], ...] = ()
     if text_in(object_in(event, "cloud"), "provider") == "AWS" and not actor.get("invoked_by"):
-        asked = text_in(object_in(object_in(event, "api"), "request"), "uid")
-        keys = aws_keys(asked, text_in(user, "credential_uid"))
-    return LogLine(number, at, session or _account(user), keys, label, role)
+        request_id = text_in(object_in(object_in(event, "api"), "request"), "uid")
+        keys = aws_keys(request_id, text_in(user, "credential_uid"))
+    return LogLine(number, at, assumed or _account(user), keys, label, role)
+
+
+def _mail(number: int, at: int, email: dict[str, Any]) -> LogLine:
+    """Return the line of a message. The envelope has every recipient, and headers may leave some out."""
+    envelope = _addresses(email, "smtp_to")
+    named = [*_addresses(email, "to"), *_addresses(email, "cc")]
+    said = (
+        Said("recipients", tuple(envelope), "all") if envelope else Said("recipients", tuple(named), "some")
+    )
+    session = text_in(email, "message_uid").strip("<>")
+    return LogLine(
+        number, at, "", ((MESSAGE, session),) if session else (), content=(said,) if said.values else ()
+    )
+
+
+def _addresses(email: dict[str, Any], name: str) -> list[str]:
+    """Return addresses without the names of people before them."""
+    found = email.get(name)
+    texts = [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+    return [one.rpartition("<")[2].rstrip("> ").strip() for one in texts[:_ADDRESSES_MAX]]
 
 
 def _succeeded(event: dict[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """Read PostgreSQL's log: standard error, csvlog or jsonlog, told apart by the first line.
 
 Laws: session and account come from what the server writes before anything a client chose; a record that is too long is
-read up to there and still has both; a continuation is of the line before it.
+read up to there and still has both; a continuation is of the line before it, and its text is not read.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.adapters.log_readers.log_times import epoch_ms
+from answerable.core.attribution.content import Said
 from answerable.core.attribution.log_line import LogLine, UnreadLine
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ _FULL: Final = "53300"
 _FULL_WORDS: Final = ("too many connections", "remaining connection slots are reserved")
 _UNKNOWN: Final = "[unknown]"
 _COLUMNS: Final = ("log_time", "user", "database", "pid", "from", "session", "line")
-_LABEL_COLUMN, _BACKEND_COLUMN, _STATE_COLUMN = 22, 23, 12
+_LABEL_COLUMN, _BACKEND_COLUMN, _STATE_COLUMN, _MESSAGE_COLUMN = 22, 23, 12, 13
+_STATEMENT: Final = re.compile(r"(?:statement|execute [^:\s]{1,160}): ")
+_AUDITED: Final = "AUDIT: SESSION,"
+_AUDIT_STATEMENT, _AUDIT_ROWS = 7, 9
+"""Columns of pgAudit; it writes rows where `pgaudit.log_rows` is on."""
 _RECORD_CHARS_MAX: Final = 131_072
 """As many as the csv module takes in one field."""
 _CSV_START: Final = re.compile(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [^,"]{1,10},("|,|[0-9])')
@@ -51,6 +56,7 @@ class _Record(msgspec.Struct, gc=False):
     state_code: str = ""
     application_name: str = ""
     backend_type: str = ""
+    message: str = ""
 
 
 class PostgresLog:
@@ -98,6 +104,7 @@ class PostgresLog:
         *,
         backend: str = "",
         is_full: bool = False,
+        content: tuple[Said, ...] = (),
     ) -> LogLine:
         # A parallel worker has a session id of its own, which no client could have told.
         keys = ((SESSION, session),) if session and backend != _PARALLEL else ()
@@ -109,6 +116,7 @@ class PostgresLog:
             "" if label == _UNKNOWN else label,
             "",
             is_full,
+            content,
         )
 
     # --- standard error --------------------------------------------------------------------------------------
@@ -148,6 +156,7 @@ class PostgresLog:
                 label,
                 backend=fields.get("b", ""),
                 is_full=is_full,
+                content=_content(text[found.end() :], is_begin=True),
             )
             yield msgspec.structs.replace(line, at=epoch_ms(fields["n"])) if fields.get("n") else line
 
@@ -170,13 +179,16 @@ class PostgresLog:
                     row[_LABEL_COLUMN],
                     backend=row[_BACKEND_COLUMN] if len(row) > _BACKEND_COLUMN else "",
                     is_full=row[_STATE_COLUMN] == _FULL,
+                    content=_content(row[_MESSAGE_COLUMN]),
                 )
                 continue
             head = _CSV_HEAD.match(record)
             if head is None:
                 yield UnreadLine(number, "broken")
             else:
-                yield self._line(number, head[1], (head[2] or "").replace('""', '"'), head[3], "")
+                yield self._line(
+                    number, head[1], (head[2] or "").replace('""', '"'), head[3], "", content=_CUT
+                )
 
     # --- jsonlog ---------------------------------------------------------------------------------------------
 
@@ -195,6 +207,7 @@ class PostgresLog:
                 one.application_name,
                 backend=one.backend_type,
                 is_full=one.state_code == _FULL,
+                content=_content(one.message),
             )
 
     def _from_json_head(self, number: int, text: str) -> LogLine | UnreadLine:
@@ -205,7 +218,28 @@ class PostgresLog:
             user = msgspec.json.decode(f'"{head[2] or ""}"', type=str)
         except msgspec.MsgspecError:
             return UnreadLine(number, "broken")
-        return self._line(number, head[1], user, head[3], "")
+        return self._line(number, head[1], user, head[3], "", content=_CUT)
+
+
+_CUT: Final = (Said("statement", (), "cut"),)
+
+
+def _content(message: str, *, is_begin: bool = False) -> tuple[Said, ...]:
+    """Return the statement of a message, and how many rows it had. is_begin: it may go on in other lines."""
+    found = _STATEMENT.match(message)
+    if found is not None:
+        return (Said("statement", (message[found.end() :],), "begin" if is_begin else "all"),)
+    if not message.startswith(_AUDITED):
+        return ()
+    try:
+        row = next(csv.reader((message,), strict=True), [])
+    except csv.Error:
+        return _CUT
+    if len(row) <= _AUDIT_STATEMENT:
+        return _CUT
+    statement = Said("statement", (row[_AUDIT_STATEMENT],))
+    rows = row[_AUDIT_ROWS] if len(row) > _AUDIT_ROWS else ""
+    return (statement, Said("rows", (rows,))) if rows.isdecimal() else (statement,)
 
 
 def _with_first(first: BoundedLine, lines: Iterator[BoundedLine]) -> Iterator[BoundedLine]:

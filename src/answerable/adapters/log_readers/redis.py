@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from answerable.core.attribution.content import Said
 from answerable.core.attribution.log_line import LogLine, UnreadLine
 
 if TYPE_CHECKING:
@@ -29,12 +30,14 @@ _UNIX: Final = "unix"
 
 
 class _Refusal(msgspec.Struct, gc=False):
-    """One entry of `ACL LOG`, which may be of several refusals. client: of the last of them."""
+    """One entry of `ACL LOG`, which may be of several refusals. client: of the last of them. object: the key or
+    channel that was refused."""
 
     reason: str
     username: str
     client: str = msgspec.field(name="client-info")
     at: int = msgspec.field(name="timestamp-last-updated", default=0)
+    object: str = ""
 
 
 class RedisLog:
@@ -74,7 +77,12 @@ class RedisLog:
         if entry.reason == "auth":
             return LogLine(number, at, "")
         line = _of_client(number, at, entry.client)
-        return msgspec.structs.replace(line, account=entry.username) if isinstance(line, LogLine) else line
+        if isinstance(line, UnreadLine):
+            return line
+        named = entry.reason in ("key", "channel") and entry.object
+        return msgspec.structs.replace(
+            line, account=entry.username, content=(Said("key", (entry.object,), "some"),) if named else ()
+        )
 
 
 def _of_client(number: int, at: int, client: str) -> LogLine | UnreadLine:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SERIAL: Final = "ssh_serial"
 AUTHORITY: Final = "ssh_ca"
+KEY: Final = "ssh_key"
 PORT: Final = "ssh_client_port"
 USER: Final = "ssh_login"
 SESSIONS_MAX: Final = 16_384
@@ -33,7 +34,7 @@ PROGRAMS: Final = frozenset(("sshd", "sshd-session", "sshd-auth"))
 _ACCEPTED: Final = re.compile(
     r"Accepted \S{1,40} for (\S{1,255}) from \S{1,255} port (\d{1,5}) ssh2(?:: (.*))?"
 )
-_CERTIFICATE: Final = re.compile(r"\S+-CERT \S+ ID (.*) \(serial (\d{1,20})\) CA \S+ (\S+)")
+_CERTIFICATE: Final = re.compile(r"\S+-CERT (\S+) ID (.*) \(serial (\d{1,20})\) CA \S+ (\S+)")
 _OF_SESSION: Final = (
     "pam_unix(sshd:session): session ",
     "Starting session: ",
@@ -88,5 +89,6 @@ def _session(number: int, at: int, accepted: re.Match[str], host: str) -> LogLin
     if certificate is None:
         return LogLine(number, at, login)
     where = ((HOST, host),) if host else ()
-    session = ((SERIAL, certificate[2]), (AUTHORITY, certificate[3]), (PORT, port), (USER, login))
-    return LogLine(number, at, certificate[1], (*session, *where), "", login)
+    mark, name, serial, authority = certificate.groups()
+    session = ((SERIAL, serial), (AUTHORITY, authority), (KEY, mark), (PORT, port), (USER, login))
+    return LogLine(number, at, name, (*session, *where), "", login)

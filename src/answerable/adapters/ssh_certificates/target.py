@@ -6,8 +6,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from cryptography.hazmat.primitives.serialization import SSHCertificate, load_ssh_public_identity
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    SSHCertificate,
+    load_ssh_public_identity,
+)
 
+from answerable.adapters.ssh_certificates.authority import fingerprint
 from answerable.adapters.ssh_certificates.commands import command_asked, definitions
 from answerable.adapters.ssh_certificates.forced_command import forced_words
 from answerable.adapters.ssh_certificates.runner import heard
@@ -77,7 +83,7 @@ class SSHTarget:
         if run is None or limit.cancelled_caught:
             raise _late(run, seconds_max)
         result = _result(run)
-        return Performed(result=result, session=_session(run, credential, login, identity.serial, self._ca))
+        return Performed(result=result, session=_session(run, credential, login, identity, self._ca))
 
 
 class _Session:
@@ -148,9 +154,11 @@ def _late(run: Run | None, seconds_max: float) -> Unavailable:
 
 
 def _session(
-    run: Run, credential: Credential, login: str, serial: int, ca: str
+    run: Run, credential: Credential, login: str, identity: SSHCertificate, ca: str
 ) -> tuple[tuple[str, str], ...]:
     """Return the fields by which sshd's log line `Accepted publickey` identifies this session."""
-    named = (("ssh_key_id", credential.account), ("ssh_serial", str(serial)), ("ssh_ca", ca))
+    key = identity.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    by = (("ssh_key_id", credential.account), ("ssh_serial", str(identity.serial)), ("ssh_ca", ca))
+    named = (*by, ("ssh_key", fingerprint(key)))
     where = (("ssh_host", run.host.name), ("ssh_login", login))
     return (*named, *where, *((("ssh_client_port", str(run.port)),) if run.port else ()))

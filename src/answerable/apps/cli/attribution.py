@@ -72,6 +72,15 @@ Zone = Annotated[
         "--zone", help="Time zone of times that name none: +01:00.", show_default=False, metavar="OFFSET"
     ),
 ]
+Keys = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys",
+        help="Compare contents, opened with the subject keys of this data directory, or a copy of one.",
+        show_default=False,
+        metavar="DIR",
+    ),
+]
 Seen = Annotated[
     Path | None,
     typer.Option(
@@ -106,6 +115,7 @@ def attribute(
     account: Accounts = None,
     target: Targets = None,
     zone: Zone = "",
+    keys: Keys = None,
     seen: Seen = None,
     csv: AsCsv = False,
 ) -> int | None:
@@ -113,10 +123,10 @@ def attribute(
 
     A line is *ours* with a grade: A its account is of one step, B the server's own session key, C a label that the
     broker set. *shared*: of one of several steps (grade D, never proof). *bypass*: a governed account used past the
-    broker. *forged*: a label of ours that the session does not bear out. *phantom*: a recorded step of which the log
-    does not say anything. Exit code 5 if there is a bypass, forged or phantom line, or one that a client's text made
-    ambiguous; else 6 if lines could not be read, or if nothing was compared. Lines of other accounts are counted
-    only.
+    broker. *forged*: a label of ours that the session does not bear out. *content*: of one step, and the line says
+    another statement, path, key or recipient than is recorded, where both say it. *phantom*: a recorded step of which
+    the log does not say anything. Exit code 5 if there is one of the last four, or a line that a client's text made
+    ambiguous; else 6 if lines could not be read, or if nothing was compared. Lines of other accounts are counted only.
     """
     from answerable.apps.cli.told_attribution import LogAsked, attribute_files
 
@@ -130,6 +140,7 @@ def attribute(
         accounts=account or (),
         targets=target or (),
         csv=csv,
+        keys=keys,
         seen=seen,
     )
     return attribute_files(shell.terminal, asked)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from answerable.api.ledger_answers import TargetLog
     from answerable.api.log_answers import FollowedLog
 
-ODD: Final = ("bypass", "forged", "phantom", "ambiguous")
+ODD: Final = ("bypass", "forged", "content", "phantom", "ambiguous")
 """Lines that a person must look at."""
 
 
@@ -29,8 +29,8 @@ def register(app: typer.Typer) -> None:
 def list_logs(shell: Shell) -> int | None:
     """Every log that is followed: how far it was read, how late, and what its lines are.
 
-    Exit code 5 when one cannot be read, or shows a bypass, a forged label, a phantom or an ambiguous line; else 6 when
-    one is behind, or silent while actions run at its target.
+    Exit code 5 when one cannot be read, or shows a bypass, a forged label, another content, a phantom or an ambiguous
+    line; else 6 when one is behind, or silent while actions run at its target.
     """
     from answerable.apps.cli.control import running
     from answerable.client import log_calls

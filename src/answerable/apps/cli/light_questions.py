@@ -76,6 +76,13 @@ def of_attribute(parser: ArgumentParser) -> None:
         ("--target", "Whose log it is, as the broker calls it."),
     ):
         parser.add_argument(option, action="append", default=[], metavar="NAME", help=helps)
+    parser.add_argument(
+        "--keys",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="Compare contents, opened with the subject keys of this data directory, or a copy of one.",
+    )
     _csv(parser, "Print every line that has an answer, as CSV.")
 
 
@@ -192,6 +199,7 @@ def run_attribute(terminal: Terminal, said: Namespace) -> int | None:
         accounts=said.account,
         targets=said.target,
         csv=said.as_csv,
+        keys=said.keys,
         seen=said.seen,
     )
     return attribute_files(terminal, asked)

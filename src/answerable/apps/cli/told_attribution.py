@@ -39,14 +39,16 @@ _WORDS: Final = {
     "shared": "of one of several steps",
     "bypass": "a governed account, used past the broker",
     "forged": "a label of ours that the session does not bear out",
+    "content": "of one recorded step, with another content than recorded",
     "later": "after the end of this ledger",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogAsked:
-    """What is attributed. files: of one log, oldest first. complete: RFC 3339. seen: the file to which the accounts of
-    the log are added; None to keep none. Empty texts for what was not given."""
+    """What is attributed. files: of one log, oldest first. complete: RFC 3339. keys: a data directory with the subject
+    keys; None for none. seen: the file to which the accounts of the log are added; None to keep none. Empty texts for
+    what was not given."""
 
     files: Sequence[Path]
     kind: LogKind
@@ -57,6 +59,7 @@ class LogAsked:
     accounts: Sequence[str] = ()
     targets: Sequence[str] = ()
     csv: bool = False
+    keys: Path | None = None
     seen: Path | None = None
 
 
@@ -66,7 +69,7 @@ def attribute_files(terminal: Terminal, asked: LogAsked) -> int | None:
     from answerable.core.attribution.log_line import SESSION_KINDS, Whose
     from answerable.core.attribution.seen_account import AccountsSeen
     from answerable.flows.forensics.attribute_log import Attribution, attribute_file
-    from answerable.wiring.target_logs import LogFiles, recorded_steps
+    from answerable.wiring.target_logs import LogFiles, opened_contents, recorded_steps
 
     if asked.csv and terminal.as_json:
         raise ATTRIBUTE_OUTPUT()
@@ -79,28 +82,31 @@ def attribute_files(terminal: Terminal, asked: LogAsked) -> int | None:
     found, accounts = Attribution(), AccountsSeen() if asked.seen is not None else None
     if asked.csv:
         print_row(COLUMNS)
-    for path in asked.files:
-        each = _row_printer(path) if asked.csv else None
-        with logs.opened(path) as lines:
-            file = attribute_file(
-                found, str(path), lines, steps, frozenset(asked.accounts), each, whose, accounts
-            )
-        _check_form(file, asked.kind, asked.prefix)
+    with opened_contents(asked.ledger, asked.keys) as record_of:
+        found.content.record_of = record_of or found.content.record_of
+        for path in asked.files:
+            each = _row_printer(path) if asked.csv else None
+            with logs.opened(path) as lines:
+                file = attribute_file(
+                    found, str(path), lines, steps, frozenset(asked.accounts), each, whose, accounts
+                )
+            _check_form(file, asked.kind, asked.prefix)
     if accounts is not None and asked.seen is not None:
         _keep(terminal, accounts, asked, asked.seen)
     unseen = found.unseen(steps, asked.targets)
     if asked.csv:
-        for step in unseen.phantoms:
-            print_row(_phantom_row(step))
+        for verdict, why, told in _without_line(found, unseen, steps):
+            for step in told:
+                print_row(_row_without_line(verdict, why, step))
     elif terminal.as_json:
-        terminal.json(_as_value(found, unseen, steps))
+        terminal.json(_as_value(found, unseen, steps, asked.kind))
     else:
-        _tell(terminal, found, unseen, steps)
+        _tell(terminal, found, unseen, steps, asked.kind)
     _warn(terminal, found)
     silence = _silence(found, unseen, asked.targets)
     if silence:
         terminal.warn(silence)
-    if found.odd or unseen.phantoms:
+    if found.odd or unseen.phantoms or found.content.unsaid(steps):
         return CHECK_FAILED
     return UNMET if found.broken or silence else None
 
@@ -179,10 +185,10 @@ def _warn(terminal: Terminal, found: Attribution) -> None:
 # --- lines for people ------------------------------------------------------------------------------------
 
 
-def _tell(terminal: Terminal, found: Attribution, unseen: Unseen, steps: StepIndex) -> None:
+def _tell(terminal: Terminal, found: Attribution, unseen: Unseen, steps: StepIndex, kind: LogKind) -> None:
     from answerable.flows.forensics.attribute_log import told_steps
 
-    terminal.record(_summary(found, unseen, steps))
+    terminal.record([*_summary(found, unseen, steps), *_uncompared(found, kind)])
     listed = [one for one in found.kept if one[1].answer.verdict != "later"]
     for name, one in listed[:SHOWN_MAX]:
         terminal.heading(f"{one.answer.verdict}  {name}:{one.line.number}  {_time(one.line.at)}  {_who(one)}")
@@ -192,16 +198,38 @@ def _tell(terminal: Terminal, found: Attribution, unseen: Unseen, steps: StepInd
                 terminal.line(f"    {_step_told(step)}")
     if len(listed) > SHOWN_MAX:
         terminal.warn(f"{len(listed) - SHOWN_MAX} more such lines: --csv lists all")
-    for step in unseen.phantoms[:SHOWN_MAX]:
-        terminal.heading(f"phantom  {_time(step.started)}  account {step.account}")
-        terminal.line("    recorded as succeeded, and the log covers its time without a line of it")
-        terminal.line(f"    {_step_told(step)}")
+    for verdict, why, told in _without_line(found, unseen, steps):
+        for step in told[:SHOWN_MAX]:
+            terminal.heading(f"{verdict}  {_time(step.started)}  account {step.account}")
+            terminal.line(f"    {why}")
+            terminal.line(f"    {_step_told(step)}")
     ours = told_steps(found, steps)
     for step, count in ours[:SHOWN_MAX]:
         terminal.heading(f"{count} lines of action {step.action}")
         terminal.line(f"    {_step_told(step)}")
     if len(ours) > SHOWN_MAX:
         terminal.warn(f"{len(ours) - SHOWN_MAX} more steps have lines: --csv lists all")
+
+
+def _without_line(
+    found: Attribution, unseen: Unseen, steps: StepIndex
+) -> tuple[tuple[str, str, tuple[Step, ...]], ...]:
+    """Return the steps that need a person for what the log does not say: verdict, why, and which."""
+    from answerable.core.attribution.content import STATEMENT_DIFFERS
+
+    phantom = "recorded as succeeded, and the log covers its time without a line of it"
+    return (
+        ("content", STATEMENT_DIFFERS, found.content.unsaid(steps)),
+        ("phantom", phantom, unseen.phantoms),
+    )
+
+
+def _uncompared(found: Attribution, kind: LogKind) -> list[tuple[str, object]]:
+    fields = [
+        f"{name} of {count} {'step' if count == 1 else 'steps'}: {why}"
+        for (name, why), count in sorted(found.content.uncompared(kind).items())
+    ]
+    return [("not compared", fields)] if fields else []
 
 
 def _summary(found: Attribution, unseen: Unseen, steps: StepIndex) -> list[tuple[str, object]]:
@@ -219,10 +247,14 @@ def _summary(found: Attribution, unseen: Unseen, steps: StepIndex) -> list[tuple
         by_grade = {grade: count for (one, grade), count in found.counts.items() if one == verdict}
         graded = ", ".join(f"{count} grade {grade}" for grade, count in sorted(by_grade.items()) if grade)
         count = sum(by_grade.values())
-        if count or verdict in ("ours", "bypass", "forged"):
+        if count or verdict in ("ours", "bypass", "forged", "content"):
             lines.append((verdict, f"{count}: {words}" + (f" ({graded})" if graded else "")))
     uncovered = f"; of {unseen.uncovered} more the log does not cover the time" if unseen.uncovered else ""
     of = f", of {unseen.compared} compared"
+    silent = len(found.content.unsaid(steps))
+    if found.content.compared():
+        without = f"; {silent} more steps without a line of what is recorded" if silent else ""
+        lines.append(("compared", f"{found.content.compared()} fields of steps, with the record{without}"))
     lines.append(("phantom", f"{len(unseen.phantoms)}: steps that the log does not say{of}{uncovered}"))
     lines.append(("others", f"{sum(one.others for one in found.files)}: counted only"))
     return lines
@@ -259,7 +291,7 @@ def _time(at: int) -> str:
 # --- lines for programs ----------------------------------------------------------------------------------
 
 
-def _as_value(found: Attribution, unseen: Unseen, steps: StepIndex) -> dict[str, object]:
+def _as_value(found: Attribution, unseen: Unseen, steps: StepIndex, kind: LogKind) -> dict[str, object]:
     from answerable.flows.forensics.attribute_log import told_steps
 
     return {
@@ -283,6 +315,14 @@ def _as_value(found: Attribution, unseen: Unseen, steps: StepIndex) -> dict[str,
         "lines": [{"file": name, "line": one.line, "answer": one.answer} for name, one in found.kept],
         "dropped": found.dropped,
         "steps": [{"step": step, "lines": count} for step, count in told_steps(found, steps)],
+        "content": {
+            "compared": found.content.compared(),
+            "unsaid": found.content.unsaid(steps),
+            "uncompared": [
+                {"field": name, "why": why, "steps": count}
+                for (name, why), count in sorted(found.content.uncompared(kind).items())
+            ],
+        },
         "phantoms": unseen.phantoms,
         "compared": unseen.compared,
         "uncovered": unseen.uncovered,
@@ -312,9 +352,8 @@ def _row_printer(path: Path) -> Callable[[LogLine, Answer], None]:
     return print_answer
 
 
-def _phantom_row(step: Step) -> tuple[object, ...]:
-    why = "recorded as succeeded, and the log covers its time without a line of it"
-    return ("", "", _time(step.started), step.account, "phantom", "", *_step_cells(step), "", "", why)
+def _row_without_line(verdict: str, why: str, step: Step) -> tuple[object, ...]:
+    return ("", "", _time(step.started), step.account, verdict, "", *_step_cells(step), "", "", why)
 
 
 def _step_cells(step: Step | None) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""What a followed log of a target shows against our record: a bypass, a forged label, or a phantom.
+"""What a followed log of a target shows against our record: a bypass, a forged label, another content, or a phantom.
 
 Laws: a finding holds no text of a line but the name of the account; the same lines give the same id, however often they
 are read, so that each finding is recorded once; lines of one session, hour and account are one finding.
@@ -16,11 +16,13 @@ from answerable.core.attribution.answer import Grade
 from answerable.core.lease.name import lease_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.attribution.answer import Answer
     from answerable.core.attribution.log_line import LogLine
     from answerable.core.attribution.step import Step, StepLookup
 
-Shown = Literal["bypass", "forged", "phantom"]
+Shown = Literal["bypass", "content", "forged", "phantom"]
 HOUR_MS: Final = 3_600_000
 ACCOUNT_CHARS_MAX: Final = 256
 _ID_CHARS: Final = 32
@@ -30,7 +32,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """id: 32 hexadecimal digits. at: of the line, or of the step of a phantom; Unix milliseconds, 0 where unknown.
     line: SHA-256 of the first such line, hexadecimal; empty for a phantom. is_governed: whether the account is one of
     the broker's, and so nobody's name. agent, mandate, action, step: whose it is, as far as that is known; step is the
-    entry of the intent, -1 for none. claimed: the step or lease that a forged label names."""
+    entry of the intent, -1 for none. claimed: the step or lease that a forged label names. differs: fields in which
+    log and record differ."""
 
     id: str
     target: str
@@ -46,6 +49,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     action: str = ""
     step: int = -1
     claimed: str = ""
+    differs: str = ""
 
 
 def finding_of(
@@ -68,6 +72,27 @@ def finding_of(
         is_governed=governed,
         line=digest,
         claimed=answer.claimed,
+    )
+    return _with(found, step)
+
+
+def content_of(
+    step: Step, differs: Sequence[str], *, kind: str, grade: Grade = "B", at: int = 0, digest: str = ""
+) -> Finding:
+    """Return the finding of a step of which its target's log says another content than is recorded. at, digest: of the
+    line that says so; without one, the log has none that says what is recorded."""
+    fields = ", ".join(sorted(differs))
+    found = Finding(
+        id=_id(step.target, "content", step.action, fields),
+        target=step.target,
+        kind=kind,
+        verdict="content",
+        grade=grade,
+        at=at or step.started,
+        account=step.account[:ACCOUNT_CHARS_MAX],
+        is_governed=True,
+        line=digest,
+        differs=fields,
     )
     return _with(found, step)
 

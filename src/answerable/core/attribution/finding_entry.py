@@ -1,6 +1,7 @@
 """Build the entry of what a target's own log shows against our record.
 
-It holds the least: whose log, what, how well it is known, when, and the digest of the line. The name of an account that
+It holds the least: whose log, what, how well it is known, when, the digest of the line, and the names of fields that
+differ. The name of an account that
 is none of the broker's may be a person's, and is a sealed field.
 """
 
@@ -34,6 +35,7 @@ def log_finding(found: Finding, *, at: UnixMillis, sealing: Sealing) -> Entry:
         "action": found.action,
         "agent": found.agent,
         "claimed": found.claimed,
+        "differs": found.differs,
         "grade": found.grade,
         "line": found.line,
         "mandate": found.mandate,

@@ -25,6 +25,7 @@ FINDINGS_PER_HOUR_MAX: Final = 100
 """Findings of one log and hour that are recorded; more are only counted, so that nobody can fill the ledger by the log
 of a target."""
 HOURS_MAX: Final = 48
+SEEN_MAX: Final = 10_000
 TELL_EACH: Final[frozenset[LogKind]] = frozenset(
     {"postgres", "mariadb", "sshd", "journald", "rabbitmq", "nats", "nginx"}
 )
@@ -34,6 +35,8 @@ TELL_EACH: Final[frozenset[LogKind]] = frozenset(
 KNOWN_BYTES: Final = 256
 """How much of the beginning of a file, and of what stands before a mark, it is known again by."""
 OFFSET_MAX: Final = 2**62
+OBJECTS_MAX: Final = 20_000
+"""Files of a bucket that are known by name."""
 
 _Known = Annotated[int, msgspec.Meta(ge=0, le=KNOWN_BYTES)]
 _Place = Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)]
@@ -42,7 +45,8 @@ _Place = Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)]
 class LogMark(msgspec.Struct, frozen=True, kw_only=True):
     """How far a file was read. device, inode, head, tail: by which it is known again: SHA-256 of its first `head_bytes`
     bytes, and of the `tail_bytes` bytes before `offset`. lines: how many stand before. is_cut: the mark is within a
-    line that was too long, whose rest is passed over."""
+    line that was too long, whose rest is passed over. objects: of a bucket, the files that were read, of those days of
+    which more may arrive: day and digest of the key."""
 
     device: int = 0
     inode: int = 0
@@ -53,6 +57,7 @@ class LogMark(msgspec.Struct, frozen=True, kw_only=True):
     tail: str = ""
     tail_bytes: _Known = 0
     is_cut: bool = False
+    objects: tuple[str, ...] = ()
 
 
 BEGIN: Final = LogMark()
@@ -60,7 +65,7 @@ BEGIN: Final = LogMark()
 
 class Followed(msgspec.Struct, frozen=True, kw_only=True):
     """A log that is followed. targets: whose log it is. accounts: those that only the broker is to use, beside those of
-    leases."""
+    leases. region, endpoint, keys: of a bucket; keys is the path of a file."""
 
     targets: tuple[str, ...]
     kind: LogKind
@@ -68,6 +73,9 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
     accounts: frozenset[str] = frozenset()
     prefix: str = ""
     zone: str = ""
+    region: str = ""
+    endpoint: str = ""
+    keys: str = ""
 
     @property
     def name(self) -> str:
@@ -76,10 +84,11 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogStanding(msgspec.Struct, kw_only=True):
-    """How far one log was read. mark: of its source. counts: lines by verdict, `others`, `broken`, `ambiguous`, and
-    `early`: older than the steps that are known. first: from when on there is no gap. last: of the last line; Unix
-    milliseconds, 0 where there was none. gaps: how often lines may have been missed. hours: findings by hour.
-    accounts: first and last use and lines of each governed account."""
+    """How far one log was read. mark: of its source. counts: lines by verdict, `others`, `broken`, `ambiguous`,
+    `compared` and `uncompared` with the content that is recorded, and `early`: older than the steps that are known.
+    first: from when on there is no gap. last: of the last line; Unix milliseconds, 0 where there was none. gaps: how
+    often lines may have been missed. hours: findings by hour. accounts: first and last use and lines of each governed
+    account."""
 
     mark: LogMark = BEGIN
     counts: dict[str, int] = {}
@@ -114,10 +123,11 @@ class LogStanding(msgspec.Struct, kw_only=True):
 
 class TargetStanding(msgspec.Struct, kw_only=True):
     """Up to which step it is decided whether the logs of a target say anything of it. seen: actions behind that with a
-    line."""
+    line. statements: what is known of the statements of actions behind that, of at most SEEN_MAX."""
 
     decided: int = -1
     seen: dict[str, bool] = {}
+    statements: dict[str, int] = {}
 
 
 class AccountSeen(msgspec.Struct, frozen=True, kw_only=True):

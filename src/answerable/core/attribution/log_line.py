@@ -1,7 +1,7 @@
 """One line of a target's own log, as its reader understood it.
 
-Law: a line keeps names and keys only, never the text of a statement or message, so that what people and other services
-did is not copied.
+Law: a line keeps names and keys only, so that what people and other services did is not copied; what it says of content
+is compared with the record of a step of ours, and dropped.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from answerable.core.attribution.content import Said
 
 LogKind = Literal[
     "postgres", "mariadb", "sshd", "journald", "rabbitmq", "redis", "nats", "nginx", "cloudtrail", "ocsf"
@@ -41,7 +43,8 @@ class LogLine(msgspec.Struct, frozen=True, gc=False):
     target authenticated; empty where it had not yet. keys: the server's own names of the session as recorded with
     actions, such as `("pg_session", "68f0a1b2.1f3c")`; the first identifies it, the others must agree. label: what the
     client calls itself; anybody may set it. login: a second name under which the account may be governed, such as the
-    Unix user of a certificate. is_full: the server refused the login for want of room."""
+    Unix user of a certificate. is_full: the server refused the login for want of room. content: what it says of the
+    content of the action."""
 
     number: int
     at: int
@@ -50,6 +53,7 @@ class LogLine(msgspec.Struct, frozen=True, gc=False):
     label: str = ""
     login: str = ""
     is_full: bool = False
+    content: tuple[Said, ...] = ()
 
 
 class Whose(msgspec.Struct, frozen=True, gc=False):

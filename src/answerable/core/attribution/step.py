@@ -18,9 +18,9 @@ HOST: Final = "ssh_host"
 class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """entry: of the intent. chain: the agents from whom the mandate came, root first. person: pseudonym of the
     principal. decided_by: rules that allowed it. approval: its id; empty where none was needed. account: at the target.
-    started, ended: Unix milliseconds; ended is 0 where no outcome is recorded. life_until: when the account's lease
-    ended or ends; 0 where unknown. status: of the outcome; empty where none. session: the target's own names of the
-    session, as recorded with the outcome."""
+    started, ended: Unix milliseconds; ended is 0 where no outcome is recorded. outcome: its entry, -1 for none.
+    life_until: when the account's lease ended or ends; 0 where unknown. status: of the outcome; empty where none.
+    session: the target's own names of the session, as recorded with the outcome."""
 
     entry: int
     action: str
@@ -39,6 +39,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     started: int
     deadline: int
     ended: int = 0
+    outcome: int = -1
     life_until: int = 0
     status: str = ""
     session: dict[str, str] = {}

@@ -71,7 +71,7 @@ class StepIndex:
         elif tag in (Tag.OUTCOME, Tag.INDETERMINATE):
             intent = leaf.get("intent")
             if type(intent) is int and intent in self._steps:
-                self._change(_ended(self._steps[intent], leaf))
+                self._change(_ended(self._steps[intent], index, leaf))
         elif tag == Tag.LEASE:
             name, life = _text(leaf, "lease"), _life(leaf)
             self._lives[name] = life
@@ -180,12 +180,13 @@ def _begun(index: int, leaf: Mapping[str, Any]) -> Step | None:
     )
 
 
-def _ended(step: Step, leaf: Mapping[str, Any]) -> Step:
+def _ended(step: Step, index: int, leaf: Mapping[str, Any]) -> Step:
     session = leaf.get("session")
     known = session if isinstance(session, dict) else {}
     return structs.replace(
         step,
         ended=_number(leaf, "at"),
+        outcome=index,
         status=_text(leaf, "status"),
         session={name: value for name, value in known.items() if isinstance(value, str)},
     )

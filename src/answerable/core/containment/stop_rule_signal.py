@@ -35,6 +35,7 @@ HappeningKind = Literal[
     "said_no",
     "turned_away",
     "log_bypass",
+    "log_content",
     "log_forged",
     "log_phantom",
 ]
@@ -45,6 +46,7 @@ target shows it of the agent."""
 
 SHOWN_BY_LOGS: Final[Mapping[str, HappeningKind]] = {
     "bypass": "log_bypass",
+    "content": "log_content",
     "forged": "log_forged",
     "phantom": "log_phantom",
 }
@@ -173,7 +175,7 @@ def counts(rule: StopRule, stop_rule_signal: StopRuleSignal) -> bool:
             return kind == "turned_away"
         case "refusal_flood":
             return kind == "flooded"
-        case "log_bypass" | "log_forged" | "log_phantom":
+        case "log_bypass" | "log_content" | "log_forged" | "log_phantom":
             return kind == rule.watches
         case "tracker":
             return False
@@ -256,10 +258,13 @@ def turned_away(agent: str, code: str, *, at: int, times: int = 1) -> StopRuleSi
     )
 
 
-def shown_by_log(verdict: str, agent: str, mandate: str, *, at: int) -> StopRuleSignal | None:
-    """Build the signal for what a target's log shows of an agent; None where it shows it of none."""
+def shown_by_log(
+    verdict: str, agent: str, mandate: str, *, at: int, grade: str = ""
+) -> StopRuleSignal | None:
+    """Build the signal for what a target's log shows of an agent; None where it shows it of none, or where somebody
+    else may have written what it is known by."""
     kind = SHOWN_BY_LOGS.get(verdict)
-    if kind is None or not agent:
+    if kind is None or not agent or (verdict == "content" and grade not in ("A", "B")):
         return None
     return StopRuleSignal(kind=kind, at=at, agents=(agent,), mandate=mandate)
 

@@ -54,6 +54,9 @@ def log_finding_told(
         case "phantom":
             text = f"The {kind} log of target {target} says nothing of action {plain(leaf.get('action'))}{of_agent}, "
             text += "which succeeded by this record."
+        case "content":
+            text = f"The {kind} log of target {target} and this record differ in the {plain(leaf.get('differs'))} of "
+            text += f"action {plain(leaf.get('action'))}{of_agent}."
         case "forged":
             text = f"In the {kind} log of target {target}, account {account} used label {plain(leaf.get('claimed'))}, "
             text += f"which its session does not bear out{', in an action' + of_agent if of_agent else ''}."
@@ -62,7 +65,7 @@ def log_finding_told(
                 f"By the {kind} log of target {target}, account {account}{of_agent} was used past the broker."
             )
     details = [f"at {moment_text(at)} by that log"] if isinstance(at, int) and at else []
-    if leaf.get("action") and leaf.get("verdict") != "phantom":
+    if leaf.get("action") and leaf.get("verdict") not in ("content", "phantom"):
         details.append(f"the account or session was last that of action {plain(leaf.get('action'))}")
     if leaf.get("line"):
         details.append(f"SHA-256 of the line: {plain(leaf.get('line'))}")

@@ -48,7 +48,7 @@ A new tag needs a builder, a shape in `verify/leaf_shapes`, a sentence in `core/
 | 44  | 2026-11-30 | policy_withdrawn    | a proposed change of policy sets was withdrawn                             |
 | 45  | 2026-11-30 | door_refusal    | refusals at an endpoint before there was an action: who, why, how often  |
 | 46  | 2026-11-30 | event_stream        | an agent made, changed or removed a stream of events of its own          |
-| 50  | 2026-12-02 | log_finding     | a target's own log shows a bypass, a forged label or a phantom           |
+| 50  | 2026-12-02 | log_finding     | a target's own log shows a bypass, a forged label, other content, no line|
 | 47  | 2026-12-02 | incident            | a person opened an incident, noted on it or closed it, signed            |
 """
 

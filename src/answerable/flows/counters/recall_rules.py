@@ -193,7 +193,13 @@ class RuleReader:
             return turned_away(str(leaf["agent"]), str(leaf.get("code")), at=at, times=times)
         if stored.tag == Tag.LOG_FINDING:
             agent, mandate = str(leaf.get("agent") or ""), str(leaf.get("mandate") or "")
-            return shown_by_log(str(leaf.get("verdict")), agent, mandate, at=whole(leaf, "at"))
+            return shown_by_log(
+                str(leaf.get("verdict")),
+                agent,
+                mandate,
+                at=whole(leaf, "at"),
+                grade=str(leaf.get("grade") or ""),
+            )
         if stored.tag == Tag.OUTCOME and leaf.get("overrun"):
             return self._overrun(leaf)
         if stored.tag == Tag.APPROVAL_ANSWER and leaf.get("verdict") == "deny":

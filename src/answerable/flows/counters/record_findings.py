@@ -32,7 +32,7 @@ async def record_findings(
     """Record findings that no entry has. Raises Unavailable; what was not recorded is to be given again."""
     for found in findings:
         at = recorder.clock.now()
-        signal = shown_by_log(found.verdict, found.agent, found.mandate, at=at)
+        signal = shown_by_log(found.verdict, found.agent, found.mandate, at=at, grade=found.grade)
 
         def placed(receipt: Receipt, signal: StopRuleSignal | None = signal) -> None:
             if signal is None:

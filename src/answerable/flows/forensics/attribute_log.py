@@ -10,10 +10,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from answerable.core.attribution.answer import ODD, Attributed
 from answerable.core.attribution.attribute_line import ANY, attribute_line
 from answerable.core.attribution.log_line import TIME_MAX_MS, UnreadLine
 from answerable.core.attribution.phantom import Unseen, unseen
+from answerable.flows.forensics.compare_content import ContentSeen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -54,13 +57,14 @@ class ReadFile:
 @dataclass(slots=True, kw_only=True)
 class Attribution:
     """What is known of a log so far. counts: by verdict and grade. steps: lines by the entry of the step. kept: lines
-    that need a person, with the file's name; dropped: how many more there were."""
+    that need a person, with the file's name; dropped: how many more there were. content: what was compared of it."""
 
     files: list[ReadFile] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     steps: Counter[int] = field(default_factory=Counter)
     kept: list[tuple[str, Attributed]] = field(default_factory=list)
     dropped: int = 0
+    content: ContentSeen = field(default_factory=ContentSeen)
     seen: set[str] = field(default_factory=set)
     targets: set[str] = field(default_factory=set)
 
@@ -91,7 +95,9 @@ class Attribution:
             return
         self.seen.update(one.action for one in answer.candidates)
         if len(self.kept) < KEPT_MAX:
-            self.kept.append((name, Attributed(line, answer)))
+            # Its content was compared, and is nobody's to read.
+            bare = structs.replace(line, content=()) if line.content else line
+            self.kept.append((name, Attributed(bare, answer)))
         else:
             self.dropped += 1
 
@@ -128,6 +134,8 @@ def attribute_file(
             continue
         file.note(line.at)
         answer = attribute_line(line, steps, governed, whose)
+        if answer is not None:
+            answer = into.content.take(line, answer)
         if accounts is not None:
             accounts.note(line, answer)
         if answer is None:

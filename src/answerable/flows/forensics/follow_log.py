@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.attribution.answer import ODD
 from answerable.core.attribution.attribute_line import attribute_line
-from answerable.core.attribution.finding import finding_of, phantom_of
-from answerable.core.attribution.followed import TELL_EACH
+from answerable.core.attribution.content import statement_differs
+from answerable.core.attribution.finding import content_of, finding_of, phantom_of
+from answerable.core.attribution.followed import SEEN_MAX, TELL_EACH
 from answerable.core.attribution.log_line import SESSION_KINDS, TIME_MAX_MS, UnreadLine, Whose
 from answerable.core.attribution.step import SKEW_MS
 from answerable.core.lease.name import lease_of
+from answerable.flows.forensics.compare_content import compared_line, nothing_recorded
 from answerable.ports.followed_log import LogChunk
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from answerable.core.attribution.log_line import LogLine
     from answerable.core.attribution.step import Step
     from answerable.core.attribution.step_index import StepIndex
+    from answerable.flows.forensics.compare_content import RecordOf
     from answerable.ports.followed_log import LogRecord, LogSource, Trouble
 
     Keep = Callable[[Finding], bool]
@@ -47,10 +50,11 @@ class LogFollower:
         source: LogSource,
         standing: LogStanding,
         targets: dict[str, TargetStanding],
+        record_of: RecordOf = nothing_recorded,
     ) -> None:
         self.followed, self.standing = followed, standing
         self.trouble: Trouble = ""
-        self._source, self._targets = source, targets
+        self._source, self._targets, self._record_of = source, targets, record_of
         self._chunk = LogChunk()
         self._records: deque[LogRecord] = deque()
         self._whose = Whose(SESSION_KINDS.get(followed.kind, ""), frozenset(followed.targets))
@@ -93,7 +97,7 @@ class LogFollower:
         if answer is not None and _waits(answer, line, steps, now):
             return False
         if answer is not None:
-            self._take(record, line, answer, steps, keep)
+            self._take(record, line, self._compared(line, answer), steps, keep)
         else:
             self.standing.count("early" if is_early else "others")
         if 0 < line.at <= now + AHEAD_MS_MAX:
@@ -112,17 +116,35 @@ class LogFollower:
             standing.use(line.account or line.login, line.at)
         if answer.verdict not in ODD:
             return
-        found = finding_of(
-            line,
-            answer,
-            steps,
-            target=answer.step.target if answer.step is not None else self.followed.targets[0],
-            kind=self.followed.kind,
-            digest=self._chunk.digest(record),
-            governed=governed,
-        )
+        kind, digest = self.followed.kind, self._chunk.digest(record)
+        if answer.verdict == "content" and answer.step is not None:
+            found = content_of(
+                answer.step, answer.differs, kind=kind, grade=answer.grade, at=line.at, digest=digest
+            )
+        else:
+            target = answer.step.target if answer.step is not None else self.followed.targets[0]
+            found = finding_of(
+                line, answer, steps, target=target, kind=kind, digest=digest, governed=governed
+            )
         if not keep(found):
             standing.count("unrecorded")
+
+    def _compared(self, line: LogLine, answer: Answer) -> Answer:
+        """Compare what the line says of its step, where it is proved, with what is recorded."""
+        if not line.content or answer.step is None:
+            return answer
+        answer, found = compared_line(line, answer, self._record_of)
+        step = answer.step
+        target = self._targets.get(step.target) if step is not None else None
+        if step is not None and target is not None and found.statements and step.entry > target.decided:
+            known = target.statements
+            if step.action in known or len(known) < SEEN_MAX:
+                known[step.action] = known.get(step.action, 0) | found.statements
+        if found.same or found.differs or found.statements:
+            self.standing.count("compared")
+        if found.lacking:
+            self.standing.count("uncompared")
+        return answer
 
     def _see(self, step: Step) -> None:
         target = self._targets.get(step.target)
@@ -155,6 +177,10 @@ def find_phantoms(
         if step.until + SKEW_MS > last or _is_open(step, steps):
             return
         was_seen = standing.seen.pop(step.action, False)
+        if statement_differs(standing.statements.pop(step.action, 0)) and step.status == "succeeded":
+            logs[0].standing.count("content")
+            if not keep(content_of(step, ("statement",), kind=logs[0].followed.kind)):
+                logs[0].standing.count("unrecorded")
         if not was_seen and step.status == "succeeded" and step.started >= first + SKEW_MS:
             logs[0].standing.count("phantom")
             if not keep(phantom_of(step, kind=logs[0].followed.kind)):

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from answerable.flows.forensics.follow_log import LogFollower
 
 _TROUBLES: Final = {
-    "missing": "there is no such file",
+    "missing": "there is no such file or bucket",
     "no file": "it is a directory, a pipe or a device, and no plain file",
+    "no keys": "the file of its keys is none with `access_key` and `secret_key` as JSON that can be read",
     "unreadable": "it cannot be read",
 }
 

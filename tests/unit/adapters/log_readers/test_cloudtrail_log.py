@@ -18,7 +18,7 @@ from answerable.adapters.log_readers import CloudtrailLog, LogTimes, OcsfLog, js
 from answerable.core.attribution.log_line import LogLine, UnreadLine
 from answerable.core.lease.name import account_of, lease_name
 from tests.unit.core.attribution.test_attribute_line import Ledger, action
-from tests.worlds.attributed import answers
+from tests.worlds.attributed import answers, bare
 
 pytestmark = pytest.mark.requirement("ATTRIBUTE-07")
 
@@ -64,7 +64,7 @@ def read(*records: object) -> list[LogLine | UnreadLine]:
         for text in (delivered, singly)
     )
     assert first == second
-    return first
+    return bare(first)
 
 
 def line(

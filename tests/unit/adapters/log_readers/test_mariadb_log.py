@@ -11,6 +11,7 @@ from answerable.adapters.log_readers import LogTimes, MariadbLog, bounded_lines
 from answerable.adapters.log_readers import mariadb as module
 from answerable.adapters.log_readers.bounded_lines import LINE_BYTES_MAX
 from answerable.core.attribution.log_line import LogLine, UnreadLine
+from tests.worlds.attributed import bare
 
 pytestmark = pytest.mark.requirement("ATTRIBUTE-07")
 
@@ -26,7 +27,7 @@ def record(
 
 def read(*lines: str) -> list[LogLine | UnreadLine]:
     text = "".join(f"{one}\n" for one in lines)
-    return [*MariadbLog(LogTimes(zone=UTC, now=AT)).read(bounded_lines(io.BytesIO(text.encode())))]
+    return bare(MariadbLog(LogTimes(zone=UTC, now=AT)).read(bounded_lines(io.BytesIO(text.encode()))))
 
 
 def said(account: str, number: int = 1, connection: int = 7) -> LogLine:

@@ -12,6 +12,7 @@ from answerable.adapters.log_readers import LinePrefix, LogTimes, PostgresLog, b
 from answerable.adapters.log_readers.bounded_lines import LINE_BYTES_MAX
 from answerable.core.attribution.log_line import LogLine, UnreadLine
 from answerable.errors import Malformed
+from tests.worlds.attributed import bare
 
 pytestmark = pytest.mark.requirement("ATTRIBUTE-07")
 
@@ -24,7 +25,7 @@ PREFIX = "%m|%c|%u|%a| "
 
 def read(text: str, prefix: str = "") -> list[LogLine | UnreadLine]:
     reader = PostgresLog(LogTimes(zone=None, now=NOW), LinePrefix(prefix) if prefix else None)
-    return [*reader.read(bounded_lines(io.BytesIO(text.encode())))]
+    return bare(reader.read(bounded_lines(io.BytesIO(text.encode()))))
 
 
 def said(account: str, label: str = "", number: int = 1, *, is_full: bool = False) -> LogLine:

@@ -9,6 +9,7 @@ import pytest
 
 from answerable.adapters.log_readers import LogTimes, RedisLog, bounded_lines, offset_of
 from answerable.core.attribution.log_line import LogLine, UnreadLine
+from tests.worlds.attributed import bare
 
 pytestmark = pytest.mark.requirement("ATTRIBUTE-07")
 
@@ -39,7 +40,9 @@ def refusal(account: str, reason: str = "key", **more: object) -> str:
 
 def read(*lines: str) -> list[LogLine | UnreadLine]:
     times = LogTimes(zone=offset_of("+00:00"), now=AT)
-    return [*RedisLog(times).read(bounded_lines(io.BytesIO("".join(f"{one}\n" for one in lines).encode())))]
+    return bare(
+        RedisLog(times).read(bounded_lines(io.BytesIO("".join(f"{one}\n" for one in lines).encode())))
+    )
 
 
 def said(account: str, label: str = "", place: str = "127.0.0.1:35826") -> LogLine:

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.requirement("ATTRIBUTE-07")
 AT = 1_796_150_148_000
 CERTIFICATE = "ssh2: ED25519-CERT SHA256:abc ID ans_x (serial 77) CA ED25519 SHA256:def"
 KEYS = (
-    ("ssh_serial", "77"), ("ssh_ca", "SHA256:def"), ("ssh_client_port", "40000"), ("ssh_login", "deploy"),
+    ("ssh_serial", "77"), ("ssh_ca", "SHA256:def"), ("ssh_key", "SHA256:abc"), ("ssh_client_port", "40000"),
+    ("ssh_login", "deploy"),
 )  # fmt: skip
 ON_WEB1 = (*KEYS, ("ssh_host", "web1"))
 

@@ -157,7 +157,7 @@ CASES = {
         ("bypass", "", ""),
     ),
     "no session, after its lease": (one_action(), line(own(1), at=AT + 100_000), ("bypass", "", "")),
-    "no room for a login": (one_action(), line(own(1), "a.9", is_full=True), ("ours", "A", action(1))),
+    "no room for a login": (one_action(), line(own(1), "a.9", is_full=True), ("shared", "D", "")),
     "no room for a login, at another time": (
         one_action(),
         line(own(1), "a.9", at=AT + 100_000, is_full=True),

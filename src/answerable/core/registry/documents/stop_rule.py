@@ -23,6 +23,7 @@ Watched = Literal[
     "refused_at_door",
     "refusal_flood",
     "log_bypass",
+    "log_content",
     "log_forged",
     "log_phantom",
     "tracker",
@@ -36,7 +37,7 @@ TARGETS: Final[frozenset[RuleHolds]] = frozenset({"tool", "server", "capability"
 """Holds on the targets of actions; the other kinds are holds on those who act."""
 BY_PEOPLE: Final[frozenset[Watched]] = frozenset({"denied_variation"})
 """Events counted when people answer: no instance is known then, so only holds on those who act are possible."""
-BY_LOGS: Final[frozenset[Watched]] = frozenset({"log_bypass", "log_forged", "log_phantom"})
+BY_LOGS: Final[frozenset[Watched]] = frozenset({"log_bypass", "log_content", "log_forged", "log_phantom"})
 """What the log of a target shows: it names an agent and its task, and neither instance nor tool."""
 UNCOUNTED: Final[frozenset[Watched]] = frozenset({"canary", "refusal_flood", "tracker"})
 """Rules without a window of their own: the first touch, the quota of refusals, and a tracker, which has one."""
