@@ -24,8 +24,9 @@ REQUESTS_MAX: Final = 8
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 """Enough for the list of all users, the longest answer."""
 CONNECTIONS_KEPT: Final = 4
-TRANSIENT: Final = frozenset({408, 425, 429})
-"""Of the statuses from 400 to 499, those after which the same request may be granted."""
+TRANSIENT: Final = frozenset({401, 403, 408, 425, 429})
+"""Of the statuses from 400 to 499, those after which the same request may be granted: 401 while the broker's password
+changes, 403 once its account has the rights."""
 
 
 class Management:
