@@ -118,6 +118,22 @@ def test_each_file_of_every_account_and_region_is_given_once_also_late_and_after
     assert len(mark.objects) == 5
 
 
+def test_no_name_and_no_record_that_somebody_puts_there_hides_other_files(trail: Trail) -> None:
+    for later in ("9999/12/31", "9999/99/99"):
+        key = f"org/AWSLogs/1/CloudTrail/eu-central-1/{DAY}/{later}/x.json"
+        trail.s3.put_object(Bucket=trail.name, Key=key, Body=b'{"Records": []}')
+    odd = json.dumps(
+        {"Records": [record(caller("odd"), userAgent="\ud800", eventTime="2027-01-15T08:00:01Z")]}
+    )
+    trail.puts(odd.encode(), "1", "eu-central-1", DAY, 4)
+    trail.delivers("a", minute=5)
+    source = trail.source()
+    found, mark = taken(source, 2)
+    source.close()
+    assert found == ["odd", "a"]
+    assert {one[:8] for one in mark.objects} == {DAY.replace("/", "")}
+
+
 def test_half_of_a_file_is_not_behind_the_mark(trail: Trail) -> None:
     trail.delivers("a", "b")
     source = trail.source()

@@ -79,6 +79,7 @@ class KeptLogs:
         self._written = b""
         followed = followed_in(settings.logs, settings.data)
         self._keys = _keys_of(settings) if followed else None
+        self._keys_seen = -1
         self._contents = RecordedContents(self._log.entry, self._find)
         self._logs = [self._follower(one) for one in followed]
 
@@ -158,6 +159,7 @@ class KeptLogs:
             return True
         if not self._told:
             return False
+        self._forget_erased()
         more, now = False, _now()
         for one in self._logs:
             if len(self._standing.waiting) < WAITING_MAX:
@@ -168,6 +170,14 @@ class KeptLogs:
                 find_phantoms(target, logs, standing, self._steps, partial(self._keep, logs[0].standing))
         self._store()
         return more
+
+    def _forget_erased(self) -> None:
+        """Open nothing any more by keys that were destroyed, nor keep what was opened by them."""
+        if self._keys is None or (version := self._keys.version()) == self._keys_seen:
+            return
+        self._keys.forget_destroyed(self._keys.ids())
+        self._contents.forget()
+        self._keys_seen = version
 
     def _take_entries(self) -> None:
         end = min(self._told, self._position + BATCH_ENTRIES)

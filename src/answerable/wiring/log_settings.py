@@ -13,6 +13,7 @@ from answerable.core.identity.names.principal import checked_name
 from answerable.errors import Malformed, shown
 from answerable.extras import is_here
 from answerable.setting_fields import about, number, texts
+from answerable.targets.api_access import address_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +129,9 @@ def _bucket(path: str, options: dict[str, list[str]]) -> str:
     names_of(path)
     if not options["region"] or not options["keys"]:
         raise ValueError("a bucket needs region= and keys=, the path of a file")
+    for endpoint in options["endpoint"]:
+        if faults := address_faults(endpoint, setting="endpoint"):
+            raise ValueError("; ".join(faults))
     if not is_here("botocore"):
         raise ValueError('a bucket is read with botocore: pip install "answerable[aws]"')
     return path

@@ -40,6 +40,10 @@ class RecordedContents:
                 del self._known[next(iter(self._known))]
         return known
 
+    def forget(self) -> None:
+        """Let go of what was opened."""
+        self._known.clear()
+
     def _opened(self, index: int) -> Mapping[str, JSONValue] | None:
         stored = self._entry(index)
         return payload_of(stored, leaf_of(stored), self._find)

@@ -223,6 +223,15 @@ class Keys:
     def find(self, key_id: bytes) -> SubjectKey | None:
         return SUBJECT if key_id == SUBJECT.id else None
 
+    def version(self) -> int:
+        return 1
+
+    def ids(self) -> frozenset[bytes]:
+        return frozenset((SUBJECT.id,))
+
+    def forget_destroyed(self, ids: frozenset[bytes]) -> None:
+        assert SUBJECT.id in ids
+
     def close(self) -> None:
         """Nothing is open."""
 

@@ -7,6 +7,7 @@ files are fetched in a thread of their own.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import threading
@@ -29,6 +30,7 @@ from answerable.ports.followed_log import LogChunk, LogRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from answerable.adapters.log_readers.json_objects import JsonObject
     from answerable.adapters.log_readers.part_reader import ObjectReader
     from answerable.ports.followed_log import Trouble
 
@@ -43,7 +45,8 @@ OBJECT_BYTES_MAX: Final = 67_108_864
 RECORDS_MAX: Final = 500_000
 ROOTS_MAX: Final = 10_000
 """Accounts and regions of one bucket."""
-_DAY: Final = re.compile(r"/(\d{4})/(\d\d)/(\d\d)/[^/]+\.json(?:\.gz)?$")
+_FILE: Final = re.compile(r"[^/]+\.json(?:\.gz)?")
+"""Within the folder of a day."""
 _STAMP: Final = re.compile(r"_(\d{8}T\d{4,6}Z)_[^/]*$")
 _DELIVERED: Final = "/CloudTrail/"
 _BELOW: Final = re.compile(r"(?:o-[a-z0-9]{1,32}/)?(?:\d{1,12}/(?:CloudTrail/(?:[a-z0-9-]{1,32}/)?)?)?")
@@ -133,6 +136,8 @@ class FollowedBucket:
                         return
             except ClientError as error:
                 trouble = "missing" if error.response.get("Error", {}).get("Code") in _GONE else "unreadable"
+                # Perhaps its keys were changed.
+                self._client = None
             except Exception as failed:
                 # Whatever the server or its network did: without this thread, nothing is read on.
                 trouble = "no keys" if self._client is None else "unreadable"
@@ -161,11 +166,11 @@ class FollowedBucket:
         for one in days:
             found = []
             for root in roots:
-                for key, size in self._keys(f"{root}{one:%Y/%m/%d}/"):
-                    dated = _DAY.search(key)
-                    if dated is not None:
+                folder = f"{root}{one:%Y/%m/%d}/"
+                for key, size in self._keys(folder):
+                    if _FILE.fullmatch(key.removeprefix(folder)):
                         digest = sha256(key.encode()).hexdigest()[:_DIGEST_CHARS]
-                        name, stamp = "".join(dated.groups()) + digest, _STAMP.search(key)
+                        name, stamp = f"{one:%Y%m%d}{digest}", _STAMP.search(key)
                         found.append((stamp[1] if stamp else "", key, name, size))
             yield from ((name, key, size) for _, key, name, size in sorted(found) if name not in self._known)
 
@@ -221,15 +226,30 @@ def _records(content: bytes | None, reader: ObjectReader) -> tuple[list[LogRecor
     plain = _plain(content)
     if plain is None:
         return [LogRecord(UnreadLine(1, "broken"), 0, 0, 1)], b""
-    objects = [*islice(json_objects(BytesIO(plain)), RECORDS_MAX)]
     records, pieces, at = list[LogRecord](), list[bytes](), 0
-    for line, one in zip(reader.read(objects), objects, strict=True):
-        piece = msgspec.json.encode(one.value, order="sorted") if one.value is not None else b""
-        records.append(LogRecord(line, at, at + len(piece), len(records) + 1))
-        pieces.append(piece)
-        at += len(piece)
+
+    def passed() -> Iterator[JsonObject]:
+        """One at a time: as values, a file takes a hundred times its size."""
+        for one in islice(json_objects(BytesIO(plain)), RECORDS_MAX):
+            pieces.append(_encoded(one.value) if one.value is not None else b"")
+            yield one
+
+    for number, line in enumerate(reader.read(passed()), start=1):
+        size = len(pieces[number - 1])
+        records.append(LogRecord(line, at, at + size, number))
+        at += size
+    if len(records) == RECORDS_MAX:
+        records.append(LogRecord(UnreadLine(RECORDS_MAX + 1, "broken"), at, at, RECORDS_MAX + 1))
     # A file without any record is passed over as one.
     return records or [LogRecord(None, 0, 0, 1)], b"".join(pieces)
+
+
+def _encoded(value: object) -> bytes:
+    try:
+        return msgspec.json.encode(value, order="sorted")
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which JSON can have as an escape.
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _plain(content: bytes | None) -> bytes | None:

@@ -33,7 +33,7 @@ _COLUMNS: Final = ("log_time", "user", "database", "pid", "from", "session", "li
 _LABEL_COLUMN, _BACKEND_COLUMN, _STATE_COLUMN, _MESSAGE_COLUMN = 22, 23, 12, 13
 _STATEMENT: Final = re.compile(r"(?:statement|execute [^:\s]{1,160}): ")
 _AUDITED: Final = "AUDIT: SESSION,"
-_AUDIT_STATEMENT, _AUDIT_ROWS = 7, 9
+_AUDIT_CLASS, _AUDIT_STATEMENT, _AUDIT_ROWS = 3, 7, 9
 """Columns of pgAudit; it writes rows where `pgaudit.log_rows` is on."""
 _RECORD_CHARS_MAX: Final = 131_072
 """As many as the csv module takes in one field."""
@@ -237,6 +237,9 @@ def _content(message: str, *, is_begin: bool = False) -> tuple[Said, ...]:
         return _CUT
     if len(row) <= _AUDIT_STATEMENT:
         return _CUT
+    if row[_AUDIT_CLASS] == "MISC":
+        # The ends of transactions are of this class, and it may be logged without the statements between them.
+        return ()
     statement = Said("statement", (row[_AUDIT_STATEMENT],))
     rows = row[_AUDIT_ROWS] if len(row) > _AUDIT_ROWS else ""
     return (statement, Said("rows", (rows,))) if rows.isdecimal() else (statement,)

@@ -39,7 +39,7 @@ def show_accounts(terminal: Terminal, answer: AccountsAnswer, *, as_csv: bool) -
     # A target that has no name for what leases have is no account that somebody found.
     if any(one.past or (one.kind == "unknown" and one.name) for one in answer.items):
         return CHECK_FAILED
-    return None if answer.happened or answer.items else UNMET
+    return None if (answer.happened or answer.items) and not answer.fault else UNMET
 
 
 def _print_csv(answer: AccountsAnswer) -> None:

@@ -106,7 +106,7 @@ def attribute_files(terminal: Terminal, asked: LogAsked) -> int | None:
     silence = _silence(found, unseen, asked.targets)
     if silence:
         terminal.warn(silence)
-    if found.odd or unseen.phantoms or found.content.unsaid(steps):
+    if found.odd or unseen.phantoms or found.unsaid(steps):
         return CHECK_FAILED
     return UNMET if found.broken or silence else None
 
@@ -219,7 +219,7 @@ def _without_line(
 
     phantom = "recorded as succeeded, and the log covers its time without a line of it"
     return (
-        ("content", STATEMENT_DIFFERS, found.content.unsaid(steps)),
+        ("content", STATEMENT_DIFFERS, found.unsaid(steps)),
         ("phantom", phantom, unseen.phantoms),
     )
 
@@ -251,7 +251,7 @@ def _summary(found: Attribution, unseen: Unseen, steps: StepIndex) -> list[tuple
             lines.append((verdict, f"{count}: {words}" + (f" ({graded})" if graded else "")))
     uncovered = f"; of {unseen.uncovered} more the log does not cover the time" if unseen.uncovered else ""
     of = f", of {unseen.compared} compared"
-    silent = len(found.content.unsaid(steps))
+    silent = len(found.unsaid(steps))
     if found.content.compared():
         without = f"; {silent} more steps without a line of what is recorded" if silent else ""
         lines.append(("compared", f"{found.content.compared()} fields of steps, with the record{without}"))
@@ -317,7 +317,7 @@ def _as_value(found: Attribution, unseen: Unseen, steps: StepIndex, kind: LogKin
         "steps": [{"step": step, "lines": count} for step, count in told_steps(found, steps)],
         "content": {
             "compared": found.content.compared(),
-            "unsaid": found.content.unsaid(steps),
+            "unsaid": found.unsaid(steps),
             "uncompared": [
                 {"field": name, "why": why, "steps": count}
                 for (name, why), count in sorted(found.content.uncompared(kind).items())

@@ -99,8 +99,12 @@ def _one(recorded: Recorded, field: Field) -> str:
 def _statement(said: Said, recorded: str) -> int:
     if said.how == "cut" or said.field != "statement":
         return CUT
-    text, known = plain_text(said.values[0]), plain_text(recorded)
-    if text == known or (said.how == "begin" and text and known.startswith(text)):
+    is_begin, known = said.how == "begin", plain_text(recorded)
+    # A text that is cut may end within a character.
+    text = plain_text(said.values[0].rstrip("\ufffd") if is_begin else said.values[0])
+    if is_begin and not text:
+        return CUT
+    if text == known or (is_begin and known.startswith(text)):
         return SAME
     return WHOLE if text in _ENDS else 0
 

@@ -16,6 +16,7 @@ from answerable.core.attribution.answer import ODD, Attributed
 from answerable.core.attribution.attribute_line import ANY, attribute_line
 from answerable.core.attribution.log_line import TIME_MAX_MS, UnreadLine
 from answerable.core.attribution.phantom import Unseen, unseen
+from answerable.core.attribution.step import SKEW_MS
 from answerable.flows.forensics.compare_content import ContentSeen
 
 if TYPE_CHECKING:
@@ -100,6 +101,13 @@ class Attribution:
             self.kept.append((name, Attributed(bare, answer)))
         else:
             self.dropped += 1
+
+    def unsaid(self, steps: StepIndex) -> tuple[Step, ...]:
+        """Return the steps whose recorded statement is not among all of theirs, in a log that begins before them."""
+        begins = [one.first + SKEW_MS for one in self.files if one.first]
+        return tuple(
+            one for one in self.content.unsaid(steps) if any(begin <= one.started for begin in begins)
+        )
 
     def unseen(self, steps: StepIndex, targets: Collection[str]) -> Unseen:
         """Return the steps of which the log does not say anything. targets: whose log it is; empty for those of the

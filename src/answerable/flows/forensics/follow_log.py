@@ -177,11 +177,12 @@ def find_phantoms(
         if step.until + SKEW_MS > last or _is_open(step, steps):
             return
         was_seen = standing.seen.pop(step.action, False)
-        if statement_differs(standing.statements.pop(step.action, 0)) and step.status == "succeeded":
+        is_covered = step.status == "succeeded" and step.started >= first + SKEW_MS
+        if statement_differs(standing.statements.pop(step.action, 0)) and is_covered:
             logs[0].standing.count("content")
             if not keep(content_of(step, ("statement",), kind=logs[0].followed.kind)):
                 logs[0].standing.count("unrecorded")
-        if not was_seen and step.status == "succeeded" and step.started >= first + SKEW_MS:
+        if not was_seen and is_covered:
             logs[0].standing.count("phantom")
             if not keep(phantom_of(step, kind=logs[0].followed.kind)):
                 logs[0].standing.count("unrecorded")

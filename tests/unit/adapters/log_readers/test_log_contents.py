@@ -126,3 +126,9 @@ def test_redis_says_which_key_it_refused() -> None:
     }  # fmt: skip
     assert contents("redis", json.dumps(refused)) == [(Said("key", ("case:8",), "some"),)]
     assert contents("redis", json.dumps({**refused, "reason": "command", "object": "set"})) == [()]
+
+
+def test_the_end_of_a_transaction_in_an_audit_says_nothing_of_the_statements_before_it() -> None:
+    for made in (in_json, in_csv):
+        ends = made("ans_x", "", "AUDIT: SESSION,4,1,MISC,COMMIT,,,COMMIT,<not logged>")
+        assert contents("postgres", ends) == [()]

@@ -142,3 +142,11 @@ def test_the_content_of_an_action_is_what_it_asked_and_got(
 def test_what_is_sealed_or_a_digest_is_missing_and_nothing_is_guessed() -> None:
     assert recorded_content(None, None).missing == SEALED
     assert recorded_content({"digest": "ab"}, None).missing == AS_DIGEST
+
+
+@pytest.mark.parametrize(
+    ("text", "state"), [("", CUT), ("SELECT body\ufffd", SAME), ("SELECT b", SAME), ("SELECT x\ufffd", 0)]
+)
+def test_the_begin_of_a_statement_may_end_anywhere(text: str, state: int) -> None:
+    found = compared([Said("statement", (text,), "begin")], RECORD)
+    assert found.statements == state
