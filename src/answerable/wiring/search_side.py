@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from answerable.adapters.search_http import HttpSearchProcess
 from answerable.errors import Unavailable
-from answerable.errors.codes.search import SEARCH_DOWN, SEARCH_OFF, SEARCH_UNREACHABLE
+from answerable.errors.codes.search import SEARCH_DOWN, SEARCH_ENDED, SEARCH_OFF, SEARCH_UNREACHABLE
 from answerable.flows.recording.rounds import until_round
 from answerable.ports.search_process import (
     LOGS,
@@ -22,7 +22,7 @@ from answerable.ports.search_process import (
     QuestionKind,
     TraceQuestion,
 )
-from answerable.wiring.kept_process import KeptProcess
+from answerable.wiring.kept_process import ANSWERING_SECONDS, KeptProcess
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -110,7 +110,7 @@ class SearchSide:
         """Ask the process, which is started if it does not run, of all entries that are durable.
 
         Raises Malformed and Refused as it does, and Unavailable: `search.off`, `search.down`, `search.late`,
-        `search.failed`, `search.busy`.
+        `search.failed`, `search.busy`; `search.ended` where it ended twice before it answered.
         """
         if self._process is None:
             raise SEARCH_OFF()
@@ -118,11 +118,16 @@ class SearchSide:
         with anyio.move_on_after(QUESTION_SECONDS_MAX):
             if isinstance(question, AskedOfAccounts):
                 question = replace(question, declared=await self._declared())
+            has_ended = False
             while True:
                 try:
                     return await self._asks.ask(kind, replace(question, entries=self._log.size))
                 except Unavailable as failed:
-                    if failed.code != SEARCH_UNREACHABLE.id:
+                    # Perhaps another question ended it, or a person; not a third one, if it was this.
+                    if failed.code == SEARCH_ENDED.id and not has_ended:
+                        has_ended = True
+                        await anyio.sleep(ANSWERING_SECONDS)
+                    elif failed.code != SEARCH_UNREACHABLE.id:
                         raise
                 await self._process.answering()
         raise SEARCH_DOWN()

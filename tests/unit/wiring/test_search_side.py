@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
 import anyio
 import pytest
+from anyio.abc import SocketStream
 
 from answerable.adapters.search_http import client
 from answerable.errors import Unavailable
-from answerable.ports.search_process import SEARCH, Question
+from answerable.ports.search_process import SEARCH, IndexReach, Question, QuestionKind
 from answerable.wiring import search_side
 from answerable.wiring.search_settings import SearchSettings
 from answerable.wiring.search_side import SearchSide
@@ -86,10 +88,41 @@ async def test_a_long_ledger_starts_it_and_it_is_told_how_far_the_ledger_goes(tm
     assert (tmp_path / "told").read_text() == "999\n"
 
 
-@pytest.mark.parametrize("is_read", [True, False], ids=["closed", "reset"])
-async def test_one_that_ends_before_it_answers_can_be_asked_again_when_the_next_is_there(
-    tmp_path: Path, is_read: bool
+@pytest.mark.parametrize("ends", [1, 2])
+async def test_a_question_that_met_the_end_of_the_process_is_asked_once_more(
+    tmp_path: Path, ends: int
 ) -> None:
+    one, asked = side(tmp_path, start_entries=0), 0
+    body = b'{"entries": 7}'
+
+    async def answers(caller: SocketStream) -> None:
+        nonlocal asked
+        async with caller:
+            # Whoever only looks whether it listens sends nothing.
+            with suppress(anyio.EndOfStream):
+                await caller.receive()
+                asked += 1
+                if asked > ends:
+                    await caller.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+
+    kind = QuestionKind(path="/", question=Question, answer=IndexReach)
+    async with (
+        await anyio.create_unix_listener(tmp_path / "search.sock") as listener,
+        anyio.create_task_group() as beside,
+    ):
+        beside.start_soon(listener.serve, answers)
+        beside.start_soon(one.kept, ("sleep", "60"))
+        await anyio.wait_all_tasks_blocked()
+        if ends == 1:
+            assert (await one.ask(kind, QUESTION)).entries == 7
+        else:
+            assert await refused(one) == "search.ended"
+        assert asked == 2
+        beside.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("is_read", [True, False], ids=["closed", "reset"])
+async def test_that_one_ended_before_it_answered_is_told_apart(tmp_path: Path, is_read: bool) -> None:
     with socket.socket(socket.AF_UNIX) as ending:
         ending.bind(str(tmp_path / "search.sock"))
         ending.listen()
@@ -102,4 +135,4 @@ async def test_one_that_ends_before_it_answers_can_be_asked_again_when_the_next_
             beside.start_soon(anyio.to_thread.run_sync, ended)
             with pytest.raises(Unavailable) as told:
                 await client.HttpSearchProcess(tmp_path / "search.sock").ask(SEARCH, QUESTION)
-            assert told.value.code == "search.unreachable"
+            assert told.value.code == "search.ended"

@@ -12,7 +12,7 @@ import msgspec
 
 from answerable.connection_fault import connection_fault
 from answerable.errors import Malformed, Refused, Unavailable, shown
-from answerable.errors.codes.search import SEARCH_FAILED, SEARCH_LATE, SEARCH_UNREACHABLE
+from answerable.errors.codes.search import SEARCH_ENDED, SEARCH_FAILED, SEARCH_LATE, SEARCH_UNREACHABLE
 from answerable.ports.search_process import HOST, REACH_PATH, A, IndexReach, Q, QuestionKind
 from answerable.unix_http import no_tls
 
@@ -53,7 +53,7 @@ class HttpSearchProcess:
         self, method: str, path: str, read: Callable[[bytes], A], seconds: float, content: bytes = b""
     ) -> A:
         """Send one request and read the answer. Raises Malformed as the process does, and Unavailable:
-        `search.unreachable`, `search.late`, `search.failed`, and the process's own."""
+        `search.unreachable`, `search.ended`, `search.late`, `search.failed`, and the process's own."""
         timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS_MAX)
         transport = httpx2.AsyncHTTPTransport(uds=self._socket, verify=no_tls())
         try:
@@ -66,9 +66,10 @@ class HttpSearchProcess:
             if isinstance(error, httpx2.ConnectTimeout):
                 raise SEARCH_UNREACHABLE() from None
             raise self._late(seconds) from None
-        except (httpx2.NetworkError, httpx2.RemoteProtocolError):
-            # Also a process that ended before it answered: whoever starts the next may ask that.
+        except httpx2.ConnectError:
             raise SEARCH_UNREACHABLE() from None
+        except (httpx2.NetworkError, httpx2.RemoteProtocolError):
+            raise SEARCH_ENDED() from None
         except httpx2.HTTPError as error:
             why = connection_fault(error)
             raise SEARCH_FAILED(f"the process that answers searches did not answer: {why}") from None

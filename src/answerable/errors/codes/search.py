@@ -58,6 +58,9 @@ SEARCH_OFF = UnavailableCode(
     "`timeline`, `show` or `scope`",
     port="search_process",
 )
+SEARCH_ENDED = UnavailableCode(
+    "search.ended", "the process that answers searches ended before it answered", port="search_process"
+)
 SEARCH_OTHER_KEYS = MalformedCode(
     "search.other_keys", "the subject keys in … open nothing of this log: they are of another one"
 )

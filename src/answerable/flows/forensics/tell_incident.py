@@ -77,7 +77,7 @@ def incident_answer(
     """Return an incident as an answer. parts: what each log has of it, by shard. story: of all of them. log, home:
     origin of the log in which it was opened, and its shard."""
     acted = sorted(_acted(parts), key=lambda one: one.place)
-    clock = _clock(incident, parts, acted, home, is_cut=story.is_cut)
+    clock = _clock(incident, parts, acted, home, unread=_unread(story))
     return IncidentAnswer(
         incident=_row(incident, home),
         log=log,
@@ -137,8 +137,9 @@ def _clock(
     acted: Sequence[_Action],
     home: str,
     *,
-    is_cut: bool,
+    unread: str,
 ) -> list[_Tick]:
+    """unread: what may be missing; empty where all of it was read."""
     ran = [one for one in acted if one.ran]
     changed = [one for one in ran if one.told.undoing != "read"]
     told = [one for one in incident.notes if one.told]
@@ -149,18 +150,18 @@ def _clock(
     is_noticed = noticed != _NONE and noticed.at < opened.at
     return [
         _first(
-            "first attempt", () if is_cut else acted, "the first action in it", _none(is_cut, "no action")
+            "first attempt", () if unread else acted, "the first action in it", _none(unread, "no action")
         ),
         _first(
             "first effect",
-            () if is_cut else changed,
+            () if unread else changed,
             "the first action that changed something, or that may have",
-            _none(is_cut, "no action that changed anything" if ran else "no action that ran"),
+            _none(unread, "no action that changed anything" if ran else "no action that ran"),
         ),
         _Tick("detected", noticed, "a rule or a person stopped it, or it is the alert")
         if is_noticed
         else _Tick("detected", opened, "a person opened the incident"),
-        _contained(incident, parts, acted),
+        _contained(incident, parts, acted, unread),
         *(
             _Tick("told", At(one.told_at, home, one.entry), f"{one.told} was told, as {one.by} notes")
             for one in told
@@ -170,22 +171,33 @@ def _clock(
     ]
 
 
-def _none(is_cut: bool, what: str) -> str:
-    return CUT if is_cut else f"there is {what} in it"
+def _unread(story: StoryAnswer) -> str:
+    """Return why something that happened may be missing; empty where all logs were read whole."""
+    if story.elsewhere:
+        return f"what happened in the log of shard {', '.join(story.elsewhere)} is not known"
+    return CUT if story.is_cut else ""
+
+
+def _none(unread: str, what: str) -> str:
+    return unread or f"there is {what} in it"
 
 
 def _first(name: str, found: Sequence[_Action], says: str, none: str) -> _Tick:
     return _Tick(name, found[0].place, says) if found else _Tick(name, _NONE, none)
 
 
-def _contained(incident: Incident, parts: Mapping[str, IncidentPart], acted: Sequence[_Action]) -> _Tick:
-    """Return the stop by which all that ran had been stopped."""
+def _contained(
+    incident: Incident, parts: Mapping[str, IncidentPart], acted: Sequence[_Action], unread: str
+) -> _Tick:
+    """Return the stop by which all that ran had been stopped. unread: why some of it may not be among these."""
     stops = (
         (At(one.at, shard, one.entry), Stop(one.kind, one.name, one.hold))
         for shard, part in parts.items()
         for one in part.stops
     )
     found = containment(incident, (Acted(one.place, one.ran, one.names) for one in acted), stops)
+    if found.at is not None and unread:
+        return _Tick("contained", _NONE, unread)
     if found.at is not None:
         return _Tick("contained", found.at, "it was stopped, and no action has run after that")
     if not found.stops:
