@@ -67,9 +67,8 @@ async def test_a_connection_is_of_the_step_that_opened_it_whatever_others_are_ca
             return len([one for one in events if "client_disconnect" in one]) >= 6
 
         await eventually(is_written, "the events")
-    log = server.folder / "nats.log"
     times = LogTimes(zone=offset_of("+00:00"), now=0)
-    for text in (log.read_text(), "\n".join(events)):
+    for text in ((server.folder / "nats.log").read_text(), "\n".join(events)):
         found, told = answers(NatsLog(times).read(lines_of(text)), ledger.index())
         mine = {session: action(number) for number, session in sessions.items()}
         assert {one.session: one.action for one in told if one.verdict == "ours"} == mine
@@ -77,5 +76,5 @@ async def test_a_connection_is_of_the_step_that_opened_it_whatever_others_are_ca
         assert len({one.session for one in told if one.verdict == "bypass"}) == 1
         # Only the events say what a client calls itself: opened and closed.
         forged = Counter(one.verdict for one in told)["forged"]
-        assert forged == (0 if text == log.read_text() else 2)
+        assert forged == (2 if text.startswith("{") else 0)
         assert not found.unseen(ledger.index(), ()).phantoms
