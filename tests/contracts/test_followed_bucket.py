@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 
-from answerable.adapters.log_readers import CloudtrailLog, FollowedBucket, LogTimes
+from answerable.adapters.log_readers import CloudtrailLog, FollowedBucket, LogTimes, followed_bucket
 from answerable.core.attribution.followed import BEGIN, LogMark
 from answerable.core.attribution.log_line import LogLine
 from answerable.core.lease.name import account_of
@@ -132,6 +132,16 @@ def test_no_name_and_no_record_that_somebody_puts_there_hides_other_files(trail:
     source.close()
     assert found == ["odd", "a"]
     assert {one[:8] for one in mark.objects} == {DAY.replace("/", "")}
+
+
+def test_a_file_with_more_records_than_are_read_is_told_as_one_that_is_broken(
+    trail: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followed_bucket, "RECORDS_MAX", 2)
+    trail.delivers("a", "b", "c")
+    source = trail.source()
+    assert taken(source, 1)[0] == ["a", "b", "broken"]
+    source.close()
 
 
 def test_half_of_a_file_is_not_behind_the_mark(trail: Trail) -> None:

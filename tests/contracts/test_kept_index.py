@@ -20,18 +20,7 @@ from answerable.api.search_answers import SearchAnswer
 from answerable.core.search.query import parsed_query
 from answerable.errors import Broken, Malformed, Refused, Unavailable
 from answerable.flows.forensics import search_ledger as searching
-from answerable.ports.search_process import (
-    TRACE,
-    TREE,
-    UNDER,
-    NameQuestion,
-    Question,
-    ScopeQuestion,
-    StoryQuestion,
-    TraceQuestion,
-    TreeQuestion,
-    UnderQuestion,
-)
+from answerable.ports import search_process as port
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
@@ -56,7 +45,7 @@ class Lived:
 
     def asked(self, index: KeptIndex, *words: str, entries: int = -1) -> SearchAnswer:
         asked = self.entries if entries < 0 else entries
-        return index.search(Question(words=words, limit=1_000, cursor="", entries=asked))
+        return index.ask(port.SEARCH, port.Question(words=words, limit=1_000, cursor="", entries=asked))
 
 
 def settings_of(data: Path) -> Settings:
@@ -181,7 +170,7 @@ def found_by(lived: Lived, index: Path) -> list[int]:
     places = places_of_copy(lived.settings.ledger.place, lived.settings.data, index)
     with searched(places) as found:
         asked = [parsed_query(words, now=0) for words in (("agent:scout", "kind:intent"), ("resource:4711",))]
-        pages = [found.search(one, limit=1_000, after=None) for one in asked]
+        pages = [found.teller().search(one, limit=1_000, after=None) for one in asked]
     return [one.facts.entry for page in pages for one in page.hits]
 
 
@@ -356,7 +345,9 @@ def test_a_search_that_opens_too_much_goes_on_by_its_cursor(
     })  # fmt: skip
     found, cursor, pages = [], "", 0
     while pages == 0 or cursor:
-        page = index.search(Question(words=("kind:intent",), limit=3, cursor=cursor, entries=lived.entries))
+        page = index.ask(
+            port.SEARCH, port.Question(words=("kind:intent",), limit=3, cursor=cursor, entries=lived.entries)
+        )
         found += [one.entry for one in page.items]
         cursor, pages = page.next, pages + 1
     assert found == wanted
@@ -368,16 +359,18 @@ def test_a_story_a_name_and_the_scope_are_answered_by_the_same_index_with_what_i
     lived: Lived, index: KeptIndex
 ) -> None:
     half, whole = lived.entries // 2, lived.entries
-    early = index.story(StoryQuestion(words=("scout",), limit=1_000, entries=half))
+    early = index.ask(port.STORY, port.StoryQuestion(words=("scout",), limit=1_000, entries=half))
     assert (early.entries, early.missing, early.lines[-1].index) == (half, 0, half - 1)
-    story = index.story(StoryQuestion(words=("scout", "resource:4711"), limit=1_000, entries=whole))
+    story = index.ask(
+        port.STORY, port.StoryQuestion(words=("scout", "resource:4711"), limit=1_000, entries=whole)
+    )
     assert [one.kind for one in story.lines] == ["mandate_issued", "intent", "outcome"]
-    name = index.name(NameQuestion(name="scout", entries=whole))
+    name = index.ask(port.NAME, port.NameQuestion(name="scout", entries=whole))
     assert ([one.ask for one in name.may_be], name.outcomes) == (["agent:scout"], {"succeeded": 60})
-    scope = index.scope(ScopeQuestion(words=("agent:scout",), rows=1, entries=whole))
+    scope = index.ask(port.SCOPE, port.ScopeQuestion(words=("agent:scout",), rows=1, entries=whole))
     assert (scope.actions, scope.outside, scope.missing) == (60, 0, 0)
     with pytest.raises(Malformed, match="attempts are not counted by `person`"):
-        index.scope(ScopeQuestion(words=("person:ada",), rows=1, entries=whole))
+        index.ask(port.SCOPE, port.ScopeQuestion(words=("person:ada",), rows=1, entries=whole))
 
 
 @pytest.mark.requirement("STORY-05")
@@ -386,13 +379,13 @@ def test_a_tree_a_manifest_and_traces_are_answered_of_all_entries_or_not_at_all(
 ) -> None:
     whole = lived.entries
     (mandate,) = {one.mandate for one in lived.asked(index, "kind:mandate_issued").items}
-    assert index.whole(TREE, TreeQuestion(mandate=mandate, entries=whole)).actions.done == 60
+    assert index.ask(port.TREE, port.TreeQuestion(mandate=mandate, entries=whole)).actions.done == 60
     ends = [one.ended for one in lived.asked(index, "kind:intent").items if one.ended is not None]
-    traced = index.whole(TRACE, TraceQuestion(ends=(*ends, 0), entries=whole))
+    traced = index.ask(port.TRACE, port.TraceQuestion(ends=(*ends, 0), entries=whole))
     assert [one.found for one in traced.items] == [True] * 60 + [False]
-    question = UnderQuestion(manifest="", prompt="", model="m", limit=1, cursor="", entries=whole)
+    question = port.UnderQuestion(manifest="", prompt="", model="m", limit=1, cursor="", entries=whole)
     with pytest.raises(Refused, match="no manifest in the ledger"):
-        index.whole(UNDER, question)
+        index.ask(port.UNDER, question)
     monkeypatch.setattr(kept, "CATCH_UP_SECONDS_MAX", 0.0)
     with pytest.raises(Unavailable, match="does not have 1 later entries"):
-        index.whole(TREE, TreeQuestion(mandate=mandate, entries=whole + 1))
+        index.ask(port.TREE, port.TreeQuestion(mandate=mandate, entries=whole + 1))

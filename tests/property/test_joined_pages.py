@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from answerable.api.search_answers import SearchAnswer, SearchHit
 from answerable.core.search.query import Cursor, parsed_cursor
 from answerable.errors.codes.search import SEARCH_UNREACHABLE
-from answerable.ports.search_process import Question
+from answerable.ports.search_process import SEARCH, Question
 from answerable.wiring.joined_index import JoinedIndex
 from answerable.wiring.log_index import LogIndex
 
@@ -61,7 +61,7 @@ class Log:
         self._times, self._looks = times, looks
         self.asked: list[int] = []
 
-    def search(self, question: Question) -> SearchAnswer:
+    def ask(self, _kind: object, question: Question) -> SearchAnswer:
         self.asked.append(question.entries)
         return page(self._times, question.cursor, limit=question.limit, looks=self._looks)
 
@@ -76,7 +76,7 @@ def test_all_pages_together_are_every_hit_once_and_newest_first(
     told: list[tuple[str, str, int]] = []
     cursor, pages = "", 0
     while pages == 0 or cursor:
-        answer = index.search(Question(words=(), limit=limit, cursor=cursor, entries=0))
+        answer = index.ask(SEARCH, Question(words=(), limit=limit, cursor=cursor, entries=0))
         told += [(one.at, one.shard if made else own, one.entry) for one in answer.items]
         assert len(answer.items) <= limit
         cursor, pages = answer.next, pages + 1
@@ -94,7 +94,7 @@ def test_all_pages_together_are_every_hit_once_and_newest_first(
 class Gone(Log):
     """One that gives no answer."""
 
-    def search(self, question: Question) -> SearchAnswer:
+    def ask(self, _kind: object, question: Question) -> SearchAnswer:
         raise SEARCH_UNREACHABLE()
 
 
@@ -102,10 +102,10 @@ class Gone(Log):
 def test_a_shard_is_asked_for_the_entries_of_its_own_log_and_one_that_is_gone_ends_no_last_page() -> None:
     own, other = Log([1, 2, 3], 9), Log([1], 9)
     index = JoinedIndex(cast("LogIndex", own), "a", lambda: {"b": cast("LogIndex", other)})
-    first = index.search(Question(words=(), limit=1, cursor="", entries=3))
+    first = index.ask(SEARCH, Question(words=(), limit=1, cursor="", entries=3))
     assert (own.asked, other.asked) == ([3], [0])
     assert first.next
     away = JoinedIndex(cast("LogIndex", own), "a", lambda: {"b": cast("LogIndex", Gone([], 9))})
-    last = away.search(Question(words=(), limit=9, cursor=first.next, entries=3))
+    last = away.ask(SEARCH, Question(words=(), limit=9, cursor=first.next, entries=3))
     assert [*last.elsewhere] == ["b"]
     assert last.next == ""

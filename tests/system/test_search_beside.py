@@ -37,7 +37,7 @@ def test_beside_a_process_that_writes_each_answer_is_a_beginning_of_the_whole(tm
 
         def search() -> None:
             with searching(places) as one:
-                page = one.search(parsed_query(["resource:4711"], now=0), limit=1_000, after=None)
+                page = one.teller().search(parsed_query(["resource:4711"], now=0), limit=1_000, after=None)
                 found.append((page.entries, len(page.hits)))
 
         async def searched() -> None:

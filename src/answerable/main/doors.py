@@ -317,26 +317,17 @@ def witness_door(settings: Settings, desk: CosigningState) -> Any:
 def search_door(settings: Settings, index: KeptIndex, logs: KeptLogs) -> Any:
     """Return the endpoint of the process that answers searches."""
     from answerable.apps.search_door.application import SearchServices, answering, search_app
-    from answerable.ports import search_process as port
+    from answerable.ports.search_process import LOGS
+    from answerable.wiring.answers import ANSWERED
     from answerable.wiring.joined_index import JoinedIndex
     from answerable.wiring.log_index import other_indexes
-    from answerable.wiring.whole_answers import WHOLE
 
     uids = frozenset({0, os.geteuid()})
     joined = JoinedIndex(index, settings.ledger.shard, partial(other_indexes, settings))
     needs = SearchServices(
         answers=(
-            answering(port.SEARCH, joined.search),
-            answering(port.STORY, joined.story),
-            answering(port.NAME, joined.name),
-            answering(port.SCOPE, joined.scope),
-            answering(port.ACCOUNTS, joined.accounts),
-            answering(port.LOGS, logs.told),
-            answering(port.INCIDENTS, joined.incidents),
-            answering(port.INCIDENT, joined.incident),
-            answering(port.OPENED, index.opened),
-            answering(port.PART, index.part),
-            *(answering(kind, partial(joined.whole, kind)) for kind in WHOLE),
+            answering(LOGS, logs.told),
+            *(answering(kind, partial(joined.ask, kind)) for kind in ANSWERED),
         ),
         reach=index.reach,
         uids=uids,

@@ -325,7 +325,7 @@ class SearchProcess(Protocol):
 
         Raises Malformed as `parsed_query`, `parsed_cursor`, `wanted_manifest`, `tell_then` and `select_evidence`,
         `scope.field` and `incident.unknown`; Refused (`timeline.manifest_unknown`); Unavailable: `search.*`, where
-        those that are answered of all entries or not at all (`wiring.whole_answers`) raise `search.behind`.
+        those that are answered of all entries or not at all (`wiring.answers`) raise `search.behind`.
         """
         ...
 

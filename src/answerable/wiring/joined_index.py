@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,7 +19,27 @@ from answerable.core.search.query import LIMIT_MAX, Cursor
 from answerable.errors import AnswerableError, shown
 from answerable.errors.codes.mandate import MANDATE_OTHER_SHARD
 from answerable.errors.codes.search import SEARCH_CURSOR
-from answerable.ports.search_process import MADE, TREE, UNDER, A, PartQuestion, Q
+from answerable.ports.search_process import (
+    ACCOUNTS,
+    INCIDENT,
+    INCIDENTS,
+    MADE,
+    NAME,
+    OPENED,
+    PART,
+    SCOPE,
+    SEARCH,
+    STORY,
+    TREE,
+    UNDER,
+    A,
+    IncidentsQuestion,
+    PartQuestion,
+    Q,
+    Question,
+    TreeQuestion,
+    UnderQuestion,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -36,22 +55,16 @@ if TYPE_CHECKING:
     from answerable.ports.search_process import (
         AccountsQuestion,
         Asked,
-        IncidentOpened,
-        IncidentPart,
         IncidentQuestion,
-        IncidentsQuestion,
         ManifestTold,
         NameQuestion,
-        Question,
         QuestionKind,
         ScopeQuestion,
         StoryQuestion,
         TreeAnswer,
-        TreeQuestion,
         UnderAnswer,
-        UnderQuestion,
     )
-    from answerable.wiring.log_index import IncidentIndex, LogIndex
+    from answerable.wiring.log_index import LogIndex
 
 _ENTRY: Final = re.compile(rf"(?:{ENTRY}:)?#?([a-z0-9-]+)/(0|[1-9][0-9]{{0,15}})")
 
@@ -65,35 +78,46 @@ _log: Final = logging.getLogger(__name__)
 
 
 class JoinedIndex:
-    """All shards of a ledger; implements `IncidentIndex`. Thread-safe where `own` is."""
+    """All shards of a ledger; implements `LogIndex`. Thread-safe where `own` is."""
 
-    def __init__(self, own: IncidentIndex, shard: str, others: Callable[[], Mapping[str, LogIndex]]) -> None:
+    def __init__(self, own: LogIndex, shard: str, others: Callable[[], Mapping[str, LogIndex]]) -> None:
         """own: answers for the log of this shard; empty for a ledger of one log. others: returns what answers for the
         other shards that there are now, by name."""
         self._own, self._shard, self._others = own, shard, others
 
-    def search(self, question: Question) -> SearchAnswer:
+    def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        joins: Mapping[QuestionKind[Any, Any], Callable[[Any, Mapping[str, LogIndex]], Any]] = {
+            SEARCH: self._search,
+            STORY: self._story,
+            NAME: self._name,
+            SCOPE: self._scope,
+            UNDER: self._under,
+            TREE: self._tree,
+            ACCOUNTS: self._accounts,
+            INCIDENTS: self._incidents,
+            INCIDENT: self._incident,
+        }
+        join = joins.get(kind)
+        others = self._others() if join is not None and self._shard and question.within == "all" else {}
+        if join is None or not (others or _names_shard(question)):
+            return self._own.ask(kind, question)
+        answer: A = join(question, others)
+        return answer
+
+    def _search(self, question: Question, others: Mapping[str, LogIndex]) -> SearchAnswer:
         from answerable.flows.forensics.join_pages import joined_search
 
-        others = self._asked_too(question)
-        if not others and ":" not in question.cursor:
-            return self._own.search(question)
         before = self._cursors(question.cursor)
 
         def of(shard: str) -> Question:
             cursor = _cursor(before, shard, _END)
             return replace(question, cursor=cursor, entries=self._entries(question, shard), within="log")
 
-        asked = {shard: partial(one.search, of(shard)) for shard, one in _left(others, before).items()}
-        answers, unread = self._answers(asked, partial(self._own.search, of(self._shard)))
+        answers, unread = self._all(SEARCH, _left(others, before), of)
         return joined_search(self._shard, answers, unread, before=before, limit=question.limit)
 
-    def story(self, question: StoryQuestion) -> StoryAnswer:
+    def _story(self, question: StoryQuestion, others: Mapping[str, LogIndex]) -> StoryAnswer:
         from answerable.flows.forensics.join_answers import joined_story
-
-        others = self._asked_too(question)
-        if not others:
-            return self._own.story(question)
 
         def of(shard: str) -> StoryQuestion:
             words = tuple(_of_shard(one, shard) for one in question.words)
@@ -101,16 +125,11 @@ class JoinedIndex:
             entries = self._entries(question, shard)
             return replace(question, words=words, entries=entries, within="log" if is_named else "names")
 
-        asked = {shard: partial(one.story, of(shard)) for shard, one in others.items()}
-        answers, unread = self._answers(asked, partial(self._own.story, of(self._shard)))
+        answers, unread = self._all(STORY, others, of)
         return joined_story(self._shard, answers, unread)
 
-    def name(self, question: NameQuestion) -> NameAnswer:
+    def _name(self, question: NameQuestion, others: Mapping[str, LogIndex]) -> NameAnswer:
         from answerable.flows.forensics.join_answers import joined_name
-
-        others = self._asked_too(question)
-        if not others:
-            return self._own.name(question)
 
         def of(shard: str) -> NameQuestion:
             name = _of_shard(question.name, shard)
@@ -118,123 +137,82 @@ class JoinedIndex:
             entries = self._entries(question, shard)
             return replace(question, name=name, entries=entries, within="log" if is_named else "names")
 
-        asked = {shard: partial(one.name, of(shard)) for shard, one in others.items()}
-        answers, unread = self._answers(asked, partial(self._own.name, of(self._shard)))
+        answers, unread = self._all(NAME, others, of)
         return joined_name(self._shard, answers, unread)
 
-    def scope(self, question: ScopeQuestion) -> ScopeAnswer:
+    def _scope(self, question: ScopeQuestion, others: Mapping[str, LogIndex]) -> ScopeAnswer:
         from answerable.flows.forensics.join_answers import joined_scope
-
-        others = self._asked_too(question)
-        if not others:
-            return self._own.scope(question)
 
         # The highest rows of all shards need not be among the highest of one.
         def of(shard: str) -> ScopeQuestion:
             return replace(question, rows=LIMIT_MAX, entries=self._entries(question, shard), within="log")
 
-        asked = {shard: partial(one.scope, of(shard)) for shard, one in others.items()}
-        answers, unread = self._answers(asked, partial(self._own.scope, of(self._shard)))
+        answers, unread = self._all(SCOPE, others, of)
         return joined_scope(self._shard, answers, unread, rows=question.rows)
 
-    def whole(self, kind: QuestionKind[Q, A], question: Q) -> A:
-        of_shards: dict[QuestionKind[Any, Any], Callable[[Any], Any]] = {UNDER: self._under, TREE: self._tree}
-        if kind not in of_shards:
-            return self._own.whole(kind, question)
-        answer: A = of_shards[kind](question)
-        return answer
-
-    def _under(self, question: UnderQuestion) -> UnderAnswer:
+    def _under(self, question: UnderQuestion, others: Mapping[str, LogIndex]) -> UnderAnswer:
         from answerable.flows.forensics.answer_questions import check_wanted
         from answerable.flows.forensics.join_pages import joined_under
 
-        others = self._asked_too(question)
-        if not others and ":" not in question.cursor:
-            return self._own.whole(UNDER, question)
         before = self._cursors(question.cursor)
 
         def asked(shard: str) -> UnderQuestion:
             return replace(question, cursor="", entries=self._entries(question, shard), within="log")
 
-        made, _ = self._answers(
-            {shard: partial(one.whole, MADE, asked(shard)) for shard, one in others.items()},
-            partial(self._own.whole, MADE, asked(self._shard)),
-            whole=True,
-        )
+        made, _ = self._all(MADE, others, asked, whole=True)
         found = {one.digest: one for answer in made.values() for one in answer.manifests}
         known = _within(found.values())
 
         def of(shard: str) -> UnderQuestion:
             return replace(asked(shard), cursor=_cursor(before, shard, _LAST), named=tuple(found), made=known)
 
-        answers, _ = self._answers(
-            {shard: partial(one.whole, UNDER, of(shard)) for shard, one in _left(others, before).items()},
-            partial(self._own.whole, UNDER, of(self._shard)),
-            whole=True,
-        )
+        answers, _ = self._all(UNDER, _left(others, before), of, whole=True)
         answer = joined_under(answers, before=before, limit=question.limit)
         unread = sum(one.unread for one in made.values())
         check_wanted(question, is_known=bool(found or answer.items or before), unread=unread)
         return answer
 
-    def _tree(self, question: TreeQuestion) -> TreeAnswer:
-        others = self._asked_too(question)
+    def _tree(self, question: TreeQuestion, others: Mapping[str, LogIndex]) -> TreeAnswer:
         if not question.log:
-            return self._own.whole(TREE, question)
+            return self._own.ask(TREE, question)
         # What was done under a mandate is in one log alone: the one that it is for.
         shard = question.log.rpartition("/")[2]
         if shard not in others:
             raise MANDATE_OTHER_SHARD(
                 f"mandate {shown(question.mandate)} is for log {shown(question.log)}, which is no shard here"
             )
-        return others[shard].whole(TREE, replace(question, log="", entries=0, within="log"))
+        return others[shard].ask(TREE, replace(question, log="", entries=0, within="log"))
 
-    def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
+    def _accounts(self, question: AccountsQuestion, others: Mapping[str, LogIndex]) -> AccountsAnswer:
         from answerable.flows.forensics.join_accounts import joined_accounts
-
-        others = self._asked_too(question)
-        if not others:
-            return self._own.accounts(question)
 
         def of(shard: str) -> AccountsQuestion:
             return replace(question, entries=self._entries(question, shard), within="log")
 
-        asked = {shard: partial(one.accounts, of(shard)) for shard, one in others.items()}
-        answers, unread = self._answers(asked, partial(self._own.accounts, of(self._shard)))
+        answers, unread = self._all(ACCOUNTS, others, of)
         return joined_accounts(self._shard, answers, unread)
 
-    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
+    def _incidents(self, question: IncidentsQuestion, others: Mapping[str, LogIndex]) -> IncidentsAnswer:
         from answerable.flows.forensics.join_pages import joined_incidents
 
-        others = self._asked_too(question)
-        if not others and ":" not in question.cursor:
-            return self._own.incidents(question)
         before = self._cursors(question.cursor)
 
         def of(shard: str) -> IncidentsQuestion:
             cursor = _cursor(before, shard, _END)
             return replace(question, cursor=cursor, entries=self._entries(question, shard), within="log")
 
-        asked = {shard: partial(one.incidents, of(shard)) for shard, one in _left(others, before).items()}
-        answers, unread = self._answers(asked, partial(self._own.incidents, of(self._shard)))
+        answers, unread = self._all(INCIDENTS, _left(others, before), of)
         return joined_incidents(self._shard, answers, unread, before=before, limit=question.limit)
 
-    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
+    def _incident(self, question: IncidentQuestion, others: Mapping[str, LogIndex]) -> IncidentAnswer:
         from answerable.flows.forensics.answer_questions import unknown_incident
         from answerable.flows.forensics.join_answers import joined_story
         from answerable.flows.forensics.tell_incident import incident_answer
 
-        others = self._asked_too(question)
-        if not others:
-            return self._own.incident(question)
-
         def asked(shard: str) -> IncidentQuestion:
             return replace(question, entries=self._entries(question, shard), within="log")
 
-        said, unread = self._answers(
-            {shard: partial(one.opened, asked(shard)) for shard, one in others.items()},
-            partial(self._own.opened, asked(self._shard)),
-        )
+        said, unread = self._all(OPENED, others, asked)
         home, incident = next(
             ((shard, one.incident) for shard, one in said.items() if one.incident), ("", None)
         )
@@ -247,18 +225,9 @@ class JoinedIndex:
                 incident=incident, is_home=shard == home, entries=self._entries(question, shard)
             )
 
-        parts, unread = self._answers(
-            {shard: partial(one.part, of(shard)) for shard, one in others.items()},
-            partial(self._own.part, of(self._shard)),
-        )
+        parts, unread = self._all(PART, others, of)
         story = joined_story(self._shard, {shard: one.story for shard, one in parts.items()}, unread)
         return incident_answer(incident, parts, story, log=said[home].log, home=home)
-
-    def opened(self, question: IncidentQuestion) -> IncidentOpened:
-        return self._own.opened(question)
-
-    def part(self, question: PartQuestion) -> IncidentPart:
-        return self._own.part(question)
 
     def _cursors(self, text: str) -> dict[str, str]:
         """Return how far each shard has come. Raises Malformed (`search.cursor`)."""
@@ -273,17 +242,19 @@ class JoinedIndex:
         """Return how many entries a shard is asked for: what its own server told its process, where it is another."""
         return question.entries if shard == self._shard else 0
 
-    def _asked_too(self, question: Asked) -> Mapping[str, LogIndex]:
-        return self._others() if self._shard and question.within == "all" else {}
-
-    def _answers(
-        self, asked: Mapping[str, Callable[[], A]], own: Callable[[], A], *, whole: bool = False
+    def _all(
+        self,
+        kind: QuestionKind[Q, A],
+        others: Mapping[str, LogIndex],
+        of: Callable[[str], Q],
+        *,
+        whole: bool = False,
     ) -> tuple[dict[str, A], dict[str, str]]:
-        """Return the answers by shard, that of this one first, and why others gave none. whole: raise rather than leave
-        one out. Raises as `own` does."""
-        with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
-            futures = {shard: pool.submit(one) for shard, one in asked.items()}
-            answers, unread = {self._shard: own()}, {}
+        """Ask this shard and others at once, each its own question. Return the answers by shard, that of this one
+        first, and why others gave none. whole: raise rather than leave one out. Raises as `ask`."""
+        with ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
+            futures = {shard: pool.submit(one.ask, kind, of(shard)) for shard, one in others.items()}
+            answers, unread = {self._shard: self._own.ask(kind, of(self._shard))}, {}
             for shard, future in futures.items():
                 try:
                     answers[shard] = future.result()
@@ -293,6 +264,16 @@ class JoinedIndex:
                     _log.warning("shard %s was not searched: %s", shard, failed.message)
                     unread[shard] = failed.message
         return answers, unread
+
+
+def _names_shard(question: Asked) -> bool:
+    """Whether it says something of one shard, which then must be there."""
+    match question:
+        case Question() | UnderQuestion() | IncidentsQuestion():
+            return ":" in question.cursor
+        case TreeQuestion():
+            return bool(question.log)
+    return False
 
 
 def _of_shard(word: str, shard: str) -> str:

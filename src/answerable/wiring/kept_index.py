@@ -12,61 +12,24 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.sqlite.search_index import SqliteSearchIndex
 from answerable.adapters.sqlite.search_index.index import delete_index, discard_if_damaged, settle
 from answerable.adapters.tlog_files import FollowedFiles
-from answerable.core.search.query import checked_limit, parsed_cursor, parsed_query
 from answerable.errors import AnswerableError, Broken, Unavailable
 from answerable.errors.codes.search import SEARCH_BEHIND, SEARCH_DAMAGED, SEARCH_OTHER_LOG
-from answerable.flows.forensics.answer_questions import (
-    answered_accounts,
-    answered_incident,
-    answered_incidents,
-    answered_name,
-    answered_opened,
-    answered_part,
-    answered_scope,
-    answered_story,
-)
 from answerable.flows.forensics.read_beside import BesideReader
-from answerable.flows.forensics.search_ledger import catch_up, forget_erased, search_ledger
-from answerable.flows.forensics.tell_hits import answer_of
+from answerable.flows.forensics.search_ledger import catch_up, forget_erased
 from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.ports.search_process import IndexReach
+from answerable.wiring.answers import WHOLE, Beside, answer
 from answerable.wiring.index_lock import index_alone
 from answerable.wiring.ledger_search import opened_keys, own_index, own_keys
-from answerable.wiring.seen_accounts import SEEN, known_accounts
-from answerable.wiring.whole_answers import WHOLE
+from answerable.wiring.seen_accounts import SEEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from answerable.adapters.sqlite import StoredSubjectKeys
-    from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
-    from answerable.api.search_answers import (
-        AccountsAnswer,
-        NameAnswer,
-        ScopeAnswer,
-        SearchAnswer,
-        StoryAnswer,
-    )
     from answerable.core.search.blind import BlindKey
-    from answerable.flows.forensics.list_accounts import Known
-    from answerable.ports.search_process import (
-        A,
-        AccountsQuestion,
-        Asked,
-        AskedOfAccounts,
-        IncidentOpened,
-        IncidentPart,
-        IncidentQuestion,
-        IncidentsQuestion,
-        NameQuestion,
-        PartQuestion,
-        Q,
-        Question,
-        QuestionKind,
-        ScopeQuestion,
-        StoryQuestion,
-    )
+    from answerable.ports.search_process import A, Q, QuestionKind
     from answerable.wiring.setting_tree import Settings
 
 BATCH_ENTRIES: Final = 1_000
@@ -141,98 +104,32 @@ class KeptIndex:
         except AnswerableError as failed:
             self._say(failed)
 
-    def search(self, question: Question) -> SearchAnswer:
-        """Answer a search, of all entries that it names if they can be read in time.
+    def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        """Answer a question, of all entries that it names if they can be read in time.
 
-        Raises Malformed as `parsed_query`, `parsed_cursor` and `checked_limit`, Unavailable, and Broken as the log
-        does.
+        Raises as what answers it, Unavailable, and Broken as the log does: `search.behind` rather than leave any entry
+        out where the kind is in `WHOLE`.
         """
-        query = parsed_query(question.words, now=_now())
-        after = parsed_cursor(question.cursor) if question.cursor else None
-        limit = checked_limit(question.limit)
         self.follow(question.entries, seconds_max=CATCH_UP_SECONDS_MAX)
         with self._its_turn():
+            missing = question.entries - self._index.position().entries
+            if kind in WHOLE and missing > 0:
+                raise SEARCH_BEHIND(f"the index does not have {missing} later entries yet: ask again soon")
             self._forget_erased()
-            page = search_ledger(
+            teller = StoryTeller(
                 self._index,
                 self._log,
                 self._keys.find,
-                query,
-                limit=limit,
-                after=after,
-                subject=self._subject,
-                reader=self._reader,
+                self._subject,
+                self._reader,
+                has_entries=question.within != "names",
             )
-        return answer_of(page, durable=question.entries)
-
-    def story(self, question: StoryQuestion) -> StoryAnswer:
-        """Tell a story. Raises as `search`."""
-        with self._telling(question) as teller:
-            return answered_story(teller, question, now=_now(), known=self._known(question))
-
-    def name(self, question: NameQuestion) -> NameAnswer:
-        """Say what a name stands for. Raises as `search`."""
-        with self._telling(question) as teller:
-            return answered_name(teller, question, known=self._known(question))
-
-    def accounts(self, question: AccountsQuestion) -> AccountsAnswer:
-        """List the accounts at targets. Raises as `search`."""
-        with self._telling(question) as teller:
-            return answered_accounts(teller, question, known=self._known(question))
-
-    def scope(self, question: ScopeQuestion) -> ScopeAnswer:
-        """Count what was out of scope. Raises as `search`, and Malformed (`scope.field`)."""
-        with self._telling(question) as teller:
-            return answered_scope(teller, question, now=_now())
-
-    def whole(self, kind: QuestionKind[Q, A], question: Q) -> A:
-        """Answer a question that is in `WHOLE`. Raises as `search` and as what answers it, and Unavailable
-        (`search.behind`) rather than leave any entry out."""
-        with self._telling(question, whole=True) as teller:
-            answer: A = WHOLE[kind](teller, question)
-            return answer
-
-    def incidents(self, question: IncidentsQuestion) -> IncidentsAnswer:
-        """List the incidents. Raises as `search`."""
-        with self._telling(question) as teller:
-            return answered_incidents(teller, question)
-
-    def incident(self, question: IncidentQuestion) -> IncidentAnswer:
-        """Tell an incident. Raises as `search`, and Malformed (`incident.unknown`)."""
-        with self._telling(question) as teller:
-            return answered_incident(teller, question)
-
-    def opened(self, question: IncidentQuestion) -> IncidentOpened:
-        """Return what people said of an incident. Raises as `search`."""
-        with self._telling(question) as teller:
-            return answered_opened(teller, question)
-
-    def part(self, question: PartQuestion) -> IncidentPart:
-        """Return what the log has of an incident. Raises as `search`."""
-        with self._telling(question) as teller:
-            return answered_part(teller, question)
+            return answer(kind, teller, question, Beside(self._seen))
 
     @property
     def blind(self) -> BlindKey:
         """The key of what is kept beside the ledger."""
         return self._blind
-
-    @contextmanager
-    def _telling(self, asked: Asked, *, whole: bool = False) -> Iterator[StoryTeller]:
-        """Follow the log, and hold the turn for one question. whole: of all entries or none."""
-        self.follow(asked.entries, seconds_max=CATCH_UP_SECONDS_MAX)
-        with self._its_turn():
-            missing = asked.entries - self._index.position().entries
-            if whole and missing > 0:
-                raise SEARCH_BEHIND(f"the index does not have {missing} later entries yet: ask again soon")
-            self._forget_erased()
-            find, has_entries = self._keys.find, asked.within != "names"
-            yield StoryTeller(
-                self._index, self._log, find, self._subject, self._reader, has_entries=has_entries
-            )
-
-    def _known(self, asked: AskedOfAccounts) -> Known:
-        return known_accounts(self._seen, asked.declared)
 
     @contextmanager
     def _its_turn(self) -> Iterator[None]:
@@ -310,7 +207,3 @@ class KeptIndex:
         if now - self._said.get(failed.code, -SAID_SECONDS) >= SAID_SECONDS:
             self._said[failed.code] = now
             _log.error("the search index cannot follow the ledger: %s", failed.message)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

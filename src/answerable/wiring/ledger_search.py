@@ -26,7 +26,6 @@ from answerable.flows.forensics.search_ledger import (
     catch_up,
     forget_erased,
     opens_anything,
-    search_ledger,
 )
 from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.ports.search_process import QUESTION_SECONDS_MAX
@@ -40,8 +39,7 @@ if TYPE_CHECKING:
 
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
-    from answerable.core.search.query import Cursor, Query
-    from answerable.flows.forensics.search_ledger import HitPage
+    from answerable.core.search.query import Query
     from answerable.ports.stored_log import LogSnapshot
     from answerable.wiring.setting_tree import Settings
 
@@ -76,12 +74,6 @@ class Searching:
     log: LogSnapshot
     keys: StoredSubjectKeys | None
     is_of_nothing: bool = False
-
-    def search(self, query: Query, *, limit: int, after: Cursor | None) -> HitPage:
-        """Search as `search_ledger` does, with the same errors."""
-        return search_ledger(
-            self.index, self.log, self.find, query, limit=limit, after=after, subject=self._subject
-        )
 
     def sealed(self, query: Query, names: Sequence[str] = ()) -> tuple[str, ...]:
         """Return the fields of a question whose sealed values cannot be compared, as no keys are at hand. names: bare

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 
 from answerable.ports.search_process import A, Q, QuestionKind
+from answerable.wiring.answers import WHOLE
 from answerable.wiring.joined_index import JoinedIndex
 from answerable.wiring.ledger_search import own_places
 from answerable.wiring.log_index import FilesIndex, other_indexes
 from answerable.wiring.search_side import SearchSide, SizedLog
-from answerable.wiring.whole_answers import WHOLE
 
 if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
@@ -36,4 +36,4 @@ class SearchesHere(SearchSide):
         settings = self._all_settings
         own = FilesIndex(own_places(settings))
         index = JoinedIndex(own, settings.ledger.shard, partial(other_indexes, settings))
-        return index.whole(kind, question)
+        return index.ask(kind, question)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from answerable.core.attribution.content import Recorded, Said
 from answerable.core.attribution.log_line import LogLine, UnreadLine
+from answerable.core.attribution.step import SKEW_MS
 from answerable.flows.forensics import attribute_log
 from answerable.flows.forensics.attribute_log import Attribution, attribute_file, told_steps
 from tests.unit.core.attribution.test_attribute_line import AT, SHARED, action, line, one_action, own, shared
@@ -53,3 +55,15 @@ def test_a_candidate_is_no_phantom_and_a_target_without_a_line_is_not_compared()
     assert [one.action for one in found.unseen(steps, ("db",)).phantoms] == [action(1), action(3)]
     attribute_file(found, "b", [line(SHARED, "a.1", at=0)], steps, NOBODY)
     assert [one.action for one in found.unseen(steps, ()).phantoms] == [action(3)]
+
+
+@pytest.mark.requirement("ATTRIBUTE-12")
+@pytest.mark.parametrize(("begins", "unsaid"), [(AT - SKEW_MS, [action(1)]), (AT - SKEW_MS + 1, [])])
+def test_a_log_tells_a_statement_as_missing_of_a_step_only_where_it_begins_before_it(
+    begins: int, unsaid: list[str]
+) -> None:
+    steps, found = one_action().index(), Attribution()
+    found.content.record_of = lambda _: Recorded(values={"statement": ("SELECT 1",)})
+    end = line(own(1), "a.1", content=(Said("statement", ("COMMIT",)),))
+    attribute_file(found, "a", [line("alice", at=begins), end], steps, NOBODY)
+    assert [one.action for one in found.unsaid(steps)] == unsaid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.errors.codes.search import SEARCH_UNREACHABLE
 from answerable.ports.search_process import (
+    INCIDENT,
+    INCIDENTS,
     TREE,
     UNDER,
     IncidentQuestion,
@@ -27,9 +29,8 @@ from tests.worlds.logs_at_hand import LogAtHand, joined
 from tests.worlds.stories import told_bench
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from answerable.api.incident_answers import IncidentAnswer
+    from answerable.ports.search_process import A, Q, QuestionKind
     from answerable.testing.builders import Bench
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("INCIDENT-05")]
@@ -38,7 +39,7 @@ HOUR = 3_600
 
 def asked(name: str, own: str, **benches: Bench) -> IncidentAnswer:
     index = joined(own, **{shard: LogAtHand(bench.recorder) for shard, bench in benches.items()})
-    return index.incident(IncidentQuestion(name=name))
+    return index.ask(INCIDENT, IncidentQuestion(name=name))
 
 
 async def test_an_incident_is_told_from_all_logs_and_alike_wherever_it_is_asked() -> None:
@@ -84,11 +85,25 @@ async def test_an_incident_is_told_from_all_logs_and_alike_wherever_it_is_asked(
 class Gone(LogAtHand):
     """One that gives no answer."""
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def answered(*asked: Any) -> Any:
-            raise SEARCH_UNREACHABLE()
+    def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        raise SEARCH_UNREACHABLE()
 
-        return answered
+
+async def test_no_incident_is_contained_where_a_log_was_not_read() -> None:
+    a, b = await told_bench(), await told_bench()
+    incident = await opened(a, "agent", "scout", since_ms=1)
+    for bench in (a, b):
+        bench.clock.advance(HOUR)
+        await stop(bench, HoldTarget("agent", "scout"))
+    read = {one.name: one for one in asked(incident.incident, "a", a=a, b=b).clock}
+    assert read["contained"].at is not None
+    logs = {"a": LogAtHand(a.recorder), "b": Gone(b.recorder)}
+    away = joined("a", **logs).ask(INCIDENT, IncidentQuestion(name=incident.incident))
+    unread = {one.name: one for one in away.clock}
+    why = "what happened in the log of shard b is not known"
+    for name in ("first attempt", "first effect", "contained"):
+        assert (unread[name].at, unread[name].entry, unread[name].says) == (None, None, why)
+    assert f"it is not contained: {why}" in away.questions
 
 
 async def test_pages_of_incidents_of_all_logs_are_each_once_and_newest_first() -> None:
@@ -103,7 +118,7 @@ async def test_pages_of_incidents_of_all_logs_are_each_once_and_newest_first() -
     for asked_logs, count in ((logs, 6), ({"a": logs["a"]}, 4)):
         index, cursor, rows = joined("a", **asked_logs), "", []
         while not rows or cursor:
-            page = index.incidents(IncidentsQuestion(limit=2, cursor=cursor))
+            page = index.ask(INCIDENTS, IncidentsQuestion(limit=2, cursor=cursor))
             assert len(page.items) <= 2
             rows += page.items
             cursor = page.next
@@ -111,10 +126,10 @@ async def test_pages_of_incidents_of_all_logs_are_each_once_and_newest_first() -
         assert [one.opened_at for one in rows] == sorted((one.opened_at for one in rows), reverse=True)
         assert {one.notes for one in rows} == {1, 2}
     away = joined("a", a=logs["a"], b=Gone(b.recorder))
-    page = away.incidents(IncidentsQuestion(limit=50, cursor=""))
+    page = away.ask(INCIDENTS, IncidentsQuestion(limit=50, cursor=""))
     assert (len(page.items), [*page.elsewhere], page.next) == (4, ["b"], "")
     incident = page.items[0].id
-    told = away.incident(IncidentQuestion(name=incident))
+    told = away.ask(INCIDENT, IncidentQuestion(name=incident))
     assert [*told.story.elsewhere] == ["b"]
     assert any("what happened in the log of shard b" in one for one in told.questions)
 
@@ -133,7 +148,7 @@ async def test_actions_under_a_manifest_of_any_log_are_found_in_all_of_them_and_
             question = UnderQuestion(
                 manifest="", prompt="", model=NEWER.model_name, limit=2, cursor=cursor, entries=0
             )
-            page = index.whole(UNDER, question)
+            page = index.ask(UNDER, question)
             under += page.items
             cursor = page.next
         assert [one.index for one in under] == sorted(one.index for one in under)
@@ -142,9 +157,9 @@ async def test_actions_under_a_manifest_of_any_log_are_found_in_all_of_them_and_
         assert all(one.made_of for one in under)
         assert newer in {one.manifest for one in under}
         with pytest.raises(Refused, match="no manifest in the ledger has model"):
-            index.whole(UNDER, UnderQuestion(manifest="", prompt="", model="nothing", limit=9, cursor=""))
+            index.ask(UNDER, UnderQuestion(manifest="", prompt="", model="nothing", limit=9, cursor=""))
     with pytest.raises(Unavailable):
-        joined("a", a=a, b=Gone(bench.recorder)).whole(
+        joined("a", a=a, b=Gone(bench.recorder)).ask(
             UNDER, UnderQuestion(manifest=newer, prompt="", model="", limit=9, cursor="")
         )
 
@@ -154,7 +169,7 @@ async def test_the_tree_of_a_mandate_is_told_from_the_log_that_it_is_for() -> No
     await b.issue("m-3")
     await b.act(mandate="m-3")
     index = joined("a", a=LogAtHand(a.recorder), b=LogAtHand(b.recorder))
-    assert index.whole(TREE, TreeQuestion(mandate="m-3")).actions.done == 0
-    assert index.whole(TREE, TreeQuestion(mandate="m-3", log="house/b")).actions.done == 1
+    assert index.ask(TREE, TreeQuestion(mandate="m-3")).actions.done == 0
+    assert index.ask(TREE, TreeQuestion(mandate="m-3", log="house/b")).actions.done == 1
     with pytest.raises(Refused, match="which is no shard here"):
-        index.whole(TREE, TreeQuestion(mandate="m-3", log="house/elsewhere"))
+        index.ask(TREE, TreeQuestion(mandate="m-3", log="house/elsewhere"))

@@ -20,7 +20,6 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.name import account_of, lease_name
 from answerable.core.ledger.disclosure import Sealing
 from answerable.core.ledger.entry import sealed_entry
-from answerable.core.ledger.subject_key import SubjectKey
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.blind import BlindKey
 from answerable.ports.search_process import LogsQuestion, LogsTold
@@ -215,60 +214,6 @@ async def test_a_line_waits_until_what_may_explain_it_is_recorded_and_has_ended(
         await lab.acts(2, begun=19, session="d.1")
         lab.now = NOW + 40_000
         assert lab.told(logs).logs.items[0].lines["ours"] == 2
-
-
-class Keys:
-    """The one subject key, and none other."""
-
-    def find(self, key_id: bytes) -> SubjectKey | None:
-        return SUBJECT if key_id == SUBJECT.id else None
-
-    def version(self) -> int:
-        return 1
-
-    def ids(self) -> frozenset[bytes]:
-        return frozenset((SUBJECT.id,))
-
-    def forget_destroyed(self, ids: frozenset[bytes]) -> None:
-        assert SUBJECT.id in ids
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-@pytest.mark.requirement("FOLLOW-08", "ATTRIBUTE-12")
-async def test_a_statement_that_is_not_the_recorded_one_is_found_once_and_only_where_it_can_be_opened(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    statements = {1: "SELECT 1", 2: "DELETE FROM cases -- a secret", 3: "SELECT 3"}
-    for number in statements:
-        await lab.acts(number, begun=number, sql=f"SELECT\n{number}")
-    lab.writes(line(-10, "c.1"))
-    for number, sql in statements.items():
-        account = account_of(LEASES[number])
-        for said in (f"execute s: {sql}", "statement: ROLLBACK")[: 2 - (number == 3)]:
-            lab.writes(line(number + 0.5, f"a.{number}", account, said=said))
-    lab.writes(line(60, "c.2"))
-    lab.now = NOW + 90_000
-    # Without keys nothing is compared, and that is told.
-    with lab.follower() as logs:
-        told = lab.told(logs)
-        assert not told.findings
-        assert told.logs.items[0].lines == {"ours": 5, "others": 2, "uncompared": 5}
-    lab.settings.logs.standing.unlink()
-    monkeypatch.setattr(kept_logs, "_keys_of", lambda _: Keys())
-    with lab.follower() as logs:
-        told = lab.told(logs)
-        assert shown(told) == [("content", account_of(LEASES[2]), "02")]
-        assert told.logs.items[0].lines == {"ours": 5, "others": 2, "compared": 4, "content": 1}
-        assert "DELETE" not in lab.settings.logs.standing.read_text()
-        await lab.records(told)
-        assert not lab.told(logs).findings
-    lab.settings.logs.standing.unlink()
-    with lab.follower() as logs:
-        assert not lab.told(logs).findings
-    (leaf,) = [json.loads(one.leaf) for one in lab.ledger.replay() if one.tag == Tag.LOG_FINDING]
-    assert (leaf["verdict"], leaf["differs"], leaf["grade"]) == ("content", "statement", "B")
 
 
 @pytest.mark.requirement("FOLLOW-03")

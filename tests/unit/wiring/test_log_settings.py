@@ -37,6 +37,7 @@ def test_a_line_names_target_kind_path_and_what_attribute_needs() -> None:
         ("db cloudtrail x", "expected s3://BUCKET/PREFIX"),
         ("db cloudtrail s3://b!/x", "expected s3://BUCKET/PREFIX"),
         ("db cloudtrail s3://trail/x region=eu-central-1", "a bucket needs region= and keys="),
+        ("db cloudtrail s3://trail/x region=r keys=k endpoint=http://s3.example", "endpoint"),
         ("db nginx x region=eu-central-1", "are of a bucket"),
         ("db nginx x user=me", "expected account=, prefix=, zone="),
         ("db nginx x zone=CET", "a zone is an offset"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from answerable.apps.cli.command import Shell
     from answerable.apps.cli.terminal import Terminal
     from answerable.client.transport import Transport
-    from answerable.wiring.log_index import IncidentIndex
+    from answerable.wiring.log_index import LogIndex
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ def checked_copy(
 
 
 def answered(
-    shell: Shell, copy: CopyAsked, ask: Callable[[Transport], T], read: Callable[[IncidentIndex], T]
+    shell: Shell, copy: CopyAsked, ask: Callable[[Transport], T], read: Callable[[LogIndex], T]
 ) -> T:
     """Return the answer of the running server; where there is none, or it keeps no index, and of a copy, that of the
     files. Raises as `own_places`, and as `ask` and `read`."""
@@ -103,7 +103,7 @@ def _asked_server(shell: Shell, ask: Callable[[Transport], T]) -> T | None:
 
 
 @contextmanager
-def _files(shell: Shell, copy: CopyAsked) -> Iterator[IncidentIndex]:
+def _files(shell: Shell, copy: CopyAsked) -> Iterator[LogIndex]:
     """Return what reads the files of a copy, or those of this data directory with all shards."""
     from answerable.wiring.joined_index import JoinedIndex
     from answerable.wiring.ledger_search import own_places, places_of_copy

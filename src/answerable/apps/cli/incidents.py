@@ -162,7 +162,7 @@ def list_incidents(
     from answerable.client import incident_calls
     from answerable.core.search.log_cursors import check_cursor
     from answerable.core.search.query import checked_limit
-    from answerable.ports.search_process import IncidentsQuestion
+    from answerable.ports.search_process import INCIDENTS, IncidentsQuestion
 
     copy, asked = (
         checked_copy(ledger, keys, index),
@@ -173,7 +173,7 @@ def list_incidents(
         shell,
         copy,
         lambda control: incident_calls.list_incidents(control, limit=str(limit), cursor=cursor or None),
-        lambda files: files.incidents(asked),
+        lambda files: files.ask(INCIDENTS, asked),
     )
     show_incidents(shell.terminal, answer)
 
@@ -292,13 +292,13 @@ def incident_asked(shell: Shell, id: str, copy: CopyAsked | None = None) -> Inci
     (`incident.unknown`), and as `answered`."""
     from answerable.apps.cli.asked_index import CopyAsked, answered
     from answerable.client import incident_calls
-    from answerable.ports.search_process import IncidentQuestion
+    from answerable.ports.search_process import INCIDENT, IncidentQuestion
 
     return answered(
         shell,
         copy or CopyAsked(),
         lambda control: incident_calls.show_incident(control, id),
-        lambda files: files.incident(IncidentQuestion(name=id)),
+        lambda files: files.ask(INCIDENT, IncidentQuestion(name=id)),
     )
 
 

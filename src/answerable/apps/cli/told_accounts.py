@@ -8,7 +8,7 @@ from answerable.apps.cli.asked_index import complete_told, warn_partial
 from answerable.apps.cli.csv_rows import print_row
 from answerable.apps.cli.exit_codes import CHECK_FAILED, UNMET
 from answerable.core.identity.names.principal import checked_name
-from answerable.ports.search_process import AccountsQuestion
+from answerable.ports.search_process import ACCOUNTS, AccountsQuestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +25,13 @@ def read_accounts(index: LogIndex, target: str) -> AccountsAnswer:
     """Return the accounts by the files of a ledger. Raises Malformed (`name.invalid`), and as `LogIndex`."""
     if target:
         checked_name(target, what="target")
-    return index.accounts(AccountsQuestion(target=target))
+    return index.ask(ACCOUNTS, AccountsQuestion(target=target))
 
 
 def show_accounts(terminal: Terminal, answer: AccountsAnswer, *, as_csv: bool) -> int | None:
     """Print the accounts, and return the exit code."""
+    if as_csv or not terminal.as_json:
+        _warn(terminal, answer)
     if as_csv:
         _print_csv(answer)
     elif terminal.as_json:
@@ -81,7 +83,7 @@ def _print_csv(answer: AccountsAnswer) -> None:
         )
 
 
-def _show(terminal: Terminal, answer: AccountsAnswer) -> None:
+def _warn(terminal: Terminal, answer: AccountsAnswer) -> None:
     warn_partial(terminal, answer)
     if answer.fault:
         terminal.warn(f"accounts that were seen in logs are missing: {answer.fault}")
@@ -90,6 +92,9 @@ def _show(terminal: Terminal, answer: AccountsAnswer) -> None:
             "the broker was not asked: its own accounts are missing, and one key behind all leases of a target is told "
             "as their accounts"
         )
+
+
+def _show(terminal: Terminal, answer: AccountsAnswer) -> None:
     terminal.table(
         (
             "target",

@@ -11,7 +11,7 @@ from answerable.apps.cli.told_story import also_told, sealed_told
 from answerable.core.search.names import KINDS, parsed_names
 from answerable.errors import shown
 from answerable.errors.codes.search import SHOW_AMBIGUOUS, SHOW_UNKNOWN
-from answerable.ports.search_process import NameQuestion
+from answerable.ports.search_process import NAME, NameQuestion
 
 if TYPE_CHECKING:
     from answerable.api.search_answers import NameAnswer
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def read_name(index: LogIndex, name: str) -> NameAnswer:
     """Return what a name stands for, by the files of a ledger. Raises Malformed (`search.*`), and as `LogIndex`."""
     parsed_names([name], now=0)
-    return index.name(NameQuestion(name=name))
+    return index.ask(NAME, NameQuestion(name=name))
 
 
 def show_name(terminal: Terminal, answer: NameAnswer, name: str) -> int | None:

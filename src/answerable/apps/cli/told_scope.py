@@ -8,7 +8,7 @@ from answerable.apps.cli.asked_index import complete_told, warn_partial
 from answerable.apps.cli.csv_rows import print_row
 from answerable.apps.cli.exit_codes import UNMET
 from answerable.core.search.query import checked_limit, parsed_query
-from answerable.ports.search_process import ScopeQuestion
+from answerable.ports.search_process import SCOPE, ScopeQuestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def check_scope(words: Sequence[str], rows: int) -> None:
 def read_scope(index: LogIndex, words: Sequence[str], rows: int) -> ScopeAnswer:
     """Return how much was tried outside of scope, by the files of a ledger. Raises as `check_scope` and `LogIndex`."""
     check_scope(words, rows)
-    return index.scope(ScopeQuestion(words=tuple(words), rows=rows))
+    return index.ask(SCOPE, ScopeQuestion(words=tuple(words), rows=rows))
 
 
 def show_scope(terminal: Terminal, answer: ScopeAnswer, *, as_csv: bool) -> int | None:

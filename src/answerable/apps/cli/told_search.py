@@ -12,7 +12,7 @@ from answerable.apps.cli.exit_codes import UNMET
 from answerable.core.search.log_cursors import check_cursor
 from answerable.core.search.matching import sealed_fields
 from answerable.core.search.query import checked_limit, parsed_query
-from answerable.ports.search_process import Question
+from answerable.ports.search_process import SEARCH, Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def checked_search(words: Sequence[str], *, limit: int, cursor: str) -> SearchAs
 
 def searched_files(index: LogIndex, asked: SearchAsked) -> SearchAnswer:
     """Search files in this process. Raises as `LogIndex`."""
-    return index.search(Question(words=asked.words, limit=asked.limit, cursor=asked.cursor))
+    return index.ask(SEARCH, Question(words=asked.words, limit=asked.limit, cursor=asked.cursor))
 
 
 def print_found(terminal: Terminal, answer: SearchAnswer, asked: SearchAsked, *, as_csv: bool) -> int | None:

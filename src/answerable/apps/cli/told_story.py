@@ -13,7 +13,7 @@ from answerable.core.search.query import checked_limit
 from answerable.errors import shown
 from answerable.errors.codes.ledger import TIMELINE_EMPTY, TIMELINE_UNKNOWN
 from answerable.errors.codes.services import CLI_TIMELINE
-from answerable.ports.search_process import StoryQuestion
+from answerable.ports.search_process import STORY, StoryQuestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ def read_story(index: LogIndex, asked: StoryAsked) -> StoryAnswer:
     """Return the story by the files of a ledger. Raises Malformed (`search.*`), and as `LogIndex`."""
     parsed_names(asked.search, now=0)
     limit = checked_limit(asked.limit)
-    return index.story(StoryQuestion(words=asked.search, limit=limit))
+    return index.ask(STORY, StoryQuestion(words=asked.search, limit=limit))
 
 
 def show_story(terminal: Terminal, answer: StoryAnswer, asked: StoryAsked) -> int | None:

@@ -1,5 +1,5 @@
-"""Answer questions for a story, a name, accounts, an incident and what was out of scope: in the process that keeps the
-index, and in commands that read the ledger's files themselves."""
+"""Answer questions of a search, for a story, a name, accounts, an incident and what was out of scope: in the process
+that keeps the index, and in commands that read the ledger's files themselves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from answerable.flows.forensics.find_under import check_known, find_under, manif
 from answerable.flows.forensics.gather_incident import gathered, incidents, opened
 from answerable.flows.forensics.list_accounts import LISTED, NOTHING, USERS_MAX, accounts_named, list_accounts
 from answerable.flows.forensics.tell_accounts import account_told, accounts_answer
-from answerable.flows.forensics.tell_hits import name_answer, scope_answer, story_answer
+from answerable.flows.forensics.tell_hits import answer_of, name_answer, scope_answer, story_answer
 from answerable.flows.forensics.tell_incident import incident_answer, incident_part, incidents_answer
 from answerable.flows.forensics.trace_to_person import traced
 from answerable.ports.search_process import IncidentOpened, PartQuestion, TraceAnswer, UnderAnswer
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         AccountsAnswer,
         NameAnswer,
         ScopeAnswer,
+        SearchAnswer,
         StoryAnswer,
         TargetAccount,
     )
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         IncidentsQuestion,
         MadeAnswer,
         NameQuestion,
+        Question,
         ScopeQuestion,
         StoryQuestion,
         TraceQuestion,
@@ -55,8 +57,19 @@ if TYPE_CHECKING:
     """Returns the fields of a question, and of its bare names, that cannot be compared here."""
 
 
-def _nothing_sealed(query: Query, names: Sequence[str]) -> tuple[str, ...]:
+def nothing_sealed(query: Query, names: Sequence[str]) -> tuple[str, ...]:
+    """Return that all of it can be compared."""
     return ()
+
+
+def answered_search(
+    teller: StoryTeller, question: Question, *, now: int, sealed: Sealed = nothing_sealed
+) -> SearchAnswer:
+    """Return a page of hits. now: as for `answered_story`. Raises as that."""
+    query = parsed_query(question.words, now=now)
+    after = parsed_cursor(question.cursor) if question.cursor else None
+    page = teller.search(query, limit=checked_limit(question.limit), after=after)
+    return answer_of(page, durable=question.entries, sealed=sealed(query, ()))
 
 
 def answered_story(
@@ -65,7 +78,7 @@ def answered_story(
     *,
     now: int,
     known: Known = NOTHING,
-    sealed: Sealed = _nothing_sealed,
+    sealed: Sealed = nothing_sealed,
 ) -> StoryAnswer:
     """Return the story of names, narrowed by words of a search.
 
@@ -91,7 +104,7 @@ def answered_name(
     question: NameQuestion,
     *,
     known: Known = NOTHING,
-    sealed: Sealed = _nothing_sealed,
+    sealed: Sealed = nothing_sealed,
 ) -> NameAnswer:
     """Return what a name stands for. known: as for `answered_story`. Raises as that."""
     asked = parsed_names([question.name], now=0)
@@ -197,7 +210,7 @@ def answered_opened(teller: StoryTeller, question: IncidentQuestion) -> Incident
 
 
 def answered_part(
-    teller: StoryTeller, question: PartQuestion, *, sealed: Sealed = _nothing_sealed
+    teller: StoryTeller, question: PartQuestion, *, sealed: Sealed = nothing_sealed
 ) -> IncidentPart:
     """Return what this log has of an incident. Raises as `answered_opened`."""
     incident = question.incident
@@ -206,7 +219,7 @@ def answered_part(
 
 
 def answered_incident(
-    teller: StoryTeller, question: IncidentQuestion, *, sealed: Sealed = _nothing_sealed
+    teller: StoryTeller, question: IncidentQuestion, *, sealed: Sealed = nothing_sealed
 ) -> IncidentAnswer:
     """Return one incident, of this log alone. Raises as `answered_opened`, and Malformed (`incident.unknown`)."""
     said = answered_opened(teller, question)

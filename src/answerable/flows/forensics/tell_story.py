@@ -19,7 +19,7 @@ from answerable.core.search.names import CHOSEN, ENTRY, KINDS, VAGUE, Beside, en
 from answerable.core.search.query import Query, Term
 from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.forensics.read_beside import BesideReader
-from answerable.flows.forensics.search_ledger import confirmed, named_entry, opened_hit
+from answerable.flows.forensics.search_ledger import confirmed, named_entry, opened_hit, search_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.opened import FindKey
     from answerable.core.search.hit import Hit
     from answerable.core.search.names import Asked
+    from answerable.core.search.query import Cursor
+    from answerable.flows.forensics.search_ledger import HitPage
     from answerable.ports.search_index import Candidate, Reach, SearchIndex
     from answerable.ports.stored_log import LogSnapshot
 
@@ -115,6 +117,19 @@ class StoryTeller:
     def opened(self, entry: int) -> Moment:
         """Return an entry that the index names, opened. Raises as `named_entry`."""
         return opened_moment(named_entry(self.log, entry), self.find)
+
+    def search(self, query: Query, *, limit: int, after: Cursor | None) -> HitPage:
+        """Search as `search_ledger` does, with the same errors."""
+        return search_ledger(
+            self.index,
+            self.log,
+            self.find,
+            query,
+            limit=limit,
+            after=after,
+            subject=self.subject,
+            reader=self._reader,
+        )
 
     def matching(self, query: Query) -> Iterator[Hit]:
         """Yield the entries that match, newest first."""
