@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 from collections import Counter
 from typing import Any
@@ -11,7 +12,7 @@ import anyio
 import httpx2
 import pytest
 
-from answerable.adapters.tlog_files import PublishedFiles
+from answerable.adapters.tlog_files import PublishedFiles, StoredFiles
 from tests.worlds.gateway import modern
 from tests.worlds.shard_house import House, Shard, leaves, made_house, until
 
@@ -131,6 +132,7 @@ async def race(house: House, mandate: str, a: Shard) -> tuple[Callers, Shard]:
             tasks.start_soon(callers.run, shard, CALLERS // 2)
         callers.gate.set()
         await anyio.to_thread.run_sync(until, lambda: both_under_way(notes(house)), "the first notes")
+        await anyio.to_thread.run_sync(until, lambda: is_stopped_amid(a, house), "an action under way")
         callers.gate = anyio.Event()
         a.killed()
         again = Shard(house, "a", ())
@@ -144,6 +146,18 @@ def both_under_way(added: list[str]) -> bool:
     """Whether a kill meets callers of both processes."""
     each = Counter(text[0] for text in added)
     return len(added) >= KILLED_AFTER_NOTES and each["b"] >= KILLED_AFTER_NOTES // 6
+
+
+def is_stopped_amid(shard: Shard, house: House) -> bool:
+    """Whether it is stopped between an intent and its outcome; else it goes on."""
+    shard.process.send_signal(signal.SIGSTOP)
+    log = StoredFiles(house.data / "ledger/shards/a").snapshot()
+    assert log is not None
+    found = Counter(entry.tag for entry in log.replay())
+    if found[INTENT] > found[OUTCOME]:
+        return True
+    shard.process.send_signal(signal.SIGCONT)
+    return False
 
 
 def acting(shard: Shard, mandate: str) -> None:
