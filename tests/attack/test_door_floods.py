@@ -22,6 +22,7 @@ from answerable.testing.builders import Bench, bench_documents, ledger_key
 from answerable.testing.disks import FileDisk
 from answerable.testing.fault_injection import Trouble, TroubledLedger
 from answerable.verify.ledger_history import verify_ledger
+from tests.worlds.asked_index import IndexAtHand
 from tests.worlds.parts import to_apply, to_refuse
 from tests.worlds.rule import rule
 from tests.worlds.stories import lines_of
@@ -203,7 +204,9 @@ async def test_a_stop_rule_counts_whom_a_door_knew_and_no_claim(world: World):
     with pytest.raises(Refused):
         await world.bench.act()
     await record_door_refusals(walk.recorder, walk.authority.registry, walk.counters, closing=True)
-    found = await simulate_rule(walk.recorder, walk.authority, walk.limits, "knocking")
+    found = await simulate_rule(
+        IndexAtHand(walk.recorder), walk.recorder, walk.authority, walk.limits, "knocking"
+    )
     assert [one.what.name for one in found.firings] == ["scout"], "and the same is counted from the entries"
 
 

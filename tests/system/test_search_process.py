@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.probes.witness_processes import Up, command, short_world, until, up
+from tests.unit.apps.control_api.control_policies import RULE
 from tests.worlds.control import World
 
 pytestmark = pytest.mark.requirement("SEARCH-08")
@@ -96,6 +97,17 @@ def test_stories_names_and_scope_are_answered_by_the_process_alone(running: Up) 
         assert (told["missing"], told["happened"]) == (0, True)
         read = json.loads(command(world, verb, *asked, "--json", *copy).stdout)
         assert {**told, "entries": 0, "complete_at": ""} == {**read, "entries": 0, "complete_at": ""}
+
+
+@pytest.mark.requirement("RULE-09")
+def test_a_stop_rule_is_tried_by_the_process_on_every_entry(running: Up) -> None:
+    world = running.world
+    rule = world.root / "rule.json"
+    rule.write_text(json.dumps(RULE))
+    command(world, "apply", "-f", str(rule))
+    tried = json.loads(command(world, "stop-rule", "simulate", "denials", "--since", "all", "--json").stdout)
+    assert (tried["end"], tried["partial"], tried["firings"]) == (tried["size"], False, [])
+    assert len(processes(world)) == 1
 
 
 def test_a_killed_one_is_started_again_and_searches_at_once_are_all_answered(running: Up) -> None:

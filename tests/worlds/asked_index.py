@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from answerable.api.log_answers import FollowedLog, LogsAnswer
 from answerable.flows.state.parts import Recorder
 from answerable.ports.search_process import (
@@ -36,14 +38,15 @@ SILENT = FollowedLog(
 
 @dataclass(frozen=True, slots=True)
 class IndexAtHand:
-    """Answers at once, of the whole log."""
+    """Answers at once, of the whole log, what is asked and answered as on the socket."""
 
     recorder: Recorder
 
     async def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
         beside = Beside(now=self.recorder.clock.now())
         with teller_of(self.recorder) as teller:
-            return answer(kind, teller, question, beside)
+            found = answer(kind, teller, kind.read_question(msgspec.json.encode(question)), beside)
+        return kind.read_answer(msgspec.json.encode(found))
 
     async def logs(self, *, findings: int = 0) -> LogsTold:
         told = LogsAnswer(items=self.told_of_logs(), entries=self.recorder.ledger.size, waiting=findings)

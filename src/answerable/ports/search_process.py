@@ -28,6 +28,7 @@ REACH_PATH: Final = "/v1/reach"
 HOST: Final = "search"
 QUESTION_SECONDS_MAX: Final = 15.0
 """How long a question waits at most, whoever asks: with the start of the process, and what that has to read first."""
+QUESTION_BYTES_MAX: Final = 262_144
 
 
 Within = Literal["all", "log", "names"]
@@ -56,11 +57,12 @@ A = TypeVar("A")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionKind(Generic[Q, A]):
-    """One kind of question. path: where it is asked. question, answer: their types."""
+    """One kind of question. path: where it is asked. question, answer: their types. bytes_max: of a question."""
 
     path: str
     question: type[Q]
     answer: type[A]
+    bytes_max: int = QUESTION_BYTES_MAX
 
     def read_question(self, body: bytes) -> Q:
         """Read a question. Raises as msgspec does."""

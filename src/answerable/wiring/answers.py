@@ -22,6 +22,7 @@ from answerable.flows.forensics.answer_questions import (
     nothing_sealed,
 )
 from answerable.flows.forensics.tell_tree import tell_tree
+from answerable.ports.rule_trial import RULE
 from answerable.ports.search_process import (
     ACCOUNTS,
     INCIDENT,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from answerable.flows.forensics.answer_questions import Sealed
     from answerable.flows.forensics.list_accounts import Known
     from answerable.flows.forensics.tell_story import StoryTeller
+    from answerable.ports.rule_trial import RuleQuestion, RuleTold
     from answerable.ports.search_process import (
         AskedOfAccounts,
         PossibleQuestion,
@@ -102,6 +104,12 @@ def _selected(teller: StoryTeller, question: SelectionQuestion, _: Beside) -> Se
     return select_evidence(teller, question)
 
 
+def _tried(teller: StoryTeller, question: RuleQuestion, _: Beside) -> RuleTold:
+    from answerable.flows.policy.try_rule import try_rule
+
+    return try_rule(teller, question, monotonic=time.monotonic)
+
+
 _ANSWERS: Final[Answers] = {
     SEARCH: lambda teller, asked, by: answered_search(teller, asked, now=by.now, sealed=by.sealed),
     STORY: lambda teller, asked, by: answered_story(
@@ -121,9 +129,10 @@ _ANSWERS: Final[Answers] = {
     POSSIBLE: _possible,
     SELECTION: _selected,
     REPLAY: _replayed,
+    RULE: _tried,
 }
 ANSWERED: Final = tuple(_ANSWERS)
-WHOLE: Final = frozenset((UNDER, MADE, TREE, TRACE, POSSIBLE, SELECTION, REPLAY))
+WHOLE: Final = frozenset((UNDER, MADE, TREE, TRACE, POSSIBLE, SELECTION, REPLAY, RULE))
 """What is answered of all entries of a log or not at all."""
 
 

@@ -22,7 +22,7 @@ from answerable.apps.search_door import application
 from answerable.apps.search_door.application import SearchServices, answering, search_app
 from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.core.search.query import parsed_query
-from answerable.ports.search_process import REACH_PATH, SEARCH, IndexReach, Question
+from answerable.ports.search_process import QUESTION_BYTES_MAX, REACH_PATH, SEARCH, IndexReach, Question
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SEARCH-09")]
 NONE = SearchAnswer(
@@ -90,7 +90,7 @@ async def test_a_process_of_another_user_is_turned_away(uid: int | None) -> None
         (b'{"words": "\xff"}', "request.body"),
         (msgspec.json.encode({**QUESTION, "words": [1]}), "request.body"),
         (msgspec.json.encode({**QUESTION, "words": ["nothing"]}), "search.word"),
-        (b" " * (application.BODY_BYTES_MAX + 1), "request.size"),
+        (b" " * (QUESTION_BYTES_MAX + 1), "request.size"),
     ],
 )
 async def test_a_question_that_is_none_is_refused(body: bytes, code: str) -> None:

@@ -16,6 +16,7 @@ from answerable.flows.policy.place_triggered_holds import place_triggered_holds
 from answerable.flows.policy.simulate_rule import simulate_rule
 from answerable.testing.builders import Bench
 from answerable.testing.clock import START
+from tests.worlds.asked_index import IndexAtHand
 from tests.worlds.rule import again, code_of, fired, rule, ruled
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +53,9 @@ async def test_a_forged_label_holds_the_agent_in_whose_session_it_was_set():
     with pytest.raises(Refused) as held:
         await bench.act()
     assert held.value.code == "held.agent"
-    trial = await simulate_rule(bench.recorder, bench.authority, bench.walk.limits, "liars")
+    trial = await simulate_rule(
+        IndexAtHand(bench.recorder), bench.recorder, bench.authority, bench.walk.limits, "liars"
+    )
     assert [one.what.name for one in trial.firings] == ["scout"]
 
 

@@ -14,7 +14,7 @@ from answerable.flows.policy.simulate_rule import simulate_rule
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Call
-    from answerable.flows.policy.simulate_rule import Firing
+    from answerable.ports.rule_trial import RuleFiring
 
 
 @operation(
@@ -32,7 +32,12 @@ async def simulate(call: Call) -> answers.RuleSimulation:
     if not (since.isascii() and since.isdigit() and len(since) <= 16):
         raise REQUEST_QUERY(f"{shown(since)} is not a number of Unix milliseconds")
     found = await simulate_rule(
-        call.walk.recorder, call.walk.authority, call.walk.limits, call.path["name"], since=int(since)
+        call.product.searches,
+        call.walk.recorder,
+        call.walk.authority,
+        call.walk.limits,
+        call.path["name"],
+        since=int(since),
     )
     return answers.RuleSimulation(
         start=found.start,
@@ -45,7 +50,7 @@ async def simulate(call: Call) -> answers.RuleSimulation:
     )
 
 
-def _firing(one: Firing) -> answers.Firing:
+def _firing(one: RuleFiring) -> answers.Firing:
     return answers.Firing(
         index=one.index,
         at=instant(one.at),

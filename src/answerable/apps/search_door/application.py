@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 WAITING_MAX: Final = 32
 """Questions that are answered or wait at a time."""
-BODY_BYTES_MAX: Final = 262_144
 BODY_SECONDS_MAX: Final = 5.0
 
 _log: Final = logging.getLogger(__name__)
@@ -71,7 +70,7 @@ def search_app(needs: SearchServices) -> Starlette:
 
     async def replied(one: Answering, request: Request) -> bytes:
         nonlocal waiting
-        body = await body_within(request, bytes_max=BODY_BYTES_MAX, seconds_max=BODY_SECONDS_MAX)
+        body = await body_within(request, bytes_max=one.kind.bytes_max, seconds_max=BODY_SECONDS_MAX)
         try:
             question = one.kind.read_question(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:

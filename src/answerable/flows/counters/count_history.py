@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.policy_parts import EventKind
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
+    from answerable.flows.state.read_parts import ReadDocuments, ReadKeys, ReadLog
     from answerable.ports.registry_store import RegistryStore
-    from answerable.ports.subject_keys import SubjectKeys
 
 _ENDS: Final[Mapping[str, EventKind]] = {
     "succeeded": "succeeded",
@@ -181,7 +181,7 @@ def registered(snapshot: RegistrySnapshot, capability: str) -> Capability | None
     return snapshot.capabilities.get(capability) or snapshot.idle.get(capability)
 
 
-def started_by(recorder: Recorder, registry: RegistryStore, index: int) -> Event | None:
+def started_by(recorder: ReadLog, registry: ReadDocuments, index: int) -> Event | None:
     """Return the `started` event of an intent of an earlier process, from the log. None if the entry is no intent.
 
     Raises Unavailable.
@@ -196,7 +196,7 @@ def started_by(recorder: Recorder, registry: RegistryStore, index: int) -> Event
 
 
 def fields_of(
-    subject_keys: SubjectKeys, stored: StoredEntry, leaf: dict[str, JSONValue]
+    subject_keys: ReadKeys, stored: StoredEntry, leaf: dict[str, JSONValue]
 ) -> dict[str, JSONValue] | None:
     """Return the sealed fields of an entry. None where they can no longer be read.
 

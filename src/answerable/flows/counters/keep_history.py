@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.policy_parts import EventKind, Tracker
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
+    from answerable.flows.state.read_parts import ReadLog, ReadRegisters
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.clock import Clock
     from answerable.ports.history_register import HistoryRegister
@@ -243,7 +244,7 @@ class HistoryReader:
     itself."""
 
     def __init__(
-        self, recorder: Recorder, authority: AuthorityRegisters, history: History, snapshot: RegistrySnapshot
+        self, recorder: ReadLog, authority: ReadRegisters, history: History, snapshot: RegistrySnapshot
     ) -> None:
         self._recorder, self._authority, self._history, self._snapshot = (
             recorder,

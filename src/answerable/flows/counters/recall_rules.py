@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.stop_rule import StopRule
     from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
+    from answerable.flows.state.read_parts import ReadLog, ReadRegisters
     from answerable.flows.state.stop_rules import StopRules
     from answerable.flows.state.walk_limits import WalkLimits
 
@@ -113,8 +114,8 @@ class RuleReader:
 
     def __init__(
         self,
-        recorder: Recorder,
-        authority: AuthorityRegisters,
+        recorder: ReadLog,
+        authority: ReadRegisters,
         history: History,
         rules: list[StopRule],
         *,
@@ -302,9 +303,9 @@ class RuleReader:
         givers = self._above(parent)
         if not parent or leaf.get("own") is True or givers[:1] == (agent,):
             return None
-        mandate = self._authority.mandates.find(MandateId(str(leaf.get("mandate"))))
-        if not givers and mandate is not None:
-            givers = (mandate.agent,)
+        if not givers:
+            mandate = self._authority.mandates.find(MandateId(str(leaf.get("mandate"))))
+            givers = (mandate.agent,) if mandate is not None else ()
         return StopRuleSignal(
             kind="handed_on",
             at=whole(leaf, "at"),

@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.documents.policy_parts import Tracker
     from answerable.core.registry.documents.stop_rule import StopRule
-    from answerable.flows.state.parts import AuthorityRegisters, Recorder
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.flows.state.read_parts import ReadLog, ReadRegisters
     from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.mandate_register import MandateRegister
 
 BEGUN_MAX: Final = 1_000
 """Counted actions kept until their end is read, which may take them back."""
@@ -45,9 +48,7 @@ Place = tuple[str, tuple[str, ...]]
 
 
 class RuleNumber(Protocol):
-    """The number that one rule watches. start: index of the first entry that counts for the trial's period."""
-
-    start: int
+    """The number that one rule watches."""
 
     def told(self, stored: StoredEntry) -> Sequence[StopRuleSignal]:
         """Return the signals of an entry."""
@@ -70,30 +71,53 @@ class RuleNumber(Protocol):
         ...
 
 
+def tracker_in(snapshot: RegistrySnapshot, rule: StopRule) -> Tracker | None:
+    """Return the declared tracker that a rule watches; None where it counts by itself."""
+    if rule.watches != "tracker":
+        return None
+    return next(one for one in snapshot.parts.trackers if one.name == rule.tracker)
+
+
+def start_of(
+    ledger: Ledger,
+    mandates: MandateRegister,
+    limits: WalkLimits,
+    rule: StopRule,
+    declared: Tracker | None,
+    since: int,
+) -> int:
+    """Return the index of the first entry that counts for a rule's number since a time, Unix milliseconds."""
+    if declared is not None:
+        return first_entry(ledger, mandates, limits, [declared], since)
+    tracker = tracker_of(rule)
+    back = tracker.within_seconds * 1000 if tracker is not None else limits.refusals_window_ms
+    return begins_at(ledger, max(0, since - back))
+
+
 def number_of(
-    recorder: Recorder, authority: AuthorityRegisters, limits: WalkLimits, rule: StopRule, since: int
+    recorder: ReadLog,
+    authority: ReadRegisters,
+    rule: StopRule,
+    declared: Tracker | None,
+    quota: RefusalQuota,
 ) -> RuleNumber:
-    """Return the number that this rule watches. since: Unix milliseconds."""
-    if rule.watches == "refusal_flood":
-        return _Refusals(recorder, authority, limits, rule, since)
+    """Return the number that this rule watches. declared: the tracker that it watches. quota: of refusals."""
+    if declared is not None:
+        return _TrackerCount(recorder, authority, rule, declared)
     tracker = tracker_of(rule)
     if tracker is not None:
-        return _OwnCount(recorder, authority, rule, tracker, since)
-    declared = (one for one in authority.registry.current.parts.trackers if one.name == rule.tracker)
-    return _TrackerCount(recorder, authority, limits, rule, next(declared), since)
+        return _OwnCount(recorder, authority, rule, tracker)
+    return _Refusals(recorder, authority, rule, quota)
 
 
 class _OwnCount:
     """A number that the rule counts itself."""
 
-    def __init__(
-        self, recorder: Recorder, authority: AuthorityRegisters, rule: StopRule, tracker: Tracker, since: int
-    ) -> None:
+    def __init__(self, recorder: ReadLog, authority: ReadRegisters, rule: StopRule, tracker: Tracker) -> None:
         self._rule, self._history = rule, History([tracker])
         self._counter = self._history.counters[0]
         self._reader = RuleReader(recorder, authority, self._history, [rule])
         self._begun: dict[int, StoredEntry] = {}
-        self.start = begins_at(recorder.ledger, max(0, since - tracker.within_seconds * 1000))
 
     def told(self, stored: StoredEntry) -> Sequence[StopRuleSignal]:
         intent = not_started(stored)
@@ -133,21 +157,12 @@ class _OwnCount:
 class _TrackerCount:
     """A number from a tracker of a policy set, which continues to count after a hold."""
 
-    def __init__(
-        self,
-        recorder: Recorder,
-        authority: AuthorityRegisters,
-        limits: WalkLimits,
-        rule: StopRule,
-        tracker: Tracker,
-        since: int,
-    ) -> None:
+    def __init__(self, recorder: ReadLog, authority: ReadRegisters, rule: StopRule, tracker: Tracker) -> None:
         self._recorder, self._authority, self._rule, self._tracker = recorder, authority, rule, tracker
         self._history = History([tracker])
         self._reader = RuleReader(recorder, authority, self._history, [rule])
         self._fold = HistoryReader(recorder, authority, self._history, authority.registry.current)
         self._not_begun: set[int] = set()
-        self.start = first_entry(recorder.ledger, authority.mandates, limits, [tracker], since)
 
     def told(self, stored: StoredEntry) -> Sequence[StopRuleSignal]:
         stop_rule_signal = self._reader.told(stored)
@@ -199,18 +214,10 @@ class _Refusals:
     """The refusal quota, as now set, and refusals that passed the quota set at their time."""
 
     def __init__(
-        self,
-        recorder: Recorder,
-        authority: AuthorityRegisters,
-        limits: WalkLimits,
-        rule: StopRule,
-        since: int,
+        self, recorder: ReadLog, authority: ReadRegisters, rule: StopRule, quota: RefusalQuota
     ) -> None:
-        self._quota = RefusalQuota(
-            recorded_max=limits.refusals_recorded_max, window_ms=limits.refusals_window_ms
-        )
+        self._quota = quota
         self._reader = RuleReader(recorder, authority, History(), [rule])
-        self.start = begins_at(recorder.ledger, max(0, since - limits.refusals_window_ms))
 
     def told(self, stored: StoredEntry) -> Sequence[StopRuleSignal]:
         leaf = leaf_of(stored)

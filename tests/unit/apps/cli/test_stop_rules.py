@@ -12,10 +12,11 @@ import pytest
 from typer.testing import Result
 
 from answerable.apps.control_api.application import control_app
-from answerable.flows.policy import simulate_rule
+from answerable.flows.policy import try_rule
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench
 from tests.probes.typed_lines import typed
+from tests.worlds.asked_index import IndexAtHand
 from tests.worlds.control import Product
 from tests.worlds.parts import to_apply
 from tests.worlds.rule import HUGE, code_of, denied, rule, ruled
@@ -44,7 +45,8 @@ def command(tmp_path: Path) -> Command:
     @asynccontextmanager
     async def offline(_: Any) -> AsyncIterator[Any]:
         walk = (await bench()).walk
-        yield control_app(Product(walk=walk, log_key="", published=None))
+        searches = IndexAtHand(walk.recorder)
+        yield control_app(Product(walk=walk, log_key="", published=None, searches=searches))
 
     def run(*arguments: str | Path, code: int = 0) -> Result:
         given = [*map(str, arguments), "--data", str(tmp_path)]
@@ -70,6 +72,6 @@ def test_what_would_be_held_is_listed_with_its_price(command: Command) -> None:
 def test_what_was_not_read_or_cannot_be_is_said(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "there is no stop rule `x`" in command("stop-rule", "simulate", "x", code=1).output
     assert "0 holds since 7d" in command("stop-rule", "simulate", "flood").output
-    monkeypatch.setattr(simulate_rule, "SECONDS_MAX", -1)
-    monkeypatch.setattr(simulate_rule, "FIRINGS_MAX", 0)
+    monkeypatch.setattr(try_rule, "SECONDS_MAX", -1)
+    monkeypatch.setattr(try_rule, "FIRINGS_MAX", 0)
     assert "this is incomplete" in command("stop-rule", "simulate", "denials", "--since", "all").output
