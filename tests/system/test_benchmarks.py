@@ -16,8 +16,7 @@ BARS = ("rate_over_sdk_passthrough", "rate_over_idle_proxy", "rate_over_connecte
 
 
 @pytest.mark.requirement("BENCH-01")
-@pytest.mark.slow
-@pytest.mark.parametrize("upstream", ["http", "stdio"])
+@pytest.mark.parametrize("upstream", ["http", pytest.param("stdio", marks=pytest.mark.slow)])
 def test_the_gateway_benchmark_prints_one_json_object_with_every_figure(upstream):
     how = ["--seconds", "0.3", "--quick", "--json", "--upstream", upstream]
     command = [sys.executable, "benchmarks/gateway.py", *how]
@@ -35,7 +34,6 @@ def test_the_gateway_benchmark_prints_one_json_object_with_every_figure(upstream
     assert all(row["calls"] > 0 and row["cpu_us"] >= 0 for row in printed["rows"])
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("NEIGHBOUR-08")
 def test_the_benchmark_of_neighbours_prints_one_json_object_with_every_ratio():
     command = [sys.executable, "benchmarks/neighbours.py", "--seconds", "0.4", "--only", "key", "--json"]

@@ -40,7 +40,6 @@ FIGURES = {
 MAYBE_NOTHING = {"recheck_cpu_ms_each", "idle_cpu_share"} | {f"attest_{name}_cpu_ms" for name in METHODS}
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("IDBENCH-01")
 def test_the_identity_benchmark_prints_one_json_object_with_every_figure():
     command = [sys.executable, "benchmarks/identity.py", "--quick", "--json"]
