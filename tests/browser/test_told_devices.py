@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Error, expect
+from playwright.async_api import Browser, Error, expect
 
 from tests.browser.asking_world import QUICK, asking
-from tests.browser.console_world import PHONE
+from tests.browser.console_world import PHONE, WHOLE, chromium
 from tests.browser.judged_pages import violations, watched
 from tests.worlds.federation import Authority, context_of
 from tests.worlds.gateway import until
@@ -73,6 +74,14 @@ async def displayed(person: Any, worker: str, text: str, title: str) -> list[lis
                 if any(title == one[0] for one in found):
                     return found
                 await asyncio.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
+    """One that shows notifications."""
+    del anyio_backend  # As in conftest.
+    async with chromium(WHOLE) as one:
+        yield one
 
 
 @pytest.mark.requirement("CHANNEL-12")

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.requirement("PROVE-06")
 ROOT = Path(__file__).parents[2]
 SECONDS = float(os.environ.get("ANSWERABLE_FUZZ_SECONDS", "0.1"))
 SECONDS_OF_PROOF = float(os.environ.get("ANSWERABLE_FUZZ_SECONDS", "4"))
-RUNS = 200
+RUNS = 40
 """Of each under atheris, where it is done shortly."""
 LEAST = 30
 """Mutants tried of each, however slow the machine is."""

@@ -26,6 +26,7 @@ PACKED: Final = frozenset(
         "go",
         "go-spiffe",
         "iproute2",
+        "journalctl",
         "litetlog",
         "mariadb",
         "moto",

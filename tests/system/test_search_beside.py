@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from pathlib import Path
 
 import anyio.to_thread
@@ -18,6 +19,7 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
 from answerable.testing.samples import AUDIENCE
 from answerable.wiring.ledger_search import places_of_copy, searching
+from tests.system.test_attributed_nothing import recorded
 from tests.worlds.ledger_files import SMALL
 
 
@@ -62,3 +64,15 @@ def test_beside_a_process_that_writes_each_answer_is_a_beginning_of_the_whole(tm
     assert found == sorted(found)
     assert found[-1][1] == 300
     assert len(found) > 2
+
+
+@pytest.mark.requirement("SEARCH-06")
+def test_a_search_that_keeps_no_index_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passing = tmp_path / "passing"
+    passing.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(passing))
+    asyncio.run(recorded(tmp_path / "ledger"))
+    with searching(places_of_copy(tmp_path / "ledger", None, None)) as found:
+        assert found.index.position().entries == found.log.size > 0
+        assert [*passing.iterdir()]
+    assert not [*passing.iterdir()]

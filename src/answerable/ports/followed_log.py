@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from answerable.core.attribution.log_line import LogLine, UnreadLine
 
-Trouble = Literal["", "missing", "no file", "no keys", "unreadable"]
+Trouble = Literal["", "missing", "no file", "no keys", "no journal", "no journalctl", "ended", "unreadable"]
 
 
 class LogRecord(NamedTuple):
@@ -28,7 +28,7 @@ class LogRecord(NamedTuple):
 class LogChunk(NamedTuple):
     """The next whole records. base: the mark before them. is_gap: whether lines before them may be missing. trouble:
     why there are none, if there is a reason. is_end: whether there was nothing more to read. after: the mark behind
-    the last record, where a chunk counts as a whole."""
+    the last record, where a chunk counts as a whole. cursors: of a journal, the one of each line."""
 
     records: Sequence[LogRecord] = ()
     octets: bytes = b""
@@ -38,6 +38,7 @@ class LogChunk(NamedTuple):
     is_end: bool = True
     is_cut: bool = False
     after: LogMark | None = None
+    cursors: Sequence[str] = ()
 
     def digest(self, record: LogRecord) -> str:
         """Return SHA-256 of the bytes of a record, hexadecimal."""
@@ -48,6 +49,8 @@ class LogChunk(NamedTuple):
         base = self.base
         if self.after is not None:
             return self.after if record is self.records[-1] else base
+        if self.cursors:
+            return LogMark(cursor=self.cursors[record.lines - 1], lines=base.lines + record.lines)
         tail = self.octets[max(0, record.end - KNOWN_BYTES) : record.end]
         return LogMark(
             device=base.device,

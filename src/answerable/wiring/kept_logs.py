@@ -213,6 +213,8 @@ class KeptLogs:
         source: LogSource
         if followed.region:
             source = files.followed_bucket(partial(_bucket_client, followed), followed.path, standing.mark)
+        elif followed.is_journal:
+            source = files.followed_journal(followed.path, followed.units, standing.mark)
         else:
             source = files.followed(Path(followed.path), standing.mark)
         return LogFollower(followed, source, standing, self._standing.targets, self._contents.of)

@@ -153,9 +153,11 @@ def searching(
         keys, blind = None, None
         if places.keys is not None:
             keys, blind = stack.enter_context(keys_to_read(*places.keys))
-        directory = places.index or Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-index-"))
-        )
+        directory = places.index
+        if directory is None:
+            # Within it, for its lock is beside the index.
+            passing = stack.enter_context(tempfile.TemporaryDirectory(prefix="answerable-index-"))
+            directory = Path(passing) / "index"
         stack.enter_context(_kept_whole(directory, places.wait_seconds_max))
         # Not before: the index must not be ahead of it.
         log = _snapshot(places)

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from answerable.core.attribution.log_line import LogKind
 
 LOGS_MAX: Final = 64
-_OPTIONS: Final = ("account", "prefix", "zone", "region", "endpoint", "keys")
+_OPTIONS: Final = ("account", "prefix", "zone", "region", "endpoint", "keys", "unit")
 _BUCKET: Final = ("region", "endpoint", "keys")
+_SEVERAL: Final = frozenset(("account", "unit"))
 _FORM: Final = (
-    "TARGET KIND PATH, and then account=, zone= or prefix=, or of a bucket region=, keys= and endpoint="
+    "TARGET KIND PATH, and then account=, zone= or prefix=, of a bucket region=, keys= and endpoint=, "
+    "or of a journal unit="
 )
 _DELIVERED: Final = "cloudtrail"
 
@@ -37,8 +39,10 @@ class LogsSettings:
         (),
         f"logs that are followed, each as {_FORM}, quoted as in a shell. TARGET: whose log it is, several with commas; "
         "KIND: as of `answerable attribute`; PATH: of the file that is written to, and with `*` in its name where each "
-        "file gets a name of its own, or `s3://BUCKET/PREFIX` of CloudTrail; account: one that only the broker is to "
-        "use, as often as there are; keys: of a bucket, a file with `access_key` and `secret_key` as JSON",
+        "file gets a name of its own, `s3://BUCKET/PREFIX` of CloudTrail, or `journal:` or `journal:/DIRECTORY` of "
+        "journald; account: one that only the broker is to "
+        "use, as often as there are; keys: of a bucket, a file with `access_key` and `secret_key` as JSON; unit: of a "
+        "journal, a service whose entries alone are read, as often as there are",
     )
     silent_seconds: int = number(
         300,
@@ -93,8 +97,8 @@ def _parsed(line: str, data: Path) -> Followed:
         if name not in options or not equals or not value:
             raise ValueError(f"expected {', '.join(f'{one}=' for one in _OPTIONS)}, got {shown(word, 40)}")
         options[name].append(value)
-    if any(len(values) > 1 for name, values in options.items() if name != "account"):
-        raise ValueError("only account= can be given several times")
+    if any(len(values) > 1 for name, values in options.items() if name not in _SEVERAL):
+        raise ValueError("only account= and unit= can be given several times")
     if options["zone"] and offset_of(options["zone"][0]) is None:
         raise ValueError("a zone is an offset such as +01:00")
     if options["prefix"]:
@@ -107,8 +111,12 @@ def _parsed(line: str, data: Path) -> Followed:
         raise ValueError(
             "region=, endpoint= and keys= are of a bucket, s3://BUCKET/PREFIX, with kind cloudtrail"
         )
+    elif words[2].startswith("journal:"):
+        path = _journal(words[2], kind, options)
     else:
         path = str(data / Path(words[2]).expanduser())
+    if options["unit"] and not path.startswith("journal:"):
+        raise ValueError("unit= is of a journal, `journal:` or `journal:/DIRECTORY`, with kind journald")
     return Followed(
         targets=targets,
         kind=kind,
@@ -119,7 +127,18 @@ def _parsed(line: str, data: Path) -> Followed:
         region="".join(options["region"]),
         endpoint="".join(options["endpoint"]),
         keys=str(data / Path(options["keys"][0]).expanduser()) if options["keys"] else "",
+        units=tuple(options["unit"]),
     )
+
+
+def _journal(path: str, kind: LogKind, options: dict[str, list[str]]) -> str:
+    """Check what a journal needs, and return its path. Raises ValueError."""
+    from answerable.adapters.log_readers import journal_of
+
+    if kind != "journald":
+        raise ValueError("a journal is read with kind journald")
+    journal_of(path, tuple(options["unit"]))
+    return path
 
 
 def _bucket(path: str, options: dict[str, list[str]]) -> str:

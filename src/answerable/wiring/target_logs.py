@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from answerable.adapters.log_readers import (
     CloudtrailLog,
     FollowedBucket,
+    FollowedJournal,
     FollowedLogFile,
     JournaldLog,
     LinePrefix,
@@ -24,6 +25,7 @@ from answerable.adapters.log_readers import (
     RedisLog,
     SshdLog,
     bounded_lines,
+    journal_of,
     json_objects,
     names_of,
     offset_of,
@@ -102,6 +104,11 @@ class LogFiles:
         """Return a log that is read on from a mark as it grows. path: as in `FollowedLogFile`."""
         parts = LogParts(self._kind, self._times, self._lines, self._objects)
         return FollowedLogFile(path, parts, mark=mark)
+
+    def followed_journal(self, path: str, units: tuple[str, ...], mark: LogMark) -> FollowedJournal:
+        """Return a journal that is read on from a mark. path, units: as in `journal_of`, which raises ValueError."""
+        parts = LogParts(self._kind, self._times, self._lines, self._objects)
+        return FollowedJournal(journal_of(path, units), parts, mark=mark)
 
     def followed_bucket(self, connect: Callable[[], Any], path: str, mark: LogMark) -> FollowedBucket:
         """Return what is delivered to a bucket, from a mark on. connect: as in `FollowedBucket`."""

@@ -69,9 +69,12 @@ class Lab:
             await self.ends(number, entry.index, ended=begun + 1, session=session)
         return entry.index
 
-    async def ends(self, number: int, intent: int, *, ended: int, session: str) -> None:
+    async def ends(
+        self, number: int, intent: int, *, ended: int, session: str, keys: dict[str, JSONValue] | None = None
+    ) -> None:
+        """keys: of a session at another kind of server than PostgreSQL."""
         at = UnixMillis(NOW + ended * 1000)
-        known: dict[str, JSONValue] = {"pg_session": session or f"a.{number}"}
+        known: dict[str, JSONValue] = keys or {"pg_session": session or f"a.{number}"}
         done: dict[str, JSONValue] = {"intent": intent, "status": "succeeded", "session": known}
         await self.ledger.append(sealed_entry(Tag.OUTCOME, at=at, members=done))
         lease: dict[str, JSONValue] = {"lease": LEASES[number], "account": account_of(LEASES[number])}

@@ -6,6 +6,8 @@ from answerable.adapters.log_readers.bounded_lines import BoundedLine, bounded_l
 from answerable.adapters.log_readers.cloudtrail import CloudtrailLog
 from answerable.adapters.log_readers.followed_bucket import FollowedBucket, names_of
 from answerable.adapters.log_readers.followed_file import FollowedLogFile
+from answerable.adapters.log_readers.followed_journal import FollowedJournal
+from answerable.adapters.log_readers.journalctl import Journal, journal_of
 from answerable.adapters.log_readers.journald import JournaldLog
 from answerable.adapters.log_readers.json_objects import JsonObject, json_objects
 from answerable.adapters.log_readers.log_times import LogTimes, offset_of
@@ -24,7 +26,9 @@ __all__ = [
     "BoundedLine",
     "CloudtrailLog",
     "FollowedBucket",
+    "FollowedJournal",
     "FollowedLogFile",
+    "Journal",
     "JournaldLog",
     "JsonObject",
     "LinePrefix",
@@ -41,6 +45,7 @@ __all__ = [
     "RedisLog",
     "SshdLog",
     "bounded_lines",
+    "journal_of",
     "json_objects",
     "names_of",
     "offset_of",

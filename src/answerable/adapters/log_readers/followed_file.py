@@ -224,7 +224,7 @@ class FollowedLogFile:
             count = count if is_held and not (is_full and not count) else len(lines)
         ends = _ends(octets, len(lines))
         numbered = [line._replace(number=base.lines + line.number) for line in lines[:count]]
-        records = _records(self._reader.read(numbered, now), base, ends, count)
+        records = records_of(self._reader.read(numbered, now), base, ends, count)
         chunk = LogChunk(
             records=records, octets=octets, base=base, is_gap=is_gap, is_cut=is_cut, is_end=not is_full
         )
@@ -246,7 +246,7 @@ class FollowedLogFile:
                 pass
 
 
-def _records(
+def records_of(
     found: Iterable[LogLine | UnreadLine], base: LogMark, ends: Sequence[int], count: int
 ) -> list[LogRecord]:
     """Return the records with their bytes; lines before the first one are passed over with it."""

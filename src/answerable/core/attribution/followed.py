@@ -46,7 +46,7 @@ class LogMark(msgspec.Struct, frozen=True, kw_only=True):
     """How far a file was read. device, inode, head, tail: by which it is known again: SHA-256 of its first `head_bytes`
     bytes, and of the `tail_bytes` bytes before `offset`. lines: how many stand before. is_cut: the mark is within a
     line that was too long, whose rest is passed over. objects: of a bucket, the files that were read, of those days of
-    which more may arrive: day and digest of the key."""
+    which more may arrive: day and digest of the key. cursor: of a journal, that of the last entry."""
 
     device: int = 0
     inode: int = 0
@@ -58,6 +58,7 @@ class LogMark(msgspec.Struct, frozen=True, kw_only=True):
     tail_bytes: _Known = 0
     is_cut: bool = False
     objects: tuple[str, ...] = ()
+    cursor: str = ""
 
 
 BEGIN: Final = LogMark()
@@ -65,7 +66,8 @@ BEGIN: Final = LogMark()
 
 class Followed(msgspec.Struct, frozen=True, kw_only=True):
     """A log that is followed. targets: whose log it is. accounts: those that only the broker is to use, beside those of
-    leases. region, endpoint, keys: of a bucket; keys is the path of a file."""
+    leases. region, endpoint, keys: of a bucket; keys is the path of a file. units: of a journal, whose entries are
+    read; all where there are none."""
 
     targets: tuple[str, ...]
     kind: LogKind
@@ -76,6 +78,12 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
     region: str = ""
     endpoint: str = ""
     keys: str = ""
+    units: tuple[str, ...] = ()
+
+    @property
+    def is_journal(self) -> bool:
+        """Whether it is a journal of journald, and no file."""
+        return self.path.startswith("journal:")
 
     @property
     def name(self) -> str:

@@ -20,6 +20,11 @@ _TROUBLES: Final = {
     "missing": "there is no such file or bucket",
     "no file": "it is a directory, a pipe or a device, and no plain file",
     "no keys": "the file of its keys is none with `access_key` and `secret_key` as JSON that can be read",
+    "no journal": "no file of a journal is there that can be seen: journald must keep one, and the account that runs "
+    "the server must be in the group systemd-journal",
+    "no journalctl": "there is no journalctl, which reads it: install it, in Debian with the package systemd",
+    "ended": "journalctl ended, and is started again: the server's log has its words, and the account that runs it "
+    "must be in the group systemd-journal",
     "unreadable": "it cannot be read",
 }
 
