@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.policy_parts import EventKind
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.flows.counters.read_parts import ReadDocuments, ReadKeys, ReadLog
     from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
-    from answerable.flows.state.read_parts import ReadDocuments, ReadKeys, ReadLog
     from answerable.ports.registry_store import RegistryStore
 
 _ENDS: Final[Mapping[str, EventKind]] = {

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.documents.policy_parts import EventKind, Tracker
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.flows.counters.read_parts import ReadLog, ReadRegisters
     from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
-    from answerable.flows.state.read_parts import ReadLog, ReadRegisters
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.clock import Clock
     from answerable.ports.history_register import HistoryRegister

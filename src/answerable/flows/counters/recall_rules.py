@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.documents.stop_rule import StopRule
+    from answerable.flows.counters.read_parts import ReadLog, ReadRegisters
     from answerable.flows.state.parts import AuthorityRegisters, Counters, Recorder
-    from answerable.flows.state.read_parts import ReadLog, ReadRegisters
     from answerable.flows.state.stop_rules import StopRules
     from answerable.flows.state.walk_limits import WalkLimits
 

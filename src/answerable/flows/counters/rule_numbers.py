@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents.policy_parts import Tracker
     from answerable.core.registry.documents.stop_rule import StopRule
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-    from answerable.flows.state.read_parts import ReadLog, ReadRegisters
+    from answerable.flows.counters.read_parts import ReadLog, ReadRegisters
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister

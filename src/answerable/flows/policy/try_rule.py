@@ -70,7 +70,7 @@ class _Keys:
 
 @dataclass(frozen=True, slots=True)
 class _Log:
-    """Implements flows.state.read_parts.ReadLog."""
+    """Implements flows.counters.read_parts.ReadLog."""
 
     ledger: LogSnapshot
     subject_keys: _Keys
@@ -82,7 +82,7 @@ class _Given:
 
 
 class _Documents:
-    """The capabilities that were told. Implements flows.state.read_parts.ReadDocuments."""
+    """The capabilities that were told. Implements flows.counters.read_parts.ReadDocuments."""
 
     def __init__(self, told: Sequence[CapabilityTold]) -> None:
         active = {one.name: _capability(one) for one in told if not one.idle}
@@ -125,7 +125,7 @@ class _Holds:
 
 class _Registers:
     """What was told of registers, and what was asked of them beside that. Implements
-    flows.state.read_parts.ReadRegisters."""
+    flows.counters.read_parts.ReadRegisters."""
 
     def __init__(self, capabilities: Sequence[CapabilityTold], told: RegistersTold) -> None:
         self.registry = _Documents(capabilities)
