@@ -155,12 +155,16 @@ class InTurn:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """What each test came to, and what it took."""
+        """What each test came to. That all is well wakes nobody: it is told with what comes next."""
+        if report.passed and report.when != "call":
+            return
         shown = report.longreprtext if report.failed else ""
         if report.skipped and isinstance(report.longrepr, tuple):
             shown = report.longrepr[2].removeprefix("Skipped: ")
         outcome = "xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome
-        self._tell(test=report.nodeid, when=report.when, outcome=outcome, shown=shown)
+        self._write(test=report.nodeid, when=report.when, outcome=outcome, shown=shown)
+        if not report.passed:
+            self._channel.flush()
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A file that cannot be read is a failure."""
@@ -176,8 +180,11 @@ class InTurn:
         self._tell(warned=str(warning_message.message), test=nodeid)
 
     def _tell(self, **what: object) -> None:
-        self._channel.write(json.dumps(what) + "\n")
+        self._write(**what)
         self._channel.flush()
+
+    def _write(self, **what: object) -> None:
+        self._channel.write(json.dumps(what) + "\n")
 
 
 @contextmanager
