@@ -219,6 +219,39 @@ async def test_a_line_waits_until_what_may_explain_it_is_recorded_and_has_ended(
         assert lab.told(logs).logs.items[0].lines["ours"] == 2
 
 
+@pytest.mark.requirement("FOLLOW-03", "FOLLOW-01")
+async def test_a_target_whose_clock_or_zone_is_ahead_hides_no_bypass_and_that_is_told(lab: Lab) -> None:
+    await lab.acts(1, begun=0)
+    await lab.acts(2, begun=5)
+    ours = account_of(LEASES[1])
+    lab.writes(
+        line(3600.5, "a.1", ours),
+        line(3601, "b.9", ours),
+        line(3602, "c.3", "shared"),
+        line(3602, "a.2", account_of(LEASES[2])),
+        line(3603, "c.1"),
+    )
+    lab.now = NOW + 20_000
+    with lab.follower() as logs:
+        assert not lab.told(logs).findings, "what explains it may be recorded yet"
+        lab.now = NOW + 25_000
+        told = lab.told(logs)
+        assert shown(told) == [("bypass", ours, "01"), ("bypass", "shared", "")]
+        (log,) = told.logs.items
+        assert log.lines == {"ahead": 5, "bypass": 2, "others": 1, "ours": 2}
+        assert (log.state, log.last_line_at) == ("fault", None)
+        assert "3583 s ahead of our clock" in log.reason
+        lab.writes(line(19, "c.2"))
+        assert lab.told(logs).logs.items[0].state == "ok"
+        # What is recorded later may explain it: it waits, as others do.
+        lab.writes(line(3619.5, "a.3", account_of(LEASES[3])))
+        lab.now = NOW + 26_000
+        assert lab.told(logs).logs.items[0].lines["ours"] == 2
+        await lab.acts(3, begun=24)
+        lab.now = NOW + 40_000
+        assert lab.told(logs).logs.items[0].lines == {"ahead": 6, "bypass": 2, "others": 2, "ours": 3}
+
+
 @pytest.mark.requirement("FOLLOW-03")
 async def test_silence_is_told_with_the_actions_since_and_a_log_that_cannot_be_read_is_a_fault(
     lab: Lab,
@@ -238,6 +271,7 @@ async def test_silence_is_told_with_the_actions_since_and_a_log_that_cannot_be_r
         lab.writes(line(90_000_000, "c.9"))
         assert (lab.told(logs).logs.items[0].state, lab.told(logs).findings) == ("silent", ())
         lab.writes(line(299, "c.2"))
+        lab.now = NOW + 305_000
         assert lab.told(logs).logs.items[0].state == "ok"
         assert [one.verdict for one in lab.told(logs).findings] == ["phantom"] * 3
         lab.log.unlink()

@@ -93,7 +93,8 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
 
 class LogStanding(msgspec.Struct, kw_only=True):
     """How far one log was read. mark: of its source. counts: lines by verdict, `others`, `broken`, `ambiguous`,
-    `compared` and `uncompared` with the content that is recorded, and `early`: older than the steps that are known.
+    `compared` and `uncompared` with the content that is recorded, `early`: older than the steps that are known, and
+    `ahead`: dated ahead of our clock, which are counted by their verdict, too.
     first: from when on there is no gap. last: of the last line; Unix milliseconds, 0 where there was none. gaps: how
     often lines may have been missed. hours: findings by hour. accounts: first and last use and lines of each governed
     account."""

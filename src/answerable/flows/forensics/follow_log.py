@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from answerable.core.attribution.answer import ODD
 from answerable.core.attribution.attribute_line import attribute_line
 from answerable.core.attribution.content import statement_differs
@@ -36,13 +38,15 @@ if TYPE_CHECKING:
     """Returns whether the finding is recorded, now or before."""
 
 AHEAD_MS_MAX: Final = 60_000
-"""A line that is further ahead of our clock is not waited for, and says nothing of how far its log has come."""
+"""A line that is further ahead of our clock is judged as one without a time, and says nothing of how far its log has
+come."""
 OPEN_MS_MAX: Final = 600_000
 """How long after its deadline a step without an end is waited for."""
 
 
 class LogFollower:
-    """Follows one log. standing: is changed as it is read. trouble: why the log cannot be read; empty where it can."""
+    """Follows one log. standing: is changed as it is read. trouble: why the log cannot be read; empty where it can.
+    ahead_ms: how far ahead of our clock its last line was; 0 where it was not."""
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class LogFollower:
     ) -> None:
         self.followed, self.standing = followed, standing
         self.trouble: Trouble = ""
+        self.ahead_ms = self._read_at = 0
         self._source, self._targets, self._record_of = source, targets, record_of
         self._chunk = LogChunk()
         self._records: deque[LogRecord] = deque()
@@ -68,7 +73,7 @@ class LogFollower:
     def look(self, steps: StepIndex, *, now: int, keep: Keep) -> bool:
         """Read on, and judge what can be judged. Return whether there is more at once."""
         if not self._records:
-            self._chunk = self._source.read_on(now=now)
+            self._chunk, self._read_at = self._source.read_on(now=now), now
             self.trouble = self._chunk.trouble
             self._records.extend(self._chunk.records)
             if self._chunk.is_gap:
@@ -92,17 +97,37 @@ class LogFollower:
         if isinstance(line, UnreadLine) or line.at > TIME_MAX_MS:
             self.standing.count(line.why if isinstance(line, UnreadLine) else "broken")
             return True
+        ahead_ms = line.at - self._read_at
+        if ahead_ms > AHEAD_MS_MAX:
+            if steps.complete_until < self._read_at:
+                return False
+            told = structs.replace(line, at=self._read_at)
+            is_judged = self._judged_as(record, structs.replace(line, at=0), told, steps, keep)
+        else:
+            is_judged = self._judged_as(record, line, line, steps, keep)
+        if not is_judged or not line.at:
+            return is_judged
+        if ahead_ms > AHEAD_MS_MAX:
+            self.ahead_ms = ahead_ms
+            self.standing.count("ahead")
+            return True
+        self.ahead_ms = 0
+        self.standing.first = self.standing.first or line.at
+        self.standing.last = max(self.standing.last, min(line.at, now))
+        return True
+
+    def _judged_as(
+        self, record: LogRecord, line: LogLine, told: LogLine, steps: StepIndex, keep: Keep
+    ) -> bool:
+        """Judge a line. told: as findings have it. Return False where it must wait."""
         is_early = 0 < line.at < steps.known_from
         answer = None if is_early else attribute_line(line, steps, self.followed.accounts, self._whose)
-        if answer is not None and _waits(answer, line, steps, now):
-            return False
-        if answer is not None:
-            self._take(record, line, self._compared(line, answer), steps, keep)
-        else:
+        if answer is None:
             self.standing.count("early" if is_early else "others")
-        if 0 < line.at <= now + AHEAD_MS_MAX:
-            self.standing.first = self.standing.first or line.at
-            self.standing.last = max(self.standing.last, min(line.at, now))
+            return True
+        if _waits(answer, steps):
+            return False
+        self._take(record, told, self._compared(line, answer), steps, keep)
         return True
 
     def _take(self, record: LogRecord, line: LogLine, answer: Answer, steps: StepIndex, keep: Keep) -> None:
@@ -189,10 +214,8 @@ def find_phantoms(
         standing.decided = step.entry
 
 
-def _waits(answer: Answer, line: LogLine, steps: StepIndex, now: int) -> bool:
+def _waits(answer: Answer, steps: StepIndex) -> bool:
     """Whether more of the record may still change the answer."""
-    if line.at > now + AHEAD_MS_MAX:
-        return False
     possible = (answer.step, *answer.candidates)
     return answer.verdict == "later" or any(one is not None and _is_open(one, steps) for one in possible)
 

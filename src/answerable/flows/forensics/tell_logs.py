@@ -89,6 +89,9 @@ def _told_of(
         state, reason = "behind", "lines wait until what may explain them has ended"
     elif since and now - min(step.ended for step in since) > silent_ms:
         state, reason = "silent", _silence(since, standing.last)
+    elif one.ahead_ms:
+        state = "fault"
+        reason = f"its last line is {one.ahead_ms // 1000} s ahead of our clock: look at zone= and the target's clock"
     else:
         state, reason = "ok", ""
     return FollowedLog(
