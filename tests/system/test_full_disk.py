@@ -215,6 +215,8 @@ def test_a_start_without_room_says_on_which_disk_to_make_it_and_starts_once_ther
     disk = house.world.root
     new = disk / "new"
     new.mkdir(mode=0o700)
+    # Beside whoever runs the product on this machine.
+    (new / "answerable.toml").write_text("[gateway]\nport = 0\n[console]\nport = 0\n")
     fill(disk)
     for place, line in (
         (house.data, house.line("a", "up")),

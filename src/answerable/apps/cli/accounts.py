@@ -46,7 +46,8 @@ def list_accounts(
 
     *unknown*: a target's log names it, and nobody declared it. *static*: a secret of the broker's own. *shared*:
     several leases had it. *task*, *action*: made for one task or one action; these are one line for each target. The
-    exit code is 5 where an account is unknown, or was used past the broker.
+    exit code is 5 where an account is unknown, or was used past the broker, and 6 where some are missing, or nothing is
+    known of the target.
     """
     from answerable.apps.cli.asked_index import answered, checked_copy
     from answerable.apps.cli.told_accounts import read_accounts, show_accounts
@@ -58,4 +59,4 @@ def list_accounts(
         lambda control: search_calls.list_accounts(control, target=target or None),
         lambda files: read_accounts(files, target),
     )
-    return show_accounts(shell.terminal, answer, as_csv=as_csv)
+    return show_accounts(shell.terminal, answer, as_csv=as_csv, target=target)

@@ -182,7 +182,7 @@ def run_accounts(terminal: Terminal, said: Namespace) -> int | None:
 
     with _files(terminal, said, said.seen) as files:
         answer = read_accounts(files, said.target)
-    return show_accounts(terminal, answer, as_csv=said.as_csv)
+    return show_accounts(terminal, answer, as_csv=said.as_csv, target=said.target)
 
 
 def run_attribute(terminal: Terminal, said: Namespace) -> int | None:

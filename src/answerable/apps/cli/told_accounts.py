@@ -8,6 +8,7 @@ from answerable.apps.cli.asked_index import complete_told, warn_partial
 from answerable.apps.cli.csv_rows import print_row
 from answerable.apps.cli.exit_codes import CHECK_FAILED, UNMET
 from answerable.core.identity.names.principal import checked_name
+from answerable.errors import shown
 from answerable.ports.search_process import ACCOUNTS, AccountsQuestion
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ def read_accounts(index: LogIndex, target: str) -> AccountsAnswer:
     return index.ask(ACCOUNTS, AccountsQuestion(target=target))
 
 
-def show_accounts(terminal: Terminal, answer: AccountsAnswer, *, as_csv: bool) -> int | None:
-    """Print the accounts, and return the exit code."""
+def show_accounts(
+    terminal: Terminal, answer: AccountsAnswer, *, as_csv: bool, target: str = ""
+) -> int | None:
+    """Print the accounts, and return the exit code. target: that they were asked of; empty for all."""
     if as_csv or not terminal.as_json:
         _warn(terminal, answer)
     if as_csv:
@@ -37,11 +40,13 @@ def show_accounts(terminal: Terminal, answer: AccountsAnswer, *, as_csv: bool) -
     elif terminal.as_json:
         terminal.json(answer)
     else:
-        _show(terminal, answer)
+        _show(terminal, answer, target)
     # A target that has no name for what leases have is no account that somebody found.
     if any(one.past or (one.kind == "unknown" and one.name) for one in answer.items):
         return CHECK_FAILED
-    return None if (answer.happened or answer.items) and not answer.fault else UNMET
+    # A target without accounts may be none.
+    is_told = answer.items or (answer.happened and not target)
+    return None if is_told and not answer.fault else UNMET
 
 
 def _print_csv(answer: AccountsAnswer) -> None:
@@ -94,7 +99,8 @@ def _warn(terminal: Terminal, answer: AccountsAnswer) -> None:
         )
 
 
-def _show(terminal: Terminal, answer: AccountsAnswer) -> None:
+def _show(terminal: Terminal, answer: AccountsAnswer, target: str) -> None:
+    known = f"no account is known at target {shown(target)}" if target else "no account is known"
     terminal.table(
         (
             "target",
@@ -123,10 +129,10 @@ def _show(terminal: Terminal, answer: AccountsAnswer) -> None:
             )
             for one in answer.items
         ],
-        empty="no account is known" if answer.happened else "nothing has happened yet",
+        empty=known if answer.happened else "nothing has happened yet",
     )
     for one in answer.items[:ADVISED_MAX]:
-        terminal.say(f"{one.target} {one.name or '(no name)'}: {one.advice}")
+        terminal.say(f"{one.target} {one.name or '(no name)'} ({one.kind}): {one.advice}")
     if len(answer.items) > ADVISED_MAX:
         terminal.say(f"what to do next with {len(answer.items) - ADVISED_MAX} more: --json or --csv")
     more = f"{answer.more} more accounts are left out: name a target; " if answer.more else ""

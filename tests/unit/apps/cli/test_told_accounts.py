@@ -41,3 +41,17 @@ def test_accounts_that_were_seen_in_logs_and_cannot_be_read_are_told_as_missing(
     assert why not in told[None].out + told[None].err
     assert why in (json.loads(told[UNMET].out)["fault"] if form == "json" else told[UNMET].err)
     assert "pg-main" in told[UNMET].out
+
+
+@pytest.mark.requirement("ACCOUNT-01")
+def test_a_target_of_which_nothing_is_known_is_not_told_as_one_without_faults(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Searched(tmp_path)
+    found.action("scout", person="ada", leased=True)
+    with closing(found.caught_up()) as index:
+        teller = StoryTeller(index, found.ledger, found.find)
+        answer = answered_accounts(teller, AccountsQuestion(target="pg-mian"), known=known_accounts(None, ()))
+    assert show_accounts(Terminal(), answer, as_csv=False, target="pg-mian") == UNMET
+    said = capsys.readouterr()
+    assert "no account is known at target `pg-mian`" in said.out + said.err
