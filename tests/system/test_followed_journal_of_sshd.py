@@ -128,6 +128,12 @@ async def test_sessions_in_the_journal_are_judged_live_and_a_bypass_is_recorded_
             return found["state"] != "fault" and found["gaps"] == 0
 
         await eventually(is_back, "that the journal is back")
+
+        async def is_recorded() -> bool:
+            found = await asyncio.to_thread(desk.home.finished, "search", "kind:log_finding", "--json")
+            return len(json.loads(found.stdout)["items"]) >= 2
+
+        await eventually(is_recorded, "entries of both findings")
         await desk.home.stop(signal.SIGTERM)
         findings = desk.home.entries(Tag.LOG_FINDING)
         assert [one["verdict"] for one in findings] == ["bypass", "bypass"]
