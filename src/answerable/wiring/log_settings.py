@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.attribution.followed import Followed
+from answerable.core.attribution.followed import JOURNAL, Followed
 from answerable.core.attribution.log_line import LOG_KINDS
 from answerable.core.identity.names.principal import checked_name
 from answerable.errors import Malformed, shown
@@ -111,11 +111,11 @@ def _parsed(line: str, data: Path) -> Followed:
         raise ValueError(
             "region=, endpoint= and keys= are of a bucket, s3://BUCKET/PREFIX, with kind cloudtrail"
         )
-    elif words[2].startswith("journal:"):
+    elif words[2].startswith(JOURNAL):
         path = _journal(words[2], kind, options)
     else:
         path = str(data / Path(words[2]).expanduser())
-    if options["unit"] and not path.startswith("journal:"):
+    if options["unit"] and not path.startswith(JOURNAL):
         raise ValueError("unit= is of a journal, `journal:` or `journal:/DIRECTORY`, with kind journald")
     return Followed(
         targets=targets,

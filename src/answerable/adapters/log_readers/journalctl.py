@@ -15,11 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from answerable.core.attribution.followed import JOURNAL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
 
-PREFIX: Final = "journal:"
 UNITS_MAX: Final = 16
 PIPE_BYTES: Final = 1_048_576
 WORDS_BYTES_MAX: Final = 4_096
@@ -73,7 +74,7 @@ class Journal(NamedTuple):
 
 def journal_of(path: str, units: tuple[str, ...] = ()) -> Journal:
     """Return the journal that settings name. Raises ValueError with what is at fault."""
-    directory = path.removeprefix(PREFIX)
+    directory = path.removeprefix(JOURNAL)
     if directory and (not directory.startswith("/") or "\0" in directory):
         raise ValueError("expected `journal:`, or `journal:/DIRECTORY` with its whole path")
     if len(units) > UNITS_MAX or not all(_UNIT.fullmatch(one) for one in units):

@@ -42,6 +42,10 @@ _Known = Annotated[int, msgspec.Meta(ge=0, le=KNOWN_BYTES)]
 _Place = Annotated[int, msgspec.Meta(ge=0, le=OFFSET_MAX)]
 
 
+JOURNAL: Final = "journal:"
+"""How the path of a journal begins; behind it, its directory."""
+
+
 class LogMark(msgspec.Struct, frozen=True, kw_only=True):
     """How far a file was read. device, inode, head, tail: by which it is known again: SHA-256 of its first `head_bytes`
     bytes, and of the `tail_bytes` bytes before `offset`. lines: how many stand before. is_cut: the mark is within a
@@ -83,7 +87,7 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_journal(self) -> bool:
         """Whether it is a journal of journald, and no file."""
-        return self.path.startswith("journal:")
+        return self.path.startswith(JOURNAL)
 
     @property
     def name(self) -> str:
