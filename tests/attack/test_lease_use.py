@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from answerable.apps.cli.lease_use import counted_use
 from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import parse
 from answerable.core.lease.scope import filled
@@ -15,20 +16,25 @@ from answerable.core.lease.use import Right, Used, UseTally, smaller, use_of, us
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.counters.count_history import fields_of
-from answerable.flows.leases import count_lease_use as flow
+from answerable.flows.leases import tell_lease_use
 from answerable.flows.leases.count_lease_use import (
     count_lease_use,
-    count_lease_use_elsewhere,
     leased,
     leased_capabilities,
+    other_logs,
     rights_of,
     with_grants,
 )
-from answerable.flows.policy import simulate_policy as turns
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.lease_side import LeaseSide
 from answerable.testing.builders import Bench, bench_documents
+from tests.worlds.asked_index import IndexAtHand
+from tests.worlds.logs_at_hand import LogAtHand, joined
 from tests.worlds.parts import to_apply
+
+if TYPE_CHECKING:
+    from answerable.ports.lease_use import LeaseUseTold
+    from answerable.ports.search_process import A, Q, QuestionKind
 
 pytestmark = pytest.mark.anyio
 
@@ -76,6 +82,11 @@ async def acts(bench: Bench, outcome: Outcome, case: str = "4711") -> None:
     await bench.act(READ, {"case": case})
 
 
+async def page_of(bench: Bench, searches: Any = None, **asked: Any) -> LeaseUseTold:
+    known = leased_capabilities(bench.authority.registry).values()
+    return await count_lease_use(searches or IndexAtHand(bench.recorder), known, bench.live.leases, **asked)
+
+
 async def tally_of(bench: Bench, **asked: Any) -> UseTally:
     """Every page together, of the capability that reads cases."""
     name = next(
@@ -83,14 +94,12 @@ async def tally_of(bench: Bench, **asked: Any) -> UseTally:
         for name, one in leased_capabilities(bench.authority.registry).items()
         if one.capability.target == READ
     )
-    found, start = UseTally(), 0
+    found, start = UseTally(), None
     while True:
-        page = await count_lease_use(
-            bench.recorder, bench.authority.registry, bench.live.leases, start=start, **asked
-        )
+        page = await page_of(bench, start=start, **asked)
         if name in page.tallies:
-            found.merge(page.tallies[name])
-        if not page.more:
+            found.merge(counted_use(page.tallies[name]))
+        if page.end >= page.size:
             return found
         start = page.end
 
@@ -157,7 +166,7 @@ async def test_what_cannot_be_read_any_more_leaves_everything_unknown(monkeypatc
     bench = await a_bench()
     await acts(bench, told("cases/0"))
     monkeypatch.setattr(
-        flow,
+        tell_lease_use,
         "fields_of",
         lambda keys, stored, leaf: None if stored.tag == tag else fields_of(keys, stored, leaf),
     )
@@ -185,8 +194,8 @@ async def test_it_is_counted_in_pages_and_from_a_time_on(monkeypatch):
     await acts(bench, told("rows"))
     whole = await tally_of(bench)
     assert [*(await tally_of(bench, since=since)).rights] == ["rows"]
-    assert turns.PAGE_SECONDS_MAX > 0
-    monkeypatch.setattr("answerable.flows.leases.count_lease_use.PAGE_SECONDS_MAX", -1.0)
+    assert tell_lease_use.STRETCH_SECONDS_MAX > 0
+    monkeypatch.setattr(tell_lease_use, "STRETCH_SECONDS_MAX", -1.0)
     assert await tally_of(bench) == whole, "an entry a page"
 
 
@@ -257,7 +266,7 @@ async def test_a_whole_number_fills_a_template_as_it_did_then():
     record = use_record(Used(frozenset({"amounts/0"})), scope.hex)
     bench.upstream.answer = lambda _: Outcome(status="succeeded", result={}, used=record)
     await bench.refund(1200)
-    page = await count_lease_use(bench.recorder, bench.authority.registry, bench.live.leases)
+    page = await page_of(bench)
     (tally,) = page.tallies.values()
     assert (tally.told, [*tally.rights]) == (1, ["amounts/0"])
 
@@ -268,31 +277,39 @@ async def test_a_question_that_was_not_kept_leaves_a_template_of_the_resource_un
     bench = await a_bench(grants)
     await acts(bench, told("cases/0", grants=grants))
     monkeypatch.setattr(
-        flow, "fields_of", lambda *given: {n: v for n, v in fields_of(*given).items() if n != "question"}
+        tell_lease_use,
+        "fields_of",
+        lambda *given: {n: v for n, v in fields_of(*given).items() if n != "question"},
     )
     assert (await tally_of(bench)).untold == {"unreadable": 1}
 
 
+@dataclass
 class Beside:
-    """Port StoredLog over the ledger of another bench. broken: how often it cannot be read."""
+    """Port StoredLog, as far as a log is named."""
 
-    name = "b"
+    name: str
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench, self.broken = bench, 0
 
-    def origin(self) -> str:
-        return self._bench.walk.recorder.ledger.origin
+class Joined:
+    """What the server of one shard asks: its process, which asks the others."""
 
-    def entries(self, start: int) -> Any:
-        if self.broken:
-            self.broken -= 1
-            raise Unavailable("cannot read a log", code="ledger.unreadable", port="ledger")
-        return self._bench.walk.recorder.ledger.replay(start)
+    def __init__(self, **logs: LogAtHand) -> None:
+        self._index = joined("a", **logs)
+
+    async def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        return self._index.ask(kind, question)
+
+
+class Unreadable(LogAtHand):
+    """A shard whose log cannot be read."""
+
+    def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        raise Unavailable("cannot read a log", code="ledger.unreadable", port="ledger")
 
 
 @pytest.mark.requirement("RIGHTS-04", "RIGHTS-05")
-async def test_what_another_process_wrote_was_used_as_well_and_is_never_taken_for_unused(monkeypatch):
+async def test_what_another_process_wrote_was_used_as_well_and_is_never_taken_for_unused():
     bench, other = await a_bench(), await Bench().registered(documents())
     (plain,) = [one for one in documents() if one["kind"] == "Capability" and one["spec"]["target"] != READ]
     del plain["spec"]["lease"]
@@ -309,38 +326,36 @@ async def test_what_another_process_wrote_was_used_as_well_and_is_never_taken_fo
     for outcome in (told("rows"), told("rows", status="failed"), told("rows", status="indeterminate")):
         await acts(other, outcome)
     await other.refund(1200)
-    monkeypatch.setattr(flow, "ENTRIES_AT_A_TIME", 3)
-    log = Beside(other)
-    bench.live.leases.others = lambda: (log,)
-    assert (await count_lease_use(bench.recorder, bench.authority.registry, bench.live.leases)).others == (
-        "b",
-    )
-    page = await count_lease_use_elsewhere(
-        bench.recorder.subject_keys, bench.authority.registry, bench.live.leases, "b"
-    )
+    bench.live.leases.others = lambda: (Beside("b"),)
+    assert other_logs(bench.live.leases) == ("b",)
+    searches = Joined(a=LogAtHand(bench.recorder), b=LogAtHand(other.recorder))
+    assert (await page_of(bench, searches)).tallies == {}
+    page = await page_of(bench, searches, log="b")
     (tally,) = page.tallies.values()
-    assert (page.more, page.end) == (False, other.walk.recorder.ledger.size)
+    assert (page.size, page.end) == (other.recorder.ledger.size, other.recorder.ledger.size)
     assert (tally.told, tally.failed, tally.unended) == (2, 1, 1)
     assert {*tally.rights} == {"cases/0", "rows"}
-    (late,) = (
-        await count_lease_use_elsewhere(
-            bench.recorder.subject_keys, bench.authority.registry, bench.live.leases, "b", since=since
-        )
-    ).tallies.values()
+    (late,) = (await page_of(bench, searches, log="b", since=since)).tallies.values()
     assert {*late.rights} == {"rows"}
     with pytest.raises(Refused) as unknown:
-        await count_lease_use_elsewhere(
-            bench.recorder.subject_keys, bench.authority.registry, bench.live.leases, "c"
-        )
+        await page_of(bench, searches, log="c")
     assert unknown.value.code == "lease.log_unknown"
-    log.broken = 2
-    assert (
-        await count_lease_use_elsewhere(
-            bench.recorder.subject_keys, bench.authority.registry, bench.live.leases, "b"
-        )
-    ).tallies == page.tallies, "its process was writing"
-    log.broken = 100
+    with pytest.raises(Refused) as gone:
+        await page_of(bench, Joined(a=LogAtHand(bench.recorder)), log="b")
+    assert gone.value.code == "lease.log_unknown", "of a shard that went in between"
+    lost = Unreadable(other.recorder)
     with pytest.raises(Unavailable):
-        await count_lease_use_elsewhere(
-            bench.recorder.subject_keys, bench.authority.registry, bench.live.leases, "b"
-        )
+        await page_of(bench, Joined(a=LogAtHand(bench.recorder), b=lost), log="b")
+
+
+@pytest.mark.requirement("RIGHTS-04", "RIGHTS-05")
+async def test_the_log_of_another_shard_is_counted_page_by_page_too(monkeypatch):
+    bench, other = await a_bench(), await a_bench()
+    await acts(other, told("cases/0"))
+    await acts(other, told("rows"))
+    bench.live.leases.others = lambda: (Beside("b"),)
+    searches = Joined(a=LogAtHand(bench.recorder), b=LogAtHand(other.recorder))
+    whole = await tally_of(bench, searches=searches, log="b")
+    assert whole.told == 2
+    monkeypatch.setattr(tell_lease_use, "STRETCH_SECONDS_MAX", -1.0)
+    assert await tally_of(bench, searches=searches, log="b") == whole

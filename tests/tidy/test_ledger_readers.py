@@ -39,7 +39,6 @@ REASONS = {
     "flows/counters/rule_sources.py": "once a rule fires, in turns: the entries behind its number",
     "flows/drills/run_drill.py": "on a request, in turns: what was written since the drill began, seconds before",
     "flows/entries/keep_citations.py": AT_A_START,
-    "flows/leases/count_lease_use.py": TURNS,
     "flows/ledger/announce.py": BEHIND,
     "flows/ledger/publish_set_checkpoint.py": BEHIND,
     "flows/policy/shadow_policy.py": BEHIND,

@@ -22,6 +22,7 @@ from answerable.flows.forensics.answer_questions import (
     nothing_sealed,
 )
 from answerable.flows.forensics.tell_tree import tell_tree
+from answerable.ports.lease_use import LEASE_USE
 from answerable.ports.rule_trial import RULE
 from answerable.ports.search_process import (
     ACCOUNTS,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from answerable.flows.forensics.answer_questions import Sealed
     from answerable.flows.forensics.list_accounts import Known
     from answerable.flows.forensics.tell_story import StoryTeller
+    from answerable.ports.lease_use import LeaseUseQuestion, LeaseUseTold
     from answerable.ports.rule_trial import RuleQuestion, RuleTold
     from answerable.ports.search_process import (
         AskedOfAccounts,
@@ -110,6 +112,12 @@ def _tried(teller: StoryTeller, question: RuleQuestion, _: Beside) -> RuleTold:
     return try_rule(teller, question, monotonic=time.monotonic)
 
 
+def _used(teller: StoryTeller, question: LeaseUseQuestion, _: Beside) -> LeaseUseTold:
+    from answerable.flows.leases.tell_lease_use import tell_lease_use
+
+    return tell_lease_use(teller, question, monotonic=time.monotonic)
+
+
 _ANSWERS: Final[Answers] = {
     SEARCH: lambda teller, asked, by: answered_search(teller, asked, now=by.now, sealed=by.sealed),
     STORY: lambda teller, asked, by: answered_story(
@@ -130,9 +138,10 @@ _ANSWERS: Final[Answers] = {
     SELECTION: _selected,
     REPLAY: _replayed,
     RULE: _tried,
+    LEASE_USE: _used,
 }
 ANSWERED: Final = tuple(_ANSWERS)
-WHOLE: Final = frozenset((UNDER, MADE, TREE, TRACE, POSSIBLE, SELECTION, REPLAY, RULE))
+WHOLE: Final = frozenset((UNDER, MADE, TREE, TRACE, POSSIBLE, SELECTION, REPLAY, RULE, LEASE_USE))
 """What is answered of all entries of a log or not at all."""
 
 

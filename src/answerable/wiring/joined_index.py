@@ -17,8 +17,10 @@ from answerable.core.search.log_cursors import DONE, parsed_log_cursors
 from answerable.core.search.names import ENTRY
 from answerable.core.search.query import LIMIT_MAX, Cursor
 from answerable.errors import AnswerableError, shown
+from answerable.errors.codes.leases import LEASE_LOG_UNKNOWN
 from answerable.errors.codes.mandate import MANDATE_OTHER_SHARD
 from answerable.errors.codes.search import SEARCH_CURSOR
+from answerable.ports.lease_use import LEASE_USE, LeaseUseQuestion
 from answerable.ports.search_process import (
     ACCOUNTS,
     INCIDENT,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
         SearchAnswer,
         StoryAnswer,
     )
+    from answerable.ports.lease_use import LeaseUseTold
     from answerable.ports.search_process import (
         AccountsQuestion,
         Asked,
@@ -93,6 +96,7 @@ class JoinedIndex:
             SCOPE: self._scope,
             UNDER: self._under,
             TREE: self._tree,
+            LEASE_USE: self._lease_use,
             ACCOUNTS: self._accounts,
             INCIDENTS: self._incidents,
             INCIDENT: self._incident,
@@ -183,6 +187,13 @@ class JoinedIndex:
             )
         return others[shard].ask(TREE, replace(question, log="", entries=0, within="log"))
 
+    def _lease_use(self, question: LeaseUseQuestion, others: Mapping[str, LogIndex]) -> LeaseUseTold:
+        if not question.log:
+            return self._own.ask(LEASE_USE, question)
+        if question.log not in others:
+            raise LEASE_LOG_UNKNOWN(f"there is no log {shown(question.log)} beside this one")
+        return others[question.log].ask(LEASE_USE, replace(question, log="", entries=0, within="log"))
+
     def _accounts(self, question: AccountsQuestion, others: Mapping[str, LogIndex]) -> AccountsAnswer:
         from answerable.flows.forensics.join_accounts import joined_accounts
 
@@ -271,7 +282,7 @@ def _names_shard(question: Asked) -> bool:
     match question:
         case Question() | UnderQuestion() | IncidentsQuestion():
             return ":" in question.cursor
-        case TreeQuestion():
+        case TreeQuestion() | LeaseUseQuestion():
             return bool(question.log)
     return False
 

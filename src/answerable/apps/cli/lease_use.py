@@ -182,6 +182,8 @@ def counted(shell: Shell, control: Control, since: str) -> list[Counted]:
 
     Raises Refused (`lease.template`) when one changed meanwhile, Malformed (`cli.since`).
     """
+    from msgspec.structs import replace
+
     from answerable.api.lease_use_answers import LeaseUsePage, LeaseUseRequest
     from answerable.apps.cli.policy_simulation import millis_back
     from answerable.client import lease_use_calls
@@ -197,17 +199,19 @@ def counted(shell: Shell, control: Control, since: str) -> list[Counted]:
             if page.templates != templates:
                 raise LEASE_TEMPLATE("leases have changed while they were counted: try again")
             for name, tally in page.tallies.items():
-                tallies[name].merge(_tally(tally))
+                tallies[name].merge(counted_use(tally))
             tell(page.end, page.size)
             return page
 
-        asked = LeaseUseRequest(since=begun)
-        while (page := read(asked)).more:
-            if page.end > page.start:
-                asked = LeaseUseRequest(since=begun, start=str(page.end))
-        for name in page.others:
+        def read_all(asked: LeaseUseRequest) -> Sequence[str]:
+            while (page := read(asked)).more:
+                asked = replace(asked, start=str(page.end))
+            return page.others
+
+        others = read_all(LeaseUseRequest(since=begun))
+        for name in others:
             # Use recorded in other processes' logs counts as well.
-            read(LeaseUseRequest(since=begun, log=name))
+            read_all(LeaseUseRequest(since=begun, log=name))
     return [
         Counted(
             capability=one.capability,
@@ -377,7 +381,8 @@ def _rights(listed: Sequence[GrantedRight]) -> tuple[Right, ...]:
     return tuple(Right(one.place, one.text, one.is_told, one.group) for one in listed)
 
 
-def _tally(told: LeaseTally) -> UseTally:
+def counted_use(told: LeaseTally) -> UseTally:
+    """Return a tally as the API tells it."""
     return UseTally(
         told=told.told,
         untold=cast("dict[Untold, int]", told.untold),

@@ -15,9 +15,9 @@ from answerable.errors.codes.registry import SERVER_UNKNOWN
 from answerable.errors.codes.services import REQUEST_BODY
 from answerable.flows.leases.count_lease_use import (
     count_lease_use,
-    count_lease_use_elsewhere,
     leased,
     leased_capabilities,
+    other_logs,
     rights_of,
     with_grants,
 )
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from answerable.api.members import AnyObject
     from answerable.apps.control_api.call import Call
     from answerable.core.canonical import JSONValue
-    from answerable.core.lease.use import Right, UseTally
+    from answerable.core.lease.use import Right
 
 PLACES_MAX: Final = 2_000
 
@@ -78,28 +78,25 @@ async def list_rights(call: Call) -> Page[answers.LeaseRights]:
 async def count_use(call: Call) -> answers.LeaseUsePage:
     """Return one page of counted use."""
     body = call.members("since", "start", "log")
-    since = _number(body.text("since", chars_max=16)) if body.has("since") else 0
-    if body.has("log"):
-        page = await count_lease_use_elsewhere(
-            call.walk.recorder.subject_keys,
-            call.walk.authority.registry,
-            call.walk.live.leases,
-            body.text("log", chars_max=256),
-            since=since,
-        )
-    else:
-        start = _number(body.text("start", chars_max=16)) if body.has("start") else 0
-        page = await count_lease_use(
-            call.walk.recorder, call.walk.authority.registry, call.walk.live.leases, since=since, start=start
-        )
+    registry, leases = call.walk.authority.registry, call.walk.live.leases
+    known = leased_capabilities(registry)
+    others = other_logs(leases)
+    found = await count_lease_use(
+        call.product.searches,
+        known.values(),
+        leases,
+        since=_number(body.text("since", chars_max=16)) if body.has("since") else 0,
+        start=_number(body.text("start", chars_max=16)) if body.has("start") else None,
+        log=body.text("log", chars_max=256) if body.has("log") else "",
+    )
     return answers.LeaseUsePage(
-        start=page.start,
-        end=page.end,
-        size=page.size,
-        more=page.more,
-        tallies={name: _tally(one) for name, one in page.tallies.items()},
-        templates={**page.templates},
-        others=tuple(page.others),
+        start=found.start,
+        end=found.end,
+        size=found.size,
+        more=found.end < found.size,
+        tallies=found.tallies,
+        templates={name: one.template for name, one in known.items()},
+        others=others,
     )
 
 
@@ -167,22 +164,6 @@ def _lease_in(document: JSONValue) -> tuple[str, str, JSONValue]:
 
 def _right(one: Right) -> answers.GrantedRight:
     return answers.GrantedRight(place=one.place, text=one.text, is_told=one.is_told, group=one.group)
-
-
-def _tally(one: UseTally) -> answers.LeaseTally:
-    return answers.LeaseTally(
-        told=one.told,
-        untold={str(why): count for why, count in one.untold.items()},
-        elsewise=one.elsewise,
-        failed=one.failed,
-        unended=one.unended,
-        first_at=one.first_at,
-        last_at=one.last_at,
-        rights={
-            place: answers.RightUse(sure=use.sure, unsure=use.unsure, last_at=use.last_at)
-            for place, use in one.rights.items()
-        },
-    )
 
 
 def _number(text: str) -> int:

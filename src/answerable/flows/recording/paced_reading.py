@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.ports.clock import Clock
     from answerable.ports.ledger import Ledger
+    from answerable.ports.stored_log import LogSnapshot
 
 TURN_SECONDS: Final = 0.001
 """Work in one turn before other tasks run."""
@@ -23,7 +24,7 @@ CLOCK_BACK_MS_MAX: Final = 60_000
 """How far clocks may have gone back between two entries."""
 
 
-def begins_at(ledger: Ledger, since: int) -> int:
+def begins_at(ledger: LogSnapshot, since: int) -> int:
     """Return the index of the first entry that may be of `since` (Unix milliseconds) or later.
 
     If clocks went back, the result is earlier than needed, never later.

@@ -22,6 +22,7 @@ from answerable.flows.state.lease_side import LeaseSide
 from answerable.testing.builders import Bench
 from tests.attack.test_lease_use import GRANTS, acts, documents, told
 from tests.probes.typed_lines import typed
+from tests.worlds.asked_index import IndexAtHand
 from tests.worlds.control import Product
 
 pytestmark = [pytest.mark.requirement("RIGHTS-04", "RIGHTS-05", "RIGHTS-06")]
@@ -68,7 +69,8 @@ class World:
         @asynccontextmanager
         async def offline(_: Any) -> AsyncIterator[Any]:
             walk = (await self.bench()).walk
-            yield control_app(Product(walk=walk, log_key="", published=None))
+            searches = IndexAtHand(walk.recorder)
+            yield control_app(Product(walk=walk, log_key="", published=None, searches=searches))
 
         result = typed(offline, [*map(str, arguments), "--data", str(self.folder)])
         if result.exception is not None and not isinstance(result.exception, SystemExit):

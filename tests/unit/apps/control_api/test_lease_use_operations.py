@@ -17,6 +17,7 @@ from answerable.flows.state.lease_side import LeaseSide
 from answerable.testing.builders import Bench
 from tests.attack.test_lease_use import GRANTS, READ, acts, documents, told
 from tests.unit.apps.control_api.test_control_api import client_of
+from tests.worlds.asked_index import IndexAtHand
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +55,9 @@ def name_of(bench: Bench) -> str:
 
 async def test_what_is_granted_used_and_less_of_it_is_told(bench):
     name = name_of(bench)
-    async with client_of(control_app(SimpleNamespace(walk=bench.walk))) as client:
+    async with client_of(
+        control_app(SimpleNamespace(walk=bench.walk, searches=IndexAtHand(bench.recorder)))
+    ) as client:
         (listed,) = [one for one in (await client("list_lease_rights"))["items"] if one["capability"] == name]
         assert [one["place"] for one in listed["rights"]] == ["cases", "rows"]
         assert (listed["target"], listed["fault"]) == ("crm-db", "")
@@ -77,7 +80,9 @@ async def test_what_is_granted_used_and_less_of_it_is_told(bench):
 async def test_what_is_no_question_is_said_to_be_none(bench):
     document: Any = parse(bench.authority.registry.documents()[f"Capability/{name_of(bench)}"])
     elsewhere = {**document, "spec": {**document["spec"], "server": "nowhere"}}
-    async with client_of(control_app(SimpleNamespace(walk=bench.walk))) as client:
+    async with client_of(
+        control_app(SimpleNamespace(walk=bench.walk, searches=IndexAtHand(bench.recorder)))
+    ) as client:
         assert (await client("count_lease_use", {"since": "yesterday"}, status=400))["code"] == "request.body"
         odd = {
             "capability": name_of(bench),
@@ -93,7 +98,9 @@ async def test_what_is_no_question_is_said_to_be_none(bench):
 
 async def test_a_target_that_the_broker_does_not_know_hides_no_other(bench):
     broker = bench.live.leases.asks
-    async with client_of(control_app(SimpleNamespace(walk=bench.walk))) as client:
+    async with client_of(
+        control_app(SimpleNamespace(walk=bench.walk, searches=IndexAtHand(bench.recorder)))
+    ) as client:
         broker.fault = Unavailable("no such target", code="broker.failed", port="lease_broker")
         found = (await client("list_lease_rights"))["items"]
         assert {(one["fault"], len(one["rights"])) for one in found} == {("no such target", 0)}
