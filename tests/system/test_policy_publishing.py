@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from typer.testing import Result
 
+from answerable.apps.control_api.application import control_app
+from answerable.wiring.setting_tree import Settings
 from tests.probes.typed_lines import typed
-from tests.worlds.control import REGISTRY, World, made_world, offline_control
+from tests.worlds.control import REGISTRY, World, made_world, offline_control, opened
 from tests.worlds.policy_set import CORPUS, set_in
 
 pytestmark = [pytest.mark.requirement("PUB-03")]
@@ -31,15 +36,23 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture
 def command(world: World) -> Command:
-    def run(*arguments: str | Path, code: int = 0) -> Result:
-        given = [*map(str, arguments), "--data", str(world.data)]
-        result = typed(offline_control, given)
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == code, result.output
-        return result
+    return partial(run, world, offline_control)
 
-    return run
+
+@asynccontextmanager
+async def without_index(settings: Settings) -> AsyncIterator[Any]:
+    """As a server with `search.enabled` off."""
+    async with opened(settings) as product:
+        yield control_app(product)
+
+
+def run(world: World, control: Any, *arguments: str | Path, code: int = 0) -> Result:
+    given = [*map(str, arguments), "--data", str(world.data)]
+    result = typed(control, given)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
 
 
 def policies(world: World, text: str) -> Path:
@@ -146,6 +159,16 @@ def test_how_the_tests_of_a_directory_went_goes_with_the_proposal(command: Comma
     own_set(world, expect="deny")
     red = command("policy", "propose", place, *signing(world, "ada"), "--yes", code=1)
     assert "1 tests of" in red.stderr
+
+
+def test_where_no_index_can_simulate_it_a_proposal_needs_a_word_for_that(command: Command, world: World):
+    command("apply", world.registry, "--yes")
+    given = ("policy", "propose", policies(world, PERMIT), *signing(world, "ada"), "--yes")
+    asked = run(world, without_index, *given, code=1).stderr
+    assert "`search.enabled`" in asked
+    assert "`--since none` proposes without a simulation" in asked
+    assert "nothing is proposed" in command("policy", "proposals").output
+    run(world, without_index, *given, "--since", "none", code=4)
 
 
 def test_what_is_not_confirmed_is_not_signed_and_what_is_withdrawn_is_gone(command: Command, world: World):

@@ -42,7 +42,6 @@ REASONS = {
     "flows/ledger/announce.py": BEHIND,
     "flows/ledger/publish_set_checkpoint.py": BEHIND,
     "flows/policy/shadow_policy.py": BEHIND,
-    "flows/policy/simulate_policy.py": TURNS,
     "flows/recording/keep_budgets.py": AT_A_START,
     "flows/recording/paced_reading.py": "makes the turns of others",
     "flows/recovery/restore_ended_authority.py": AT_A_START,

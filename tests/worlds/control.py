@@ -335,15 +335,15 @@ def _upstream(clock: SystemClock) -> MemoryUpstream:
 
 @asynccontextmanager
 async def offline_control(settings: Settings) -> AsyncIterator[Any]:
-    """As `answerable.main.offline_control`, on this product."""
-    async with opened(settings) as product:
+    """As that of `answerable.main`."""
+    async with opened(settings) as made:
+        product = replace(made, searches=SearchesHere(settings, made.walk.recorder.ledger))
         yield control_app(product, body_bytes_max=settings.control.body_bytes_max)
 
 
 async def asked(product: Product, target: str, case: str, mandate: str) -> Answer:
     """One action of the support agent, as the gateway would hand it to the walk."""
-    message = encode({"case": case, "target": target})
-    digest = hashlib.sha256(message).digest()
+    digest = hashlib.sha256(encode({"case": case, "target": target})).digest()
     request = action_request(
         server="crm", method="tools/call", target=target, arguments={"case": case}, mandate_id=mandate,
         reason="the customer asked", message_digest=digest,

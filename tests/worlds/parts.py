@@ -10,6 +10,7 @@ from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.wiring.search_settings import SearchSettings
 from answerable.wiring.search_side import SearchSide
 from answerable.wiring.walk import Walk
+from tests.worlds.asked_index import IndexAtHand
 
 NO_SEARCHES: Final = SearchSide(SearchSettings(), SimpleNamespace(size=0))
 """Those of a server whose process for searches never runs, as in every command without a server."""
@@ -100,8 +101,14 @@ def to_sign_in(walk: Walk) -> tuple[Any, Any]:
     return walk.authority, walk.asking.passkeys
 
 
-def to_simulate(walk: Walk) -> tuple[Any, Any, Any, Any, Any]:
+def to_simulate(walk: Walk) -> tuple[Any, Any, Any, Any, Any, Any]:
     """To simulate a policy."""
+    searches, clock = IndexAtHand(walk.recorder), walk.recorder.clock
+    return searches, walk.authority.registry, walk.policies, walk.drills, walk.limits, clock
+
+
+def to_shadow(walk: Walk) -> tuple[Any, Any, Any, Any, Any]:
+    """To follow the ledger with a policy set in the shadow."""
     return walk.recorder, walk.authority, walk.policies, walk.drills, walk.limits
 
 

@@ -14,7 +14,7 @@ from answerable.api.lease_use_answers import (
     LeaseUseRequest,
 )
 from answerable.api.members import Page
-from answerable.client.transport import WAIT_SECONDS_MAX, Transport, items_of
+from answerable.client.transport import INDEX_SECONDS_MAX, WAIT_SECONDS_MAX, Transport, items_of
 
 
 def list_lease_rights(control: Transport) -> Iterator[LeaseRights]:
@@ -30,7 +30,7 @@ def tell_lease_rights(
 
 
 def count_lease_use(
-    control: Transport, body: LeaseUseRequest, *, seconds_max: float = WAIT_SECONDS_MAX
+    control: Transport, body: LeaseUseRequest, *, seconds_max: float = INDEX_SECONDS_MAX
 ) -> LeaseUsePage:
     """What actions used of the grants of their leases, page by page; changes nothing."""
     return control.answer_as(LeaseUsePage, "POST", "/v1/leases/use", body=body, seconds_max=seconds_max)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.flows.forensics.answer_questions import (
@@ -23,6 +24,7 @@ from answerable.flows.forensics.answer_questions import (
 )
 from answerable.flows.forensics.tell_tree import tell_tree
 from answerable.ports.lease_use import LEASE_USE
+from answerable.ports.policy_trial import POLICY
 from answerable.ports.rule_trial import RULE
 from answerable.ports.search_process import (
     ACCOUNTS,
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from answerable.flows.forensics.list_accounts import Known
     from answerable.flows.forensics.tell_story import StoryTeller
     from answerable.ports.lease_use import LeaseUseQuestion, LeaseUseTold
+    from answerable.ports.policy_evaluation import PolicyAsking
+    from answerable.ports.policy_trial import PolicyQuestion, PolicyTold
     from answerable.ports.rule_trial import RuleQuestion, RuleTold
     from answerable.ports.search_process import (
         AskedOfAccounts,
@@ -118,6 +122,21 @@ def _used(teller: StoryTeller, question: LeaseUseQuestion, _: Beside) -> LeaseUs
     return tell_lease_use(teller, question, monotonic=time.monotonic)
 
 
+def _simulated(teller: StoryTeller, question: PolicyQuestion, _: Beside) -> PolicyTold:
+    from answerable.flows.policy.try_policy import try_policy
+
+    return try_policy(teller, question, _candidate(question.documents), monotonic=time.monotonic)
+
+
+@lru_cache(maxsize=1)
+def _candidate(documents: tuple[str, ...]) -> PolicyAsking:
+    """Compile policy sets, once for all pages of a simulation."""
+    from answerable.adapters.cedar.asking import compiled_asking
+    from answerable.flows.policy.try_policy import candidate_of
+
+    return candidate_of(documents, compiled_asking)
+
+
 _ANSWERS: Final[Answers] = {
     SEARCH: lambda teller, asked, by: answered_search(teller, asked, now=by.now, sealed=by.sealed),
     STORY: lambda teller, asked, by: answered_story(
@@ -139,9 +158,10 @@ _ANSWERS: Final[Answers] = {
     REPLAY: _replayed,
     RULE: _tried,
     LEASE_USE: _used,
+    POLICY: _simulated,
 }
 ANSWERED: Final = tuple(_ANSWERS)
-WHOLE: Final = frozenset((UNDER, MADE, TREE, TRACE, POSSIBLE, SELECTION, REPLAY, RULE, LEASE_USE))
+WHOLE: Final = frozenset((UNDER, MADE, TREE, TRACE, POSSIBLE, SELECTION, REPLAY, RULE, LEASE_USE, POLICY))
 """What is answered of all entries of a log or not at all."""
 
 

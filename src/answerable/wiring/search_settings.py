@@ -15,7 +15,8 @@ class SearchSettings:
     enabled: bool = flag(
         True,
         "run a process that answers searches, stories and what pages show of activity; without it, `answerable search` "
-        "and its like read the ledger's files themselves, and neither the control API nor the console tells any",
+        "and its like read the ledger's files themselves, and neither the control API nor the console tells any; no "
+        "policy or stop rule is tried on the past then, and no use of leases counted",
     )
     socket: Path = field(
         default=Path("search.sock"),

@@ -10,6 +10,7 @@ from answerable.core.decision.compared import ShadowSeen, Tally
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused
 from answerable.flows.policy import shadow_policy as shadowing
+from answerable.flows.policy.compare_decisions import compared
 from answerable.flows.policy.shadow_policy import (
     follow_shadow,
     shadow_seen,
@@ -17,10 +18,9 @@ from answerable.flows.policy.shadow_policy import (
     start_shadow,
     stop_shadow,
 )
-from answerable.flows.policy.simulate_policy import compared
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, Bench, bench_documents
-from tests.worlds.parts import to_apply, to_simulate
+from tests.worlds.parts import to_apply, to_shadow
 from tests.worlds.publication import STOP, house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PUB-09")]
@@ -45,7 +45,7 @@ async def shadowed(policies: str = STOP) -> Bench:
 
 
 async def followed(bench: Bench) -> ShadowSeen:
-    while await follow_shadow(*to_simulate(bench.walk)):
+    while await follow_shadow(*to_shadow(bench.walk)):
         pass
     shadow = shadow_set(bench.walk.policies)
     assert shadow is not None
@@ -98,7 +98,7 @@ async def test_a_process_that_stops_before_it_kept_what_it_counted_counts_it_aga
     with monkeypatch.context() as patched:
         patched.setattr(shadowing, "_keep", lost)
         with pytest.raises(RuntimeError):
-            await follow_shadow(*to_simulate(bench.walk))
+            await follow_shadow(*to_shadow(bench.walk))
     forget(bench)
     assert (await followed(bench)).tally.changes == {"allow→deny": 1}
 
@@ -123,7 +123,7 @@ async def test_another_set_takes_its_place_with_counts_of_its_own_and_a_stopped_
     assert (seen.tally.asked, seen.tally.same) == (1, 1)
     stop_shadow(bench.walk.policies)
     assert shadow_set(bench.walk.policies) is None
-    assert not await follow_shadow(*to_simulate(bench.walk))
+    assert not await follow_shadow(*to_shadow(bench.walk))
     assert bench.walk.policies.records is not None
     assert bench.walk.policies.records.all("shadow") == ()
     with pytest.raises(Refused):
@@ -159,7 +159,7 @@ async def test_where_the_registry_changes_under_it_that_is_told_and_what_was_dec
     changed = json.loads(json.dumps(capability))
     changed["spec"]["arguments"] = [{"name": "case", "type": "integer", "required": True}]
     await apply_registry(*to_apply(bench.walk), [changed], by="operator")
-    await follow_shadow(*to_simulate(bench.walk))
+    await follow_shadow(*to_shadow(bench.walk))
     assert bench.walk.policies.seen is not None
     assert "stop" in bench.walk.policies.seen.fault
     await bench.refund(100)
@@ -186,7 +186,7 @@ async def test_a_round_ends_when_its_time_is_up_and_goes_on_where_it_was(monkeyp
     await bench.act()
     monkeypatch.setattr(shadowing, "ROUND_SECONDS_MAX", -1.0)
     rounds = 0
-    while await follow_shadow(*to_simulate(bench.walk)):
+    while await follow_shadow(*to_shadow(bench.walk)):
         rounds += 1
     assert rounds > 4
     assert bench.walk.policies.seen is not None
@@ -196,7 +196,7 @@ async def test_a_round_ends_when_its_time_is_up_and_goes_on_where_it_was(monkeyp
 async def test_where_nothing_is_kept_there_is_no_shadow():
     bench = await Bench().registered()
     bench.walk.policies.records = None
-    assert not await follow_shadow(*to_simulate(bench.walk))
+    assert not await follow_shadow(*to_shadow(bench.walk))
 
 
 async def test_a_set_stopped_in_the_middle_of_a_round_counts_nothing_more(monkeypatch):
@@ -210,7 +210,7 @@ async def test_a_set_stopped_in_the_middle_of_a_round_counts_nothing_more(monkey
         return compared(*given)
 
     monkeypatch.setattr(shadowing, "compared", stopping)
-    assert not await follow_shadow(*to_simulate(bench.walk))
+    assert not await follow_shadow(*to_shadow(bench.walk))
     assert bench.walk.policies.seen is None
 
 

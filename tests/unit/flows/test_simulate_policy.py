@@ -6,25 +6,28 @@ import json
 from hashlib import sha256
 from typing import Any
 
-import anyio
 import pytest
 from msgspec import structs
 
+from answerable.core.canonical import parse
 from answerable.core.decision import compared as comparison
 from answerable.core.decision.asked import CannotTell
 from answerable.core.decision.compared import Past, Tally
 from answerable.core.decision.decision import Decision
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Malformed, Refused, Unavailable
+from answerable.errors import Malformed, Refused
+from answerable.flows.policy import compare_decisions, publish_policy, try_policy
 from answerable.flows.policy import simulate_policy as simulation
-from answerable.flows.policy.simulate_policy import Page, fields_asked, simulate_policy
-from answerable.flows.recording import paced_reading
+from answerable.flows.policy.compare_decisions import fields_asked
+from answerable.flows.policy.simulate_policy import simulate_policy
 from answerable.flows.recording.paced_reading import begins_at
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk import govern_action
+from answerable.ports.policy_trial import PolicyTold
 from answerable.testing.builders import POLICIES, Bench
-from answerable.testing.samples import document
+from answerable.testing.samples import document, signing_key
+from answerable.wiring import answers
 from tests.worlds.parts import to_apply, to_simulate
 from tests.worlds.publication import STOP, house
 
@@ -50,9 +53,9 @@ async def worked() -> Bench:
     return bench
 
 
-async def all_pages(bench: Bench, *documents, **asked) -> tuple[Tally, list[Any], list[Page]]:
+async def all_pages(bench: Bench, *documents, **asked) -> tuple[Tally, list[Any], list[PolicyTold]]:
     tally, found, pages = Tally(), [], []
-    start = asked.pop("start", 0)
+    start = asked.pop("start", None)
     while True:
         page = await simulate_policy(*to_simulate(bench.walk), documents, start=start, **asked)
         pages.append(page)
@@ -63,7 +66,7 @@ async def all_pages(bench: Bench, *documents, **asked) -> tuple[Tally, list[Any]
             for key, count in getattr(page.tally, name).items():
                 total[key] = total.get(key, 0) + count
         found += page.differences
-        if not page.more:
+        if page.end >= page.size:
             return tally, found, pages
         start = page.end
 
@@ -153,44 +156,48 @@ async def test_it_is_taken_from_a_time_on_and_in_pages(monkeypatch):
     assert (tally.asked, tally.changes) == (1, {"allow→deny": 1})
     assert begins_at(bench.recorder.ledger, 0) == 0
     assert begins_at(bench.recorder.ledger, bench.clock.now() + 3_600_000) == bench.recorder.ledger.size
-    monkeypatch.setattr(simulation, "DIFFERENCES_MAX", 1)
+    monkeypatch.setattr(try_policy, "DIFFERENCES_MAX", 1)
     tally, found, pages = await all_pages(bench, house(STOP))
     assert (len(found), tally.changes) == (4, {"allow→deny": 3, "defer→deny": 1})
     assert len(pages) >= 4
     assert [page.end for page in pages] == [page.start for page in pages[1:]] + [bench.recorder.ledger.size]
 
 
-async def test_it_goes_on_in_turns_between_which_others_run(monkeypatch):
-    bench = await worked()
-    monkeypatch.setattr(paced_reading, "TURN_SECONDS", -1.0)
-    rests = []
-
-    async def rested(seconds: float) -> None:
-        rests.append(seconds)
-
-    monkeypatch.setattr(anyio, "sleep", rested)
-    tally, _, _ = await all_pages(bench, house(STOP))
-    assert tally.asked == 4
-    assert len(rests) >= bench.recorder.ledger.size
-
-
 async def test_a_page_whose_time_is_up_says_where_to_go_on(monkeypatch):
     bench = await worked()
-    monkeypatch.setattr(simulation, "PAGE_SECONDS_MAX", -1.0)
+    monkeypatch.setattr(try_policy, "STRETCH_SECONDS_MAX", -1.0)
     page = await simulate_policy(*to_simulate(bench.walk), [house(STOP)])
-    assert (page.reading, page.more, page.tally.asked) == (True, True, 0)
+    assert (page.start, page.end, page.tally.asked) == (0, 1, 0)
     tally, _, pages = await all_pages(bench, house(STOP))
     assert tally.changes == {"allow→deny": 2, "defer→deny": 1}
-    assert len(pages) > bench.recorder.ledger.size
+    assert len(pages) == bench.recorder.ledger.size, "an entry a page"
+
+
+async def test_the_pages_of_a_simulation_plan_and_compile_it_once(monkeypatch):
+    bench = await worked()
+    answers._candidate.cache_clear()
+    monkeypatch.setattr(try_policy, "STRETCH_SECONDS_MAX", -1.0)
+    plans, planned = [], publish_policy.planned_sets
+
+    async def counted(*given: Any, **more: Any) -> Any:
+        plans.append(given)
+        return await planned(*given, **more)
+
+    monkeypatch.setattr(simulation, "planned_sets", counted)
+    _, _, pages = await all_pages(bench, house(STOP))
+    assert (len(plans), answers._candidate.cache_info().misses) == (1, 1)
+    assert len(pages) > 1
+    key = parse(signing_key("erin").public.jwk.encode())
+    erin = document("Principal", "erin", {"groups": ["approvers"], "keys": [key]})
+    await apply_registry(*to_apply(bench.walk), [erin], by="operator")
+    await simulate_policy(*to_simulate(bench.walk), [house(STOP)])
+    assert (len(plans), answers._candidate.cache_info().misses) == (2, 2), "the registry is another one"
 
 
 async def test_a_candidate_with_faults_is_not_simulated():
     bench = await worked()
     with pytest.raises(Malformed):
         await simulate_policy(*to_simulate(bench.walk), [house("permit (")])
-    bench.walk.policies.compile_asking = None
-    with pytest.raises(Unavailable):
-        await simulate_policy(*to_simulate(bench.walk), [house(STOP)])
 
 
 async def test_it_changes_nothing():
@@ -250,7 +257,7 @@ async def test_entries_that_cannot_be_read_are_counted_whatever_is_wrong_with_th
     leaf["payload"] = sha256(short).hexdigest()
     torn = structs.replace(stored, leaf=json.dumps(leaf).encode(), attachment=short)
     found = [
-        fields_asked(bench.recorder.subject_keys, one, json.loads(one.leaf))[1]
+        fields_asked(bench.recorder.subject_keys.find, one, json.loads(one.leaf))[1]
         for one in (removed, swapped, torn)
     ]
     assert found == ["erased", "unreadable", "unreadable"]
@@ -258,7 +265,7 @@ async def test_entries_that_cannot_be_read_are_counted_whatever_is_wrong_with_th
 
 async def test_a_question_of_another_version_is_counted_as_unreadable(monkeypatch):
     bench = await worked()
-    monkeypatch.setattr(simulation, "fields_asked", lambda *_: ({"question": b"{}"}, None))
+    monkeypatch.setattr(compare_decisions, "fields_asked", lambda *_: ({"question": b"{}"}, None))
     tally, found, _ = await all_pages(bench, house(STOP))
     assert (found, tally.asked) == ([], 0)
     assert set(tally.unasked) == {"unreadable"}

@@ -55,16 +55,8 @@ async def test_more_questions_are_told_and_what_ran_by_a_yes_counts_once():
 
 
 async def test_the_same_policies_ask_the_same():
-    found = (
-        await simulate_policy(
-            (await worked()).walk.recorder,
-            (await worked()).walk.authority,
-            (await worked()).walk.policies,
-            (await worked()).walk.drills,
-            (await worked()).walk.limits,
-            [house(POLICIES)],
-        )
-    ).questions
+    bench = await worked()
+    found = (await simulate_policy(*to_simulate(bench.walk), [house(POLICIES)])).questions
     assert found.before == found.after
 
 

@@ -12,7 +12,7 @@ from answerable.errors import Unavailable
 from answerable.flows.policy.shadow_policy import start_shadow
 from answerable.testing.builders import Bench
 from answerable.wiring import policies
-from tests.worlds.parts import to_simulate
+from tests.worlds.parts import to_shadow
 from tests.worlds.publication import STOP, house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PUB-09")]
@@ -52,7 +52,7 @@ async def test_what_is_decided_is_compared_within_a_moment_and_a_failing_registe
     assert records is not None
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(policies.following_shadow, *to_simulate(bench.walk))
+            tasks.start_soon(policies.following_shadow, *to_shadow(bench.walk))
             await bench.act()
             await until(lambda: changes(bench) == {"allow→deny": 1})
 

@@ -15,8 +15,9 @@ from answerable.apps.cli.exit_codes import PENDING
 from answerable.apps.cli.policy_attached import attached_lines
 from answerable.apps.cli.policy_simulation import simulated
 from answerable.apps.cli.policy_sources import Removed, Sources, gathered
-from answerable.errors import Unverified
+from answerable.errors import Unavailable, Unverified
 from answerable.errors.codes.policy import PUBLICATION_SUPERSEDED
+from answerable.errors.codes.search import SEARCH_OFF
 from answerable.errors.codes.services import CLI_DIGEST, CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
@@ -264,7 +265,12 @@ def _simulated(shell: Shell, control: Control, sets: PolicySets, since: str) -> 
     from answerable.api.policy_trial_answers import SimulationRequest
 
     candidate = SimulationRequest(documents=sets.documents, removed=sets.removed)
-    found = simulated(shell, control, candidate, since)
+    try:
+        found = simulated(shell, control, candidate, since)
+    except Unavailable as failed:
+        if failed.code != SEARCH_OFF.id:
+            raise
+        raise SEARCH_OFF(f"{failed.message}; `--since none` proposes without a simulation") from None
     if found["partial"]:
         raise CLI_NOT_CONFIRMED("interrupted: nothing was signed")
     if not shell.terminal.as_json:

@@ -115,8 +115,7 @@ def simulated(shell: Shell, control: Control, candidate: SimulationRequest, sinc
             progress.tell(page, total)
             if not page.more:
                 break
-            if page.end > page.start:
-                asked = structs.replace(candidate, start=str(page.end))
+            asked = structs.replace(candidate, start=str(page.end))
     except KeyboardInterrupt:
         total["partial"] = True
     progress.end()

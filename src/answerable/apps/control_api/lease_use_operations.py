@@ -74,6 +74,7 @@ async def list_rights(call: Call) -> Page[answers.LeaseRights]:
     summary="What actions used of the grants of their leases, page by page; changes nothing",
     answer=answers.LeaseUsePage,
     body=answers.LeaseUseRequest,
+    of_index=True,
 )
 async def count_use(call: Call) -> answers.LeaseUsePage:
     """Return one page of counted use."""

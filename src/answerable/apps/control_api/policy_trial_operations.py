@@ -41,22 +41,23 @@ async def simulate(call: Call) -> answers.SimulationPage:
     body = call.members("documents", "removed", "since", "start", "tiers")
     given = body.texts_by_name("tiers") if body.has("tiers") else {}
     page = await simulate_policy(
-        call.walk.recorder,
-        call.walk.authority,
+        call.product.searches,
+        call.walk.authority.registry,
         call.walk.policies,
         call.walk.drills,
         call.walk.limits,
+        call.walk.recorder.clock,
         documents,
         removed=removed,
         since=_number(body.text("since", chars_max=16)) if body.has("since") else 0,
-        start=_number(body.text("start", chars_max=16)) if body.has("start") else 0,
+        start=_number(body.text("start", chars_max=16)) if body.has("start") else None,
         tiers={name: _number(tier) for name, tier in given.items()},
     )
     return answers.SimulationPage(
         start=page.start,
         end=page.end,
         size=page.size,
-        more=page.more,
+        more=page.end < page.size,
         policy_set=page.policy_set,
         questions=_questions(page.questions),
         **_compared(page.tally, page.differences),

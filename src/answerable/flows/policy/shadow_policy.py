@@ -6,18 +6,24 @@ does not see refusals past an agent's quota, which are only counted.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from anyio import to_thread
 
+from answerable.core.approval.approval import ApprovalId
 from answerable.core.canonical import encode, parse
 from answerable.core.decision.compared import ShadowSeen, ShadowSet
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.tags import Tag
 from answerable.core.registry.policy_sets.policy_record import PolicyRecord
 from answerable.errors import Malformed, Refused
-from answerable.errors.codes.policy import SHADOW_NONE
-from answerable.flows.policy.simulate_policy import candidate, compared, read_declared
+from answerable.errors.codes.policy import PUBLICATION_NO_ASKING, SHADOW_NONE
+from answerable.flows.policy.compare_decisions import compared, declared_in
+from answerable.flows.policy.publish_policy import planned_sets
+from answerable.flows.policy.simulate_policy import candidate_name
 from answerable.flows.recording.paced_reading import in_turns
 from answerable.flows.registry.keep_policies import records_of
 
@@ -25,13 +31,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.opened import FindKey
+    from answerable.core.registry.documents.policy_parts import PolicyParts
     from answerable.flows.state.drill_desk import DrillState
     from answerable.flows.state.parts import AuthorityRegisters, Recorder
-    from answerable.flows.state.policy_desk import PolicyState
+    from answerable.flows.state.policy_desk import Declared, PolicyState
     from answerable.flows.state.walk_limits import WalkLimits
+    from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
     from answerable.ports.ledger import Ledger
+    from answerable.ports.policy_evaluation import PolicyAsking
     from answerable.ports.registry_store import RegistryStore
 
 KIND: Final = "shadow"
@@ -59,7 +69,7 @@ async def start_shadow(
     Raises Malformed (`registry.faults`, `policy.*`), Refused (`publication.unknown`), Unavailable.
     """
     records = records_of(policies)
-    policies.shadow = await candidate(registry, policies, drills, limits, clock, None, documents, removed)
+    policies.shadow = await _candidate(registry, policies, drills, limits, clock, None, documents, removed)
     shadow = ShadowSet(
         id=entropy.token(),
         documents=[encode(one).decode() for one in documents],
@@ -121,7 +131,7 @@ async def follow_shadow(
     seen = shadow_seen(recorder.ledger, policies, shadow)
     documents = [parse(text.encode()) for text in shadow.documents]
     try:
-        policies.shadow = await candidate(
+        policies.shadow = await _candidate(
             authority.registry,
             policies,
             drills,
@@ -138,13 +148,11 @@ async def follow_shadow(
         return False
     seen.fault, seen.policy_set = "", policies.shadow[1].policy_set
     ends_at = recorder.clock.monotonic() + ROUND_SECONDS_MAX
-    if not await read_declared(recorder, policies, ends_at):
+    if not await _read_declared(recorder, policies, ends_at):
         return True
-    before = seen.read_to
+    before, known = seen.read_to, _Before(recorder.subject_keys.find, policies.declared, authority.approvals)
     async for stored in in_turns(recorder.ledger, recorder.clock, seen.read_to, ends_at):
-        found = compared(
-            recorder.subject_keys, authority.approvals, policies, policies.shadow[1], stored, seen.tally
-        )
+        found = compared(known, policies.shadow[1], stored, seen.tally)
         seen.read_to = stored.index + 1
         if found is not None:
             seen.differences = [*seen.differences[1 - DIFFERENCES_MAX :], found]
@@ -159,3 +167,56 @@ def _keep(ledger: Ledger, policies: PolicyState, clock: Clock, seen: ShadowSeen)
     """Store counts and position in one write, so that no entry counts twice after a crash."""
     record = PolicyRecord(kind=KIND, id=ledger.origin, at=clock.now(), body=msgspec.json.encode(seen))
     records_of(policies).put(record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What was read of policy sets, and the register of approvals. Implements
+    flows.policy.compare_decisions.KnownBefore."""
+
+    find: FindKey
+    read: Declared
+    approvals: ApprovalRegister
+
+    def declared(self, policy_set: str) -> PolicyParts | None:
+        return self.read.parts.get(policy_set)
+
+    def was_test(self, approval: str) -> bool:
+        found = self.approvals.find(ApprovalId(approval))
+        return found is not None and bool(found.told_test)
+
+
+async def _candidate(
+    registry: RegistryStore,
+    policies: PolicyState,
+    drills: DrillState,
+    limits: WalkLimits,
+    clock: Clock,
+    known: tuple[str, PolicyAsking] | None,
+    documents: Sequence[JSONValue],
+    removed: Sequence[str],
+) -> tuple[str, PolicyAsking]:
+    """Compile a candidate; return it with its name. `known`: an earlier candidate to reuse if equal.
+
+    Raises Malformed (`registry.faults`, `policy.*`), Refused (`publication.unknown`), Unavailable.
+    """
+    compile_asking = policies.compile_asking
+    if compile_asking is None:
+        raise PUBLICATION_NO_ASKING()
+    name = candidate_name(registry, documents, removed)
+    if known is not None and known[0] == name:
+        return known
+    plan = await planned_sets(registry, policies, drills, limits, clock, documents, removed, same=True)
+    return name, await to_thread.run_sync(partial(compile_asking, plan.policies, plan.snapshot))
+
+
+async def _read_declared(recorder: Recorder, policies: PolicyState, ends_at: float) -> bool:
+    """Read what policy sets declared, continuing from the last call. Return whether the log is read to its end."""
+    declared, size = policies.declared, recorder.ledger.size
+    async for stored in in_turns(recorder.ledger, recorder.clock, declared.read_to, ends_at):
+        declared.read_to = stored.index + 1
+        if stored.tag == Tag.POLICY_CHANGE:
+            said = declared_in(stored, recorder.subject_keys.find)
+            if said is not None:
+                declared.parts[str(leaf_of(stored).get("after"))] = said
+    return declared.read_to >= size

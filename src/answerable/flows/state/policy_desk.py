@@ -35,9 +35,9 @@ class PolicyState:
     `records`: proposals and earlier sets; None if they are not stored, and then nothing can be proposed. `check`:
     checks of sets that could be published; None for no checks.
 
-    `compile_asking`: compiles candidates for evaluation; None if nothing can be simulated. `candidate`: the candidate
-    in simulation, with the digest of its documents and of the registry. `shadow`: likewise, the candidate that is
-    evaluated beside live decisions. `seen`: progress of the shadow in this log; None until looked up. `declared`: of
+    `candidate`: the registry documents of the candidate in simulation, with its name. `compile_asking`: compiles
+    candidates for evaluation; None if nothing can be shadowed. `shadow`: the candidate that is evaluated beside live
+    decisions, with its name. `seen`: progress of the shadow in this log; None until looked up. `declared`: of
     earlier sets.
     """
 
@@ -48,7 +48,7 @@ class PolicyState:
     records: PolicyRegister | None = None
     check: PolicyChecker | None = None
     compile_asking: AskingCompiler | None = None
-    candidate: tuple[str, PolicyAsking] | None = None
+    candidate: tuple[str, tuple[str, ...]] | None = None
     shadow: tuple[str, PolicyAsking] | None = None
     seen: ShadowSeen | None = None
     declared: Declared = field(default_factory=Declared)

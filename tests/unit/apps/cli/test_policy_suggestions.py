@@ -15,6 +15,7 @@ import yaml
 from answerable.apps.control_api.application import control_app
 from answerable.testing.builders import Bench
 from tests.probes.typed_lines import typed
+from tests.unit.apps.control_api.control_index import indexed
 from tests.unit.flows.test_suggest_rules import approved, ready
 from tests.worlds.control import Product
 
@@ -31,7 +32,7 @@ async def worked() -> Bench:
 def suggest(bench: Bench, directory: Path, *arguments: str | Path) -> Any:
     @asynccontextmanager
     async def offline(_: Any) -> AsyncIterator[Any]:
-        yield control_app(Product(walk=bench.walk, log_key="", published=None))
+        yield control_app(indexed(Product(walk=bench.walk, log_key="", published=None)))
 
     given = ["policy", "suggest", "--since", "all", *map(str, arguments), "--data", str(directory)]
     result = typed(offline, given)
