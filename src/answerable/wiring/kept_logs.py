@@ -26,6 +26,7 @@ from answerable.flows.forensics.tell_logs import accounts_seen, logs_told
 from answerable.flows.state.target_calls import place_of
 from answerable.plain_file import read_plain
 from answerable.ports.search_process import LogsTold
+from answerable.wiring.followed_accounts import FollowedAccounts
 from answerable.wiring.ledger_search import opened_keys, own_keys
 from answerable.wiring.log_settings import followed_in
 from answerable.wiring.recorded_contents import RecordedContents
@@ -81,6 +82,7 @@ class KeptLogs:
         self._keys = _keys_of(settings) if followed else None
         self._keys_seen = -1
         self._contents = RecordedContents(self._log.entry, self._find)
+        self._accounts = FollowedAccounts(settings)
         self._logs = [self._follower(one) for one in followed]
 
     @property
@@ -115,6 +117,7 @@ class KeptLogs:
         self._is_closed = True
         self._news.set()
         with self._turn:
+            self._accounts.keep(self._logs, now=time.monotonic(), last=True)
             for one in self._logs:
                 one.close()
             self._log.close()
@@ -169,6 +172,7 @@ class KeptLogs:
             if logs:
                 find_phantoms(target, logs, standing, self._steps, partial(self._keep, logs[0].standing))
         self._store()
+        self._accounts.keep(self._logs, now=time.monotonic())
         return more
 
     def _forget_erased(self) -> None:
@@ -217,7 +221,8 @@ class KeptLogs:
             source = files.followed_journal(followed.path, followed.units, standing.mark)
         else:
             source = files.followed(Path(followed.path), standing.mark)
-        return LogFollower(followed, source, standing, self._standing.targets, self._contents.of)
+        accounts, targets = self._accounts.of(standing), self._standing.targets
+        return LogFollower(followed, source, standing, targets, self._contents.of, accounts)
 
     def _find(self, key_id: bytes) -> SubjectKey | None:
         return self._keys.find(key_id) if self._keys is not None else None

@@ -12,7 +12,7 @@ from answerable.core.attribution.log_line import LOG_KINDS
 from answerable.core.identity.names.principal import checked_name
 from answerable.errors import Malformed, shown
 from answerable.extras import is_here
-from answerable.setting_fields import about, number, texts
+from answerable.setting_fields import about, flag, number, texts
 from answerable.targets.api_access import address_faults
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ class LogsSettings:
         unit="seconds",
         minimum=10,
         maximum=86_400,
+    )
+    accounts: bool = flag(
+        False,
+        "keep the names of all accounts that followed logs have lines of, with times and numbers, for `answerable "
+        "account list`; they are names of people and services, too",
     )
     standing: Path = field(
         default=Path("target-logs.json"),

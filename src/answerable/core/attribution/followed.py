@@ -1,6 +1,7 @@
 """Where the reading of targets' logs stands: what is stored, so that a restart neither skips nor repeats a line.
 
-Law: of lines that have nothing to do with governed accounts there are numbers only.
+Law: of lines that have nothing to do with governed accounts there are numbers only, and names of accounts where the
+settings say so.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class LogStanding(msgspec.Struct, kw_only=True):
     `ahead`: dated ahead of our clock, which are counted by their verdict, too.
     first: from when on there is no gap. last: of the last line; Unix milliseconds, 0 where there was none. gaps: how
     often lines may have been missed. hours: findings by hour. accounts: first and last use and lines of each governed
-    account."""
+    account. seen: of every account, where the settings say so, as `AccountsSeen` collects them."""
 
     mark: LogMark = BEGIN
     counts: dict[str, int] = {}
@@ -110,6 +111,7 @@ class LogStanding(msgspec.Struct, kw_only=True):
     gaps: int = 0
     hours: dict[str, int] = {}
     accounts: dict[str, tuple[int, int, int]] = {}
+    seen: dict[str, list[int]] = {}
 
     def count(self, what: str, number: int = 1) -> None:
         self.counts[what] = self.counts.get(what, 0) + number

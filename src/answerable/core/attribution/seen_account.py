@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.attribution.log_line import LogLine
 
 ACCOUNTS_MAX: Final = 10_000
-COLLECTED_MAX: Final = 4 * ACCOUNTS_MAX
+TOO_MANY: Final = 4
 NAME_CHARS_MAX: Final = 255
 """Longer names are passed over: no target has such accounts."""
 OF_LEASES: Final = ""
@@ -47,8 +47,11 @@ class SeenAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
 class AccountsSeen:
     """Collects the accounts of one reading of a log."""
 
-    def __init__(self) -> None:
-        self._found: dict[str, list[int]] = {}
+    def __init__(self, found: dict[str, list[int]] | None = None, *, most: int = ACCOUNTS_MAX) -> None:
+        """found: what was collected before, by name; is added to. most: accounts that are kept when there are too many,
+        which are `TOO_MANY` times as many."""
+        self._found = {} if found is None else found
+        self._most = most
         self.left_out = 0
         """Accounts that were let go, because there were too many or their names were too long."""
 
@@ -73,10 +76,11 @@ class AccountsSeen:
             known[1] = max(known[1], line.at)
         known[2] += 1
         known[3] += is_odd
-        if len(self._found) > COLLECTED_MAX:
-            most = nlargest(ACCOUNTS_MAX, self._found.items(), key=lambda one: one[1][2])
+        if len(self._found) > TOO_MANY * self._most:
+            most = nlargest(self._most, self._found.items(), key=lambda one: one[1][2])
             self.left_out += len(self._found) - len(most)
-            self._found = dict(most)
+            self._found.clear()
+            self._found.update(most)
 
     def rows(self, target: str, kind: LogKind) -> list[SeenAccount]:
         """Return what was collected, of a log of this kind at this target."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from answerable.core.attribution.finding import Finding
     from answerable.core.attribution.followed import Followed, LogStanding, TargetStanding
     from answerable.core.attribution.log_line import LogLine
+    from answerable.core.attribution.seen_account import AccountsSeen
     from answerable.core.attribution.step import Step
     from answerable.core.attribution.step_index import StepIndex
     from answerable.flows.forensics.compare_content import RecordOf
@@ -45,8 +46,9 @@ OPEN_MS_MAX: Final = 600_000
 
 
 class LogFollower:
-    """Follows one log. standing: is changed as it is read. trouble: why the log cannot be read; empty where it can.
-    ahead_ms: how far ahead of our clock its last line was; 0 where it was not."""
+    """Follows one log. standing: is changed as it is read. accounts: collects those of judged lines; None for none.
+    trouble: why the log cannot be read; empty where it can. ahead_ms: how far ahead of our clock its last line was; 0
+    where it was not."""
 
     def __init__(
         self,
@@ -55,8 +57,9 @@ class LogFollower:
         standing: LogStanding,
         targets: dict[str, TargetStanding],
         record_of: RecordOf = nothing_recorded,
+        accounts: AccountsSeen | None = None,
     ) -> None:
-        self.followed, self.standing = followed, standing
+        self.followed, self.standing, self.accounts = followed, standing, accounts
         self.trouble: Trouble = ""
         self.ahead_ms = self._read_at = 0
         self._source, self._targets, self._record_of = source, targets, record_of
@@ -122,12 +125,15 @@ class LogFollower:
         """Judge a line. told: as findings have it. Return False where it must wait."""
         is_early = 0 < line.at < steps.known_from
         answer = None if is_early else attribute_line(line, steps, self.followed.accounts, self._whose)
+        if answer is not None and _waits(answer, steps):
+            return False
         if answer is None:
             self.standing.count("early" if is_early else "others")
-            return True
-        if _waits(answer, steps):
-            return False
-        self._take(record, told, self._compared(line, answer), steps, keep)
+        else:
+            answer = self._compared(line, answer)
+            self._take(record, told, answer, steps, keep)
+        if self.accounts is not None:
+            self.accounts.note(told, answer)
         return True
 
     def _take(self, record: LogRecord, line: LogLine, answer: Answer, steps: StepIndex, keep: Keep) -> None:

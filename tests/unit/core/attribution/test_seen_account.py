@@ -74,8 +74,8 @@ def test_readings_joined_in_any_order_and_any_number_are_the_same():
 
 def test_of_too_many_accounts_those_with_the_most_lines_stay(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(seen_account, "ACCOUNTS_MAX", 2)
-    monkeypatch.setattr(seen_account, "COLLECTED_MAX", 4)
-    seen = AccountsSeen()
+    monkeypatch.setattr(seen_account, "TOO_MANY", 2)
+    seen = AccountsSeen(most=2)
     for name in ("busy", "busy", "often", "often", *map(str, range(6))):
         seen.note(line(name), None)
     rows = seen.rows("a", "postgres")
