@@ -20,9 +20,9 @@ from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.revocation.cut_held import cut_held
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.builders import Bench
+from tests.attack.test_stop_reports import require_readable
 from tests.worlds.link import BASE, LIMITS, A, door, link_of, sent, two_shards
 from tests.worlds.parts import to_hold
-from tests.attack.test_stop_reports import require_readable
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("STOP-03")]
 
