@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from answerable.core.containment.hold import HoldTarget
 from answerable.core.incident.incident import incidents_in
@@ -12,12 +13,16 @@ from answerable.core.incident.incident_duties import IncidentRules
 from answerable.core.incident.timeline import Moment, told
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Refused
+from answerable.flows.counters.record_findings import record_findings
+from answerable.flows.forensics import gather_incident
 from answerable.flows.forensics.answer_questions import answered_incidents
 from answerable.flows.forensics.opened_moment import opened_moment
+from answerable.flows.forensics.tell_hits import millis
 from answerable.flows.state.parts import InProgress
 from answerable.ports.search_process import IncidentsQuestion
 from answerable.testing.builders import Bench
 from answerable.verify.leaf_rules import Fault, read_leaf
+from tests.unit.flows.test_record_findings import FORGED
 from tests.worlds.hold import REACHING, bench_to_hold, stop
 from tests.worlds.incident_statements import incident_of, incident_token, noted, opened, recorded
 from tests.worlds.revocation import act_as_instance
@@ -110,6 +115,47 @@ async def test_a_window_is_contained_when_all_that_ran_in_it_was_stopped_and_by_
     assert clock(incident_of(bench, incident))["contained"][0] == held
     quiet = await opened(bench, "window", since_ms=1, until_ms=2)
     assert clock(incident_of(bench, quiet))["contained"] == (None, "nothing has stopped what it is about")
+
+
+@pytest.mark.requirement("INCIDENT-02", "FOLLOW-06")
+async def test_a_finding_in_a_targets_log_that_names_the_agent_is_when_it_was_detected(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    bench = await told_bench()
+
+    async def found(number: int, **more: Any) -> None:
+        bench.clock.advance(HOUR)
+        one = structs.replace(FORGED, id=f"{number:032x}", verdict="bypass", action="", **more)
+        await record_findings(bench.recorder, bench.authority, bench.counters, (one,))
+
+    await found(1)
+    since = bench.clock.now() + 1
+    await found(2, agent="rover", mandate="m-2")
+    await found(3)
+    await found(4)
+    *_, other, first, _ = bench.entries(Tag.LOG_FINDING)
+    bench.clock.advance(HOUR)
+    token = incident_token(bench, "bob", "a leak", "opened", kind="agent", name="scout", since_ms=since)
+    answer = incident_of(
+        bench, await recorded(bench, token, "opened", rules=IncidentRules(hours={"gdpr-33": 2}))
+    )
+    assert clock(answer)["detected"] == (
+        first["index"],
+        "the first rule that fired, hold or finding in a target's log, or the alert that it is about",
+    )
+    (duty,) = answer.duties
+    assert millis(duty.due) == first["at"] + 2 * HOUR * 1_000
+    # However much it did afterwards: the newest entries alone are told.
+    monkeypatch.setattr(gather_incident, "ENTRIES_MAX", 3)
+    await bench.issue("m-3")
+    for _ in range(3):
+        await bench.act(mandate="m-3")
+    bench.clock.advance(1)
+    busy = incident_of(bench, await opened(bench, "agent", "scout", since_ms=since))
+    assert (busy.story.is_cut, clock(busy)["detected"][0]) == (True, first["index"])
+    # A window has the findings about everybody.
+    window = incident_of(bench, await opened(bench, "window", since_ms=since))
+    assert clock(window)["detected"][0] == other["index"]
 
 
 async def test_duties_are_as_configured_when_it_was_opened_and_end_with_a_note_that_somebody_was_told():

@@ -1,6 +1,4 @@
-"""Lines of followed logs whose time is not understood, or that have none, are judged once the record has come as far."""
-
-# ruff: noqa: F811 - a fixture of another module, which tests take by its name
+"""Lines of followed logs without a time that is understood are judged once the record has come as far."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ Law: nothing is stopped and nothing is written to tell it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.incident.containing import is_whole, stop_of
@@ -18,7 +18,7 @@ from answerable.core.search.query import Cursor, Query, Term
 from answerable.flows.forensics.tell_story import Story
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
     from answerable.core.incident.incident import Incident
@@ -31,6 +31,8 @@ STATEMENTS_MAX: Final = 10_000
 ENTRIES_MAX: Final = 1_000
 """Entries of each kind of name that an incident is about, the newest ones; what belongs to them is beside it."""
 STOPPING: Final = frozenset({Tag.HOLD_PLACED, Tag.REVOKED, Tag.MANDATE_CLOSED})
+ALERTING: Final = frozenset({Tag.RULE_FIRED, Tag.LOG_FINDING})
+"""Entries by which an incident that they are in was detected, beside holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,18 +97,25 @@ def opened(teller: StoryTeller, name: str) -> Incident | None:
 def gathered(teller: StoryTeller, incident: Incident, *, is_home: bool = True) -> Gathered:
     """Return what this log has of what an incident is about. is_home: whether it was opened in this log. Raises
     Unavailable, and Broken as the index and the log do."""
-    queries = [*_queries(teller, incident), *((_itself(incident.id),) if is_home else ())]
+    about = [*_queries(teller, incident)]
+    queries = [*about, *((_itself(incident.id),) if is_home else ())]
     story = _joined([teller.story(Asked((), one), limit=ENTRIES_MAX) for one in queries])
     stops = _stops(teller, incident)
     noticed = {one.facts.entry: one for one in stops if one.moment.tag == Tag.HOLD_PLACED}
-    for one in story.hits:
-        if one.moment.tag == Tag.RULE_FIRED and _is_within(one, incident):
-            noticed[one.facts.entry] = one
+    beside = (one for one in story.hits if one.moment.tag in ALERTING and _is_within(one, incident))
+    noticed |= {one.facts.entry: one for one in chain(beside, _alerts(teller, about))}
     alert = teller.entry(entry_of(incident.name) or 0) if is_home and incident.kind == "alert" else None
     if alert is not None:
         noticed[alert.facts.entry] = alert
     alarms = tuple(noticed[entry] for entry in sorted(noticed))
     return Gathered(story=story, stops=stops, alarms=alarms)
+
+
+def _alerts(teller: StoryTeller, about: Iterable[Query]) -> Iterator[Hit]:
+    """Yield the alerts that meet these searches, also where they are older than what is told."""
+    kinds = Term("kind", tuple(kind_of(one) for one in ALERTING))
+    for query in about:
+        yield from islice(teller.matching(replace(query, terms=(*query.terms, kinds))), ENTRIES_MAX)
 
 
 def _stops(teller: StoryTeller, incident: Incident) -> tuple[Hit, ...]:

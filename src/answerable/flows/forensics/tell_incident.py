@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 HOUR_MS: Final = 3_600_000
 CUT: Final = "older entries are left out of this answer: open an incident of a shorter window"
 
+NOTICED: Final = "the first rule that fired, hold or finding in a target's log, or the alert that it is about"
+
 
 def incidents_answer(page: IncidentPage, *, durable: int = 0) -> IncidentsAnswer:
     """Return a page of incidents as an answer. durable: as for a search."""
@@ -158,7 +160,7 @@ def _clock(
             "the first action that changed something, or that may have",
             _none(unread, "no action that changed anything" if ran else "no action that ran"),
         ),
-        _Tick("detected", noticed, "a rule or a person stopped it, or it is the alert")
+        _Tick("detected", noticed, NOTICED)
         if is_noticed
         else _Tick("detected", opened, "a person opened the incident"),
         _contained(incident, parts, acted, unread),
