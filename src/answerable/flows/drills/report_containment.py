@@ -1,8 +1,8 @@
 """Report what a hold stopped and what it could not stop, and record the report once no action is in flight.
 
 The report is computed from the ledger on every query. The recorded report says what was known when the last in-flight
-action had ended, and names the logs that it does not cover. After a crash between the ledger entry and the register, the report is recorded a second time with the
-same content.
+action had ended, and names the logs that it does not cover. After a crash between the ledger entry and the register,
+the report is recorded a second time with the same content.
 """
 
 from __future__ import annotations
