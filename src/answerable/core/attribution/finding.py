@@ -1,8 +1,8 @@
 """What a followed log of a target shows against our record: a bypass, a forged label, another content, or a phantom.
 
 Laws: a finding holds no text of a line but the name of the account; the same lines give the same id, however often they
-are read, so that each finding is recorded once; lines of one session, hour and account are one finding, and where a line
-names no session, those of an account.
+are read, so that each finding is recorded once; lines of one session, hour and account are one finding, and
+where a line names no session, those of one hour and account.
 """
 
 from __future__ import annotations
