@@ -167,8 +167,9 @@ class AccountsAnswer(Component, frozen=True, kw_only=True):
 
 class StoryAnswer(Component, frozen=True, kw_only=True):
     """The story of a name, or of what meets a search. name: what was asked. kinds: what the name is. also: what is
-    spelled like it, and is not in the story. accounts: those at targets that have the name. lines: every entry, oldest
-    first. is_cut: whether older entries that were asked about are left out.
+    spelled like it, and is not in the story. accounts: those at targets that have the name. unknown: names that
+    no entry has, at any time. lines: every entry, oldest first. is_cut: whether older entries that were asked about are
+    left out.
 
     entries, complete_at, missing, shards, elsewhere, happened, sealed: as in an answer to a search; sealed has what the
     name was not tried as.
@@ -178,6 +179,7 @@ class StoryAnswer(Component, frozen=True, kw_only=True):
     kinds: Texts
     also: tuple[NameBeside, ...]
     accounts: tuple[TargetAccount, ...]
+    unknown: Texts
     gist: StoryGist
     lines: tuple[TimelineLine, ...]
     groups: tuple[StoryGroup, ...]

@@ -7,12 +7,21 @@ import sys
 from typing import TYPE_CHECKING, Final, TextIO
 
 from answerable.apps.cli.terminal import printing, safe
+from answerable.errors.codes.services import CLI_CSV
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from answerable.apps.cli.terminal import Terminal
+
 _FORMULA: Final = ("=", "+", "-", "@")
 """Characters with which a cell begins that a spreadsheet would calculate."""
+
+
+def check_form(terminal: Terminal, *, as_csv: bool) -> None:
+    """Check that one form of output was asked for. Raises Malformed (`cli.csv`)."""
+    if as_csv and terminal.as_json:
+        raise CLI_CSV()
 
 
 def print_row(cells: Iterable[object]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.apps.cli.asked_index import complete_told, warn_partial
-from answerable.apps.cli.csv_rows import print_row
+from answerable.apps.cli.csv_rows import check_form, print_row
 from answerable.apps.cli.exit_codes import CHECK_FAILED, UNMET
 from answerable.core.identity.names.principal import checked_name
 from answerable.errors import shown
@@ -32,7 +32,9 @@ def read_accounts(index: LogIndex, target: str) -> AccountsAnswer:
 def show_accounts(
     terminal: Terminal, answer: AccountsAnswer, *, as_csv: bool, target: str = ""
 ) -> int | None:
-    """Print the accounts, and return the exit code. target: that they were asked of; empty for all."""
+    """Print the accounts, and return the exit code. target: that they were asked of; empty for all. Raises as
+    `check_form`."""
+    check_form(terminal, as_csv=as_csv)
     if as_csv or not terminal.as_json:
         _warn(terminal, answer)
     if as_csv:

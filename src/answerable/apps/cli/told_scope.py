@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.apps.cli.asked_index import complete_told, warn_partial
-from answerable.apps.cli.csv_rows import print_row
+from answerable.apps.cli.csv_rows import check_form, print_row
 from answerable.apps.cli.exit_codes import UNMET
 from answerable.core.search.query import checked_limit, parsed_query
 from answerable.ports.search_process import SCOPE, ScopeQuestion
@@ -49,7 +49,8 @@ def read_scope(index: LogIndex, words: Sequence[str], rows: int) -> ScopeAnswer:
 
 
 def show_scope(terminal: Terminal, answer: ScopeAnswer, *, as_csv: bool) -> int | None:
-    """Print how much was tried outside of scope, and return the exit code."""
+    """Print how much was tried outside of scope, and return the exit code. Raises as `check_form`."""
+    check_form(terminal, as_csv=as_csv)
     if as_csv:
         _print_csv(answer)
     elif terminal.as_json:

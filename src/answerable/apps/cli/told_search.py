@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import to_builtins
 
 from answerable.apps.cli.asked_index import complete_told, entry_told, warn_partial
-from answerable.apps.cli.csv_rows import print_row
+from answerable.apps.cli.csv_rows import check_form, print_row
 from answerable.apps.cli.exit_codes import UNMET
 from answerable.core.search.log_cursors import check_cursor
 from answerable.core.search.matching import sealed_fields
@@ -50,7 +50,8 @@ def searched_files(index: LogIndex, asked: SearchAsked) -> SearchAnswer:
 
 
 def print_found(terminal: Terminal, answer: SearchAnswer, asked: SearchAsked, *, as_csv: bool) -> int | None:
-    """Print an answer and return the exit code."""
+    """Print an answer and return the exit code. Raises as `check_form`."""
+    check_form(terminal, as_csv=as_csv)
     if as_csv:
         _print_csv(answer)
     elif terminal.as_json:

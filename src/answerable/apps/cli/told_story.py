@@ -57,7 +57,7 @@ def read_story(index: LogIndex, asked: StoryAsked) -> StoryAnswer:
 
 def show_story(terminal: Terminal, answer: StoryAnswer, asked: StoryAsked) -> int | None:
     """Print the story, or why there is none, and return the exit code."""
-    fault = _missing(asked.words, answer)
+    fault = _missing(asked, answer)
     if terminal.as_json:
         terminal.json(answer)
     else:
@@ -66,6 +66,8 @@ def show_story(terminal: Terminal, answer: StoryAnswer, asked: StoryAsked) -> in
             terminal.fault(fault.message)
         else:
             _show(terminal, answer, every=asked.every)
+            if answer.unknown:
+                terminal.warn(_unknown(answer.unknown, answer))
     if fault is None:
         return None
     return UNMET if answer.sealed or fault.code == TIMELINE_EMPTY.id else code_of(fault)
@@ -89,20 +91,33 @@ def also_told(also: Sequence[NameBeside]) -> list[str]:
     ]
 
 
-def _missing(words: Sequence[str], answer: StoryAnswer) -> Malformed | None:
+def _unknown(names: Sequence[str], answer: StoryAnswer) -> str:
+    """Return that no entry has these names."""
+    where = "what can be read without keys" if answer.sealed else "the ledger"
+    return f"{where} has no entry about {', '.join(map(shown, names))} ({complete_told(answer)})"
+
+
+def _missing(asked: StoryAsked, answer: StoryAnswer) -> Malformed | None:
     """Return the error that says why there is no story; None where there is one."""
     upto = complete_told(answer)
     if answer.lines or answer.accounts:
         return None
     if not answer.happened:
         return TIMELINE_EMPTY(f"nothing has happened yet ({upto})")
-    names = [one for one in words if not is_term(one)]
+    names = [one for one in asked.words if not is_term(one)]
     if answer.sealed:
         nothing = "what can be read without keys has no such entry"
         return TIMELINE_UNKNOWN(f"{nothing} ({upto}): {sealed_told(answer.sealed)}")
-    what = f"has no entry about {shown(names[0])}" if len(names) == len(words) == 1 else "has no such entry"
-    advice = "".join(map(advice_for, names))
-    return TIMELINE_UNKNOWN(f"the ledger {what} ({upto}){advice}")
+    here = [one for one in names if one not in answer.unknown]
+    if here:
+        fields = {one.partition(":")[0] for one in asked.search if is_term(one)}
+        rest = "in that time" if fields <= {"since", "until"} else "that meets all of the question"
+        return TIMELINE_UNKNOWN(
+            f"the ledger has entries about {', '.join(map(shown, here))}, and none {rest} ({upto})"
+        )
+    if names:
+        return TIMELINE_UNKNOWN(f"{_unknown(names, answer)}{''.join(map(advice_for, names))}")
+    return TIMELINE_UNKNOWN(f"the ledger has no such entry ({upto})")
 
 
 def _show(terminal: Terminal, answer: StoryAnswer, *, every: bool) -> None:

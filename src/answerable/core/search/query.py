@@ -102,7 +102,7 @@ class Query:
 
 
 def parsed_query(words: Sequence[str], *, now: int) -> Query:
-    """Parse words, one `field:value` each. now: Unix milliseconds, for relative times.
+    """Parse words, one `field:value` each. now: Unix milliseconds, for relative times; 0 where only their form matters.
 
     Raises Malformed (`search.word`, `search.field`, `search.value`, `search.time`, `search.long`).
     """
@@ -127,6 +127,10 @@ def parsed_query(words: Sequence[str], *, now: int) -> Query:
             )
         else:
             values.setdefault(name, []).append(_normal(name, value))
+    if now and query.until is not None and query.until <= (query.since or 0):
+        raise SEARCH_TIME(
+            "the time that is searched ends before it begins: name an earlier `since`, or a later `until`"
+        )
     terms = tuple(Term(name, tuple(dict.fromkeys(found))) for name, found in values.items())
     return replace(query, terms=(*terms, *query.terms))
 

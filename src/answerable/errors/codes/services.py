@@ -9,6 +9,7 @@ CLI_ATTESTATION = MalformedCode("cli.attestation", "give only one way to enrol")
 CLI_CONFIRMATION = MalformedCode(
     "cli.confirmation", "this command needs a confirmation, and standard input is not a terminal: add --yes"
 )
+CLI_CSV = MalformedCode("cli.csv", "give either --json or --csv")
 CLI_DIGEST = UnverifiedCode(
     "cli.digest",
     "the server groups approvals that are not alike: sign nothing, and notify its operator",

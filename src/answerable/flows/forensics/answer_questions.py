@@ -12,7 +12,7 @@ from answerable.core.search.scope import ScopeCount
 from answerable.errors import shown
 from answerable.errors.codes.incidents import INCIDENT_AMBIGUOUS, INCIDENT_UNKNOWN
 from answerable.flows.forensics.count_scope import check_conditions, count_scope, decided
-from answerable.flows.forensics.describe_name import completed_names, describe_name, may_be
+from answerable.flows.forensics.describe_name import completed_names, describe_name, is_known, may_be
 from answerable.flows.forensics.find_under import check_known, find_under, manifests_of
 from answerable.flows.forensics.gather_incident import gathered, incidents, incidents_named
 from answerable.flows.forensics.list_accounts import LISTED, NOTHING, USERS_MAX, accounts_named, list_accounts
@@ -98,10 +98,16 @@ def answered_story(
     whole = wanted if story.hits else completed_names(teller, wanted)
     if whole != wanted:
         story = teller.story(whole, limit=limit)
+
+    def is_unknown(name: str) -> bool:
+        return not (is_known(teller, name) or _accounts(teller, question, (name,), known))
+
     return story_answer(
         " ".join(question.words),
         story,
         accounts=_accounts(teller, question, _account_names(whole), known),
+        # The only name of a story is known.
+        unknown=tuple(filter(is_unknown, whole.names)) if len(whole.names) > 1 or not story.hits else (),
         durable=question.entries,
         sealed=sealed(whole.query, whole.names),
     )

@@ -114,6 +114,11 @@ def completed_names(teller: StoryTeller, asked: Asked) -> Asked:
     return asked._replace(names=tuple(map(whole, asked.names)))
 
 
+def is_known(teller: StoryTeller, name: str) -> bool:
+    """Whether a name is in any entry, or of one. Raises as `may_be`."""
+    return bool(_exact(teller, name))
+
+
 def describe_name(teller: StoryTeller, candidate: Candidate) -> Described:
     """Return what is known of a name that there is. Raises as `may_be`."""
     beside = tuple(_beside(teller, candidate))

@@ -46,6 +46,10 @@ def joined_story(own: str, answers: Mapping[str, StoryAnswer], unread: Mapping[s
         kinds=union(one.kinds for one in answers.values()),
         also=_besides(answers.values()),
         accounts=joined_rows(own, {shard: one.accounts for shard, one in answers.items()}),
+        # What is known in any log is known.
+        unknown=tuple(
+            name for name in answers[own].unknown if all(name in one.unknown for one in answers.values())
+        ),
         gist=_gist({shard: one.gist for shard, one in answers.items()}),
         lines=tuple(sorted(lines, key=_when)),
         groups=tuple(sorted(groups, key=lambda one: _when(one.line))),

@@ -60,11 +60,12 @@ def story_answer(
     story: Story,
     *,
     accounts: tuple[TargetAccount, ...] = (),
+    unknown: tuple[str, ...] = (),
     durable: int = 0,
     sealed: tuple[str, ...] = (),
 ) -> StoryAnswer:
-    """Return a story as an answer. name: what was asked. accounts: of that name. durable, sealed: as for
-    `answer_of`."""
+    """Return a story as an answer. name: what was asked. accounts: of that name. unknown: names that no entry
+    has. durable, sealed: as for `answer_of`."""
     moments = {one.facts.entry: one.moment for one in story.hits} | story.ends
     hops = hops_among(moments.values())
     gist = gist_of(story.hits)
@@ -73,6 +74,7 @@ def story_answer(
         kinds=story.kinds,
         also=tuple(map(_beside, story.beside)),
         accounts=accounts,
+        unknown=unknown,
         gist=StoryGist(
             agents=gist.agents,
             people=gist.people,
