@@ -232,7 +232,7 @@ class JoinedIndex:
         return joined_incidents(self._shard, answers, unread, before=before, limit=question.limit)
 
     def _incident(self, question: IncidentQuestion, others: Mapping[str, LogIndex]) -> IncidentAnswer:
-        from answerable.flows.forensics.answer_questions import unknown_incident
+        from answerable.flows.forensics.answer_questions import one_incident
         from answerable.flows.forensics.join_answers import joined_story
         from answerable.flows.forensics.tell_incident import incident_answer
 
@@ -240,12 +240,8 @@ class JoinedIndex:
             return replace(question, entries=self._entries(question, shard), within="log")
 
         said, unread = self._all(OPENED, others, asked)
-        home, incident = next(
-            ((shard, one.incident) for shard, one in said.items() if one.incident), ("", None)
-        )
-        if incident is None:
-            left_out = f"; {', '.join(unread)} could not be asked" if unread else ""
-            raise unknown_incident(question.name, f" of {', '.join(said)}{left_out}")
+        left_out = f"; {', '.join(unread)} could not be asked" if unread else ""
+        home, incident = one_incident(question.name, said, f" of {', '.join(said)}{left_out}")
 
         def of(shard: str) -> PartQuestion:
             return PartQuestion(
