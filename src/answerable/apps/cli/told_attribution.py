@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -119,11 +120,10 @@ def attribute_files(terminal: Terminal, asked: LogAsked) -> int | None:
 
 def _complete_until(text: str) -> int:
     """Return up to when the ledger is complete; 0 for no text. Raises Malformed (`cli.time`, `attribute.complete`)."""
-    from answerable.adapters.system import SystemClock
     from answerable.apps.cli.without_server import milliseconds
 
     until = milliseconds(text) if text else 0
-    if until > SystemClock().now() + AHEAD_MS_MAX:
+    if until > time.time_ns() // 1_000_000 + AHEAD_MS_MAX:
         raise ATTRIBUTE_COMPLETE(
             f"{shown(text)} is ahead of the clock of this machine: --complete says when the ledger was sealed"
         )
