@@ -230,6 +230,7 @@ class PossibleQuestion(Asked, frozen=True, kw_only=True):
     agent: str
     resource: str
     at: int
+    within: Within = "all"
 
 
 class SelectionQuestion(Asked, frozen=True, kw_only=True):
