@@ -7,9 +7,6 @@ import csv
 import io
 import json
 import shutil
-import subprocess
-import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,51 +16,21 @@ from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.sqlite import SqliteSubjectKeys
 from answerable.adapters.system import SystemEntropy
 from answerable.adapters.tlog_files import TlogFilesLedger
-from answerable.errors import Refused
-from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing import builders
-from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
 from answerable.testing.samples import AUDIENCE
 from tests.worlds.ledger_files import SMALL
-from tests.worlds.parts import to_end
 from tests.worlds.searched import HOSTILE
+from tests.worlds.searched_files import lived, ran
 
 pytestmark = pytest.mark.requirement("SEARCH-06")
-
-
-async def _lived(place: Path, ledger_at: Path, origin: str = AUDIENCE) -> None:
-    """Reads, a refund that waits and is approved, refusals, a closed mandate; and every hostile text as a reason."""
-    key, sign = log_key(origin)
-    entropy = SystemEntropy()
-    root = open_or_create_secret(place / "keys" / "subjects.key", count=32, entropy=entropy)
-    keys = SqliteSubjectKeys.open(place / "subject-keys.db", root=root, entropy=entropy)
-    ledger = TlogFilesLedger.open(ledger_at, key=key, sign=sign, clock=ManualClock(), settings=SMALL)
-    async with ledger:
-        bench = await Bench(ledger=ledger, subject_keys=keys).registered()
-        await bench.issue(calls_max=100)
-        await bench.act()
-        await bench.act(arguments={"case": "4712"})
-        approval = (await bench.refund(7_000)).approval
-        assert approval is not None
-        await bench.answer(approval, comment="seen and agreed")
-        await bench.refund(7_000)
-        with suppress(Refused):
-            await bench.refund(2_000_000)
-        for text in HOSTILE:
-            await bench.act(arguments={"case": text}, reason=text)
-        await close_mandate(*to_end(bench.walk), "m-1", by="operator")
-        with suppress(Refused):
-            await bench.act()
-        ledger.seal()
-    keys.close()
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("searched") / "data"
-    asyncio.run(_lived(place, place / "ledger"))
+    asyncio.run(lived(place, place / "ledger"))
     return place
 
 
@@ -73,17 +40,9 @@ def shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "data"
     for shard in ("a", "b"):
         monkeypatch.setattr(builders, "AUDIENCE", f"{AUDIENCE}/{shard}")
-        asyncio.run(_lived(place, place / "ledger" / "shards" / shard, f"{AUDIENCE}/{shard}"))
+        asyncio.run(lived(place, place / "ledger" / "shards" / shard, f"{AUDIENCE}/{shard}"))
     (place / "answerable.toml").write_text('[ledger]\nshard = "a"\n')
     return place
-
-
-def ran(*words: str, code: int = 0, verb: str = "search") -> subprocess.CompletedProcess[str]:
-    found = subprocess.run(
-        [sys.executable, "-m", "answerable", verb, *words], capture_output=True, text=True, timeout=120
-    )
-    assert found.returncode == code, found.stderr
-    return found
 
 
 def told(data: Path, *words: str) -> dict[str, Any]:
@@ -245,42 +204,6 @@ def test_a_name_that_is_in_no_entry_is_told_apart_from_an_empty_log(data: Path) 
     assert "did you mean `agent:`?" in told.stderr
     found = json.loads(ran("agent:nobody", *place, "--json", verb="timeline", code=1).stdout)
     assert (found["lines"], found["happened"]) == ([], True)
-
-
-@pytest.mark.requirement("STORY-03")
-def test_a_name_that_is_not_in_that_time_is_no_unknown_one_and_an_unknown_one_beside_others_is_named(
-    data: Path,
-) -> None:
-    place = ("--ledger", str(data / "ledger"), "--keys", str(data))
-    for narrowed, rest in (
-        (("--since", "2030-01-01"), "in that time"),
-        (("until:2000-01-01",), "in that time"),
-        (("outcome:open", "since:2000-01-01"), "that meets all of the question"),
-    ):
-        told = ran("scout", *narrowed, *place, verb="timeline", code=1).stderr
-        assert f"the ledger has entries about `scout`, and none {rest} (complete up to entry" in told
-        told = ran("nobody", *narrowed, *place, verb="timeline", code=1).stderr
-        assert "the ledger has no entry about `nobody` (complete up to entry" in told
-    both = ran("m-1", "nobody", "nothing", *place, verb="timeline")
-    assert "is                a mandate\n" in both.stdout
-    assert "the ledger has no entry about `nobody`, `nothing` (complete up to entry" in both.stderr
-    found = json.loads(ran("m-1", "nobody", *place, "--json", verb="timeline").stdout)
-    assert (bool(found["lines"]), found["unknown"]) == (True, ["nobody"])
-    bare = ran("m-1", "alice", "--ledger", str(data / "ledger"), verb="timeline").stderr
-    assert "what can be read without keys has no entry about `alice`" in bare
-
-
-def test_an_empty_window_and_two_forms_of_output_are_refused_and_not_answered_with_none(data: Path) -> None:
-    place = ("--ledger", str(data / "ledger"), "--keys", str(data))
-    for verb, words in (("search", ()), ("timeline", ("scout",)), ("scope", ())):
-        told = ran(*words, "--since", "1h", "--until", "2h", *place, verb=verb, code=1).stderr
-        assert "the time that is searched ends before it begins" in told
-        ran(*words, "--since", "9000w", "--until", "1h", *place, verb=verb)
-    for verb in ("search", "scope"):
-        both = ran("--csv", "--json", *place, verb=verb, code=2)
-        assert ("give either --json or --csv" in both.stderr, both.stdout) == (True, "")
-    both = ran("list", "--csv", "--json", *place, verb="account", code=2)
-    assert ("give either --json or --csv" in both.stderr, both.stdout) == (True, "")
 
 
 @pytest.mark.requirement("STORY-02", "SEARCH-07")
