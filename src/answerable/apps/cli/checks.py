@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 _OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 """Mode bits that other users must not have on the data folder. Pass-through (x) is allowed: it leads to the sockets
 inside."""
+_PROCESS: Final = {
+    "this": "",
+    "running": "; running",
+    "silent": "; its process gives no answer",
+    "not_running": "; not running",
+}
 _DOWN: Final = {
     "stdio": "see the log of `answerable up`, and its own output in `upstream-logs` in the data directory",
     "http": "see the log of `answerable up`, and that of the server",
@@ -104,6 +110,10 @@ def _search(status: Status) -> str:
 
 
 def _shard(found: Shard) -> str:
+    return f"{_covered(found)}{_PROCESS[found.process]}"
+
+
+def _covered(found: Shard) -> str:
     match found.state:
         case "ok":
             return f"{found.origin}: covered up to entry {found.covered}"
@@ -341,13 +351,7 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
     yield from _secrets(control)
     yield from _receivers(control)
     for shard in status.shards:
-        alarmed = shard.state == "alarm"
-        yield Finding(
-            name="shard",
-            state="fault" if alarmed else "ok",
-            says=_shard(shard),
-            advice="stop it and restore its directory; see the reason" if alarmed else "",
-        )
+        yield _shard_finding(shard)
     for witness in status.witnesses:
         alarmed = witness.state == "alarm"
         yield Finding(
@@ -356,6 +360,16 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
             says=_witness(witness),
             advice="do what the reason says; a witness must run and be reachable" if alarmed else "",
         )
+
+
+def _shard_finding(shard: Shard) -> Finding:
+    if shard.state == "alarm":
+        advice = "stop it and restore its directory; see the reason"
+        return Finding(name="shard", state="fault", says=_shard(shard), advice=advice)
+    if shard.process in ("this", "running"):
+        return Finding(name="shard", state="ok", says=_shard(shard))
+    advice = "start it, unless it was ended on purpose: no action under its mandates is done meanwhile"
+    return Finding(name="shard", state="look at", says=_shard(shard), advice=advice)
 
 
 def _search_finding(status: Status) -> Finding:
