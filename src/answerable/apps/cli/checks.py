@@ -16,6 +16,7 @@ from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.apps.cli.followed_logs import ODD, log_told
 from answerable.apps.cli.policy_publishing import ALONE
 from answerable.apps.cli.registry import BESIDE
+from answerable.apps.cli.told_shards import shard_told
 from answerable.errors import AnswerableError
 from answerable.extras import is_native
 
@@ -33,12 +34,6 @@ if TYPE_CHECKING:
 _OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 """Mode bits that other users must not have on the data folder. Pass-through (x) is allowed: it leads to the sockets
 inside."""
-_PROCESS: Final = {
-    "this": "",
-    "running": "; running",
-    "silent": "; its process gives no answer",
-    "not_running": "; not running",
-}
 _DOWN: Final = {
     "stdio": "see the log of `answerable up`, and its own output in `upstream-logs` in the data directory",
     "http": "see the log of `answerable up`, and that of the server",
@@ -85,7 +80,7 @@ def status(shell: Shell) -> int | None:
             ("search", _search(found)),
             *([("logs", [log_told(one) for one in found.logs])] if found.logs else []),
             *([("secrets due", [f"{one.name}: {one.why}" for one in due])] if due else []),
-            *([("shards", [_shard(one) for one in found.shards])] if found.shards else []),
+            *([("shards", [shard_told(one) for one in found.shards])] if found.shards else []),
             *([("alarms", [*found.alarms])] if found.alarms else []),
         ]
     )
@@ -107,20 +102,6 @@ def _search(status: Status) -> str:
             return "its process starts with the first question"
         case _:
             return "no process answers: `answerable search` reads the files"
-
-
-def _shard(found: Shard) -> str:
-    return f"{_covered(found)}{_PROCESS[found.process]}"
-
-
-def _covered(found: Shard) -> str:
-    match found.state:
-        case "ok":
-            return f"{found.origin}: covered up to entry {found.covered}"
-        case "alarm":
-            return f"{found.origin}: ALARM, covered up to entry {found.covered} only: {found.reason}"
-        case _:
-            return f"{found.origin}: not covered yet"
 
 
 def _witness(found: Witness) -> str:
@@ -365,11 +346,11 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
 def _shard_finding(shard: Shard) -> Finding:
     if shard.state == "alarm":
         advice = "stop it and restore its directory; see the reason"
-        return Finding(name="shard", state="fault", says=_shard(shard), advice=advice)
+        return Finding(name="shard", state="fault", says=shard_told(shard), advice=advice)
     if shard.process in ("this", "running"):
-        return Finding(name="shard", state="ok", says=_shard(shard))
+        return Finding(name="shard", state="ok", says=shard_told(shard))
     advice = "start it, unless it was ended on purpose: no action under its mandates is done meanwhile"
-    return Finding(name="shard", state="look at", says=_shard(shard), advice=advice)
+    return Finding(name="shard", state="look at", says=shard_told(shard), advice=advice)
 
 
 def _search_finding(status: Status) -> Finding:
