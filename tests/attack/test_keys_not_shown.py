@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from answerable.adapters.tlog_files import TlogFilesLedger
+from answerable.apps.cli.incident_pack import wanted_entries, wanted_fields
 from answerable.core.canonical import encode
 from answerable.core.evidence.bundle import Bundle
 from answerable.core.ledger.disclosure import Disclosure
@@ -25,8 +27,10 @@ from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.check_answers import ShownAnswers
 from answerable.verify.evidence_bundle import verify_evidence
+from answerable.verify.evidence_report import EvidenceReport
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.policy_shapes import ChangeLeaf
+from tests.worlds.incident_statements import incident_of, noted, opened
 from tests.worlds.keys import (
     ABOUT,
     answered,
@@ -144,12 +148,9 @@ async def test_a_bundle_shows_whose_key_signed_without_showing_anybody_elses(tmp
     report = verify_evidence(bundle, key=key, answers=answers)
     assert [one.message for one in report.findings if one.severity == "error"] == []
     assert (answers.keys_shown, answers.keys_unread) == (2, 0), "the answer and the mandate"
-    shown = [value for entry in report.entries for name, value in entry.shown if name.startswith(SIGNS)]
-    assert sorted(json.loads(one)["name"] for one in shown) == ["alice", "bob"]
+    assert names_shown(report) == ["alice", "bob"]
     report = verify_evidence(unshown, key=key, answers=ShownAnswers())
-    assert not any(name.startswith(SIGNS) for entry in report.entries for name, _ in entry.shown), (
-        "nothing is shown in whose name it was signed"
-    )
+    assert not names_shown(report), "nothing is shown in whose name it was signed"
 
 
 @pytest.mark.requirement("KEYS-04")
@@ -168,6 +169,51 @@ async def test_a_bundle_without_the_entry_says_that_nobody_can_tell_whose_key_it
     less = Bundle(checkpoint=whole.checkpoint, keys=whole.keys, policy=whole.policy, entries=kept)
     report = verify_evidence(less.encoded(), key=key, answers=ShownAnswers())
     assert [one.message for one in report.findings if one.severity == "error"] == []
-    assert "2 entries without which cannot be said whose key file signed are not in this bundle" in [
-        one.message for one in report.findings
-    ]
+    assert unknown(2) in [one.message for one in report.findings]
+
+
+@pytest.mark.requirement("INCIDENT-03", "KEYS-05")
+async def test_the_folder_of_an_incident_shows_who_signed_what_was_said_of_it_and_nobody_elses_key(
+    tmp_path: Path,
+):
+    key, sign = log_key(AUDIENCE)
+    async with TlogFilesLedger.open(
+        tmp_path, key=key, sign=sign, clock=ManualClock(), settings=SMALL
+    ) as ledger:
+        bench = await Bench(ledger=ledger).registered()
+        await bench.issue()
+        await answered(bench, by="bob")
+        incident = await opened(bench, "agent", "scout", by="alice", since_ms=1)
+        await noted(bench, incident, "it is", by="alice")
+        ledger.seal()
+        answer = incident_of(bench, incident)
+        entries, fields = wanted_entries(answer), wanted_fields(answer, ())
+        bundle = bundle_of(bench, tmp_path, fields, entries)
+        hidden = bundle_of(bench, tmp_path, tuple(one for one in fields if "token" not in one), entries)
+        other = bundle_of(bench, tmp_path, (f"{incident.entry}:token", "signer"), entries)
+    answers = ShownAnswers()
+    report = verify_evidence(bundle, key=key, answers=answers)
+    assert not [one.message for one in report.findings if "whose key" in one.message]
+    assert (answers.keys_shown, answers.keys_unread) == (2, 0)
+    assert names_shown(report) == ["alice"]
+    assert not names_shown(verify_evidence(hidden, key=key, answers=ShownAnswers()))
+    assert names_shown(verify_evidence(other, key=key, answers=ShownAnswers())) == ["alice"]
+    # The entry is in the bundle, and hides whose key it was.
+    whole = Bundle.parse(bundle)
+    kept = tuple(
+        replace(
+            one, disclosures=tuple(field for field in one.disclosures if not field.name.startswith(SIGNS))
+        )
+        for one in whole.entries
+    )
+    report = verify_evidence(replace(whole, entries=kept).encoded(), key=key, answers=ShownAnswers())
+    assert unknown(2) in [one.message for one in report.findings]
+
+
+def names_shown(report: EvidenceReport) -> list[str]:
+    shown = [value for entry in report.entries for name, value in entry.shown if name.startswith(SIGNS)]
+    return sorted(json.loads(one)["name"] for one in shown)
+
+
+def unknown(count: int) -> str:
+    return f"whose key made {count} of the signatures cannot be said: what names it is not in this bundle, or hidden"

@@ -153,11 +153,11 @@ async def many_people(count: int) -> Bench:
     return bench
 
 
-def bundle_of(bench: Bench, place: Path, reveal: tuple[str, ...]) -> bytes:
-    """All that is about the mandate, from a log at this place."""
+def bundle_of(bench: Bench, place: Path, reveal: tuple[str, ...], indexes: tuple[int, ...] = ()) -> bytes:
+    """These entries, or all that is about the mandate, from a log at this place."""
     entries = [*bench.recorder.ledger.replay()]
     return assemble_evidence(
-        selected(entries, mandate="m-1"),
+        indexes or selected(entries, mandate="m-1"),
         replay=False,
         reveal=reveal,
         entry=entries.__getitem__,

@@ -253,9 +253,6 @@ class _Check:
             self._left_out["parts without which an answer or what ran by it cannot be compared"] = (
                 self._answers.unread
             )
-            self._left_out["entries without which cannot be said whose key file signed"] = (
-                self._answers.keys_unread
-            )
             if self._answers.unchecked:
                 message = (
                     f"{self._answers.unchecked} signatures by passkeys were not checked: {INSTALL_REPLAY}"
@@ -278,16 +275,16 @@ class _Check:
             "intents of leases": self._leases.absent,
             **self._left_out,
         }
-        for what, count in sorted(left_out.items()):
-            if not count:
-                continue
-            self._findings.append(
-                Finding(
-                    rule="evidence.left_out",
-                    severity="note",
-                    message=f"{count} {what} are not in this bundle",
-                )
+        told = [f"{count} {what} are not in this bundle" for what, count in sorted(left_out.items()) if count]
+        unknown = self._answers.keys_unread if self._answers is not None else 0
+        if unknown:
+            told.append(
+                f"whose key made {unknown} of the signatures cannot be said: what names it is not in this bundle, or "
+                "hidden"
             )
+        self._findings += [
+            Finding(rule="evidence.left_out", severity="note", message=message) for message in told
+        ]
         claimed = self._claimed
         return EvidenceReport(
             origin=claimed.origin,

@@ -36,7 +36,7 @@ from answerable.verify.replay_statements import digest_in, hop_places
 from answerable.verify.stated_before import stated_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable
 
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.disclosure import Disclosure
@@ -237,7 +237,7 @@ def assemble_evidence(
         chosen |= found
         wanted = _referred(found.values()) - chosen.keys()
     note = _checkpoint_over(max(chosen), published)
-    asked = _Asked(reveal, find, replay=replay, signers=set(map(signer_in, chosen.values())))
+    asked = _Asked(reveal, find, replay=replay, entries=chosen.values())
     entries = tuple(
         EvidenceEntry(
             index=index,
@@ -266,11 +266,15 @@ class _Asked:
     """The fields to disclose."""
 
     def __init__(
-        self, reveal: Iterable[str], find: FindKey, *, replay: bool, signers: Collection[str]
+        self, reveal: Iterable[str], find: FindKey, *, replay: bool, entries: Iterable[StoredEntry]
     ) -> None:
-        """signers: pseudonyms of the persons who signed something in the bundle."""
-        self._find, self._replay, self._signers = find, replay, signers
+        """entries: all of the bundle."""
+        self._find, self._replay = find, replay
         self._found: dict[str, bool] = dict.fromkeys(reveal, False)
+        self._signers = {
+            signer_in(one) for one in entries if any(self._named(one.index, name) for name in SHOWS_NAME)
+        }
+        """Pseudonyms of the persons whose names are disclosed anyway, in what they signed."""
         self.withheld: list[int] = []
         if len(self._found) > REVEALS_MAX:
             raise EVIDENCE_REVEAL(f"expected at most {REVEALS_MAX} fields to reveal")
@@ -287,13 +291,17 @@ class _Asked:
             return ()
         wanted = []
         for one in fields:
-            names = [name for name in (one.name, f"{stored.index}:{one.name}") if name in self._found]
+            names = self._named(stored.index, one.name)
             self._found.update(dict.fromkeys(names, True))
             if names or one.name in again:
                 wanted.append(one)
-        if stored.tag in NAMING and not SHOWS_NAME.isdisjoint(self._found):
+        if stored.tag in NAMING:
             wanted += [one for one in shows_keys_of(self._signers, fields) if one not in wanted]
         return tuple(sorted(wanted, key=lambda one: one.digest))
+
+    def _named(self, index: int, field: str) -> list[str]:
+        """Return the names by which a field of an entry was asked for; none if it was not."""
+        return [name for name in (field, f"{index}:{field}") if name in self._found]
 
     def require_all_found(self) -> None:
         """Raises Malformed for a requested field that no entry has, so that a typing error is not taken for a sealed
