@@ -11,13 +11,13 @@ class FollowedLog(Part, frozen=True, kw_only=True):
     """One log that is followed.
 
     state: `ok`; `behind` while older lines or entries are read; `silent` where actions ran at the target since its last
-    line; `fault` where it cannot be read, or is dated ahead of our clock. reason: why, in a sentence; empty for ok.
-    last_line_at: None where no line has a time. late_seconds: age of the first line that is read and not judged.
-    read_to: bytes of the current file that are judged; 0 of a bucket or a journal. actions_since: actions that ended at
-    its targets after the last line. gaps: how often lines may have been missed. lines: by their answer; `others`: of
-    nobody governed; `early`: older than the steps that are known; `ahead`: dated ahead of our clock; `compared`,
-    `uncompared`: with the content that is recorded; `unrecorded`: found and only counted, since too many of that hour
-    are recorded.
+    line; `fault` where it cannot be read, its times are not understood, or it is dated ahead of our clock. reason: why,
+    in a sentence; empty for ok. last_line_at: None where no line has a time. late_seconds: age of the first line that
+    is read and not judged. read_to: bytes of the current file that are judged; 0 of a bucket or a journal.
+    actions_since: actions that ended at its targets after the last line. gaps: how often lines may have been missed.
+    lines: by their answer; `others`: of nobody governed; `early`: older than the steps that are known; `ahead`: dated
+    ahead of our clock; `untimed`: without a time that is understood; `compared`, `uncompared`: with the content that is
+    recorded; `unrecorded`: found and only counted, since too many of that hour are recorded.
     """
 
     targets: Texts

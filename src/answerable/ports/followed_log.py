@@ -28,7 +28,8 @@ class LogRecord(NamedTuple):
 class LogChunk(NamedTuple):
     """The next whole records. base: the mark before them. is_gap: whether lines before them may be missing. trouble:
     why there are none, if there is a reason. is_end: whether there was nothing more to read. after: the mark behind
-    the last record, where a chunk counts as a whole. cursors: of a journal, the one of each line."""
+    the last record, where a chunk counts as a whole. cursors: of a journal, the one of each line. misread: how many
+    times of its lines were not understood."""
 
     records: Sequence[LogRecord] = ()
     octets: bytes = b""
@@ -39,6 +40,7 @@ class LogChunk(NamedTuple):
     is_cut: bool = False
     after: LogMark | None = None
     cursors: Sequence[str] = ()
+    misread: int = 0
 
     def digest(self, record: LogRecord) -> str:
         """Return SHA-256 of the bytes of a record, hexadecimal."""

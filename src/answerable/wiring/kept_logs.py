@@ -204,7 +204,7 @@ class KeptLogs:
     def _keep(self, standing: LogStanding, found: Finding) -> bool:
         waiting = self._standing.waiting
         if found.id not in self._recorded and found.id not in waiting:
-            if not standing.has_room(found):
+            if not standing.has_room(found, _now()):
                 return False
             waiting[found.id] = found
         return True

@@ -45,6 +45,11 @@ class PartReader(Protocol):
         """Whether what it says of a line depends on earlier ones."""
         ...
 
+    @property
+    def misread(self) -> int:
+        """How many times of lines it did not understand so far."""
+        ...
+
     def begin(self, first: str) -> None:
         """Note the first line of the file whose lines come next."""
 
@@ -224,10 +229,12 @@ class FollowedLogFile:
             count = count if is_held and not (is_full and not count) else len(lines)
         ends = _ends(octets, len(lines))
         numbered = [line._replace(number=base.lines + line.number) for line in lines[:count]]
+        misread = self._reader.misread
         records = records_of(self._reader.read(numbered, now), base, ends, count)
         chunk = LogChunk(
-            records=records, octets=octets, base=base, is_gap=is_gap, is_cut=is_cut, is_end=not is_full
-        )
+            records=records, octets=octets, base=base, is_gap=is_gap, is_cut=is_cut, is_end=not is_full,
+            misread=self._reader.misread - misread,
+        )  # fmt: skip
         if records:
             self._mark = chunk.mark_after(records[-1])
         return chunk

@@ -19,12 +19,14 @@ _EPOCH: Final = re.compile(r"(\d{1,11})\.(\d{3})")
 
 class LogTimes:
     """Reads times. zone: of times that name none, or one whose name means nothing elsewhere, such as `CET`; None where
-    it is not known. now: Unix milliseconds, by which a time without a year gets one."""
+    it is not known. now: Unix milliseconds, by which a time without a year gets one. misread:
+    how many times were not understood so far."""
 
     def __init__(self, *, zone: timezone | None, now: int) -> None:
         self._zone = zone
         self._now = datetime.fromtimestamp(now / 1000, UTC)
         self._seconds: dict[str, int] = {}
+        self.misread = 0
 
     def goes_on(self, now: int) -> None:
         """Note how late it is, in Unix milliseconds."""
@@ -40,7 +42,10 @@ class LogTimes:
                 end += 1
             digits, rest = rest[1:end], rest[end:]
         base = self._second(second, rest.strip())
-        return base + int(f"{digits:0<3.3}") if base else 0
+        if not base:
+            self.misread += bool(text)
+            return 0
+        return base + int(f"{digits:0<3.3}")
 
     def dated(self, day: str, month: str, year: str, clock: str) -> int:
         """Read a time whose month is a word: `02`, `Dec`, `2026`, `18:35:48.123 +0000`; 0 as `stamped`."""
@@ -49,15 +54,15 @@ class LogTimes:
     def without_year(self, text: str) -> int:
         """Read `Dec  1 18:35:48` as the latest such time that is not after now; 0 for anything else."""
         zone = self._zone
-        if zone is None:
-            return 0
-        for year in (self._now.year + 1, self._now.year, self._now.year - 1):
+        years = () if zone is None else (self._now.year + 1, self._now.year, self._now.year - 1)
+        for year in years:
             try:
                 found = datetime.strptime(f"{year} {text}", "%Y %b %d %H:%M:%S").replace(tzinfo=zone)
             except ValueError:
                 continue
             if found <= self._now + _DAY:
                 return int(found.timestamp()) * 1000
+        self.misread += 1
         return 0
 
     def _second(self, second: str, zone: str) -> int:

@@ -44,6 +44,10 @@ class LogParts:
     def is_warm(self) -> bool:
         return self._kind in _WARM
 
+    @property
+    def misread(self) -> int:
+        return self._times.misread
+
     def begin(self, first: str) -> None:
         if isinstance(self._lines, PostgresLog):
             self._lines.begin(first)

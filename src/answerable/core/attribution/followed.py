@@ -99,10 +99,12 @@ class Followed(msgspec.Struct, frozen=True, kw_only=True):
 class LogStanding(msgspec.Struct, kw_only=True):
     """How far one log was read. mark: of its source. counts: lines by verdict, `others`, `broken`, `ambiguous`,
     `compared` and `uncompared` with the content that is recorded, `early`: older than the steps that are known, and
-    `ahead`: dated ahead of our clock, which are counted by their verdict, too.
+    `ahead`: dated ahead of our clock, and `untimed`: without a time that is understood, which are counted by their
+    verdict, too.
     first: from when on there is no gap. last: of the last line; Unix milliseconds, 0 where there was none. gaps: how
     often lines may have been missed. hours: findings by hour. accounts: first and last use and lines of each governed
-    account. seen: of every account, where the settings say so, as `AccountsSeen` collects them."""
+    account. seen: of every account, where the settings say so, as `AccountsSeen` collects them. heard: when the last
+    line without a time was read. is_misread: whether its last lines have times that are not understood."""
 
     mark: LogMark = BEGIN
     counts: dict[str, int] = {}
@@ -112,13 +114,16 @@ class LogStanding(msgspec.Struct, kw_only=True):
     hours: dict[str, int] = {}
     accounts: dict[str, tuple[int, int, int]] = {}
     seen: dict[str, list[int]] = {}
+    heard: int = 0
+    is_misread: bool = False
 
     def count(self, what: str, number: int = 1) -> None:
         self.counts[what] = self.counts.get(what, 0) + number
 
-    def has_room(self, finding: Finding) -> bool:
-        """Whether the finding may be recorded; it counts then."""
-        hour = str(finding.at // HOUR_MS)
+    def has_room(self, finding: Finding, now: int) -> bool:
+        """Whether the finding may be recorded; it counts then, in the hour of its line, or of now where that has no
+        time."""
+        hour = str((finding.at or now) // HOUR_MS)
         count = self.hours.get(hour, 0)
         if count >= FINDINGS_PER_HOUR_MAX:
             return False

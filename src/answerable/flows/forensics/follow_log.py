@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 AHEAD_MS_MAX: Final = 60_000
 """A line that is further ahead of our clock is judged as one without a time, and says nothing of how far its log has
-come."""
+come. Both wait until the record has come as far as when they were read."""
 OPEN_MS_MAX: Final = 600_000
 """How long after its deadline a step without an end is waited for."""
 
@@ -69,9 +69,10 @@ class LogFollower:
 
     @property
     def waits_from(self) -> int:
-        """Time of the first line that is read and not judged; Unix milliseconds, 0 for none."""
+        """Time of the first line that is read and not judged, and of one without, when it was read; Unix milliseconds,
+        0 for none."""
         line = self._records[0].line if self._records else None
-        return line.at if line is not None and not isinstance(line, UnreadLine) else 0
+        return 0 if line is None or isinstance(line, UnreadLine) else line.at or self._read_at
 
     def look(self, steps: StepIndex, *, now: int, keep: Keep) -> bool:
         """Read on, and judge what can be judged. Return whether there is more at once."""
@@ -82,6 +83,7 @@ class LogFollower:
             if self._chunk.is_gap:
                 self.standing.gaps += 1
                 self.standing.first = 0
+            self.standing.is_misread |= self._chunk.misread > 0
         judged: LogRecord | None = None
         while self._records and self._judged(self._records[0], steps, now, keep):
             judged = self._records.popleft()
@@ -100,23 +102,25 @@ class LogFollower:
         if isinstance(line, UnreadLine) or line.at > TIME_MAX_MS:
             self.standing.count(line.why if isinstance(line, UnreadLine) else "broken")
             return True
-        ahead_ms = line.at - self._read_at
-        if ahead_ms > AHEAD_MS_MAX:
-            if steps.complete_until < self._read_at:
-                return False
-            told = structs.replace(line, at=self._read_at)
-            is_judged = self._judged_as(record, structs.replace(line, at=0), told, steps, keep)
-        else:
-            is_judged = self._judged_as(record, line, line, steps, keep)
-        if not is_judged or not line.at:
-            return is_judged
-        if ahead_ms > AHEAD_MS_MAX:
+        ahead_ms, told, standing = line.at - self._read_at, line, self.standing
+        is_ahead = ahead_ms > AHEAD_MS_MAX
+        if (is_ahead or not line.at) and steps.complete_until < self._read_at:
+            return False
+        if is_ahead:
+            line, told = structs.replace(line, at=0), structs.replace(line, at=self._read_at)
+        if not self._judged_as(record, line, told, steps, keep):
+            return False
+        if is_ahead:
             self.ahead_ms = ahead_ms
-            self.standing.count("ahead")
-            return True
-        self.ahead_ms = 0
-        self.standing.first = self.standing.first or line.at
-        self.standing.last = max(self.standing.last, min(line.at, now))
+            standing.count("ahead")
+        elif not line.at:
+            standing.heard = self._read_at
+            standing.count("untimed")
+        else:
+            self.ahead_ms = 0
+            standing.is_misread = self._chunk.misread > 0
+            standing.first = standing.first or line.at
+            standing.last = max(standing.last, min(line.at, now))
         return True
 
     def _judged_as(

@@ -11,7 +11,7 @@ from answerable.flows.forensics.tell_hits import instant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.core.attribution.followed import Standing
+    from answerable.core.attribution.followed import Followed, Standing
     from answerable.core.attribution.step import Step
     from answerable.core.attribution.step_index import StepIndex
     from answerable.flows.forensics.follow_log import LogFollower
@@ -73,10 +73,11 @@ def _told_of(
     now: int,
 ) -> FollowedLog:
     standing, followed = one.standing, one.followed
+    heard = max(standing.last, standing.heard)
     since = [
         step
         for target in followed.targets
-        for step in unseen_since(target, steps, stored.targets[target], last=standing.last)
+        for step in unseen_since(target, steps, stored.targets[target], last=heard)
     ]
     late = max(0, now - one.waits_from) if one.waits_from else 0
     if one.trouble:
@@ -87,8 +88,10 @@ def _told_of(
         state, reason = "behind", behind
     elif late > silent_ms:
         state, reason = "behind", "lines wait until what may explain them has ended"
+    elif standing.is_misread:
+        state, reason = "fault", _misread(followed)
     elif since and now - min(step.ended for step in since) > silent_ms:
-        state, reason = "silent", _silence(since, standing.last)
+        state, reason = "silent", _silence(since, heard)
     elif one.ahead_ms:
         state = "fault"
         reason = f"its last line is {one.ahead_ms // 1000} s ahead of our clock: look at zone= and the target's clock"
@@ -107,6 +110,17 @@ def _told_of(
         gaps=standing.gaps,
         lines=dict(sorted(standing.counts.items())),
     )
+
+
+def _misread(followed: Followed) -> str:
+    """Return why no time of a log is understood, and what helps."""
+    if followed.zone:
+        hint = "they are not written as its kind of log does"
+    elif followed.kind == "postgres":
+        hint = "set `log_timezone = 'UTC'`, or give zone=, such as zone=+01:00"
+    else:
+        hint = "give zone=, such as zone=+01:00"
+    return f"the times of its lines are not understood, and no phantom can be told: {hint}"
 
 
 def _silence(since: Sequence[Step], last: int) -> str:
