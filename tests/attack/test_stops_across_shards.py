@@ -11,11 +11,16 @@ import pytest
 
 from answerable.adapters.shard_socket.messages import VERSION, Contain, asked_in
 from answerable.core.containment.hold import Hold, holdable
+from answerable.core.incident.timeline import told
+from answerable.core.ledger.containment import OnRecord
+from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Unavailable
-from answerable.flows.drills.report_containment import record_reports, report_containment
+from answerable.flows.drills.report_containment import OTHERS_MILLIS, record_reports, report_containment
+from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.revocation.cut_held import cut_held
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.builders import Bench
+from tests.attack.test_stop_reports import require_readable
 from tests.worlds.link import BASE, LIMITS, A, door, link_of, sent, two_shards
 from tests.worlds.parts import to_hold
 
@@ -88,6 +93,77 @@ async def test_a_process_that_does_not_run_or_sleeps_is_named_and_not_passed_ove
     async with door(tmp_path / "links", "a", a, contain=asleep):
         [silent] = (await report_containment(*to_hold(b.walk), b.walk.limits, hold)).not_asked
     assert "gave no answer in" in silent.why
+
+
+@pytest.mark.requirement("STOP-04")
+async def test_the_recorded_report_waits_for_a_process_that_starts_again_and_counts_what_it_had(tmp_path):
+    a, b = await two(tmp_path / "links")
+    started = anyio.Event()
+
+    async def hangs(_effect: object) -> None:
+        started.set()
+        await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as tasks:
+        # Until its door is open again, nobody can ask a.
+        await sent(a)
+        a.clock.advance(1)
+        a.upstream.before = hangs
+        tasks.start_soon(partial(sent, a, "refund", {"case": "4711", "amount": 100}))
+        await started.wait()
+        hold = await stopped(b)
+        assert await record_reports(*to_hold(b.walk), b.walk.limits) == 0
+        async with door(tmp_path / "links", "a", a):
+            a.clock.advance(OTHERS_MILLIS / 1000 + 1)
+            assert await record_reports(*to_hold(b.walk), b.walk.limits) == 0
+        assert (
+            cut_held(a.walk.recorder.open_intents, a.walk.authority, a.walk.live, a.walk.counters.cuts) == 1
+        )
+    async with door(tmp_path / "links", "a", a):
+        assert await record_reports(*to_hold(b.walk), b.walk.limits) == 1
+        asked_at_b = await report_containment(*to_hold(b.walk), b.walk.limits, hold)
+    [leaf] = b.entries(Tag.CONTAINMENT_REPORT)
+    [flight] = asked_at_b.in_flight
+    assert (leaf["in_flight"], leaf["in_flight_elsewhere"]) == ([], {A: [flight.index]})
+    assert (leaf["in_flight_count"], leaf["ended"]) == (1, {"indeterminate": 1})
+    assert (leaf["last"], leaf["last_log"]) == (asked_at_b.last.index, A)
+    assert "not_asked" not in leaf
+    line = told(opened_moment(b.recorder.ledger.entry(leaf["index"]), b.recorder.subject_keys.find))
+    assert line.text == "All that was in flight when agent scout was stopped has ended."
+    assert f"of them in other shards: entries a/{flight.index}" in line.details
+    assert f"last effect before it: entry a/{asked_at_b.last.index}" in line.details
+    require_readable(b.walk)
+
+
+@pytest.mark.requirement("STOP-04")
+async def test_the_recorded_report_names_a_process_that_gave_no_answer_and_claims_nothing_of_it(tmp_path):
+    _, b = await two(tmp_path / "links")
+    await stopped(b)
+    assert await record_reports(*to_hold(b.walk), b.walk.limits) == 0
+    b.clock.advance(OTHERS_MILLIS / 1000)
+    assert await record_reports(*to_hold(b.walk), b.walk.limits) == 1
+    [leaf] = b.entries(Tag.CONTAINMENT_REPORT)
+    assert leaf["not_asked"] == [A]
+    line = told(opened_moment(b.recorder.ledger.entry(leaf["index"]), b.recorder.subject_keys.find))
+    assert line.text == (
+        "All that is known to have been in flight when agent scout was stopped has ended; answerable.test/a gave no "
+        "answer: what was in flight there is not known."
+    )
+    require_readable(b.walk)
+
+
+async def test_a_hold_of_another_shard_is_told_with_the_place_of_its_record_there(tmp_path):
+    a, b = await two(tmp_path / "links")
+    hold = await stopped(a)
+    async with door(tmp_path / "links", "a", a):
+        first = await report_containment(*to_hold(b.walk), b.walk.limits, hold)
+        a.clock.advance(OTHERS_MILLIS / 1000)
+        assert await record_reports(*to_hold(a.walk), a.walk.limits) == 1
+        after = await report_containment(*to_hold(b.walk), b.walk.limits, hold)
+    [placed], [report] = a.entries(Tag.HOLD_PLACED), a.entries(Tag.CONTAINMENT_REPORT)
+    assert first.elsewhere == OnRecord(log=A, entry=placed["index"], report=-1)
+    assert (after.entry, after.recorded, after.log) == (-1, -1, B)
+    assert after.elsewhere == OnRecord(log=A, entry=placed["index"], report=report["index"])
 
 
 async def test_a_hold_that_is_none_another_version_and_another_log_are_no_answer(tmp_path):

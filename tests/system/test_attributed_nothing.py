@@ -98,6 +98,20 @@ def test_a_log_that_covers_no_step_of_its_target_and_one_without_lines_are_not_a
     assert "1 succeeded at `db`, and this log does not cover the time of any" in early.stderr
 
 
+def test_a_log_whose_times_are_not_understood_is_not_all_well_without_the_lines_of_a_step(
+    place: Path,
+) -> None:
+    def of_zone(seconds: int, **more: str) -> str:
+        return line(seconds, **more).replace(" UTC", " CET")
+
+    around = [of_zone(-60), of_zone(60)]
+    for more in ((), ("--target", "db")):
+        done = told(place, around, *more, code=6)
+        assert "no line has a time that is understood, so no phantom can be told" in done.stderr
+    told(place, around, "--target", "db", "--zone", "+00:00", code=5)
+    told(place, [*around, of_zone(0, user=OWN["user"], session_id="x.9")], code=5)
+
+
 @pytest.mark.requirement("ATTRIBUTE-10")
 def test_a_line_of_any_time_ends_nothing_and_one_in_a_log_of_another_target_is_none_of_ours(
     place: Path,

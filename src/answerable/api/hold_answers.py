@@ -132,8 +132,18 @@ class NotAsked(Part, frozen=True, kw_only=True):
     why: str
 
 
+class OnRecord(Part, frozen=True, kw_only=True):
+    """Where a hold is on record in the log of another shard. recorded: entry of its report; null for not yet."""
+
+    log: str
+    entry: Count
+    recorded: Count | None
+
+
 class ContainmentReport(Component, frozen=True, kw_only=True):
-    """What a hold stopped, what came too late and what it could not stop."""
+    """What a hold stopped, what came too late and what it could not stop. entry, recorded: in `log`, that of the
+    process that answers; elsewhere: where they are if another shard placed it. not_asked: none of the numbers covers
+    these."""
 
     hold: str
     complete: bool
@@ -154,5 +164,6 @@ class ContainmentReport(Component, frozen=True, kw_only=True):
     live_count: Count
     live_all: bool
     not_asked: tuple[NotAsked, ...]
+    elsewhere: OnRecord | None
     looked_from: Count
     entries: Count

@@ -29,6 +29,8 @@ HOST: Final = "search"
 QUESTION_SECONDS_MAX: Final = 15.0
 """How long a question waits at most, whoever asks: with the start of the process, and what that has to read first."""
 QUESTION_BYTES_MAX: Final = 262_144
+TOTALS_BYTES_MAX: Final = 4_194_304
+"""The names of three tables, of as many rows as a question may ask for."""
 
 
 Within = Literal["all", "log", "names"]
@@ -121,6 +123,19 @@ class ScopeQuestion(Asked, frozen=True, kw_only=True):
     words: tuple[str, ...]
     rows: int
     within: Within = "all"
+
+
+class TotalsQuestion(Asked, frozen=True, kw_only=True):
+    """One question how many actions were decided with each of these names. words: as for the count. names: by table."""
+
+    words: tuple[str, ...]
+    names: dict[str, tuple[str, ...]]
+
+
+class TotalsAnswer(Part, frozen=True, kw_only=True):
+    """actions: all decided actions by table and name, of those that were asked about."""
+
+    actions: dict[str, dict[str, int]]
 
 
 class LogsQuestion(Asked, frozen=True, kw_only=True):
@@ -317,6 +332,9 @@ SEARCH: Final = QuestionKind(path="/v1/search", question=Question, answer=Search
 STORY: Final = QuestionKind(path="/v1/story", question=StoryQuestion, answer=StoryAnswer)
 NAME: Final = QuestionKind(path="/v1/name", question=NameQuestion, answer=NameAnswer)
 SCOPE: Final = QuestionKind(path="/v1/scope", question=ScopeQuestion, answer=ScopeAnswer)
+TOTALS: Final = QuestionKind(
+    path="/v1/scope-totals", question=TotalsQuestion, answer=TotalsAnswer, bytes_max=TOTALS_BYTES_MAX
+)
 ACCOUNTS: Final = QuestionKind(path="/v1/accounts", question=AccountsQuestion, answer=AccountsAnswer)
 LOGS: Final = QuestionKind(path="/v1/logs", question=LogsQuestion, answer=LogsTold)
 UNDER: Final = QuestionKind(path="/v1/under", question=UnderQuestion, answer=UnderAnswer)

@@ -86,8 +86,9 @@ class RuleFiredLeaf(Leaf):
 
 class ContainmentReportLeaf(Leaf):
     """Tag 30. placed: entry of the hold. last: intent of the last action that had ended when the stop took hold, and
-    that had or may have had an effect; -1 for none. ended: how the actions in flight ended, counted. live_until: latest
-    expiry."""
+    that had or may have had an effect; -1 for none; last_log: its log, if another. in_flight: intents in this log;
+    in_flight_elsewhere: in others, by log. ended: how the actions in flight ended, counted; running: those without an
+    end. not_asked: logs that nothing here covers; empty name for all others. live_until: latest expiry."""
 
     hold: Annotated[str, Meta(pattern=r"^hold_[A-Za-z0-9_-]{22}\Z")]
     kind: str
@@ -105,3 +106,7 @@ class ContainmentReportLeaf(Leaf):
     live: Count
     live_until: Count
     undoing: dict[str, Count]
+    in_flight_elsewhere: dict[str, list[Count]] | UnsetType = UNSET
+    last_log: str | UnsetType = UNSET
+    not_asked: list[str] | UnsetType = UNSET
+    running: Count | UnsetType = UNSET

@@ -31,6 +31,7 @@ from answerable.ports.search_process import (
     SCOPE,
     SEARCH,
     STORY,
+    TOTALS,
     TREE,
     UNDER,
     A,
@@ -39,6 +40,7 @@ from answerable.ports.search_process import (
     PartQuestion,
     Q,
     Question,
+    TotalsQuestion,
     TreeQuestion,
     UnderQuestion,
 )
@@ -145,14 +147,24 @@ class JoinedIndex:
         return joined_name(self._shard, answers, unread)
 
     def _scope(self, question: ScopeQuestion, others: Mapping[str, LogIndex]) -> ScopeAnswer:
-        from answerable.flows.forensics.join_answers import joined_scope
+        from answerable.flows.forensics.join_answers import joined_scope, names_lacking
 
         # The highest rows of all shards need not be among the highest of one.
         def of(shard: str) -> ScopeQuestion:
             return replace(question, rows=LIMIT_MAX, entries=self._entries(question, shard), within="log")
 
         answers, unread = self._all(SCOPE, others, of)
-        return joined_scope(self._shard, answers, unread, rows=question.rows)
+        # A shard tells no name with which nothing was outside, and yet has actions with it.
+        lacking = names_lacking(answers, rows=question.rows)
+
+        def totals_of(shard: str) -> TotalsQuestion:
+            entries = self._entries(question, shard)
+            return TotalsQuestion(words=question.words, names=lacking.get(shard, {}), entries=entries)
+
+        left = {shard: others[shard] for shard in lacking if shard != self._shard}
+        totals, lost = self._all(TOTALS, left, totals_of)
+        told = {shard: one for shard, one in answers.items() if shard not in lost}
+        return joined_scope(self._shard, told, unread | lost, totals, rows=question.rows)
 
     def _under(self, question: UnderQuestion, others: Mapping[str, LogIndex]) -> UnderAnswer:
         from answerable.flows.forensics.answer_questions import check_wanted

@@ -126,7 +126,8 @@ def attribute(
     broker. *forged*: a label of ours that the session does not bear out. *content*: of one step, and the line says
     another statement, path, key or recipient than is recorded, where both say it. *phantom*: a recorded step of which
     the log does not say anything. Exit code 5 if there is one of the last four, or a line that a client's text made
-    ambiguous; else 6 if lines could not be read, or if nothing was compared. Lines of other accounts are counted only.
+    ambiguous; else 6 if lines could not be read, no time of a file is understood, or nothing was compared. Lines of
+    other accounts are counted only.
     """
     from answerable.apps.cli.told_attribution import LogAsked, attribute_files
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
+from answerable.core.ledger.effects import address_in
+
 if TYPE_CHECKING:
-    from answerable.api.hold_answers import ContainmentReport, DoneAction, EndedByHold
+    from answerable.api.hold_answers import ContainmentReport, EndedByHold
     from answerable.apps.cli.terminal import Terminal
 
 NAMED_MAX: Final = 20
@@ -46,7 +48,8 @@ class ReportView:
             for name in names[:NAMED_MAX]:
                 self._say(kind, name, f"stopped   {kind} {name}: {end}")
         for one in report.in_flight:
-            name = f"{one.capability} ({one.action}, entry {one.entry})"
+            place = address_in(report.log, one.log, one.entry)
+            name = f"{one.capability} ({one.action}, entry {place})"
             if one.status == "running":
                 self._say("flight", name, f"in flight {name}, over by {one.due}")
             else:
@@ -65,12 +68,12 @@ class ReportView:
     def summary(self, report: ContainmentReport) -> None:
         """Print the summary at the end."""
         terminal = self._terminal
-        stopped, last, counted = report.stopped, report.last_effect, report.done_count
+        stopped, counted, elsewhere = report.stopped, report.done_count, report.elsewhere
         terminal.record(
             [
                 ("stopped", _stopped(stopped)),
-                ("on record", _entry(report.log, report.entry)),
-                ("last effect", _last(last)),
+                ("on record", _entry(report, report.entry, elsewhere.entry if elsewhere else None)),
+                ("last effect", _last(report)),
                 ("in flight", _flights(report)),
                 ("started after", report.started_after_count),
                 (
@@ -78,7 +81,7 @@ class ReportView:
                     f"{counted.not_reversible} that cannot be undone, {counted.reversible} reversible by hand, "
                     f"{counted.read} reads",
                 ),
-                ("report", _entry(report.log, report.recorded)),
+                ("report", _entry(report, report.recorded, elsewhere.recorded if elsewhere else None)),
             ]
         )
         rows = [
@@ -134,21 +137,36 @@ def _stopped(stopped: EndedByHold) -> str:
     )
 
 
-def _entry(log: str, index: int | None) -> str:
-    return f"entry {index} of {log}" if index is not None else "not yet"
+def _entry(report: ContainmentReport, index: int | None, elsewhere: int | None) -> str:
+    """Tell where it is on record. elsewhere: entry in the log of another shard, if it is there."""
+    if index is not None:
+        return f"entry {index} of {report.log}"
+    if report.elsewhere is not None and elsewhere is not None:
+        return f"entry {address_in(report.log, report.elsewhere.log, elsewhere)}"
+    if report.entry is None and report.elsewhere is None and report.not_asked:
+        return f"not in {report.log}: perhaps in a log that could not be queried"
+    return "not yet"
 
 
-def _last(last: DoneAction | None) -> str:
+def _last(report: ContainmentReport) -> str:
+    last = report.last_effect
     if last is None:
         return "none"
-    return f"{last.capability} ({last.action}, entry {last.entry}), begun {last.at}"
+    place = address_in(report.log, last.log, last.entry)
+    return f"{last.capability} ({last.action}, entry {place}), begun {last.at}"
 
 
 def _flights(report: ContainmentReport) -> str:
     count, running = report.in_flight_count, report.running
+    known = f", without {_logs(report)}" if report.not_asked else ""
     if not count:
-        return "none"
-    return f"{count}, {running} of them without an end yet" if running else f"{count}, all ended"
+        return f"none{known}"
+    ends = f"{count}, {running} of them without an end yet" if running else f"{count}, all ended"
+    return f"{ends}{known}"
+
+
+def _logs(report: ContainmentReport) -> str:
+    return ", ".join(one.log or "the other processes" for one in report.not_asked)
 
 
 def _until(until: str | None) -> str:

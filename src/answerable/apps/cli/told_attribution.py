@@ -108,7 +108,8 @@ def attribute_files(terminal: Terminal, asked: LogAsked) -> int | None:
         terminal.warn(silence)
     if found.odd or unseen.phantoms or found.unsaid(steps):
         return CHECK_FAILED
-    return UNMET if found.broken or silence else None
+    is_unsaid = len(steps) > 0 and any(one.is_untimed for one in found.files)
+    return UNMET if found.broken or silence or is_unsaid else None
 
 
 def _keep(terminal: Terminal, accounts: AccountsSeen, asked: LogAsked, path: Path) -> None:
@@ -168,7 +169,7 @@ def _warn(terminal: Terminal, found: Attribution) -> None:
             more = ", …" if count > len(file.first_unread[why]) else ""
             told = f"{count} {'line' if count == 1 else 'lines'} not read"
             terminal.warn(f"{file.name}: {told}: {why} ({numbers}{more})")
-        if file.lines and not file.first:
+        if file.is_untimed:
             terminal.warn(f"{file.name}: no line has a time that is understood, so no phantom can be told")
     later = sum(count for (verdict, _), count in found.counts.items() if verdict == "later")
     if later:

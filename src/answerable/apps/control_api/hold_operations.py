@@ -26,7 +26,7 @@ from answerable.flows.revocation.place_hold import place_hold
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Call
     from answerable.core.containment.hold import Hold
-    from answerable.core.ledger.containment import ContainmentReport, Flight
+    from answerable.core.ledger.containment import ContainmentReport, Flight, OnRecord
     from answerable.core.ledger.effects import Done
     from answerable.flows.trust_domain.workloads import Workloads
 
@@ -254,9 +254,16 @@ def _report(report: ContainmentReport) -> answers.ContainmentReport:
         live_count=report.live_count,
         live_all=report.is_live_all,
         not_asked=tuple(answers.NotAsked(log=one.log, why=one.why) for one in report.not_asked),
+        elsewhere=_on_record(report.elsewhere),
         looked_from=report.looked_from,
         entries=report.entries,
     )
+
+
+def _on_record(place: OnRecord | None) -> answers.OnRecord | None:
+    if place is None:
+        return None
+    return answers.OnRecord(log=place.log, entry=place.entry, recorded=_index(place.report))
 
 
 def _flight(one: Flight) -> answers.Flight:

@@ -55,7 +55,8 @@ class StillLive(msgspec.Struct, frozen=True, kw_only=True):
 
 class StopPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One log's part of the report; see ContainmentReport. entry: of the placing; -1 in a log without it, where `after`
-    is determined by the clock: actions that began well after the hold was placed."""
+    is determined by the clock: actions that began well after the hold was placed. report: entry of the recorded
+    report; -1 in a log without it."""
 
     log: str
     entry: int
@@ -69,6 +70,15 @@ class StopPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     counted: dict[Undoing, int]
     looked_from: int
     entries: int
+    report: int = -1
+
+
+class OnRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a hold is on record. entry, report: of its placing and of its containment report; -1 for not yet."""
+
+    log: str
+    entry: int
+    report: int
 
 
 class ContainmentReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +93,8 @@ class ContainmentReport(msgspec.Struct, frozen=True, kw_only=True):
     live, live_count: see StillLive. is_live_all: False where there may be more. leases: those in scope that ended
     since, as the broker reports. leases_due_at: latest time by which the leases being ended are gone, or reported as
     live with the reason; 0 when there are none. recorded: entry of the report in this log; -1 while there is none.
+    not_asked: logs whose processes gave no answer: none of the numbers covers them. elsewhere: where the hold is on
+    record, if in another log that was asked.
     """
 
     hold: Hold
@@ -111,6 +123,7 @@ class ContainmentReport(msgspec.Struct, frozen=True, kw_only=True):
     recorded: int = -1
     leases: tuple[str, ...] = ()
     leases_due_at: int = 0
+    elsewhere: OnRecord | None = None
 
     @property
     def is_complete(self) -> bool:

@@ -82,6 +82,11 @@ def ordered(done: Iterable[Done]) -> tuple[Done, ...]:
     return tuple(found[:DONE_NAMED_MAX])
 
 
+def address_in(own: str, log: str, index: int) -> str:
+    """Return the address of an entry for whoever asks the log `own`: with its shard where it is in another log."""
+    return str(index) if log == own else f"{log.rpartition('/')[2]}/{index}"
+
+
 def counts(effects: Iterable[Effects]) -> dict[Undoing, int]:
     """Return how many actions were done in all of these logs, by whether they can be undone."""
     found = dict.fromkeys(_ORDER, 0)

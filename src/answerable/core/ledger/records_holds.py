@@ -112,24 +112,33 @@ def hold_lifted(
 def containment_report(
     report: ContainmentReport, *, at: UnixMillis, sealing: Sealing, person: str, body: dict[str, JSONValue]
 ) -> Entry:
-    """Build the entry of a containment report, once nothing in scope is running any more. body: the report as the
-    control API returns it, a sealed field. person: as for `hold_placed`."""
+    """Build the entry of a containment report, once nothing in scope is running any more, as far as is known. body: the
+    report as the control API returns it, a sealed field. person: as for `hold_placed`."""
     statuses = Counter(one.status for one in report.in_flight)
     last = report.last
+    named = report.in_flight[:IN_FLIGHT_NAMED_MAX]
+    elsewhere: dict[str, JSONValue] = {
+        log: [one.index for one in named if one.log == log]
+        for log in sorted({one.log for one in named} - {report.log})
+    }
     members: dict[str, JSONValue] = {
         **_about(report.hold, person),
         "after": report.after_count,
         "approvals": len(report.approvals),
         "ended": {str(one): count for one, count in sorted(statuses.items()) if one},
-        "in_flight": [one.index for one in report.in_flight[:IN_FLIGHT_NAMED_MAX]],
+        "in_flight": [one.index for one in named if one.log == report.log],
+        **({"in_flight_elsewhere": elsewhere} if elsewhere else {}),
         "in_flight_count": report.in_flight_count,
         "instances": report.instances_count,
         "last": last.index if last is not None else -1,
         "last_at": last.at if last is not None else 0,
+        **({"last_log": last.log} if last is not None and last.log != report.log else {}),
         "live": report.live_count,
         "live_until": max((one.until for one in report.live), default=0),
         "mandates": report.mandates_count,
+        **({"not_asked": [one.log for one in report.not_asked]} if report.not_asked else {}),
         "placed": report.entry,
+        **({"running": report.running} if report.running else {}),
         "undoing": {str(one): count for one, count in sorted(report.counted.items())},
     }
     fields: list[Field] = [(b"report", encode(body))]

@@ -77,6 +77,10 @@ class ScopeCount:
             for by in BY:
                 self._outside.setdefault((by, named[by]), Counter())[beyond] += entries
 
+    def actions_of(self, by: str, name: str) -> int:
+        """Return all decided actions with this name."""
+        return self._actions[by, name]
+
     def rows(self, by: str) -> tuple[ScopeRow, ...]:
         """Return the counts by one field, the highest first; of weeks all with actions, in order."""
         if by == "week":

@@ -271,6 +271,7 @@ async def stop_part(
         counted=counted,
         looked_from=scan.looked_from,
         entries=scan.read_to,
+        report=scan.report,
     )
 
 

@@ -1,8 +1,8 @@
 """Report what a hold stopped and what it could not stop, and record the report once no action is in flight.
 
 The report is computed from the ledger on every query. The recorded report says what was known when the last in-flight
-action had ended. After a crash between the ledger entry and the register, the report is recorded a second time with the
-same content.
+action had ended, and names the logs that it does not cover. After a crash between the ledger entry and the register,
+the report is recorded a second time with the same content.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from answerable.core.ledger.containment import (
     NAMED_MAX,
     ContainmentReport,
     Flight,
+    OnRecord,
     StillLive,
     StopPart,
 )
@@ -63,7 +64,8 @@ REST_SECONDS: Final = 1.0
 """Poll interval for holds to report on."""
 
 OTHERS_MILLIS: Final = 30_000
-"""How long a report waits for ends known to other processes, beyond the longest duration of an action in flight."""
+"""How long the recorded report waits for processes that give no answer, and for ends known to other processes, beyond
+the longest duration of an action in flight."""
 LEASES_ENDING_MILLIS: Final = 30_000
 """How long after a hold its report waits for ending leases: a broker's default timeout for one revocation."""
 RECORDED_SECONDS_MAX: Final = 60.0
@@ -164,7 +166,25 @@ async def report_containment(
         recorded=scan.report,
         leases=leases.ended,
         leases_due_at=_leases_due(hold, leases, recorder.clock.now()),
+        elsewhere=next(
+            (
+                OnRecord(log=one.log, entry=one.entry, report=one.report)
+                for one in parts[1:]
+                if one.entry >= 0
+            ),
+            None,
+        ),
     )
+
+
+def _waits_for_others(report: ContainmentReport, limits: WalkLimits, now: int) -> bool:
+    """Whether another log may still say more: its action has no end yet, or its process, which may be starting again,
+    gave no answer."""
+    longest = OTHERS_MILLIS
+    if report.running:
+        # By that time its process has ended it, or was not there to say so.
+        longest += limits.intent_ttl_ms + limits.upstream_ms_max
+    return bool(report.running or report.not_asked) and now < report.hold.at + longest
 
 
 def _leases_due(hold: Hold, leases: LeasesWithin, now: int) -> int:
@@ -231,11 +251,7 @@ async def record_reports(
                 workloads=workloads,
                 others_seconds=RECORDED_SECONDS_MAX,
             )
-            longest = limits.intent_ttl_ms + limits.upstream_ms_max + OTHERS_MILLIS
-            if report.running and recorder.clock.now() < hold.at + longest:
-                # The action is in another log. By that time its process has ended it, or was not there to say so.
-                continue
-            if report.leases_due_at:
+            if report.leases_due_at or _waits_for_others(report, limits, recorder.clock.now()):
                 continue
             await _record(recorder, report)
             done += 1

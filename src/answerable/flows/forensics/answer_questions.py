@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from answerable.core.incident.under_manifest import wanted_manifest
 from answerable.core.search.names import parsed_names
 from answerable.core.search.query import Query, checked_limit, parsed_cursor, parsed_query
+from answerable.core.search.scope import ScopeCount
 from answerable.errors import shown
 from answerable.errors.codes.incidents import INCIDENT_UNKNOWN
-from answerable.flows.forensics.count_scope import check_conditions, count_scope
+from answerable.flows.forensics.count_scope import check_conditions, count_scope, decided
 from answerable.flows.forensics.describe_name import completed_names, describe_name, may_be
 from answerable.flows.forensics.find_under import check_known, find_under, manifests_of
 from answerable.flows.forensics.gather_incident import gathered, incidents, opened
@@ -19,7 +20,13 @@ from answerable.flows.forensics.tell_accounts import account_told, accounts_answ
 from answerable.flows.forensics.tell_hits import answer_of, name_answer, scope_answer, story_answer
 from answerable.flows.forensics.tell_incident import incident_answer, incident_part, incidents_answer
 from answerable.flows.forensics.trace_to_person import traced
-from answerable.ports.search_process import IncidentOpened, PartQuestion, TraceAnswer, UnderAnswer
+from answerable.ports.search_process import (
+    IncidentOpened,
+    PartQuestion,
+    TotalsAnswer,
+    TraceAnswer,
+    UnderAnswer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,6 +56,7 @@ if TYPE_CHECKING:
         Question,
         ScopeQuestion,
         StoryQuestion,
+        TotalsQuestion,
         TraceQuestion,
         UnderQuestion,
     )
@@ -155,6 +163,18 @@ def answered_scope(teller: StoryTeller, question: ScopeQuestion, *, now: int) ->
     check_conditions(query)
     counted = count_scope(teller, query, rows=checked_limit(question.rows))
     return scope_answer(counted, durable=question.entries)
+
+
+def answered_totals(teller: StoryTeller, question: TotalsQuestion, *, now: int) -> TotalsAnswer:
+    """Return how many actions were decided with these names, in or out of scope. Raises as `answered_scope`."""
+    query = parsed_query(question.words, now=now)
+    check_conditions(query)
+    count = decided(teller, query) if question.names else ScopeCount()
+    return TotalsAnswer(
+        actions={
+            by: {name: count.actions_of(by, name) for name in names} for by, names in question.names.items()
+        }
+    )
 
 
 def answered_under(teller: StoryTeller, question: UnderQuestion) -> UnderAnswer:

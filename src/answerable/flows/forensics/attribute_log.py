@@ -49,6 +49,11 @@ class ReadFile:
     unread: Counter[str] = field(default_factory=Counter)
     first_unread: dict[str, list[int]] = field(default_factory=dict)
 
+    @property
+    def is_untimed(self) -> bool:
+        """Whether there are lines, and no time of one is understood: nothing is said of what is not there."""
+        return self.lines > 0 and not self.first
+
     def note(self, at: int) -> None:
         if at:
             self.first = min(self.first or at, at)

@@ -59,8 +59,7 @@ def count_scope(teller: StoryTeller, query: Query, *, rows: int) -> Scope:
     and the log do.
     """
     reach = teller.index.reach()
-    found = teller.index.tallies(query, FIELDS)
-    count = counted((one.values, one.entries) for one in found if one.values[0] in DECIDED)
+    count = decided(teller, query)
     lines = {
         by: tuple(
             ScopeLine(row=one, examples=_examples(teller, query, count, one))
@@ -69,6 +68,12 @@ def count_scope(teller: StoryTeller, query: Query, *, rows: int) -> Scope:
         for by in BY
     }
     return Scope(count=count, lines=lines, unrecorded=_unrecorded(teller, query), reach=reach)
+
+
+def decided(teller: StoryTeller, query: Query) -> ScopeCount:
+    """Count the decided actions that meet the search. Raises as `count_scope`."""
+    found = teller.index.tallies(query, FIELDS)
+    return counted((one.values, one.entries) for one in found if one.values[0] in DECIDED)
 
 
 def _examples(teller: StoryTeller, query: Query, count: ScopeCount, row: ScopeRow) -> tuple[str, ...]:

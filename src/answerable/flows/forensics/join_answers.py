@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         ScopeRow,
         StoryAnswer,
     )
+    from answerable.ports.search_process import TotalsAnswer
 
 
 def joined_story(own: str, answers: Mapping[str, StoryAnswer], unread: Mapping[str, str]) -> StoryAnswer:
@@ -86,10 +87,15 @@ def joined_name(own: str, answers: Mapping[str, NameAnswer], unread: Mapping[str
 
 
 def joined_scope(
-    own: str, answers: Mapping[str, ScopeAnswer], unread: Mapping[str, str], *, rows: int
+    own: str,
+    answers: Mapping[str, ScopeAnswer],
+    unread: Mapping[str, str],
+    totals: Mapping[str, TotalsAnswer],
+    *,
+    rows: int,
 ) -> ScopeAnswer:
-    """Return one count. own, answers, unread: as for `joined_story`; each answer has all of its rows. rows: of each
-    table but that of weeks, the highest."""
+    """Return one count. own, answers, unread: as for `joined_story`; each answer has all of its rows. totals: what
+    shards said of `names_lacking`. rows: of each table but that of weeks, the highest."""
     each = [*answers.values()]
     actions, outside = sum(one.actions for one in each), sum(one.outside for one in each)
     return replace(
@@ -101,23 +107,50 @@ def joined_scope(
         by_policy=sum(one.by_policy for one in each),
         other=sum(one.other for one in each),
         unrecorded=sum(one.unrecorded for one in each),
-        rows=tuple(_scope_rows(each, actions=actions, rows=rows)),
+        rows=tuple(
+            _with_totals(one, totals.values())
+            for _, table in _tables(each, rows=rows, actions=actions)
+            for one in table
+        ),
         happened=any(one.happened for one in each),
         shards=reaches(own, answers),
         elsewhere=dict(unread),
     )
 
 
-def _scope_rows(answers: Sequence[ScopeAnswer], *, actions: int, rows: int) -> Iterator[ScopeRow]:
+def names_lacking(answers: Mapping[str, ScopeAnswer], *, rows: int) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return by shard and table the names of joined rows of which it told nothing. Weeks are told whole, and rules and
+    codes are told of all actions."""
+    lacking: dict[str, dict[str, tuple[str, ...]]] = {}
+    asked = [(by, table) for by, table in _tables(answers.values(), rows=rows) if by not in {*OF_ALL, "week"}]
+    for shard, answer in answers.items():
+        told = {(row.by, row.name) for row in answer.rows}
+        for by, table in asked:
+            names = tuple(row.name for row in table if (by, row.name) not in told)
+            if names:
+                lacking.setdefault(shard, {})[by] = names
+    return lacking
+
+
+def _tables(
+    answers: Iterable[ScopeAnswer], *, rows: int, actions: int = 0
+) -> Iterator[tuple[str, list[ScopeRow]]]:
+    """Return the rows by table. actions: all of them."""
     tables: dict[str, dict[str, list[ScopeRow]]] = {}
     for row in chain.from_iterable(one.rows for one in answers):
         tables.setdefault(row.by, {}).setdefault(row.name, []).append(row)
     for by in (one for one in BY if one in tables):
         table = [_scope_row(one, whole=actions if by in OF_ALL else None) for one in tables[by].values()]
         if by == "week":
-            yield from sorted(table, key=lambda one: one.name)
+            yield by, sorted(table, key=lambda one: one.name)
         else:
-            yield from sorted(table, key=lambda one: (-one.outside, one.name))[:rows]
+            yield by, sorted(table, key=lambda one: (-one.outside, one.name))[:rows]
+
+
+def _with_totals(row: ScopeRow, totals: Iterable[TotalsAnswer]) -> ScopeRow:
+    """Add the actions of the shards that have no row of this name."""
+    actions = row.actions + sum(one.actions.get(row.by, {}).get(row.name, 0) for one in totals)
+    return replace(row, actions=actions, share=share_of(row.outside, actions))
 
 
 def _scope_row(rows: Sequence[ScopeRow], *, whole: int | None) -> ScopeRow:
