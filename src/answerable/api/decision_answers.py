@@ -41,7 +41,7 @@ class Replayed(Component, frozen=True, kw_only=True):
     reading: bool
     size: Count
     told: tuple[ReplayedDecision, ...]
-    others: Texts = ()
+    others: Texts
 
 
 class PossibleWay(Part, frozen=True, kw_only=True):

@@ -72,7 +72,7 @@ class SimulationPage(Component, frozen=True, kw_only=True):
     untold: dict[str, Count]
     unasked: dict[str, Count]
     differences: tuple[DecisionDifference, ...]
-    others: Texts = ()
+    others: Texts
 
 
 class PolicyShadow(Component, frozen=True, kw_only=True):

@@ -30,4 +30,4 @@ class RuleSimulation(Component, frozen=True, kw_only=True):
     unlisted: Count
     unknown: Count
     firings: tuple[Firing, ...]
-    others: Texts = ()
+    others: Texts
