@@ -158,7 +158,7 @@ def test_half_of_a_file_is_not_behind_the_mark(trail: Trail) -> None:
 def test_a_bucket_that_is_not_there_is_told(trail: Trail) -> None:
     source = trail.source()
     trail.s3.delete_bucket(Bucket=trail.name)
-    assert until(lambda: source.read_on(now=NOW).trouble, bool) == "missing"
+    assert until(lambda: source.read_on(now=NOW).trouble, bool) == "no bucket"
     source.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import subprocess
@@ -128,6 +129,25 @@ def test_a_line_of_any_time_ends_nothing_and_one_in_a_log_of_another_target_is_n
     )
     assert other.returncode == 5, other.stderr
     assert "the account was made at target `db`, whose log this is not" in other.stdout
+
+
+def test_an_account_without_a_name_and_a_time_ahead_of_the_clock_are_errors(place: Path) -> None:
+    nobody = told(place, [line(0)], "--account", "db", "--account", "", code=2)
+    assert "--account has no name" in nobody.stderr
+    ahead = told(place, [line(0)], "--complete", "2130-01-01T00:00:00Z", code=2)
+    assert "`2130-01-01T00:00:00Z` is ahead of the clock" in ahead.stderr
+
+
+@pytest.mark.requirement("ATTRIBUTE-07")
+def test_a_mark_of_the_order_of_bytes_at_the_begin_of_a_file_is_passed_over(place: Path) -> None:
+    told(place, [f"\ufeff{line(-60)}", line(0, **OWN), line(60)], "--target", "db", code=0)
+    log = place / "packed.gz"
+    log.write_bytes(gzip.compress(f"\ufeff{line(0, **OWN)}\n".encode()))
+    words = ("attribute", str(log), "--kind", "postgres", "--ledger", str(place / "ledger"), "--json")
+    packed = subprocess.run(
+        [sys.executable, "-m", "answerable", *words], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert json.loads(packed.stdout)["counts"] == [{"verdict": "ours", "grade": "B", "lines": 1}]
 
 
 def test_a_target_that_the_ledger_does_not_have_is_an_error(place: Path) -> None:

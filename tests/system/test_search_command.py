@@ -266,6 +266,8 @@ def test_faults_have_the_exit_codes_of_the_house(data: Path, tmp_path: Path) -> 
     assert "did you mean `agent`?" in ran("agnet:scout", *place, code=1).stderr
     assert "`timeline` and `show` take a name or the number of an entry" in ran("5", *place, code=1).stderr
     assert "--keys and --index are given with --ledger" in ran("--keys", str(data), code=2).stderr
+    note = ("note", "inc_x", "told", "--as", "ada", "--key", "ada.jwk", "--told-at", "1h")
+    assert "--told-at is given with --told: say who was told" in ran(*note, verb="incident", code=2).stderr
     assert "there are no subject keys" in ran(*place, "--keys", str(tmp_path), code=1).stderr
     assert "there is no ledger" in ran("--ledger", str(tmp_path), code=1).stderr
     assert not list(tmp_path.iterdir())

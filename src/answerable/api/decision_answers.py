@@ -62,7 +62,8 @@ class PossibleAgent(PossibleWay, frozen=True, kw_only=True):
 
 
 class Possible(Component, frozen=True, kw_only=True):
-    """What agents could do at a time."""
+    """What agents could do at a time. shards: by whose logs, each for the mandates of its own; empty where all is known
+    to the process that answers. elsewhere: shards whose mandates are not considered, with the reason."""
 
     at: Instant
     registry: str
@@ -70,3 +71,5 @@ class Possible(Component, frozen=True, kw_only=True):
     unfollowed: Count
     is_offered: bool
     agents: tuple[PossibleAgent, ...]
+    shards: Texts
+    elsewhere: dict[str, str]

@@ -83,7 +83,7 @@ class IncidentReading(Part, frozen=True, kw_only=True):
 class IncidentRow(Component, frozen=True, kw_only=True):
     """An incident in a list. about, name: what it is about. covers: names by field of a search; empty for everything
     in its window. shard: as of a hit of a search. entry: the one that opened it. since, until: what is looked at; None
-    for no end."""
+    for no end. notes: what was said beside opening and closing it."""
 
     id: str
     shard: str

@@ -207,6 +207,8 @@ def _type_of(kind: Any) -> tuple[str, str]:
     if get_origin(kind) is Literal:
         *others, last = (f"`{word}`" for word in get_args(kind))
         return "text", f"{', '.join(others)} or {last}"
+    if get_origin(kind) is list and get_origin(get_args(kind)[0]) is Literal:
+        return "list", f"a list of {_type_of(get_args(kind)[0])[1]}"
     return _TYPES.get(get_origin(kind) or kind, ("object", "an object"))
 
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from answerable.core.attribution.log_line import LogLine, UnreadLine
 
-Trouble = Literal["", "missing", "no file", "no keys", "no journal", "no journalctl", "ended", "unreadable"]
+Trouble = Literal[
+    "", "missing", "no bucket", "no file", "no keys", "no journal", "no journalctl", "ended", "unreadable"
+]
 
 
 class LogRecord(NamedTuple):

@@ -244,6 +244,7 @@ class PossibleQuestion(Asked, frozen=True, kw_only=True):
     agent: str
     resource: str
     at: int
+    within: Within = "all"
 
 
 class SelectionQuestion(Asked, frozen=True, kw_only=True):
@@ -287,10 +288,12 @@ class IncidentQuestion(Asked, frozen=True, kw_only=True):
 
 
 class IncidentOpened(Part, frozen=True, kw_only=True):
-    """What people said of an incident. incident: None for one that was not opened in this log. log: its origin."""
+    """What people said of an incident. incident: None where this log has none of that name, or several. log: its
+    origin. names: ids of those that it may be: that one, or those that begin so."""
 
     incident: Incident | None
     log: str
+    names: tuple[str, ...] = ()
 
 
 class PartQuestion(Asked, frozen=True, kw_only=True):

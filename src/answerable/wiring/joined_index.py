@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from answerable.core.search.log_cursors import DONE, parsed_log_cursors
 from answerable.core.search.names import ENTRY
 from answerable.core.search.query import LIMIT_MAX, Cursor
-from answerable.errors import AnswerableError, shown
+from answerable.errors import AnswerableError, Malformed, shown
 from answerable.errors.codes.mandate import MANDATE_OTHER_SHARD
 from answerable.errors.codes.search import SEARCH_CURSOR, SEARCH_LOG
 from answerable.ports.search_process import (
@@ -28,6 +28,7 @@ from answerable.ports.search_process import (
     NAME,
     OPENED,
     PART,
+    POSSIBLE,
     SCOPE,
     SEARCH,
     STORY,
@@ -49,6 +50,7 @@ from answerable.wiring.answers import OF_ONE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from answerable.api.decision_answers import Possible
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import (
         AccountsAnswer,
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
         IncidentQuestion,
         ManifestTold,
         NameQuestion,
+        PossibleQuestion,
         QuestionKind,
         ScopeQuestion,
         StoryQuestion,
@@ -102,6 +105,7 @@ class JoinedIndex:
             ACCOUNTS: self._accounts,
             INCIDENTS: self._incidents,
             INCIDENT: self._incident,
+            POSSIBLE: self._possible,
         }
         join = joins.get(kind)
         others = self._others() if join is not None and self._shard and question.within == "all" else {}
@@ -229,7 +233,7 @@ class JoinedIndex:
         return joined_incidents(self._shard, answers, unread, before=before, limit=question.limit)
 
     def _incident(self, question: IncidentQuestion, others: Mapping[str, LogIndex]) -> IncidentAnswer:
-        from answerable.flows.forensics.answer_questions import unknown_incident
+        from answerable.flows.forensics.answer_questions import one_incident
         from answerable.flows.forensics.join_answers import joined_story
         from answerable.flows.forensics.tell_incident import incident_answer
 
@@ -237,12 +241,8 @@ class JoinedIndex:
             return replace(question, entries=self._entries(question, shard), within="log")
 
         said, unread = self._all(OPENED, others, asked)
-        home, incident = next(
-            ((shard, one.incident) for shard, one in said.items() if one.incident), ("", None)
-        )
-        if incident is None:
-            left_out = f"; {', '.join(unread)} could not be asked" if unread else ""
-            raise unknown_incident(question.name, f" of {', '.join(said)}{left_out}")
+        left_out = f"; {', '.join(unread)} could not be asked" if unread else ""
+        home, incident = one_incident(question.name, said, f" of {', '.join(said)}{left_out}")
 
         def of(shard: str) -> PartQuestion:
             return PartQuestion(
@@ -252,6 +252,25 @@ class JoinedIndex:
         parts, unread = self._all(PART, others, of)
         story = joined_story(self._shard, {shard: one.story for shard, one in parts.items()}, unread)
         return incident_answer(incident, parts, story, log=said[home].log, home=home)
+
+    def _possible(self, question: PossibleQuestion, others: Mapping[str, LogIndex]) -> Possible:
+        from answerable.flows.forensics.join_possible import joined_possible
+
+        def of(shard: str) -> PossibleQuestion:
+            return replace(question, entries=self._entries(question, shard), within="log")
+
+        answers, unread = self._asked(POSSIBLE, others, of)
+        try:
+            answers[self._shard] = self._own.ask(POSSIBLE, of(self._shard))
+        except Malformed as failed:
+            # The registry may be in the log of another shard alone.
+            if not answers:
+                left_out = "; ".join(f"shard {shard}: {why}" for shard, why in unread.items())
+                raise Malformed(
+                    f"{failed.message} (shard {self._shard}; {left_out})", code=failed.code
+                ) from None
+            unread = {self._shard: failed.message} | unread
+        return joined_possible(self._shard, answers, unread)
 
     def _cursors(self, text: str) -> dict[str, str]:
         """Return how far each shard has come. Raises Malformed (`search.cursor`)."""
@@ -276,9 +295,24 @@ class JoinedIndex:
     ) -> tuple[dict[str, A], dict[str, str]]:
         """Ask this shard and others at once, each its own question. Return the answers by shard, that of this one
         first, and why others gave none. whole: raise rather than leave one out. Raises as `ask`."""
+        return self._asked(kind, others, of, whole=whole, first=True)
+
+    def _asked(
+        self,
+        kind: QuestionKind[Q, A],
+        others: Mapping[str, LogIndex],
+        of: Callable[[str], Q],
+        *,
+        whole: bool = False,
+        first: bool = False,
+    ) -> tuple[dict[str, A], dict[str, str]]:
+        """As `_all`. first: this shard, too, first of all."""
+        answers: dict[str, A] = {}
+        unread: dict[str, str] = {}
         with ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
             futures = {shard: pool.submit(one.ask, kind, of(shard)) for shard, one in others.items()}
-            answers, unread = {self._shard: self._own.ask(kind, of(self._shard))}, {}
+            if first:
+                answers[self._shard] = self._own.ask(kind, of(self._shard))
             for shard, future in futures.items():
                 try:
                     answers[shard] = future.result()

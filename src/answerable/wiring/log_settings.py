@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from codecs import BOM_UTF8
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,9 @@ from answerable.core.attribution.followed import JOURNAL, Followed
 from answerable.core.attribution.log_line import LOG_KINDS
 from answerable.core.identity.names.principal import checked_name
 from answerable.errors import Malformed, shown
+from answerable.errors.codes.services import SETTINGS_VALUE
 from answerable.extras import is_here
+from answerable.plain_file import NotPlain, read_plain
 from answerable.setting_fields import about, flag, number, texts
 from answerable.targets.api_access import address_faults
 
@@ -87,6 +90,28 @@ def log_faults(settings: LogsSettings, data: Path, *, has_process: bool) -> Iter
         names.add(found.name)
 
 
+def require_files(settings: LogsSettings, data: Path) -> None:
+    """Raise Malformed (`settings.value`) where a file that is followed is none, or none of its kind. One that is not
+    there yet is waited for."""
+    for line, log in zip(settings.follow, followed_in(settings, data), strict=True):
+        if log.region or log.is_journal or "*" in Path(log.path).name:
+            continue
+        try:
+            begin = read_plain(Path(log.path), len(BOM_UTF8) + 1)
+        except IsADirectoryError:
+            fault = "it is a directory"
+        except NotPlain:
+            fault = "it is a pipe or a device, and no plain file"
+        except OSError:
+            # What may not be read here may be read by the account that runs the server.
+            continue
+        else:
+            if log.kind != "journald" or not begin or begin.removeprefix(BOM_UTF8).startswith(b"{"):
+                continue
+            fault = "it is no output of `journalctl -o json`; a journal itself is followed as `journal:`"
+        raise SETTINGS_VALUE(f"{shown(line, 120)}: {fault}")
+
+
 def _parsed(line: str, data: Path) -> Followed:
     """Read one log. Raises Malformed (`name.*`, `attribute.*`), and ValueError with what is at fault."""
     # The readers are not needed where no log is followed.
@@ -150,9 +175,13 @@ def _bucket(path: str, options: dict[str, list[str]]) -> str:
     """Check what a bucket needs, and return its path. Raises ValueError."""
     from answerable.adapters.log_readers import names_of
 
-    names_of(path)
-    if not options["region"] or not options["keys"]:
-        raise ValueError("a bucket needs region= and keys=, the path of a file")
+    try:
+        names_of(path)
+    except ValueError as fault:
+        raise ValueError(f"{fault}, with region= and keys=: what CloudTrail delivers is read there") from None
+    if missing := [f"{one}=" for one in ("region", "keys") if not options[one]]:
+        there = f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing"
+        raise ValueError(f"a bucket needs region= and keys=, the path of a file: {there}")
     for endpoint in options["endpoint"]:
         if faults := address_faults(endpoint, setting="endpoint"):
             raise ValueError("; ".join(faults))

@@ -286,8 +286,11 @@ def checked_value(
             if not isinstance(value, list) or not all(type(item) is int for item in value):
                 raise SETTINGS_VALUE(f"expected a list of whole numbers, got {_kind(value)}")
             return tuple(value)
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        if not isinstance(value, list):
             raise SETTINGS_VALUE(f"expected a list of texts, got {_kind(value)}")
+        for place, item in enumerate(value, 1):
+            if not isinstance(item, str):
+                raise SETTINGS_VALUE(f"expected a list of texts, and item {place} is {_kind(item)}")
         return tuple(value)
     if not isinstance(value, str):
         raise SETTINGS_VALUE(f"expected text, got {_kind(value)}")

@@ -13,6 +13,7 @@ from answerable.wiring.attestation_settings import issuer_sources, known_hosts, 
 from answerable.wiring.broker import answered_users
 from answerable.wiring.clicks import click_desk, signing_secret
 from answerable.wiring.console import attestation_roots, providers_of
+from answerable.wiring.log_settings import require_files
 from answerable.wiring.own_ledger import log_limits
 from answerable.wiring.reaching import require_channels
 from answerable.wiring.settings import FILE_NAME, SettingFault, faults, load_settings
@@ -84,5 +85,6 @@ _CHECKS: Final[tuple[tuple[str, Callable[[Settings], object]], ...]] = (
     ("channels", require_channels),
     ("channels", _clicks),
     ("broker.gateway_users", answered_users),
+    ("logs.follow", lambda settings: require_files(settings.logs, settings.data)),
 )
 """What a start asks of the machine, by the setting that it depends on."""

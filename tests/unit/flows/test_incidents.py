@@ -172,6 +172,12 @@ async def test_duties_are_as_configured_when_it_was_opened_and_end_with_a_note_t
     with pytest.raises(Malformed, match=r"before what incident .* is about") as early:
         await noted(bench, incident, "a wrong year", told="gdpr-33", told_ms=1)
     assert early.value.code == "incident.told"
+    for wrong in ("gdpr33", "gdpr", "ai-act-73-death"):
+        with pytest.raises(Malformed, match=r"its duties are `ai-act-73`, `gdpr-33`") as unknown:
+            await noted(bench, incident, "by form", told=wrong, told_ms=bench.clock.now())
+        assert unknown.value.code == "incident.duty", wrong
+    await noted(bench, incident, "by phone", told="the-board", told_ms=bench.clock.now())
+    assert {one.name: one.state for one in incident_of(bench, incident).duties}["gdpr-33"] == "open"
     bench.clock.advance(3 * HOUR)
     await noted(bench, incident, "by form", told="gdpr-33", told_ms=bench.clock.now())
     (late,) = [one for one in incident_of(bench, incident).duties if one.name == "gdpr-33"]
@@ -197,7 +203,39 @@ async def test_questions_stay_open_until_a_note_answers_them_and_a_closed_incide
     assert clock(answer)["first effect"][1] == "there is no action that changed anything in it"
     with teller_of(bench.recorder) as teller:
         (row,) = answered_incidents(teller, IncidentsQuestion(limit=9, cursor="")).items
-    assert (row.id, row.notes, row.open_questions) == (incident.incident, 5, 0)
+    assert (row.id, row.notes, row.open_questions) == (incident.incident, 2, 0)
+
+
+async def test_an_incident_is_shown_by_the_beginning_of_its_id_and_several_are_listed():
+    bench = await told_bench()
+    first = await opened(bench, "window", since_ms=1)
+    assert incident_of(bench, first._replace(incident="inc_")).incident.id == first.incident
+    second = await opened(bench, "window", since_ms=1)
+    for one in (first, second):
+        for cut in (one.incident[:-1], f"{one.incident[:12]}…"):
+            assert incident_of(bench, first._replace(incident=cut)).incident.id == one.incident
+    with pytest.raises(Malformed, match=r"`inc_` may be 2 incidents: .*: give more of its id") as several:
+        incident_of(bench, first._replace(incident="inc_"))
+    assert several.value.code == "incident.ambiguous"
+    assert first.incident in several.value.message
+    assert second.incident in several.value.message
+    for none in ("inc", "", "scout", f"{first.incident}x"):
+        with pytest.raises(Malformed, match="there is no incident"):
+            incident_of(bench, first._replace(incident=none))
+
+
+async def test_an_incident_is_of_what_has_begun_and_of_the_classes_that_there_are():
+    bench = await told_bench()
+    later = bench.clock.now() + 1
+    with pytest.raises(Malformed, match=r"begins at .*, which is not yet: name a time that is past"):
+        await opened(bench, "window", since_ms=later)
+    bench.clock.advance(1)
+    incident = await opened(bench, "window", since_ms=later)
+    with pytest.raises(Malformed) as wrong:
+        await noted(bench, incident, "odd", classes=["bogus"])
+    assert wrong.value.message == (
+        "claim `classes` must be a list of `serious`, `widespread`, `death` or `personal-data`"
+    )
 
 
 @pytest.mark.requirement("INCIDENT-06")

@@ -72,6 +72,11 @@ async def test_an_incident_is_told_from_all_logs_and_alike_wherever_it_is_asked(
         told.actions,
         told.notes,
     )
+    assert asked(incident.incident[:9], "b", a=a, b=b).incident == told.incident
+    elsewhere = await opened(b, "window", since_ms=1)
+    with pytest.raises(Malformed, match=r"`inc_` may be 2 incidents"):
+        asked("inc_", "a", a=a, b=b)
+    assert asked(elsewhere.incident[:9], "a", a=a, b=b).incident.shard == "b"
     b.clock.advance(HOUR)
     await stop(b, HoldTarget("agent", "scout"))
     (held,) = [one["index"] for one in b.entries(Tag.HOLD_PLACED)]
@@ -124,7 +129,7 @@ async def test_pages_of_incidents_of_all_logs_are_each_once_and_newest_first() -
             cursor = page.next
         assert len({(one.shard, one.id) for one in rows}) == len(rows) == count
         assert [one.opened_at for one in rows] == sorted((one.opened_at for one in rows), reverse=True)
-        assert {one.notes for one in rows} == {1, 2}
+        assert {one.notes for one in rows} == {0, 1}
     away = joined("a", a=logs["a"], b=Gone(b.recorder))
     page = away.ask(INCIDENTS, IncidentsQuestion(limit=50, cursor=""))
     assert (len(page.items), [*page.elsewhere], page.next) == (4, ["b"], "")

@@ -275,7 +275,7 @@ async def test_silence_is_told_with_the_actions_since_and_a_log_that_cannot_be_r
         assert lab.told(logs).logs.items[0].state == "ok"
         assert [one.verdict for one in lab.told(logs).findings] == ["phantom"] * 3
         lab.log.unlink()
-        assert lab.told(logs).logs.items[0].reason == "there is no such file or bucket"
+        assert lab.told(logs).logs.items[0].reason == "there is no such file"
         for place, why in ((Path("/dev/zero"), "plain file"), (Path("/"), "plain file")):
             lab.log.symlink_to(place)
             assert why in lab.told(logs).logs.items[0].reason

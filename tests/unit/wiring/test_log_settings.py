@@ -35,8 +35,12 @@ def test_a_line_names_target_kind_path_and_what_attribute_needs() -> None:
         ("DB postgres x", "is not a name"),
         ("db oracle x", "no log of kind `oracle` is followed"),
         ("db cloudtrail x", "expected s3://BUCKET/PREFIX"),
+        ("db cloudtrail /var/log/trail.json", "with region= and keys="),
         ("db cloudtrail s3://b!/x", "expected s3://BUCKET/PREFIX"),
-        ("db cloudtrail s3://trail/x region=eu-central-1", "a bucket needs region= and keys="),
+        (
+            "db cloudtrail s3://trail/x region=eu-central-1",
+            "a bucket needs region= and keys=, the path of a file: keys= is missing",
+        ),
         ("db cloudtrail s3://trail/x region=r keys=k endpoint=http://s3.example", "endpoint"),
         ("db nginx x region=eu-central-1", "are of a bucket"),
         ("db nginx x user=me", "expected account=, prefix=, zone="),

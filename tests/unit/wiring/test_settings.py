@@ -83,7 +83,7 @@ approval_ttl_ms = true
         "answerable.toml:10: lodger: unknown section `lodger`; did you mean `ledger`?",
         "answerable.toml:3: gateway.hots: unknown key `hots`; did you mean `host`?",
         "answerable.toml:4: gateway.port: expected a whole number of port, got text",
-        "answerable.toml:5: gateway.allowed_hosts: expected a list of texts, got a list",
+        "answerable.toml:5: gateway.allowed_hosts: expected a list of texts, and item 2 is a number",
         "answerable.toml:13: walk.intent_ttl_ms: expected 100 to 600000 milliseconds, got 0",
         "answerable.toml:14: walk.approval_ttl_ms: expected a whole number of milliseconds, got true or false",
     ]

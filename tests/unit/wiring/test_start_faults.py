@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,11 @@ CASES = {
         'authorities = "file:answerable.toml"\n'
     ),
     "`upstreams.user`: account `nobody-has-it` does not exist": '[upstreams]\nuser = "nobody-has-it"\n',
+    "logs.follow: `web1 sshd folder`: it is a directory": '[logs]\nfollow = ["web1 sshd folder"]\n',
+    "logs.follow: `web1 sshd pipe`: it is a pipe or a device": '[logs]\nfollow = ["web1 sshd pipe"]\n',
+    "logs.follow: `web1 journald noise`: it is no output of `journalctl -o json`": (
+        '[logs]\nfollow = ["web1 sshd later", "web1 nginx *.log", "web1 journald noise"]\n'
+    ),
     "broker.gateway_users: there is no account": '[broker]\ngateway_users = ["nobody-has-it"]\n',
 }
 
@@ -56,6 +62,8 @@ CASES = {
 def test_what_a_start_refuses_is_a_fault_with_its_setting(tmp_path: Path, told: str) -> None:
     tmp_path.chmod(0o700)
     (tmp_path / "noise").write_bytes(b"\xff\xfe\n")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "answerable.toml").write_text(CASES[told])
     found = config_faults(tmp_path)
     assert any(told in one for one in found), found

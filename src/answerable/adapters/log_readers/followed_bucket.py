@@ -135,7 +135,9 @@ class FollowedBucket:
                     if not self._give(name, self._content(key, size)):
                         return
             except ClientError as error:
-                trouble = "missing" if error.response.get("Error", {}).get("Code") in _GONE else "unreadable"
+                trouble = (
+                    "no bucket" if error.response.get("Error", {}).get("Code") in _GONE else "unreadable"
+                )
                 # Perhaps its keys were changed.
                 self._client = None
             except Exception as failed:

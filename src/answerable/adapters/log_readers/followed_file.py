@@ -220,7 +220,7 @@ class FollowedLogFile:
         end = len(octets) if is_last else octets.rfind(b"\n") + 1
         is_cut = not end and is_full
         octets = octets[: len(octets) if is_cut else end]
-        lines = [*bounded_lines(BytesIO(octets))]
+        lines = [*bounded_lines(BytesIO(octets), is_begin=not base.offset)]
         count = len(lines) if is_last else self._reader.whole(lines)
         if count < len(lines):
             # What may go on is held for a round, or as long as there is room.
@@ -249,7 +249,7 @@ class FollowedLogFile:
             (max(0, mark.offset - WARM_BYTES), mark.offset),
         }:
             octets = os.pread(file.fileno(), end - start, start)
-            for _ in self._reader.read(bounded_lines(BytesIO(octets)), now):
+            for _ in self._reader.read(bounded_lines(BytesIO(octets), is_begin=not start), now):
                 pass
 
 
@@ -333,7 +333,7 @@ def _moved(known: LogMark, place: LogMark) -> LogMark:
 
 
 def _first_line(file: BinaryIO) -> str:
-    return os.pread(file.fileno(), KNOWN_BYTES, 0).partition(b"\n")[0].decode("utf-8", "replace")
+    return os.pread(file.fileno(), KNOWN_BYTES, 0).partition(b"\n")[0].decode("utf-8-sig", "replace")
 
 
 def _lines_before(file: BinaryIO, end: int) -> int:

@@ -32,7 +32,7 @@ _SYSLOG: Final = re.compile(
 )
 PROGRAMS: Final = frozenset(("sshd", "sshd-session", "sshd-auth"))
 _ACCEPTED: Final = re.compile(
-    r"Accepted \S{1,40} for (\S{1,255}) from \S{1,255} port (\d{1,5}) ssh2(?:: (.*))?"
+    r"Accepted \S{1,40} for (\S{1,255}) from (\S{1,255}) port (\d{1,5}) ssh2(?:: (.*))?"
 )
 _CERTIFICATE: Final = re.compile(r"\S+-CERT (\S+) ID (.*) \(serial (\d{1,20})\) CA \S+ (\S+)")
 _OF_SESSION: Final = (
@@ -72,7 +72,7 @@ class SshdLog:
         """Return what sshd says in one message. host: of the line; empty where it names none."""
         accepted = _ACCEPTED.fullmatch(message)
         if accepted is not None:
-            line = _session(number, at, accepted, host)
+            line = _session(number, at, accepted, process, host)
             if process:
                 self._sessions[process] = line
                 self._sessions.move_to_end(process)
@@ -83,12 +83,13 @@ class SshdLog:
         return structs.replace(known, number=number, at=at) if known else LogLine(number, at, "")
 
 
-def _session(number: int, at: int, accepted: re.Match[str], host: str) -> LogLine:
-    login, port, key = accepted[1], accepted[2], accepted[3] or ""
+def _session(number: int, at: int, accepted: re.Match[str], process: str, host: str) -> LogLine:
+    login, address, port, key = accepted[1], accepted[2], accepted[3], accepted[4] or ""
+    origin = f"{host}[{process}] {address} port {port}"
     certificate = _CERTIFICATE.fullmatch(key)
     if certificate is None:
-        return LogLine(number, at, login)
+        return LogLine(number, at, login, origin=origin)
     where = ((HOST, host),) if host else ()
     mark, name, serial, authority = certificate.groups()
     session = ((SERIAL, serial), (AUTHORITY, authority), (KEY, mark), (PORT, port), (USER, login))
-    return LogLine(number, at, name, (*session, *where), "", login)
+    return LogLine(number, at, name, (*session, *where), "", login, origin=origin)

@@ -169,8 +169,9 @@ def could(
     """Whether an agent may do an action, now or at a past time, and by which rules.
 
     Without --at: what the gateway would decide now. With --at: by the documents, policies, mandates, budgets, holds and
-    revocations of that time, from the ledger. What depends on the single action is printed as conditions. Exit code 6
-    without a running server, because it is then unknown which tools servers offer.
+    revocations of that time, from the ledger; with shards, for the mandates of each by its own log. What depends on the
+    single action is printed as conditions. Exit code 6 without a running server, because it is then unknown which tools
+    servers offer, and for a no while the mandates of a shard are not considered.
     """
     from answerable.apps.cli.without_server import milliseconds
 
@@ -191,15 +192,17 @@ def _possible(shell: Shell, *, action: str, resource: str, agent: str = "", at: 
         found = decision_calls.tell_possible(
             control, action=action or None, agent=agent or None, resource=resource or None, at=at or None
         )
-    is_known = found.is_offered or all(one.effect == "deny" for one in found.agents)
+    denied = sum(one.effect == "deny" for one in found.agents)
+    is_known = (found.is_offered or denied == len(found.agents)) and not (denied and found.elsewhere)
     code = None if is_known else UNMET
     if shell.terminal.as_json:
         shell.terminal.json(found)
         return code
+    alone = f" (shard {', '.join(found.shards)} alone)" if found.elsewhere else ""
     for one in found.agents:
         if one.effect == "deny" and not agent:
             continue
-        shell.terminal.heading(f"{one.agent}: {one.effect}, by {', '.join(one.by)}")
+        shell.terminal.heading(f"{one.agent}: {one.effect}, by {', '.join(one.by)}{alone}")
         for way in (one, *(one.also or ())):
             if way is not one:
                 shell.terminal.line(f"or: {way.effect}, by {', '.join(way.by)}")
@@ -207,13 +210,18 @@ def _possible(shell: Shell, *, action: str, resource: str, agent: str = "", at: 
                 shell.terminal.line(f"  {condition}")
             if way.mandates:
                 shell.terminal.line(f"  under {', '.join(way.mandates)}")
-    denied = sum(one.effect == "deny" for one in found.agents)
     if not agent:
         shell.terminal.line(f"{denied} of {len(found.agents)} agents cannot")
     if found.withheld or found.unfollowed:
         shell.terminal.warn(
             f"not considered: {found.withheld} statements that cannot be opened, {found.unfollowed} revocations "
             "and holds of instances, manifests, tokens, hops and trust domains"
+        )
+    for shard, why in found.elsewhere.items():
+        shell.terminal.warn(f"the mandates of shard {shard} are not considered: {why}")
+    if found.shards:
+        shell.terminal.warn(
+            "what a shard recorded, holds and revocations too, is considered for its own mandates alone"
         )
     told = "delegations between agents and the end of single instances are not considered"
     if at:

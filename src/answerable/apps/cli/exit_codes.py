@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.apps.cli.terminal import print_nowhere, printing
 from answerable.errors import AnswerableError, Refused, Unverified, shown
-from answerable.errors.codes.attribution import ATTRIBUTE_OUTPUT, ATTRIBUTE_PREFIX, ATTRIBUTE_ZONE
+from answerable.errors.codes.attribution import (
+    ATTRIBUTE_ACCOUNT,
+    ATTRIBUTE_COMPLETE,
+    ATTRIBUTE_OUTPUT,
+    ATTRIBUTE_PREFIX,
+    ATTRIBUTE_ZONE,
+)
 from answerable.errors.codes.incidents import INCIDENT_OPTIONS
 from answerable.errors.codes.services import (
     CLI_AGAINST,
@@ -42,7 +48,7 @@ UNMET: Final = 6
 _MISUSED: Final = frozenset(
     one.id
     for one in (
-        ATTRIBUTE_OUTPUT, ATTRIBUTE_PREFIX, ATTRIBUTE_ZONE,
+        ATTRIBUTE_ACCOUNT, ATTRIBUTE_COMPLETE, ATTRIBUTE_OUTPUT, ATTRIBUTE_PREFIX, ATTRIBUTE_ZONE,
         CLI_AGAINST, CLI_ATTESTATION, CLI_NOT_UTF8, CLI_PROJECT, CLI_REPLAY, CLI_REVOKE, CLI_SEARCH, CLI_SET, CLI_SINCE,
         CLI_TIER, CLI_TIME, CLI_TIMELINE, INCIDENT_OPTIONS,
     )

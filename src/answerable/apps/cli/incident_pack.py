@@ -21,7 +21,15 @@ from answerable.apps.cli.asked_index import complete_told, entry_told
 from answerable.apps.cli.csv_rows import write_row
 from answerable.apps.cli.incident_ocsf import ocsf_events
 from answerable.apps.cli.terminal import safe
-from answerable.apps.cli.told_incident import NO_DATA, about, entry_of, note_told, record_of
+from answerable.apps.cli.told_incident import (
+    NO_DATA,
+    about,
+    asked_told,
+    change_of,
+    entry_of,
+    note_told,
+    record_of,
+)
 from answerable.errors import shown
 from answerable.errors.codes.incidents import INCIDENT_FOLDER, INCIDENT_WRITE
 
@@ -179,7 +187,7 @@ def _checklist(answer: IncidentAnswer) -> str:
         )
     if not answer.duties:
         lines.append(f"{NO_DATA}: none was configured when the incident was opened")
-    asked = [f"{_marked(one.by)} asks: {_marked(one.text or NO_DATA)}" for one in answer.open_questions]
+    asked = [_marked(asked_told(one)) for one in answer.open_questions]
     for title, found in (
         ("Not known", [*map(_marked, answer.questions), *asked]),
         ("Said", [_marked(note_told(one)) for one in answer.notes]),
@@ -212,11 +220,14 @@ def _tables(answer: IncidentAnswer) -> Iterator[tuple[str, _Rows]]:
         for one in answer.duties
     ]
     yield "duties", duties
-    said: _Rows = [("entry", "at", "by", "change", "text", "classes", "told", "told_at")]
+    said: _Rows = [("entry", "at", "by", "change", "answers", "text", "classes", "told", "told_at")]
     for note in answer.notes:
         text = note.text if note.text is not None else NO_DATA
         classes = " ".join(note.classes)
-        said.append((note.entry, note.at, note.by, note.change, text, classes, note.told, note.told_at))
+        change = change_of(note)
+        said.append(
+            (note.entry, note.at, note.by, change, note.answers, text, classes, note.told, note.told_at)
+        )
     yield "statements", said
     about_row: _Rows = [("incident", "state", "about", "since", "until", "opened", "closed")]
     row = answer.incident

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Text = Annotated[str, typer.Argument(help="What is known, in a sentence, for the record.", metavar="TEXT")]
 NoteText = Annotated[str, typer.Argument(help="What is to be on record.", metavar="TEXT")]
-Id = Annotated[str, typer.Argument(help="Id of the incident.", metavar="ID")]
+Id = Annotated[str, typer.Argument(help="Id of the incident, or its beginning.", metavar="ID")]
 Alert = Annotated[
     str, typer.Option("--alert", help="The entry of an alert, by index.", show_default=False, metavar="ENTRY")
 ]
@@ -60,7 +60,7 @@ Told = Annotated[
     str,
     typer.Option(
         "--told",
-        help="Who was told of it: a duty, such as gdpr-33 or ai-act-73, or any name.",
+        help="Who was told of it: a duty, such as gdpr-33 or ai-act-73, or any name that is not like one.",
         show_default=False,
         metavar="NAME",
     ),
@@ -206,7 +206,11 @@ def note(
     from answerable.client import incident_calls
     from answerable.core.incident.incident_statement import incident_claims
     from answerable.core.search.query import moment
+    from answerable.errors import shown
+    from answerable.errors.codes.incidents import INCIDENT_OPTIONS
 
+    if told_at and not told:
+        raise INCIDENT_OPTIONS("--told-at is given with --told: say who was told")
     now = _now()
     known = incident_asked(shell, id)
     claims = incident_claims(
@@ -227,8 +231,15 @@ def note(
     statement = _signed(claims, key)
     with shell.control() as control:
         _check_home(control, known)
-        done = incident_calls.note_incident(control, id, statement)
-    _told(shell, done, f"noted, as entry {done.entry}")
+        done = incident_calls.note_incident(control, known.incident.id, statement)
+    duties = [one.name for one in known.duties]
+    unmet = told and told not in duties
+    meets = (
+        f"; {shown(told)} is no duty of it ({', '.join(duties) or 'it has none'}): none is met"
+        if unmet
+        else ""
+    )
+    _told(shell, done, f"noted, as entry {done.entry}{meets}")
 
 
 def close(shell: Shell, id: Id, text: NoteText, person: Person, key: KeyFile) -> None:
@@ -240,7 +251,9 @@ def close(shell: Shell, id: Id, text: NoteText, person: Person, key: KeyFile) ->
 
     known = incident_asked(shell, id)
     if known.incident.closed_at:
-        raise INCIDENT_CLOSED(f"incident {shown(id)} is closed already, since {known.incident.closed_at}")
+        raise INCIDENT_CLOSED(
+            f"incident {shown(known.incident.id)} is closed already, since {known.incident.closed_at}"
+        )
     claims = incident_claims(
         person,
         known.log,
@@ -254,7 +267,7 @@ def close(shell: Shell, id: Id, text: NoteText, person: Person, key: KeyFile) ->
     statement = _signed(claims, key)
     with shell.control() as control:
         _check_home(control, known)
-        done = incident_calls.close_incident(control, id, statement)
+        done = incident_calls.close_incident(control, known.incident.id, statement)
     _told(shell, done, f"closed, as entry {done.entry}")
 
 
@@ -289,7 +302,7 @@ def pack(shell: Shell, id: Id, out: Out, reveal: Reveal = None, wait: Wait = 30)
 
 def incident_asked(shell: Shell, id: str, copy: CopyAsked | None = None) -> IncidentAnswer:
     """Return an incident from the running server, or from files of this data directory or of a copy. Raises Malformed
-    (`incident.unknown`), and as `answered`."""
+    (`incident.unknown`, `incident.ambiguous`), and as `answered`."""
     from answerable.apps.cli.asked_index import CopyAsked, answered
     from answerable.client import incident_calls
     from answerable.ports.search_process import INCIDENT, IncidentQuestion

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +10,8 @@ from answerable.apps.cli.csv_rows import print_row
 from answerable.apps.cli.exit_codes import CHECK_FAILED, UNMET
 from answerable.errors import shown
 from answerable.errors.codes.attribution import (
+    ATTRIBUTE_ACCOUNT,
+    ATTRIBUTE_COMPLETE,
     ATTRIBUTE_FORM,
     ATTRIBUTE_OUTPUT,
     ATTRIBUTE_SEEN_TARGET,
@@ -34,6 +37,8 @@ COLUMNS: Final = (
 )  # fmt: skip
 SHOWN_MAX: Final = 200
 LISTED_MAX: Final = 5
+AHEAD_MS_MAX: Final = 60_000
+"""How far the clock of the machine that sealed the ledger may be ahead of ours."""
 _WORDS: Final = {
     "ours": "of one recorded step",
     "shared": "of one of several steps",
@@ -65,7 +70,6 @@ class LogAsked:
 
 def attribute_files(terminal: Terminal, asked: LogAsked) -> int | None:
     """Print the answers. Raises Malformed (`attribute.*`, `cli.file`, `cli.time`, `ledger.no_copy`)."""
-    from answerable.apps.cli.without_server import milliseconds
     from answerable.core.attribution.log_line import SESSION_KINDS, Whose
     from answerable.core.attribution.seen_account import AccountsSeen
     from answerable.flows.forensics.attribute_log import Attribution, attribute_file
@@ -75,8 +79,10 @@ def attribute_files(terminal: Terminal, asked: LogAsked) -> int | None:
         raise ATTRIBUTE_OUTPUT()
     if asked.seen is not None and not asked.targets:
         raise ATTRIBUTE_SEEN_TARGET()
+    if "" in asked.accounts:
+        raise ATTRIBUTE_ACCOUNT()
     logs = LogFiles(asked.kind, prefix=asked.prefix, zone=asked.zone)
-    steps = recorded_steps(asked.ledger, complete_until=milliseconds(asked.complete) if asked.complete else 0)
+    steps = recorded_steps(asked.ledger, complete_until=_complete_until(asked.complete))
     _check_targets(asked.targets, steps)
     whose = Whose(SESSION_KINDS.get(asked.kind, ""), frozenset(asked.targets))
     found, accounts = Attribution(), AccountsSeen() if asked.seen is not None else None
@@ -110,6 +116,18 @@ def attribute_files(terminal: Terminal, asked: LogAsked) -> int | None:
         return CHECK_FAILED
     is_unsaid = len(steps) > 0 and any(one.is_untimed for one in found.files)
     return UNMET if found.broken or silence or is_unsaid else None
+
+
+def _complete_until(text: str) -> int:
+    """Return up to when the ledger is complete; 0 for no text. Raises Malformed (`cli.time`, `attribute.complete`)."""
+    from answerable.apps.cli.without_server import milliseconds
+
+    until = milliseconds(text) if text else 0
+    if until > time.time_ns() // 1_000_000 + AHEAD_MS_MAX:
+        raise ATTRIBUTE_COMPLETE(
+            f"{shown(text)} is ahead of the clock of this machine: --complete says when the ledger was sealed"
+        )
+    return until
 
 
 def _keep(terminal: Terminal, accounts: AccountsSeen, asked: LogAsked, path: Path) -> None:

@@ -88,7 +88,7 @@ def show_incident(terminal: Terminal, answer: IncidentAnswer) -> None:
             empty="",
         )
     for title, lines in (
-        ("not known", [*answer.questions, *map(_asked, answer.open_questions)]),
+        ("not known", [*answer.questions, *map(asked_told, answer.open_questions)]),
         ("said", [note_told(one) for one in answer.notes]),
     ):
         if lines:
@@ -159,10 +159,23 @@ def note_told(note: IncidentNote) -> str:
     text = note.text if note.text is not None else "(erased, or sealed here)"
     extra = [", ".join(note.classes), f"told {note.told} at {note.told_at}" if note.told else ""]
     said = "; ".join(one for one in extra if one)
-    return f"{note.at}  #{note.entry}  {note.by} {note.change}: {text}{f' ({said})' if said else ''}"
+    return f"{note.at}  #{note.entry}  {note.by} {done_by(note)}: {text}{f' ({said})' if said else ''}"
 
 
-def _asked(note: IncidentNote) -> str:
+def done_by(note: IncidentNote) -> str:
+    """Return what a person did by a statement, in a word, and of an answer to which question."""
+    return f"answered #{note.answers}" if note.answers is not None else change_of(note)
+
+
+def change_of(note: IncidentNote) -> str:
+    """Return what a person did by a statement, in a word: of notes, whether it is a question or an answer."""
+    if note.question:
+        return "asked"
+    return "answered" if note.answers is not None else note.change
+
+
+def asked_told(note: IncidentNote) -> str:
+    """Return a question that is open, in a line."""
     return f"{note.by} asks (#{note.entry}): {note.text if note.text is not None else NO_DATA}"
 
 

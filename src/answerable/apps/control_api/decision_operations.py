@@ -91,7 +91,9 @@ async def explain_what_if(call: Call) -> answers.Possible:
     if text:
         question = PossibleQuestion(action=action, agent=agent, resource=resource, at=_number(text))
         return await call.product.searches.ask(POSSIBLE, question)
-    moment = await moment_now(call.walk.recorder, call.walk.planning, call.walk.deciding, action)
+    moment = await moment_now(
+        call.walk.recorder, call.walk.planning, call.walk.deciding, action, link=call.walk.live.link
+    )
     return await to_thread.run_sync(partial(told_possible, moment, agent=agent, resource=resource))
 
 

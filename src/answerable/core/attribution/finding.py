@@ -1,7 +1,8 @@
 """What a followed log of a target shows against our record: a bypass, a forged label, another content, or a phantom.
 
 Laws: a finding holds no text of a line but the name of the account; the same lines give the same id, however often they
-are read, so that each finding is recorded once; lines of one session, hour and account are one finding.
+are read, so that each finding is recorded once; lines of one session, hour and account are one finding, and
+where a line names no session, those of one hour and account.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def finding_of(
     """Return the finding of a line that is a bypass or forged. governed: whether the account is one of the broker's."""
     verdict: Shown = "forged" if answer.verdict == "forged" else "bypass"
     step = answer.step or _holder(line.account, steps)
-    session = "=".join(line.keys[0]) if line.keys else ""
+    session = ("=".join(line.keys[0]) if line.keys else "") + line.origin
     # A session that does not end is told anew each hour.
     hour = str(line.at // HOUR_MS)
     found = Finding(

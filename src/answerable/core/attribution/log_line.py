@@ -44,7 +44,8 @@ class LogLine(msgspec.Struct, frozen=True, gc=False):
     actions, such as `("pg_session", "68f0a1b2.1f3c")`; the first identifies it, the others must agree. label: what the
     client calls itself; anybody may set it. login: a second name under which the account may be governed, such as the
     Unix user of a certificate. is_full: the server refused the login for want of room. content: what it says of the
-    content of the action."""
+    content of the action. origin: what else tells its session from others, such as the server's process and the
+    client's port; it proves nothing."""
 
     number: int
     at: int
@@ -54,6 +55,7 @@ class LogLine(msgspec.Struct, frozen=True, gc=False):
     login: str = ""
     is_full: bool = False
     content: tuple[Said, ...] = ()
+    origin: str = ""
 
 
 class Whose(msgspec.Struct, frozen=True, gc=False):

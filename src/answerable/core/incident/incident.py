@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.incident.timeline import Moment
 
+ID_PREFIX: Final = "inc_"
 NAMES_MAX: Final = 200
 """Names of one field that an incident covers."""
 

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.keys.compact_jws import TokenCodes
 from answerable.core.identity.names.principal import checked_name, principal_id
+from answerable.core.incident.handed_on import moment_text
 from answerable.core.statement import Kind
 from answerable.errors.codes.incidents import (
     INCIDENT_ALGORITHM,
@@ -134,6 +135,11 @@ def check_claims(claims: IncidentClaims) -> None:
         )
     if claims.until_ms and claims.until_ms <= claims.since_ms:
         raise INCIDENT_MALFORMED("the window of an incident ends before it begins")
+    if claims.since_ms > claims.iat_ms:
+        begins = moment_text(claims.since_ms)
+        raise INCIDENT_MALFORMED(
+            f"an incident begins at {begins}, which is not yet: name a time that is past"
+        )
     if claims.classes != sorted(set(claims.classes)):
         raise INCIDENT_MALFORMED("claim `classes` is sorted and names each once")
     if bool(claims.told) != bool(claims.told_ms) or (opens and claims.told) or claims.told_ms > claims.iat_ms:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from answerable.errors.code import MalformedCode, UnavailableCode
 
+ATTRIBUTE_ACCOUNT = MalformedCode("attribute.account", "--account has no name: give one, or leave it out")
+ATTRIBUTE_COMPLETE = MalformedCode(
+    "attribute.complete",
+    "… is ahead of the clock of this machine: --complete says when the ledger was sealed",
+)
 ATTRIBUTE_FORM = MalformedCode("attribute.form", "no line of … is of a log of kind …: …")
 ATTRIBUTE_OUTPUT = MalformedCode("attribute.output", "give either --json or --csv")
 ATTRIBUTE_PREFIX = MalformedCode("attribute.prefix", "the prefix …")

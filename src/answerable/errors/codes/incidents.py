@@ -8,10 +8,12 @@ INCIDENT_ABOUT = RefusedCode(
     "incident.about", "there is nothing of that name that an incident can be about: …"
 )
 INCIDENT_ALGORITHM = UnverifiedCode("incident.algorithm", "algorithm … is not accepted", step="incident")
+INCIDENT_AMBIGUOUS = MalformedCode("incident.ambiguous", "… may be … incidents: …: give more of its id")
 INCIDENT_AUDIENCE = UnverifiedCode(
     "incident.audience", "the statement about an incident has audience …, expected …", step="incident"
 )
 INCIDENT_CLOSED = RefusedCode("incident.closed", "incident … is closed already, since …")
+INCIDENT_DUTY = MalformedCode("incident.duty", "incident … has no duty …; its duties are …")
 INCIDENT_FOLDER = MalformedCode("incident.folder", "… exists already: name a folder that does not")
 INCIDENT_KEY = UnverifiedCode("incident.key", "key … is not registered for …", step="incident")
 INCIDENT_MALFORMED = MalformedCode("incident.malformed", "claim … is missing or unknown")

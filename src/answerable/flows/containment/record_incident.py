@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import anyio.to_thread
 
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.incident.incident_duties import BY_NAME
 from answerable.core.incident.incident_entry import incident_entry
 from answerable.core.incident.incident_statement import verified_incident
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.ledger.tags import Tag
+from answerable.core.registry.documents.fields import near
 from answerable.core.registry.documents.time_rule import instant_of
 from answerable.core.statement import AGE_MILLIS_MAX, AHEAD_MILLIS_MAX
 from answerable.errors import shown
 from answerable.errors.codes.incidents import (
+    INCIDENT_DUTY,
     INCIDENT_MALFORMED,
     INCIDENT_RIGHT,
     INCIDENT_TOLD,
@@ -67,8 +70,9 @@ async def record_incident(
 ) -> Recorded:
     """Verify a person's signed statement and record it. incident: which one it must be about; empty for a new one.
 
-    Raises the exceptions of `verified_incident`; Malformed (`incident.unknown`); Refused (`incident.right`,
-    `incident.about`, `incident.wide`, `revoked.*`, `held.*` for a signer who is held); Unavailable.
+    Raises the exceptions of `verified_incident`; Malformed (`incident.unknown`, `incident.duty`, `incident.told`);
+    Refused (`incident.right`, `incident.about`, `incident.wide`, `revoked.*`, `held.*` for a signer who is held);
+    Unavailable.
     """
     current, now = authority.registry.current, recorder.clock.now()
     claims, key = verified_incident(token, audience=recorder.ledger.origin, current=current, now=now)
@@ -150,10 +154,11 @@ def _check_right(current: RegistrySnapshot, rules: IncidentRules, person: str) -
 
 def _check_opened(ledger: Ledger, claims: IncidentClaims) -> None:
     """Check that the named entries are of this incident, and its times. Raises Malformed (`incident.unknown`,
-    `incident.told`)."""
+    `incident.duty`, `incident.told`)."""
     opened = _leaf(ledger, claims, claims.entry)
     if opened.get("change") != "opened":
         raise INCIDENT_UNKNOWN(f"entry {claims.entry} opened no incident {shown(claims.incident)}")
+    _check_duty(claims, opened.get("duties"))
     since = opened.get("since")
     if claims.told and isinstance(since, int) and claims.told_ms < since:
         told, begins = (instant_of(UnixMillis(one)).isoformat() for one in (claims.told_ms, since))
@@ -163,6 +168,19 @@ def _check_opened(ledger: Ledger, claims: IncidentClaims) -> None:
         )
     if claims.answers >= 0 and _leaf(ledger, claims, claims.answers).get("question") is not True:
         raise INCIDENT_UNKNOWN(f"entry {claims.answers} asks nothing about incident {shown(claims.incident)}")
+
+
+def _check_duty(claims: IncidentClaims, duties: JSONValue) -> None:
+    """Check that who was told is not called like a duty that the incident does not have. Raises Malformed
+    (`incident.duty`)."""
+    names = tuple(sorted(duties)) if isinstance(duties, dict) else ()
+    alike = near(claims.told, names)
+    if claims.told and claims.told not in names and (claims.told in BY_NAME or alike):
+        there = f"its duties are {', '.join(map(shown, names))}" if names else "it has none"
+        raise INCIDENT_DUTY(
+            f"incident {shown(claims.incident)} has no duty {shown(claims.told)}{alike or ';'} {there}; name "
+            "whoever else was told otherwise"
+        )
 
 
 def _leaf(ledger: Ledger, claims: IncidentClaims, index: int) -> dict[str, JSONValue]:

@@ -10,11 +10,11 @@ from answerable.core.search.names import parsed_names
 from answerable.core.search.query import Query, checked_limit, parsed_cursor, parsed_query
 from answerable.core.search.scope import ScopeCount
 from answerable.errors import shown
-from answerable.errors.codes.incidents import INCIDENT_UNKNOWN
+from answerable.errors.codes.incidents import INCIDENT_AMBIGUOUS, INCIDENT_UNKNOWN
 from answerable.flows.forensics.count_scope import check_conditions, count_scope, decided
 from answerable.flows.forensics.describe_name import completed_names, describe_name, may_be
 from answerable.flows.forensics.find_under import check_known, find_under, manifests_of
-from answerable.flows.forensics.gather_incident import gathered, incidents, opened
+from answerable.flows.forensics.gather_incident import gathered, incidents, incidents_named
 from answerable.flows.forensics.list_accounts import LISTED, NOTHING, USERS_MAX, accounts_named, list_accounts
 from answerable.flows.forensics.tell_accounts import account_told, accounts_answer
 from answerable.flows.forensics.tell_hits import answer_of, name_answer, scope_answer, story_answer
@@ -29,7 +29,7 @@ from answerable.ports.search_process import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from answerable.api.incident_answers import IncidentAnswer, IncidentsAnswer
     from answerable.api.search_answers import (
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
         StoryAnswer,
         TargetAccount,
     )
+    from answerable.core.incident.incident import Incident
     from answerable.core.incident.under_manifest import WantedManifest
     from answerable.core.search.names import Asked
-    from answerable.errors import Malformed
     from answerable.flows.forensics.list_accounts import Known
     from answerable.flows.forensics.tell_story import StoryTeller
     from answerable.ports.search_process import (
@@ -224,9 +224,14 @@ def answered_incidents(teller: StoryTeller, question: IncidentsQuestion) -> Inci
 
 
 def answered_opened(teller: StoryTeller, question: IncidentQuestion) -> IncidentOpened:
-    """Return what people said of an incident in this log. Raises Unavailable, and Broken as the index and the log
-    do."""
-    return IncidentOpened(incident=opened(teller, question.name), log=teller.log.origin)
+    """Return what people said in this log of an incident, by its id or the beginning of it. Raises Unavailable, and
+    Broken as the index and the log do."""
+    found = incidents_named(teller, question.name)
+    return IncidentOpened(
+        incident=found[0] if len(found) == 1 else None,
+        log=teller.log.origin,
+        names=tuple(one.id for one in found),
+    )
 
 
 def answered_part(
@@ -241,15 +246,24 @@ def answered_part(
 def answered_incident(
     teller: StoryTeller, question: IncidentQuestion, *, sealed: Sealed = nothing_sealed
 ) -> IncidentAnswer:
-    """Return one incident, of this log alone. Raises as `answered_opened`, and Malformed (`incident.unknown`)."""
+    """Return one incident, of this log alone. Raises as `answered_opened` and `one_incident`."""
     said = answered_opened(teller, question)
-    if said.incident is None:
-        raise unknown_incident(question.name)
-    asked = PartQuestion(incident=said.incident, is_home=True, entries=question.entries)
+    _, incident = one_incident(question.name, {"": said})
+    asked = PartQuestion(incident=incident, is_home=True, entries=question.entries)
     part = answered_part(teller, asked, sealed=sealed)
-    return incident_answer(said.incident, {"": part}, part.story, log=said.log)
+    return incident_answer(incident, {"": part}, part.story, log=said.log)
 
 
-def unknown_incident(name: str, more: str = "") -> Malformed:
-    """Return that there is no such incident. more: where it was looked for."""
-    return INCIDENT_UNKNOWN(f"there is no incident {shown(name)}: see `answerable incident list`{more}")
+def one_incident(name: str, said: Mapping[str, IncidentOpened], more: str = "") -> tuple[str, Incident]:
+    """Return the shard and the incident that a name stands for. said: by shard. more: where it was looked for, if not
+    here alone. Raises Malformed (`incident.unknown`, `incident.ambiguous`)."""
+    names = {one for answer in said.values() for one in answer.names}
+    names = names & {name} or names
+    if len(names) > 1:
+        raise INCIDENT_AMBIGUOUS(
+            f"{shown(name)} may be {len(names)} incidents: {', '.join(sorted(names))}: give more of its id"
+        )
+    for shard, answer in said.items():
+        if answer.incident is not None and answer.incident.id in names:
+            return shard, answer.incident
+    raise INCIDENT_UNKNOWN(f"there is no incident {shown(name)}: see `answerable incident list`{more}")

@@ -10,11 +10,12 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.incident.containing import is_whole, stop_of
-from answerable.core.incident.incident import incidents_in
+from answerable.core.incident.incident import ID_PREFIX, incidents_in
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.facts import PREVIEW, kind_of
-from answerable.core.search.names import Asked, entry_of
+from answerable.core.search.names import CUT, Asked, entry_of
 from answerable.core.search.query import Cursor, Query, Term
+from answerable.flows.forensics.describe_name import MAY_BE_MAX
 from answerable.flows.forensics.tell_story import Story
 
 if TYPE_CHECKING:
@@ -92,6 +93,16 @@ def opened(teller: StoryTeller, name: str) -> Incident | None:
     statements = Query(terms=(Term("incident", (name,)), Term("kind", (kind_of(Tag.INCIDENT),))))
     first = islice(teller.index.candidates(statements, None, oldest_first=True), STATEMENTS_MAX)
     return incidents_in(teller.opened(one.entry) for one in first).get(name)
+
+
+def incidents_named(teller: StoryTeller, name: str) -> tuple[Incident, ...]:
+    """Return the incident with this id, or those whose id begins so. Raises as `opened`."""
+    found = opened(teller, name)
+    beginning = name.rstrip(CUT)
+    if found is not None or not beginning.startswith(ID_PREFIX):
+        return (found,) if found is not None else ()
+    names = islice(teller.index.names(beginning), MAY_BE_MAX)
+    return tuple(one for one in (opened(teller, whole) for whole in names) if one is not None)
 
 
 def gathered(teller: StoryTeller, incident: Incident, *, is_home: bool = True) -> Gathered:

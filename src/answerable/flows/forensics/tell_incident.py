@@ -311,7 +311,7 @@ def _row(incident: Incident, shard: str) -> IncidentRow:
         opened_by=incident.notes[0].by,
         closed_at=instant(incident.closed_at) if incident.closed_at else None,
         classes=incident.classes,
-        notes=len(incident.notes),
+        notes=sum(one.change == "noted" for one in incident.notes),
         open_questions=len(incident.open_questions),
     )
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from answerable.flows.forensics.follow_log import LogFollower
 
 _TROUBLES: Final = {
-    "missing": "there is no such file or bucket",
+    "missing": "there is no such file",
+    "no bucket": "there is no such bucket",
     "no file": "it is a directory, a pipe or a device, and no plain file",
     "no keys": "the file of its keys is none with `access_key` and `secret_key` as JSON that can be read",
     "no journal": "no file of a journal is there that can be seen: journald must keep one, and the account that runs "

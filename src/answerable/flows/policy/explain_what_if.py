@@ -26,7 +26,7 @@ from answerable.core.registry.documents.budget_name import CALLS
 from answerable.errors import Malformed, Refused, shown
 from answerable.errors.codes.policy import ANSWERS_UNKNOWN_NAME
 from answerable.flows.forensics.tell_hits import instant
-from answerable.flows.validity.mandate_validity import shard_fault, standing_fault
+from answerable.flows.validity.mandate_validity import shard_elsewhere, shard_fault, standing_fault
 from answerable.flows.validity.refuse_revoked import capability_names, judged_under, mandate_names
 from answerable.flows.walk.may_act import given_fault, inactive_fault, ways_to_prove
 from answerable.verify.partial_asking import Possible, ask_partly, unknown
@@ -75,6 +75,8 @@ def told_possible(
         withheld=withheld,
         unfollowed=unfollowed,
         is_offered=moment.is_offered,
+        shards=(),
+        elsewhere={},
         agents=tuple(
             answers.PossibleAgent(
                 **_members(one),
@@ -152,10 +154,11 @@ class _Asking:
         """Return the conditions of a mandate that depend on the single request, in the walk's order. Raises _No."""
         moment, name = self._moment, self._capability.name
         current = moment.registry.current
-        fault = shard_fault(mandate, moment.origin) or standing_fault(mandate, current)
-        _say_no(1, fault)
+        shard = self._shard(mandate)
+        fault = None if shard else shard_fault(mandate, moment.origin)
+        _say_no(1, fault or standing_fault(mandate, current))
         _say_no(2, given_fault(mandate, name, (agent.name,), current))
-        if isinstance(moment.tool, Refused):
+        if isinstance(moment.tool, Refused) and not shard:
             _say_no(3, moment.tool)
         try:
             session = session_of(mandate) if mandate.id_token else ()
@@ -166,7 +169,7 @@ class _Asking:
             short := ended(
                 mandate,
                 state=moment.state(mandate.id),
-                calls_used=moment.used(mandate.id).get(CALLS, 0),
+                calls_used=0 if shard else moment.used(mandate.id).get(CALLS, 0),
                 now=moment.at,
             )
         ) is not None:
@@ -175,9 +178,19 @@ class _Asking:
         if any(not one.names(name) for one in session):
             raise _No(8, "mandate.session")
         accounts = (account_of(mandate), *session_account(mandate, session))
+        if shard:
+            # That process alone knows what is used, and what its servers offer.
+            name = shown(shard.rpartition("/")[2])
+            there = (f"if shard {name}, which the mandate is for, runs, offers it and has its budget left",)
+            return (*there, *proofs, *covered, *self._left_to_the_request(mandate, session))
         if moment.lack(accounts, ONE_CALL) is not None:
             raise _No(9, "mandate.budget_spent")
         return (*proofs, *covered, *self._left_to_the_request(mandate, session))
+
+    def _shard(self, mandate: Mandate) -> str:
+        """Return the log of another shard that an action under this mandate is handed to; empty for none."""
+        log = shard_elsewhere(mandate, self._moment.origin)
+        return log if log and self._moment.reaches(log) else ""
 
     def _left_to_the_request(self, mandate: Mandate, session: tuple[Authority, ...]) -> Iterator[str]:
         if not self._moment.is_offered:
@@ -287,11 +300,15 @@ class _Asking:
                 "root": agent.name,
             },
         }
+        is_here = not self._shard(mandate)
+        if not is_here:
+            del known["task"]["calls_used"]
         for member, values in known.items():
             context[member] = {
                 name: values.get(name, unknown(f"{member}.{name}")) for name in members[member]
             }
-        context["budget"] = budget_left([account_of(mandate)], moment.used, capability)
+        if is_here:
+            context["budget"] = budget_left([account_of(mandate)], moment.used, capability)
         if not capability.destination.type:
             found = classed(parts.destinations, capability, ())
             context["destination"] = {
@@ -300,7 +317,8 @@ class _Asking:
                 "names": [],
                 "type": "",
             }
-        context["capability"] = {**moment.tool} if not isinstance(moment.tool, Refused) else {}
+        if not isinstance(moment.tool, Refused):
+            context["capability"] = {**moment.tool}
         context["now"] = moment.at
         context["windows"] = dict(windows_at(parts.windows, moment.at))
         return context

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from answerable.flows.state.walk_limits import WalkLimits
     from answerable.flows.state.worlds import Verification
     from answerable.ports.parts_in_force import CurrentManifests, Held, Revoked
+    from answerable.ports.shard_link import ShardLink
 
 AT_ONCE: Final = 64
 """Agents checked in one turn before the event loop runs other tasks."""
@@ -57,6 +58,7 @@ class Moment:
     register of mandates. `statement`: the policy sets in force. `capability`: the capability in question. `tool`: what
     policy sees of it, at the tier its tool has; or why nobody can use it. `agents`: agents that can do nothing, with
     the reason. `nobody`: why nobody can do anything. `is_offered`: whether it is known what servers offer.
+    `reaches`: whether a log belongs to another shard, to which an action under a mandate for it is handed.
     """
 
     at: UnixMillis
@@ -75,10 +77,19 @@ class Moment:
     agents: Mapping[AgentId, Refused]
     nobody: Refused | None = None
     is_offered: bool = True
+    reaches: Callable[[str], bool] = lambda _: False
 
 
-async def moment_now(recorder: Recorder, planning: Planning, deciding: Deciding, action: str) -> Moment:
-    """Build the snapshot of now for this capability from memory, yielding to the event loop between agents.
+async def moment_now(
+    recorder: Recorder,
+    planning: Planning,
+    deciding: Deciding,
+    action: str,
+    *,
+    link: ShardLink | None = None,
+) -> Moment:
+    """Build the snapshot of now for this capability from memory, yielding to the event loop between agents. link: to
+    other shards, if there may be any.
 
     Raises Malformed: `answers.unknown_name`, `policy.statement`; Unavailable.
     """
@@ -118,6 +129,7 @@ async def moment_now(recorder: Recorder, planning: Planning, deciding: Deciding,
         agents=faults,
         nobody=recorder.unwitnessed() or no_room(authority.room),
         is_offered=verification.upstream.is_running,
+        reaches=link.reaches if link is not None else lambda _: False,
     )
 
 

@@ -25,6 +25,16 @@ def line(number: int, **more: str) -> str:
     return json.dumps({**entry, "message": "x" * 100, **more}, separators=(",", ":")) + "\n"
 
 
+def test_a_mark_of_the_order_of_bytes_at_the_begin_is_passed_over(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.path.write_text("\ufeff" + line(1))
+    log.restart()
+    assert log.read() == [1]
+    log.writes(2)
+    log.restart()
+    assert log.read() == [2]
+
+
 class Log:
     """A followed log in a folder of its own. mark: behind what was read."""
 

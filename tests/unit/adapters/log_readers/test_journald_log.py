@@ -6,10 +6,11 @@ import io
 import json
 
 import pytest
+from msgspec import structs
 
 from answerable.adapters.log_readers import JournaldLog, LogTimes, bounded_lines
 from answerable.core.attribution.log_line import LogLine, UnreadLine
-from tests.unit.adapters.log_readers.test_sshd_log import AT, ON_WEB1, accepted
+from tests.unit.adapters.log_readers.test_sshd_log import AT, FROM, ON_WEB1, accepted
 
 pytestmark = pytest.mark.requirement("ATTRIBUTE-07")
 
@@ -26,8 +27,8 @@ def read(*lines: str) -> list[LogLine | UnreadLine]:
 
 
 def test_a_session_is_told_with_its_time_and_what_it_says_later_is_of_it() -> None:
-    ours = LogLine(1, AT, "ans_x", ON_WEB1, "", "deploy")
-    later = LogLine(2, AT, "ans_x", ON_WEB1, "", "deploy")
+    ours = LogLine(1, AT, "ans_x", ON_WEB1, "", "deploy", origin=f"web1[12] {FROM}")
+    later = structs.replace(ours, number=2)
     assert read(entry(accepted()), entry("Disconnected from user deploy")) == [ours, later]
     assert read(entry(accepted(), SYSLOG_IDENTIFIER="sshd-session")) == [ours]
 

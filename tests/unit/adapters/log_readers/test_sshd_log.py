@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from datetime import UTC
 
+import msgspec
 import pytest
 
 from answerable.adapters.log_readers import LogTimes, SshdLog, bounded_lines
@@ -20,6 +21,7 @@ KEYS = (
     ("ssh_login", "deploy"),
 )  # fmt: skip
 ON_WEB1 = (*KEYS, ("ssh_host", "web1"))
+FROM = "127.0.0.1 port 40000"
 
 
 def read(*lines: str) -> list[LogLine | UnreadLine]:
@@ -32,16 +34,17 @@ def accepted(login: str = "deploy", how: str = "publickey", key: str = f": {CERT
 
 
 def test_a_certificate_names_its_key_its_serial_its_authority_and_the_login() -> None:
-    ours = LogLine(1, AT, "ans_x", ON_WEB1, "", "deploy")
+    ours = LogLine(1, AT, "ans_x", ON_WEB1, "", "deploy", origin=f"web1[12] {FROM}")
     assert read(f"Dec  1 18:35:48 web1 sshd[12]: {accepted()}") == [ours]
     assert read(f"2026-12-01T18:35:48.000000+00:00 web1 sshd-session[12]: {accepted()}") == [ours]
     assert read(f"<86>Dec  1 18:35:48 web1 sshd[12]: {accepted()}") == [ours]
-    assert read(accepted()) == [LogLine(1, 0, "ans_x", KEYS, "", "deploy")]
-    assert read(f"Dec  1 18:35:48 web1 sshd: {accepted()}") == [ours]
+    assert read(accepted()) == [LogLine(1, 0, "ans_x", KEYS, "", "deploy", origin=f"[] {FROM}")]
+    (bare,) = read(f"Dec  1 18:35:48 web1 sshd: {accepted()}")
+    assert bare == msgspec.structs.replace(ours, origin=f"web1[] {FROM}")
 
 
 def test_other_ways_in_name_the_login() -> None:
-    other = LogLine(1, 0, "bob")
+    other = LogLine(1, 0, "bob", origin=f"[] {FROM}")
     assert read(accepted("bob", "password", "")) == [other]
     assert read(accepted("bob", "publickey", ": ED25519 SHA256:abc")) == [other]
 
@@ -55,7 +58,7 @@ def test_what_a_session_says_later_is_of_it_and_what_a_stranger_says_is_nobodys(
         "Dec  1 18:35:48 web1 sshd[13]: Invalid user Accepted publickey for deploy from 127.0.0.1 port 1 ssh2",
         "Dec  1 18:35:48 web1 su[12]: Disconnected from user deploy",
     )
-    session = LogLine(2, AT, "ans_x", ON_WEB1, "", "deploy")
+    session = LogLine(2, AT, "ans_x", ON_WEB1, "", "deploy", origin=f"web1[12] {FROM}")
     assert found[1:] == [session, *(LogLine(number, AT, "") for number in (3, 4, 5))]
 
 

@@ -13,7 +13,7 @@ import pytest
 from answerable.api.evidence_answers import Evidence
 from answerable.apps.cli.incident_ocsf import ocsf_events
 from answerable.apps.cli.incident_pack import BUNDLE, wanted_entries, wanted_fields, write_pack
-from answerable.apps.cli.told_incident import duty_state
+from answerable.apps.cli.told_incident import duty_state, note_told
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed
 from tests.worlds.incident_statements import incident_of, noted, opened
@@ -72,7 +72,7 @@ async def test_a_folder_has_every_table_and_nothing_in_it_is_calculated_or_break
     assert {one["duty"]: one["state"] for one in rows(place, "duties.csv")}["gdpr-33"] == "open"
     checklist = (place / "checklist.md").read_text()
     assert "- [ ] **gdpr-33**: due 20" in checklist
-    assert "- bob asks: why?" in checklist
+    assert f"- bob asks (#{answer.notes[1].entry}): why?" in checklist
     assert r"\<script>x\</script> \\\[here](javascript:x)" in checklist, "nobody's markup and no link"
     assert json.loads((place / "ocsf.json").read_text()) == ocsf_events(answer)
     sums = dict(reversed(one.split("  ")) for one in (place / "SHA256SUMS").read_text().splitlines())
@@ -87,6 +87,29 @@ async def test_a_folder_has_every_table_and_nothing_in_it_is_calculated_or_break
     with pytest.raises(Malformed) as again:
         write_pack(place, answer, EVIDENCE, "log+key")
     assert again.value.code == "incident.folder"
+
+
+async def test_a_question_and_its_answer_are_told_as_such_wherever_statements_are(tmp_path: Path):
+    bench = await told_bench()
+    incident = await opened(bench, "agent", "scout", since_ms=1)
+    asked = await noted(bench, incident, "why?", question=1)
+    await noted(bench, incident, "because", answers=asked.entry)
+    other = await noted(bench, incident, "who?", question=1)
+    await noted(bench, incident, "more")
+    answer = incident_of(bench, incident)
+    write_pack(tmp_path / "pack", answer, EVIDENCE, "log+key")
+    assert [(one["change"], one["answers"]) for one in rows(tmp_path / "pack", "statements.csv")] == [
+        ("opened", ""),
+        ("asked", ""),
+        ("answered", str(asked.entry)),
+        ("asked", ""),
+        ("noted", ""),
+    ]
+    said = [note_told(one).partition("  bob ")[2] for one in answer.notes]
+    assert said[1:] == ["asked: why?", f"answered #{asked.entry}: because", "asked: who?", "noted: more"]
+    checklist = (tmp_path / "pack" / "checklist.md").read_text()
+    assert f"bob answered #{asked.entry}: because" in checklist
+    assert f"- bob asks (#{other.entry}): who?" in checklist
 
 
 async def test_what_was_erased_is_nowhere_in_a_folder_made_afterwards(tmp_path: Path):
