@@ -29,7 +29,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.lease_side import LeaseSide
 from answerable.testing.builders import Bench, bench_documents
 from tests.worlds.asked_index import IndexAtHand
-from tests.worlds.logs_at_hand import LogAtHand, joined
+from tests.worlds.logs_at_hand import JoinedSearches, LogAtHand
 from tests.worlds.parts import to_apply
 
 if TYPE_CHECKING:
@@ -291,16 +291,6 @@ class Beside:
     name: str
 
 
-class Joined:
-    """What the server of one shard asks: its process, which asks the others."""
-
-    def __init__(self, **logs: LogAtHand) -> None:
-        self._index = joined("a", **logs)
-
-    async def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
-        return self._index.ask(kind, question)
-
-
 class Unreadable(LogAtHand):
     """A shard whose log cannot be read."""
 
@@ -328,7 +318,7 @@ async def test_what_another_process_wrote_was_used_as_well_and_is_never_taken_fo
     await other.refund(1200)
     bench.live.leases.others = lambda: (Beside("b"),)
     assert other_logs(bench.live.leases) == ("b",)
-    searches = Joined(a=LogAtHand(bench.recorder), b=LogAtHand(other.recorder))
+    searches = JoinedSearches(a=LogAtHand(bench.recorder), b=LogAtHand(other.recorder))
     assert (await page_of(bench, searches)).tallies == {}
     page = await page_of(bench, searches, log="b")
     (tally,) = page.tallies.values()
@@ -340,12 +330,12 @@ async def test_what_another_process_wrote_was_used_as_well_and_is_never_taken_fo
     with pytest.raises(Refused) as unknown:
         await page_of(bench, searches, log="c")
     assert unknown.value.code == "lease.log_unknown"
-    with pytest.raises(Refused) as gone:
-        await page_of(bench, Joined(a=LogAtHand(bench.recorder)), log="b")
-    assert gone.value.code == "lease.log_unknown", "of a shard that went in between"
+    with pytest.raises(Malformed) as gone:
+        await page_of(bench, JoinedSearches(a=LogAtHand(bench.recorder)), log="b")
+    assert gone.value.code == "search.log", "of a shard that went in between"
     lost = Unreadable(other.recorder)
     with pytest.raises(Unavailable):
-        await page_of(bench, Joined(a=LogAtHand(bench.recorder), b=lost), log="b")
+        await page_of(bench, JoinedSearches(a=LogAtHand(bench.recorder), b=lost), log="b")
 
 
 @pytest.mark.requirement("RIGHTS-04", "RIGHTS-05")
@@ -354,7 +344,7 @@ async def test_the_log_of_another_shard_is_counted_page_by_page_too(monkeypatch)
     await acts(other, told("cases/0"))
     await acts(other, told("rows"))
     bench.live.leases.others = lambda: (Beside("b"),)
-    searches = Joined(a=LogAtHand(bench.recorder), b=LogAtHand(other.recorder))
+    searches = JoinedSearches(a=LogAtHand(bench.recorder), b=LogAtHand(other.recorder))
     whole = await tally_of(bench, searches=searches, log="b")
     assert whole.told == 2
     monkeypatch.setattr(tell_lease_use, "STRETCH_SECONDS_MAX", -1.0)

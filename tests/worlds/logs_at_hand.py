@@ -28,6 +28,16 @@ class LogAtHand:
             return answer(kind, teller, question, Beside(now=self.recorder.clock.now()))
 
 
+class JoinedSearches:
+    """What the server of shard `a` asks: its process, which asks the others."""
+
+    def __init__(self, **logs: LogAtHand) -> None:
+        self._index = joined("a", **logs)
+
+    async def ask(self, kind: QuestionKind[Q, A], question: Q) -> A:
+        return self._index.ask(kind, question)
+
+
 def joined(own: str, **logs: LogAtHand) -> JoinedIndex:
     """What the process of one of these shards answers by."""
     others = {name: log for name, log in logs.items() if name != own}

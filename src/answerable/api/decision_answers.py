@@ -19,7 +19,8 @@ class RecordedDecision(Part, frozen=True, kw_only=True):
 
 class ReplayedDecision(Part, frozen=True, kw_only=True):
     """A decision that is not as it was recorded. action: id of the action, or of the approval. derived: None where it
-    could not be asked again. unchecked: parts that were not asked again."""
+    could not be asked again. unchecked: parts that were not asked again. shard: whose log has it; empty for the
+    one that answers."""
 
     action: str
     derived: RecordedDecision | None
@@ -28,16 +29,19 @@ class ReplayedDecision(Part, frozen=True, kw_only=True):
     text: str
     unchecked: Texts
     verdict: Annotated[str, words("same", "differs", "erased", "not_disclosed", "not_asked", "cannot_tell")]
+    shard: str = ""
 
 
 class Replayed(Component, frozen=True, kw_only=True):
-    """Decisions that were derived again. next: entry to go on with; None at the end."""
+    """Decisions that were derived again. next: entry to go on with; None at the end. others: names of the other shards,
+    whose decisions are in logs of their own."""
 
     counts: dict[str, Count]
     next: Count | None
     reading: bool
     size: Count
     told: tuple[ReplayedDecision, ...]
+    others: Texts
 
 
 class PossibleWay(Part, frozen=True, kw_only=True):

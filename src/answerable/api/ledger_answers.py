@@ -60,12 +60,14 @@ class SearchProcess(Part, frozen=True, kw_only=True):
 
 
 class Shard(Component, frozen=True, kw_only=True):
-    """A shard in the log of logs."""
+    """A shard in the log of logs. process: whether its process answers; `this` for the one that is asked, `silent` for
+    one that is there and gives no answer."""
 
     origin: str
     state: Annotated[str, words("waiting", "ok", "alarm")]
     covered: Count
     reason: str
+    process: Annotated[str, words("this", "running", "silent", "not_running")]
 
 
 class Witness(Component, frozen=True, kw_only=True):

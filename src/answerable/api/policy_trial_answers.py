@@ -10,12 +10,14 @@ from answerable.api.members import Component, Count, Digest, Document, Instant, 
 
 
 class SimulationRequest(Component, frozen=True, kw_only=True):
-    """Policy sets, and which part of the ledger to read. tiers: other tiers by capability."""
+    """Policy sets, and which part of the ledger to read. log: name of another shard, whose log is read. tiers: other
+    tiers by capability."""
 
     documents: tuple[Document, ...]
     removed: Texts | UnsetType = UNSET
     since: str | UnsetType = UNSET
     start: str | UnsetType = UNSET
+    log: str | UnsetType = UNSET
     tiers: dict[str, str] | UnsetType = UNSET
 
 
@@ -39,7 +41,7 @@ class QuestionCounts(Part, frozen=True, kw_only=True):
 
 
 class DecisionDifference(Part, frozen=True, kw_only=True):
-    """A decision that would differ."""
+    """A decision that would differ. shard: whose log has it; empty for the one that answers."""
 
     index: Count
     at: Instant
@@ -51,10 +53,11 @@ class DecisionDifference(Part, frozen=True, kw_only=True):
     by: Texts
     reason: str
     obligations: Texts
+    shard: str = ""
 
 
 class SimulationPage(Component, frozen=True, kw_only=True):
-    """One page of decisions asked again."""
+    """One page of decisions asked again. others: names of the other shards, each to be asked as well."""
 
     start: Count
     end: Count
@@ -69,6 +72,7 @@ class SimulationPage(Component, frozen=True, kw_only=True):
     untold: dict[str, Count]
     unasked: dict[str, Count]
     differences: tuple[DecisionDifference, ...]
+    others: Texts
 
 
 class PolicyShadow(Component, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from answerable.api.members import Component, Count, Instant, Part
+from answerable.api.members import Component, Count, Instant, Part, Texts
 
 
 class Firing(Part, frozen=True, kw_only=True):
@@ -20,7 +20,8 @@ class Firing(Part, frozen=True, kw_only=True):
 
 class RuleSimulation(Component, frozen=True, kw_only=True):
     """What a stop rule would have held. start, end: first entry read, first entry not read. size: of the ledger then.
-    unlisted: firings beyond those listed. unknown: times a tracker's number could not be read, as it was erased."""
+    unlisted: firings beyond those listed. unknown: times a tracker's number could not be read, as it was erased.
+    others: names of the other shards, whose logs were not read."""
 
     start: Count
     end: Count
@@ -29,3 +30,4 @@ class RuleSimulation(Component, frozen=True, kw_only=True):
     unlisted: Count
     unknown: Count
     firings: tuple[Firing, ...]
+    others: Texts

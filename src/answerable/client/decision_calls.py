@@ -12,6 +12,7 @@ def replay_decisions(
     start: str | None = None,
     stop: str | None = None,
     entries: str | None = None,
+    log: str | None = None,
     seconds_max: float = WAIT_SECONDS_MAX,
 ) -> Replayed:
     """Past decisions, derived again from the ledger, so many entries at a time."""
@@ -19,7 +20,7 @@ def replay_decisions(
         Replayed,
         "GET",
         "/v1/decisions/replay",
-        query=given(start=start, stop=stop, entries=entries),
+        query=given(start=start, stop=stop, entries=entries, log=log),
         seconds_max=seconds_max,
     )
 

@@ -7,7 +7,7 @@ from typing import Final
 from answerable.api.lease_use_answers import LeaseTally
 from answerable.api.members import AnyObject, Part
 from answerable.core.registry.documents.capability import ArgumentMapping
-from answerable.ports.search_process import Asked, QuestionKind, Within
+from answerable.ports.search_process import AskedOfOne, OfOne, QuestionKind
 
 LEASE_USE_BYTES_MAX: Final = 16_777_216
 """It has the grants of all capabilities with a lease, of which there may be thousands."""
@@ -22,18 +22,16 @@ class LeasedTold(Part, frozen=True, kw_only=True):
     template: str
 
 
-class LeaseUseQuestion(Asked, frozen=True, kw_only=True):
+class LeaseUseQuestion(AskedOfOne, frozen=True, kw_only=True):
     """One question what actions used of leases. start: the first entry that is read; None for the first that may be of
-    `since` (Unix milliseconds) or later. log: name of the log of another shard; empty for this one."""
+    `since` (Unix milliseconds) or later."""
 
     capabilities: tuple[LeasedTold, ...]
     since: int = 0
     start: int | None = None
-    log: str = ""
-    within: Within = "all"
 
 
-class LeaseUseTold(Part, frozen=True, kw_only=True):
+class LeaseUseTold(OfOne, frozen=True, kw_only=True):
     """Use counted in one stretch of a log. start, end: first entry read, and first not read. size: of the log. tallies:
     of this stretch alone, by capability; none for a capability without use."""
 

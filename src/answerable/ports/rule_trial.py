@@ -16,7 +16,7 @@ from answerable.core.registry.documents.capability import (
 )
 from answerable.core.registry.documents.policy_parts import Tracker
 from answerable.core.registry.documents.stop_rule import StopRule
-from answerable.ports.search_process import Asked, QuestionKind
+from answerable.ports.search_process import AskedOfOne, OfOne, QuestionKind
 
 RULE_BYTES_MAX: Final = 16_777_216
 """It has what is read of all registered capabilities, of which there may be thousands."""
@@ -64,7 +64,7 @@ class Lacked(Part, frozen=True, kw_only=True):
     holds: tuple[str, ...] = ()
 
 
-class RuleQuestion(Asked, frozen=True, kw_only=True):
+class RuleQuestion(AskedOfOne, frozen=True, kw_only=True):
     """One question what a stop rule would have held. tracker: the declared one that it watches. start: the first entry
     that is read; stop: the first that is not, None for none. since: as for `simulate_rule`. refusals_max,
     refusals_ms: the quota of refusals. told: what was lacked the time before."""
@@ -92,7 +92,7 @@ class RuleFiring(Part, frozen=True, kw_only=True):
     stopped: int
 
 
-class RuleTold(Part, frozen=True, kw_only=True):
+class RuleTold(OfOne, frozen=True, kw_only=True):
     """What a stop rule would have held. end: the first entry that was not read. size: of the log. unlisted: further
     firings. unknown: how often a number was not known, as it was erased. lacked: without these it is not right."""
 

@@ -45,6 +45,20 @@ class Asked(Part, frozen=True, kw_only=True):
     within: Within = "log"
 
 
+class AskedOfOne(Asked, frozen=True, kw_only=True):
+    """A question that is answered of one log alone. log: name of another shard, whose log is asked; empty for this
+    one."""
+
+    log: str = ""
+    within: Within = "all"
+
+
+class OfOne(Part, frozen=True, kw_only=True):
+    """An answer to it. others: names of the other shards, each to be asked as well."""
+
+    others: tuple[str, ...] = ()
+
+
 class AskedOfAccounts(Asked, frozen=True, kw_only=True):
     """A question whose answer tells accounts at targets. declared: what the broker declares of its targets; None where
     it could not be asked."""
@@ -249,7 +263,7 @@ class SelectionAnswer(Part, frozen=True, kw_only=True):
     items: tuple[int, ...]
 
 
-class ReplayQuestion(Asked, frozen=True, kw_only=True):
+class ReplayQuestion(AskedOfOne, frozen=True, kw_only=True):
     """One question whether the decisions from an entry on come out as they are recorded. stop: the first entry that is
     not asked about; None for none. limit: of entries."""
 

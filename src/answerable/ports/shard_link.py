@@ -47,6 +47,11 @@ class ShardLink(Protocol):
         Unavailable (`shard.*`), always with effect `none`."""
         ...
 
+    async def greet(self, origin: str) -> None:
+        """Return once the process of the log `origin` has answered. Raises Unavailable, always with effect `none`:
+        `shard.down` where it is not running, another `shard.*` where it gives no answer."""
+        ...
+
     async def forward(
         self, origin: str, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
     ) -> Answer:

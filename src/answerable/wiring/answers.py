@@ -167,6 +167,9 @@ ANSWERED: Final = tuple(_ANSWERS)
 WHOLE: Final = frozenset((UNDER, MADE, TREE, TRACE, POSSIBLE, SELECTION, REPLAY, RULE, LEASE_USE, POLICY))
 """What is answered of all entries of a log or not at all."""
 
+OF_ONE: Final = (REPLAY, RULE, LEASE_USE, POLICY)
+"""What is answered of one log alone, which the question may name."""
+
 
 def answer(kind: QuestionKind[Q, A], teller: StoryTeller, question: Q, beside: Beside) -> A:
     """Return the answer to a question. kind: one of `ANSWERED`. Raises as what answers it."""

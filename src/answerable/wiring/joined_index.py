@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,10 +18,8 @@ from answerable.core.search.log_cursors import DONE, parsed_log_cursors
 from answerable.core.search.names import ENTRY
 from answerable.core.search.query import LIMIT_MAX, Cursor
 from answerable.errors import AnswerableError, Malformed, shown
-from answerable.errors.codes.leases import LEASE_LOG_UNKNOWN
 from answerable.errors.codes.mandate import MANDATE_OTHER_SHARD
-from answerable.errors.codes.search import SEARCH_CURSOR
-from answerable.ports.lease_use import LEASE_USE, LeaseUseQuestion
+from answerable.errors.codes.search import SEARCH_CURSOR, SEARCH_LOG
 from answerable.ports.search_process import (
     ACCOUNTS,
     INCIDENT,
@@ -37,6 +36,7 @@ from answerable.ports.search_process import (
     TREE,
     UNDER,
     A,
+    AskedOfOne,
     IncidentsQuestion,
     PartQuestion,
     Q,
@@ -45,6 +45,7 @@ from answerable.ports.search_process import (
     TreeQuestion,
     UnderQuestion,
 )
+from answerable.wiring.answers import OF_ONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
         SearchAnswer,
         StoryAnswer,
     )
-    from answerable.ports.lease_use import LeaseUseTold
     from answerable.ports.search_process import (
         AccountsQuestion,
         Asked,
@@ -101,7 +101,7 @@ class JoinedIndex:
             SCOPE: self._scope,
             UNDER: self._under,
             TREE: self._tree,
-            LEASE_USE: self._lease_use,
+            **{one: partial(self._of_one, one) for one in OF_ONE},
             ACCOUNTS: self._accounts,
             INCIDENTS: self._incidents,
             INCIDENT: self._incident,
@@ -203,12 +203,13 @@ class JoinedIndex:
             )
         return others[shard].ask(TREE, replace(question, log="", entries=0, within="log"))
 
-    def _lease_use(self, question: LeaseUseQuestion, others: Mapping[str, LogIndex]) -> LeaseUseTold:
+    def _of_one(self, kind: QuestionKind[Any, Any], question: Any, others: Mapping[str, LogIndex]) -> Any:
+        """Ask the log that is named, and name those that there are beside this one."""
         if not question.log:
-            return self._own.ask(LEASE_USE, question)
+            return replace(self._own.ask(kind, question), others=tuple(others))
         if question.log not in others:
-            raise LEASE_LOG_UNKNOWN(f"there is no log {shown(question.log)} beside this one")
-        return others[question.log].ask(LEASE_USE, replace(question, log="", entries=0, within="log"))
+            raise SEARCH_LOG(f"there is no shard {shown(question.log)} beside this one")
+        return others[question.log].ask(kind, replace(question, log="", entries=0, within="log"))
 
     def _accounts(self, question: AccountsQuestion, others: Mapping[str, LogIndex]) -> AccountsAnswer:
         from answerable.flows.forensics.join_accounts import joined_accounts
@@ -328,7 +329,7 @@ def _names_shard(question: Asked) -> bool:
     match question:
         case Question() | UnderQuestion() | IncidentsQuestion():
             return ":" in question.cursor
-        case TreeQuestion() | LeaseUseQuestion():
+        case TreeQuestion() | AskedOfOne():
             return bool(question.log)
     return False
 

@@ -81,3 +81,16 @@ def untimed(row: TargetAccount) -> TargetAccount:
 def test_an_account_that_a_story_has_by_two_names_counts_once(tmp_path: Path):
     items = answered(tmp_path / "a", 0).items
     assert joined_rows("a", {"a": (*items, *items)}) == joined_rows("a", {"a": items})
+
+
+@pytest.mark.requirement("ACCOUNT-01", "SEARCH-14")
+def test_what_one_shard_alone_found_in_a_log_is_told_by_all(tmp_path: Path):
+    """A finding is on record in the shard that follows the log."""
+    quiet = answered(tmp_path / "a", 0)
+    row = next(one for one in quiet.items if one.name == "alice")
+    found = replace(row, name="svc", lines=2, past=2)
+    shards = {"a": quiet, "b": replace(answered(tmp_path / "b", 1), items=(*quiet.items, found))}
+    for own in ("a", "b"):
+        told = {one.name: one for one in joined_accounts(own, shards, {}).items}
+        assert (told["svc"].lines, told["svc"].past) == (2, 2)
+        assert told["alice"].lines == 12

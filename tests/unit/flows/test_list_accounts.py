@@ -18,6 +18,7 @@ from answerable.core.search.accounts import ALL_LEASES
 from answerable.flows.forensics import list_accounts as listing
 from answerable.flows.forensics.answer_questions import answered_accounts, answered_name, answered_story
 from answerable.flows.forensics.list_accounts import NOTHING, Known
+from answerable.flows.forensics.tell_hits import instant
 from answerable.flows.forensics.tell_story import StoryTeller
 from answerable.ports.search_process import AccountsQuestion, NameQuestion, StoryQuestion
 from tests.worlds.searched import Searched
@@ -172,3 +173,35 @@ def test_an_erased_person_is_told_by_pseudonym_and_an_answer_is_bounded(
         assert (len(answer.items), answer.more, answer.broker) == (2, 2, False)
     finally:
         asked.index.close()
+
+
+@pytest.mark.requirement("ACCOUNT-01", "ACCOUNT-03")
+def test_what_a_followed_log_showed_past_the_broker_is_told_from_the_ledger_and_counts_once(found: Searched):
+    shown = {"finding": "f", "kind": "postgres", "target": "pg-main", "line": "0" * 64}
+    for number, (verdict, account) in enumerate(
+        (
+            ("bypass", "svc"),
+            ("forged", "svc"),
+            ("bypass", account_of(TASK)),
+            ("content", "svc"),
+            ("phantom", ""),
+        )
+    ):
+        named = {"account": account} if account else {}
+        found.add(Tag.LOG_FINDING, verdict=verdict, line_at=1_000 + number, **named, **shown)
+    asked = Asked(found)
+    rows = asked.rows()
+    svc, leases = rows["pg-main", "svc", "unknown"], rows["pg-main", ALL_LEASES, "task"]
+    assert (svc.lines, svc.past, svc.seen_first_at, svc.seen_last_at) == (
+        2,
+        2,
+        instant(1_000),
+        instant(1_001),
+    )
+    assert sum(one.past for key, one in rows.items() if key[1] == ALL_LEASES) == 1, leases
+    assert asked.named("svc") == [("svc", "unknown")]
+    # Whoever kept what the whole log says has these lines among them.
+    known = Known(seen=(SeenAccount("pg-main", "svc", "postgres", 900, 2_000, 9, 4),))
+    again = asked.rows(known)["pg-main", "svc", "unknown"]
+    assert (again.lines, again.past, again.seen_first_at) == (9, 4, instant(900))
+    asked.index.close()

@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from answerable.adapters.shard_socket.messages import Contained, Digest, Failed, Going, Traced
+from answerable.adapters.shard_socket.messages import Contained, Digest, Failed, Going, Greeted, Traced
 from answerable.core.action.outcome import Outcome, OutcomeStatus
 from answerable.core.approval.approval import Answer as PersonsAnswer
 from answerable.core.approval.approval import Approval, ApprovalId, ApprovalState
@@ -101,6 +101,8 @@ _REPLY: Final[msgspec.msgpack.Decoder[Going | Answered | Failed]] = msgspec.msgp
 _TRACED: Final[msgspec.msgpack.Decoder[Traced | Failed]] = msgspec.msgpack.Decoder(Traced | Failed)
 _CONTAINED: Final[msgspec.msgpack.Decoder[Contained | Failed]] = msgspec.msgpack.Decoder(Contained | Failed)
 
+_GREETED: Final[msgspec.msgpack.Decoder[Greeted | Failed]] = msgspec.msgpack.Decoder(Greeted | Failed)
+
 
 def answer_bytes(answer: Answer) -> bytes:
     """Encode an answer. Raises Malformed (`json.*`) for a result that is no canonical JSON, Broken for an open
@@ -143,6 +145,11 @@ def traced_in(message: bytes) -> Traced | Failed:
 def contained_in(message: bytes) -> Contained | Failed:
     """Decode the reply to a `Contain`. Raises Malformed (`shard.message`)."""
     return _decoded(_CONTAINED, message)
+
+
+def greeted_in(message: bytes) -> Greeted | Failed:
+    """Decode the reply to a `Greet`. Raises Malformed (`shard.message`)."""
+    return _decoded(_GREETED, message)
 
 
 def _decoded(decoder: msgspec.msgpack.Decoder[T], message: bytes) -> T:

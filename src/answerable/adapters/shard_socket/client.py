@@ -12,6 +12,7 @@ from answerable.adapters.shard_socket.answers import (
     Answered,
     answer_in,
     contained_in,
+    greeted_in,
     reply_in,
     traced_in,
 )
@@ -19,10 +20,12 @@ from answerable.adapters.shard_socket.frames import LinkLimits, framed, read_mes
 from answerable.adapters.shard_socket.messages import (
     Contained,
     Failed,
+    Greeted,
     Traced,
     action_bytes,
     contain_bytes,
     error_in,
+    greet_bytes,
     trace_bytes,
 )
 from answerable.adapters.shard_socket.place import PORT, check_directory, is_own_account, socket_of
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
     from answerable.ports.upstream import Progress
 
 
-T = TypeVar("T", Traced, Contained)
+T = TypeVar("T", Traced, Contained, Greeted)
 
 
 class SocketShardLink:
@@ -87,6 +90,9 @@ class SocketShardLink:
     async def contained(self, origin: str, hold: str) -> StopPart:
         found = await self._told(origin, contain_bytes(origin, hold), lambda answer: contained_in(answer))
         return found.part
+
+    async def greet(self, origin: str) -> None:
+        await self._told(origin, greet_bytes(origin), lambda answer: greeted_in(answer))
 
     async def _told(self, origin: str, question: bytes, read: Callable[[bytes], T | Failed]) -> T:
         """Send a question to a shard, and return its answer about its own log."""

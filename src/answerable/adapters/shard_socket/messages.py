@@ -104,6 +104,19 @@ class Contain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     hold: Annotated[str, Meta(max_length=64)]
 
 
+class Greet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="greet"):
+    """Query whether a process answers for a log. to: its origin."""
+
+    v: int
+    to: str
+
+
+class Greeted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="greeted"):
+    """The answer to a `Greet`. log: the origin of the answering log."""
+
+    log: str
+
+
 class Contained(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="contained"):
     """The answer of one log to a `Contain`."""
 
@@ -150,8 +163,8 @@ class Failed(
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_ASKED: Final[msgspec.msgpack.Decoder[Action | Trace | Contain]] = msgspec.msgpack.Decoder(
-    Action | Trace | Contain
+_ASKED: Final[msgspec.msgpack.Decoder[Action | Trace | Contain | Greet]] = msgspec.msgpack.Decoder(
+    Action | Trace | Contain | Greet
 )
 
 
@@ -207,6 +220,16 @@ def contain_bytes(to: str, hold: str) -> bytes:
     return _ENCODER.encode(Contain(v=VERSION, to=to, hold=hold))
 
 
+def greet_bytes(to: str) -> bytes:
+    """Encode the query whether a process answers."""
+    return _ENCODER.encode(Greet(v=VERSION, to=to))
+
+
+def greeted_bytes(log: str) -> bytes:
+    """Encode the answer to a `Greet`."""
+    return _ENCODER.encode(Greeted(log=log))
+
+
 def contained_bytes(part: StopPart) -> bytes:
     """Encode the answer to a `Contain`."""
     return _ENCODER.encode(Contained(part=part))
@@ -217,7 +240,7 @@ def traced_bytes(effects: Effects) -> bytes:
     return _ENCODER.encode(Traced(effects=effects))
 
 
-def asked_in(message: bytes) -> Action | Trace | Contain:
+def asked_in(message: bytes) -> Action | Trace | Contain | Greet:
     """Decode an action or a question. Raises Malformed (`shard.message`) for any message that this version does not
     know."""
     try:

@@ -14,12 +14,14 @@ from answerable.adapters.shard_socket.answers import answer_bytes
 from answerable.adapters.shard_socket.frames import LinkLimits, read_message, send_message
 from answerable.adapters.shard_socket.messages import (
     Contain,
+    Greet,
     Trace,
     asked_in,
     caller_in,
     contained_bytes,
     failed_bytes,
     going_bytes,
+    greeted_bytes,
     request_in,
     traced_bytes,
 )
@@ -156,7 +158,7 @@ class SocketShardDoor:
         try:
             with anyio.fail_after(self._limits.send_seconds_max):
                 asked = asked_in(await read_message(received, self._limits))
-            if isinstance(asked, Trace | Contain):
+            if isinstance(asked, Trace | Contain | Greet):
                 await self._send(stream, await self._told(asked))
                 return
             action, request = asked, self._checked(asked)
@@ -173,10 +175,12 @@ class SocketShardDoor:
         if reply is not None:
             await self._send(stream, reply)
 
-    async def _told(self, asked: Trace | Contain) -> bytes:
+    async def _told(self, asked: Trace | Contain | Greet) -> bytes:
         """Answer a question about what was done. Raises Malformed, Unavailable (`shard.refused`), and the exceptions of
         `trace` and `contain`."""
         self._check_address(asked.to)
+        if isinstance(asked, Greet):
+            return greeted_bytes(self._origin)
         try:
             with anyio.fail_after(self._limits.trace_seconds_max):
                 if isinstance(asked, Contain):

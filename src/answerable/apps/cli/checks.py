@@ -16,6 +16,7 @@ from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.apps.cli.followed_logs import ODD, log_told
 from answerable.apps.cli.policy_publishing import ALONE
 from answerable.apps.cli.registry import BESIDE
+from answerable.apps.cli.told_shards import shard_told
 from answerable.errors import AnswerableError
 from answerable.extras import is_native
 
@@ -79,7 +80,7 @@ def status(shell: Shell) -> int | None:
             ("search", _search(found)),
             *([("logs", [log_told(one) for one in found.logs])] if found.logs else []),
             *([("secrets due", [f"{one.name}: {one.why}" for one in due])] if due else []),
-            *([("shards", [_shard(one) for one in found.shards])] if found.shards else []),
+            *([("shards", [shard_told(one) for one in found.shards])] if found.shards else []),
             *([("alarms", [*found.alarms])] if found.alarms else []),
         ]
     )
@@ -101,16 +102,6 @@ def _search(status: Status) -> str:
             return "its process starts with the first question"
         case _:
             return "no process answers: `answerable search` reads the files"
-
-
-def _shard(found: Shard) -> str:
-    match found.state:
-        case "ok":
-            return f"{found.origin}: covered up to entry {found.covered}"
-        case "alarm":
-            return f"{found.origin}: ALARM, covered up to entry {found.covered} only: {found.reason}"
-        case _:
-            return f"{found.origin}: not covered yet"
 
 
 def _witness(found: Witness) -> str:
@@ -341,13 +332,7 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
     yield from _secrets(control)
     yield from _receivers(control)
     for shard in status.shards:
-        alarmed = shard.state == "alarm"
-        yield Finding(
-            name="shard",
-            state="fault" if alarmed else "ok",
-            says=_shard(shard),
-            advice="stop it and restore its directory; see the reason" if alarmed else "",
-        )
+        yield _shard_finding(shard)
     for witness in status.witnesses:
         alarmed = witness.state == "alarm"
         yield Finding(
@@ -356,6 +341,16 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
             says=_witness(witness),
             advice="do what the reason says; a witness must run and be reachable" if alarmed else "",
         )
+
+
+def _shard_finding(shard: Shard) -> Finding:
+    if shard.state == "alarm":
+        advice = "stop it and restore its directory; see the reason"
+        return Finding(name="shard", state="fault", says=shard_told(shard), advice=advice)
+    if shard.process in ("this", "running"):
+        return Finding(name="shard", state="ok", says=shard_told(shard))
+    advice = "start it, unless it was ended on purpose: no action under its mandates is done meanwhile"
+    return Finding(name="shard", state="look at", says=shard_told(shard), advice=advice)
 
 
 def _search_finding(status: Status) -> Finding:

@@ -103,7 +103,7 @@ def replay(
     if (bool(name), bundle is not None, whole).count(True) != 1:
         raise CLI_REPLAY("give exactly one of ID, --bundle and --all")
     if whole:
-        return _all(shell, first or 0, end)
+        return _all(shell, first or 0, end, is_part=first is not None or end is not None)
     if first is not None or end is not None:
         raise CLI_REPLAY("--from and --to need --all")
     if bundle is not None:
@@ -246,36 +246,46 @@ def disclosed(control: Control, name: str) -> tuple[bytes, frozenset[int]]:
     return b64decode(found.bundle), frozenset(found.withheld)
 
 
-def _all(shell: Shell, first: int, end: int | None) -> int | None:
+def _all(shell: Shell, first: int, end: int | None, *, is_part: bool) -> int | None:
+    """Replay a range of entries, and of other shards all. is_part: the range was given, which is one of this log."""
     from answerable.client import decision_calls
 
     counts: dict[str, int] = {}
     told: list[ReplayedDecision] = []
-    at: int | None = first
+    logs, left, at, log = [""], list[str](), None, ""
     stop = None if end is None else str(end)
     with shell.control() as control, shell.terminal.progress("asking again") as progress:
         try:
-            while at is not None:
-                page = decision_calls.replay_decisions(control, start=str(at), stop=stop)
-                for verdict, count in page.counts.items():
-                    counts[verdict] = counts.get(verdict, 0) + count
-                told += page.told[: _TOLD_MAX - len(told)]
-                at = page.next
-                last = page.size if end is None else min(end, page.size)
-                progress(last - first if at is None else at - first, last - first)
+            for log in logs:
+                at, begun = (0, 0) if log else (first, first)
+                while at is not None:
+                    page = decision_calls.replay_decisions(control, start=str(at), stop=stop, log=log or None)
+                    for verdict, count in page.counts.items():
+                        counts[verdict] = counts.get(verdict, 0) + count
+                    told += page.told[: _TOLD_MAX - len(told)]
+                    at = page.next
+                    last = page.size if end is None else min(end, page.size)
+                    progress(last - begun if at is None else at - begun, last - begun)
+                    left = left if log else [*page.others]
+                if log:
+                    left.remove(log)
+                logs += [] if is_part or log else left
         except KeyboardInterrupt:
             # Each answer covers a complete range of entries, so the counts are right and the next run goes on after it.
             pass
     if shell.terminal.as_json:
-        shell.terminal.json({"counts": counts, "decisions": told, "next": at})
+        shell.terminal.json({"counts": counts, "decisions": told, "next": at, "left": left})
     else:
         shell.terminal.record(list(counts.items()))
         for one in told[:_SHOWN_MAX]:
-            shell.terminal.line(f"entry {one.index}: {one.verdict}: {one.text}")
+            place = f"{one.shard}/{one.index}" if one.shard else one.index
+            shell.terminal.line(f"entry {place}: {one.verdict}: {one.text}")
         if len(told) > _SHOWN_MAX:
             shell.terminal.line(f"and {len(told) - _SHOWN_MAX} more: --json lists them")
-        if at is not None:
+        if at is not None and not log:
             shell.terminal.warn(f"interrupted, so this is incomplete: continue with --from {at}")
+        if left:
+            shell.terminal.warn(f"of this shard alone, without all of {', '.join(left)}")
     if counts.get("differs"):
         return CHECK_FAILED
     return ERROR if at is not None else None

@@ -108,14 +108,19 @@ def simulated(shell: Shell, control: Control, candidate: SimulationRequest, sinc
     total["questions"] = no_questions()
     asked = structs.replace(candidate, since=str(millis_back(since)))
     progress = _Progress(shell)
+    logs = [""]
     try:
-        while True:
-            page = policy_trial_calls.simulate_policy(control, asked)
+        for log in logs:
+            # Each shard has a log of its own.
+            asked = structs.replace(asked, log=log or UNSET, start=UNSET)
+            progress.begin()
+            while (page := policy_trial_calls.simulate_policy(control, asked)).more:
+                _add(total, page)
+                progress.tell(page, total)
+                asked = structs.replace(asked, start=str(page.end))
             _add(total, page)
             progress.tell(page, total)
-            if not page.more:
-                break
-            asked = structs.replace(candidate, start=str(page.end))
+            logs += page.others
     except KeyboardInterrupt:
         total["partial"] = True
     progress.end()
@@ -145,6 +150,9 @@ class _Progress:
         self._wanted = sys.stderr.isatty() and not shell.terminal.as_json
         self._first: int | None = None
 
+    def begin(self) -> None:
+        self._first = None
+
     def tell(self, page: SimulationPage, total: dict[str, Any]) -> None:
         if not self._wanted:
             return
@@ -173,7 +181,7 @@ def show_changes(shell: Shell, found: dict[str, Any], limit: int | None = None) 
     """Show the changes, listed up to a limit and counted."""
     rows = [
         (
-            one.index,
+            f"{one.shard}/{one.index}" if one.shard else one.index,
             one.at,
             one.agent,
             one.capability,

@@ -54,6 +54,10 @@ def _show(shell: Shell, found: RuleSimulation, since: str) -> None:
             f"{found.unknown} times its tracker's number could not be told, as what was erased cannot be read: the "
             "walk would have refused"
         )
+    if found.others:
+        shell.terminal.warn(
+            f"of this shard alone: ask {', '.join(found.others)} too, each with its own settings file"
+        )
     if found.partial:
         shell.terminal.warn(f"read to entry {found.end} of {found.size}, so this is incomplete: {told}")
     else:

@@ -48,7 +48,8 @@ def show_accounts(
         return CHECK_FAILED
     # A target without accounts may be none.
     is_told = answer.items or (answer.happened and not target)
-    return None if is_told and not answer.fault else UNMET
+    is_whole = answer.broker and not (answer.fault or answer.elsewhere or answer.more)
+    return None if is_told and is_whole else UNMET
 
 
 def _print_csv(answer: AccountsAnswer) -> None:

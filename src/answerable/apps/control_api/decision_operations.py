@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from anyio import to_thread
+from msgspec.structs import replace
 
 from answerable.api import decision_answers as answers
 from answerable.apps.control_api.operation import Operation, operation
@@ -44,6 +45,7 @@ MILLIS_MAX: Final = 253_402_300_799_999
             COUNT,
             f"at most so many entries in one answer; {ENTRIES_MAX} when not given, and at most",
         ),
+        ("log", TEXT, "name of another shard, whose log is read; that of this process when not given"),
     ),
     is_long=True,
 )
@@ -54,10 +56,15 @@ async def replay_stretch(call: Call) -> answers.Replayed:
     entries = _index(call.query.get("entries", str(ENTRIES_MAX)))
     if not 0 < entries <= ENTRIES_MAX:
         raise REQUEST_QUERY(f"entries must be 1 to {ENTRIES_MAX}, got {entries}")
+    log = call.query.get("log", "")
     question = ReplayQuestion(
-        start=_index(call.query.get("start", "0")), stop=_index(stop) if stop else None, limit=entries
+        start=_index(call.query.get("start", "0")),
+        stop=_index(stop) if stop else None,
+        limit=entries,
+        log=log,
     )
-    return await call.product.searches.ask(REPLAY, question)
+    found = await call.product.searches.ask(REPLAY, question)
+    return replace(found, told=tuple(replace(one, shard=log) for one in found.told))
 
 
 @operation(

@@ -20,6 +20,7 @@ from answerable.errors.codes.ledger import LEDGER_ENTRY_UNKNOWN
 from answerable.errors.codes.services import REQUEST_PATH
 from answerable.flows.approval.owed_reviews import counted_reviews
 from answerable.flows.forensics.opened_moment import opened_moment
+from answerable.flows.ledger.greet_shards import shard_processes
 from answerable.flows.tokens.trace_mandate import mandates_in
 from answerable.ports.search_process import UNDER, UnderQuestion
 
@@ -48,6 +49,7 @@ async def show_status(call: Call) -> answers.Status:
     now = walk.clock.now()
     owed = counted_reviews(walk.authority.approvals, walk.limits, walk.clock)
     state, entries, reason = await call.product.searches.told()
+    processes = await shard_processes(walk.live.link, walk.recorder.ledger.origin)
     return answers.Status(
         version=__version__,
         origin=walk.recorder.ledger.origin,
@@ -63,7 +65,13 @@ async def show_status(call: Call) -> answers.Status:
         servers=dict(call.product.server_states()),
         witnesses=tuple(_witness(one) for one in call.product.witness_states()),
         shards=tuple(
-            answers.Shard(origin=one.origin, state=one.state, covered=one.size, reason=one.reason)
+            answers.Shard(
+                origin=one.origin,
+                state=one.state,
+                covered=one.size,
+                reason=one.reason,
+                process=processes.get(one.origin, "silent"),
+            )
             for one in call.product.shard_states()
         ),
         unreadable=tuple(

@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 )
 async def simulate(call: Call) -> answers.SimulationPage:
     """Return one page of what policy sets would have decided."""
-    documents, removed = given_sets(call, "since", "start", "tiers")
-    body = call.members("documents", "removed", "since", "start", "tiers")
+    documents, removed = given_sets(call, "since", "start", "log", "tiers")
+    body = call.members("documents", "removed", "since", "start", "log", "tiers")
     given = body.texts_by_name("tiers") if body.has("tiers") else {}
+    log = body.text("log", chars_max=256) if body.has("log") else ""
     page = await simulate_policy(
         call.product.searches,
         call.walk.authority.registry,
@@ -51,6 +52,7 @@ async def simulate(call: Call) -> answers.SimulationPage:
         removed=removed,
         since=_number(body.text("since", chars_max=16)) if body.has("since") else 0,
         start=_number(body.text("start", chars_max=16)) if body.has("start") else None,
+        log=log,
         tiers={name: _number(tier) for name, tier in given.items()},
     )
     return answers.SimulationPage(
@@ -60,7 +62,8 @@ async def simulate(call: Call) -> answers.SimulationPage:
         more=page.end < page.size,
         policy_set=page.policy_set,
         questions=_questions(page.questions),
-        **_compared(page.tally, page.differences),
+        others=page.others,
+        **_compared(page.tally, page.differences, log),
     )
 
 
@@ -81,7 +84,7 @@ def _asked(asked: Questions) -> answers.AskedCounts:
     )
 
 
-def _compared(tally: Tally, differences: Iterable[Difference]) -> dict[str, Any]:
+def _compared(tally: Tally, differences: Iterable[Difference], shard: str = "") -> dict[str, Any]:
     """Return the members that both answers have of the result of evaluating another policy set."""
     return {
         "asked": tally.asked,
@@ -90,11 +93,11 @@ def _compared(tally: Tally, differences: Iterable[Difference]) -> dict[str, Any]
         "by_policy": {**tally.by_policy},
         "untold": {**tally.untold},
         "unasked": {**tally.unasked},
-        "differences": tuple(_difference(one) for one in differences),
+        "differences": tuple(_difference(one, shard) for one in differences),
     }
 
 
-def _difference(one: Difference) -> answers.DecisionDifference:
+def _difference(one: Difference, shard: str) -> answers.DecisionDifference:
     """Return one decision that would differ."""
     return answers.DecisionDifference(
         index=one.was.index,
@@ -107,6 +110,7 @@ def _difference(one: Difference) -> answers.DecisionDifference:
         by=tuple(one.by),
         reason=one.reason,
         obligations=tuple(one.obligations),
+        shard=shard,
     )
 
 

@@ -47,6 +47,7 @@ async def simulate(call: Call) -> answers.RuleSimulation:
         unlisted=found.unlisted,
         unknown=found.unknown,
         firings=tuple(_firing(one) for one in found.firings),
+        others=found.others,
     )
 
 

@@ -12,18 +12,22 @@ from heapq import nlargest
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec import structs
 
 from answerable.core.attribution.answer import ODD
-from answerable.core.attribution.log_line import LogKind
+from answerable.core.attribution.log_line import LOG_KINDS, LogKind
 from answerable.core.lease.name import lease_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from answerable.core.attribution.answer import Answer
     from answerable.core.attribution.log_line import LogLine
+    from answerable.core.canonical import JSONValue
 
 ACCOUNTS_MAX: Final = 10_000
+PAST: Final = frozenset({"bypass", "forged"})
+"""Findings by which somebody used an account past the broker."""
 TOO_MANY: Final = 4
 NAME_CHARS_MAX: Final = 255
 """Longer names are passed over: no target has such accounts."""
@@ -85,6 +89,21 @@ class AccountsSeen:
     def rows(self, target: str, kind: LogKind) -> list[SeenAccount]:
         """Return what was collected, of a log of this kind at this target."""
         return [SeenAccount(target, name, kind, *numbers) for name, numbers in self._found.items()]
+
+
+def found_in(leaves: Iterable[tuple[str, Mapping[str, JSONValue]]]) -> list[SeenAccount]:
+    """Return the accounts of findings that are on record. leaves: of each its account, empty for none, and its leaf."""
+    found: dict[tuple[str, str], SeenAccount] = {}
+    for name, leaf in leaves:
+        target, kind, at = str(leaf.get("target")), leaf.get("kind"), leaf.get("line_at")
+        if not name or leaf.get("verdict") not in PAST or kind not in LOG_KINDS or type(at) is not int:
+            continue
+        one = SeenAccount(target, name, kind, at, at, 1, 1)
+        known = found.get((target, name))
+        if known is not None:
+            one = structs.replace(_with(known, one), lines=known.lines + 1, past=known.past + 1)
+        found[target, name] = one
+    return [*found.values()]
 
 
 def joined(*several: Iterable[SeenAccount]) -> tuple[list[SeenAccount], int]:

@@ -51,6 +51,7 @@ SEARCH_LOCKED = UnavailableCode(
     "another process is writing this search index: try again when it has ended",
     port="search_index",
 )
+SEARCH_LOG = MalformedCode("search.log", "there is no shard … beside this one")
 SEARCH_LONG = MalformedCode("search.long", "a search has at most … words, got …")
 SEARCH_OFF = UnavailableCode(
     "search.off",

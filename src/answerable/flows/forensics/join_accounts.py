@@ -1,6 +1,6 @@
 """Join the accounts that several shards know, each by its own log, into one list.
 
-Laws: what the ledger says is added; every shard tells the same lines of targets' logs, which count once; an account
+Laws: what the ledger says is added; lines of targets' logs count once, of the shard that knows most of them; an account
 that is named after a lease is unknown only if no shard has the lease; what is joined does not depend on the order of
 the answers.
 """
@@ -72,12 +72,16 @@ def joined_rows(own: str, tables: Mapping[str, Sequence[TargetAccount]]) -> tupl
     """Return the accounts of all tables, each once. own: as for `joined_accounts`."""
     found: dict[Key, list[TargetAccount]] = {}
     lines: dict[Key, list[TargetAccount]] = {}
+    sources = _sources(own, tables)
     for shard, table in tables.items():
         # A story of several names may have an account twice.
         for one in dict.fromkeys(table):
             found.setdefault(_key(one), []).append(one)
-            if shard == own:
+            if shard == sources[one.target]:
                 lines.setdefault(_key(one), []).append(one)
+    for key, rows in found.items():
+        if key not in lines and not key[2] and lease_of(key[1]) is None and any(one.lines for one in rows):
+            lines[key] = [max(rows, key=lambda one: (one.past, one.lines))]
     of_leases: dict[str, list[TargetAccount]] = {}
     for key in [*lines]:
         if key[2] or _is_explained(found[key], len(tables)):
@@ -94,6 +98,17 @@ def joined_rows(own: str, tables: Mapping[str, Sequence[TargetAccount]]) -> tupl
     past = {one.target: one.advice for rows in found.values() for one in rows if _is_past(one)}
     joined = (_advised(_joined(rows, lines.get(key, ())), past) for key, rows in found.items())
     return tuple(sorted(joined, key=lambda one: (_RANK[one.kind], one.target, one.name)))
+
+
+def _sources(own: str, tables: Mapping[str, Sequence[TargetAccount]]) -> dict[str, str]:
+    """Return the shard whose lines of a target's log count: the one that knows most of them, as all know what was kept
+    of a log, and each its own findings."""
+    known: dict[str, dict[str, tuple[int, int, bool]]] = {}
+    for shard, table in tables.items():
+        for one in dict.fromkeys(table):
+            past, lines, is_own = known.setdefault(one.target, {}).get(shard, (0, 0, shard == own))
+            known[one.target][shard] = (past + one.past, lines + one.lines, is_own)
+    return {target: max(shards, key=shards.__getitem__) for target, shards in known.items()}
 
 
 def _key(one: TargetAccount) -> Key:

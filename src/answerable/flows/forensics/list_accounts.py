@@ -1,10 +1,13 @@
-"""List the accounts at targets: from leases, by the index, from what the broker declares, and from targets' logs."""
+"""List the accounts at targets: from leases and findings, by the index, from what the broker declares, and from
+targets' logs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.attribution.seen_account import found_in, joined
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.accounts import ALL_LEASES, Account, AccountUse, inventory
 from answerable.core.search.facts import kind_of, kinds_of
@@ -25,6 +28,8 @@ USERS_MAX: Final = 1_000
 """The same where answers of several logs are joined."""
 ACCOUNTS_MAX: Final = 10_000
 """Accounts in one answer."""
+FINDINGS_MAX: Final = 10_000
+"""Findings in logs that are read for one answer: the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ def list_accounts(teller: StoryTeller, known: Known, *, target: str = "", users:
         teller,
         uses,
         [one for one in known.declared or () if target in ("", one.name)],
-        (one for one in known.seen if target in ("", one.target)),
+        (one for one in _seen(teller, known) if target in ("", one.target)),
     )
     return Accounts(
         listed=tuple(_listed(teller, one, users) for one in found[:ACCOUNTS_MAX]),
@@ -101,10 +106,22 @@ def accounts_named(
         teller,
         uses,
         [one for one in known.declared or () if one.name in at or any(own.name == name for own in one.own)],
-        (one for one in known.seen if (one.name or ALL_LEASES) == name),
+        (one for one in _seen(teller, known) if (one.name or ALL_LEASES) == name),
     )
     # Beside the secret behind the leases of a target, the target may have others.
     return tuple(_listed(teller, one, users) for one in found if one.name == name or one.actions or one.lines)
+
+
+def _seen(teller: StoryTeller, known: Known) -> list[SeenAccount]:
+    """Return the accounts that logs show: those that were kept, and those of findings in the ledger, which may be among
+    the others and then count once."""
+    wanted = Query(terms=(Term("kind", (kind_of(Tag.LOG_FINDING),)),))
+    entries = islice(teller.index.candidates(wanted, None), FINDINGS_MAX)
+    moments = [teller.opened(one.entry) for one in entries]
+    found = found_in(
+        (str({**(one.payload or {}), **one.leaf}.get("account", "")), one.leaf) for one in moments
+    )
+    return joined(known.seen, found)[0] if found else [*known.seen]
 
 
 def _joined(

@@ -67,6 +67,7 @@ def replay_decisions(
         reading=False,
         size=size,
         told=tuple(map(_told, told)),
+        others=(),
     )
 
 

@@ -41,20 +41,23 @@ async def simulate_policy(
     removed: Sequence[str] = (),
     since: int = 0,
     start: int | None = None,
+    log: str = "",
     tiers: Mapping[str, JSONValue] = _NO_TIERS,
 ) -> PolicyTold:
     """Evaluate candidates on as many past decisions as one answer of the index covers.
 
-    `since`: Unix milliseconds, for the first page; later pages pass `start`. `tiers`: changed tiers, by capability
-    name. Raises Malformed (`registry.faults`, `policy.*`, `simulation.tier`), Refused (`publication.unknown`),
-    Unavailable.
+    `since`: Unix milliseconds, for the first page; later pages pass `start`. `log`: of another shard. `tiers`: changed
+    tiers, by capability name. Raises Malformed (`registry.faults`, `policy.*`, `simulation.tier`, `search.log`),
+    Refused (`publication.unknown`), Unavailable.
     """
     checked = checked_tiers(tiers, registry.current.capabilities)
     name = candidate_name(registry, documents, removed)
     if policies.candidate is None or policies.candidate[0] != name:
         plan = await planned_sets(registry, policies, drills, limits, clock, documents, removed, same=True)
         policies.candidate = name, tuple(text.decode() for text in plan.documents.values())
-    question = PolicyQuestion(documents=policies.candidate[1], tiers=checked, since=since, start=start)
+    question = PolicyQuestion(
+        documents=policies.candidate[1], tiers=checked, since=since, start=start, log=log
+    )
     return await searches.ask(POLICY, question)
 
 

@@ -33,7 +33,8 @@ class RuleTrial:
     """The result of a simulation.
 
     `start`, `end`: first index read, and first index not read. `size`: of the ledger then. `unlisted`: further firings.
-    `unknown`: how often a tracker's value was unknown because erased entries cannot be read.
+    `unknown`: how often a tracker's value was unknown because erased entries cannot be read. `others`: shards that were
+    not read.
     """
 
     start: int
@@ -42,6 +43,7 @@ class RuleTrial:
     firings: tuple[RuleFiring, ...]
     unlisted: int
     unknown: int
+    others: tuple[str, ...]
 
 
 async def simulate_rule(
@@ -81,6 +83,7 @@ async def simulate_rule(
         firings=found.firings,
         unlisted=found.unlisted,
         unknown=found.unknown,
+        others=found.others,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import parse
 from answerable.core.decision.compared import Difference, Tally
+from answerable.core.ledger.happened import whole
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.parsing.active import snapshot_of
@@ -52,7 +53,9 @@ def try_policy(
     start = begins_at(log, question.since) if question.start is None else question.start
     tally, differences, end = Tally(), list[Difference](), start
     for stored in read_within(log, start, log.size, seconds=STRETCH_SECONDS_MAX, monotonic=monotonic):
-        found = compared(before, asking, stored, tally, trial=trial)
+        # Where clocks went back, earlier entries stand among those of the time.
+        is_asked = not question.since or whole(leaf_of(stored), "at") >= question.since
+        found = compared(before, asking, stored, tally, trial=trial) if is_asked else None
         if found is not None:
             differences.append(found)
         end = stored.index + 1
