@@ -315,7 +315,7 @@ class Incidents(Feature):
         every = life.items("/v1/incidents?limit=1000")
         found = [one for one in every if datetime.fromisoformat(one["since"]) == at]
         assert said is None or [one["id"] for one in found] == [said]
-        assert all((one["state"], one["notes"], one["opened_by"]) == ("open", 1, "ada") for one in found)
+        assert all((one["state"], one["notes"], one["opened_by"]) == ("open", 0, "ada") for one in found)
         return bool(found)
 
 
