@@ -15,7 +15,14 @@ from answerable.flows.forensics.count_scope import check_conditions, count_scope
 from answerable.flows.forensics.describe_name import completed_names, describe_name, is_known, may_be
 from answerable.flows.forensics.find_under import check_known, find_under, manifests_of
 from answerable.flows.forensics.gather_incident import gathered, incidents, incidents_named
-from answerable.flows.forensics.list_accounts import LISTED, NOTHING, USERS_MAX, accounts_named, list_accounts
+from answerable.flows.forensics.list_accounts import (
+    LISTED,
+    NOTHING,
+    USERS_MAX,
+    accounts_named,
+    list_accounts,
+    with_findings,
+)
 from answerable.flows.forensics.tell_accounts import account_told, accounts_answer
 from answerable.flows.forensics.tell_hits import answer_of, name_answer, scope_answer, story_answer
 from answerable.flows.forensics.tell_incident import incident_answer, incident_part, incidents_answer
@@ -153,7 +160,9 @@ def _accounts(
     teller: StoryTeller, question: AskedOfAccounts, names: Sequence[str], known: Known
 ) -> tuple[TargetAccount, ...]:
     """Return the accounts that have one of the names."""
-    users = _users_listed(question)
+    if not names:
+        return ()
+    users, known = _users_listed(question), with_findings(teller, known)
     named = (accounts_named(teller, known, name, users=users) for name in dict.fromkeys(names))
     return tuple(account_told(one) for some in named for one in some)
 

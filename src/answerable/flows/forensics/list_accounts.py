@@ -3,7 +3,7 @@ targets' logs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +28,7 @@ USERS_MAX: Final = 1_000
 """The same where answers of several logs are joined."""
 ACCOUNTS_MAX: Final = 10_000
 """Accounts in one answer."""
-FINDINGS_MAX: Final = 10_000
+FINDINGS_MAX: Final = 2_000
 """Findings in logs that are read for one answer: the newest."""
 
 
@@ -82,7 +82,7 @@ def list_accounts(teller: StoryTeller, known: Known, *, target: str = "", users:
         teller,
         uses,
         [one for one in known.declared or () if target in ("", one.name)],
-        (one for one in _seen(teller, known) if target in ("", one.target)),
+        (one for one in with_findings(teller, known).seen if target in ("", one.target)),
     )
     return Accounts(
         listed=tuple(_listed(teller, one, users) for one in found[:ACCOUNTS_MAX]),
@@ -94,8 +94,8 @@ def list_accounts(teller: StoryTeller, known: Known, *, target: str = "", users:
 def accounts_named(
     teller: StoryTeller, known: Known, name: str, *, users: int = LISTED
 ) -> tuple[ListedAccount, ...]:
-    """Return the accounts of this name, at any target; of `ALL_LEASES`, those of leases too. Raises as
-    `list_accounts`."""
+    """Return the accounts of this name, at any target; of `ALL_LEASES`, those of leases too. known: with the findings.
+    Raises as `list_accounts`."""
     if not name:
         return ()
     uses = [*teller.index.account_uses(name=name)]
@@ -106,22 +106,22 @@ def accounts_named(
         teller,
         uses,
         [one for one in known.declared or () if one.name in at or any(own.name == name for own in one.own)],
-        (one for one in _seen(teller, known) if (one.name or ALL_LEASES) == name),
+        (one for one in known.seen if (one.name or ALL_LEASES) == name),
     )
     # Beside the secret behind the leases of a target, the target may have others.
     return tuple(_listed(teller, one, users) for one in found if one.name == name or one.actions or one.lines)
 
 
-def _seen(teller: StoryTeller, known: Known) -> list[SeenAccount]:
-    """Return the accounts that logs show: those that were kept, and those of findings in the ledger, which may be among
-    the others and then count once."""
+def with_findings(teller: StoryTeller, known: Known) -> Known:
+    """Add the accounts of findings in the ledger to those that were kept of logs, which may have them and then count
+    once. Raises as `list_accounts`."""
     wanted = Query(terms=(Term("kind", (kind_of(Tag.LOG_FINDING),)),))
     entries = islice(teller.index.candidates(wanted, None), FINDINGS_MAX)
     moments = [teller.opened(one.entry) for one in entries]
     found = found_in(
         (str({**(one.payload or {}), **one.leaf}.get("account", "")), one.leaf) for one in moments
     )
-    return joined(known.seen, found)[0] if found else [*known.seen]
+    return replace(known, seen=tuple(joined(known.seen, found)[0])) if found else known
 
 
 def _joined(
