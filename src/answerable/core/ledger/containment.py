@@ -127,8 +127,8 @@ class ContainmentReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_settled(self) -> bool:
-        """Whether, in the logs that were asked, no action started before the hold is still running, and no lease is being
-        ended."""
+        """Whether no action started before the hold is still running, and no lease is being ended, in the logs that
+        were asked."""
         return not self.running and not self.leases_due_at
 
     @property
