@@ -99,7 +99,9 @@ async def test_a_token_that_was_edited_with_its_row_is_refused_when_it_is_used(l
     edited = register.find(MandateId("m-1"))
     assert edited is not None
     assert edited.calls_max == 9_999, "row and token agree: only the signature tells"
-    life.bench.authority.mandates._mandates = register._mandates
+    running = life.bench.authority.mandates
+    assert isinstance(running, SqliteMandateRegister)
+    running._mandates = register._mandates
     with pytest.raises(Refused) as refused:
         await life.bench.act()
     assert refused.value.code == "mandate.issuer_key"
