@@ -16,6 +16,7 @@ from answerable.errors import Refused
 from answerable.flows.containment.refuse_held import open_stream, refuse_held
 from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.builders import Bench, bench_documents
+from tests.worlds.epochs import LookedAround, look_around
 from tests.worlds.hold import REACHING, bench_to_hold, lift, stop
 from tests.worlds.parts import to_list
 from tests.worlds.revocation import act_as_instance
@@ -84,7 +85,7 @@ def sample(bench: Bench, what, number: int = 1, *, ends: int = 0) -> Hold:
 class Steps:
     """The steps of one action at which others may run, counted, and what is done at one of them."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, epochs: LookedAround) -> None:
         self.count = 0
         self.at = -1
         self.run = lambda: None
@@ -104,7 +105,7 @@ class Steps:
             return await perform(warrant, progress=progress)
 
         bench.recorder.ledger.submit = stepped(submit)
-        bench.walk.verification.worlds.epoch = stepped(bench.walk.verification.worlds.epoch)
+        epochs.before = self.step
         bench.authority.revocations.epoch = stepped(epoch)
         bench.authority.holds.standing = stepped(standing)
         bench.walk.verification.upstream = type(
@@ -126,8 +127,9 @@ class Steps:
 async def test_at_whichever_step_a_hold_comes_nothing_starts_that_had_not_started():
     async def walked(at: int) -> tuple[Steps, Bench]:
         bench = await bench_to_hold()
+        epochs = look_around(bench.walk)
         await cited(bench)
-        steps = Steps(bench)
+        steps = Steps(bench, epochs)
         steps.at = at
         steps.run = lambda: bench.authority.holds.place(sample(bench, holdable("agent", "scout")))
         end = ""

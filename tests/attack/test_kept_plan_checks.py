@@ -10,14 +10,15 @@ from msgspec import structs
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken
-from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.state.worlds import CHECKED_EACH, Plans
 from answerable.flows.walk.find_plan import find_plan
 from answerable.flows.walk.govern_action import govern_action
-from answerable.ports.worlds import ANYTHING, Plan
+from answerable.ports.worlds import ANYTHING, Epoch, Plan
+from tests.attack.test_holds import sample
 from tests.attack.test_last_look import BY_NAME, acted_while
 from tests.worlds.authority_source import Sourced, sourced
-from tests.worlds.parts import to_govern, to_hold, to_plan
+from tests.worlds.epochs import Still, look_around, put_epochs
+from tests.worlds.parts import to_govern, to_plan
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOUSE-61")]
 
@@ -95,7 +96,7 @@ async def test_a_change_that_moves_no_epoch_is_found(name: str):
     of = await planned()
     before, epoch = len(of.bench.upstream.effects), of.walk.verification.worlds.epoch()
     await BY_NAME[name].change(of)
-    of.walk.verification.worlds.epoch = of.walk.verification.worlds.reread = lambda: epoch
+    put_epochs(of.walk, Still(epoch))
     with pytest.raises(Broken) as raised:
         await govern_action(*to_govern(of.walk), *of.asked())
     assert raised.value.code == "plan.differs"
@@ -118,16 +119,25 @@ async def test_a_plan_that_is_found_to_differ_at_the_last_look_starts_nothing():
     assert [one["status"] for one in of.bench.entries(Tag.OUTCOME)][-1] == "not_started"
 
 
-async def test_what_changed_during_the_check_is_no_difference():
+@pytest.mark.parametrize("look", [1, 2], ids=["the plan is found", "it is made anew"])
+async def test_what_changed_during_the_check_is_no_difference(look: int):
     of = await planned()
-    epoch = of.walk.verification.worlds.epoch()
-    await place_hold(*to_hold(of.walk), holdable("agent", "scout"), by="uid:0")
-    looked = of.walk.verification.worlds.epoch
-    # The change came after the look at the epoch, and before the check.
-    seen = iter([epoch, epoch])
-    of.walk.verification.worlds.epoch = lambda: next(seen, None) or looked()
+    hold = sample(of.bench, holdable("agent", "scout"))
+    looks: list[Epoch] = []
+
+    def looked(epoch: Epoch) -> None:
+        looks.append(epoch)
+        if len(looks) == look:
+            of.bench.authority.holds.place(hold)
+
+    epochs = look_around(of.walk)
+    before = find_plan(*to_plan(of.walk), *of.asked()).epoch
+    # The change comes after this look at the epoch, and before what is made under it.
+    epochs.after = looked
     plan = find_plan(*to_plan(of.walk), *of.asked())
-    assert [hold.what.name for hold in plan.judged.holds] == ["scout"]
+    assert looks[:look] == [before] * look
+    assert plan.epoch != before
+    assert [one.what.name for one in plan.judged.holds] == ["scout"]
     assert of.walk.verification.plans.difference is None
 
 

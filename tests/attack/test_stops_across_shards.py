@@ -74,6 +74,7 @@ async def test_what_another_process_had_in_flight_is_told_with_its_log_and_how_i
     assert (ended.log, ended.index, ended.status, after.running) == (A, flying.index, "indeterminate", 0)
     assert (after.last.log, after.last.capability) == (A, "crm.read")
     assert (after.log, after.after_count, after.not_asked) == (B, 0, ())
+    assert after.is_complete
     assert after.counted == {"read": 1, "not_reversible": 1}
 
 
@@ -81,9 +82,11 @@ async def test_a_process_that_does_not_run_or_sleeps_is_named_and_not_passed_ove
     a, b = await two(tmp_path / "links")
     async with door(tmp_path / "links", "a", a):
         hold = await stopped(b)
-    [silent] = (await report_containment(*to_hold(b.walk), b.walk.limits, hold)).not_asked
+    report = await report_containment(*to_hold(b.walk), b.walk.limits, hold)
+    [silent] = report.not_asked
     assert silent.log == A
     assert "`a` is not running" in silent.why
+    assert (report.running, report.is_settled, report.is_complete) == (0, True, False)
     b.walk.live.link = link_of(tmp_path / "links", "b", type(LIMITS)(trace_seconds_max=0.05))
 
     async def asleep(_hold: str) -> object:

@@ -162,7 +162,9 @@ async def test_a_real_witness_is_asked_over_a_socket_and_over_tcp(tmp_path: Path
 async def test_whatever_it_answers_it_is_unavailable_in_bounded_time(
     place: Path, talk: Talk, code: str
 ) -> None:
-    async with saying(place, talk), asked(f"unix:{place}", seconds=0.5) as witness:
+    # Only these two are waited for to the end; what the others say is heard on however busy a machine.
+    seconds = 0.5 if talk in (dripping, silent) else 60.0
+    async with saying(place, talk), asked(f"unix:{place}", seconds=seconds) as witness:
         with pytest.raises(Unavailable) as told:
             await witness.add_checkpoint(REQUEST)
         assert (told.value.code, told.value.port) == (code, "witness")

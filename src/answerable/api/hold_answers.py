@@ -143,7 +143,7 @@ class OnRecord(Part, frozen=True, kw_only=True):
 class ContainmentReport(Component, frozen=True, kw_only=True):
     """What a hold stopped, what came too late and what it could not stop. entry, recorded: in `log`, that of the
     process that answers; elsewhere: where they are if another shard placed it. not_asked: none of the numbers covers
-    these."""
+    these, so that it is not complete."""
 
     hold: str
     complete: bool

@@ -11,7 +11,7 @@ from answerable.core.canonical import encode, parse
 from answerable.core.ledger.leaves import Reference
 from answerable.core.mandate.budget import Spending
 from answerable.core.mandate.mandate import Mandate, MandateId
-from answerable.core.mandate.token import claims_of, signed, terms_of
+from answerable.core.mandate.token import claims_of, is_of_token, signed, terms_of
 from answerable.errors import Unavailable, shown
 from answerable.errors.codes.mandate import BUDGET_AMOUNT, MANDATE_DUPLICATE, MANDATE_MALFORMED
 
@@ -226,6 +226,9 @@ def _mandate(row: tuple[object, ...]) -> Mandate:
     mandate = signed(terms_of(claims if isinstance(claims, dict) else {}), text(row[3]))
     if mandate.id != text(row[1]):
         raise MANDATE_MALFORMED("it is of another id")
+    # Another program can edit the claims and remove the triggers' mark of it, but it cannot sign a token.
+    if not is_of_token(octets(row[2]), mandate.token):
+        raise MANDATE_MALFORMED("its claims are not those of its signed token")
     return mandate
 
 

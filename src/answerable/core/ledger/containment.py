@@ -126,9 +126,15 @@ class ContainmentReport(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: OnRecord | None = None
 
     @property
-    def is_complete(self) -> bool:
-        """Whether no action started before the hold is still running and no lease is being ended."""
+    def is_settled(self) -> bool:
+        """Whether no action started before the hold is still running, and no lease is being ended, in the logs that
+        were asked."""
         return not self.running and not self.leases_due_at
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the report is settled and covers every log."""
+        return self.is_settled and not self.not_asked
 
     @property
     def due_at(self) -> int:

@@ -11,6 +11,8 @@ signer.
 from __future__ import annotations
 
 import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -22,6 +24,7 @@ from answerable.core.identity.keys.compact_jws import (
     PAYLOAD_DEPTH_MAX,
     TOKEN_CHARS_MAX,
     TokenCodes,
+    check_compact,
     from_base64url,
     read_compact,
     split_compact,
@@ -40,7 +43,7 @@ from answerable.core.mandate.caveat import CAVEATS_MAX, from_wire, to_wire
 from answerable.core.mandate.delegability import NOT_DELEGABLE, delegability_in, delegation_claim
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTerms
 from answerable.core.statement import Kind
-from answerable.errors import shown
+from answerable.errors import Malformed, Unverified, shown
 from answerable.errors.codes.mandate import (
     MANDATE_ALGORITHM,
     MANDATE_AUDIENCE,
@@ -60,8 +63,11 @@ if TYPE_CHECKING:
 MANDATE_TYP: Final = "answerable-mandate+jwt"
 ID_TOKEN_CHARS_MAX: Final = 16_384
 AUDIENCES_KEPT_MAX: Final = 1_024
+SIGNATURES_KEPT_MAX: Final = 10_000
+"""Checked signatures that are cached: a mandate is checked at every action."""
 _VERIFIED: Final = msgspec.json.Decoder(dict[str, Any])
 _CLAIMS_LIMITS: Final = Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
+_NO_AUDIENCE: Final = b'"aud":""'
 _ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 
 
@@ -206,10 +212,41 @@ def audience_of(token: str) -> str:
     return _text(claims, "aud")
 
 
+def is_of_token(claims: bytes, token: str) -> bool:
+    """Whether these claims, written by `claims_of` for no audience, are those of the token. Does not verify the token.
+    Raises Malformed, Unverified."""
+    # A token whose claims are written as ours is compared by its bytes, because a start compares every mandate.
+    before, named, after = claims.partition(_NO_AUDIENCE)
+    payload = token[token.find(".") + 1 : token.rfind(".")].replace("-", "+").replace("_", "/")
+    try:
+        said = a2b_base64(payload + "==")
+    except (Base64Error, ValueError):
+        said = b""
+    before += named[:-1]
+    if named and said.startswith(before) and said.endswith(after):
+        audience = said[len(before) : len(said) - len(after)]
+        if 0 <= audience.find(b'"') == len(audience) - 1 and b"\\" not in audience:
+            return True
+    held = parse(claims)
+    return terms_of(held if isinstance(held, dict) else {}) == _signed_terms(token)
+
+
+@lru_cache(maxsize=SIGNATURES_KEPT_MAX)
+def is_signed_with(token: str, keys: tuple[PublicKey, ...]) -> bool:
+    """Whether the signature is by the one of these keys that the token names."""
+    try:
+        jws = read_compact(token, malformed=MANDATE_MALFORMED)
+        named = [key for key in keys if key.thumbprint == jws.header.get("kid")]
+        for key in named:
+            check_compact(jws, key, algorithm=MANDATE_ALGORITHM, signature=MANDATE_SIGNATURE)
+    except (Malformed, Unverified):
+        return False
+    return bool(named)
+
+
 def mandate_in(token: str) -> Mandate:
     """Read a mandate from a token that was verified on receipt. Raises Malformed and Unverified."""
-    claims = parse(read_compact(token, malformed=MANDATE_MALFORMED).payload, limits=_CLAIMS_LIMITS)
-    return signed(terms_of(claims if isinstance(claims, dict) else {}), token)
+    return signed(_signed_terms(token), token)
 
 
 def signed(terms: MandateTerms, token: str) -> Mandate:
@@ -238,6 +275,11 @@ def checked_id(text: str) -> str:
     if not _ID.fullmatch(text):
         raise MANDATE_MALFORMED(f"{shown(text)} is not the id of a mandate")
     return text
+
+
+def _signed_terms(token: str) -> MandateTerms:
+    claims = parse(read_compact(token, malformed=MANDATE_MALFORMED).payload, limits=_CLAIMS_LIMITS)
+    return terms_of(claims if isinstance(claims, dict) else {})
 
 
 def _terms(said: MandateClaims, claims: Mapping[str, JSONValue]) -> MandateTerms:

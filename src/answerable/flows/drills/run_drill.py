@@ -303,7 +303,7 @@ async def _reported(seen: _Seen, hold: Hold, asked: Approval | None) -> None:
         hold,
         workloads=stage.workloads,
     )
-    seen.expect(report.is_complete, "the report is not complete: something is in flight")
+    seen.expect(report.is_settled, "the report is not complete: something is in flight")
     seen.expect(report.in_flight_count > 0, "the report lacks the running call")
     seen.expect(not report.after_count, "the report has an action that started after the stop")
     seen.expect(report.last is not None, "the report lacks the last effect before the stop")

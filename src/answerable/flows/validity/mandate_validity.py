@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.identity.keys.compact_jws import kid_of
 from answerable.core.identity.names.principal import PrincipalId, schedule_of
 from answerable.core.identity.people.oidc_person import person_in
+from answerable.core.ledger.projected_mandates import giver_keys
 from answerable.core.mandate.scheduled import scheduled_terms
 from answerable.core.mandate.session_claims import session_of
-from answerable.core.mandate.token import audience_of, claims_of
+from answerable.core.mandate.token import audience_of, claims_of, is_signed_with
 from answerable.errors import Malformed, Refused, shown
 from answerable.errors.codes.mandate import (
     MANDATE_AGENT_INACTIVE,
@@ -200,10 +201,20 @@ def shard_elsewhere(mandate: Mandate, origin: str) -> str | None:
 
 
 def still_stands(mandate: Mandate, current: RegistrySnapshot, *, origin: str) -> None:
-    """Raise Refused as `shard_fault` and `standing_fault` say. `origin`: the log in which the mandate would be used."""
+    """Raise Refused as `shard_fault` and `standing_fault` say, and if the registers have another token than was issued.
+    `origin`: the log in which the mandate would be used."""
     fault = shard_fault(mandate, origin) or standing_fault(mandate, current)
     if fault is not None:
         raise fault
+    if mandate.application:
+        keys = current.applications[mandate.application].keys
+    else:
+        keys = giver_keys(current, mandate.principal)
+    if not is_signed_with(mandate.token, keys):
+        raise MANDATE_ISSUER_KEY(
+            "the signature of this mandate is not valid for what it says: its row in the registers was changed; "
+            "ask for a new mandate"
+        )
 
 
 def fallen(authority: AuthorityRegisters, mandate: Mandate) -> Refused | None:
