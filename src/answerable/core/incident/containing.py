@@ -21,7 +21,7 @@ STOPPABLE: Final = ("agent", "instance", "mandate", "server", "capability", "key
 
 
 class Stop(NamedTuple):
-    """What ended authority: a hold, a revocation, the end of a mandate. hold: id of a hold; else empty."""
+    """What ended authority: a hold, a revocation, the end of a mandate or instance. hold: id of a hold; else empty."""
 
     kind: str
     name: str
@@ -66,8 +66,8 @@ class Containment(NamedTuple):
 
 def stop_of(leaf: Mapping[str, JSONValue]) -> Stop:
     """Return what the entry of a stop says."""
-    name = leaf.get("name", leaf.get("mandate"))
-    return Stop(str(leaf.get("kind", "mandate")), str(name), str(leaf.get(HOLD, "")))
+    kind = str(leaf.get("kind", "mandate" if "mandate" in leaf else "instance"))
+    return Stop(kind, str(leaf.get("name", leaf.get(kind))), str(leaf.get(HOLD, "")))
 
 
 def is_whole(incident: Incident, stop: Stop) -> bool:

@@ -19,10 +19,10 @@ from answerable.flows.forensics.describe_name import MAY_BE_MAX
 from answerable.flows.forensics.tell_story import Story
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from answerable.core.canonical import JSONValue
     from answerable.core.incident.incident import Incident
+    from answerable.core.incident.timeline import Moment
     from answerable.core.search.hit import Hit
     from answerable.flows.forensics.tell_story import StoryTeller
     from answerable.ports.search_index import Reach
@@ -31,9 +31,9 @@ STATEMENTS_MAX: Final = 10_000
 """Entries about incidents that one answer reads, and statements of one incident, the first ones."""
 ENTRIES_MAX: Final = 1_000
 """Entries of each kind of name that an incident is about, the newest ones; what belongs to them is beside it."""
-STOPPING: Final = frozenset({Tag.HOLD_PLACED, Tag.REVOKED, Tag.MANDATE_CLOSED})
+STOPPING: Final = frozenset({Tag.HOLD_PLACED, Tag.REVOKED, Tag.MANDATE_CLOSED, Tag.WORKLOAD_ENDED})
 ALERTING: Final = frozenset({Tag.RULE_FIRED, Tag.LOG_FINDING})
-"""Entries by which an incident that they are in was detected, beside holds."""
+"""Entries by which an incident with them was detected, beside holds, revocations and instances that people ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def gathered(teller: StoryTeller, incident: Incident, *, is_home: bool = True) -
     queries = [*about, *((_itself(incident.id),) if is_home else ())]
     story = _joined([teller.story(Asked((), one), limit=ENTRIES_MAX) for one in queries])
     stops = _stops(teller, incident)
-    noticed = {one.facts.entry: one for one in stops if one.moment.tag == Tag.HOLD_PLACED}
+    noticed = {one.facts.entry: one for one in stops if one.moment.tag != Tag.MANDATE_CLOSED}
     beside = (one for one in story.hits if one.moment.tag in ALERTING and _is_within(one, incident))
     noticed |= {one.facts.entry: one for one in chain(beside, _alerts(teller, about))}
     alert = teller.entry(entry_of(incident.name) or 0) if is_home and incident.kind == "alert" else None
@@ -133,15 +133,16 @@ def _stops(teller: StoryTeller, incident: Incident) -> tuple[Hit, ...]:
     """Return what stopped what an incident is about, the newest of its window, oldest first."""
     kinds = tuple(kind_of(one) for one in STOPPING)
     query = Query(terms=(Term("kind", kinds),), since=incident.since, until=incident.before)
-    found = [
-        one for one in islice(teller.matching(query), ENTRIES_MAX) if _is_stopped(one.moment.leaf, incident)
-    ]
+    found = [one for one in islice(teller.matching(query), ENTRIES_MAX) if _is_stopped(one.moment, incident)]
     return tuple(sorted(found, key=lambda one: one.facts.entry))
 
 
-def _is_stopped(leaf: Mapping[str, JSONValue], incident: Incident) -> bool:
-    """Whether a stop may concern what an incident is about: it is of a name that the incident covers, or of more."""
-    stop = stop_of(leaf)
+def _is_stopped(moment: Moment, incident: Incident) -> bool:
+    """Whether a stop may concern what an incident is about: it is of a name that the incident covers, or of more. An
+    instance that ended by itself, which no person ended, was not stopped."""
+    if moment.tag == Tag.WORKLOAD_ENDED and "by" not in moment.leaf:
+        return False
+    stop = stop_of(moment.leaf)
     return not incident.covers or is_whole(incident, stop) or stop.name in incident.covers.get(stop.field, ())
 
 

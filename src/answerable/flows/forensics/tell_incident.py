@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 HOUR_MS: Final = 3_600_000
 CUT: Final = "older entries are left out of this answer: open an incident of a shorter window"
 
-NOTICED: Final = "the first rule that fired, hold or finding in a target's log, or the alert that it is about"
+NOTICED: Final = (
+    "the first rule that fired, hold, revocation or finding in a target's log, or the alert that it is about"
+)
 
 
 def incidents_answer(page: IncidentPage, *, durable: int = 0) -> IncidentsAnswer:
