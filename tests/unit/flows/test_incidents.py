@@ -11,10 +11,7 @@ from answerable.core.containment.hold import HoldTarget
 from answerable.core.incident.incident import incidents_in
 from answerable.core.incident.incident_duties import IncidentRules
 from answerable.core.incident.timeline import Moment, told
-from answerable.core.ledger.disclosure import Sealing
-from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.revocation import RevocationTarget
 from answerable.errors import AnswerableError, Malformed, Refused
 from answerable.flows.counters.record_findings import record_findings
 from answerable.flows.forensics import gather_incident
@@ -28,7 +25,6 @@ from answerable.verify.leaf_rules import Fault, read_leaf
 from tests.unit.flows.test_record_findings import FORGED
 from tests.worlds.hold import REACHING, bench_to_hold, stop
 from tests.worlds.incident_statements import incident_of, incident_token, noted, opened, recorded
-from tests.worlds.parts import revoked
 from tests.worlds.revocation import act_as_instance
 from tests.worlds.stories import teller_of, told_bench
 
@@ -160,44 +156,6 @@ async def test_a_finding_in_a_targets_log_that_names_the_agent_is_when_it_was_de
     # A window has the findings about everybody.
     window = incident_of(bench, await opened(bench, "window", since_ms=since))
     assert clock(window)["detected"][0] == other["index"]
-
-
-@pytest.mark.requirement("INCIDENT-02")
-async def test_a_revocation_or_an_instance_that_a_person_ended_is_when_it_was_detected():
-    bench = await told_bench()
-    bench.clock.advance(HOUR)
-    since = bench.clock.now()
-    instance = "spiffe://test/agent/scout/01"
-    random = bench.recorder.entropy.bytes
-
-    async def ended(**by: str) -> None:
-        sealing = Sealing(key=bench.recorder.subject_keys.of("uid:1000"), random=random)
-        members: dict[str, Any] = {"agent": "scout", "because": "ended", "instance": instance, **by}
-        entry = sealed_entry(
-            Tag.WORKLOAD_ENDED,
-            at=bench.clock.now(),
-            members=members,
-            fields=[(b"x", b'"y"')],
-            sealing=sealing,
-        )
-        await bench.recorder.ledger.append(entry)
-
-    await ended()
-    bench.clock.advance(1)
-    await ended(by="p-1")
-    *_, by_person = bench.entries(Tag.WORKLOAD_ENDED)
-    bench.clock.advance(HOUR)
-    answer = incident_of(bench, await opened(bench, "window", since_ms=since))
-    assert clock(answer)["detected"][0] == by_person["index"]
-    since = bench.clock.now()
-    await revoked(bench.walk, RevocationTarget("agent", "scout"), by="uid:1000")
-    (entry,) = bench.entries(Tag.REVOKED)
-    bench.clock.advance(HOUR)
-    for kind, name in (("agent", "scout"), ("window", "")):
-        answer = incident_of(bench, await opened(bench, kind, name, since_ms=since))
-        assert clock(answer)["detected"][0] == entry["index"], kind
-    other = incident_of(bench, await opened(bench, "agent", "rover", since_ms=since))
-    assert clock(other)["detected"][1] == "a person opened the incident"
 
 
 async def test_duties_are_as_configured_when_it_was_opened_and_end_with_a_note_that_somebody_was_told():
