@@ -114,7 +114,8 @@ class SearchIndex(Protocol):
         ...
 
     def account_uses(self, *, target: str = "", name: str = "") -> Iterable[AccountUse]:
-        """Count the actions whose lease had an account, by account, agent and person; previews among them.
+        """Count the actions whose lease had an account, by account, agent and person. A preview is none, but
+        its account counts.
 
         target, name: of those alone; empty for any. Equal values may come several times.
         """

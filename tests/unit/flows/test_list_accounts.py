@@ -106,6 +106,20 @@ def test_accounts_of_leases_are_those_that_a_plain_scan_finds(found: Searched, a
     assert not asked.rows(target="elsewhere")
 
 
+@pytest.mark.requirement("ACCOUNT-01")
+def test_a_preview_uses_an_account_and_is_no_action(found: Searched):
+    for agent in ("scout", "viewer"):
+        found.action(agent, lease=TASK, preview_of="ap-1")
+    for target, lease in (("pg-main", ""), ("hub", lease_name(bytes(14) + b"\2\2"))):
+        found.action("viewer", lease=lease, lease_target=target, preview_of="ap-1")
+    asked = Asked(found)
+    rows = asked.rows()
+    task, hub = rows["pg-main", ALL_LEASES, "task"], rows["hub", "", "unknown"]
+    for one, users in ((task, [("rover", 3)]), (hub, [("scout", 1)])):
+        assert (one.actions, [(user.name, user.actions) for user in one.agents]) == (users[0][1], users)
+    asked.index.close()
+
+
 @pytest.mark.requirement("ACCOUNT-01", "ACCOUNT-03")
 def test_what_the_broker_and_the_logs_say_is_joined_and_each_class_says_what_to_do(asked: Asked):
     admin = OwnAccount("broker_of_shop", "password", "store:shop")

@@ -74,6 +74,7 @@ async def test_one_that_is_stopped_holds_a_question_up_for_a_limited_time_and_th
                 await one.ask(SEARCH, QUESTION)
             assert told.value.code == "search.late"
             assert f"`kill -9 {os.getpid()}`, and another one is started, or read" in told.value.message
+            assert "--ledger DATA/ledger (of a shard DATA/ledger/shards/NAME)" in told.value.message
             state, _, reason = await one.told()
             assert (state, "it is stopped, hangs" in reason) == ("alarm", True)
         beside.cancel_scope.cancel()

@@ -90,7 +90,7 @@ class HttpSearchProcess:
         return SEARCH_LATE(
             f"the process that answers searches gave no answer within {seconds:.2g} s: it is stopped, hangs or has too "
             f"much to do; end it{how}, and another one is started, or read the files beside it with --ledger "
-            "DATA/ledger --keys DATA"
+            "DATA/ledger (of a shard DATA/ledger/shards/NAME) --keys DATA"
         )
 
     def _listener(self) -> int:

@@ -254,12 +254,21 @@ def _all(shell: Shell, first: int, end: int | None, *, is_part: bool) -> int | N
     told: list[ReplayedDecision] = []
     logs, left, at, log = [""], list[str](), None, ""
     stop = None if end is None else str(end)
+    if end is not None and end <= first:
+        raise CLI_REPLAY(
+            f"the range ends before it begins: no entry is at or after {first} and before {end}; name an earlier "
+            "--from, or a later --to"
+        )
     with shell.control() as control, shell.terminal.progress("asking again") as progress:
         try:
             for log in logs:
                 at, begun = (0, 0) if log else (first, first)
                 while at is not None:
                     page = decision_calls.replay_decisions(control, start=str(at), stop=stop, log=log or None)
+                    if not log and first and first >= page.size:
+                        raise CLI_REPLAY(
+                            f"the last entry is {page.size - 1}: name an earlier --from than {first}"
+                        )
                     for verdict, count in page.counts.items():
                         counts[verdict] = counts.get(verdict, 0) + count
                     told += page.told[: _TOLD_MAX - len(told)]

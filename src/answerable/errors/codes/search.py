@@ -42,7 +42,8 @@ SEARCH_LARGE = UnavailableCode(
 SEARCH_LATE = UnavailableCode(
     "search.late",
     "the process that answers searches gave no answer within … s: it is stopped, hangs or has too much to do; end it, "
-    "and another one is started, or read the files beside it with --ledger DATA/ledger --keys DATA",
+    "and another one is started, or read the files beside it with --ledger DATA/ledger (of a shard "
+    "DATA/ledger/shards/NAME) --keys DATA",
     port="search_process",
 )
 SEARCH_LIMIT = MalformedCode("search.limit", "a page has 1 to … hits, got …: use the cursor for more")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.attribution.seen_account import found_in, joined
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.accounts import ALL_LEASES, Account, AccountUse, inventory
-from answerable.core.search.facts import kind_of, kinds_of
+from answerable.core.search.facts import PREVIEW, kind_of, kinds_of
 from answerable.core.search.query import Query, Term
 from answerable.flows.forensics.describe_name import person_told
 
@@ -145,15 +145,15 @@ def _nameless(index: SearchIndex, target: str, named: set[str]) -> Iterator[Acco
     if not wanted:
         return
     query = Query(terms=(Term("kind", kinds_of((Tag.INTENT,))), Term("target", tuple(wanted))))
-    for one in index.tallies(query, ("target", "agent", "person")):
-        where, agent, person = one.values
+    for one in index.tallies(query, ("kind", "target", "agent", "person")):
+        kind, where, agent, person = one.values
         yield AccountUse(
             target=where,
             name="",
             is_of_action=False,
             agent=agent,
             person=person,
-            actions=one.entries,
+            actions=0 if kind == PREVIEW else one.entries,
             accounts=0,
             first_at=one.first_at,
             last_at=one.last_at,
@@ -162,8 +162,10 @@ def _nameless(index: SearchIndex, target: str, named: set[str]) -> Iterator[Acco
 
 
 def _listed(teller: StoryTeller, account: Account, users: int) -> ListedAccount:
-    agents = sorted(account.agents.items(), key=lambda one: (-one[1], one[0]))
-    people = sorted(account.people.items(), key=lambda one: (-one[1][0], one[0]))
+    # Who had previews alone used nothing.
+    agents = sorted((+account.agents).items(), key=lambda one: (-one[1], one[0]))
+    used = ((person, use) for person, use in account.people.items() if use[0])
+    people = sorted(used, key=lambda one: (-one[1][0], one[0]))
     named = [(person_told(teller, name, newest), count) for name, (count, newest) in people[:users] if name]
     return ListedAccount(
         account=account,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.search_index.conditions import NUMBERS, Condition
 from answerable.core.lease.name import ACCOUNT_PREFIX, NAME_CHARS
+from answerable.core.ledger.tags import Tag
 from answerable.core.search.accounts import AccountUse
-from answerable.core.search.facts import OF_LEASE, kinds_of
+from answerable.core.search.facts import OF_LEASE, kind_of, kinds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +39,8 @@ def counting_accounts(target: str, name: str, number: Number) -> Condition | Non
     inner = " ".join(
         (
             f"SELECT a.target AS target, CASE WHEN {_OF_LEASE} THEN NULL ELSE m.name END AS shared,",
-            "a.leased IS NOT NULL AS of_action, a.agent AS agent, a.person AS person, count(*) AS actions,",
+            "a.leased IS NOT NULL AS of_action, a.agent AS agent, a.person AS person,",
+            "sum(CASE WHEN a.kind = ? THEN 1 ELSE 0 END) AS actions,",
             "count(DISTINCT m.name) AS accounts, min(a.at) AS first, max(a.at) AS last, max(a.entry) AS newest",
             "FROM mention m CROSS JOIN action a ON a.entry = m.entry JOIN name n ON n.id = m.name WHERE",
             " AND ".join(conditions),
@@ -50,7 +52,7 @@ def counting_accounts(target: str, name: str, number: Number) -> Condition | Non
     sql = " ".join(
         ("SELECT", ", ".join(texts), ", actions, accounts, first, last, newest FROM (", inner, ")")
     )
-    return Condition(sql, tuple(values))
+    return Condition(sql, (number("kind", kind_of(Tag.INTENT)), *values))
 
 
 def account_use(row: Sequence[object]) -> AccountUse:
