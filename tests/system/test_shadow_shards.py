@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -56,8 +57,8 @@ def test_what_a_shadow_would_decide_is_counted_for_all_shards_and_a_missing_one_
             until(lambda: missing(house, "a") == [], "b to compare, although it decides nothing")
             b.acted(there)
             b.acted(there)
-            for asked in "ab":
-                until(lambda asked=asked: shadow(house, asked, "status")["asked"] == 3, "what both decided")
+            for shard in "ab":
+                until(partial(has_asked, house, shard, 3), "what both decided")
             found = shadow(house, "a", "status")
             assert found["changes"] == {"allow→deny": 3}
             assert sorted(one["shard"] for one in found["differences"]) == ["", "b", "b"]
@@ -65,6 +66,10 @@ def test_what_a_shadow_would_decide_is_counted_for_all_shards_and_a_missing_one_
         # What it counted is kept while it does not run.
         stopped = shadow(house, "a", "stop")
         assert (stopped["asked"], stopped["not_counted"]) == (3, [])
+
+
+def has_asked(house: House, shard: str, count: int) -> bool:
+    return bool(shadow(house, shard, "status")["asked"] == count)
 
 
 def missing(house: House, shard: str) -> list[str]:
