@@ -84,14 +84,14 @@ class Prepared:
         """
         walk = self.product.walk
         template, now = _terms(walk.clock.now()), walk.clock.now()
-        token = signed_mandate(template, audience=walk.recorder.ledger.origin, key=self.ada)
         sealing = sealing_for(walk.recorder, principal_subject(template.principal))
         pseudonym = pseudonym_of(walk.recorder, template.principal)
 
         async def recorded(terms: MandateTerms) -> tuple[Mandate, int, str]:
-            mandate = signed(terms, token)
+            origin = walk.recorder.ledger.origin
+            mandate = signed(terms, signed_mandate(terms, audience=origin, key=self.ada))
             entry = records.mandate_issued(
-                mandate, at=now, sealing=sealing, principal=pseudonym, audience=walk.recorder.ledger.origin
+                mandate, at=now, sealing=sealing, principal=pseudonym, audience=origin
             )
             receipt, _ = await record_entry(walk.recorder, entry)
             return mandate, receipt.index, receipt.leaf_hash.hex()

@@ -27,14 +27,14 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PROJECT-37")]
 
 EDITS: dict[str, object] = {
     "calls_max": 9_999,
-    "budgets": {"eur": 1_000_000},
+    "budgets": {"money:EUR": 1_000_000},
     "expires_at_ms": 9_999,
     "sub": "rover",
     "iss": "bob",
     "grants": [["crm.refund", []]],
     "purpose": "anything",
     "use_case": "other",
-    "delegation": {"depth": 3, "width": 3},
+    "delegation": {"depth_max": 3, "width_max": 3, "to": ["agent:rover"]},
 }
 
 

@@ -76,9 +76,11 @@ class SimulationPage(Component, frozen=True, kw_only=True):
 
 
 class PolicyShadow(Component, frozen=True, kw_only=True):
-    """What the shadow would have decided so far."""
+    """What the shadow would have decided so far, of the logs of all shards. behind: entries that are known and
+    not compared yet. not_counted: names of shards whose process has not begun to compare."""
 
     state: Annotated[str, words("following", "fault", "stopped")]
+    not_counted: Texts
     fault: str
     policy_set: str
     since: Instant

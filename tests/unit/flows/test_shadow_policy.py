@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from answerable.core.decision.compared import ShadowSeen, Tally
 from answerable.core.ledger.tags import Tag
@@ -13,6 +14,7 @@ from answerable.flows.policy import shadow_policy as shadowing
 from answerable.flows.policy.compare_decisions import compared
 from answerable.flows.policy.shadow_policy import (
     follow_shadow,
+    shadow_elsewhere,
     shadow_seen,
     shadow_set,
     start_shadow,
@@ -224,3 +226,31 @@ async def test_a_set_that_another_process_put_there_is_followed_from_when_it_is_
     assert (await followed(bench)).tally.asked == 0
     await bench.act()
     assert (await followed(bench)).tally.changes == {"allow→deny": 1}
+
+
+@pytest.mark.requirement("PUB-14")
+async def test_a_log_without_a_decision_is_known_to_be_compared_and_one_of_another_set_is_not():
+    bench = await shadowed()
+    policies, origin = bench.walk.policies, bench.recorder.ledger.origin
+    first = shadow_set(policies)
+    assert first is not None
+    assert policies.records is not None
+    policies.records.remove("shadow", origin)
+    assert shadow_elsewhere(policies, first, [origin]) == {origin: None}
+    assert (await followed(bench)).tally.asked == 0
+    assert shadow_elsewhere(policies, first, [origin, "other"]) == {origin: policies.seen, "other": None}
+    assert shadow_elsewhere(policies, replace(first, id="next"), [origin]) == {origin: None}
+
+
+@pytest.mark.requirement("PUB-14")
+def test_totals_of_logs_are_added():
+    total = Tally(asked=2, same=1, changes={"allow→deny": 1}, untold={"x": 1})
+    total.merge(Tally(asked=3, same=1, changes={"allow→deny": 2}, by_policy={"p": 2}, unasked={"erased": 1}))
+    assert total == Tally(
+        asked=5,
+        same=2,
+        changes={"allow→deny": 3},
+        by_policy={"p": 2},
+        untold={"x": 1},
+        unasked={"erased": 1},
+    )

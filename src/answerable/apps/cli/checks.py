@@ -293,7 +293,8 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
         yield Finding(name="plans", state="fault", says=said, advice=advice)
     for one in status.unreadable:
         says = f"{one.what} {one.name} cannot be read and is out of use: {one.why}"
-        advice = "restart, which restores it from the ledger; otherwise restore the registers from a backup"
+        # Who edited it may have cleared the note by which a start would know.
+        advice = "restart, which may restore it from the ledger; if not, restore the registers from a backup"
         yield Finding(name="registers", state="fault", says=says, advice=advice)
     for said in status.registers:
         yield Finding(name="registers", state="look at", says=said)

@@ -274,7 +274,7 @@ def _watch(control: Control, hold: str, view: ReportView, *, waits: bool) -> Non
 
 def _patience(report: answers.ContainmentReport) -> float:
     due = report.due
-    return datetime.fromisoformat(due).timestamp() + SETTLED_SECONDS if due else time.time()
+    return datetime.fromisoformat(due).timestamp() + SETTLED_SECONDS if due else 0.0
 
 
 def _say_placed(shell: Shell, answer: answers.Stop) -> None:

@@ -8,6 +8,7 @@ import typer
 from msgspec import structs
 
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.exit_codes import UNMET
 from answerable.apps.cli.policy_simulation import Limit, show_changes
 from answerable.apps.cli.policy_sources import Removed, Sources, gathered
 
@@ -47,29 +48,31 @@ def start(shell: Shell, sources: Sources = None, remove: Removed = None) -> int 
 
 
 def status(shell: Shell, limit: Limit = 20) -> int | None:
-    """What the shadow policy set would have decided differently."""
+    """What the shadow policy set would have decided differently.
+
+    Counts the decisions of all shards. Exit code 6 when a shard is not counted yet, which is named.
+    """
     from answerable.client import policy_trial_calls
 
     with shell.control() as control:
         found = policy_trial_calls.show_shadow(control)
-    _show(shell, found, limit)
-    return None
+    return _show(shell, found, limit)
 
 
 def stop(shell: Shell) -> int | None:
-    """End shadow mode, and print its results a last time."""
+    """End shadow mode, and print its results a last time. Exit code 6 when a shard was not counted, which is named."""
     from answerable.client import policy_trial_calls
 
     with shell.control() as control:
         found = policy_trial_calls.stop_shadow(control)
-    _show(shell, found, 0)
-    return None
+    return _show(shell, found, 0)
 
 
-def _show(shell: Shell, found: PolicyShadow, limit: int) -> None:
+def _show(shell: Shell, found: PolicyShadow, limit: int) -> int | None:
+    code = UNMET if found.not_counted else None
     if shell.terminal.as_json:
         shell.terminal.json(found)
-        return
+        return code
     latest = found.differences[-limit:] if limit else ()
     changed = found.asked - found.same
     show_changes(shell, {**structs.asdict(found), "differences": latest, "changed": changed})
@@ -77,3 +80,9 @@ def _show(shell: Shell, found: PolicyShadow, limit: int) -> None:
     shell.terminal.say(f"{changed} of {found.asked} decisions since {found.since} would be different{behind}")
     if found.fault:
         shell.terminal.warn(f"it is paused, because it does not fit the registry: {found.fault}")
+    if found.not_counted:
+        shell.terminal.warn(
+            f"without shard {', '.join(found.not_counted)}, whose process has not begun to compare: it does within "
+            "seconds where it runs"
+        )
+    return code

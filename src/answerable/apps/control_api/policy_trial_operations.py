@@ -12,11 +12,18 @@ from answerable.api.policy_answers import PolicySets
 from answerable.apps.control_api.call import instant
 from answerable.apps.control_api.operation import Operation, operation
 from answerable.apps.control_api.policy_operations import given_sets
+from answerable.core.decision.compared import Tally
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import shown
 from answerable.errors.codes.policy import SHADOW_NONE
 from answerable.errors.codes.services import REQUEST_BODY
-from answerable.flows.policy.shadow_policy import shadow_seen, shadow_set, start_shadow, stop_shadow
+from answerable.flows.policy.shadow_policy import (
+    shadow_elsewhere,
+    shadow_seen,
+    shadow_set,
+    start_shadow,
+    stop_shadow,
+)
 from answerable.flows.policy.simulate_policy import simulate_policy
 
 if TYPE_CHECKING:
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
 
     from answerable.apps.control_api.call import Call
     from answerable.core.decision.asked_of_people import Questions, QuestionsCompared
-    from answerable.core.decision.compared import Difference, Tally
+    from answerable.core.decision.compared import Difference
 
 
 @operation(
@@ -171,16 +178,32 @@ def _shadow(call: Call) -> answers.PolicyShadow:
     shadow = shadow_set(call.walk.policies)
     if shadow is None:
         raise SHADOW_NONE()
-    seen = shadow_seen(call.walk.recorder.ledger, call.walk.policies, shadow)
+    ledger, link = call.walk.recorder.ledger, call.walk.live.link
+    own = shadow_seen(ledger, call.walk.policies, shadow)
+    others = shadow_elsewhere(call.walk.policies, shadow, link.others() if link is not None else ())
+    logs = [(origin, seen) for origin, seen in others.items() if seen is not None]
+    sizes = {one.origin: one.size for one in call.product.shard_states()} | {ledger.origin: ledger.size}
+    tally = Tally()
+    for _, seen in (both := [(ledger.origin, own), *logs]):
+        tally.merge(seen.tally)
+    fault = own.fault or next((f"shard {_name(log)}: {seen.fault}" for log, seen in logs if seen.fault), "")
+    told = _compared(tally, own.differences)
+    more = [_difference(one, _name(log)) for log, seen in logs for one in seen.differences]
     return answers.PolicyShadow(
-        state="fault" if seen.fault else "following",
-        fault=seen.fault,
-        policy_set=seen.policy_set,
+        state="fault" if fault else "following",
+        fault=fault,
+        policy_set=own.policy_set,
         since=instant(shadow.since),
         by=shadow.by,
-        behind=max(0, call.walk.recorder.ledger.size - seen.read_to),
-        **_compared(seen.tally, seen.differences),
+        behind=sum(max(0, sizes.get(log, 0) - seen.read_to) for log, seen in both),
+        not_counted=tuple(_name(log) for log, seen in others.items() if seen is None),
+        **told | {"differences": tuple(sorted((*told["differences"], *more), key=lambda one: one.at))},
     )
+
+
+def _name(origin: str) -> str:
+    """Return the name of a shard by that of its log."""
+    return origin.rpartition("/")[2]
 
 
 def _number(text: str) -> int:

@@ -89,6 +89,19 @@ class Tally(msgspec.Struct, kw_only=True):
         """Count an entry without a question."""
         _count(self.unasked, why)
 
+    def merge(self, other: Tally) -> None:
+        """Add the totals of another log."""
+        self.asked += other.asked
+        self.same += other.same
+        for own, more in (
+            (self.changes, other.changes),
+            (self.by_policy, other.by_policy),
+            (self.untold, other.untold),
+            (self.unasked, other.unasked),
+        ):
+            for name, count in more.items():
+                _count(own, name, count)
+
 
 class ShadowSet(msgspec.Struct, frozen=True, kw_only=True):
     """Policy sets evaluated in shadow mode. documents: canonical JSON of each new or changed one; removed: names of
@@ -117,7 +130,7 @@ class ShadowSeen(msgspec.Struct, kw_only=True):
     differences: list[Difference] = []
 
 
-def _count(counts: dict[str, int], name: str) -> None:
+def _count(counts: dict[str, int], name: str, number: int = 1) -> None:
     if name not in counts and len(counts) >= NAMES_MAX:
         name = "others"
-    counts[name] = counts.get(name, 0) + 1
+    counts[name] = counts.get(name, 0) + number

@@ -28,7 +28,7 @@ from answerable.flows.recording.paced_reading import in_turns
 from answerable.flows.registry.keep_policies import records_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.opened import FindKey
@@ -114,6 +114,22 @@ def shadow_seen(ledger: Ledger, policies: PolicyState, shadow: ShadowSet) -> Sha
     return seen
 
 
+def shadow_elsewhere(
+    policies: PolicyState, shadow: ShadowSet, origins: Iterable[str]
+) -> dict[str, ShadowSeen | None]:
+    """Return how far the processes of other logs have followed the shadow, by log; None for one that has not begun.
+    Raises Unavailable."""
+    seen = {
+        record.id: msgspec.json.decode(record.body, type=ShadowSeen)
+        for record in records_of(policies).all(KIND)
+        if record.id != SET
+    }
+    return {
+        origin: one if (one := seen.get(origin)) is not None and one.shadow == shadow.id else None
+        for origin in origins
+    }
+
+
 async def follow_shadow(
     recorder: Recorder,
     authority: AuthorityRegisters,
@@ -150,6 +166,9 @@ async def follow_shadow(
     ends_at = recorder.clock.monotonic() + ROUND_SECONDS_MAX
     if not await _read_declared(recorder, policies, ends_at):
         return True
+    if policies.seen is seen and seen.read_to == seen.began:
+        # Whoever asks another process is told that this log is compared, too, also where nothing is decided.
+        await to_thread.run_sync(partial(_begin, recorder.ledger, policies, recorder.clock, seen))
     before, known = seen.read_to, _Before(recorder.subject_keys.find, policies.declared, authority.approvals)
     async for stored in in_turns(recorder.ledger, recorder.clock, seen.read_to, ends_at):
         found = compared(known, policies.shadow[1], stored, seen.tally)
@@ -161,6 +180,13 @@ async def follow_shadow(
     if policies.seen is seen and seen.read_to > before:
         await to_thread.run_sync(partial(_keep, recorder.ledger, policies, recorder.clock, seen))
     return seen.read_to < recorder.ledger.size
+
+
+def _begin(ledger: Ledger, policies: PolicyState, clock: Clock, seen: ShadowSeen) -> None:
+    """Store that the log is followed, unless it is stored already."""
+    record = records_of(policies).find(KIND, ledger.origin)
+    if record is None or msgspec.json.decode(record.body, type=ShadowSeen).shadow != seen.shadow:
+        _keep(ledger, policies, clock, seen)
 
 
 def _keep(ledger: Ledger, policies: PolicyState, clock: Clock, seen: ShadowSeen) -> None:
