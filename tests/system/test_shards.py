@@ -37,7 +37,7 @@ def asked_of_b(house: House, index: str) -> None:
         assert f"entry {index}: allowed" in house.command(named, "why", entry).stdout
 
 
-@pytest.mark.requirement("SHARD-01", "SHARD-02", "SHARD-05", "SHARD-06", "SEARCH-14", "ANSWER-09")
+@pytest.mark.requirement("SHARD-01", "SHARD-02", "SHARD-05", "SHARD-06", "SEARCH-14")
 def test_two_shards_act_beside_one_another_and_are_verified_together(house: House) -> None:
     house.command("a", "apply", "-f", str(house.world.registry))
     with house.up("a") as a, house.up("b") as b:

@@ -14,7 +14,8 @@ class FollowedLog(Part, frozen=True, kw_only=True):
     line; `fault` where it cannot be read, its times are not understood, or it is dated ahead of our clock. reason: why,
     in a sentence; empty for ok. last_line_at: None where no line has a time. late_seconds: age of the first line that
     is read and not judged. read_to: bytes of the current file that are judged; 0 of a bucket or a journal.
-    actions_since: actions that ended at its targets after the last line. gaps: how often lines may have been missed.
+    actions_since: actions that ended at its targets after the last line; without those that another log of the target
+    tells of, unless this one has told of that target, too. gaps: how often lines may have been missed.
     lines: by their answer; `others`: of nobody governed; `early`: older than the steps that are known; `ahead`: dated
     ahead of our clock; `untimed`: without a time that is understood; `compared`, `uncompared`: with the content that is
     recorded; `unrecorded`: found and only counted, since too many of that hour are recorded.

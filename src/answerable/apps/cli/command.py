@@ -88,7 +88,11 @@ class Shell:
 
             names = [one.name for one in published_shards(settings)]
             if shard not in names:
-                told = f"the shards are {', '.join(names)}" if names else "the ledger is one log: give the index alone"
+                told = (
+                    f"the shards are {', '.join(names)}"
+                    if names
+                    else "the ledger is one log: give the index alone"
+                )
                 raise SEARCH_LOG(f"there is no shard {shown(shard)} beside this one; {told}")
             settings = with_shard(settings, shard)
         with connected(settings, self.offline, say=self.terminal.say, creates=creates) as control:

@@ -104,7 +104,8 @@ class LogStanding(msgspec.Struct, kw_only=True):
     first: from when on there is no gap. last: of the last line; Unix milliseconds, 0 where there was none. gaps: how
     often lines may have been missed. hours: findings by hour. accounts: first and last use and lines of each governed
     account. seen: of every account, where the settings say so, as `AccountsSeen` collects them. heard: when the last
-    line without a time was read. is_misread: whether its last lines have times that are not understood."""
+    line without a time was read. is_misread: whether its last lines have times that are not understood.
+    ours: targets with a line in it that a step explains."""
 
     mark: LogMark = BEGIN
     counts: dict[str, int] = {}
@@ -116,6 +117,7 @@ class LogStanding(msgspec.Struct, kw_only=True):
     seen: dict[str, list[int]] = {}
     heard: int = 0
     is_misread: bool = False
+    ours: dict[str, bool] = {}
 
     def count(self, what: str, number: int = 1) -> None:
         self.counts[what] = self.counts.get(what, 0) + number
@@ -169,8 +171,15 @@ class Standing(msgspec.Struct, kw_only=True):
     waiting: dict[str, Finding] = {}
 
 
-def unseen_since(target: str, steps: StepIndex, standing: TargetStanding, *, last: int) -> Iterator[Step]:
-    """Yield the steps at a target that ended after the last line of its log, which says nothing of them."""
+def unseen_since(
+    target: str, steps: StepIndex, standing: TargetStanding, *, last: int, seen_counts: bool = True
+) -> Iterator[Step]:
+    """Yield the steps at a target that ended after the last line of its log, which says nothing of them. seen_counts:
+    False to yield those that another log says something of, too."""
     for step in steps.at_target(target, after=standing.decided):
-        if step.ended and step.started > last + SKEW_MS and step.action not in standing.seen:
+        if (
+            step.ended
+            and step.started > last + SKEW_MS
+            and not (seen_counts and step.action in standing.seen)
+        ):
             yield step

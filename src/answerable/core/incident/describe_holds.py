@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.incident.handed_on import moment_text
-from answerable.core.incident.wording import named, plain
+from answerable.core.incident.wording import denied_told, named, plain
 from answerable.core.ledger.effects import address_in
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def hold_placed_told(
         )
     ends = leaf.get("expires_at")
     until = f"until {moment_text(ends)}" if isinstance(ends, int) and ends else "until it is lifted"
-    return f"{by} stopped {_what(leaf, payload)}, {until}.", tuple(details)
+    return f"{by} stopped {_what(leaf, payload)}, {until}.", (*details, *denied_told(leaf))
 
 
 def hold_lifted_told(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.incident.wording import named, plain
+from answerable.core.incident.wording import denied_told, named, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,4 +29,4 @@ def revoked_told(
         details.append(
             f"in flight at that moment: {leaf.get('in_flight_count')}, entries {leaf.get('in_flight')}"
         )
-    return f"{named('by', leaf, payload)} revoked {kind} {what}, for good.", tuple(details)
+    return f"{named('by', leaf, payload)} revoked {kind} {what}, for good.", (*details, *denied_told(leaf))

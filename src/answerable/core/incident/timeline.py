@@ -41,6 +41,7 @@ from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.streams_told import stream_told
 from answerable.core.incident.wording import (
     arguments_told,
+    denied_told,
     for_card,
     instance_told,
     listed,
@@ -150,6 +151,13 @@ def linked(moment: Moment) -> frozenset[str]:
     return frozenset(value for value in values if isinstance(value, str) and value)
 
 
+def denied_by_stop(moment: Moment) -> frozenset[str]:
+    """Return the approvals that a hold, a revocation or the close of a mandate denied, as far as its entry names them.
+    They bring the stop into their timelines, and not each other."""
+    names = moment.leaf.get("approvals")
+    return frozenset(one for one in names if isinstance(one, str)) if isinstance(names, list) else frozenset()
+
+
 def story(moments: Sequence[Moment], *names: str) -> tuple[Moment, ...]:
     """Return the entries that belong to the names, in order: those that have one, those linked to them at any distance,
     the states of their leases, and the beginning and end of every mandate they are under, but not the other actions
@@ -159,6 +167,7 @@ def story(moments: Sequence[Moment], *names: str) -> tuple[Moment, ...]:
     while (more := ids.union(*(linked(m) for m in found.values()))) != ids:
         ids = more
         found.update((m.index, m) for m in moments if linked(m) & ids)
+    found.update((m.index, m) for m in moments if denied_by_stop(m) & ids.union(names))
     # Leases do not link entries: a task's lease serves many actions with timelines of their own.
     leases = {_text(m, "lease") for m in found.values()} - {""}
     stood = (m for m in moments if m.tag == Tag.LEASE and _text(m, "lease") in leases)
@@ -279,7 +288,8 @@ def _limits(leaf: Mapping[str, JSONValue]) -> str:
 
 
 def _closed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    return f"Mandate {short(leaf.get('mandate'))} was closed by {named('by', leaf, payload)}.", ()
+    text = f"Mandate {short(leaf.get('mandate'))} was closed by {named('by', leaf, payload)}."
+    return text, denied_told(leaf)
 
 
 def _counted(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 VALUE_CHARS_MAX: Final = 160
+DENIED_TOLD_MAX: Final = 20
+"""Approvals that the line of a stop names."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:/@+-]+")
 """Texts that cannot be taken for words of our own sentences."""
 
@@ -28,6 +30,16 @@ def named(member: str, leaf: Mapping[str, JSONValue], payload: Mapping[str, JSON
 def listed(value: JSONValue) -> str:
     """Join several values, or return `default` for none."""
     return ", ".join(plain(v) for v in value) if isinstance(value, list) and value else "default"
+
+
+def denied_told(leaf: Mapping[str, JSONValue]) -> tuple[str, ...]:
+    """Return which waiting approvals a stop denied; nothing for none."""
+    names = leaf.get("approvals")
+    if not isinstance(names, list) or not names:
+        return ()
+    told, count = [short(one) for one in names[:DENIED_TOLD_MAX]], leaf.get("approvals_count", len(names))
+    more = f" and {count - len(told)} more" if isinstance(count, int) and count > len(told) else ""
+    return (f"waiting approvals that it denied: {', '.join(told)}{more}",)
 
 
 def short(value: JSONValue) -> str:

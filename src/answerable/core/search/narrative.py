@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.incident.timeline import Line
+from answerable.core.incident.timeline import Line, denied_by_stop
 from answerable.core.incident.wording import plain, quoted, short
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.facts import ACTIONS, PREVIEW
@@ -42,8 +42,9 @@ class Group:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gist:
     """A story in a few lines. tasks: the mandates, with use case and purpose where readable. outcomes: number of
-    actions by outcome. approvals: id and people who answered. not_reversible: entries of what cannot be undone.
-    not_readable: number of actions of which that is sealed."""
+    actions by outcome; `denied_by_stop` of questions that a stop in this log ended. approvals: id, and the people who
+    answered or the stop that denied it. not_reversible: entries of what cannot be undone. not_readable: number of
+    actions of which that is sealed."""
 
     agents: tuple[str, ...]
     people: tuple[str, ...]
@@ -76,8 +77,10 @@ def gist_of(hits: Sequence[Hit]) -> Gist:
     waiting = {one.facts.one("approval") for one in hits if one.moment.tag == Tag.APPROVAL_ASKED}
     waiting -= {one.facts.one("approval") for one in actions}
     outcomes = Counter(one.outcome for one in actions if one.facts.one("kind") != PREVIEW)
-    if waiting:
-        outcomes["asked"] = len(waiting)
+    stopped = waiting & {name for one in hits for name in denied_by_stop(one.moment)}
+    for outcome, count in (("asked", len(waiting - stopped)), ("denied_by_stop", len(stopped))):
+        if count:
+            outcomes[outcome] = count
     undoing = [(one, undoing_of(one)) for one in actions]
     decided = [one for one in hits if one.facts.is_action]
     return Gist(
@@ -178,7 +181,12 @@ def _approvals(hits: Sequence[Hit]) -> tuple[str, ...]:
         if one.moment.tag == Tag.APPROVAL_ANSWER:
             said = _SAID.get(str(one.moment.leaf.get("verdict")), "answered")
             answers.setdefault(approval, []).append(f"{said} by {plain(_name(one, 'person'))}")
-    return tuple(f"{short(name)}: {', '.join(said) or 'no answer'}" for name, said in answers.items())
+        for name in denied_by_stop(one.moment) & answers.keys():
+            answers[name].append(f"denied by #{one.facts.entry}: {one.line.text.removesuffix('.')}")
+    # What another log has of it, such as a stop, is not known here.
+    return tuple(
+        f"{short(name)}: {', '.join(said) or 'no answer in its log'}" for name, said in answers.items()
+    )
 
 
 def _is_issue(hit: Hit) -> bool:

@@ -146,6 +146,8 @@ class LogFollower:
         for step in (answer.step, *answer.candidates):
             if step is not None:
                 self._see(step)
+        if answer.step is not None and answer.step.target in self._targets:
+            standing.ours[answer.step.target] = True
         governed = self._is_governed(line, steps)
         if governed:
             standing.use(line.account or line.login, line.at)

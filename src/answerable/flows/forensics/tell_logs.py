@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from answerable.api.log_answers import FollowedLog, LogsAnswer
@@ -9,7 +10,7 @@ from answerable.core.attribution.followed import AccountSeen, unseen_since
 from answerable.flows.forensics.tell_hits import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from answerable.core.attribution.followed import Followed, Standing
     from answerable.core.attribution.step import Step
@@ -44,9 +45,11 @@ def logs_told(
     """Return the standing of each log. position, missing: how many entries are known, and how many are not yet. failed:
     why no log is read on; empty for no failure. silent_ms: from when on silence is told. now: Unix milliseconds."""
     behind = f"{missing} entries of the ledger are to be read first" if missing > 0 else ""
+    followed = Counter(target for one in logs for target in one.followed.targets)
+    shared = frozenset(target for target, count in followed.items() if count > 1)
     return LogsAnswer(
         items=tuple(
-            _told_of(one, standing, steps, failed=failed, behind=behind, silent_ms=silent_ms, now=now)
+            _told_of(one, standing, steps, shared, failed=failed, behind=behind, silent_ms=silent_ms, now=now)
             for one in logs
         ),
         entries=position,
@@ -67,18 +70,24 @@ def _told_of(
     one: LogFollower,
     stored: Standing,
     steps: StepIndex,
+    shared: frozenset[str],
     *,
     failed: str,
     behind: str,
     silent_ms: int,
     now: int,
 ) -> FollowedLog:
+    """shared: targets with several logs. One that has told of such a target, or never had a line, is silent by what
+    itself has: another's lines hide nothing of it."""
     standing, followed = one.standing, one.followed
     heard = max(standing.last, standing.heard)
+    alone = shared & (standing.ours.keys() if heard else set(followed.targets))
     since = [
         step
         for target in followed.targets
-        for step in unseen_since(target, steps, stored.targets[target], last=heard)
+        for step in unseen_since(
+            target, steps, stored.targets[target], last=heard, seen_counts=target not in alone
+        )
     ]
     late = max(0, now - one.waits_from) if one.waits_from else 0
     if one.trouble:
@@ -92,7 +101,7 @@ def _told_of(
     elif standing.is_misread:
         state, reason = "fault", _misread(followed)
     elif since and now - min(step.ended for step in since) > silent_ms:
-        state, reason = "silent", _silence(since, heard)
+        state, reason = "silent", _silence(since, heard, shared)
     elif one.ahead_ms:
         state = "fault"
         reason = f"its last line is {one.ahead_ms // 1000} s ahead of our clock: look at zone= and the target's clock"
@@ -124,7 +133,18 @@ def _misread(followed: Followed) -> str:
     return f"the times of its lines are not understood, and no phantom can be told: {hint}"
 
 
-def _silence(since: Sequence[Step], last: int) -> str:
+def _silence(since: Sequence[Step], last: int, shared: frozenset[str]) -> str:
     count = f"{len(since)} actions" if len(since) > 1 else "an action"
-    targets = ", ".join(sorted({step.target for step in since}))
-    return f"no line since {instant(last) if last else 'it is followed'}, while {count} ran at {targets}"
+    targets = {step.target for step in since}
+    silence = (
+        f"no line since {instant(last) if last else 'it is followed'}, while {count} ran at {_named(targets)}"
+    )
+    several = targets & shared
+    meanwhile = (
+        f"; whatever other logs say, no phantom is told of {_named(several)} meanwhile" if several else ""
+    )
+    return f"{silence}{meanwhile}"
+
+
+def _named(targets: Iterable[str]) -> str:
+    return ", ".join(sorted(targets))

@@ -81,7 +81,6 @@ def test_all_decisions_are_those_of_every_shard_and_a_range_is_one_of_a_log(comm
     assert json.loads(command("decision", "replay", "--all", "--from", "0", "--json").stdout)["left"] == ["b"]
 
 
-@pytest.mark.requirement("ANSWER-09")
 @pytest.mark.parametrize("words", [("why",), ("decision", "replay")], ids=" ".join)
 def test_an_entry_of_a_shard_that_there_is_not_says_which_there_are(
     command: Command, tmp_path: Path, words: tuple[str, ...]
