@@ -59,6 +59,13 @@ def test_a_lease_is_found_as_a_target_writes_it(written: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "written", [f"{7:032x}", "0193f0c1a2b3", "0079675714a8…", "01j9zk4t7s8mvwxyzqp2r3abcd"]
+)
+def test_the_id_of_an_action_or_its_beginning_is_asked_for_as_it_is_written(written: str) -> None:
+    assert query(f"action:{written}").terms == (Term("action", (written,)),)
+
+
+@pytest.mark.parametrize(
     ("word", "value"),
     [
         ("outcome:Refused", "refused"),
@@ -115,6 +122,9 @@ def test_the_narrowest_of_several_bounds_counts() -> None:
         ("agent:", "search.value", "write for example `agent:support-agent`"),
         ("text:. ,", "search.value", "whole words"),
         ("lease:ans_x", "search.value", "found by `account`"),
+        ("action:crm.read", "search.value", "found by `capability`"),
+        ("action:refund", "search.value", "`refund` is not the id of an action"),
+        (f"action:{0:033x}", "search.value", "32 characters"),
         ("amount>much", "search.value", "write a whole number"),
         ("amount:99999999999999999", "search.value", "write a whole number"),
         ("resource:\ud800", "search.value", "not Unicode text"),

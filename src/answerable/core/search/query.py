@@ -46,7 +46,8 @@ _MILLIS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w":
 _PIECE: Final = re.compile(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+|(?P<open>")')
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _CURSOR: Final = re.compile(r"([0-9]{1,16})\.([0-9]{1,16})")
-
+_ACTION: Final = re.compile(r"(?:[0-9a-f]{1,32}|[0-9a-hjkmnp-tv-z]{1,26})…?")
+"""Id of an action, of a refused one, or the beginning of either."""
 
 CLOSED: Final = {
     "decision": tuple(decision for decision, _ in ACTIONS.values()),
@@ -221,6 +222,11 @@ def _normal(name: str, value: str) -> str:
                 f"{shown(value, 40)} is not a lease: 26 characters of a-z and 2-7, or `ans_` and these; other accounts "
                 "are found by `account`"
             ) from None
+    if name == "action" and not _ACTION.fullmatch(value):
+        raise SEARCH_VALUE(
+            f"{shown(value, 40)} is not the id of an action: 32 characters of 0-9 and a-f, or 26 of 0-9 and a-z; "
+            "actions of a capability are found by `capability`"
+        )
     return value
 
 
