@@ -172,7 +172,7 @@ async def test_what_was_never_used_of_a_database_is_taken_out_by_review_and_the_
         await desk.instance(key)
         reviewer = Reviewer(desk, tmp_path)
         await reviewer.ready("shop-db")
-        assert "no data since 90d" in await reviewer.said("lease", "usage")
+        assert "no data in the last 90d" in await reviewer.said("lease", "usage")
         update = "UPDATE support_messages SET body = 'seen' WHERE id = 1"
         assert await answered(desk, key, update, update) == [True, True]
         wrong = ("UPDATE support_messages SET nothing = 1", "DELETE FROM support_messages")

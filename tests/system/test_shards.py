@@ -29,6 +29,14 @@ def intents(house: House, shard: str) -> dict[str, Any] | None:
     return found if len(found["items"]) == 3 else None
 
 
+def asked_of_b(house: House, index: str) -> None:
+    """A decision of b is replayed and explained by a command with the settings of a, or of none."""
+    for named, entry in (("a", f"b/{index}"), ("", f"#b/{index}")):
+        replayed = json.loads(house.command(named, "decision", "replay", entry, "--json").stdout)
+        assert [(one["index"], one["verdict"]) for one in replayed["decisions"]] == [(int(index), "same")]
+        assert f"entry {index}: allowed" in house.command(named, "why", entry).stdout
+
+
 @pytest.mark.requirement("SHARD-01", "SHARD-02", "SHARD-05", "SHARD-06", "SEARCH-14")
 def test_two_shards_act_beside_one_another_and_are_verified_together(house: House) -> None:
     house.command("a", "apply", "-f", str(house.world.registry))
@@ -55,7 +63,10 @@ def test_two_shards_act_beside_one_another_and_are_verified_together(house: Hous
         tree = json.loads(house.command("a", "mandate", "tree", mandates["b"], "--json").stdout)
         assert (tree["id"], tree["actions"]["done"]) == (mandates["b"], 1)
         assert {one["state"] for one in states} == {"ok"}
+        theirs = found["items"][1]["entry"]
+        asked_of_b(house, theirs)
         policy = house.command("a", "witness", "policy").stdout
+    asked_of_b(house, theirs)
     copy = house.copied()
     (house.world.root / "policy").write_text(policy)
     under = ("--policy", str(house.world.root / "policy"))

@@ -6,7 +6,6 @@ leave nothing out, there is none without it.
 from __future__ import annotations
 
 import logging
-import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from answerable.core.search.log_cursors import DONE, parsed_log_cursors
-from answerable.core.search.names import ENTRY
+from answerable.core.search.names import ENTRY, entry_in_shard
 from answerable.core.search.query import LIMIT_MAX, Cursor
 from answerable.errors import AnswerableError, Malformed, shown
 from answerable.errors.codes.mandate import MANDATE_OTHER_SHARD
@@ -73,8 +72,6 @@ if TYPE_CHECKING:
         UnderAnswer,
     )
     from answerable.wiring.log_index import LogIndex
-
-_ENTRY: Final = re.compile(rf"(?:{ENTRY}:)?#?([a-z0-9-]+)/(0|[1-9][0-9]{{0,15}})")
 
 _END: Final = Cursor(0, 0).formatted()
 _LAST: Final = Cursor(10**16 - 1, 10**16 - 1).formatted()
@@ -336,8 +333,8 @@ def _names_shard(question: Asked) -> bool:
 
 def _of_shard(word: str, shard: str) -> str:
     """Return the address of an entry of this shard as it is asked there; any other word unchanged."""
-    found = _ENTRY.fullmatch(word)
-    return f"{ENTRY}:{found[2]}" if found is not None and found[1] == shard else word
+    found = entry_in_shard(word)
+    return f"{ENTRY}:{found[1]}" if found is not None and found[0] == shard else word
 
 
 def _left(others: Mapping[str, LogIndex], before: Mapping[str, str]) -> dict[str, LogIndex]:

@@ -14,7 +14,7 @@ import typer
 from answerable.apps.cli.exit_codes import ERROR, exit_code_of
 from answerable.apps.cli.terminal import Terminal
 from answerable.apps.cli.typed_ids import IdCommand
-from answerable.errors import Malformed
+from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,11 +75,27 @@ class Shell:
         return load_settings(self.data, self.config)
 
     @contextmanager
-    def control(self, *, creates: bool = False) -> Iterator[Control]:
-        """Open the control API, whether or not a server runs. creates: whether a data directory may be created."""
+    def control(self, *, creates: bool = False, shard: str = "") -> Iterator[Control]:
+        """Open the control API, whether or not a server runs. creates: whether a data directory may be created. shard:
+        whose it is; empty for that of the settings. Raises Malformed (`search.log`)."""
         from answerable.apps.cli.control import connected
 
-        with connected(self.settings(), self.offline, say=self.terminal.say, creates=creates) as control:
+        settings = self.settings()
+        if shard and shard != settings.ledger.shard:
+            from answerable.errors.codes.search import SEARCH_LOG
+            from answerable.wiring.shard_settings import with_shard
+            from answerable.wiring.shards import published_shards
+
+            names = [one.name for one in published_shards(settings)]
+            if shard not in names:
+                told = (
+                    f"the shards are {', '.join(names)}"
+                    if names
+                    else "the ledger is one log: give the index alone"
+                )
+                raise SEARCH_LOG(f"there is no shard {shown(shard)} beside this one; {told}")
+            settings = with_shard(settings, shard)
+        with connected(settings, self.offline, say=self.terminal.say, creates=creates) as control:
             yield control
 
 

@@ -18,12 +18,13 @@ from answerable.errors.codes.services import CLI_REPLAY
 
 if TYPE_CHECKING:
     from answerable.api.decision_answers import ReplayedDecision
-    from answerable.apps.cli.control import Control
 
 Name = Annotated[
     str,
     typer.Argument(
-        help="Id of an action or an approval, or index of an entry.", metavar="ID", show_default=False
+        help="Id of an action or an approval, or index of an entry; SHARD/INDEX in the log of another shard.",
+        metavar="ID",
+        show_default=False,
     ),
 ]
 BundleFile = Annotated[
@@ -109,8 +110,7 @@ def replay(
     if bundle is not None:
         evidence, erased = content_of_bundle(bundle), frozenset[int]()
     else:
-        with shell.control() as control:
-            evidence, erased = disclosed(control, name)
+        evidence, erased, _ = disclosed(shell, name)
     return show_replayed(shell.terminal, evidence, erased)
 
 
@@ -125,8 +125,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
     if bundle is not None:
         evidence, erased = content_of_bundle(bundle), frozenset[int]()
     else:
-        with shell.control() as control:
-            evidence, erased = disclosed(control, name)
+        evidence, erased, name = disclosed(shell, name)
     from answerable.verify.bundle_replay import decisions_in, turned_away_in
     from answerable.verify.denial import explain
 
@@ -230,20 +229,23 @@ def _possible(shell: Shell, *, action: str, resource: str, agent: str = "", at: 
     return code
 
 
-def disclosed(control: Control, name: str) -> tuple[bytes, frozenset[int]]:
-    """Fetch the evidence bundle of a decision with everything needed to replay it, and the indexes of its erased
-    entries."""
+def disclosed(shell: Shell, name: str) -> tuple[bytes, frozenset[int], str]:
+    """Fetch the evidence bundle of a decision with everything needed to replay it, the indexes of its erased entries,
+    and what the decision is called in its log. An entry of another shard is asked for at that shard."""
     from answerable.api.evidence_answers import EvidenceRequest
+    from answerable.core.search.names import entry_in_shard, entry_of
 
-    is_index = name.isascii() and name.isdigit() and len(name) <= 16
+    shard, index = entry_in_shard(name) or ("", entry_of(name))
     asked = EvidenceRequest(
-        about={} if is_index else {"action": name},
-        entries=(int(name),) if is_index else (),
+        about={"action": name} if index is None else {},
+        entries=() if index is None else (index,),
         reveal=(),
         replay=True,
     )
-    found = assembled(control, asked)
-    return b64decode(found.bundle), frozenset(found.withheld)
+    with shell.control(shard=shard) as control:
+        found = assembled(control, asked)
+    called = name if index is None else str(index)
+    return b64decode(found.bundle), frozenset(found.withheld), called
 
 
 def _all(shell: Shell, first: int, end: int | None, *, is_part: bool) -> int | None:

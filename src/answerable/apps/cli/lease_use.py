@@ -12,6 +12,7 @@ import typer
 
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import CHECK_FAILED
+from answerable.apps.cli.policy_simulation import millis_back, period
 from answerable.apps.cli.terminal import safe
 from answerable.core.lease.use import (
     ACTIONS_MIN,
@@ -185,7 +186,6 @@ def counted(shell: Shell, control: Control, since: str) -> list[Counted]:
     from msgspec.structs import replace
 
     from answerable.api.lease_use_answers import LeaseUsePage, LeaseUseRequest
-    from answerable.apps.cli.policy_simulation import millis_back
     from answerable.client import lease_use_calls
 
     listed = list(lease_use_calls.list_lease_rights(control))
@@ -239,7 +239,7 @@ def _check_enough(one: Counted, less: Smaller, since: str) -> None:
         why = one.fault or f"target {shown(one.target)} does not report what actions use of their grants"
         raise LEASE_UNTOLD(f"no proposal: {why}")
     if less.why_not:
-        raise LEASE_TOO_LITTLE(f"too little data for a proposal since {since}: {'; '.join(less.why_not)}")
+        raise LEASE_TOO_LITTLE(f"too little data for a proposal {period(since)}: {'; '.join(less.why_not)}")
     if not any(right.is_told for right in less.kept):
         raise LEASE_UNUSED(f"none of {one.tally.told} actions used the lease: remove the capability instead")
 
@@ -347,7 +347,7 @@ def _summary(one: Counted, since: str) -> str:
     if one.fault or not one.rights:
         return f"{one.capability}: unknown: {one.fault or f'target {one.target} does not report use'}"
     if not tally.counted:
-        told = f"no data since {since}"
+        told = f"no data {period(since)}"
     else:
         told = f"{tally.told} actions from {_instant(tally.first_at)} to {_instant(tally.last_at)}"
     parts = [

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from answerable.apps.cli.policy_simulation import period
+
 if TYPE_CHECKING:
     from answerable.api.members import AnyObject
 
@@ -39,5 +41,7 @@ def attached_lines(attached: AnyObject) -> list[str]:
     ]
     if said.simulation is not None:
         simulated = said.simulation
-        told.append(f"simulation since {simulated.since}: {simulated.changed} of {simulated.asked} change")
+        told.append(
+            f"simulation: {simulated.changed} of {simulated.asked} decisions {period(simulated.since)} change"
+        )
     return told or ["none: no test was run"]

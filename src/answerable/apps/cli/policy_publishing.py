@@ -13,7 +13,7 @@ from msgspec import UNSET
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import PENDING
 from answerable.apps.cli.policy_attached import attached_lines
-from answerable.apps.cli.policy_simulation import simulated
+from answerable.apps.cli.policy_simulation import period, simulated
 from answerable.apps.cli.policy_sources import Removed, Sources, gathered
 from answerable.errors import Unavailable, Unverified
 from answerable.errors.codes.policy import PUBLICATION_SUPERSEDED
@@ -275,7 +275,7 @@ def _simulated(shell: Shell, control: Control, sets: PolicySets, since: str) -> 
         raise CLI_NOT_CONFIRMED("interrupted: nothing was signed")
     if not shell.terminal.as_json:
         shell.terminal.say(
-            f"simulated since {since}: {found['changed']} of {found['asked']} decisions change"
+            f"simulated: {found['changed']} of {found['asked']} decisions {period(since)} change"
         )
     names = ("since", "policy_set", "entries", "asked", "same", "changed", "changes", "untold", "unasked")
     asked = found["questions"]

@@ -10,7 +10,7 @@ from msgspec import structs
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import UNMET
 from answerable.apps.cli.policy_simulation import Limit, show_changes
-from answerable.apps.cli.policy_sources import Removed, Sources, gathered
+from answerable.apps.cli.policy_sources import Removed, Sources, check_given, gathered
 
 if TYPE_CHECKING:
     from answerable.api.policy_trial_answers import PolicyShadow
@@ -35,6 +35,7 @@ def start(shell: Shell, sources: Sources = None, remove: Removed = None) -> int 
     from answerable.api.policy_answers import PolicySets
     from answerable.client import policy_trial_calls
 
+    check_given(sources, remove)
     with shell.control() as control:
         documents, _ = gathered(control, sources or [])
         found = policy_trial_calls.start_shadow(

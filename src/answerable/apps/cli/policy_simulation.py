@@ -19,7 +19,7 @@ from answerable.apps.cli.policy_questions import (
     tiers_given,
     waits_by_tier,
 )
-from answerable.apps.cli.policy_sources import Removed, Sources, gathered
+from answerable.apps.cli.policy_sources import Removed, Sources, check_given, gathered
 from answerable.errors import shown
 from answerable.errors.codes.services import CLI_SINCE
 
@@ -73,6 +73,7 @@ def simulate(
     """
     from answerable.api.policy_trial_answers import SimulationRequest
 
+    check_given(sources, remove, tier)
     with shell.control() as control:
         documents, _ = gathered(control, sources or [])
         candidate = SimulationRequest(
@@ -177,6 +178,11 @@ def millis_back(since: str) -> int:
     return max(0, time.time_ns() // 1_000_000 - int(found[1]) * _SECONDS[found[2]] * 1000)
 
 
+def period(since: str) -> str:
+    """Return the period in words."""
+    return "in the whole ledger" if since == _ALL else f"in the last {since}"
+
+
 def show_changes(shell: Shell, found: dict[str, Any], limit: int | None = None) -> None:
     """Show the changes, listed up to a limit and counted."""
     rows = [
@@ -212,7 +218,7 @@ def show_changes(shell: Shell, found: dict[str, Any], limit: int | None = None) 
 def _show(shell: Shell, found: dict[str, Any], limit: int) -> None:
     show_changes(shell, found, limit)
     show_questions(shell, found["questions"])
-    told = f"{found['changed']} of {found['asked']} decisions since {found['since']} would be different"
+    told = f"{found['changed']} of {found['asked']} decisions {period(found['since'])} would be different"
     if found["partial"]:
         shell.terminal.warn(f"interrupted after {found['entries']} entries, so this is incomplete: {told}")
     else:

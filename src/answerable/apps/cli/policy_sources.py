@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
-from answerable.errors import Refused
+from answerable.errors import Refused, shown
 from answerable.errors.codes.ledger import SET_FAULTS, SET_TESTS
 from answerable.errors.codes.registry import REGISTRY_FAULTS
+from answerable.errors.codes.services import CLI_SETS
 
 if TYPE_CHECKING:
     from answerable.api.members import AnyObject
@@ -24,6 +25,14 @@ Sources = Annotated[
 Removed = Annotated[
     list[str] | None, typer.Option("--remove", help="Remove this policy set.", metavar="NAME")
 ]
+
+_WANTED: Final = "name a directory with a `set.yaml`, a YAML file of PolicySet documents, or --remove NAME"
+
+
+def check_given(*given: object) -> None:
+    """Check that something to try was given. Raises Malformed (`cli.sets`)."""
+    if not any(given):
+        raise CLI_SETS(f"the command line has no PolicySet: {_WANTED}")
 
 
 def people_signing(control: Control, signatures: tuple[AssuranceLevel, ...] | None = None) -> SignedWith:
@@ -50,7 +59,7 @@ def gathered(
     """Return the documents of directories and files, and the test results of each directory. signatures: as in
     `people_signing`.
 
-    Raises Malformed (`set.faults`, `set.tests`, `registry.faults`).
+    Raises Malformed (`cli.sets`, `set.faults`, `set.tests`, `registry.faults`).
     """
     from answerable.client import registry_calls
     from answerable.wiring.policy_directory import check_set
@@ -64,9 +73,13 @@ def gathered(
     for source in sources:
         if not (source / "set.yaml").is_file():
             reading = read_documents([str(source)], standard_input="")
-            if reading.faults:
+            is_bare = source.is_dir() and not any(source.rglob("*.y*ml"))
+            if reading.faults and not is_bare:
                 raise REGISTRY_FAULTS(reading.faults[0])
-            documents += cast("tuple[AnyObject, ...]", reading.documents)
+            found = cast("tuple[AnyObject, ...]", reading.documents)
+            if not any(one.get("kind") == "PolicySet" for one in found):
+                raise CLI_SETS(f"{shown(source)} has no PolicySet: {_WANTED}")
+            documents += found
             continue
         checked = check_set(source, registered, known=known)
         if checked.faults:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from answerable.apps.cli.command import Shell, command
-from answerable.apps.cli.policy_simulation import Since, millis_back
+from answerable.apps.cli.policy_simulation import Since, millis_back, period
 
 if TYPE_CHECKING:
     from answerable.api.rule_answers import RuleSimulation
@@ -48,7 +48,7 @@ def _show(shell: Shell, found: RuleSimulation, since: str) -> None:
         shell.terminal.table(("entry", "at", "would hold", "by", "value", "stopped"), rows, empty="")
     count = len(rows) + found.unlisted
     stopped = sum(one.stopped for one in found.firings)
-    told = f"{count} holds since {since}, which would have stopped {stopped} actions that were done"
+    told = f"{count} holds {period(since)}, which would have stopped {stopped} actions that were done"
     if found.unknown:
         shell.terminal.warn(
             f"{found.unknown} times its tracker's number could not be told, as what was erased cannot be read: the "

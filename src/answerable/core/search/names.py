@@ -77,6 +77,7 @@ VAGUE: Final = frozenset({"stopped", "named"})
 CUT: Final = "…"
 """End of a name of which only the beginning is shown."""
 _INDEX: Final = re.compile(rf"(?:{ENTRY}:)?#?(0|[1-9][0-9]{{0,15}})")
+_IN_SHARD: Final = re.compile(rf"(?:{ENTRY}:)?#?([a-z0-9-]+)/(0|[1-9][0-9]{{0,15}})")
 _SESSION_OF_OURS: Final = re.compile(rf"session:([0-9a-z]{{26}}|[0-9a-z]{{3,26}}{CUT})")
 """Name of the key of a session, as it is shown, whole or cut; a target's own session is named in another form."""
 
@@ -139,6 +140,12 @@ def entry_of(name: str) -> int | None:
     """Return the name as the index of an entry, also one written `#5` or `entry:5`; None where it is none."""
     found = _INDEX.fullmatch(name)
     return int(found[1]) if found is not None else None
+
+
+def entry_in_shard(name: str) -> tuple[str, int] | None:
+    """Return the name as the address of an entry in the log of a shard, such as `b/12`; None where it is none."""
+    found = _IN_SHARD.fullmatch(name)
+    return (found[1], int(found[2])) if found is not None else None
 
 
 def advice_for(name: str) -> str:

@@ -40,6 +40,10 @@ CLI_REPLAY = MalformedCode("cli.replay", "give exactly one of ID, --bundle and -
 CLI_REVOKE = MalformedCode("cli.revoke", "give KIND and NAME of what to revoke, or --list")
 CLI_SEARCH = MalformedCode("cli.search", "--keys and --index are given with --ledger")
 CLI_SET = MalformedCode("cli.set", "…, got …")
+CLI_SETS = MalformedCode(
+    "cli.sets",
+    "… has no PolicySet: name a directory with a `set.yaml`, a YAML file of PolicySet documents, or --remove NAME",
+)
 CLI_SINCE = MalformedCode("cli.since", "… is not a duration such as `90m`, `24h` or `7d`")
 CLI_TIER = MalformedCode("cli.tier", "… is not of the form `capability=2`")
 CLI_TIME = MalformedCode("cli.time", "… is not a time with a UTC offset such as 2026-12-27T08:00+01:00")

@@ -61,7 +61,9 @@ MISUSED = [
     ("decision", "replay", "--json"),
     ("decision", "replay", "7", "--all"),
     ("could", "scout", "crm.read", "--at", "soon"),
-    ("policy", "simulate", "--since", "soon"),
+    ("policy", "simulate", "--tier", "crm.read=3", "--since", "soon"),
+    ("policy", "simulate"),
+    ("policy", "shadow", "start"),
     ("revoke", "agent"),
 ]
 

@@ -81,6 +81,19 @@ def test_all_decisions_are_those_of_every_shard_and_a_range_is_one_of_a_log(comm
     assert json.loads(command("decision", "replay", "--all", "--from", "0", "--json").stdout)["left"] == ["b"]
 
 
+@pytest.mark.parametrize("words", [("why",), ("decision", "replay")], ids=" ".join)
+def test_an_entry_of_a_shard_that_there_is_not_says_which_there_are(
+    command: Command, tmp_path: Path, words: tuple[str, ...]
+):
+    def said(name: str) -> str:
+        return " ".join(command(*words, name, code=1).stderr.split())
+
+    assert "there is no shard `b` beside this one; the ledger is one log: give the index alone" in said("b/3")
+    for name in "ab":
+        (tmp_path / "ledger" / "shards" / name).mkdir(parents=True)
+    assert "there is no shard `c` beside this one; the shards are a, b" in said("entry:c/3")
+
+
 def test_a_rule_that_is_tried_here_says_where_else_it_would_count(command: Command):
     assert "of this shard alone: ask b too" in command("stop-rule", "simulate", "denials").stderr
     assert json.loads(command("stop-rule", "simulate", "denials", "--json").stdout)["others"] == ["b"]

@@ -180,7 +180,10 @@ def test_registry_documents_that_cannot_be_read_are_an_error(command: Command, s
             {"tests": {"house": {"failed": 0, "passed": 3, "policies_untried": 1}}},
             "tests of house: 3 passed, 1 policies in none",
         ),
-        ({"simulation": {"since": "2d", "changed": 1, "asked": 9}}, "simulation since 2d: 1 of 9 change"),
+        (
+            {"simulation": {"since": "2d", "changed": 1, "asked": 9}},
+            "simulation: 1 of 9 decisions in the last 2d change",
+        ),
         ({"tests": {"failed": 0, "passed": 3}}, "see --json"),
         ({"tests": [], "simulation": 7}, "see --json"),
     ],

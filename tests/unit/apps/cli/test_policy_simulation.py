@@ -70,7 +70,7 @@ def test_what_would_change_is_listed_and_counted(command: Command, candidate: Pa
     result = command("policy", "simulate", candidate, "--since", "all")
     for told in ("crm.read", "allow→deny", "defer→deny", "all is stopped", "by stop"):
         assert told in result.stdout
-    assert "2 of 2 decisions since all would be different" in result.stderr
+    assert "2 of 2 decisions in the whole ledger would be different" in result.stderr
     few = command("policy", "simulate", candidate, "--since", "all", "--limit", "1")
     assert "and 1 more; --json lists all" in few.stderr
 
@@ -143,6 +143,23 @@ def test_a_set_is_put_into_the_shadow_looked_at_and_taken_out(command: Command, 
     assert "0 of 0 decisions since" in command("policy", "shadow", "status").stderr
     assert json.loads(command("policy", "shadow", "stop", "--json").stdout)["state"] == "stopped"
     command("policy", "shadow", "stop", code=1)
+
+
+@pytest.mark.requirement("PUB-09")
+@pytest.mark.parametrize("verb", [("simulate",), ("shadow", "start")], ids=" ".join)
+def test_a_trial_without_a_policy_set_says_what_is_wanted(
+    command: Command, tmp_path: Path, verb: tuple[str, ...]
+):
+    (tmp_path / "empty.yaml").touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other.yaml").write_text(
+        "apiVersion: answerable/v1\nkind: Group\nmetadata: {name: x}\nspec: {}\n"
+    )
+    files = [tmp_path / name for name in ("empty.yaml", "empty", "other.yaml")]
+    for given in ((), ("/dev/null",), *((one,) for one in files)):
+        said = " ".join(command("policy", *verb, *given, code=2).stderr.split())
+        assert "name a directory with a `set.yaml`" in said, given
+    command("policy", "shadow", "status", code=1)
 
 
 @pytest.mark.requirement("OVERSIGHT-08")

@@ -62,7 +62,7 @@ def command(tmp_path: Path) -> Command:
 def test_what_would_be_held_is_listed_with_its_price(command: Command) -> None:
     said = command("stop-rule", "simulate", "denials", "--since", "all").output
     assert "agent scout" in said
-    assert "1 holds since all, which would have stopped 1 actions that were done" in said
+    assert "1 holds in the whole ledger, which would have stopped 1 actions that were done" in said
     found = json.loads(command("stop-rule", "simulate", "denials", "--since", "all", "--json").stdout)
     [firing] = found["firings"]
     assert (firing["kind"], firing["name"], firing["value"], firing["stopped"]) == ("agent", "scout", 2, 1)
@@ -71,7 +71,7 @@ def test_what_would_be_held_is_listed_with_its_price(command: Command) -> None:
 
 def test_what_was_not_read_or_cannot_be_is_said(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "there is no stop rule `x`" in command("stop-rule", "simulate", "x", code=1).output
-    assert "0 holds since 7d" in command("stop-rule", "simulate", "flood").output
+    assert "0 holds in the last 7d" in command("stop-rule", "simulate", "flood").output
     monkeypatch.setattr(try_rule, "SECONDS_MAX", -1)
     monkeypatch.setattr(try_rule, "FIRINGS_MAX", 0)
     assert "this is incomplete" in command("stop-rule", "simulate", "denials", "--since", "all").output
