@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from answerable.adapters.tlog_files.glance import Glance
+
 
 class PublishedCopy:
     """The entries below the latest checkpoint in a ledger's directory, without sealed fields; implements
@@ -59,3 +61,9 @@ class PublishedCopy:
 def copied_entries(directory: Path) -> Iterator[StoredEntry]:
     """Yield every entry of a copy. Raises as `PublishedCopy`."""
     yield from PublishedCopy(directory).replay()
+
+
+def glance_at(directory: Path) -> Glance | None:
+    """Look at a ledger's files for damage, within a bounded number of reads; None where there is none yet. Raises
+    Broken (`ledger.corrupt`), Unavailable (`ledger.unreadable`)."""
+    return PublishedFiles(directory).glance()

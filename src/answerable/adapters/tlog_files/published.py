@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.tlog_files import directory as files
+from answerable.adapters.tlog_files.glance import Glance, glance
 from answerable.adapters.tlog_files.history import Signed
 from answerable.adapters.tlog_files.opening import port_errors
 from answerable.adapters.tlog_files.proving import proof_of_consistency, proof_of_inclusion
@@ -78,6 +79,15 @@ class PublishedFiles:
         signed = Signed(checkpoint=Checkpoint.parse(Note.parse(under).text), note=under)
         with port_errors(_WHAT):
             return proof_of_inclusion(self._tiles, index, under=signed).encoded().decode()
+
+    def glance(self) -> Glance | None:
+        """Compare the newest checkpoint, tiles and entries, as `glance` does; None before there are any. A log that
+        goes on meanwhile keeps what was published."""
+        key, note = self.key(), self._content(files.CHECKPOINT)
+        if key is None or note is None:
+            return None
+        with port_errors(_WHAT):
+            return glance(key, note, self._tiles.read, self.leaves)
 
     def _content(self, name: str) -> bytes | None:
         with port_errors(_WHAT):

@@ -92,8 +92,11 @@ class TileFiles:
         """Yield the widths of tiles that contain this one; used only if this one is missing."""
         if name.width < TILE_WIDTH:
             folder = (self._directory / name.path).parent
-            widths = (int(path.name) for path in folder.iterdir()) if folder.is_dir() else ()
-            yield from sorted(width for width in widths if width > name.width)
+            # The process that writes may remove it at any moment, once the full tile exists.
+            with suppress(FileNotFoundError):
+                yield from sorted(
+                    width for path in folder.iterdir() if (width := int(path.name)) > name.width
+                )
             yield TILE_WIDTH
 
     def _draft(self) -> tuple[int, Path]:

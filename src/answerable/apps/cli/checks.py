@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import stat
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
+from answerable.apps.cli.checked_files import Finding, directory_finding, own_files
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.apps.cli.followed_logs import ODD, log_told
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
     from answerable.wiring.setting_tree import Settings
 
-_OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
-"""Mode bits that other users must not have on the data folder. Pass-through (x) is allowed: it leads to the sockets
-inside."""
 _DOWN: Final = {
     "stdio": "see the log of `answerable up`, and its own output in `upstream-logs` in the data directory",
     "http": "see the log of `answerable up`, and that of the server",
@@ -132,16 +127,6 @@ def check_config(shell: Shell) -> int | None:
     return CHECK_FAILED if found else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """The result of one check. advice: the remedy; empty when the check passed or the finding is only a remark."""
-
-    name: str
-    state: str
-    says: str
-    advice: str = ""
-
-
 def doctor(shell: Shell) -> int | None:
     """Check for common problems.
 
@@ -175,10 +160,10 @@ def _findings(shell: Shell) -> Iterator[Finding]:
     if not problems and not beyond:
         yield Finding(name="settings", state="ok", says="no fault")
     yield from _target_plugins()
-    yield _directory(shell)
+    yield directory_finding(shell.data)
     if problems or not shell.data.is_dir():
         return
-    yield from _own_files(shell)
+    yield from own_files(shell.settings(), shell.config)
     try:
         with shell.control() as control:
             yield from _product(control, shell.settings())
@@ -203,37 +188,6 @@ def _target_plugins() -> Iterator[Finding]:
         if len(plugins) > 1:
             says = f"{kind} is in {' and '.join(one.distribution for one in plugins)}"
             yield Finding(name="target plug-ins", state="fault", says=says, advice="uninstall all but one")
-
-
-def _directory(shell: Shell) -> Finding:
-    if not shell.data.is_dir():
-        advice = "begin with `answerable apply` or `answerable up`"
-        return Finding(name="data directory", state="absent", says=str(shell.data), advice=advice)
-    status = shell.data.stat()
-    if status.st_uid != os.geteuid():
-        says = f"{shell.data} belongs to user {status.st_uid}"
-        return Finding(name="data directory", state="fault", says=says, advice="run this as that user")
-    if stat.S_IMODE(status.st_mode) & _OTHERS:
-        says = f"{shell.data} has mode {stat.S_IMODE(status.st_mode):04o}: other users may read its contents"
-        return Finding(name="data directory", state="fault", says=says, advice=f"chmod 700 {shell.data}")
-    return Finding(name="data directory", state="ok", says=str(shell.data))
-
-
-def _own_files(shell: Shell) -> Iterator[Finding]:
-    """Find faults in the files that would keep the server, its broker or its witness from starting."""
-    from answerable.wiring.own_files import broker_faults, server_faults, witness_faults
-
-    settings = shell.settings()
-    found = [*server_faults(settings, shell.config), *witness_faults(settings)]
-    # A broker under its own account has files that this user does not own.
-    found += [] if settings.broker.user else broker_faults(settings)
-    for fault in found:
-        says, _, advice = fault.rpartition(": ")
-        yield Finding(name="files", state="fault", says=says, advice=advice)
-    if not found:
-        yield Finding(
-            name="files", state="ok", says="keys, registers and the log are not accessible to other users"
-        )
 
 
 def _due_secrets(control: Control) -> tuple[DueSecret, ...] | None:
