@@ -264,6 +264,27 @@ def test_the_real_product_answers_with_its_server_and_after_it(world: World, com
     command("ledger", "verify", str(world.data / "ledger"), "--key", key)
 
 
+@pytest.mark.requirement("LEDGER-25")
+def test_doctor_says_of_a_checkpoint_that_was_tampered_with_what_to_do(
+    world: World, command: Command
+) -> None:
+    command("apply", "-f", str(world.registry))
+    checkpoint = world.data / "ledger/checkpoint"
+    written = checkpoint.read_bytes()
+    root = written.split(b"\n")[2]
+    for tampered in (written.replace(root, root.swapcase()), b"", b"nothing\n"):
+        checkpoint.write_bytes(tampered)
+        found = json.loads(command("doctor", "--json", code=5).stdout)
+        advice = {one["name"]: one["advice"] for one in found if one["state"] == "fault"}
+        assert set(advice) == {"ledger files", "product"}
+        for said in advice.values():
+            assert f"`answerable ledger verify {world.data / 'ledger'}`" in said
+            assert "restore the complete ledger" in said
+    assert "error: checkpoint:" in command("ledger", "verify", str(world.data / "ledger"), code=5).stdout
+    checkpoint.write_bytes(written)
+    command("doctor")
+
+
 @pytest.mark.requirement("CLI-03")
 def test_a_client_is_wrapped_and_unwrapped_byte_for_byte(world: World, command: Command) -> None:
     client = world.root / "client.json"

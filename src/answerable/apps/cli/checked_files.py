@@ -69,12 +69,11 @@ def ledger_finding(directory: Path) -> Finding | None:
     no ledger yet."""
     from answerable.wiring.ledger_copy import glance_at
 
-    name, verify = "ledger files", f"`answerable ledger verify {directory}`"
+    name = "ledger files"
     try:
         found = glance_at(directory)
     except Broken as error:
-        advice = f"stop, copy the directory, and see {verify}, which names each place"
-        return Finding(name=name, state="fault", says=error.message, advice=advice)
+        return Finding(name=name, state="fault", says=error.message, advice=if_damaged(directory))
     except Unavailable as error:
         return Finding(name=name, state="look at", says=error.message, advice="run this as the server's user")
     if found is None or not found.size:
@@ -82,6 +81,19 @@ def ledger_finding(directory: Path) -> Finding | None:
     last = found.size - 1
     says = (
         f"the checkpoint of {found.size} entries is signed, hashes {found.hashes_from} to {last} lead to it, entries "
-        f"{found.entries_from} to {last} have theirs; {verify} checks the rest: older ones, segments, what entries say"
+        f"{found.entries_from} to {last} have theirs; {_verify(directory)} checks the rest: older ones, segments, what "
+        "entries say"
     )
     return Finding(name=name, state="ok", says=says)
+
+
+def if_damaged(ledger: Path) -> str:
+    """Return what to do about a damaged ledger."""
+    return (
+        f"stop, keep a copy of the directory, see {_verify(ledger)}, which names each damaged place, and restore the "
+        "complete ledger from a backup"
+    )
+
+
+def _verify(ledger: Path) -> str:
+    return f"`answerable ledger verify {ledger}`"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from answerable.apps.cli.checked_files import Finding, directory_finding, own_files
+from answerable.apps.cli.checked_files import Finding, directory_finding, if_damaged, own_files
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.apps.cli.followed_logs import ODD, log_told
@@ -16,6 +16,12 @@ from answerable.apps.cli.policy_publishing import ALONE
 from answerable.apps.cli.registry import BESIDE
 from answerable.apps.cli.told_shards import shard_told
 from answerable.errors import AnswerableError
+from answerable.errors.codes.ledger import (
+    LEDGER_CORRUPT,
+    LEDGER_ENTRIES_MISSING,
+    LEDGER_LEAF_MALFORMED,
+    LEDGER_ROOT_MISMATCH,
+)
 from answerable.extras import is_native
 
 if TYPE_CHECKING:
@@ -36,6 +42,10 @@ _DOWN: Final = {
     "`broker.targets`",
 }
 """What to do about a server that is down, by how it is reached."""
+_DAMAGED: Final = frozenset(
+    one.id for one in (LEDGER_CORRUPT, LEDGER_ENTRIES_MISSING, LEDGER_LEAF_MALFORMED, LEDGER_ROOT_MISMATCH)
+)
+"""Errors of a ledger that is not what was written; each says what is damaged, and not what to do."""
 ATTEMPTS_FAULT: Final = 8
 """Failed tries of a delivery in a row, some four minutes, after which its receiver is at fault."""
 
@@ -168,7 +178,10 @@ def _findings(shell: Shell) -> Iterator[Finding]:
         with shell.control() as control:
             yield from _product(control, shell.settings())
     except AnswerableError as error:
-        advice = "the message says what to do"
+        is_damaged = error.code in _DAMAGED
+        advice = (
+            if_damaged(shell.settings().ledger.directory) if is_damaged else "the message says what to do"
+        )
         yield Finding(name="product", state="fault", says=error.message, advice=advice)
 
 
