@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.seams import rows_answers, rows_authority, rows_ends, rows_targets
+from tests.seams import rows_answers, rows_authority, rows_edited, rows_ends, rows_targets
 from tests.seams.grid import LATER, WAITING
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FEATURES: tuple[Feature, ...] = (
     *rows_authority.ROWS,
+    *rows_edited.ROWS,
     *rows_targets.ROWS,
     *rows_answers.ROWS,
     *rows_ends.ROWS,

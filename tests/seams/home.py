@@ -9,6 +9,8 @@ from tests.worlds.up import House
 
 REFUSALS_MAX = 150
 """Of one agent before it is held: more than those of any other row in a life."""
+VAULT_LOG = "vault.json"
+"""The log of a target, beside the data directory."""
 SETTINGS = f"""\
 [gateway]
 port = 0
@@ -20,6 +22,8 @@ refusals_recorded_max = {REFUSALS_MAX}
 approvals_pending_per_agent_max = 200
 [policy]
 publishers = "leads"
+[logs]
+follow = ["vault postgres ../{VAULT_LOG} account=shared"]
 [tokens]
 issuer = "https://tokens.seams.test"
 """

@@ -218,13 +218,11 @@ class Stories(Feature):
             "accounts": "task",
         }
     )
-    tags = frozenset(
-        {Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.GENESIS, Tag.ERASED, Tag.KEY_CHANGE, Tag.LOG_FINDING}
-    )
+    tags = frozenset({Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.GENESIS, Tag.ERASED, Tag.KEY_CHANGE})
     tables = names("history history_kept subject_keys") | names(
         "account action approver corrected giver mark mention name pseudonym reached session stretch subject used word"
     )
-    nouns = names("timeline search show scope account attribute log why could can stats")
+    nouns = names("timeline search show scope account attribute why could can stats")
 
     def begin(self, life: Life, kept: Kept) -> None:
         kept["mandate"] = life.mandate()
