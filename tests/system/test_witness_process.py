@@ -91,6 +91,10 @@ def test_a_ledger_that_went_back_does_not_start_and_nothing_is_written_to_it(gro
         told = command(world, *arguments, code=1).stderr
         assert f"cosigned size {newest}" in told
         assert "Traceback" not in told
+    found = json.loads(command(world, "doctor", "--json", code=5).stdout)
+    (advice,) = (one["advice"] for one in found if one["name"] == "product")
+    assert "restore the complete ledger" in advice
+    assert "run-a-witness.md" in advice
     if loss == "rolled back":
         left, kept = (
             {path.relative_to(place): path.read_bytes() for path in place.rglob("*") if path.is_file()}

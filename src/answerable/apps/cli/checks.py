@@ -20,12 +20,14 @@ from answerable.errors.codes.ledger import (
     LEDGER_CORRUPT,
     LEDGER_ENTRIES_MISSING,
     LEDGER_LEAF_MALFORMED,
+    LEDGER_ROLLED_BACK,
     LEDGER_ROOT_MISMATCH,
 )
 from answerable.extras import is_native
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import typer
 
@@ -178,11 +180,19 @@ def _findings(shell: Shell) -> Iterator[Finding]:
         with shell.control() as control:
             yield from _product(control, shell.settings())
     except AnswerableError as error:
-        is_damaged = error.code in _DAMAGED
-        advice = (
-            if_damaged(shell.settings().ledger.directory) if is_damaged else "the message says what to do"
-        )
+        advice = _advice(error.code, shell.settings().ledger.directory)
         yield Finding(name="product", state="fault", says=error.message, advice=advice)
+
+
+def _advice(code: str, ledger: Path) -> str:
+    if code in _DAMAGED:
+        return if_damaged(ledger)
+    if code == LEDGER_ROLLED_BACK.id:
+        return (
+            "keep a copy of the directory and restore the complete ledger from a backup, unless the witness is wrong: "
+            "see Alarms and rollbacks, docs/how-to/run-a-witness.md"
+        )
+    return "the message says what to do"
 
 
 def _target_plugins() -> Iterator[Finding]:
