@@ -148,12 +148,11 @@ class SSHWorld:
             SSHHost(name=name, folder=folder / name, authority=authority, lists=self.lists)
             for name in ("web1", "web2")
         ]
-        self._made_privilege_folder = False
 
     def start(self) -> None:
-        if os.geteuid() == 0 and not PRIVILEGE_FOLDER.exists():
-            PRIVILEGE_FOLDER.mkdir(mode=0o755)
-            self._made_privilege_folder = True
+        if os.geteuid() == 0:
+            # It stays: servers of other test files, which run meanwhile, reset every connection without it.
+            PRIVILEGE_FOLDER.mkdir(mode=0o755, exist_ok=True)
         self.forget_revoked()
         for host in self.hosts:
             host.set_up()
@@ -171,9 +170,6 @@ class SSHWorld:
     def stop(self) -> None:
         for host in self.hosts:
             host.stop()
-        if self._made_privilege_folder:
-            with suppress(OSError):
-                PRIVILEGE_FOLDER.rmdir()
 
     @property
     def known_hosts(self) -> Path:
