@@ -143,6 +143,7 @@ async def test_a_damaged_memory_is_never_taken_for_an_empty_or_older_one(
     with pytest.raises(Broken) as told:
         cosign_checkpoint(witness.desk, FALSE.request(0, 9))
     assert told.value.code == "witness.state_damaged"
+    assert "restore it from a backup, never remove it" in told.value.message
 
 
 @pytest.mark.requirement("WITNESS-07")

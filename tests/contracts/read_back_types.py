@@ -1,11 +1,13 @@
 """Every type that something is read back as, found in the source, and built where nothing else was imported before.
-What reads without any type, or by one of somebody else's packages, is none. Run as a program it prints the faults, one
-a line."""
+What reads without any type, or by one of somebody else's packages, is none. Run as a program it prints the faults and
+what it found as one JSON object."""
 
 from __future__ import annotations
 
 import ast
+import gc
 import importlib
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ OTHER_READERS = ("pickle.load", "marshal.load", "shelve.open", "cattrs.structure
 """Calls that begin so build types in no way that could be looked at here."""
 PARTS = {("answerable.core.statement", "_fits")}
 """Functions that read single fields of a type, which is built whole."""
+LATE = ("TypeAdapter", "create_model")
+"""What pydantic builds types by."""
 PACKAGES = ("msgspec", "pydantic")
 MODULES = ("msgspec", "msgspec.json", "msgspec.msgpack", "msgspec.toml", "msgspec.yaml")
 
@@ -57,6 +61,18 @@ class Source:
         return ast.parse(self._text)
 
     @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Of the tree, each once."""
+        return tuple(ast.walk(self.tree))
+
+    @cached_property
+    def readers(self) -> list[ast.Attribute]:
+        """Where msgspec's are named."""
+        if not self.mentions(*READERS):
+            return []
+        return [node for node in self.nodes if isinstance(node, ast.Attribute) and _is_reader(node)]
+
+    @cached_property
     def _calls(self) -> dict[str, list[Called]]:
         found: dict[str, list[Called]] = {}
         for call, names in _calls(self.tree, {}):
@@ -81,7 +97,7 @@ def sources(root: Path, package: str) -> dict[str, Source]:
 
 def sites(module: str, source: Source) -> Iterator[Site]:
     """Those inside functions; what stands at the top of a module is built when that is imported."""
-    if source.mentions(*PACKAGES):
+    if source.mentions(*PACKAGES) and source.readers:
         yield from _sites(module, source.tree, {}, inside=False)
 
 
@@ -167,16 +183,15 @@ def _calls(node: ast.AST, names: dict[str, tuple[str, int]]) -> Iterator[Called]
         yield from _calls(child, known)
 
 
-def faults(root: Path, package: str) -> Iterator[str]:
+def faults(everything: dict[str, Source]) -> Iterator[str]:
     """Of each type that cannot be built, one line; of each module with such a place that cannot be imported, too."""
-    everything = sources(root, package)
     for module, source in everything.items():
         if not source.mentions(*PACKAGES, *(one.partition(".")[0] for one in OTHER_READERS)):
             continue
-        yield from _by_name(module, source.tree)
-        if not {*PACKAGES} & _packages(source.tree):
+        yield from _by_name(module, source)
+        if not {*PACKAGES} & _packages(source):
             continue
-        yield from _handed_on(module, source.tree)
+        yield from _handed_on(module, source)
         try:
             importlib.import_module(module)
             for site in sites(module, source):
@@ -189,10 +204,10 @@ def faults(root: Path, package: str) -> Iterator[str]:
             yield f"{module}: {type(fault).__name__} {fault}"
 
 
-def _packages(tree: ast.Module) -> set[str]:
+def _packages(source: Source) -> set[str]:
     """Whose names a module imports."""
     found = set()
-    for node in ast.walk(tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             found |= {one.name.partition(".")[0] for one in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -200,10 +215,11 @@ def _packages(tree: ast.Module) -> set[str]:
     return found
 
 
-def _by_name(module: str, tree: ast.Module) -> Iterator[str]:
+def _by_name(module: str, source: Source) -> Iterator[str]:
     """A reader that is imported by its name, or is of another kind, would not be found."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith(OTHER_READERS):
+    others = tuple(one for one in OTHER_READERS if source.mentions(one.partition(".")[0]))
+    for node in source.nodes:
+        if others and isinstance(node, ast.Call) and ast.unparse(node.func).startswith(others):
             yield f"{module}:{node.lineno} reads by {ast.unparse(node.func)}: msgspec's types are built here"
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("msgspec"):
             names = {one.name for one in node.names} & {*READERS, "json", "msgpack", "toml", "yaml"}
@@ -215,33 +231,40 @@ def _is_reader(node: ast.Attribute) -> bool:
     return node.attr in READERS and ast.unparse(node.value) in MODULES
 
 
-def _handed_on(module: str, tree: ast.Module) -> Iterator[str]:
+def _handed_on(module: str, source: Source) -> Iterator[str]:
     """A reader that is kept under another name, or handed to somebody, would not be found; nor would a type that
     pydantic builds when a function is called."""
-    known = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    # As in `Decoder[T]`, which is an annotation.
-    known |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Subscript)}
-    known |= {
-        id(one)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None
-        for one in ast.walk(node.annotation)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and id(node) not in known and _is_reader(node):
-            yield f"{module}:{node.lineno} hands {ast.unparse(node)} on: call it where it stands"
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            late = [one for one in ast.walk(node) if isinstance(one, ast.Call)]
-            for one in late:
-                if ast.unparse(one.func).rpartition(".")[2] in ("TypeAdapter", "create_model"):
-                    yield f"{module}:{one.lineno} makes a TypeAdapter late: make it where the module begins"
+    if source.readers:
+        nodes = source.nodes
+        known = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+        # As in `Decoder[T]`, which is an annotation.
+        known |= {id(node.value) for node in nodes if isinstance(node, ast.Subscript)}
+        known |= {
+            id(one)
+            for node in nodes
+            if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None
+            for one in ast.walk(node.annotation)
+        }
+        for reader in source.readers:
+            if id(reader) not in known:
+                yield f"{module}:{reader.lineno} hands {ast.unparse(reader)} on: call it where it stands"
+    if source.mentions(*LATE):
+        for node in source.nodes:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                for one in ast.walk(node):
+                    if isinstance(one, ast.Call) and ast.unparse(one.func).rpartition(".")[2] in LATE:
+                        yield f"{module}:{one.lineno} makes a TypeAdapter late: make it where the module begins"
 
 
 def main() -> None:
     root, package = Path(sys.argv[1]), sys.argv[2]
     sys.path.insert(0, str(root.parent))
-    found = list(faults(root, package))
-    print("\n".join(found) or "none")
+    # What is parsed lives as long as this process: looking for garbage among it takes a quarter of its time.
+    gc.disable()
+    everything = sources(root, package)
+    found = list(faults(everything))
+    kinds = {ast.unparse(one.kind) for name, source in everything.items() for one in sites(name, source)}
+    print(json.dumps({"faults": found, "kinds": sorted(kinds)}))
 
 
 if __name__ == "__main__":

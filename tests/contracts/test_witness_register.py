@@ -64,6 +64,7 @@ def test_damaged_keys_of_a_log_are_damage_and_no_unknown_log(tmp_path: Path, con
     with pytest.raises(Broken) as told:
         register.log(ORIGIN)
     assert told.value.code == "witness.state_damaged"
+    assert "restore them from a backup" in told.value.message
 
 
 @pytest.mark.requirement("WITNESS-07")

@@ -64,6 +64,11 @@ ends = st.builds(
 others = st.one_of(
     st.builds(lambda a, p: lambda s: s.answer(a, p), st.sampled_from(APPROVALS), st.sampled_from(PERSONS)),
     st.builds(lambda x, a: lambda s: s.lease(x, a), st.sampled_from(LEASES), st.sampled_from(ACCOUNTS)),
+    st.builds(
+        lambda a, h: lambda s: s.finding(a, sealed=h),
+        st.sampled_from((*ACCOUNTS, "maria", HOSTILE[2])),
+        st.booleans(),
+    ),
     st.builds(lambda n: lambda s: s.lease(*s.account_lease(max(1, s.made - n))), st.integers(0, 3)),
     st.builds(lambda h, a: lambda s: s.hold(h, a), st.sampled_from(HOLDS), st.sampled_from(AGENTS)),
     st.builds(lambda a: lambda s: s.door(a), st.sampled_from(AGENTS)),
@@ -87,11 +92,11 @@ WORDS = (
     *(f"hold:{one}" for one in HOLDS),
     *(f"{field}:{one}" for field in ("named", "stopped") for one in AGENTS),
     *(f"lease:{one}" for one in LEASES),
-    *(f"account:{one}" for one in ACCOUNTS),
+    *(f"account:{one}" for one in (*ACCOUNTS, "maria", HOSTILE[2])),
     *(f"session:{one}" for one in ("6a.1", "pg_session:6a.2", "ssh_serial:6a.1", HOSTILE[5])),
     *(f"outcome:{one}" for one in ("succeeded", "failed", "indeterminate", "open", "refused", "asked")),
     *(f"decision:{one}" for one in ("allow", "deny", "defer")),
-    *(f"kind:{one}" for one in ("intent", "refusal", "hold_placed", "lease", "approval_answer")),
+    *(f"kind:{one}" for one in ("intent", "refusal", "hold_placed", "lease", "approval_answer", "log_finding")),
     *(f"rule:{one}" for one in ("all", "second", "stopnotes")),
     "code:policy.forbidden", "server:crm", "use-case:support", "capability:crm.read", "target:pg-main",
     "key:thumb-rover", "mandate:m-scout", "text:case", "text:4711", "text:loops", "text:fine", "text:nothing",
@@ -171,14 +176,18 @@ def test_pages_together_are_the_whole_answer(
 
 
 @settings(max_examples=examples(20), deadline=None)
-@given(history=histories, asked=searches, whose=st.sampled_from(CASES))
+@given(
+    history=histories,
+    asked=searches,
+    whose=st.sampled_from((*(f"Customer:{one}" for one in CASES), "Logs")),
+)
 @pytest.mark.requirement("SEARCH-05")
 def test_after_an_erasure_a_search_finds_what_a_plain_scan_can_still_open(
     history: list[Callable[[Searched], object]], asked: list[list[str]], whose: str
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         searched = lived(Path(folder), history, 3)
-        searched.erase(f"Customer:{whose}")
+        searched.erase(whose)
         index, scan = searched.caught_up("live"), Scan(searched)
         for words in [*([one] for one in WORDS), *asked]:
             found = scan.find(*words)

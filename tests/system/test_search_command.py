@@ -127,6 +127,26 @@ def test_a_question_about_what_is_sealed_is_not_answered_with_a_no(data: Path) -
     assert "no entry matches; what was sealed for an erased subject is found by no search" in gone
 
 
+@pytest.mark.requirement("SEARCH-04", "SEARCH-11")
+def test_a_finding_is_found_by_its_account_also_where_that_is_sealed(data: Path) -> None:
+    place, words = ("--ledger", str(data / "ledger"), "--json"), ("account:maria", "account:app_rw")
+    (sealed,), (clear,) = (told(data, one)["items"] for one in words)
+    assert sealed["kind"] == clear["kind"] == "log_finding"
+    both = told(data, *words)
+    assert [one["entry"] for one in both["items"]] == [clear["entry"], sealed["entry"]]
+    named = json.loads(ran("maria", *place, "--keys", str(data), verb="show").stdout)
+    assert [one["ask"] for one in named["may_be"]] == ["account:maria"]
+    # An account that no leaf has may still be one that is sealed.
+    bare = json.loads(ran(*words, *place).stdout)
+    assert [one["entry"] for one in bare["items"]] == [clear["entry"]]
+    assert (both["sealed"], bare["sealed"]) == ([], ["account"])
+    none = ran("account:maria", *place[:2], code=6)
+    assert "`account` is sealed, and cannot be compared without the subject keys" in none.stderr
+    for verb in ("show", "timeline"):
+        answer = json.loads(ran("maria", *place, verb=verb, code=6).stdout)
+        assert "account" in answer["sealed"]
+
+
 @pytest.mark.requirement("SEARCH-11")
 def test_keys_of_another_log_are_an_error_and_leave_the_index_as_it_was(data: Path, tmp_path: Path) -> None:
     other, index = tmp_path / "other", tmp_path / "index"

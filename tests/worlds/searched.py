@@ -244,6 +244,13 @@ class Searched:
             Tag.DOOR_REFUSAL, "Doors", {"agent_named": named}, code="proof.key", count=1, door="mcp"
         )
 
+    def finding(self, account: str, *, sealed: bool) -> int:
+        """What a target's log shows of an account, whose name is sealed where it may be a person's."""
+        named, hidden = ({}, {"account": account}) if sealed else ({"account": account}, {})
+        return self.add(
+            Tag.LOG_FINDING, "Logs", hidden, kind="postgres", target="pg-main", verdict="bypass", **named
+        )
+
     def account_lease(self, number: int) -> tuple[str, str]:
         """The lease of one action, by the number of the action, and its account as a target writes it."""
         name = lease_name(number.to_bytes(16, "big"))
@@ -334,6 +341,7 @@ class Scan:
                     yield from (value for _ in self.answered(leaf.get("approval")) & self.pseudonyms(value))
             case "account":
                 yield leaf.get("account")
+                yield fields.get("account")
                 if self.tags[i] == Tag.INTENT and leaf.get("lease"):
                     leases = zip(self.tags, self.leaves, strict=True)
                     yield from (

@@ -11,19 +11,36 @@ from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.sqlite import SqliteSubjectKeys
 from answerable.adapters.system import SystemEntropy
 from answerable.adapters.tlog_files import TlogFilesLedger
+from answerable.core.attribution.finding import Finding
 from answerable.errors import Refused
+from answerable.flows.counters.record_findings import record_findings
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.builders import Bench
-from answerable.testing.clock import ManualClock
+from answerable.testing.clock import START, ManualClock
 from answerable.testing.contracts.ledger import log_key
 from answerable.testing.samples import AUDIENCE
 from tests.worlds.ledger_files import SMALL
 from tests.worlds.parts import to_end
 from tests.worlds.searched import HOSTILE
 
+FOUND = tuple(
+    Finding(
+        id=f"{number:032x}",
+        target="shop-db",
+        kind="postgres",
+        verdict="bypass",
+        at=START,
+        account=account,
+        is_governed=account == "app_rw",
+    )
+    for number, account in enumerate(("maria", "app_rw"))
+)
+"""Somebody past the broker: by an account that may be a person's name, and by one of the broker's."""
+
 
 async def lived(place: Path, ledger_at: Path, origin: str = AUDIENCE) -> None:
-    """Reads, a refund that waits and is approved, refusals, a closed mandate; and every hostile text as a reason."""
+    """Reads, a refund that waits and is approved, refusals, two findings in a target's log, a closed mandate; and every
+    hostile text as a reason."""
     key, sign = log_key(origin)
     entropy = SystemEntropy()
     root = open_or_create_secret(place / "keys" / "subjects.key", count=32, entropy=entropy)
@@ -42,6 +59,7 @@ async def lived(place: Path, ledger_at: Path, origin: str = AUDIENCE) -> None:
             await bench.refund(2_000_000)
         for text in HOSTILE:
             await bench.act(arguments={"case": text}, reason=text)
+        await record_findings(bench.recorder, bench.authority, bench.counters, FOUND)
         await close_mandate(*to_end(bench.walk), "m-1", by="operator")
         with suppress(Refused):
             await bench.act()

@@ -168,6 +168,7 @@ def test_a_field_is_sealed_where_leaves_have_nothing_of_its_value() -> None:
     asked = (
         "subject:Customer:12",
         "approver:bob",
+        "account:app_rw",
         "hold:h-1",
         "digest:d",
         "named:n",

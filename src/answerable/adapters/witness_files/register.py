@@ -193,8 +193,8 @@ def _state_in(place: Path) -> bytes:
     # The final newline distinguishes a torn note; the reader verifies the signatures.
     if not content or not content.endswith(b"\n"):
         raise WITNESS_STATE_DAMAGED(
-            f"the witness's state in {shown(place.name)} was changed or damaged: restore it from "
-            "a backup, never remove it"
+            f"the witness's state in {shown(place.name)} was changed or damaged: restore it from a backup, never "
+            "remove it: it holds the proof"
         )
     return content
 
@@ -211,7 +211,9 @@ def _keys_in(place: Path) -> tuple[VerifierKey, ...]:
 
 
 def _damaged_keys(place: Path, why: str) -> Broken:
-    return WITNESS_STATE_DAMAGED(f"the keys of the log in {shown(place.name)} were changed or damaged: {why}")
+    return WITNESS_STATE_DAMAGED(
+        f"the keys of the log in {shown(place.name)} were changed or damaged: {why}; restore them from a backup"
+    )
 
 
 def _lines(keys: tuple[VerifierKey, ...]) -> bytes:

@@ -78,7 +78,7 @@ _OVER: Final = frozenset({"agent", "instance", "mandate"})
 """What exceeds the limit of a stop rule."""
 _TEXTS: Final = ("reason", "reasons", "comment", "purpose")
 WANTED: Final = frozenset(
-    {"question", "agent_named", "mandate_named", *_TEXTS, *(f"{one}_name" for one in PEOPLE)}
+    {"account", "question", "agent_named", "mandate_named", *_TEXTS, *(f"{one}_name" for one in PEOPLE)}
 )
 """Sealed fields that facts are made of, as they are recorded."""
 WITH_REQUEST: Final = frozenset({Tag.APPROVAL_ASKED, Tag.REFUSAL})
@@ -321,6 +321,8 @@ def _sealed(tag: int, leaf: Members, opened: Members, declared_resource: str) ->
         _add(found, "named", opened.get(member))
     if tag == Tag.APPROVAL_ASKED:
         _add(found, "digest", opened.get("digest"))
+    if tag == Tag.LOG_FINDING:
+        _add(found, "account", opened.get("account"))
     texts = [opened[one] for one in (_ACTION_TEXTS if tag in ACTIONS else _TEXTS) if one in opened]
     words = words_in(" ".join(_texts(texts)))[:TEXT_WORDS_MAX] if texts else ()
     if words:

@@ -73,7 +73,7 @@ FIELDS: Final = (
         "bob",
     ),
     Field("lease", "Lease, or its account as the target's log writes it", "name", "ans_mfzwizltoq"),
-    Field("account", "Account at a target, also one that several leases share", "name", "app_rw"),
+    Field("account", "Account at a target, also one that several leases share", "both", "app_rw"),
     Field(
         "session", "The target's own name of a session: VALUE, or KIND:VALUE", "session", "pg_session:6a2f.1b"
     ),

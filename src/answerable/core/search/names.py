@@ -49,7 +49,7 @@ KINDS: Final = {
     "stopped": "something that was stopped",
 }
 """Fields that a bare name is tried as, those of one thing before those of many, and what the name then is."""
-SEALED_KINDS: Final = ("person", "resource", "destination", "subject", "hold", "digest", "named")
+SEALED_KINDS: Final = ("person", "resource", "destination", "subject", "account", "hold", "digest", "named")
 """Kinds of names that are sealed, in whole or in part: without the subject keys a bare name is not tried as these."""
 ENTRY: Final = "entry"
 """What a name is that is the index of an entry."""

@@ -166,7 +166,8 @@ WITNESS_POISONED = UnavailableCode(
 WITNESS_REQUEST = MalformedCode("witness.request", "request without an empty line before the checkpoint")
 WITNESS_REQUEST_SIZE = MalformedCode("witness.request_size", "request of … bytes, expected at most …")
 WITNESS_STATE_DAMAGED = BrokenCode(
-    "witness.state_damaged", "the keys of the log in … were changed or damaged: …"
+    "witness.state_damaged",
+    "the witness's state of log … was changed or damaged: …; restore it from a backup, never remove it",
 )
 WITNESS_STATE_LOST = BrokenCode(
     "witness.state_lost",

@@ -121,11 +121,11 @@ def _known(desk: CosigningState, log: WitnessedLog) -> _Known:
         checkpoint = Checkpoint.parse(note.text)
         own = verified_cosignatures(note, cosigners=[one.key for one in desk.cosigners])
     except (Malformed, Unverified) as fault:
-        raise _damaged(log, fault.message) from None
+        raise _damaged(log.origin, fault.message) from None
     if checkpoint.origin != log.origin:
-        raise _damaged(log, f"it is a checkpoint of {shown(checkpoint.origin)}")
+        raise _damaged(log.origin, f"it is a checkpoint of {shown(checkpoint.origin)}")
     if not own:
-        raise _damaged(log, "this witness has not cosigned it")
+        raise _damaged(log.origin, "this witness has not cosigned it")
     at = max(one.timestamp for one in own)
     return _Known(size=checkpoint.size, root=checkpoint.root, at=at, note=log.newest)
 
@@ -158,7 +158,7 @@ def _cosigned(desk: CosigningState, signed: Note, known: _Known) -> Cosigned | R
         # A concurrent request was first: this cosignature has not been sent and never will be.
         log = desk.register.log(origin)
         if log is None:
-            raise WITNESS_STATE_DAMAGED(f"the state of log {shown(origin)} is missing from the witness")
+            raise _damaged(origin, "it is missing")
         return Remembered(size=_known(desk, log).size)
     lines = Note(text=signed.text, signatures=own).encoded()[len(signed.text) + 1 :]
     return Cosigned(signatures=lines)
@@ -196,7 +196,8 @@ def _keep(
         desk.register.keep_evidence(checkpoint.origin, evidence)
 
 
-def _damaged(log: WitnessedLog, why: str) -> Broken:
+def _damaged(origin: str, why: str) -> Broken:
     return WITNESS_STATE_DAMAGED(
-        f"the witness's state of log {shown(log.origin)} was changed or damaged: {why}"
+        f"the witness's state of log {shown(origin)} was changed or damaged: {why}; restore it from a backup, never "
+        "remove it: it holds the proof"
     )
