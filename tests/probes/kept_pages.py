@@ -21,7 +21,9 @@ AT_ONCE = 10_000
 
 def keep(*, for_many: bool) -> None:
     """Everything that this process has read. for_many: the rest, too, beside what the collector would look through.
-    Where Python or the kernel knows no such thing, nothing happens."""
+    Where Python or the kernel knows no such thing, nothing happens. What a process was forked with and is kept is left
+    as it is: large pages that it shares would be copied."""
+    for_many = for_many and not gc.get_freeze_count()
     if for_many:
         _use_libraries()
     gc.collect()
