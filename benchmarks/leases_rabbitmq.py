@@ -1,6 +1,6 @@
 """Issuing and revoking users of RabbitMQ, beside the bare requests to its management API by the same HTTP library.
 
-`./dev bench leases_rabbitmq [--json] [--leases N]`. A server of its own is started on the disk of the temporary folder.
+`./dev bench leases_rabbitmq [--json] [--leases N]`. A server is started on the disk of the temporary folder.
 Ours asks more than it must to make a user: whether the name is taken, and whether the exchange looks at routing keys;
 and, when it has ended one, whether a connection is left.
 """
@@ -21,7 +21,7 @@ from lease_course import in_turns, run  # noqa: E402
 from answerable.adapters.rabbitmq_users.grants import checked_grants  # noqa: E402
 from answerable.core.canonical import freeze  # noqa: E402
 from answerable.core.lease.credential import Credential  # noqa: E402
-from tests.stand_ins.rabbitmq_server import ADMIN, ADMIN_PASSWORD, VHOST, RunningRabbit, own_rabbitmq  # noqa: E402
+from tests.stand_ins.rabbitmq_server import ADMIN, ADMIN_PASSWORD, VHOST, RunningRabbit, session_rabbitmq  # noqa: E402
 from tests.worlds.rabbitmq_lease import SCOPE, issuer_of, order  # noqa: E402
 
 
@@ -70,7 +70,7 @@ async def one_after_another(server: RunningRabbit, count: int) -> dict[str, obje
 
 
 async def measured(count: int) -> dict[str, Any]:
-    with own_rabbitmq() as server:
+    with session_rabbitmq() as server:
         version = server.as_operator("GET", "/api/overview").json()["rabbitmq_version"]
         return {"server": version, "exchange_and_queue": await one_after_another(server, count)}
 

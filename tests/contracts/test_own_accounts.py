@@ -24,7 +24,7 @@ from answerable.wiring.target_kinds import kind_named
 from tests.stand_ins.mariadb_server import BROKER_PASSWORD as MARIADB_PASSWORD
 from tests.stand_ins.postgres_server import BROKER_PASSWORD as POSTGRES_PASSWORD
 from tests.stand_ins.rabbitmq_server import ADMIN_PASSWORD as RABBITMQ_PASSWORD
-from tests.stand_ins.rabbitmq_server import VHOST, RunningRabbit, own_rabbitmq
+from tests.stand_ins.rabbitmq_server import VHOST, RunningRabbit, session_rabbitmq
 from tests.stand_ins.redis_server import ADMIN, RunningRedis, redis_server, spoken
 from tests.stand_ins.redis_server import ADMIN_PASSWORD as REDIS_PASSWORD
 from tests.worlds import mariadb as mariadb_world
@@ -232,7 +232,7 @@ def servers():
     made = {
         "mariadb": (mariadb_world.own_furnished_server, Mariadb),
         "postgres": (postgres_world.own_furnished_server, Postgres),
-        "rabbitmq": (own_rabbitmq, Rabbitmq),
+        "rabbitmq": (session_rabbitmq, Rabbitmq),
         "redis": (lambda: redis_server(with_file=True), Redis),
     }
     running: dict[str, Bench] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,20 +150,40 @@ def opened_in(folder: Path) -> int:
 
 
 @pytest.mark.requirement("FAST-45")
-def test_registers_share_one_connection_and_read_what_another_process_committed_before(
+def test_registers_read_a_few_rows_over_the_connection_that_is_there_and_see_what_was_committed_before(
     tmp_path: Path,
 ) -> None:
     here, there = two(tmp_path)
     opened = opened_in(tmp_path)
     citations = SqliteCitationRegister(here)
-    after_one = opened_in(tmp_path)
     SqlitePreparedRegister(here)
     SqliteMandateRegister(here)
-    assert opened < after_one == opened_in(tmp_path)
     place = Reference(entry=1, leaf="00" * 32)
     assert citations.find("log", ("grant", "one")) is None
     SqliteCitationRegister(there).keep("log", {("grant", "one"): place}, 2)
     assert citations.find("log", ("grant", "one")) == place
+    assert opened_in(tmp_path) == opened
     here.close()
+    with pytest.raises(Unavailable):
+        citations.find("log", ("grant", "one"))
+
+
+@pytest.mark.requirement("FAST-45")
+def test_while_it_writes_registers_share_one_other_connection_and_see_only_what_is_committed(
+    tmp_path: Path,
+) -> None:
+    store, _ = two(tmp_path)
+    citations, prepared = SqliteCitationRegister(store), SqlitePreparedRegister(store)
+    opened = opened_in(tmp_path)
+    with ThreadPoolExecutor(1) as another, store.write() as connection:
+        connection.execute("INSERT INTO citations VALUES ('log', 'grant', 'one', 1, ?)", ("00" * 32,))
+        assert citations.find("log", ("grant", "one")) is None
+        assert another.submit(citations.find, "log", ("grant", "one")).result(10) is None
+        shared = opened_in(tmp_path)
+        assert shared > opened
+        assert prepared.get("one") is None
+        assert opened_in(tmp_path) == shared
+    assert citations.find("log", ("grant", "one")) is not None
+    store.close()
     with pytest.raises(Unavailable):
         citations.find("log", ("grant", "one"))

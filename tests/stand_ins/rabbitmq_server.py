@@ -1,4 +1,4 @@
-"""RabbitMQ servers of tests with the management plugin and an epmd of their own: the session's, or a test's own."""
+"""RabbitMQ servers of the session, with the management plugin and an epmd of their own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import contextlib
 import gc
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ import httpx2
 from aiormq.exceptions import AMQPError
 
 from tests.probes.loud_skips import skip_loudly
-from tests.stand_ins.own_server import kept_port, made_certificate, own_folder, owner, started
+from tests.stand_ins.own_server import kept_port, made_certificate, owner, started
 from tests.stand_ins.session_servers import lent
 
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -122,6 +124,7 @@ class RunningRabbit:
         for name in ("rabbitmq.conf", "plugins"):
             shutil.chown(self.folder / name, *owner())
         self.process = started([str(PROGRAM)], self.folder, self.environment)
+        self._group.write_text(str(self.process.pid))
         deadline = time.monotonic() + STARTED_SECONDS_MAX
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx2.HTTPError):
@@ -147,15 +150,25 @@ class RunningRabbit:
             lines += [f"{prefix}.cacertfile = {self.folder}/cert.pem"]
         return "\n".join(lines) + "\n"
 
+    @property
+    def _group(self) -> Path:
+        """What says which processes are this server, also to whoever did not start it."""
+        return self.folder / "group"
+
     def stop(self) -> None:
         """The server at once, as in a crash, with what it started."""
-        if self.process is None:
+        if not self._group.exists():
             return
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, 9)
-        self.process.kill()
-        self.process.wait()
-        self.process = None
+            os.killpg(int(self._group.read_text()), signal.SIGKILL)
+        self._group.unlink()
+        if self.process is not None:
+            self.process.wait()
+        deadline = time.monotonic() + STARTED_SECONDS_MAX
+        with contextlib.suppress(OSError):
+            while time.monotonic() < deadline:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                time.sleep(0.02)
 
     def asked_by(self, account: str, password: str, path: str) -> bool:
         """Whether the management API answers this account."""
@@ -176,38 +189,12 @@ class RunningRabbit:
 
 @contextlib.contextmanager
 def session_rabbitmq() -> Iterator[RunningRabbit]:
-    """A server of the session with TLS, with accounts and a virtual host of one's own. Not for tests that stop it."""
-    _or_skip()
-    with lent("rabbitmq", lambda folder: RunningRabbit(folder=folder, with_tls=True)) as server:
-        yield server
-
-
-def _or_skip() -> None:
+    """A server of the session with TLS, with accounts and a virtual host of one's own, which a test may stop and start:
+    a first start takes four seconds of CPU."""
     if not PROGRAM.exists():
         skip_loudly("rabbitmq-server", "apt-get install rabbitmq-server", name="rabbitmq-server")
-
-
-@contextlib.contextmanager
-def own_rabbitmq() -> Iterator[RunningRabbit]:
-    """A server that a test may stop, running until the block ends."""
-    _or_skip()
-    with own_folder() as folder:
-        server = RunningRabbit(folder=folder)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.stop()
-            stop_epmd(server)
-
-
-def stop_epmd(server: RunningRabbit) -> None:
-    """It is a daemon that a server leaves behind; this one, by its port, is ours."""
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            is_ours = f"ERL_EPMD_PORT={server.epmd_port}" in (process / "environ").read_text(errors="replace")
-            if is_ours and int(process.name) != os.getpid():
-                os.kill(int(process.name), 9)
+    with lent("rabbitmq", lambda folder: RunningRabbit(folder=folder, with_tls=True)) as server:
+        yield server
 
 
 @contextlib.contextmanager

@@ -58,7 +58,8 @@ def told(home: Path) -> Any:
 async def test_an_agent_acts_through_its_handle_and_holds_no_key(tmp_path):
     async with served(tmp_path) as world:
         world.mandate("crm.read")
-        async with sidecar(world, tmp_path, "act", "act:legacy", "who", "environment", "exit:7") as process:
+        steps = ("act:2026-07-28", "act:legacy", "who", "environment", "exit:7")
+        async with sidecar(world, tmp_path, *steps) as process:
             pass
         assert process.returncode == 7
         read, legacy, who, seen = told(tmp_path)

@@ -32,7 +32,6 @@ from tests.stand_ins.rabbitmq_server import (
     SETUP,
     VHOST,
     RunningRabbit,
-    own_rabbitmq,
     session_rabbitmq,
     without_the_librarys_leftovers,
 )
@@ -105,7 +104,7 @@ DONE: JSONObject = {"published": True}
 SETTINGS_MISSING = 3
 LESSER = ("", "management", "policymaker", "monitoring")
 served = session_rabbitmq
-own_server = own_rabbitmq
+own_server = session_rabbitmq
 
 
 def granted_call() -> tuple[str, JSONObject]:

@@ -19,11 +19,10 @@ class SqliteCitationRegister:
     """Port CitationRegister."""
 
     def __init__(self, store: SqliteStore) -> None:
-        """Raises Unavailable (`register.unavailable`)."""
         self._store, self._reader = store, store.lookup
 
     def find(self, origin: str, name: Cited) -> Reference | None:
-        rows = self._reader.rows(
+        rows = self._reader.few(
             "SELECT entry, leaf FROM citations WHERE origin = ? AND kind = ? AND name = ?", (origin, *name)
         )
         return Reference(entry=whole(rows[0][0]), leaf=text(rows[0][1])) if rows else None

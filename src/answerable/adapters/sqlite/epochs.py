@@ -30,7 +30,7 @@ class SqliteEpochs:
         self._store, self._reader = revocations.store, revocations.reader
         self._log = self._store.changes
         self._look, self._reread = revocations.epoch, revocations.reread
-        self._read = whole(self._reader.rows(_LAST)[0][0])
+        self._read = whole(self._reader.few(_LAST)[0][0])
         revocations.follow(self._take_news)
 
     def epoch(self) -> Epoch:
@@ -50,7 +50,7 @@ class SqliteEpochs:
     def _take_news(self) -> bool:
         """Start a new epoch for new changes, once this process's mirrors contain them. Returns False: this is no
         revocation."""
-        rows = self._reader.rows(_NEWS, (self._read,))
+        rows = self._reader.few(_NEWS, (self._read,))
         if rows:
             self._store.refresh_registers({text(row[1]) for row in rows})
             # An unreadable row decides about more names than it was recorded with.

@@ -186,7 +186,7 @@ class SqliteMandateRegister:
     def admit(self, mandate: MandateId, giver: AgentId, receiver: AgentId, *, width_max: int) -> bool:
         """Admit a receiver. A known receiver is found without a write."""
         place = mandate, giver
-        known = {text(row[0]) for row in self._reader.rows(_RECEIVERS, place)}
+        known = {text(row[0]) for row in self._reader.few(_RECEIVERS, place)}
         if receiver in known or len(known) >= width_max:
             return receiver in known
         with self._store.write() as connection:

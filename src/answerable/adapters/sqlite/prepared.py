@@ -31,7 +31,6 @@ class SqlitePreparedRegister:
     under a mandate. Reads wait for no write."""
 
     def __init__(self, store: SqliteStore) -> None:
-        """Raises Unavailable (`register.unavailable`)."""
         self._store, self._reader = store, store.lookup
         self._using = threading.Lock()
 
@@ -60,7 +59,7 @@ class SqlitePreparedRegister:
 
     def get(self, identity: str) -> Prepared | None:
         used = self._store.uses.claimed(_TABLE)
-        rows = self._reader.rows(f"SELECT {_COLUMNS} FROM prepared WHERE id = ?", (identity,))  # noqa: S608
+        rows = self._reader.few(f"SELECT {_COLUMNS} FROM prepared WHERE id = ?", (identity,))  # noqa: S608
         if not rows:
             return None
         made = self._store.unreadable.made(_WHAT, identity, lambda: _prepared(rows[0]))
@@ -68,7 +67,7 @@ class SqlitePreparedRegister:
 
     def named(self, agent: AgentId, digest: str) -> Sequence[Prepared]:
         used = self._store.uses.claimed(_TABLE)
-        rows = self._reader.rows(
+        rows = self._reader.few(
             f"SELECT {_COLUMNS} FROM prepared WHERE agent = ? AND digest = ? ORDER BY number DESC",  # noqa: S608
             (agent, digest),
         )
@@ -76,7 +75,7 @@ class SqlitePreparedRegister:
 
     def waiting(self, agent: AgentId, now: UnixMillis) -> int:
         used = self._store.uses.claimed(_TABLE)
-        rows = self._reader.rows(f"SELECT id FROM prepared WHERE {_WAITS}", (agent, now))  # noqa: S608
+        rows = self._reader.few(f"SELECT id FROM prepared WHERE {_WAITS}", (agent, now))  # noqa: S608
         return sum(row[0] not in used for row in rows)
 
     def use(self, identity: str, *, by: str, now: UnixMillis) -> bool:
@@ -84,7 +83,7 @@ class SqlitePreparedRegister:
             if identity in self._store.uses.claimed(_TABLE):
                 return False
             query = "SELECT 1 FROM prepared WHERE id = ? AND used_by = '' AND expires_at > ?"
-            if not self._reader.rows(query, (identity, now)):
+            if not self._reader.few(query, (identity, now)):
                 return False
             self._store.uses.claim((_TABLE, identity), _USED, (by, identity), by=by)
         return True

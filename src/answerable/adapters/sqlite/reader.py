@@ -25,35 +25,66 @@ _READING: Final = "cannot read the register file"
 
 
 class SqliteReader:
-    """A second, read-only connection to the file of a store, which reads committed data. Thread-safe."""
+    """Reads committed data of a store's file, over a read-only connection of its own, which opens at its first use.
+    Thread-safe."""
 
     def __init__(self, path: Path) -> None:
-        """Raises Unavailable (`register.unavailable`)."""
+        self._path = path
         self._lock = threading.Lock()
-        with faults("cannot open the register file"):
-            self._connection = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, timeout=BUSY_MILLIS_MAX / 1000
-            )
-            self._connection.execute("PRAGMA query_only = ON")
+        self._own: sqlite3.Connection | None = None
+        self._closed = False
 
     def version(self) -> int:
         """Return a number that changes with every commit by any other connection. Raises Unavailable
         (`register.unavailable`)."""
         try:
             with self._lock:
-                return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+                return int((self._own or self._opened()).execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error as error:
             raise _unavailable(_READING, error) from None
 
     def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
-        """Return all rows of a query. Raises Unavailable (`register.unavailable`)."""
+        """Return all rows of a query. Waits for no write. Raises Unavailable (`register.unavailable`)."""
         with self._lock, faults(_READING):
-            return fetched(self._connection, query, values)
+            return fetched(self._own or self._opened(), query, values)
 
     def close(self) -> None:
         """Close the connection; later reads raise Unavailable. Idempotent."""
         with self._lock, suppress(sqlite3.Error):
-            self._connection.close()
+            self._closed = True
+            if self._own is not None:
+                self._own.close()
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._closed:
+            raise sqlite3.ProgrammingError("it is closed")
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, timeout=BUSY_MILLIS_MAX / 1000
+        )
+        connection.execute("PRAGMA query_only = ON")
+        self._own = connection
+        return connection
+
+
+class StoreReader(SqliteReader):
+    """A reader in the process that has the store. writes, writer: the store's lock and connection."""
+
+    def __init__(self, path: Path, writes: threading.RLock, writer: sqlite3.Connection) -> None:
+        super().__init__(path)
+        self._writes, self._writer = writes, writer
+
+    def few(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        """Return all rows of a query that has only few: over the store's connection while nothing uses it, since each
+        connection parses the schema, which takes longer than many a query. Otherwise as `rows`."""
+        if self._writes.acquire(blocking=False):
+            try:
+                with faults(_READING):
+                    # This thread may be in the middle of a write: what it has not committed is not read.
+                    if not self._writer.in_transaction:
+                        return fetched(self._writer, query, values)
+            finally:
+                self._writes.release()
+        return self.rows(query, values)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class SqliteRevocationRegister:
     `add` returns that much later than its write is durable: whatever happened to the shared number, each process then
     has seen the change or queries the database.
 
-    store: the store of this register. reader: a connection of its own, which followers may use.
+    store: the store of this register. reader: the store's, which followers may use.
 
     An unreadable row revokes everything it may name: its name as every kind for which the name is valid. Recorded
     revocations are restored from the ledger at a start. If a row names nothing revocable and is not recorded, its
@@ -51,8 +51,8 @@ class SqliteRevocationRegister:
         self._store, self._clock = store, clock
         self._monotonic = clock.monotonic
         self._shared = store.shared_epoch()
-        # A connection of its own: reads must not wait for this process's writes to reach the disk.
-        self.reader: Final = store.reader()
+        # Reads must not wait for this process's writes to reach the disk.
+        self.reader: Final = store.lookup
         self._turn = threading.RLock()
         self._by_name: dict[RevocationTarget, Revocation] = {}
         self._nameless: Revocation | None = None
@@ -198,7 +198,7 @@ class SqliteRevocationRegister:
 
     def _reload(self) -> bool:
         query = f"SELECT {_COLUMNS} FROM revocations WHERE number > ? ORDER BY number"  # noqa: S608
-        rows = self.reader.rows(query, (self._read,))
+        rows = self.reader.few(query, (self._read,))
         if not rows:
             return False
         fresh: dict[RevocationTarget, Revocation] = {}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.sqlite.change_log import ChangeLog
 from answerable.adapters.sqlite.migrations import MIGRATIONS
 from answerable.adapters.sqlite.own_file import prepare_file
-from answerable.adapters.sqlite.reader import BUSY_MILLIS_MAX, SqliteReader, faults, reason
+from answerable.adapters.sqlite.reader import BUSY_MILLIS_MAX, StoreReader, faults, reason
 from answerable.adapters.sqlite.room import Room
 from answerable.adapters.sqlite.shared_epoch import SharedEpoch
 from answerable.adapters.sqlite.unreadable import UnreadableRows, fetched
@@ -61,7 +61,7 @@ class SqliteStore:
         self._mirrors: list[Callable[[], None]] = []
         self._ends: list[Callable[[], None]] = []
         self._by_register: dict[str, Callable[[], None]] = {}
-        self._readers: list[SqliteReader] = []
+        self._readers: list[StoreReader] = []
         self._epoch: SharedEpoch | None = None
         self._pause = threading.Event()
         self.unreadable = UnreadableRows()
@@ -191,19 +191,16 @@ class SqliteStore:
         self.changes.add(frozenset({ANYTHING}))
         self.tell_ended()
 
-    def reader(self) -> SqliteReader:
-        """Open a read-only connection, which never waits for a write. The store closes it.
-
-        Raises Unavailable (`register.unavailable`).
-        """
+    def reader(self) -> StoreReader:
+        """Return a reader, which never waits for a write. The store closes it."""
         with self._lock:
-            reader = SqliteReader(self._path)
+            reader = StoreReader(self._path, self._lock, self._connection)
             self._readers.append(reader)
             return reader
 
     @cached_property
-    def lookup(self) -> SqliteReader:
-        """The connection that registers share to read a few rows. Raises Unavailable (`register.unavailable`)."""
+    def lookup(self) -> StoreReader:
+        """The reader that registers share to read a few rows."""
         return self.reader()
 
     def look_for_room(self) -> str:

@@ -89,9 +89,9 @@ class SqliteTokenRegister:
     """Port TokenRegister. Blocking: called in a worker thread, except `find` and `has_ended`, which look up one row."""
 
     def __init__(self, store: SqliteStore, *, entropy: Entropy) -> None:
-        """Raises Unavailable (`register.unavailable`)."""
         self._store, self._entropy = store, entropy
-        self._reader = store.reader()
+        # Long reads over a connection of their own: others' reads and writes do not wait for them.
+        self._lookup, self._reader = store.lookup, store.reader()
 
     def add(self, tokens: Iterable[IssuedToken]) -> None:
         with self._store.write() as connection:
@@ -120,11 +120,11 @@ class SqliteTokenRegister:
         return sum(map(len, places.values()))
 
     def find(self, jti: str) -> IssuedToken | None:
-        rows = self._reader.rows(f"SELECT {_COLUMNS} FROM tokens WHERE jti = ?", (jti,))  # noqa: S608
+        rows = self._lookup.few(f"SELECT {_COLUMNS} FROM tokens WHERE jti = ?", (jti,))  # noqa: S608
         return _token(rows[0]) if rows else None
 
     def has_ended(self, jti: str) -> bool:
-        rows = self._reader.rows("SELECT ended FROM tokens WHERE jti = ?", (jti,))
+        rows = self._lookup.few("SELECT ended FROM tokens WHERE jti = ?", (jti,))
         return not rows or bool(rows[0][0])
 
     def end(self, names: Collection[RevocationTarget]) -> int:
