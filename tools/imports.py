@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
+import sys
 from collections.abc import Collection, Iterator
-from functools import cache
+from functools import cache, cached_property
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+KEPT = ROOT / ".dev/cache/imports.json"
 ROOTS = {"answerable": ROOT / "src", "tests": ROOT, "tools": ROOT}
 
 
@@ -56,6 +61,29 @@ class Imports:
                 if other not in found:
                     found[other] = found[one] + 1
                     left.append(other)
+        return found
+
+
+class KeptImports(Imports):
+    """The same, without parsing modules that are as they were when somebody last asked."""
+
+    def names(self, module: str) -> frozenset[str]:
+        return self._by_all[module]
+
+    @cached_property
+    def _by_all(self) -> dict[str, frozenset[str]]:
+        known = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+        made_of = sys.version.encode() + Path(__file__).read_bytes()
+        found, now = dict[str, frozenset[str]](), dict[str, list[str]]()
+        for module in self.modules:
+            digest = sha256(made_of + self.read(module)).hexdigest()
+            now[digest] = known[digest] if digest in known else sorted(_names(self.read(module)))
+            found[module] = frozenset(now[digest])
+        if now.keys() - known.keys():
+            KEPT.parent.mkdir(parents=True, exist_ok=True)
+            written = KEPT.with_suffix(f".{os.getpid()}")
+            written.write_text(json.dumps(now))
+            written.replace(KEPT)
         return found
 
 

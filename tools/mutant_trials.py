@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from forked_tests import Forking, Tests
@@ -72,7 +73,11 @@ class Trials:
 
     def __init__(self) -> None:
         self._copy = Copy()
-        self._forking = Forking(self._copy.root, self._copy.python)
+
+    @cached_property
+    def _forking(self) -> Forking:
+        """Started for the first mutant that no earlier run met."""
+        return Forking(self._copy.root, self._copy.python)
 
     def changed(self, job: Job, files: Iterable[str], seconds_max: float) -> Met:
         """Run these test files on a mutant until one fails, or they took long enough."""

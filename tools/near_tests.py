@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from batches import SECONDS_FILE
-from imports import ROOT, Imports
+from imports import ROOT, KeptImports
 from mutants import Mutant
 
 NEVER = ("tests/tidy/", "tests/docs/", "tests/browser/")
@@ -34,7 +34,7 @@ class NearTests:
     """The test files of the checkout."""
 
     def __init__(self) -> None:
-        self._imports = Imports()
+        self._imports = KeptImports()
         self._seconds: dict[str, float] = (
             json.loads(SECONDS_FILE.read_text()) if SECONDS_FILE.exists() else {}
         )

@@ -136,7 +136,7 @@ def test_what_is_argued_to_change_nothing_is_left_out_and_must_be_there(checkout
     assert (status, told["survivors"], told["argued"]) == (0, [], 2)
 
     checkout.argue(ARGUED, "core/sums.py: is_large: 9 -> 8", "core/sums.py: gone: 1 -> 2")
-    status, told, _ = checkout.mutate("--room", "core")
+    status, told, _ = checkout.mutate("--mutant", ARGUED)
     assert (status, told["stale"]) == (1, ["core/sums.py: gone: 1 -> 2"])
     checkout.argue()
 
@@ -156,7 +156,8 @@ def test_a_program_that_a_test_starts_runs_the_changed_code(checkout: Checkout) 
 
 @pytest.mark.requirement("SMALL-10")
 def test_a_seed_draws_the_same_changes_again_from_all_five_rooms() -> None:
-    drawn = [mutate.drawn(mutate.modules(None), 60, seed) for seed in (1, 1, 2)]
+    some = mutate.modules(None)[::5]
+    drawn = [mutate.drawn(some, 60, seed) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1]
     assert drawn[0] != drawn[2]
     assert len(set(drawn[0])) == 60

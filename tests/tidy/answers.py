@@ -17,11 +17,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from imports import Imports, named
 from tests.tidy.tree import ROOT, Module, modules
 
 KEPT = ROOT / ".dev/cache/tidy"
-MADE_OF = (*sorted((ROOT / "tests/tidy").glob("*.py")), ROOT / "tools/imports.py")
+MADE_OF = sorted((ROOT / "tests/tidy").glob("*.py"))
 Question = Callable[[Module], Iterable[Any]]
 
 
@@ -81,21 +80,3 @@ def _parsing() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def imported(module: Module) -> Iterable[str]:
-    """As `Imports.names`."""
-    return sorted(set(named(module.tree)))
-
-
-class KeptImports(Imports):
-    """What each module of the product and of tests imports, without parsing those that are as they were."""
-
-    def names(self, module: str) -> frozenset[str]:
-        path = self.modules[module].relative_to(ROOT).as_posix()
-        return frozenset(_imported_by_all()[path])
-
-
-@cache
-def _imported_by_all() -> dict[str, list[str]]:
-    return answers(imported, "src", "tests", "tools")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imports import Imports
+from imports import Imports, KeptImports
 from tests.tidy import answers
 from tests.tidy.tree import Module, modules, parsed
 
@@ -58,16 +58,16 @@ def test_all_is_asked_again_where_questions_may_have_changed(
     assert asked == ["src/a.py"]
 
 
-def test_a_question_that_is_not_of_this_folder_or_of_the_tools_is_none() -> None:
+def test_a_question_that_is_not_of_this_folder_is_none() -> None:
     """Its own text would count, and is not looked at."""
     made_of = {one.parent.name for one in answers.MADE_OF}
-    assert made_of == {"tidy", "tools"}
+    assert made_of == {"tidy"}
     using = [one.path for one in modules("tests") if "tests.tidy.answers" in one.text]
     assert [path for path in using if not path.startswith("tests/tidy/")] == []
 
 
 def test_imports_that_are_kept_are_those_that_are_there() -> None:
-    kept, read = answers.KeptImports(), Imports()
+    kept, read = KeptImports(), Imports()
     for name in ("answerable.core.canonical", "tests.conftest", "tests.tidy.answers", "tools.check"):
         assert kept.names(name) == read.names(name)
         assert kept.imported(name) == read.imported(name)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 import code_rooms
-from tests.tidy.answers import KeptImports
+from imports import KeptImports
 from tests.tidy.tree import ROOT
 
 

@@ -12,7 +12,8 @@ from answerable.adapters.sqlite import SqliteStore
 from answerable.flows.state.triggered_holds import TriggeredHolds
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh_store
-from tests.tidy.answers import KeptImports, answers
+from imports import KeptImports
+from tests.tidy.answers import answers
 from tests.tidy.answers import found as found_in
 from tests.tidy.test_dead_modules import leads, unreached
 from tests.tidy.tree import ROOT, Module, parsed
