@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.tlog_files.tiles import TileFiles
+from answerable.core.canonical import parse
 from answerable.core.ledger.codec import FRAME_HEADER_BYTES, chained, decode_frame, frame_header
+from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.merkle import leaf_hash, verify_consistency
 from answerable.core.tlog.proof import TlogProof
 from answerable.core.tlog.tile import (
@@ -308,3 +310,33 @@ def test_a_faster_seal_takes_no_partial_tile_away_before_it_was_read_back(
     tiles.write([(partial, bytes(96))])
     removals[0].join()
     assert not (tmp_path / partial.path).exists()
+
+
+@pytest.mark.requirement("LEDGER-26")
+@pytest.mark.parametrize("change", ["flipped", "short", "gone"])
+@pytest.mark.parametrize("name", ["tile/1/000.p/1", "tile/0/001.p/44", "tile/entries/001.p/44"])
+def test_a_damaged_tile_that_is_made_again_is_kept_and_an_entry_tells_of_it_once(
+    tmp_path: Path, name: str, change: str
+) -> None:
+    log, path = tmp_path / "log", tmp_path / "log" / name
+
+    async def run() -> None:
+        async with small_log(log) as ledger:
+            await grown(ledger, 300)
+            ledger.seal()
+        whole = path.read_bytes()
+        wrong = {"flipped": bytes([whole[0] ^ 1]) + whole[1:], "short": whole[:-1]}.get(change)
+        path.unlink()
+        if wrong is not None:
+            path.write_bytes(wrong)
+        for _ in range(2):
+            async with small_log(log) as ledger:
+                stored = [one for one in ledger.replay() if one.tag == Tag.RECOVERY]
+                assert [parse(one.leaf)["tiles_damaged"] for one in stored] == [True]
+                assert ledger.size == 301
+            kept = {one.name: one.read_bytes() for one in log.glob("tile.damaged/*")}
+            assert kept == ({} if wrong is None else {f"{name.replace('/', '-')}.1": wrong})
+            assert path.read_bytes() == whole
+        assert not verify_ledger(log).errors
+
+    asyncio.run(run())

@@ -226,7 +226,7 @@ class MandateClosedLeaf(Leaf):
 
 
 class RecoveryLeaf(Leaf):
-    """Tag 13: the log was reopened."""
+    """Tag 13: the log was reopened. tiles_damaged: its tiles did not lead to the signed root and were made again."""
 
     size: Count
     clean: bool
@@ -234,6 +234,7 @@ class RecoveryLeaf(Leaf):
     cut_at: Count | UnsetType = UNSET
     cut_segment: str | UnsetType = UNSET
     sealed: Count | UnsetType = UNSET
+    tiles_damaged: bool | UnsetType = UNSET
 
 
 class CitedLeaf(Leaf):

@@ -4,8 +4,9 @@
     wal/spare                       the next segment            checkpoints.log   all of them, a blank line after each
     tile/                           the tree and its leaves     cosigned          newest with cosignatures of witnesses
     tile.new/                       tiles being written         cosigned.log      all of them
-    head                            durable and sealed sizes    log.pub           the log's verifier keys
-    lock                            held while open
+    tile.damaged/                   what tiles were that did    log.pub           the log's verifier keys
+                                    not lead to a signed root   lock              held while open
+    head                            durable and sealed sizes
 
 Functions in this module raise OSError; their callers translate it into `Unavailable`.
 """
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 WAL: Final = "wal"
 SPARE: Final = "spare"
 UNFINISHED: Final = "tile.new"
+DAMAGED: Final = "tile.damaged"
 CHECKPOINT: Final = "checkpoint"
 CHECKPOINTS: Final = "checkpoints.log"
 COSIGNED: Final = "cosigned"

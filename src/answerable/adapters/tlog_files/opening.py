@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from answerable.adapters.tlog_files.recovery import Stored
     from answerable.adapters.tlog_files.sealing import LogSigner
     from answerable.adapters.tlog_files.settings import TlogFilesSettings
+    from answerable.core.canonical import JSONValue
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.entry import Entry
     from answerable.core.tlog.note import VerifierKey
@@ -77,7 +78,8 @@ def opened(directory: Path, *, signer: LogSigner, settings: TlogFilesSettings) -
     (`ledger.corrupt`, `ledger.entries_missing`, `ledger.root_mismatch`, `ledger.key_mismatch`).
 
     1. Create the directories and take the lock. A crash leaves an empty log, or the log as it was.
-    2. Verify what is stored, without changes; then remove tiles that a crash during a seal left behind.
+    2. Verify what is stored, without changes; then remove tiles that a crash during a seal left behind. Tiles that were
+       correct and are not any more are made again from the segments: what they were is kept, and an entry says so.
     3. Write `log.pub`. A crash leaves a log without entries, or without its second key: the next opening adds it. Write
        newest notes to their own files if a crash prevented that: the next opening repeats this.
     4. Resume the segment, or cut a torn end and create a new segment. A crash leaves a shorter segment without its torn
@@ -91,6 +93,8 @@ def opened(directory: Path, *, signer: LogSigner, settings: TlogFilesSettings) -
             _require_own(directory, signer.keys)
             tiles = TileFiles(directory)
             stored = read_stored(directory, keys=signer.keys, tiles=tiles)
+            if stored.damaged:
+                tiles.keep_damaged()
             tiles.sweep()
             tiles.drop_partials(stored.sealed.full)
             _settle_keys(directory, signer.keys, is_new=stored.extent.size == 0)
@@ -147,10 +151,11 @@ def _settle_keys(directory: Path, keys: tuple[VerifierKey, ...], *, is_new: bool
 
 
 def _first_entry(stored: Stored, key: VerifierKey, now: UnixMillis) -> Entry | None:
-    """Return the entry that opening adds. None after a proper close, so that opening for reading leaves no trace."""
+    """Return the entry that opening adds. None after a proper close, so that opening for reading leaves no trace; but
+    damage leaves one."""
     if stored.extent.size == 0:
         return _genesis(key, now)
-    return None if stored.clean else _recovery(stored, now)
+    return None if stored.clean and not stored.damaged else _recovery(stored, now)
 
 
 def _genesis(key: VerifierKey, now: UnixMillis) -> Entry:
@@ -158,17 +163,17 @@ def _genesis(key: VerifierKey, now: UnixMillis) -> Entry:
 
 
 def _recovery(stored: Stored, now: UnixMillis) -> Entry:
-    """Return the entry about reopening a log that was not closed properly: its size, and what was cut."""
+    """Return the entry about reopening a log that was not closed properly, or whose tiles are damaged: its size, and
+    what was cut."""
     torn = stored.cut
-    return sealed_entry(
-        Tag.RECOVERY,
-        at=now,
-        members={
-            "clean": stored.clean,
-            "cut_at": torn.offset if torn else 0,
-            "cut_bytes": torn.size if torn else 0,
-            "cut_segment": torn.segment if torn else "",
-            "sealed": stored.sealed.extent.size,
-            "size": stored.extent.size,
-        },
-    )
+    members: dict[str, JSONValue] = {
+        "clean": stored.clean,
+        "cut_at": torn.offset if torn else 0,
+        "cut_bytes": torn.size if torn else 0,
+        "cut_segment": torn.segment if torn else "",
+        "sealed": stored.sealed.extent.size,
+        "size": stored.extent.size,
+    }
+    if stored.damaged:
+        members["tiles_damaged"] = True
+    return sealed_entry(Tag.RECOVERY, at=now, members=members)

@@ -78,7 +78,8 @@ class Cut:
 @dataclass(slots=True, kw_only=True)
 class Stored:
     """The state of a log on disk. extent: the end of the last entry. sealed: what the newest checkpoint covers. tiled:
-    whether its tiles are correct. open: intents without an end. checkpoints, cosigned: the files of signed notes."""
+    whether its tiles are correct. damaged: whether they were, and are not any more. open: intents without an end.
+    checkpoints, cosigned: the files of signed notes."""
 
     extent: Extent
     sealed: Sealed
@@ -89,6 +90,7 @@ class Stored:
     cosigned: NoteHistory
     cut: Cut | None = None
     clean: bool = False
+    damaged: bool = False
 
 
 def read_stored(directory: Path, *, keys: Sequence[VerifierKey], tiles: TileFiles) -> Stored:
@@ -220,16 +222,18 @@ class _Walk:
         head = self._found.head
         closed = head is not None and head.clean and head.size == self._size
         sealed = self._sealed
+        tiled = self._sealed_at is not None and self._are_tiled(sealed)
         return Stored(
             extent=self._extent,
             sealed=sealed,
-            tiled=self._sealed_at is not None and self._are_tiled(sealed),
+            tiled=tiled,
             open=self._open.all(),
             places=places,
             checkpoints=self._found.checkpoints,
             cosigned=self._found.cosigned,
             cut=self._cut,
             clean=closed and self._cut is None and bool(places),
+            damaged=head is not None and head.sealed is not None and not tiled,
         )
 
     def _are_tiled(self, sealed: Sealed) -> bool:

@@ -1,6 +1,7 @@
 """Store tiles as files (C2SP tlog-tiles): derived from the segments, and never trusted without being read back.
 
-A partial tile is kept until the full one exists and a checkpoint over it is published.
+A partial tile is kept until the full one exists and a checkpoint over it is published. What a damaged tile was is kept
+when it is made again: somebody may have written it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ class TileFiles:
         self._unfinished = directory / files.UNFINISHED
         self._numbers = count()
         self._writing = threading.Lock()
+        self._keeps_damaged = False
+
+    def keep_damaged(self) -> None:
+        """From now on, keep each tile that is replaced by another content, as a file in `tile.damaged`."""
+        self._keeps_damaged = True
 
     def read(self, name: TileName) -> bytes:
         """Return the bytes of a tile, cut from a wider one if no partial tile of this width exists.
@@ -109,10 +115,26 @@ class TileFiles:
         for draft, name in finished:
             path = self._directory / name.path
             self._make(path.parent, changed)
+            if self._keeps_damaged:
+                self._put_aside(path, draft, changed)
             draft.replace(path)
             changed.add(path.parent)
         for folder in sorted(changed, key=lambda one: len(one.parts), reverse=True):
             files.sync_directory(folder)
+
+    def _put_aside(self, path: Path, draft: Path, changed: set[Path]) -> None:
+        """Move a tile that the draft would replace by another content."""
+        if not os.path.lexists(path):
+            return
+        with suppress(OSError):
+            if read_plain(path) == draft.read_bytes():
+                return
+        folder = self._directory / files.DAMAGED
+        self._make(folder, changed)
+        changed.add(folder)
+        name = "-".join(path.relative_to(self._directory).parts)
+        kept = next(one for number in count(1) if not (one := folder / f"{name}.{number}").exists())
+        path.rename(kept)
 
     def _make(self, folder: Path, changed: set[Path]) -> None:
         """Create a folder like `mkdir -p`, for the owner only. Adds the folders that got a new entry to `changed`."""

@@ -17,7 +17,7 @@ A new tag needs a builder, a shape in `verify/leaf_shapes`, a sentence in `core/
 | 10  | 2026-11-24 | mandate_closed  | a mandate was closed before its end                                      |
 | 11  | 2026-11-24 | registry_change | registry documents were applied                                          |
 | 12  | 2026-11-24 | policy_change   | a policy set was published                                               |
-| 13  | 2026-11-24 | recovery        | the log was reopened after no orderly close; what was cut, if anything   |
+| 13  | 2026-11-24 | recovery        | the log was reopened after no orderly close or with damaged tiles; what was cut |
 | 14  | 2026-11-24 | cited           | a mandate, policy set, tool, hop or consent, written once and referred to |
 | 15  | 2026-11-24 | lease           | a lease was issued, used, renewed, revoked, has expired or is unrevoked  |
 | 16  | 2026-11-24 | hold_placed     | a hold came into force                                                   |
