@@ -285,6 +285,50 @@ def test_doctor_says_of_a_checkpoint_that_was_tampered_with_what_to_do(
     command("doctor")
 
 
+@pytest.mark.requirement("LEDGER-26")
+def test_doctor_makes_no_damaged_tile_again_and_tells_of_those_that_an_opening_made(
+    world: World, command: Command
+) -> None:
+    command("apply", "-f", str(world.registry))
+    ledger = world.data / "ledger"
+    tile = max(ledger.glob("tile/0/000.p/*"), key=lambda one: int(one.name))
+    damaged = bytes(32) + tile.read_bytes()[32:]
+    tile.write_bytes(damaged)
+
+    def told(code: int) -> dict[str, dict[str, str]]:
+        return {one["name"]: one for one in json.loads(command("doctor", "--json", code=code).stdout)}
+
+    for _ in range(2):
+        found = told(5)
+        assert (found["ledger files"]["state"], found["product"]["state"]) == ("fault", "fault")
+        assert "restore the complete ledger" in found["product"]["advice"]
+        assert tile.read_bytes() == damaged
+    command("ledger", "verify", str(ledger), code=5)
+    command("status")
+    found = told(0)
+    assert found["ledger files"]["state"] == "ok"
+    assert str(ledger / "tile.damaged") in found["damaged tiles"]["says"]
+    (kept,) = ledger.glob("tile.damaged/*")
+    assert kept.read_bytes() == damaged
+
+
+@pytest.mark.requirement("LEDGER-26")
+def test_doctor_says_of_a_damaged_register_file_what_to_do_and_that_helps(
+    world: World, command: Command
+) -> None:
+    command("apply", "-f", str(world.registry))
+    file = world.data / "answerable.db"
+    content = file.read_bytes()
+    file.write_bytes(content[:5] + bytes([content[5] ^ 1]) + content[6:])
+    found = json.loads(command("doctor", "--json", code=5).stdout)
+    (advice,) = [one["advice"] for one in found if one["name"] == "product"]
+    assert "move it away with its `-wal` and `-shm`" in advice
+    for one in world.data.glob("answerable.db*"):
+        one.rename(world.root / one.name)
+    command("doctor")
+    assert json.loads(command("agent", "list", "--json").stdout)
+
+
 @pytest.mark.requirement("CLI-03")
 def test_a_client_is_wrapped_and_unwrapped_byte_for_byte(world: World, command: Command) -> None:
     client = world.root / "client.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.adapters.tlog_files import PublishedFiles
+from answerable.adapters.tlog_files.directory import DAMAGED
 from answerable.core.canonical import parse
 from answerable.core.ledger.entry import StoredEntry
 from answerable.core.tlog.checkpoint import Checkpoint
@@ -14,7 +15,7 @@ from answerable.errors import shown
 from answerable.errors.codes.ledger import LEDGER_LEAF_MALFORMED, LEDGER_NO_COPY, LEDGER_NO_ENTRY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from answerable.adapters.tlog_files.glance import Glance
@@ -61,6 +62,12 @@ class PublishedCopy:
 def copied_entries(directory: Path) -> Iterator[StoredEntry]:
     """Yield every entry of a copy. Raises as `PublishedCopy`."""
     yield from PublishedCopy(directory).replay()
+
+
+def damaged_tiles(directory: Path) -> Sequence[Path]:
+    """Return what was kept of damaged tiles when they were made again."""
+    folder = directory / DAMAGED
+    return sorted(folder.iterdir()) if folder.is_dir() else ()
 
 
 def glance_at(directory: Path) -> Glance | None:

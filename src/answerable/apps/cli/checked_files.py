@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from answerable.wiring.setting_tree import Settings
 
+LEDGER_FILES: Final = "ledger files"
+"""Name of the check of the ledger's files."""
 _OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 """Mode bits that other users must not have on the data folder. Pass-through (x) is allowed: it leads to the sockets
 inside."""
@@ -62,6 +64,21 @@ def own_files(settings: Settings, config: Path | None) -> Iterator[Finding]:
     ledger = ledger_finding(settings.ledger.place)
     if ledger is not None:
         yield ledger
+    yield from _made_again(settings.ledger.place)
+
+
+def _made_again(directory: Path) -> Iterator[Finding]:
+    """Tell of damaged tiles that an opening replaced, for as long as they are kept."""
+    from answerable.wiring.ledger_copy import damaged_tiles
+
+    if kept := damaged_tiles(directory):
+        says = f"tiles did not lead to the signed root and were made again from the entries: {len(kept)} of them are "
+        yield Finding(
+            name="damaged tiles",
+            state="look at",
+            says=f"{says}in {kept[0].parent}",
+            advice=f"find out who wrote there, see {_verify(directory)} for the rest, then remove that directory",
+        )
 
 
 def ledger_finding(directory: Path) -> Finding | None:
@@ -69,7 +86,7 @@ def ledger_finding(directory: Path) -> Finding | None:
     no ledger yet."""
     from answerable.wiring.ledger_copy import glance_at
 
-    name = "ledger files"
+    name = LEDGER_FILES
     try:
         found = glance_at(directory)
     except Broken as error:

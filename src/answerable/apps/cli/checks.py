@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from answerable.apps.cli.checked_files import Finding, directory_finding, if_damaged, own_files
+from answerable.apps.cli.checked_files import (
+    LEDGER_FILES,
+    Finding,
+    directory_finding,
+    if_damaged,
+    own_files,
+)
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import CHECK_FAILED
 from answerable.apps.cli.followed_logs import ODD, log_told
@@ -22,11 +29,13 @@ from answerable.errors.codes.ledger import (
     LEDGER_LEAF_MALFORMED,
     LEDGER_ROLLED_BACK,
     LEDGER_ROOT_MISMATCH,
+    LEDGER_UNREADABLE,
+    REGISTER_UNAVAILABLE,
 )
 from answerable.extras import is_native
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     import typer
@@ -175,13 +184,30 @@ def _findings(shell: Shell) -> Iterator[Finding]:
     yield directory_finding(shell.data)
     if problems or not shell.data.is_dir():
         return
-    yield from own_files(shell.settings(), shell.config)
+    files = list(own_files(shell.settings(), shell.config))
+    yield from files
     try:
-        with shell.control() as control:
+        with _opened(shell, files) as control:
             yield from _product(control, shell.settings())
     except AnswerableError as error:
         advice = _advice(error.code, shell.settings().ledger.directory)
         yield Finding(name="product", state="fault", says=error.message, advice=advice)
+
+
+@contextmanager
+def _opened(shell: Shell, files: Collection[Finding]) -> Iterator[Control]:
+    """Open the control API. Raises Broken (`ledger.corrupt`) where that would change a damaged ledger: an opening makes
+    wrong tiles again."""
+    from answerable.apps.cli.control import running
+
+    if any((one.name, one.state) == (LEDGER_FILES, "fault") for one in files):
+        with running(shell.settings()) as control:
+            if control is None:
+                raise LEDGER_CORRUPT("not opened: an opening makes damaged tiles again")
+            yield control
+    else:
+        with shell.control() as control:
+            yield control
 
 
 def _advice(code: str, ledger: Path) -> str:
@@ -192,6 +218,13 @@ def _advice(code: str, ledger: Path) -> str:
             "keep a copy of the directory and restore the complete ledger from a backup, unless the witness is wrong: "
             "see Alarms and rollbacks, docs/how-to/run-a-witness.md"
         )
+    if code == REGISTER_UNAVAILABLE.id:
+        return (
+            "where access is denied, run this as the server's user; where the file is damaged, move it away with its "
+            "`-wal` and `-shm`: the next start makes it again from the ledger"
+        )
+    if code == LEDGER_UNREADABLE.id:
+        return "run this as the server's user"
     return "the message says what to do"
 
 
