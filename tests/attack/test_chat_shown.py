@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister
-from answerable.apps.cli.approvals import _said
+from answerable.apps.cli.told_approval import said
 from answerable.apps.console import ConsoleServices, console_app
 from answerable.apps.control_api.approval_operations import approval_record
 from answerable.flows.state.passkey_desk import PasskeyState
@@ -52,7 +52,7 @@ async def test_console_terminal_and_api_call_a_click_a_click(by_click):
     (answer,) = told.answers
     assert answer.signed is not by_click
     assert ("said yes by a click in a chat, not signed" in page.text) is by_click
-    assert ("by a click in a chat, not signed," in _said(answer)) is by_click
+    assert ("by a click in a chat, not signed," in said(answer)) is by_click
     assert "said yes" in page.text
 
 

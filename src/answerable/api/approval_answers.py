@@ -112,6 +112,7 @@ class Approval(Component, frozen=True, kw_only=True):
         str, Meta(description="what a person types to let it run, as it is critical; empty for all others")
     ]
     void_because: Texts
+    ended_by: Annotated[str, Meta(description="the hold that denied it; empty where none did")]
     test: Annotated[str, Meta(description="that it was a test and how it ended, once it has")]
     reasons: Texts
     internal: Annotated[Texts, Meta(description="reasons for people only, which the agent is never shown")]

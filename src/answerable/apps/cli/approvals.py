@@ -18,12 +18,12 @@ from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.exit_codes import PENDING
 from answerable.apps.cli.glass import Reviews, list_reviews, register_glass, told_review
 from answerable.apps.cli.shown_object import call_of, sentence_of, shown_whole
+from answerable.apps.cli.told_approval import heading, said, stopped_by
 from answerable.apps.cli.typed_names import Typed, typed_name
 from answerable.errors.codes.approval import APPROVAL_NOT_PENDING
 from answerable.errors.codes.services import CLI_NOT_CONFIRMED
 
 if TYPE_CHECKING:
-    from answerable.api.approval_answers import AnswerGiven
     from answerable.api.approval_answers import Approval as ApprovalShown
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
@@ -334,7 +334,7 @@ def _card(answer: ApprovalShown) -> dict[str, Any]:
 
 def _show(shell: Shell, approval: ApprovalShown, card: dict[str, Any], *, whole: bool) -> None:
     terminal = shell.terminal
-    terminal.heading("exactly this will run:")
+    terminal.heading(heading(approval.state))
     terminal.heading(f"  {card['sentence']}")
     terminal.line(f"  {' · '.join(card['badges'])}")
     prepared = card.get("prepared", [])
@@ -355,10 +355,11 @@ def _show(shell: Shell, approval: ApprovalShown, card: dict[str, Any], *, whole:
             ("may run without", approval.break_glass),
             *([("review", told_review(approval.review))] if approval.review else []),
             ("void because", approval.void_because),
+            ("denied by", stopped_by(approval)),
             ("test", approval.test),
-            ("because", approval.reasons),
+            ("asked because", approval.reasons),
             ("for people only", approval.internal),
-            ("answers", [_said(one) for one in approval.answers]),
+            ("answers", [said(one) for one in approval.answers]),
             ("asked for less as", approval.followed_by),
             ("until", approval.expires_at),
         ]
@@ -371,20 +372,6 @@ def _show(shell: Shell, approval: ApprovalShown, card: dict[str, Any], *, whole:
         terminal.line("")
         terminal.line("all that is signed:")
         terminal.record([(f"  {where}", text) for where, text in card["all"]])
-
-
-def _said(answer: AnswerGiven) -> str:
-    words = (
-        answer.reason,
-        answer.comment,
-        f"instead {answer.narrower}" if answer.narrower else "",
-    )
-    told = ", ".join(one for one in words if one)
-    who = f"workflow {answer.workflow} of {answer.by}" if answer.workflow else answer.by
-    place = f", for {answer.in_place_of}," if answer.in_place_of else ""
-    said = "broke the glass" if answer.verdict == "break_glass" else f"said {answer.verdict}"
-    said += "" if answer.signed else " by a click in a chat, not signed,"
-    return f"{who}{place} {said} at {answer.at}{f': {told}' if told else ''}"
 
 
 def _asked(approval: ApprovalShown) -> str:

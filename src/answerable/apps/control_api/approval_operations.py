@@ -204,6 +204,7 @@ def approval_record(call: Call, approval: Approval) -> answers.Approval:
         claimed=visible(text_without_credentials(approval.claimed)),
         name_to_type=name_wanted(call.walk.authority.registry, approval),
         void_because=tuple(approval.void_because),
+        ended_by=approval.ended_by,
         test=approval.told_test,
         reasons=tuple(approval.reasons),
         internal=tuple(approval.internal),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import pytest
@@ -52,6 +53,7 @@ def test_an_approval_from_before_there_were_cards_is_shown_by_its_call(capsys):
 def test_why_an_approval_is_void_is_shown_where_it_is(capsys):
     assert "void because" not in shown(capsys, CARD)
     out = shown(capsys, CARD, structs.replace(ANSWER, state="void", void_because=("the policy",)))
+    assert "will run" not in out
     assert "void because" in out
     assert "the policy" in out
 
@@ -72,3 +74,15 @@ def test_what_became_of_it_is_said_and_of_a_broken_glass_until_when_and_what_is_
     after = structs.replace(ANSWER, state=state, expires_at="noon", review=due)
     approvals._say_taken(shell(), after, verdict, proposed=False)
     assert capsys.readouterr().err.rstrip().endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("by", "told"), [("hold_7", "hold hold_7:"), ("", "a revocation, or the end of its mandate:")]
+)
+def test_of_an_approval_that_a_stop_denied_it_is_said_what_denied_it_and_that_nothing_will_run(
+    capsys, by, told
+):
+    out = shown(capsys, CARD, structs.replace(ANSWER, state="denied", ended_by=by))
+    assert "will run" not in out
+    assert re.search(rf"denied by +{told} see `answerable timeline a-1`", out)
+    assert "denied by" not in shown(capsys, CARD)
