@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,12 +45,16 @@ async def begun(made: House) -> None:
     await made.start()
 
 
-async def newest_intent(made: House) -> int:
+async def newest_intent(made: House) -> str:
     made.command("drill", "stop", AGENT)
+    return await newest(made, ("intent",))
+
+
+async def newest(made: House, kinds: Collection[str]) -> str:
     size = json.loads(made.command("ledger", "status", "--json"))["entries"]
     for index in range(size - 1, -1, -1):
-        if json.loads(made.command("ledger", "show", str(index), "--json"))["kind"] == "intent":
-            return index
+        if json.loads(made.command("ledger", "show", str(index), "--json"))["kind"] in kinds:
+            return str(index)
     raise AssertionError("the drill did nothing")
 
 
@@ -65,9 +69,14 @@ async def test_what_was_done_a_moment_ago_is_explained_and_exported_with_its_gra
         policy = tmp_path / "policy"
         policy.write_text(made.command("witness", "policy"))
         with standing_still(witness_of(made.process.pid)):
-            index = str(await newest_intent(made))
+            index = await newest_intent(made)
             for noun in (("why",), ("decision", "replay")):
                 assert json.loads(made.command(*noun, index, "--json"))["grade"] == "signed"
+            end = await newest(made, ("outcome", "indeterminate"))
+            of = json.loads(made.command("ledger", "show", end, "--json"))["leaf"]["intent"]
+            assert f"there is no decision `{end}`; it is of entry {of}: see" in made.command(
+                "why", end, code=1
+            )
             early = tmp_path / "early.zip"
             export = ("evidence", "export", "--entry", index, "--out")
             assert "witnesses have not cosigned" in made.command(*export, str(early), "--wait", "1", code=4)

@@ -61,6 +61,14 @@ def decisions_in(
     return decided, statements
 
 
+def intent_of(bundle: Bundle, name: str) -> int | None:
+    """Return the intent to which the entry of this index belongs; None where it names none."""
+    for entry in bundle.entries:
+        if str(entry.index) == name and type(found := _leaf(entry).get("intent")) is int:
+            return found
+    return None
+
+
 def turned_away_in(bundle: Bundle) -> list[Explained]:
     """Explain the messages in a bundle that a listener refused before there was an action. Nothing was decided, so no
     change is tried."""

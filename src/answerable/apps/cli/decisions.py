@@ -126,7 +126,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
         evidence, erased = content_of_bundle(bundle), frozenset[int]()
     else:
         evidence, erased, name = disclosed(shell, name)
-    from answerable.verify.bundle_replay import decisions_in, turned_away_in
+    from answerable.verify.bundle_replay import decisions_in, intent_of, turned_away_in
     from answerable.verify.denial import explain
 
     shown_in, report = checked(evidence)
@@ -136,7 +136,9 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
     ]
     turned_away = [one for one in turned_away_in(shown_in) if name == str(one.index)]
     if not named and not turned_away:
-        raise DECISION_NONE(f"there is no decision {shown(name)}")
+        intent = intent_of(shown_in, name)
+        of = "" if intent is None else f"; it is of entry {intent}: see `answerable why {intent}`"
+        raise DECISION_NONE(f"there is no decision {shown(name)}{of}")
     found = turned_away + [
         explain(
             one,
