@@ -329,6 +329,34 @@ def test_doctor_says_of_a_damaged_register_file_what_to_do_and_that_helps(
     assert json.loads(command("agent", "list", "--json").stdout)
 
 
+@pytest.mark.requirement("LEDGER-26")
+def test_doctor_sends_nobody_to_verify_an_older_copy_of_a_ledger_which_is_valid(
+    world: World, command: Command
+) -> None:
+    command("apply", "-f", str(world.registry))
+    ledger = world.data / "ledger"
+    shutil.copytree(ledger, world.root / "older")
+    command(
+        "mandate",
+        "issue",
+        "one-case",
+        "--as",
+        "ada",
+        "--key",
+        str(world.key("ada")),
+        "--yes",
+        "--set",
+        "case=4711",
+    )
+    shutil.rmtree(ledger)
+    shutil.copytree(world.root / "older", ledger)
+    found = json.loads(command("doctor", "--json", code=5).stdout)
+    (fault,) = [one for one in found if one["state"] == "fault"]
+    assert "replaced by an older copy" in fault["says"]
+    assert "restore the complete ledger from a backup" in fault["advice"]
+    assert "ledger verify" not in fault["advice"]
+
+
 @pytest.mark.requirement("CLI-03")
 def test_a_client_is_wrapped_and_unwrapped_byte_for_byte(world: World, command: Command) -> None:
     client = world.root / "client.json"

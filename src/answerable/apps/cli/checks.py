@@ -53,9 +53,7 @@ _DOWN: Final = {
     "`broker.targets`",
 }
 """What to do about a server that is down, by how it is reached."""
-_DAMAGED: Final = frozenset(
-    one.id for one in (LEDGER_CORRUPT, LEDGER_ENTRIES_MISSING, LEDGER_LEAF_MALFORMED, LEDGER_ROOT_MISMATCH)
-)
+_DAMAGED: Final = frozenset(one.id for one in (LEDGER_CORRUPT, LEDGER_LEAF_MALFORMED, LEDGER_ROOT_MISMATCH))
 """Errors of a ledger that is not what was written; each says what is damaged, and not what to do."""
 ATTEMPTS_FAULT: Final = 8
 """Failed tries of a delivery in a row, some four minutes, after which its receiver is at fault."""
@@ -213,6 +211,9 @@ def _opened(shell: Shell, files: Collection[Finding]) -> Iterator[Control]:
 def _advice(code: str, ledger: Path) -> str:
     if code in _DAMAGED:
         return if_damaged(ledger)
+    if code == LEDGER_ENTRIES_MISSING.id:
+        # What is left of it may well be valid.
+        return "stop, keep a copy of the directory, and restore the complete ledger from a backup"
     if code == LEDGER_ROLLED_BACK.id:
         return (
             "keep a copy of the directory and restore the complete ledger from a backup, unless the witness is wrong: "
