@@ -315,8 +315,8 @@ def test_a_faster_seal_takes_no_partial_tile_away_before_it_was_read_back(
 @pytest.mark.requirement("LEDGER-26")
 @pytest.mark.parametrize("change", ["flipped", "short", "gone"])
 @pytest.mark.parametrize("name", ["tile/1/000.p/1", "tile/0/001.p/44", "tile/entries/001.p/44"])
-def test_a_damaged_tile_that_is_made_again_is_kept_and_an_entry_tells_of_it_once(
-    tmp_path: Path, name: str, change: str
+def test_a_damaged_tile_that_is_made_again_is_kept_and_an_entry_and_a_warning_tell_of_it_once(
+    tmp_path: Path, name: str, change: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     log, path = tmp_path / "log", tmp_path / "log" / name
 
@@ -338,5 +338,6 @@ def test_a_damaged_tile_that_is_made_again_is_kept_and_an_entry_tells_of_it_once
             assert kept == ({} if wrong is None else {f"{name.replace('/', '-')}.1": wrong})
             assert path.read_bytes() == whole
         assert not verify_ledger(log).errors
+        assert sum("tile.damaged" in one.message for one in caplog.records) == 1
 
     asyncio.run(run())

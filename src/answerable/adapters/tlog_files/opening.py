@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from answerable.errors import Broken
 
 SYNC_ROUNDS: Final = 30
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,12 @@ def opened(directory: Path, *, signer: LogSigner, settings: TlogFilesSettings) -
             tiles = TileFiles(directory)
             stored = read_stored(directory, keys=signer.keys, tiles=tiles)
             if stored.damaged:
+                _log.warning(
+                    "tiles of the log in %s do not lead to the root that was signed: they are made again, and what "
+                    "they were is kept in %s; find out what wrote there",
+                    shown(directory),
+                    files.DAMAGED,
+                )
                 tiles.keep_damaged()
             tiles.sweep()
             tiles.drop_partials(stored.sealed.full)
