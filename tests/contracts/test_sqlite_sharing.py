@@ -15,15 +15,18 @@ from answerable.adapters.sqlite import (
     SqlitePreparedRegister,
     SqliteRegistryStore,
     SqliteStore,
+    SqliteTokenRegister,
 )
 from answerable.core.canonical import encode
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.leaves import Reference
 from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.revocation import RevocationTarget
 from answerable.core.registry.parsing.in_force import in_force
 from answerable.core.registry.parsing.parse import document_key
 from answerable.errors import Unavailable
 from answerable.testing.clock import START
+from answerable.testing.entropy import SeededEntropy
 from answerable.testing.samples import approval, mandate, registry_documents
 
 pytestmark = pytest.mark.requirement("SHARD-08")
@@ -187,3 +190,12 @@ def test_while_it_writes_registers_share_one_other_connection_and_see_only_what_
     store.close()
     with pytest.raises(Unavailable):
         citations.find("log", ("grant", "one"))
+
+
+@pytest.mark.requirement("OPENFILES-02")
+def test_what_is_below_a_token_is_read_without_opening_a_file(tmp_path: Path) -> None:
+    store, _ = two(tmp_path)
+    tokens = SqliteTokenRegister(store, entropy=SeededEntropy("tokens"))
+    opened = opened_in(tmp_path)
+    assert tokens.subtree([RevocationTarget("mandate", "m-1")]) == (0, ())
+    assert opened_in(tmp_path) == opened

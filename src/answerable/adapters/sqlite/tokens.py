@@ -89,9 +89,12 @@ class SqliteTokenRegister:
     """Port TokenRegister. Blocking: called in a worker thread, except `find` and `has_ended`, which look up one row."""
 
     def __init__(self, store: SqliteStore, *, entropy: Entropy) -> None:
+        """Raises Unavailable (`register.unavailable`)."""
         self._store, self._entropy = store, entropy
-        # Long reads over a connection of their own: others' reads and writes do not wait for them.
+        # Long reads over a connection of their own: others' reads and writes do not wait for them. Its files are opened
+        # now: a stop reads what is below a token, also when no file can be opened any more.
         self._lookup, self._reader = store.lookup, store.reader()
+        self._reader.version()
 
     def add(self, tokens: Iterable[IssuedToken]) -> None:
         with self._store.write() as connection:
