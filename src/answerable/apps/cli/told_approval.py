@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from answerable.api.approval_answers import AnswerGiven, Approval
 
-_HEADINGS: Final = {"pending": "exactly this will run", "approved": "exactly this will run"}
-
 
 def heading(state: str) -> str:
     """Return what the action is that people are shown, in this state."""
-    return f"{_HEADINGS.get(state, 'exactly this was asked')}:"
+    return "exactly this will run:" if state in ("pending", "approved") else "exactly this was asked:"
 
 
 def stopped_by(approval: Approval) -> str:
