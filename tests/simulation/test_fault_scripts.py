@@ -43,7 +43,7 @@ from answerable.testing.registers import fresh
 from answerable.testing.trouble_outside import TroubledChannel, TroubledUpstream
 from tests.worlds.parts import to_settle
 
-PAIRS_AT_RANDOM = 50
+PAIRS_AT_RANDOM = 100
 Script = dict[int, Fault]
 
 

@@ -20,9 +20,8 @@ from answerable.testing.simulation import Simulation, simulate
 from answerable.testing.simulation_report import Report
 from answerable.verify.ledger_history import verify_ledger
 
-SEEDS = range(90, 115)
-SEEDS_WITH_HOLDS = range(101, 141, 2)
-SEEDS_OF_PLANS = range(12)
+SEEDS = range(90, 130)
+SEEDS_WITH_HOLDS = range(101, 161, 2)
 SIM = Path(__file__).parents[2] / "tools/sim.py"
 SEEDS_ON_FILES = range(1000, 1006)
 SEEDS_OF_PROOF = range(10_000, 12_000)
@@ -81,17 +80,14 @@ class Planned(Simulation):
 
 @pytest.mark.requirement("HOUSE-15")
 def test_a_walk_that_keeps_plans_writes_what_one_writes_that_keeps_none():
-    assert written_alike(SEEDS_OF_PLANS) > 20 * len(SEEDS_OF_PLANS)
-
-
-def written_alike(seeds: range) -> int:
-    """Entries that walks write with these seeds, whatever plans they keep."""
     written = 0
-    for seed in seeds:
-        logs = [log_of(Planned(seed, plans_max)) for plans_max in (0, 1, PLANS_MAX)]
+    for seed in range(30):
+        logs = []
+        for plans_max in (0, 1, PLANS_MAX):
+            logs.append(log_of(Planned(seed, plans_max)))
         assert logs[0] == logs[1] == logs[2], seed
         written += len(logs[0])
-    return written
+    assert written > 30 * 20
 
 
 def log_of(simulation: Simulation) -> list[tuple[bytes, bytes]]:
@@ -155,12 +151,6 @@ def test_a_run_is_told_as_it_happens_by_its_seed_alone():
     assert said[0].splitlines()[-1].endswith("no law broken")
     done = subprocess.run([sys.executable, str(SIM)], capture_output=True, text=True, check=False)
     assert (done.returncode, "usage: ./dev sim SEED" in done.stderr) == (2, True)
-
-
-@pytest.mark.slow
-@pytest.mark.requirement("HOUSE-15")
-def test_plans_change_nothing_that_a_hundred_walks_write():
-    assert written_alike(range(SEEDS_OF_PLANS.stop, SEEDS_OF_PLANS.stop + 100)) > 20 * 100
 
 
 @pytest.mark.slow
