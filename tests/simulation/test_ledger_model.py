@@ -253,9 +253,13 @@ class LedgerMachine(RuleBasedStateMachine):
             self.took([entry], [self.run(run())])
 
     def settle(self) -> None:
-        """Wait for the thread that makes segments, so that what is refused does not depend on its pace."""
-        segments = self.ledger._commit._segments
-        while not segments._spare_capacity and not segments.disk_is_full and not self.is_poisoned:
+        """Wait for the thread that makes segments, so that what is refused does not depend on its pace: where the disk
+        has room, until that thread has found it."""
+        segments, until = self.ledger._commit._segments, time.monotonic() + NOTICED_SECONDS_MAX
+        while not segments._spare_capacity and not self.is_poisoned:
+            if self.disk.full and segments.disk_is_full:
+                return
+            assert time.monotonic() < until, "the disk has room, and no segment is made"
             time.sleep(0.0005)
 
     # --- sealing and proving --------------------------------------------------------------------------
