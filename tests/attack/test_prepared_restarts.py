@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,9 @@ class TroubledPrepared:
 
     def waiting(self, agent: AgentId, now: UnixMillis) -> int:
         return self.trouble.call("prepared.waiting", lambda: self.inner.waiting(agent, now))
+
+    def deciding(self) -> AbstractContextManager[object]:
+        return self.inner.deciding()
 
     def give_back(self, identity: str, *, by: str) -> None:
         self.trouble.call("prepared.give_back", lambda: self.inner.give_back(identity, by=by))

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -44,6 +45,8 @@ from tests.worlds.walk import striking
 
 pytestmark = pytest.mark.requirement("HOUSE-70")
 ROOT = Path(__file__).resolve().parents[2]
+WRITE_SECONDS = 0.1
+"""More than a write takes, which waits here."""
 
 
 class TestEmbeddedIntentLog(IntentLogContract):
@@ -108,6 +111,35 @@ class Crowded(TroubledLedger):
         await asyncio.sleep(0)
         self._has_room = True
         await self._meanwhile()
+
+
+class WrittenBeside(TroubledLedger):
+    """A full ledger: before it says so, another thread has had its time for a write to the registers."""
+
+    def __init__(self, ledger, write):
+        super().__init__(ledger, striking("nothing", "undone"))
+        self.writer = threading.Thread(target=write)
+
+    def submit(self, entry):
+        self.writer.start()
+        self.writer.join(WRITE_SECONDS)
+        raise Unavailable("no room", code="ledger.full", port="ledger")
+
+
+@pytest.mark.requirement("HOUSE-75")
+def test_whoever_writes_meanwhile_stores_no_use_that_the_log_then_refuses(tmp_path):
+    async def case(under: Opened, parts: Parts) -> None:
+        before = state(under)
+        whole = parts.ledger
+        full = parts.ledger = WrittenBeside(whole, lambda: under.mandates.keep_used("log", {}, 1))
+        with pytest.raises(Unavailable):
+            await under.intents.commit(commit_request(approval=A1, prepared=P1))
+        full.writer.join()
+        parts.ledger = whole
+        assert state(under) == before
+        committed(await under.intents.commit(commit_request(approval=A1, prepared=P1)))
+
+    broken(tmp_path, case)
 
 
 def test_while_the_log_has_no_room_the_budget_is_taken_and_no_use(tmp_path):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.identity.names.principal import AgentId, UnixMillis
@@ -52,9 +53,13 @@ class ApprovalRegister(Protocol):
         being replaced."""
         ...
 
+    def deciding(self) -> AbstractContextManager[object]:
+        """While it is held, no row of a use is stored: for the turn in which a use may be given back."""
+        ...
+
     def give_back(self, approval: ApprovalId) -> None:
-        """Undo the use of an approval by an intent that gets no place, in the turn of the use. It stays used where its
-        row is stored already."""
+        """Undo the use of an approval by an intent that gets no place, in the turn of the use and `deciding`. It stays
+        used where its row is stored already."""
         ...
 
     def keep_use(self, approval: ApprovalId) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from answerable.core.action.prepared import Prepared
     from answerable.core.identity.names.principal import AgentId, UnixMillis
@@ -38,9 +39,13 @@ class PreparedRegister(Protocol):
         """Return how many of this agent's objects can still be executed."""
         ...
 
+    def deciding(self) -> AbstractContextManager[object]:
+        """While it is held, no row of a use is stored: for the turn in which a use may be given back."""
+        ...
+
     def give_back(self, identity: str, *, by: str) -> None:
-        """Undo the use of an object by the action `by`, whose intent gets no place, in the turn of the use. Does
-        nothing where that action did not use it; it stays used where its row is stored already."""
+        """Undo the use of an object by the action `by`, whose intent gets no place, in the turn of the use and
+        `deciding`. Does nothing where that action did not use it; it stays used where its row is stored already."""
         ...
 
     def keep_use(self, identity: str) -> None:

@@ -21,6 +21,7 @@ from answerable.errors.codes.ledger import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.decision.history import HistoryState
@@ -277,6 +278,9 @@ class TroubledApprovals:
 
     def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
         return self._trouble.call("approvals.use", lambda: self._register.use(approval, now))
+
+    def deciding(self) -> AbstractContextManager[object]:
+        return self._register.deciding()
 
     def give_back(self, approval: ApprovalId) -> None:
         self._register.give_back(approval)

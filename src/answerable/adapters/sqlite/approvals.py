@@ -17,6 +17,7 @@ from answerable.errors.codes.approval import APPROVAL_DUPLICATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.approval.approval import Approval, ApprovalId
@@ -145,6 +146,9 @@ class SqliteApprovalRegister:
             self._put(changed(found, state="used"))
             self._store.uses.claim((_TABLE, approval), _USED, (approval,))
         return True
+
+    def deciding(self) -> AbstractContextManager[object]:
+        return self._store.uses.deciding()
 
     def give_back(self, approval: ApprovalId) -> None:
         with self._changing:

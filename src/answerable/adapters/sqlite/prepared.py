@@ -14,6 +14,7 @@ from answerable.errors.codes.action import PREPARED_DUPLICATE, PREPARED_MALFORME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.action.prepared import Prepared
@@ -87,6 +88,9 @@ class SqlitePreparedRegister:
                 return False
             self._store.uses.claim((_TABLE, identity), _USED, (by, identity), by=by)
         return True
+
+    def deciding(self) -> AbstractContextManager[object]:
+        return self._store.uses.deciding()
 
     def give_back(self, identity: str, *, by: str) -> None:
         with self._using:

@@ -1,8 +1,8 @@
 """Uses that are decided in memory and whose rows follow: the intent in the ledger is the use.
 
 Laws: a claim holds in this process from the moment it is made; a transaction of `write` stores every claim made before
-it, so that no count and no position in the file is ahead of a use; the next start marks as used, from the ledger, what
-was not stored when the process ended.
+it, so that no count and no position in the file is ahead of a use, and waits for `deciding`, so that none is stored
+that may yet be released; the next start marks as used, from the ledger, what was not stored when the process ended.
 """
 
 from __future__ import annotations
@@ -40,9 +40,15 @@ class UsesBehind:
         """transaction: begins one of the store, as `SqliteStore.write`."""
         self._transaction = transaction
         self._lock = threading.Lock()
+        self._deciding = threading.RLock()
         self._claims: dict[Row, _Claim] = {}
         self._is_due = False
         self._writer: threading.Thread | None = None
+
+    def deciding(self) -> AbstractContextManager[object]:
+        """While it is held, no other thread stores a claim: for the moment in which a claim may be released again. To
+        be held shortly, and not while waiting for a write."""
+        return self._deciding
 
     def claim(self, row: Row, statement: str, values: tuple[object, ...], *, by: str = "") -> None:
         """Note a use. statement: stores it; harmless where it is stored already."""
@@ -81,7 +87,7 @@ class UsesBehind:
         stored: dict[Row, _Claim] = {}
         try:
             with self._transaction() as connection:
-                with self._lock:
+                with self._deciding, self._lock:
                     stored = dict(self._claims)
                     for claim in stored.values():
                         claim.writers += 1

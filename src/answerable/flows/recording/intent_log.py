@@ -7,6 +7,7 @@ row follows, and a start takes from the ledger whatever the registers lack befor
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import ref
@@ -226,15 +227,17 @@ class _Uses:
 
     def submit(self, entry: Entry) -> Submitted:
         """Use both up and give the intent its place. Raises _EndedError, and as `Ledger.submit`; then both wait as
-        before."""
-        self._take()
-        try:
-            return self._ledger.submit(entry)
-        except AnswerableError:
-            if self._request.approval:
-                self._approvals.give_back(ApprovalId(self._request.approval))
-            self._give_back_prepared()
-            raise
+        before: whoever else writes stores neither use until the log has decided."""
+        register = nullcontext() if self._prepared is None else self._prepared.deciding()
+        with self._approvals.deciding(), register:
+            self._take()
+            try:
+                return self._ledger.submit(entry)
+            except AnswerableError:
+                if self._request.approval:
+                    self._approvals.give_back(ApprovalId(self._request.approval))
+                self._give_back_prepared()
+                raise
 
     def keep(self) -> None:
         """Have the registers store the uses, as the intent that states them has its place."""
