@@ -10,6 +10,7 @@ import typer
 from msgspec import structs
 
 from answerable.apps.cli.command import Shell, command
+from answerable.errors import shown
 
 Directory = Annotated[Path, typer.Argument(help="Ledger directory, or a copy of one.", metavar="DIR")]
 VerifierKey = Annotated[
@@ -45,7 +46,12 @@ Since = Annotated[
         show_default=False,
     ),
 ]
-Index = Annotated[int, typer.Argument(help="Index of the entry, from 0.", min=0, metavar="INDEX")]
+Index = Annotated[
+    str,
+    typer.Argument(
+        help="Index of the entry, from 0, also as `#5`; in the log of a shard, `b/5`.", metavar="INDEX"
+    ),
+]
 Reveal = Annotated[
     bool, typer.Option("--reveal", help="Print arguments as stored, with the secrets among them.")
 ]
@@ -106,9 +112,16 @@ def show(shell: Shell, index: Index, reveal: Reveal = False) -> int | None:
     """
     from answerable.client import ledger_calls
     from answerable.core.incident.hiding import payload_to_show
+    from answerable.core.search.names import entry_in_shard, entry_of
+    from answerable.errors.codes.ledger import LEDGER_NO_ENTRY
 
-    with shell.control() as control:
-        entry = ledger_calls.show_entry(control, str(index))
+    shard, number = entry_in_shard(index) or ("", entry_of(index))
+    if number is None:
+        raise LEDGER_NO_ENTRY(
+            f"{shown(index)} names no entry: give its index, such as 5 or #5, or b/5 for one of shard b"
+        )
+    with shell.control(shard=shard) as control:
+        entry = ledger_calls.show_entry(control, str(number))
     if not reveal and entry.payload is not None:
         entry = structs.replace(entry, payload=payload_to_show(entry.payload))
     if shell.terminal.as_json:
