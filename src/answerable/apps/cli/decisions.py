@@ -12,7 +12,7 @@ import typer
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.evidence import assembled
 from answerable.apps.cli.exit_codes import CHECK_FAILED, ERROR, UNMET
-from answerable.errors import shown
+from answerable.errors import Malformed, shown
 from answerable.errors.codes.policy import DECISION_NONE
 from answerable.errors.codes.services import CLI_REPLAY
 
@@ -233,7 +233,8 @@ def _possible(shell: Shell, *, action: str, resource: str, agent: str = "", at: 
 
 def disclosed(shell: Shell, name: str) -> tuple[bytes, frozenset[int], str]:
     """Fetch the evidence bundle of a decision with everything needed to replay it, the indexes of its erased entries,
-    and what the decision is called in its log. An entry of another shard is asked for at that shard."""
+    and what the decision is called in its log. An entry of another shard is asked for at that shard. Raises Malformed
+    (`decision.none`)."""
     from answerable.api.evidence_answers import EvidenceRequest
     from answerable.core.search.names import entry_in_shard, entry_of
 
@@ -245,7 +246,15 @@ def disclosed(shell: Shell, name: str) -> tuple[bytes, frozenset[int], str]:
         replay=True,
     )
     with shell.control(shard=shard) as control:
-        found = assembled(control, asked)
+        try:
+            found = assembled(control, asked)
+        except Malformed as fault:
+            if fault.code != "evidence.nothing":
+                raise
+            raise DECISION_NONE(
+                f"the ledger has no decision {shown(name)}: give the id or the entry of an action, or the id of an "
+                "approval; `answerable search` finds them"
+            ) from None
     called = name if index is None else str(index)
     return b64decode(found.bundle), frozenset(found.withheld), called
 

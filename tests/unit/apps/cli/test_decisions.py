@@ -91,3 +91,14 @@ ABSENT = [
 @pytest.mark.parametrize("words", ABSENT, ids=" ".join)
 def test_what_is_not_there_has_one_exit_code(command: Command, words: tuple[str, ...]):
     assert "\nanswerable: " in f"\n{command(*words, code=1).stderr}"
+
+
+@pytest.mark.requirement("CLI-09")
+@pytest.mark.parametrize("words", [("why",), ("decision", "replay")], ids=" ".join)
+@pytest.mark.parametrize("name", ["m-1", "99999"])
+def test_a_decision_that_is_not_there_is_named_and_what_would_be_one_is_said(
+    command: Command, words: tuple[str, ...], name: str
+):
+    said = command(*words, name, code=1).stderr
+    assert f"no decision `{name}`" in said.replace("'", "`")
+    assert "give the id or the entry of an action, or the id of an approval" in said
