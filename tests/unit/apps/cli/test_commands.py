@@ -279,16 +279,6 @@ def test_an_answer_is_not_signed_without_a_yes(applied: Command, world: World, p
     assert approval["answers"] == []
 
 
-@pytest.mark.requirement("SHOW-02")
-def test_ledger_show_takes_an_entry_as_other_commands_write_it(applied: Command) -> None:
-    shown = applied("ledger", "show", "1").stdout
-    assert "leaf hash" in shown
-    assert {applied("ledger", "show", name).stdout for name in ("#1", "entry:1", "entry:#1")} == {shown}
-    for name, why in (("nothing", "names no entry"), ("1x", "names no entry"), ("b/1", "no shard `b`")):
-        told = applied("ledger", "show", name, code=1)
-        assert why in told.stderr.replace("'", "`"), told.stderr
-
-
 def test_what_is_unknown_is_an_error(applied: Command) -> None:
     for arguments in (
         ("mandate", "show", "nothing"),

@@ -112,3 +112,17 @@ async def test_a_log_that_is_none_beside_this_one_is_refused():
     with pytest.raises(Malformed) as refused:
         index.ask(REPLAY, ReplayQuestion(start=0, stop=None, limit=9, log="c"))
     assert refused.value.code == "search.log"
+
+
+@pytest.mark.requirement("SHOW-02")
+def test_ledger_show_takes_an_entry_as_other_commands_write_it(command: Command) -> None:
+    shown = command("ledger", "show", "1").stdout
+    assert "leaf hash" in shown
+    assert {command("ledger", "show", name).stdout for name in ("#1", "entry:1", "entry:#1")} == {shown}
+    for name, why in (
+        ("nothing", "'nothing' names no entry: give its index"),
+        ("052", "'052' names no entry"),
+        ("c/1", "there is no shard 'c'"),
+    ):
+        told = command("ledger", "show", name, code=1)
+        assert why in told.stderr.replace("`", "'"), told.stderr
