@@ -371,7 +371,8 @@ def rolled_back(witness: str, *, own: int, theirs: int) -> Broken:
     """Return the fault that our log lost entries that a witness knows."""
     return LEDGER_ROLLED_BACK(
         f"the log was rolled back: its newest checkpoint has size {own}, and witness {shown(witness)} cosigned size "
-        f"{theirs}"
+        f"{theirs}; bring back the whole ledger directory as it was last; without a copy this log is over: move it and "
+        "its key (keys/log.jwk) away, and the next start begins another"
     )
 
 
