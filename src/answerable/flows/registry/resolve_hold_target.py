@@ -1,7 +1,7 @@
 """Resolve a bare name to the target of a hold: anything of exactly that name, of any kind, if it is unique.
 
-Laws: an ambiguous name stops nothing until a kind is given. Nothing is guessed from part of a name. A name that is not
-known yet can be held by giving its kind.
+Laws: an ambiguous name stops nothing until a kind is given, as `KIND:NAME` or beside it. Nothing is guessed from part
+of a name. A name that is not known yet can be held by giving its kind. What is called `KIND:NAME` itself comes first.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from contextlib import suppress
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.containment.hold import EVERYTHING, HoldKind, HoldTarget, described, holdable
+from answerable.core.containment.hold import EVERYTHING, HOLD_KINDS, HoldKind, HoldTarget, described, holdable
 from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, shown
@@ -42,6 +42,9 @@ def resolve_hold_target(authority: AuthorityRegisters, name: str, kind: str = ""
     if kind:
         return holdable(kind, name)
     found = tuple(dict.fromkeys(_called(authority, name)))
+    before, colon, rest = name.partition(":")
+    if not found and colon and before in HOLD_KINDS:
+        return holdable(before, rest)
     if not found:
         raise HOLDABLE_UNKNOWN(
             f"nothing is registered as {shown(name)}: see `answerable registry list`, or name its "
