@@ -27,6 +27,7 @@ from answerable.errors.codes.services import (
     CLI_SET,
     CLI_SETS,
     CLI_SINCE,
+    CLI_STOP,
     CLI_TIER,
     CLI_TIME,
     CLI_TIMELINE,
@@ -52,7 +53,7 @@ _MISUSED: Final = frozenset(
     for one in (
         ATTRIBUTE_ACCOUNT, ATTRIBUTE_COMPLETE, ATTRIBUTE_OUTPUT, ATTRIBUTE_PREFIX, ATTRIBUTE_ZONE,
         CLI_AGAINST, CLI_ATTESTATION, CLI_CSV, CLI_NOT_UTF8, CLI_PROJECT, CLI_REPLAY, CLI_REVOKE, CLI_SEARCH, CLI_SET,
-        CLI_SETS, CLI_SINCE, CLI_TIER, CLI_TIME, CLI_TIMELINE, INCIDENT_OPTIONS,
+        CLI_SETS, CLI_SINCE, CLI_STOP, CLI_TIER, CLI_TIME, CLI_TIMELINE, INCIDENT_OPTIONS,
     )
 )  # fmt: skip
 """Codes of words of a command line that do not fit together, or are not of the form that an option takes."""

@@ -19,7 +19,7 @@ from answerable.apps.cli.stop_report import ReportView
 from answerable.core.containment.hold import HOLD_KINDS, Hold, HoldId, described, holdable
 from answerable.errors import Malformed, Unavailable
 from answerable.errors.codes.containment import LIFT_OTHER, STOP_NO_ANSWER
-from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_TIME, CONTROL_ANSWER
+from answerable.errors.codes.services import CLI_NOT_CONFIRMED, CLI_STOP, CLI_TIME, CONTROL_ANSWER
 from answerable.interruption import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from answerable.core.containment.hold import HoldKind
     from answerable.core.identity.names.principal import UnixMillis
 
-Name = Annotated[
-    str,
+Words = Annotated[
+    list[str],
     typer.Argument(
-        help="Name of an agent, instance, server, SERVER/TOOL, capability, mandate, owner, vendor …; or `everything`.",
-        metavar="NAME",
+        help="Name of an agent, instance, server, SERVER/TOOL, capability, mandate, owner, vendor …; or `everything`. "
+        "Its kind may stand before it, also as `KIND:NAME`.",
+        metavar="[KIND] NAME",
     ),
 ]
 Kind = Annotated[
@@ -82,7 +83,8 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 def register(app: typer.Typer) -> None:
     """Add the verb `stop` and the noun `hold`."""
-    command(app, "stop", reads=True)(stop)
+    # It asks nothing. Whoever adds --yes in a hurry is not told that there is no such option.
+    command(app, "stop", reads=True, asks=True)(stop)
     group = typer.Typer(
         no_args_is_help=True, help="Holds: stopped agents, tools and tasks, until people lift the hold."
     )
@@ -94,7 +96,12 @@ def register(app: typer.Typer) -> None:
 
 @ends_authority(UNKNOWN)
 def stop(
-    shell: Shell, name: Name, kind: Kind = "", reason: Reason = "", lasting: For = "", no_wait: NoWait = False
+    shell: Shell,
+    words: Words,
+    kind: Kind = "",
+    reason: Reason = "",
+    lasting: For = "",
+    no_wait: NoWait = False,
 ) -> int | None:
     """Place a hold now: no further action in its reach is started.
 
@@ -106,6 +113,7 @@ def stop(
     from answerable.client import hold_calls
     from answerable.core.containment.hold import legible_reason
 
+    kind, name = _named(words, kind)
     request = StopRequest(
         # `everything` has no name.
         name=UNSET if kind == "everything" else name,
@@ -126,6 +134,15 @@ def stop(
             raise
         how = f"within {STOP_SECONDS_MAX:g} s" if lost.is_late else f"({lost.failure})"
         raise STOP_NO_ANSWER(f"the server did not answer {how}: {UNKNOWN}") from None
+
+
+def _named(words: list[str], kind: str) -> tuple[str, str]:
+    """Return the kind, where one was given, and the name of what is to be stopped. Raises Malformed (`cli.stop`)."""
+    *before, name = words
+    if len(before) > 1 or (before and (kind or before[0] not in HOLD_KINDS)):
+        kinds = ", ".join(HOLD_KINDS)
+        raise CLI_STOP(f"give one NAME, or its KIND and NAME; nothing was stopped. Kinds are {kinds}")
+    return (before[0] if before else kind), name
 
 
 def _show_stop(shell: Shell, control: Control, answer: answers.Stop, *, waits: bool) -> int | None:

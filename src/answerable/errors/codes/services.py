@@ -45,6 +45,7 @@ CLI_SETS = MalformedCode(
     "… has no PolicySet: name a directory with a `set.yaml`, a YAML file of PolicySet documents, or --remove NAME",
 )
 CLI_SINCE = MalformedCode("cli.since", "… is not a duration such as `90m`, `24h` or `7d`")
+CLI_STOP = MalformedCode("cli.stop", "give one NAME, or its KIND and NAME; nothing was stopped")
 CLI_TIER = MalformedCode("cli.tier", "… is not of the form `capability=2`")
 CLI_TIME = MalformedCode("cli.time", "… is not a time with a UTC offset such as 2026-12-27T08:00+01:00")
 CLI_TIMELINE = MalformedCode("cli.timeline", "give either names, or --manifest, --prompt or --model")

@@ -115,6 +115,29 @@ def test_what_nothing_is_called_stops_nothing_unless_its_kind_is_said(applied: C
     assert "cannot be held" in applied("stop", "rover", "--kind", "robot", code=1).stderr
 
 
+@pytest.mark.requirement("STOP-01")
+@pytest.mark.parametrize(
+    "words",
+    [("agent", "support-agent"), ("agent:support-agent",), ("support-agent", "--yes"), ("vendor:rover",)],
+)
+def test_in_a_hurry_a_kind_may_stand_before_the_name_and_a_yes_after_it(
+    applied: Command, words: tuple[str, ...]
+) -> None:
+    hold = stopped(applied, *words)["hold"]
+    assert (hold["kind"], hold["name"]) in (("agent", "support-agent"), ("vendor", "rover"))
+
+
+@pytest.mark.requirement("STOP-01")
+@pytest.mark.parametrize(
+    "words",
+    [("crm", "support-agent"), ("robot", "crm"), ("agent", "crm", "x"), ("agent", "crm", "--kind", "server")],
+)
+def test_words_that_name_no_one_thing_stop_none_of_them(applied: Command, words: tuple[str, ...]) -> None:
+    assert "nothing was stopped" in applied("stop", *words, code=2).stderr
+    assert "nothing is registered as `robot:crm`" in applied("stop", "robot:crm", code=1).stderr
+    assert json.loads(applied("hold", "list", "--json").stdout) == []
+
+
 @pytest.mark.requirement("STOP-02")
 def test_a_hold_for_a_while_says_its_end_and_a_time_without_a_unit_is_refused(applied: Command) -> None:
     hold = stopped(applied, "crm", "--for", "2h")["hold"]
