@@ -60,7 +60,9 @@ def test_all_decisions_are_asked_again_and_a_deferral_is_explained(
     explained = json.loads(command("why", waiting, "--json").stdout)["explained"]
     assert explained[0]["effect"] == "defer"
     assert "had approved it" in explained[0]["changes"][0]
-    assert "it would have been allowed once" in command("why", waiting).stdout
+    deferral = command("why", waiting).stdout
+    assert "it would have been allowed once" in deferral
+    assert f"what became of it: answerable approval show {waiting}\n" in deferral
     story = json.loads(command("timeline", mandate, "--json").stdout)["lines"]
     refusal = next(line["index"] for line in story if line["kind"] == "refusal")
     told = command("why", str(refusal)).stdout

@@ -12,6 +12,7 @@ import typer
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.evidence import assembled
 from answerable.apps.cli.exit_codes import CHECK_FAILED, ERROR, UNMET
+from answerable.apps.cli.terminal import safe
 from answerable.errors import Malformed, shown
 from answerable.errors.codes.policy import DECISION_NONE
 from answerable.errors.codes.services import CLI_REPLAY
@@ -152,6 +153,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
         shell.terminal.json({"explained": [one.as_value() for one in found], "grade": grade(report)})
         return None
     said = {"deny": "denied", "defer": "deferred", "allow": "allowed"}
+    approvals = {one.index: safe(str(one.leaf.get("approval") or "")) for one in named}
     for one in found:
         shell.terminal.heading(f"entry {one.index}: {said.get(one.effect, one.effect)}")
         for reason in one.reasons:
@@ -160,6 +162,8 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
             shell.terminal.line(f"  {'or' if number else 'it would have been allowed'} {change}")
         if one.text:
             shell.terminal.line(f"  {one.text}")
+        if one.effect == "defer" and bundle is None and (approval := approvals.get(one.index)):
+            shell.terminal.line(f"  what became of it: answerable approval show {approval}")
     tell_grade(shell.terminal, report)
     return None
 
