@@ -20,7 +20,7 @@ WORDLESS = {
 }
 """They run until they are stopped, or print no result."""
 ASKING = {
-    "": "apply panic revoke",
+    "": "apply panic revoke stop",
     "agent": "end resume retire suspend",
     "agent manifest": "sign write",
     "approval": "approve break-glass deny narrow review",
