@@ -13,14 +13,16 @@ from answerable.core.incident.mandate_tree import MandateTree, Tally, grown
 from answerable.core.ledger.entry import StoredEntry
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Unavailable
+from answerable.flows.entries.cite_statement import cite_consent
 from answerable.flows.forensics import tell_tree as telling
 from answerable.flows.forensics.opened_moment import opened_moment
 from answerable.flows.forensics.tell_tree import tell_tree
 from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.walk.verify_request import verify_request
 from answerable.ports.search_process import TreeAnswer
 from answerable.testing.builders import Bench
 from tests.worlds.delegation_lineage import asked, believing, chain_of, mandated, root_of
-from tests.worlds.parts import to_govern
+from tests.worlds.parts import to_govern, to_plan
 from tests.worlds.stories import teller_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("STORY-05")]
@@ -67,6 +69,20 @@ async def test_the_tree_is_the_one_of_a_scan() -> None:
         ("hop-rover", 2),
         ("hop-again", 1),
     ]
+
+
+async def test_a_consent_that_was_exchanged_before_it_was_used_is_no_hop() -> None:
+    bench = await Bench().registered()
+    believing(bench)
+    mandate = await mandated(bench)
+    under = asked(bench, chain_of(bench, mandate))
+    above, hop = verify_request(*to_plan(bench.walk), *under).hops
+    await cite_consent(bench.recorder, hop, above, mandate)
+    await govern_action(*to_govern(bench.walk), *under)
+    with teller_of(bench.recorder) as teller:
+        told = told_tree(tell_tree(teller, "m-1"))
+    assert told == scanned(bench, "m-1")
+    assert [one.hop.jti for one in told.branches] == ["hop-scout", "hop-rover"]
 
 
 async def test_without_keys_hops_are_told_by_their_leaves() -> None:

@@ -12,6 +12,7 @@ from answerable.api.tree_answers import ActionCounts
 from answerable.core.incident.mandate_tree import Tally, count_outcome, grown
 from answerable.core.incident.timeline import Moment
 from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag
 from answerable.core.search.facts import kind_of, kinds_of
 from answerable.core.search.query import Query, Term
@@ -44,6 +45,9 @@ def tell_tree(teller: StoryTeller, mandate: str) -> TreeAnswer:
     tree = grown(moments, mandate)
     recorded: dict[str, Moment] = {}
     for moment in cited:
+        # A consent has the name of the hop that it may become.
+        if moment.leaf.get("kind") != KIND:
+            continue
         recorded.setdefault(str(moment.leaf.get("name")), moment)
     places = {branch.hop.name: place for place, branch in enumerate(tree.branches)}
     return TreeAnswer(
